@@ -225,7 +225,7 @@ describe('a canary', () => {
     ]);
     expect(failed).toMatchObject([{ rollout: { id } }]);
     const reason =
-      'the last look failed, and nothing moves before one succeeds: relation "tandem.outcomes" does not exist';
+      'the last look failed, and the rollout holds until a look succeeds: relation "tandem.outcomes" does not exist';
     expect(await stateOf(id)).toMatchObject({ state: 'running', step: 0, reason });
     await serve(id, 0, { candidate: 500 }, { candidate: 120 });
     expect(await analyse()).toEqual([['roll_back', true]]);
@@ -280,8 +280,14 @@ describe('a canary', () => {
   });
 
   it.each([
-    ['alert', { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within 1 s, its deadline: /) }],
-    ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within 1 s/) }],
+    [
+      'alert',
+      { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s: /) },
+    ],
+    [
+      'roll_back',
+      { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s/) },
+    ],
   ] as const)('that is preparing past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
     expect((await prepare()).aborted).toEqual([]);

@@ -1,4 +1,4 @@
-/** For tests of what uses an answer: a fresh one, with the changes that a test wants. */
+/** A fresh answer for tests, with the changes that a test needs. */
 import type { Answer } from './answer.ts';
 
 export function answerOf(changes: Partial<Answer> = {}): Answer {

@@ -12,7 +12,7 @@ function answerOf(read: CertifiedRead, standing: Standing, candidate: StoredPred
   return service && storedAnswer(read, standing, candidate, service.source, service.reason);
 }
 
-/** The source and reason that a candidate is answered with, or undefined. */
+/** Returns the source and reason of the answer that a candidate gives, or undefined if it gives none. */
 function accept(candidate: StoredPrediction, options: Partial<ReadOptions> = {}, expiresFrom: number | null = null) {
   const read = readOf({}, options, { expiresFrom });
   const standing = standingOf([candidate]);
@@ -24,24 +24,24 @@ function accept(candidate: StoredPrediction, options: Partial<ReadOptions> = {},
 const aged = (seconds: number) => ({ computedAt: NOW - seconds * 1_000 });
 
 describe('a stored candidate', () => {
-  it('answers with where it was computed while it is fresh', () => {
+  it('answers while it is fresh, and names the source that computed it', () => {
     expect(accept(inGeneration(5))).toBe('batch fresh');
     expect(accept(inOverlay(5))).toBe('live fresh');
     expect(accept(inOverlay(5, { source: 'batch' }))).toBe('batch fresh');
   });
 
-  it('says that a rollback restarts its age', () => {
+  it('answers with the reason rolled_back if a rollback restarted its age', () => {
     expect(accept(inGeneration(5, aged(101)))).toBeUndefined();
     expect(accept(inGeneration(5, aged(101)), {}, NOW - 1_000)).toBe('batch rolled_back');
   });
 
-  it('that is stale or expired answers only a caller who said so', () => {
+  it('answers only a caller that accepts staleness, once it is stale or expired', () => {
     expect(accept(inGeneration(4))).toBeUndefined();
     expect(accept(inGeneration(4), { maxStale: 60 })).toBe('stale context_newer');
     expect(accept(inGeneration(5, aged(101)), { maxStale: 60 })).toBe('stale expired');
   });
 
-  it('is as stale as it is past its time; of an older context, at most as stale as it is old', () => {
+  it('counts its staleness from its expiry, or from its computation if its context is older', () => {
     const expired = inGeneration(5, aged(MAX_AGE_MS / 1_000 + 30));
     expect(accept(expired, { maxStale: 30 })).toBe('stale expired');
     expect(accept(expired, { maxStale: 29 })).toBeUndefined();
@@ -49,20 +49,20 @@ describe('a stored candidate', () => {
     expect(accept(inGeneration(4, aged(30)), { maxStale: 29 })).toBeUndefined();
   });
 
-  it('older than the caller’s max-age does not do, fresh or not', () => {
+  it('does not answer if it is older than the caller’s max-age, fresh or not', () => {
     expect(accept(inGeneration(5, aged(10)), { maxAge: 10 })).toBe('batch fresh');
     expect(accept(inGeneration(5, aged(10.5)), { maxAge: 10 })).toBeUndefined();
     expect(accept(inGeneration(4, aged(11)), { maxAge: 10, maxStale: Number.POSITIVE_INFINITY })).toBeUndefined();
   });
 
-  it('below the demanded context does not do, though no later event concerns the predictor', () => {
+  it('does not answer below the demanded context, even if no later event concerns the predictor', () => {
     const minContext = { history: HISTORY, version: 7 };
     expect(accept(inGeneration(6), { minContext })).toBeUndefined();
     expect(accept(inGeneration(7), { minContext })).toBe('batch fresh');
     expect(accept(inGeneration(6), { minContext, maxStale: Number.POSITIVE_INFINITY })).toBeUndefined();
   });
 
-  it('that is foreign or from before an erasure never does, whatever staleness the caller takes', () => {
+  it('never answers if it is foreign or from before an erasure, whatever staleness the caller accepts', () => {
     const anything = { maxStale: Number.POSITIVE_INFINITY };
     expect(accept(inGeneration(9, { generationId: 'g6' }), anything)).toBeUndefined();
     expect(accept(inOverlay(9, { history: 'b'.repeat(16) }), anything)).toBeUndefined();
@@ -71,12 +71,12 @@ describe('a stored candidate', () => {
     expect(answerOf(read, standing, inGeneration(6), 'blocked')).toBeUndefined();
   });
 
-  it('whose bytes are not of the layout is no candidate', () => {
+  it('is ignored if its bytes do not match the layout', () => {
     expect(accept(inGeneration(5, { outputs: Buffer.alloc(7) }))).toBeUndefined();
     expect(accept(inGeneration(5, { outputs: Buffer.alloc(9) }))).toBeUndefined();
   });
 
-  it('gives its age in whole seconds, never below zero, and the context versions', () => {
+  it('answers with its age in whole seconds, never below zero, and with the context versions', () => {
     const read = readOf();
     const ahead = inGeneration(5, { computedAt: NOW + 3_000 });
     expect(answerOf(read, standingOf([ahead]), ahead, 'fresh')).toMatchObject({ ageSeconds: 0 });
@@ -97,12 +97,12 @@ describe('a stored candidate', () => {
 describe('a context token', () => {
   const user = { version: 5, touched: 3, deletedVersion: 0 };
 
-  it('up to the user’s own version can be had', () => {
+  it('is accepted up to the user’s own version', () => {
     expect(unreachableContext(null, HISTORY, user)).toBeUndefined();
     expect(unreachableContext({ history: HISTORY, version: 5 }, HISTORY, user)).toBeUndefined();
   });
 
-  it('above it, or of another history, cannot: each has an error of its own', () => {
+  it('is rejected above that version or from another history, each with a separate error code', () => {
     expect(unreachableContext({ history: HISTORY, version: 6 }, HISTORY, user)).toMatchObject({
       code: 'context_not_reached',
     });

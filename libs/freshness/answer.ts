@@ -1,4 +1,4 @@
-/** The answer of a read: its shape, and how a stored candidate fills it. */
+/** The answer of a read, and its construction from a stored candidate. */
 import { layerOf, type ServedRollout } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import type { InferenceInputs } from './live-predictor.ts';
@@ -8,11 +8,12 @@ import type { CertifiedRead, Standing } from './settle.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
 /**
- * The source of an answer: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default.
+ * The source of an answer: `batch`, a run stored it; `live`, it was inferred live, now or earlier; `stale`, it is not
+ * known to be fresh; `default`, the config declares it.
  */
 export type Source = 'batch' | 'live' | 'stale' | 'default';
 
-/** The reason of the source. */
+/** The reason why the source answers. */
 export type Reason =
   | 'fresh'
   | 'context_newer'
@@ -41,7 +42,7 @@ export interface Answer {
   readonly rollout: ServedRollout | null;
   /** Number of the layer that the prediction lies in; null for the overlay. */
   readonly generationNumber: number | null;
-  /** Null for a default, which was not computed. ms since 1970. */
+  /** The time of computation, in ms since 1970; null for a default. */
   readonly computedAt: number | null;
   readonly ageSeconds: number | null;
   /** The user's certified context version; null if Postgres did not answer. */
@@ -57,39 +58,39 @@ export interface Answer {
   readonly hit: boolean;
   /** Whether a re-scoring stored it. For metrics only: callers do not see it. */
   readonly refreshed?: boolean | undefined;
-  /** Whether this read's own inference was stored for the next. */
+  /** Whether the inference of this read was stored for later reads. */
   readonly kept: boolean;
-  /** Why the stored answer was not usable, if the answer is not a hit: the `detail` of Cache-Status. */
+  /** If the answer is not a hit: why no stored answer was usable (the `detail` of Cache-Status). */
   readonly forwarded: Reason | null;
-  /** The prediction in this process's memory, if it answers or was just added. */
+  /** The prediction in this process's memory, if this read answers from it or has just added it. */
   readonly remembered?: RememberedPrediction | undefined;
-  /** Why live inference failed, if a lower rung answers for that reason. For the log only: may name internals. */
+  /** Why live inference failed, if a lower rung answers because of it. For the log only: it may name internals. */
   readonly liveFailure?: string | undefined;
   /** Whether a lower rung answers because of the caller's own quota. For metrics and rollouts only. */
   readonly isOverQuota?: boolean;
-  /** The model's inputs, if this read's own inference answers. */
+  /** The model's inputs, if the inference of this read answers. */
   readonly inputs?: InferenceInputs | undefined;
 }
 
 /** A stored prediction in this process's memory. */
 export interface RememberedPrediction {
   readonly label: Label;
-  /** Decoded; frozen. */
+  /** The decoded prediction; frozen. */
   readonly prediction: Prediction;
-  /** The text of its last answer. */
+  /** The text of the last answer that used it. */
   rendering?: Rendering | undefined;
 }
 
-/** A possible answer of a read: bytes of a store, or a prediction in memory. */
+/** A possible answer of a read: the bytes from a store, or a prediction in memory. */
 export type Candidate = StoredPrediction | RememberedPrediction;
 
 export function labelOf(candidate: Candidate): Label {
   return 'label' in candidate ? candidate.label : candidate;
 }
 
-/** An answer as text, with the facts that it was rendered from beside the prediction itself. */
+/** An answer as text, with the facts that were rendered in addition to the prediction. */
 export interface Rendering {
-  /** The part that it shares with the answers of most other users. */
+  /** The facts that are the same in the answers of most other users. */
   readonly frame: AnswerFrame;
   readonly contextVersion: number | null;
   readonly lastConcerningVersion: number | null;
@@ -103,7 +104,7 @@ export type AnswerFrame = Readonly<
   Pick<Answer, 'predictor' | 'source' | 'reason' | 'modelNumber' | 'variant' | 'generationNumber' | 'history'>
 >;
 
-/** An answer, or the error in its place. */
+/** An answer, or the error that replaces it. */
 export type ReadResult = Answer | TandemError;
 
 /** Returns the answer of a candidate, or undefined if its bytes do not match the model version's layout. */
@@ -137,7 +138,7 @@ export function storedAnswer(
   );
 }
 
-/** The parts of an answer that its candidate and assignment decide. */
+/** Returns the fields of an answer that depend only on its candidate and assignment. */
 export function originOf(
   userId: string,
   { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,
@@ -160,8 +161,8 @@ export function wholeSeconds(ms: number): number {
 }
 
 /**
- * Returns a stored candidate's prediction; undefined if its bytes do not match the layout: a damaged entry is no
- * candidate.
+ * Returns a stored candidate's prediction; undefined if its bytes do not match the layout, so that a damaged entry is
+ * ignored.
  */
 export function predictionOf(version: ModelVersion, candidate: StoredPrediction): Prediction | undefined {
   try {

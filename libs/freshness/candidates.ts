@@ -1,6 +1,7 @@
 /**
- * Asks the online store for candidates: one question for each arm, all at once. A guess, made before Postgres has
- * answered, uses the last known arms. If the certificate has other arms, the store is asked again.
+ * Asks the online store for candidates, with one request for each arm, all at once. The first requests start before
+ * Postgres has answered, so they guess the arms from the last certificate. If the new certificate has other arms, the
+ * store is asked again.
  */
 
 import type { Assignment, Assignments } from './certificate.ts';
@@ -8,7 +9,7 @@ import type { Candidates, OnlinePredictions } from './stored-prediction.ts';
 
 export const NO_CANDIDATES: Candidates = new Map();
 
-/** Null if the store does not answer. */
+/** Returns the found candidates; null if the store does not answer. */
 export async function findOnline(
   online: Pick<OnlinePredictions, 'find'>,
   assignment: Assignment,
@@ -17,7 +18,7 @@ export async function findOnline(
   return online.find(assignment, userIds).catch(() => null);
 }
 
-/** Finds candidates of users of any arms; null without a known assignment, or if the store does not answer. */
+/** Finds candidates of users, whatever their arms; null if no assignment is known or the store does not answer. */
 export async function guessOnline(
   online: Pick<OnlinePredictions, 'find'>,
   assignments: Assignments | undefined,
@@ -35,7 +36,7 @@ export function isGuessed(known: Assignments | undefined, { generation }: Assign
   return known !== undefined && known.of(userId).generation?.id === generation?.id;
 }
 
-/** Returns all found candidates; null if a part was not answered. */
+/** Returns all found candidates; null if any request was not answered. */
 export function joined(parts: readonly (Candidates | null)[]): Candidates | null {
   const answered = parts.filter((part) => part !== null);
   return answered.length < parts.length ? null : new Map(answered.flatMap((part) => [...part]));

@@ -3,7 +3,7 @@ import { type AssignedMoment, isOvertaken } from './certificate.ts';
 
 const at = (history: string, revision: number): AssignedMoment => ({ history, revision });
 
-test('an answer is overtaken by one of a later revision, or of the next history, that came since it was asked for', () => {
+test('an answer is overtaken if an answer of a later revision or the next history came after its request', () => {
   const before = at('h', 4);
   expect(isOvertaken(at('h', 4), before, at('h', 5))).toBe(true);
   expect(isOvertaken(at('h', 5), before, at('h', 5))).toBe(false);
@@ -12,7 +12,7 @@ test('an answer is overtaken by one of a later revision, or of the next history,
   expect(isOvertaken(at('restored', 2), before, at('h', 5))).toBe(false);
 });
 
-test('an answer that nothing has overtaken counts, also where a restore has set the revision back', () => {
+test('an answer that was not overtaken counts, even if a restore has lowered the revision', () => {
   const before = at('h', 4);
   expect(isOvertaken(at('h', 3), before, before)).toBe(false);
   expect(isOvertaken(at('restored', 1), before, before)).toBe(false);

@@ -1,10 +1,10 @@
 /**
- * The certificate of Postgres, the only authority on freshness, at one moment: the assigned arms and each user's
- * context version. A read may believe only a certificate whose statement began after the read arrived.
+ * The certificate: the assigned arms and each user's context version at one moment, as Postgres states them. Only
+ * Postgres decides freshness. A read may use a certificate only if its statement began after the read arrived.
  */
 import type { RolloutKind, RolloutPlan } from './rollout.ts';
 
-/** A generation, with the facts that a read needs. */
+/** The facts of a generation that a read needs. */
 export interface GenerationLayer {
   readonly id: string;
   /** The number for people. */
@@ -12,12 +12,12 @@ export interface GenerationLayer {
   readonly buckets: number;
   /** The base of its predictions' times, in ms since 1970. */
   readonly startedAt: number;
-  /** Whether a watched source has changed in bulk since its run began: then all its predictions are stale. */
+  /** Whether a watched source has changed in bulk since its run began. If so, all its predictions are stale. */
   readonly isOutdated: boolean;
 }
 
 /**
- * The generation that an arm points at. The generation of a budgeted run holds some users and names its base: a full
+ * The generation that an arm is assigned. The generation of a budgeted run holds some users and names its base: a full
  * generation whose rows serve the others. A user's layer is the generation if it has a row of the user, else the base.
  */
 export interface AssignedGeneration extends GenerationLayer {
@@ -31,15 +31,15 @@ export function layerOf(generation: AssignedGeneration | null, id: string | null
   return generation.base?.id === id ? generation.base : null;
 }
 
-/** The assignment of one arm of a predictor: the model version and generation that it serves. */
+/** The assignment of one arm: the model version and generation that the arm serves. */
 export interface Assignment {
   readonly predictor: string;
-  /** The wire's `variant`. */
+  /** The arm's name; on the wire, `variant`. */
   readonly arm: string;
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generation: AssignedGeneration | null;
-  /** Raised by a rollback, and by each bulk change of a watched source. */
+  /** Rises with each rollback and each bulk change of a watched source. */
   readonly overlayFloor: number;
   readonly revision: number;
   /** Time of the last rollback, from which the expiry of its generation is counted; ms since 1970. */
@@ -49,7 +49,7 @@ export interface Assignment {
 /** The arms of a predictor, and the rule that assigns users to them. */
 export interface Assignments {
   readonly stable: Assignment;
-  /** The rollout that moves other arms beside the stable one; null: the stable arm serves every user. */
+  /** The active rollout, which adds arms beside the stable one; null if the stable arm serves every user. */
   readonly rollout: AssignedRollout | null;
   /** Returns the arm of a user. */
   of(userId: string): Assignment;
@@ -57,7 +57,7 @@ export interface Assignments {
 
 export interface AssignedRollout extends Omit<ServedRollout, 'overridden'> {
   readonly plan: RolloutPlan;
-  /** The arms beside the stable one; a shadow's has no users. */
+  /** The arms beside the stable one. The arm of a shadow has no users. */
   readonly arms: readonly Assignment[];
   /** Returns the user's bucket, 0 to 9,999. */
   bucketOf(userId: string): number;
@@ -65,14 +65,14 @@ export interface AssignedRollout extends Omit<ServedRollout, 'overridden'> {
   servedTo(userId: string): ServedRollout;
 }
 
-/** The rollout of an answer's arm. */
+/** The rollout that an answer's arm belongs to. */
 export interface ServedRollout {
   readonly id: string;
   readonly kind: RolloutKind;
   readonly step: number;
-  /** Whether the user was assigned by hand: served, but not counted. */
+  /** Whether an override assigned the user: the answer is served, but not counted. */
   readonly overridden: boolean;
-  /** The milliseconds above which its plan calls a read slow; absent for a shadow. */
+  /** The milliseconds above which the rollout's plan counts a read as slow; absent for a shadow. */
   readonly slowMs?: number;
 }
 
@@ -83,7 +83,7 @@ export function everybodyIn(stable: Assignment): Assignments {
 
 export interface UserState {
   readonly version: number;
-  /** The last version that concerns the requested predictor. */
+  /** The version of the last event that concerns the requested predictor. */
   readonly touched: number;
   readonly deletedVersion: number;
 }
@@ -92,9 +92,9 @@ export interface Certificate {
   readonly history: string;
   /** Postgres' clock, ms since 1970. */
   readonly now: number;
-  /** Raised by every change of predictors and arms. */
+  /** Rises with every change of predictors and arms. */
   readonly revision: number;
-  /** Undefined for a predictor that was never adopted, or is no longer served. */
+  /** Returns the arms of a predictor; undefined if it was never adopted or is no longer served. */
   assignments(predictor: string): Assignments | undefined;
   /** Throws for a predictor that was not requested. */
   user(userId: string, predictor: string): UserState;
@@ -102,12 +102,13 @@ export interface Certificate {
   readonly tombstones: Tombstones | null;
 }
 
-/** A position in the sequence of assignments. Within one history, revisions follow the order of the changes. */
+/** A position in the sequence of assignments. Within one history, revisions rise in the order of the changes. */
 export type AssignedMoment = Pick<Certificate, 'history' | 'revision'>;
 
 /**
- * Returns whether an answer of a later position came before this one. Statements on several connections overtake each
- * other, and facts from the later one stay. A lower revision alone does not prove it: a restore sets revisions back.
+ * Returns whether an answer of a later position arrived before this answer. Statements on several connections can
+ * overtake each other; the process keeps the facts of the later position. A lower revision alone proves nothing, since
+ * a restore lowers revisions.
  * @param before the newest position known when the statement was sent
  * @param newest the newest known now; the same object if no answer changed it since
  */
@@ -127,16 +128,15 @@ export function isErased(user: Pick<UserState, 'version' | 'deletedVersion'>): b
   return user.deletedVersion > 0 && user.version === user.deletedVersion;
 }
 
-/** Port: asks the primary. Rejects if it does not answer within its short time limit. */
+/** Port: asks the primary for certificates. Rejects if the primary does not answer within a short time limit. */
 export interface Authority {
-  /** Without predictors the certificate covers no user. */
+  /** Returns a certificate. Without predictors it covers no user. */
   certify(userIds: readonly string[], ...predictors: readonly string[]): Promise<Certificate>;
 }
 
 // Tombstones known to a process, in memory. They exclude erased users while Postgres, which alone knows all of them,
-// does not answer. Their count shows whether one is missing.
-// Some 70 bytes each. Beyond the bound no more are added: the count then falls behind, and no read is served
-// unverified.
+// does not answer. Their count shows whether one is missing. Each takes about 70 bytes. At the limit no more are added:
+// the count then falls behind, and no read is served unverified.
 
 /** The number of erasures in one history. */
 export interface ErasureCount {
@@ -149,7 +149,7 @@ export interface ToldOfErasures extends ErasureCount {
   readonly serverId: string;
 }
 
-/** The tombstones that a process knows: every one up to a count, in one history. */
+/** The tombstones that a process knows: all up to a count, in one history. */
 export interface Tombstones {
   readonly history: string;
   readonly count: number;
@@ -157,7 +157,7 @@ export interface Tombstones {
   deletedVersion(userId: string): number;
 }
 
-/** An erasure by its number. */
+/** An erasure: its number, the user, and the version up to which predictions are erased. */
 export type NumberedTombstone = readonly [number: number, userId: string, deletedVersion: number];
 
 export interface TombstoneMemory extends Tombstones {
@@ -167,14 +167,14 @@ export interface TombstoneMemory extends Tombstones {
    * meanwhile
    */
   learn(found: readonly NumberedTombstone[], count: number): void;
-  /** Returns itself, or empty tombstones of another history. */
+  /** Returns this memory if its history matches, else an empty memory for the given history. */
   inHistory(history: string): TombstoneMemory;
 }
 
 interface TombstoneRoom {
-  /** The most users. */
+  /** The maximum number of users. */
   readonly most?: number;
-  /** Called once, with the count: later erasures will not be known. */
+  /** Called once with the count when the memory is full: later erasures will not be known. */
   readonly onFull?: ((count: number) => void) | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** For the tests of what a read decides: a certified read and stored candidates, each with what a test wants otherwise. */
+/** A certified read and stored candidates for tests of a read's decisions, each with the changes that a test needs. */
 
 import { type Assignment, everybodyIn, type UserState } from './certificate.ts';
 import type { FreshnessPolicy, ModelVersion } from './predictor.ts';
@@ -67,7 +67,10 @@ export function readOf(
   };
 }
 
-/** Of a user at version 5, whose last event that concerns the predictor was the fifth; judged under `readOf()`. */
+/**
+ * Returns the standing of a user at version 5, judged under `readOf()`. The user's last event that concerns the
+ * predictor is at version 5.
+ */
 export function standingOf(candidates: readonly StoredPrediction[], state: Partial<UserState> = {}): Standing {
   const user = { version: 5, touched: 5, deletedVersion: 0, ...state };
   const { certificate, ...read } = readOf();
@@ -80,7 +83,7 @@ export function scoreBytes(score: number): Buffer {
   return bytes;
 }
 
-/** From the current generation; its score is its label. */
+/** Returns a candidate of the current generation; its score equals its label. */
 export function inGeneration(contextVersion: number, changes: Partial<StoredPrediction> = {}): StoredPrediction {
   return {
     layer: 'generation',
@@ -96,7 +99,7 @@ export function inGeneration(contextVersion: number, changes: Partial<StoredPred
   };
 }
 
-/** A live answer of this history and floor; its score is its label. */
+/** Returns a live answer of this history and floor; its score equals its label. */
 export function inOverlay(contextVersion: number, changes: Partial<StoredPrediction> = {}): StoredPrediction {
   const overlay = { layer: 'overlay', source: 'live', generationId: null, history: HISTORY, overlayFloor: 3 } as const;
   return { ...inGeneration(contextVersion), ...overlay, ...changes };

@@ -51,7 +51,7 @@ beforeEach(async () => {
       },
     },
   );
-  // From now on it knows the assignment.
+  // From here on the reader knows the assignment.
   await read(PREDICTOR, ['60'], PLAIN_READ);
   [certified, statements, runs] = [0, 0, 0];
 });
@@ -68,7 +68,7 @@ describe('a demanded inference', () => {
     expect([certified, statements]).toEqual([0, 2]);
   });
 
-  it('never answers from a statement that was sent before it came', async () => {
+  it('never answers from a statement that was sent before the read arrived', async () => {
     const gate = createGate();
     meanwhile = gate.pass;
     const before = demand('3');
@@ -82,7 +82,7 @@ describe('a demanded inference', () => {
     ]);
   });
 
-  it('does not answer the read if another policy was adopted meanwhile', async () => {
+  it('does not answer the read if another policy was adopted during the inference', async () => {
     let isFirst = true;
     await world.adoptWith({ liveTimeoutMs: 9_000 });
     expect(await short('4')).toEqual(['live requested 0']);
@@ -91,12 +91,12 @@ describe('a demanded inference', () => {
       if (isFirst) await world.adoptWith({ live: false, onLiveFailure: 'error' });
       isFirst = false;
     };
-    // The statement began before the change: its moment is what the answer is of.
+    // The statement began before the change, so the answer describes the moment before the change.
     expect(await short('4')).toEqual(['live requested 0']);
     expect(await short('4')).toEqual(['invalid_input']);
   });
 
-  it('that failed is not repeated, and the ladder continues from there', async () => {
+  it('is not repeated after a failure; the ladder continues with the next rung', async () => {
     await short('5');
     await world.change('5', 10);
     runs = 0;
@@ -104,7 +104,7 @@ describe('a demanded inference', () => {
     expect(runs).toBe(1);
   });
 
-  it('tells erased from unknown users, and answers the others', async () => {
+  it('distinguishes erased users from unknown users, and answers all other users', async () => {
     await world.erase('6');
     await world.erase('7');
     await world.remove('7');

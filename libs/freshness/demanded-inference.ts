@@ -1,10 +1,10 @@
 /**
- * Serves a read that demands an inference (`no-cache`). The feature statement of such a read will be sent in any case.
- * It begins after the read arrived and returns version and features in one row, with assignment, history and clock. So
- * it certifies the read by itself, and no separate authority statement is needed.
+ * Serves a read that demands an inference (`no-cache`). Such a read always sends a feature statement. That statement
+ * begins after the read arrived and returns version and features in one row, with assignment, history and clock. So it
+ * certifies the read by itself, without a separate authority statement.
  *
- * The model version and arm are guessed from what Postgres last said. If the guess was wrong (other assignment or
- * revision), the statement failed, or the user is unknown, the read continues like any other read. It infers again only if the
+ * The model version and arm are guessed from the last certificate. The read continues like any other read if the guess
+ * was wrong (another assignment or revision), the statement failed, or the user is unknown. It infers again only if the
  * guess was wrong.
  */
 
@@ -37,19 +37,25 @@ interface AskedDemand {
   readonly times: ReadTimes;
 }
 
-/** Takes note of a certificate. Throws `unknown_predictor`. */
+/** Records a certificate. Throws `unknown_predictor`. */
 type Notice = (certificate: Certificate) => Assignments;
 
 interface Demanded {
-  /** Answers of users whose inference was in time and used the current assignment. */
+  /** Answers of the users who were inferred in time under the current assignment. */
   readonly answers: Results;
-  /** Failures of the other users, if they were inferred for the current assignment: one attempt is enough. */
+  /**
+   * Returns the failures of the other users, if they were inferred under the current assignment. These users are not
+   * inferred again.
+   */
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
 export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
 
-/** If the caller names a context, the first error is that the context does not exist. */
+/**
+ * Returns whether the feature statement alone can answer the read. A read that names a context is excluded: it must
+ * first fail if that context does not exist.
+ */
 export function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
   return noCache && !onlyIfCached && minContext === null;
 }
@@ -93,7 +99,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   const { assignment, userIds } = demand.group;
   const { history } = known;
   const answers: Results = new Map();
-  // Rarely is there one: a map for each read would cost more.
+  // Failures are rare: a map for each read would cost more.
   let failures: Map<string, LiveOutcome> | undefined;
   const version = await registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();
@@ -105,7 +111,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
     if (isRefusal(outcome) && failureRung(demand) === 'error') {
-      // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
+      // No further lookup would change the result, and under overload a rejection must be cheap.
       answers.set(userId, noPrediction('overloaded', outcome, userId));
       continue;
     }
@@ -118,7 +124,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
     const { certificate } = predicted;
     const assignments = notice(certificate);
     const assigned = assignments.of(userId);
-    // A predictor that was adopted again meanwhile is another object.
+    // If the predictor was adopted again during the inference, the registry returns another object.
     const isAsGuessed = isAssigned(demand, assigned, certificate.history);
     if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
     const { rollout } = assignments;
@@ -129,7 +135,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   return { answers, failuresAt: (assigned, now) => (isAssigned(demand, assigned, now) ? failures : undefined) };
 }
 
-/** Whether an arm's inference used the current assignment. */
+/** Returns whether an arm's inference used the current assignment. */
 function isAssigned({ known, group }: Demand, assigned: Assignment, history: string): boolean {
   return (
     known.history === history &&

@@ -1,11 +1,12 @@
 /**
  * The one error type of the domain: a code that programs react to, a text that any caller may read, and a private
- * detail for the log. Edges translate codes: apps/api/http/problem.ts into HTTP problems, the worker into retry or fail.
+ * detail for the log. The API turns codes into HTTP problems (apps/api/http/problem.ts), and the worker into retry or
+ * failure.
  */
 import type { UserState } from './certificate.ts';
 import type { ContextToken, ReadOptions } from './read-options.ts';
 
-/** The codes of errors that callers act on. Each is documented once, in apps/api/http/problem.ts. */
+/** The codes of errors that callers act on. apps/api/http/problem.ts documents each of them. */
 export type ErrorCode =
   | 'invalid_input'
   | 'unknown_predictor'
@@ -43,7 +44,7 @@ export type ErrorCode =
   | 'model_refused';
 
 interface ErrorOptions {
-  /** The place of the error, as a path into the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
+  /** The path of the faulty value in the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
   readonly field?: string;
   /** How the caller can fix it. */
   readonly remedy?: string;
@@ -78,14 +79,16 @@ export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is T
 }
 
 /**
- * Returns whether the error does not depend on the request: it may succeed when the database or inference is back, or
- * elsewhere.
+ * Returns whether the error is independent of the request. The same request may succeed later, or in another process.
  */
 export function isTransient(error: unknown): boolean {
   return isTandemError(error, 'unavailable', 'protocol_unknown', 'overloaded', 'live_timeout');
 }
 
-/** Returns the text of an error for a run's record and the log; a problem of the config includes place and remedy. */
+/**
+ * Returns the text of an error for a run's record and the log. The text of a config problem includes its place and
+ * remedy.
+ */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (!isTandemError(error)) return error.message;
@@ -96,14 +99,14 @@ export function reasonOf(error: unknown): string {
   return typeof detail === 'string' ? `${message} (${detail})` : message;
 }
 
-/** Closes a union: for a case that the compiler considers impossible. */
+/** Closes a union: throws for a case that the compiler considers impossible. */
 export function unreachable(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);
 }
 
-// Errors that several use cases share, each with one wording.
+// Errors that several use cases share, so that each has one wording.
 
-/** Returns the error of a read without a certificate; an unknown protocol keeps its own error. */
+/** Returns the error of a read without a certificate. An unknown protocol keeps its own error. */
 export function notCertified(cause: unknown): TandemError {
   if (isTandemError(cause, 'protocol_unknown')) return cause;
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
@@ -119,7 +122,10 @@ export function notFound(userId: string): TandemError {
   });
 }
 
-/** @param options of the read; no stored prediction was computed from a call's request features */
+/**
+ * Returns the error of a read with `only-if-cached` that no stored prediction may answer. Stored predictions are never
+ * computed from the request features of a call.
+ */
 export function notCached(userId: string, { request }: Pick<ReadOptions, 'request'>): TandemError {
   const remedy = `leave out Cache-Control: only-if-cached${request ? '' : ', or add max-stale'}`;
   const which = request ? 'stored prediction from the values of the call' : 'fresh stored prediction';
@@ -128,8 +134,8 @@ export function notCached(userId: string, { request }: Pick<ReadOptions, 'reques
 }
 
 /**
- * Without `retryAfter`: the query fails until the user's rows or the query change.
- * @param why the message of Postgres. It may quote values, so the public text leaves it out
+ * Returns an error without `retryAfter`: the query fails until the user's rows or the query change.
+ * @param why the message of Postgres; the public text omits it, since it may quote values
  */
 export function featuresFailed(userId: string, why: string): TandemError {
   return new TandemError(
@@ -137,16 +143,16 @@ export function featuresFailed(userId: string, why: string): TandemError {
     `User ${userId} cannot be predicted: the feature query fails for this user.`,
     {
       remedy:
-        "look at the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query; declare freshness.default in tandem.config.ts to answer such reads meanwhile",
+        "see the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query; declare freshness.default in tandem.config.ts to answer such reads meanwhile",
       detail: why,
     },
   );
 }
 
-/** Names beyond these are counted. */
+/** The maximum number of names in a text; further names are only counted. */
 const MAX_NAMES = 10;
 
-/** @param why the problem of the row and its fix; names no value but the user's id */
+/** @param why the problem of the row and its fix; the user's id is the only value in it */
 function rowUnusable(userId: string, why: string): TandemError {
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
@@ -156,10 +162,10 @@ function rowUnusable(userId: string, why: string): TandemError {
 }
 
 /**
- * Without `retryAfter`: a retry would fail in the same way.
- * @param features names of the features at fault; none if the row itself is: two rows of one user, or an unusable user
- * id
- * @param why includes values, which not every reader of predictions may see
+ * Returns an error without `retryAfter`: a retry would fail in the same way.
+ * @param features names of the faulty features; none if the row itself is faulty: two rows of one user, or an unusable
+ * user id
+ * @param why the reason; it includes values, which not every caller may see
  */
 export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
   const named = features.slice(0, MAX_NAMES).join(', ');
@@ -175,7 +181,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
 }
 
 /**
- * Without `retryAfter`: the same features give the same output.
+ * Returns an error without `retryAfter`: the same features give the same output.
  * @param why names the output and its value
  */
 export function outputUnusable(userId: string, why: string): TandemError {
@@ -185,7 +191,7 @@ export function outputUnusable(userId: string, why: string): TandemError {
   });
 }
 
-/** @param refusal by the version of the user's arm, of a call that the stable version accepts */
+/** @param refusal the error from the version of the user's arm; the stable version accepts the call */
 export function requestUnusable(userId: string, refusal: TandemError): TandemError {
   const reason = `the rollout's model version refuses a call that the stable version accepts: ${refusal.message}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}`, {
@@ -193,7 +199,7 @@ export function requestUnusable(userId: string, refusal: TandemError): TandemErr
   });
 }
 
-/** @param names of the features without a default */
+/** @param names names of the features without a default */
 export function requestFeaturesRequired(predictor: string, names: readonly string[]): TandemError {
   const some = names.slice(0, MAX_NAMES).join(', ');
   return new TandemError(
@@ -206,7 +212,7 @@ export function requestFeaturesRequired(predictor: string, names: readonly strin
   );
 }
 
-/** Returns the error of a call that no caller waits for any more, or whose own deadline ended live inference. */
+/** Returns the error of a call if its caller has disconnected, or if the caller's own deadline ended live inference. */
 export function callerGone(): TandemError {
   const text = 'The caller closed the call, or its own deadline left the model too little time to answer.';
   return new TandemError('caller_gone', text, {
@@ -214,9 +220,9 @@ export function callerGone(): TandemError {
   });
 }
 
-/** Returns an error without `retryAfter`: no repetition helps until the config changes. */
+/** Returns an error without `retryAfter`: a retry fails until the config changes. */
 export function liveIsOff(predictor: string): TandemError {
-  return new TandemError('invalid_input', `Predictor ${predictor} infers nothing live: its freshness.live is false.`, {
+  return new TandemError('invalid_input', `Predictor ${predictor} does not infer live: its freshness.live is false.`, {
     field: 'predictor',
     remedy: `set freshness.live of ${predictor} to true in tandem.config.ts and adopt it; until then read stored predictions`,
   });
@@ -224,7 +230,7 @@ export function liveIsOff(predictor: string): TandemError {
 
 /** Returns an error without `retryAfter`: this process never infers. */
 export function processIsNotLive(): TandemError {
-  return new TandemError('invalid_input', 'This process infers nothing live: it was opened with live: false.', {
+  return new TandemError('invalid_input', 'This process does not infer live: it was opened with live: false.', {
     field: 'live',
     remedy: 'leave live: false out of the options of createTandem, or call an API',
   });

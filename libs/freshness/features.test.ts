@@ -13,7 +13,7 @@ const acceptedAt = (accepted: number, value: unknown = 1): ContextValue => ({
 });
 
 describe('an event’s value', () => {
-  it('gives way to a row that is later than its acceptance, and to no other', () => {
+  it('yields to a row that is later than its acceptance, and to no earlier row', () => {
     const asOf = { ...query, asOf: 'loaded_at' };
     expect(overlays(asOf, acceptedAt(100), 99, 0)).toBe(true);
     expect(overlays(asOf, acceptedAt(100), 100, 0)).toBe(true);
@@ -21,20 +21,20 @@ describe('an event’s value', () => {
     expect(overlays(asOf, acceptedAt(100), null, 0)).toBe(true);
   });
 
-  it('without asOf lies over the row for its time', () => {
+  it('overlays the row for overlayForMs if the query has no asOf', () => {
     const forAMinute = { ...query, overlayForMs: 60_000 };
     expect(overlays(forAMinute, acceptedAt(100), null, 60_099)).toBe(true);
     expect(overlays(forAMinute, acceptedAt(100), null, 60_100)).toBe(false);
   });
 
-  it('lies over nothing where neither is named, and null takes it back', () => {
+  it('overlays nothing without asOf and overlayForMs, or if it is null', () => {
     expect(overlays(query, acceptedAt(100), null, 100)).toBe(false);
     expect(overlays({ ...query, asOf: 'at' }, acceptedAt(100, null), 1, 0)).toBe(false);
     expect(overlays({ ...query, asOf: 'at' }, acceptedAt(100, 0), 1, 0)).toBe(true);
     expect(overlays({ ...query, asOf: 'at' }, acceptedAt(100, false), 1, 0)).toBe(true);
   });
 
-  it('that gave way once gives way to every later row, and time by another clock than Postgres’ changes nothing', () => {
+  it('that yielded to a row yields to every later row, whatever the time on the event’s own clock', () => {
     const asOf = { ...query, asOf: 'loaded_at' };
     fc.assert(
       fc.property(fc.nat(), fc.nat(), fc.nat(), fc.nat(), (accepted, row, later, now) => {
@@ -46,7 +46,7 @@ describe('an event’s value', () => {
   });
 });
 
-it('the rows that can be scored are those without a fault, in order', () => {
+it('scorableRows returns the rows without a fault, in order', () => {
   const batch = {
     history: 'h',
     readAt: 0,

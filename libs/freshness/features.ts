@@ -1,50 +1,50 @@
 /**
- * Features of many users in columns, with the context version that was read in the same row, in the same statement:
- * that version is the label of whatever is computed from them, and what makes a label true.
+ * Features of many users in columns, with the context version that was read in the same row of the same statement. That
+ * version labels each prediction computed from them. The label is true because one statement read both.
  */
 import type { FeatureColumn, FeatureQuery } from './predictor.ts';
 import type { RequestFeatures } from './read-options.ts';
 
 /**
- * One column: numbers, integers and booleans as doubles (booleans 0 and 1), text as strings; null where SQL says null. Of
- * thousands of users a column that holds numbers alone is an array of doubles.
+ * One column: numbers, integers and booleans as doubles (booleans 0 and 1), text as strings, and null for an SQL null.
+ * For thousands of users, a column that holds only numbers is an array of doubles.
  */
 export type FeatureValues = readonly (number | string | null)[] | Float64Array;
 
 export interface FeatureBatch {
-  /** The database's past in which the versions below count. */
+  /** The history that the context versions belong to. */
   readonly history: string;
-  /** Postgres' clock at the statement that read them, ms since 1970: the predictions' `computedAt`. */
+  /** Postgres' clock at the statement that read the features, in ms since 1970: the predictions' `computedAt`. */
   readonly readAt: number;
   readonly userIds: readonly string[];
   readonly contextVersions: readonly number[];
   readonly columns: readonly FeatureColumn[];
-  /** In the order of `columns`, each with a value a user. */
+  /** In the order of `columns`; each has one value per user. */
   readonly values: readonly FeatureValues[];
   /**
-   * Users that cannot be scored: row number → reason. The reason names values, so only callers that may read features
-   * see it.
+   * Users that cannot be scored: row number → reason. The reason contains values, so only callers that may read
+   * features see it.
    */
   readonly faults: ReadonlyMap<number, string>;
-  /** Of those, by row, the names of the features that no model can be given. */
+  /** For faulty rows: row number → names of the features that cannot be passed to a model. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
-  /** By row, the values that events laid over the row's own. For live reads only; absent: unknown. */
+  /** Row number → the event values that overlay the row's own values. For live reads only; absent: unknown. */
   readonly fromEvents?: ReadonlyMap<number, readonly LaidValue[]>;
-  /** The first request feature among the columns, where there are any. */
+  /** The index of the first request feature among the columns; absent if there is none. */
   readonly requestFrom?: number;
-  /** By row, what its call sent. A row that is not in it has the declared defaults. */
+  /** Row number → the request features that its call sent. A row without an entry has the declared defaults. */
   readonly sent?: ReadonlyMap<number, RequestFeatures>;
 }
 
-/** A value of one column that an event laid over the feature source's. */
+/** An event's value that overlays the feature source's value in one column. */
 export interface LaidValue {
   readonly column: number;
   readonly entry: ContextValue;
 }
 
 /**
- * The value that an event left in a user's context for one feature. Times in ms since 1970. Which value stands is decided
- * when an event is accepted: migrations/0022_order_of_event_values.sql.
+ * The value that an event left in a user's context for one feature. Times are in ms since 1970. When an event is
+ * accepted, migrations/0022_order_of_event_values.sql decides which value remains.
  */
 export interface ContextValue {
   readonly value: unknown;
@@ -60,7 +60,7 @@ export interface ContextValue {
 export type ContextFeatures = Readonly<Record<string, ContextValue>>;
 
 /**
- * Whether an event's value still overlays the feature source's row.
+ * Returns whether an event's value still overlays the feature source's row.
  * @param asOf the row's `asOf` in ms, null if the query names none or the row has none
  */
 export function overlays(query: FeatureQuery, entry: ContextValue, asOf: number | null, now: number): boolean {
@@ -70,8 +70,8 @@ export function overlays(query: FeatureQuery, entry: ContextValue, asOf: number 
 }
 
 /**
- * The rows of two statements as one batch; each keeps the version that was read with its features. `readAt` is the earlier
- * one: a prediction that seems older than it is expires early, never late.
+ * Returns the rows of two statements as one batch; each row keeps the version that was read with its features. `readAt`
+ * is the earlier of the two times, so that a prediction expires early rather than late.
  */
 export function joinBatches(first: FeatureBatch, second: FeatureBatch): FeatureBatch {
   const offset = first.userIds.length;
@@ -88,7 +88,7 @@ export function joinBatches(first: FeatureBatch, second: FeatureBatch): FeatureB
   };
 }
 
-/** The rows of a batch that can be scored. */
+/** Returns the rows of a batch that can be scored. */
 export function scorableRows(batch: FeatureBatch): number[] {
   const rows: number[] = [];
   for (let row = 0; row < batch.userIds.length; row++) if (!batch.faults.has(row)) rows.push(row);

@@ -58,19 +58,19 @@ describe('judge', () => {
     expect(state(fromOverlay)).toBe('fresh');
   });
 
-  it('calls a label below it stale, and does not mind events that concern other predictors', () => {
+  it('calls a label below that version stale, and ignores events that concern other predictors', () => {
     expect(state(fromGeneration, { user: { version: 6, touched: 6 } })).toBe('stale');
     expect(state(fromGeneration, { user: { version: 9, touched: 5 } })).toBe('fresh');
   });
 
-  it('calls a whole generation stale after a bulk change of a watched source, and not the overlay, whose floor rises', () => {
+  it('calls a whole generation stale after a bulk change of a watched source, but not overlay entries above the raised floor', () => {
     const generation = assignment.generation && { ...assignment.generation, isOutdated: true };
     expect(state(fromGeneration, { assignment: { generation } })).toBe('stale');
     expect(state(fromOverlay, { assignment: { generation } })).toBe('fresh');
     expect(state(fromOverlay, { assignment: { generation, overlayFloor: 4 } })).toBe('foreign');
   });
 
-  it('calls what Postgres does not assign foreign', () => {
+  it('calls a candidate foreign if Postgres does not assign it', () => {
     expect(state({ ...fromGeneration, generationId: 'g6' })).toBe('foreign');
     expect(state({ ...fromGeneration, modelVersionId: 'm1' })).toBe('foreign');
     expect(state(fromGeneration, { assignment: { generation: null } })).toBe('foreign');
@@ -79,19 +79,19 @@ describe('judge', () => {
     expect(state({ ...fromOverlay, modelVersionId: 'm1' })).toBe('foreign');
   });
 
-  it('trusts overlay labels of this history only, and published generations in any', () => {
+  it('trusts overlay labels of this history only, and published generations in every history', () => {
     expect(state(fromOverlay, { history: 'h2' })).toBe('foreign');
     expect(state(fromGeneration, { history: 'h2' })).toBe('fresh');
   });
 
-  it('blocks whatever was computed before the user was erased', () => {
+  it('blocks every prediction that was computed before the user was erased', () => {
     expect(state(fromGeneration, { user: { version: 6, touched: 5, deletedVersion: 5 } })).toBe('blocked');
     expect(
       state({ ...fromGeneration, contextVersion: 6 }, { user: { version: 6, touched: 5, deletedVersion: 5 } }),
     ).toBe('fresh');
   });
 
-  it('expires by age on the clock of Postgres, and a rollback restarts the age of its generation', () => {
+  it('expires predictions by age on Postgres’ clock; a rollback restarts the age of its generation', () => {
     const old = { computedAt: now - 3 * hour };
     expect(state({ ...fromGeneration, ...old })).toBe('expired');
     expect(state({ ...fromGeneration, ...old }, { assignment: { expiresFrom: now - hour } })).toBe('restarted');
@@ -99,7 +99,7 @@ describe('judge', () => {
     expect(state({ ...fromOverlay, ...old }, { assignment: { expiresFrom: now - hour } })).toBe('expired');
   });
 
-  it('judges a row of the base as one of the generation above it, but for the bulk changes that its run has seen', () => {
+  it('judges a row of the base like a row of the generation above, except for bulk changes since its own run', () => {
     const base = { id: 'g5', number: 5, buckets: 4, startedAt: now - hour, isOutdated: false };
     const labels = fc.record({ label: fc.nat({ max: 4 }), touched: fc.nat({ max: 4 }), deleted: fc.nat({ max: 4 }) });
     fc.assert(
@@ -123,7 +123,7 @@ describe('judge', () => {
     );
   });
 
-  it('calls no prediction fresh that is below the version, below the tombstone, or not assigned: for all states', () => {
+  it('in no state calls a prediction fresh that is below the version, below the tombstone, or not assigned', () => {
     const small = fc.nat({ max: 4 });
     fc.assert(
       fc.property(

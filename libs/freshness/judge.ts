@@ -1,6 +1,6 @@
 /**
- * The central rule: judges a stored prediction under a certificate. Pure; its only clock is that of Postgres, and it
- * decides nothing but expiry.
+ * The central rule: judges a stored prediction under a certificate. It is pure. It uses only Postgres' clock, and only
+ * for expiry.
  */
 import { type Assignment, type Certificate, layerOf, type UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
@@ -44,8 +44,8 @@ export function fits(candidate: Label, assignment: Assignment, history: string):
 }
 
 /**
- * A bulk change makes each generation stale as a whole if its run did not see the change, a base too. Overlay entries
- * then have a lower floor and do not fit.
+ * Returns whether a bulk change makes a generation, or a base, stale as a whole: its run began before the change.
+ * Overlay entries from before the change have a lower floor, so they are foreign.
  */
 function isOutdated(candidate: Label, { generation }: Assignment): boolean {
   return candidate.layer === 'generation' && layerOf(generation, candidate.generationId)?.isOutdated === true;
@@ -77,7 +77,7 @@ export function serviceOf(
   if (isRuledOut(candidate, certificate, options)) return undefined;
   if (isFresh(state)) return { source: candidate.source, reason: state === 'restarted' ? 'rolled_back' : 'fresh' };
   if (options.maxStale === null || !isServableAsStale(state)) return undefined;
-  // The time since when a context is outdated is not stored; it cannot exceed the prediction's own age.
+  // The time of the event that outdated the context is not stored, so the prediction's own age is the upper bound.
   const ageMs = certificate.now - candidate.computedAt;
   const staleMs = state === 'expired' && policy.maxAgeMs !== null ? ageMs - policy.maxAgeMs : ageMs;
   if (staleMs > options.maxStale * 1000) return undefined;
@@ -85,8 +85,8 @@ export function serviceOf(
 }
 
 /**
- * Returns whether the caller excludes a candidate on every rung: older than `max-age`, or of an older context than its
- * token's.
+ * Returns whether the caller excludes a candidate on every rung: it is older than `max-age`, or its context is older
+ * than the token's.
  */
 export function isRuledOut(
   candidate: Label,

@@ -35,7 +35,7 @@ const failed = (reason: LiveFailureReason): LiveOutcome => ({
   detail: 'why',
 });
 
-/** What a user with a stale and a foreign candidate is answered, in a few words. */
+/** Returns the answer of a user with a stale and a foreign candidate, as a short text. */
 function answerTo(outcome: LiveOutcome | undefined, policy: Partial<FreshnessPolicy> = {}, options = {}) {
   const standing = standingOf([inGeneration(3), inOverlay(9, { overlayFloor: 2 })]);
   const result = fallBack(readOf(policy, options), standing, 'context_newer', outcome);
@@ -45,13 +45,13 @@ function answerTo(outcome: LiveOutcome | undefined, policy: Partial<FreshnessPol
 }
 
 describe('the ladder', () => {
-  it('answers live with the reason why the stored one did not do', () => {
+  it('answers live, with the reason why no stored prediction was usable', () => {
     expect(answerTo(predicted)).toBe('live context_newer 0.9 of context_newer');
     const result = fallBack(readOf(), standingOf([inGeneration(3)]), 'context_newer', predicted);
     expect(result).toMatchObject({ contextVersion: 6, predictedFromContextVersion: 6, hit: false, kept: true });
   });
 
-  it('keeps for the log why live inference failed, where a lower rung answers', () => {
+  it('keeps the cause of a live failure for the log if a lower rung answers', () => {
     const standing = standingOf([inGeneration(3)]);
     const failure = failed('live_timeout');
     const fallen = (policy: Partial<FreshnessPolicy>) => fallBack(readOf(policy), standing, 'context_newer', failure);
@@ -60,7 +60,7 @@ describe('the ladder', () => {
     expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
   });
 
-  it('tells a failure, also to meet the deadline of the caller, from the quota of the caller', () => {
+  it('distinguishes a failure or a missed deadline of the caller from an exceeded quota of the caller', () => {
     const standing = standingOf([inGeneration(3)]);
     const fallen = (outcome: LiveOutcome, policy: Partial<FreshnessPolicy> = {}) =>
       fallBack(readOf(policy), standing, 'context_newer', outcome);
@@ -79,7 +79,7 @@ describe('the ladder', () => {
     expect(fallen(CALLER_GONE, { onLiveFailure: 'error' })).toMatchObject({ code: 'caller_gone' });
   });
 
-  it('names on each rung the last version that concerns the predictor, of the newest context that it knows', () => {
+  it('names on each rung the last version that concerns the predictor, from the newest known context', () => {
     const versionsOf = (outcome: LiveOutcome, version: number, policy: Partial<FreshnessPolicy> = {}) => {
       const result = fallBack(readOf(policy), standingOf([inGeneration(3)], { version }), 'context_newer', outcome);
       if (result instanceof TandemError) return result.code;
@@ -91,13 +91,13 @@ describe('the ladder', () => {
     expect(versionsOf(failed('live_failed'), 7, { onLiveFailure: 'default' })).toEqual(['default', 7, 5]);
   });
 
-  it('serves nothing older than the caller’s max-age, also where live fails', () => {
+  it('serves nothing older than the caller’s max-age, even if live inference fails', () => {
     expect(answerTo(failed('live_failed'), {}, { maxAge: 0 })).toBe('default live_failed 0.2 of context_newer');
     expect(answerTo(failed('live_failed'), { default: null }, { maxAge: 0 })).toBe('live_failed');
     expect(answerTo(failed('live_failed'), {}, { maxAge: 3_600 })).toBe('stale live_failed 3 of context_newer');
   });
 
-  it('goes from live to stale to default to an error, and each rung says why live was not reached', () => {
+  it('falls from live to stale to default to an error, and each rung says why live inference failed', () => {
     expect(answerTo(failed('live_timeout'))).toBe('stale live_timeout 3 of context_newer');
     expect(answerTo(failed('overloaded'), { onLiveFailure: 'default' })).toBe(
       'default overloaded 0.2 of context_newer',
@@ -106,17 +106,17 @@ describe('the ladder', () => {
     expect(answerTo(failed('overloaded'), { onLiveFailure: 'error' })).toBe('overloaded');
   });
 
-  it('falls back to the default where no stored prediction may be served', () => {
+  it('falls back to the default if no stored prediction may be served', () => {
     const standing = standingOf([inOverlay(9, { overlayFloor: 2 })]);
     expect(fallBack(readOf(), standing, 'missing', failed('live_failed'))).toMatchObject({ source: 'default' });
   });
 
-  it('answers where live inference is switched off with the stored one, for the reason that it did not do', () => {
+  it('serves the stored prediction as stale if live inference is switched off, with the reason why it is not fresh', () => {
     expect(answerTo(undefined)).toBe('stale context_newer 3 of context_newer');
     expect(answerTo(undefined, { onLiveFailure: 'error' })).toBe('no_prediction');
   });
 
-  it('says that live inference is off where only an inference may answer', () => {
+  it('says that live inference is off if only an inference may answer', () => {
     const fallen = (policy: Partial<FreshnessPolicy>, options = {}) =>
       fallBack(readOf(policy, options), standingOf([]), 'requested', undefined);
     const never = { code: 'invalid_input', retryAfter: undefined };
@@ -127,7 +127,7 @@ describe('the ladder', () => {
     expect(fallen({}, ranking)).toMatchObject({ ...never, field: 'live', message: expect.stringContaining('process') });
     const error = { live: false, onLiveFailure: 'error', default: null } as const;
     expect(fallen(error, { noCache: true })).toMatchObject({ ...never, field: 'predictor' });
-    // The next run may store what these reads are answered with.
+    // The next run may store a prediction that answers these reads.
     const later = { code: 'no_prediction', retryAfter: 1 };
     expect(fallen(error)).toMatchObject(later);
     expect(fallen({ live: false, default: null }, { noCache: true })).toMatchObject(later);
@@ -140,17 +140,17 @@ describe('the ladder', () => {
     expect(fallBack(readOf(), standingOf([]), 'missing', noFeatures)).toMatchObject({ code: 'unknown_user' });
   });
 
-  it('never answers for a user who is erased', () => {
+  it('never answers for an erased user', () => {
     expect(answerTo({ kind: 'erased' })).toBe('unknown_user');
   });
 
-  it('gives a caller who demands a context neither an older prediction nor the default', () => {
+  it('gives a caller that demands a context neither an older prediction nor the default', () => {
     const minContext = { history: HISTORY, version: 4 };
     expect(answerTo(failed('live_timeout'), {}, { minContext })).toBe('live_timeout');
     expect(answerTo(failed('live_timeout'), {}, { minContext: { ...minContext, version: 3 } })).toMatch(/^stale/);
   });
 
-  it('serves the newest context of the stored ones, and passes over a damaged one', () => {
+  it('serves the stored prediction with the newest context, and skips a damaged one', () => {
     const candidates = [inGeneration(2), inOverlay(4)];
     expect(fallBack(readOf(), standingOf(candidates), 'missing', failed('live_failed'))).toMatchObject({
       predictedFromContextVersion: 4,
@@ -162,7 +162,7 @@ describe('the ladder', () => {
     });
   });
 
-  it('names a user’s unusable features, and says of no time that it would help', () => {
+  it('names a user’s unusable features, without a retry time', () => {
     const features = Array.from({ length: 12 }, (_, i) => `f${i}`);
     const outcome: LiveOutcome = { kind: 'failed', reason: 'features_unusable', detail: 'f0 is "secret"', features };
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
@@ -174,7 +174,7 @@ describe('the ladder', () => {
     expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default features_unusable 0.2 of context_newer');
   });
 
-  it('names the output that is no number, and no time to try again', () => {
+  it('names the output that is not a number, without a retry time', () => {
     const outcome: LiveOutcome = { kind: 'failed', reason: 'output_unusable', detail: 'output score is NaN' };
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
     expect(result).toMatchObject({ code: 'output_unusable', retryAfter: undefined });
@@ -184,14 +184,14 @@ describe('the ladder', () => {
     expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default output_unusable 0.2 of context_newer');
   });
 
-  it('gives a retry time in every other error, and never details that are for the log alone', () => {
+  it('gives a retry time in every other error, and never reveals details that only the log may have', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
     expect((result as TandemError).message).not.toContain('why');
     expect((result as TandemError).remedy).toMatch(/^try again after .* log says why/);
   });
 
-  it('serves no rung that is switched off, nothing foreign or erased, and calls nothing fresh: for all states', () => {
+  it('in no state serves a rung that is switched off or a foreign or erased prediction, or calls an answer fresh', () => {
     const small = fc.nat({ max: 6 });
     const candidate = fc
       .record({ label: small, overlay: fc.boolean(), fits: fc.boolean(), age: fc.nat({ max: 2 * MAX_AGE_MS }) })
@@ -236,7 +236,7 @@ describe('an unverified answer', () => {
   const answer = (...candidates: Parameters<typeof unverifiedAnswer>[3]) =>
     unverifiedAnswer('42', readOf().version, known, candidates);
 
-  it('is the newest fitting context, stale and unverified, without an uncertified version', () => {
+  it('is the fitting candidate with the newest context, stale and unverified, without an uncertified version', () => {
     expect(answer(inGeneration(2), inOverlay(4))).toMatchObject({
       source: 'stale',
       reason: 'unverified',
@@ -248,7 +248,7 @@ describe('an unverified answer', () => {
     });
   });
 
-  it('is none of another generation, model version, history or floor than was last assigned', () => {
+  it('never has another generation, model version, history or floor than the last assignment', () => {
     expect(answer(inGeneration(9, { generationId: 'g6' }))).toBeUndefined();
     expect(answer(inGeneration(9, { modelVersionId: 'm1' }))).toBeUndefined();
     expect(answer(inOverlay(9, { history: 'b'.repeat(16) }))).toBeUndefined();

@@ -1,6 +1,6 @@
 /**
  * The rungs below a fresh stored prediction: live → stale → default → an error with a retry time. Each rung can be
- * switched off per predictor, and an answer always names its rung.
+ * switched off per predictor. Every answer names its rung.
  */
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import {
@@ -29,7 +29,7 @@ import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
-/** Returns the rung below live inference: the error if the caller accepts only an inference of its values. */
+/** Returns the rung below live inference. It is `error` if the caller accepts only an inference of its own values. */
 export function failureRung({
   predictor,
   options,
@@ -48,7 +48,7 @@ export function answersOf(
   return outcome.rows.map((row) => fallBack(read, standing, why, row));
 }
 
-/** Returns the answer of a user without a fresh candidate, given the result of live inference. */
+/** Returns the answer of a user without a fresh candidate, from the result of live inference. */
 export function fallBack(
   read: CertifiedRead,
   standing: Standing,
@@ -59,7 +59,7 @@ export function fallBack(
   if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
   if (outcome?.kind === 'erased') return notFound(standing.userId);
   if (outcome?.kind === 'no_features') {
-    // Without a feature row a stored prediction may still be served, marked stale; else the user is unknown.
+    // If the user has no feature row, a stored prediction may still be served as stale. Otherwise the user is unknown.
     const stored = onLiveFailure === 'stale' ? staleAnswer(read, standing, 'missing', why) : undefined;
     return stored ?? notFound(standing.userId);
   }
@@ -72,7 +72,9 @@ export function fallBack(
   return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
 }
 
-/** Returns the error of a read that only an inference may answer, where live inference is off; undefined: another read. */
+/**
+ * Returns the error of a read that only an inference may answer, if live inference is off; undefined for other reads.
+ */
 function neverInferred(read: CertifiedRead, outcome: LiveOutcome | undefined): TandemError | undefined {
   if (outcome !== undefined || !read.options.noCache || failureRung(read) === 'stale') return undefined;
   return read.predictor.policy.freshness.live ? processIsNotLive() : liveIsOff(read.predictor.name);
@@ -170,5 +172,5 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
   });
 }
 
-/** Created once: a rejection under overload must be cheap, and the error's stack would be most of its cost. */
+/** Created once: a rejection under overload must be cheap, and building the error's stack would be most of its cost. */
 const OVERLOADED = errorOf('overloaded', NO_ROOM);

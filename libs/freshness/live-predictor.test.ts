@@ -24,7 +24,7 @@ function asked(enabled = true): { request: LiveRequest; live: LivePredictor; use
   return { request: { readers, enabled } as unknown as LiveRequest, live, users };
 }
 
-/** A limit of so many inferences that is never refilled. */
+/** Returns a quota of `left` inferences that is never refilled. */
 function quotaOf(left: number, most = 10) {
   return {
     most,
@@ -50,7 +50,7 @@ test.each([
   [3, ['1', '2', '3']],
   [2, ['1', '2']],
   [0, []],
-])('with room for %s, as many are inferred, and the others are told that there is none', async (room, inferred) => {
+])('with a quota of %s, that many users are inferred, and the others are over quota', async (room, inferred) => {
   const { request, live, users } = asked();
   const quota = room === undefined ? undefined : quotaOf(room);
   const outcomes = await predictWithin(live, request, limitedBy(quota));
@@ -60,14 +60,14 @@ test.each([
   );
 });
 
-test('where nothing is inferred live, nothing is taken', async () => {
+test('a predictor without live inference takes nothing from the quota', async () => {
   const { request, live } = asked(false);
   const quota = quotaOf(9);
   await predictWithin(live, request, limitedBy(quota));
   expect(quota.left).toBe(9);
 });
 
-test('what finds no room uses nothing of the quota up', async () => {
+test('an overloaded inference uses up none of the quota', async () => {
   const full: LiveOutcome = { kind: 'failed', reason: 'overloaded', detail: 'too many users wait for the model' };
   const late: LiveOutcome = { kind: 'failed', reason: 'live_timeout', detail: 'late' };
   const outcomes: [string, LiveOutcome][] = [
@@ -83,13 +83,13 @@ test('what finds no room uses nothing of the quota up', async () => {
   const quota = quotaOf(7);
   expect([...(await ask(quota))]).toEqual(outcomes);
   expect(quota.left).toBe(5);
-  // The third user has no part in it.
+  // This quota has nothing left for the third user.
   const small = quotaOf(6);
   await ask(small);
   expect(small.left).toBe(5);
 });
 
-test('rows of one user count together against the limit; units that they cannot use stay for the next user', async () => {
+test('the rows of one user count together against the quota; what they cannot use stays for the next user', async () => {
   const { live, users } = asked();
   const row = { sent: {}, values: [] };
   const ask = (quota: ReturnType<typeof quotaOf>, ...rows: readonly number[]) => {
@@ -112,7 +112,7 @@ test.each([
   [Number.POSITIVE_INFINITY, 250],
   [100, 90],
   [0, 0],
-])('with %s ms until the deadline of the caller, live inference of 250 ms has %s ms', async (leftMs, expected) => {
+])('with %s ms until the caller’s deadline, a live timeout of 250 ms becomes %s ms', async (leftMs, expected) => {
   const asked = Promise.withResolvers<LiveRequest>();
   const live: LivePredictor = {
     async predict(request) {
@@ -130,7 +130,7 @@ test.each([
   await told;
 });
 
-test('nothing is inferred, and nothing taken from the quota, for a caller who has gone already', async () => {
+test('a caller that has already disconnected costs no inference and no quota', async () => {
   const { request, live, users } = asked();
   const quota = quotaOf(9);
   const patience = { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell: () => void) => tell() };
@@ -139,7 +139,7 @@ test('nothing is inferred, and nothing taken from the quota, for a caller who ha
   expect([users, quota.left]).toEqual([[], 9]);
 });
 
-test('a caller who goes during live inference gets no answer', async () => {
+test('a caller that disconnects during live inference gets no answer', async () => {
   const { request, live } = asked();
   let leave = () => {};
   const onGone = (tell: () => void) => {

@@ -1,4 +1,7 @@
-/** Port for live inference: its call by the reader, the result for each user, and the reasons of failures. */
+/**
+ * The port for live inference: the request that the reader makes, the result for each user, and the reasons of
+ * failures.
+ */
 
 import type { Assignment, Certificate } from './certificate.ts';
 import { callerGone } from './errors.ts';
@@ -10,9 +13,9 @@ import type { RequestRow } from './request-features.ts';
 /**
  * Why a user's live inference failed; each is also a reason of an answer.
  * - `features_failed`: the feature query fails for this user alone.
- * - `live_timeout`: the time ran out; `CALLER_GONE` if it was the caller's.
+ * - `live_timeout`: the time limit passed; `CALLER_GONE` if the limit was the caller's.
  * - `live_failed`: the model crashed or refused the input, or the feature query failed for every user.
- * - `overloaded`: rejected before any work, since it would have been too late.
+ * - `overloaded`: the read was rejected before any work, since its answer would have been too late.
  * - `features_unusable`: the model cannot take the user's features until they change.
  * - `output_unusable`: the model gives NaN or another unusable value until features or model change.
  */
@@ -24,7 +27,7 @@ export type LiveFailureReason =
   | 'live_timeout'
   | 'overloaded';
 
-/** The model's inputs for one user: a row of the features that were read for several. */
+/** The model's inputs for one user: one row of the features that a statement read for several users. */
 export interface InferenceInputs {
   readonly batch: FeatureBatch;
   readonly row: number;
@@ -44,7 +47,10 @@ export interface PredictedOutcome {
 /** The result for one user, or for one row of request features. */
 export type LiveOutcome =
   | PredictedOutcome
-  /** For a reader with request features: an outcome for each of its rows, in order, all of one statement. */
+  /**
+   * For a reader with request features: an outcome for each of its rows, in order. One statement read the features of
+   * all rows.
+   */
   | { readonly kind: 'rows'; readonly rows: readonly LiveOutcome[] }
   | { readonly kind: 'no_features' }
   | { readonly kind: 'erased' }
@@ -58,21 +64,21 @@ export type LiveOutcome =
 
 export const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
 
-/** The caller has used up its own limit of live inferences. */
+/** The outcome if the caller has used up its own limit of live inferences. */
 export const OVER_QUOTA: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
   detail: "the caller's limit of live inferences is used up",
 });
 
-/** One reader wants more live inferences at once than the caller's limit ever allows. */
+/** The outcome if one reader needs more live inferences at once than the caller's limit ever allows. */
 export const BEYOND_QUOTA: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
   detail: "the call wants more live inferences of one user than the caller's limit allows at once",
 });
 
-/** Rejected before any work: it would have been too late. */
+/** The outcome of a reader that was rejected before any work, since its answer would have been too late. */
 export const NO_ROOM: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
@@ -80,33 +86,37 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
 });
 
 /**
- * The caller has gone, or its own deadline left less time than the predictor would. A missed deadline counts against the
- * arm: deadlines are the same in every arm, and without these reads an arm would look as fast as they are.
+ * The outcome if the caller has disconnected, or its own deadline allowed less time than the predictor. A missed
+ * deadline counts against the arm. Callers' deadlines are the same in every arm, so without these reads a slow arm
+ * would look as fast as the deadlines.
  */
 export const CALLER_GONE: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'live_timeout',
-  detail: "the caller has gone, or its own deadline, shorter than the predictor's, left too little time",
+  detail:
+    "the caller has disconnected, or its own deadline, which is shorter than the predictor's, left too little time",
 });
 
-/** Returns whether the caller's own quota kept its user from being inferred: it says nothing about the arm. */
+/** Returns whether the caller's own quota prevented the inference. Such an outcome says nothing about the arm. */
 export function isOverQuota(outcome: LiveOutcome | undefined): boolean {
   return outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
 
-/** Returns whether no store and no model was asked. */
+/** Returns whether a reader was rejected before any store or model was asked. */
 export function isRefusal(outcome: LiveOutcome): boolean {
   return outcome === NO_ROOM || isOverQuota(outcome);
 }
 
-/** Returns the prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */
+/**
+ * Returns the prediction of a user, or of the user's first row if all its rows were predicted; undefined if any failed.
+ */
 export function predictedOf(outcome: LiveOutcome | undefined): PredictedOutcome | undefined {
   if (outcome?.kind !== 'rows') return outcome?.kind === 'predicted' ? outcome : undefined;
   const [first, ...others] = outcome.rows.map((row) => (row.kind === 'predicted' ? row : undefined));
   return others.every((row) => row !== undefined) ? first : undefined;
 }
 
-/** Returns whether live inference gave no final result: a lower rung may answer. */
+/** Returns whether live inference gave no final result, so that a lower rung may answer. */
 export function isLost(outcome: LiveOutcome | undefined): boolean {
   return outcome?.kind !== 'erased' && predictedOf(outcome) === undefined;
 }
@@ -127,8 +137,8 @@ export interface LiveReader {
   /** `no-cache`: only a statement sent after this reader arrived counts. */
   readonly fresh: boolean;
   /**
-   * The request features of this reader, a row for each requested prediction. Such a reader shares nothing with any
-   * other and its predictions are not stored. Absent: none.
+   * The request features of this reader, a row for each requested prediction. Such a reader shares no inference with
+   * other readers, and its predictions are not stored. Absent: no request features.
    */
   readonly rows?: readonly RequestRow[] | undefined;
 }
@@ -143,7 +153,7 @@ export interface LiveRequest {
   readonly assignment: Assignment;
   readonly history: string;
   readonly timeoutMs: number;
-  /** Whether the caller's own deadline made `timeoutMs` shorter: to miss it is `CALLER_GONE`. */
+  /** Whether the caller's own deadline shortened `timeoutMs`. If so, a missed deadline is `CALLER_GONE`. */
   readonly isCallersTime?: boolean;
   /** Whether the predictor infers live at all. */
   readonly enabled: boolean;
@@ -157,7 +167,9 @@ export interface LivePredictor {
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
 }
 
-/** Share of the caller's time that live inference may take. The rest is for the answer, from a lower rung if needed. */
+/**
+ * The share of the caller's time that live inference may take. The rest is for the answer, from a lower rung if needed.
+ */
 const LIVE_SHARE = 0.9;
 
 function withPatience(request: LiveRequest, patience: CallerPatience): LiveRequest {
@@ -167,7 +179,10 @@ function withPatience(request: LiveRequest, patience: CallerPatience): LiveReque
   return { ...request, timeoutMs, isCallersTime, onGone: (tell) => patience.onGone(tell) };
 }
 
-/** Infers for a caller whose transport tells when it goes. Rejects with `caller_gone` if it has, before or meanwhile. */
+/**
+ * Infers for a caller whose transport reports a disconnect. Rejects with `caller_gone` if the caller disconnects before
+ * or during the inference.
+ */
 async function predictForPatient(
   live: LivePredictor,
   request: LiveRequest,
@@ -184,9 +199,10 @@ async function predictForPatient(
 }
 
 /**
- * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
- * another's inference counts as well. A reader with request features counts once for each row, and gets either all of
- * its rows or none. The quota gets back each row that is `overloaded`. Rejects with `caller_gone` if the caller has gone.
+ * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares another
+ * reader's inference counts, too. A reader with request features counts once for each row, and gets either all of its
+ * rows or none. Each `overloaded` row is returned to the quota. Rejects with `caller_gone` if the caller has
+ * disconnected.
  */
 export function predictWithin(
   live: LivePredictor,
@@ -221,7 +237,10 @@ async function predictWithinQuota(
   return new Map([...(await predictTaken(live, { ...request, readers: allowed }, quota)), ...refused]);
 }
 
-/** Infers what was taken from the quota, and returns to it what found no room: the model was not run for it. */
+/**
+ * Infers the readers that the quota allowed. Returns the rows that were overloaded to the quota, since no model ran for
+ * them.
+ */
 async function predictTaken(
   live: LivePredictor,
   request: LiveRequest,
@@ -233,7 +252,7 @@ async function predictTaken(
   return outcomes;
 }
 
-/** Returns how many rows of a reader found no room. */
+/** Returns how many rows of a reader were overloaded. */
 function withoutRoom(outcome: LiveOutcome | undefined, reader: LiveReader): number {
   if (outcome?.kind === 'rows') return outcome.rows.filter(isOverloaded).length;
   return outcome && isOverloaded(outcome) ? rowsOf(reader) : 0;

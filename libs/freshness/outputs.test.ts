@@ -5,7 +5,7 @@ import type { OutputField } from './predictor.ts';
 
 const score: OutputField = { name: 'score', output: 'score', type: 'float32', width: null, index: 0 };
 
-/** Of each row its fault, or its bytes in hex. */
+/** Returns for each row its fault, or its bytes in hex. */
 const encodedRows = ({ bytes, offsets, faults }: EncodedBatch) =>
   Array.from({ length: offsets.length - 1 }, (_, row) => {
     const own = bytes.toString('hex', offsets[row], offsets[row + 1]);
@@ -13,7 +13,7 @@ const encodedRows = ({ bytes, offsets, faults }: EncodedBatch) =>
   });
 
 describe('outputs', () => {
-  it('gives back every field of every type, row by row', () => {
+  it('decode to the encoded values, for every field of every type', () => {
     const fields: OutputField[] = [
       score,
       { name: 'probabilities', output: 'p', type: 'float64', width: 2, index: 1 },
@@ -42,7 +42,7 @@ describe('outputs', () => {
         };
         rows.forEach((one, i) => {
           const decoded = decodeOutputs(fields, encodeOutputs(fields, tensors, i));
-          // A float32's -0 comes back as 0: JSON does not tell them apart either.
+          // A float32's -0 is decoded as 0: JSON does not distinguish them either.
           expect(Math.fround(Number(decoded.score)) + 0).toBe(Math.fround(one.score) + 0);
           expect(decoded.probabilities).toEqual([...one.p]);
           expect(String(decoded.label)).toBe(one.label.toString());
@@ -53,10 +53,10 @@ describe('outputs', () => {
     );
   });
 
-  it('gives of a batch what it gives of each row alone: bytes or a fault', () => {
+  it('give the same bytes or fault for a row in a batch as for the row alone', () => {
     const vector: OutputField = { name: 'vector', output: 'v', type: 'float32', width: 2, index: 1 };
     const values = fc.array(fc.float({ noDefaultInfinity: false }), { minLength: 4, maxLength: 40 });
-    // The scores as plain numbers go the way of the types that are not 32-bit floats.
+    // Scores as plain numbers take the code path of the types that are not 32-bit floats.
     fc.assert(
       fc.property(values, fc.boolean(), fc.nat(2), (floats, isPlain, absent) => {
         const rows = Math.floor(floats.length / 4) + absent;
@@ -75,7 +75,7 @@ describe('outputs', () => {
     expect(encodedRows(encodeBatch([{ ...score, index: 2 }], narrow, 1))).toEqual(['output score has no column 2']);
   });
 
-  it('keeps one score in four bytes, and reads it as the shortest decimal that is the same float32', () => {
+  it('store one score in four bytes, and decode it as the shortest decimal that is the same float32', () => {
     const bytes = encodeOutputs([score], { score: { data: Float32Array.of(0.831), width: 1 } }, 0);
     expect(bytes).toHaveLength(4);
     expect(decodeOutputs([score], bytes)).toEqual({ score: 0.831 });
@@ -84,18 +84,18 @@ describe('outputs', () => {
   it.each([
     [Number.NaN, 'output score is NaN'],
     [Number.POSITIVE_INFINITY, 'output score is Infinity'],
-  ])('finds %d at fault', (value, fault) => {
+  ])('report %d as a fault', (value, fault) => {
     expect(outputFault([score], { score: { data: Float32Array.of(0.1, value), width: 1 } }, 1)).toBe(fault);
     expect(outputFault([score], { score: { data: Float32Array.of(0.1, value), width: 1 } }, 0)).toBeNull();
   });
 
-  it('finds absent tensors, columns and rows at fault', () => {
+  it('report absent tensors, columns and rows as faults', () => {
     expect(outputFault([score], {}, 0)).toContain('score');
     expect(outputFault([{ ...score, index: 2 }], { score: { data: [1, 2], width: 2 } }, 0)).toContain('column 2');
     expect(outputFault([score], { score: { data: [1], width: 1 } }, 1)).toContain('no row');
   });
 
-  it.each([0, 3, 5])('refuses %d bytes where one float32 is expected', (length) => {
+  it.each([0, 3, 5])('reject %d bytes if one float32 is expected', (length) => {
     expect(() => decodeOutputs([score], Buffer.alloc(length))).toThrow(RangeError);
   });
 });

@@ -4,13 +4,13 @@ import { createPredictionMemory, HALF_LIFE_MS } from './prediction-memory.ts';
 
 const { outputs: _outputs, ...label } = inGeneration(0);
 const remembered = (score: number) => ({ label, prediction: { score } });
-/** Of one such prediction, as it is counted. */
+/** The counted bytes of one such prediction. */
 const BYTES = 790 + 2 + 16;
 
 afterEach(() => void vi.useRealTimers());
 
 describe('createPredictionMemory', () => {
-  it('finds what was kept, by generation and user, until it is forgotten', () => {
+  it('finds kept predictions by generation and user until they are forgotten', () => {
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g1', '1', remembered(1));
     memory.keep('g1', '2', remembered(2));
@@ -31,7 +31,7 @@ describe('createPredictionMemory', () => {
     expect(memory.size()).toBe(2);
   });
 
-  it('also forgets entries that were not read for a while', () => {
+  it('also forgets a user’s entries that were not read for a while', () => {
     vi.useFakeTimers();
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     for (const user of ['1', '2', '3']) memory.keep('g1', user, remembered(1));
@@ -42,7 +42,7 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g1', '3')).toBeDefined();
   });
 
-  it('holds no more than its bound, and of that what was read last', () => {
+  it('holds no more than its limit, and keeps the entries that were read last', () => {
     const memory = createPredictionMemory({ maxBytes: 20 * BYTES });
     for (let user = 10; user < 1_000; user++) {
       memory.keep('g', String(user), remembered(user));
@@ -65,14 +65,14 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g', 'erased elsewhere')).toBeUndefined();
     vi.advanceTimersByTime(2 * HALF_LIFE_MS);
     expect(memory.find('g', 'read')).toBeUndefined();
-    // Where nothing is remembered nothing ticks either, until something is.
+    // The timer runs only while something is remembered.
     vi.advanceTimersByTime(HALF_LIFE_MS);
     expect(vi.getTimerCount()).toBe(0);
     memory.keep('g', 'again', remembered(3));
     expect(vi.getTimerCount()).toBe(1);
   });
 
-  it('shares one label among the users of a chunk, and keeps another where it is another', () => {
+  it('shares one label among the users of a chunk, and keeps a different label separately', () => {
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g', '1', { label: { ...label }, prediction: { score: 1 } });
     memory.keep('g', '2', { label: { ...label }, prediction: { score: 2 } });
@@ -82,7 +82,7 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g', '2')?.label).toEqual(label);
   });
 
-  it('without room holds nothing', () => {
+  it('holds nothing without room', () => {
     const memory = createPredictionMemory({ maxBytes: 0 });
     memory.keep('g', '1', remembered(1));
     expect(memory.find('g', '1')).toBeUndefined();

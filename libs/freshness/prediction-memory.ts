@@ -1,14 +1,14 @@
 /**
- * Remembers predictions of generations that a read found fresh, in this process's memory, so that the next read of the
- * same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing: each read
+ * Prediction memory: keeps predictions of generations that a read found fresh in this process, so that the next read of
+ * the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing: each read
  * judges it under its own certificate. Only rows of generations are remembered, since they never change; overlay
- * entries are not. A row of a base is remembered under the generation above it that lacks the user, since the next
- * generation above may have a row.
+ * entries are not. A row of a base is remembered under the generation above it, which has no row of the user; the next
+ * generation above may have one.
  *
- * Two halves bound the memory. Entries that are read move to the young half. When the young half is full, it becomes
+ * Two halves limit the memory. Entries that are read move to the young half. When the young half is full, it becomes
  * the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer also rotates the
- * halves, so that unread entries expire. So no prediction of a user stays long after an erasure or a publication that
- * another process committed. A read of an erased user removes the user's entry at once.
+ * halves, so that unread entries expire. So no prediction of a user stays long after another process committed an
+ * erasure or a publication. A read of an erased user removes the user's entry at once.
  */
 import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
 import type { AssignedGeneration, Assignments } from './certificate.ts';
@@ -16,13 +16,13 @@ import type { Prediction } from './predictor.ts';
 import type { Label } from './stored-prediction.ts';
 
 export interface PredictionMemory {
-  /** @param generationId of the generation that is assigned, here and below */
+  /** @param generationId the assigned generation, here and below */
   find(generationId: string, userId: string): RememberedPrediction | undefined;
-  /** @returns the prediction that is remembered now: the given one or an equal one; undefined if there is no room */
+  /** @returns the remembered prediction: the given one or an equal one; undefined if there is no room */
   keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
-  /** Under every generation. */
+  /** Forgets a user's predictions of every generation. */
   forgetUser(userId: string): void;
-  /** How many are remembered. */
+  /** Returns the number of remembered predictions. */
   size(): number;
 }
 
@@ -33,14 +33,18 @@ interface PredictionMemoryOptions {
 
 /** Entries that are not read are dropped after one to two of these periods, by the timer alone. */
 export const HALF_LIFE_MS = 300_000;
-/** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
+/**
+ * Bytes of a prediction, the texts of its last answer, and its map entry, measured with one score a user and ids of 8
+ * digits.
+ */
 const ENTRY_BYTES = 790;
 
 /** Predictions of one generation. */
 interface Users {
   readonly remembered: Map<string, RememberedPrediction>;
   /**
-   * Labels by the time at which features were read: the users of a chunk have one label, except the few with a context.
+   * Labels by the time at which features were read. The users of a chunk share one label, except the few with a
+   * context.
    */
   readonly labels: Map<number, Label>;
 }
@@ -71,7 +75,7 @@ export function createPredictionMemory({ maxBytes }: PredictionMemoryOptions): P
   ): RememberedPrediction | undefined {
     const bytes = bytesOf(userId, remembered.prediction);
     if (2 * bytes > maxBytes) return undefined;
-    // It keeps no process alive that has nothing else to do.
+    // The timer does not keep the process alive.
     turning ??= setInterval(turnByTheClock, HALF_LIFE_MS).unref();
     if (youngBytes + bytes > maxBytes / 2) turn();
     let users = young.get(generationId);
@@ -131,7 +135,7 @@ function areEqual(one: Label, other: Label): boolean {
   );
 }
 
-/** Holds nothing. */
+/** A memory that keeps nothing. */
 export const NO_MEMORY: PredictionMemory = Object.freeze({
   find: nothing,
   keep: nothing,
@@ -154,7 +158,7 @@ function bytesOf(userId: string, prediction: Prediction): number {
 /** Predictions by user. */
 export type Remembered = ReadonlyMap<string, RememberedPrediction>;
 
-/** @param assignments as Postgres last said; a guess, which is harmless if it is wrong */
+/** @param assignments the last assignments from Postgres; a wrong guess is harmless */
 export function findRemembered(
   memory: PredictionMemory,
   assignments: Assignments | undefined,
@@ -181,7 +185,7 @@ export function remember(
   answer: Answer,
 ): Answer {
   if ('label' in candidate || candidate.layer !== 'generation' || memory === NO_MEMORY) return answer;
-  // Without the bytes: they share memory with everything else that arrived with them.
+  // The bytes are omitted: they share memory with everything else that arrived with them.
   const { outputs: _outputs, ...label } = candidate;
   const prediction = Object.freeze(answer.prediction);
   const kept = memory.keep(generation?.id ?? '', answer.userId, { label, prediction, rendering: undefined });

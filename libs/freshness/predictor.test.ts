@@ -20,12 +20,12 @@ const definition: ModelDefinition = {
 const { query } = definition;
 
 describe('the identity of a model version', () => {
-  it('is 32 hex digits, the same in every process: what was stored under it yesterday is found today', () => {
+  it('is 32 hex digits, the same in every process, so that older stored predictions are still found', () => {
     expect(modelVersionId(definition)).toMatch(/^[0-9a-f]{32}$/);
     expect(modelVersionId(definition)).toBe('232cdaddc62761e549636e536b3c919b');
   });
 
-  it('does not depend on the order of keys, nor on what it does not name', () => {
+  it('does not depend on the order of keys, nor on settings that are no part of it', () => {
     const { outputs, inputs, predictor, ...rest } = definition;
     const reordered = { ...rest, extra: 1, outputs, inputs, predictor };
     expect(modelVersionId(reordered)).toBe(modelVersionId(definition));
@@ -50,11 +50,11 @@ describe('the identity of a model version', () => {
     ['index of an output', { outputs: [{ name: 'score', output: 'p', type: 'float32', width: null, index: 1 }] }],
   ];
 
-  it.each(changed)('is another with another %s', (_, change) => {
+  it.each(changed)('changes with the %s', (_, change) => {
     expect(modelVersionId({ ...definition, ...change })).not.toBe(modelVersionId(definition));
   });
 
-  it('tells all of these apart from each other', () => {
+  it('differs between all of these changes', () => {
     const ids = changed.map(([, change]) => modelVersionId({ ...definition, ...change }));
     expect(new Set(ids).size).toBe(changed.length);
   });

@@ -1,6 +1,6 @@
 /**
  * A predictor: its immutable model version (artifact, feature query, mapping) and its policies, which may change at any
- * time. Both are adopted into Postgres from `tandem.config.ts`; API and worker read them from there.
+ * time. `tandem.config.ts` declares both. They are adopted into Postgres, where API and worker read them.
  */
 import { createHash } from 'node:crypto';
 import type { KeyType } from './user-id.ts';
@@ -17,30 +17,28 @@ export interface FeatureColumn {
   readonly categories?: Categories;
 }
 
-/** The encoding of a text as numbers: its index in `values`, counted from 0, or a 1 at that index among zeros. */
+/** The encoding of a text as numbers: its index in `values`, counted from 0, or zeros with a 1 at that index. */
 export interface Categories {
   readonly values: readonly string[];
   readonly encoding: 'index' | 'one-hot';
   /**
-   * The value of a text that is not among `values`: a number or NaN as its index, zeros everywhere as its one-hot.
-   * Absent: a user with such a text is not scored.
+   * The value of a text that is not among `values`: a number or NaN instead of an index, only zeros for a one-hot
+   * column. Absent: a user with such a text is not scored.
    */
   readonly unknownAs?: number | 'nan' | 'zeros';
 }
 
 /**
- * A feature that each call sends, since only the application knows it. Values as in a batch of features: booleans are 0
- * and 1. It is no column of the feature query, and no event carries it.
+ * A feature that each call sends, since only the application knows it. Its values are those of a batch of features:
+ * booleans are 0 and 1. It is not a column of the feature query, and events do not carry it.
  */
 export interface RequestColumn extends FeatureColumn {
-  /** The value for a call that sends none; null with `nullAs: 'nan'`: NaN. Absent: each call must send a value. */
+  /** The value if a call sends none; null means NaN with `nullAs: 'nan'`. Absent: each call must send a value. */
   readonly default?: number | string | null;
   /** Bounds of a number, both inclusive. */
   readonly min?: number;
   readonly max?: number;
-  /**
-   * Values that admission tries the model with. They decide no answer, so they are not part of a version's identity.
-   */
+  /** Values for the model's trial in admission. They affect no answer, so they are not part of a version's identity. */
   readonly examples?: readonly (number | string)[];
 }
 
@@ -80,7 +78,7 @@ export interface ModelInput {
   readonly name: string;
   readonly type: TensorType;
   readonly columns: readonly string[];
-  /** Set if the model takes an input of one column as [users] rather than [users, 1]. */
+  /** Whether the model takes an input of one column as [users] rather than [users, 1]. */
   readonly rank?: 1;
 }
 
@@ -88,10 +86,10 @@ export interface ModelInput {
 export interface OutputField {
   /** The field's name in a prediction. */
   readonly name: string;
-  /** The tensor it is taken from. */
+  /** The output tensor that the field is taken from. */
   readonly output: string;
   readonly type: TensorType;
-  /** null: one value a user, at `index` of the tensor's row. n: a vector of the n values from `index` on. */
+  /** null: one value per user, at `index` of the tensor's row. n: a vector of n values that begins at `index`. */
   readonly width: number | null;
   readonly index: number;
 }
@@ -101,7 +99,7 @@ export interface ModelDefinition {
   readonly artifactHash: string;
   readonly keyType: KeyType;
   readonly query: FeatureQuery;
-  /** In the model's order, after the query's columns; absent: the predictor takes none. */
+  /** Request features in the model's order, after the query's columns; absent: the predictor takes none. */
   readonly request?: readonly RequestColumn[];
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly OutputField[];
@@ -131,16 +129,19 @@ export interface FreshnessPolicy {
   readonly default: Prediction | null;
   /** Glob patterns of the event types that concern this predictor. */
   readonly events: readonly string[];
-  /** Time within which users made stale by events are re-scored; null: re-scoring is off; absent: 2 s. */
+  /** The time within which a user that an event made stale is re-scored; null: re-scoring is off; absent: 2 s. */
   readonly refresh?: { readonly withinMs: number } | null;
 }
 
 export interface BatchPolicy {
   /** Schedule of full runs: a cron expression in UTC; null: on demand only. */
   readonly schedule: string | null;
-  /** Schedule of runs for changed users only, as `schedule`; absent: none. */
+  /** Schedule of runs for changed users only, in the form of `schedule`; absent: none. */
   readonly changedSchedule?: string;
-  /** The budget of a scheduled run: of changed users if they have a schedule, else of all users. Absent: no limit. */
+  /**
+   * The budget of a scheduled run. It applies to runs of changed users if these have a schedule, else to runs of all
+   * users. Absent: no limit.
+   */
   readonly budget?: { readonly share: number } | { readonly cpuMinutes: number };
   readonly chunkSize: number;
   /** The lowest share of users that must be scored for a generation to be published, 0 to 1. */
@@ -149,9 +150,9 @@ export interface BatchPolicy {
   readonly planTimeoutMs?: number;
 }
 
-/** An application's decision: users whose output is at least the threshold. */
+/** An application's decision: it selects the users with an output of at least the threshold. */
 export interface DecisionPolicy {
-  /** An output with one number, or a boolean, which counts as 0 or 1. */
+  /** The name of an output with one number, or with a boolean, which counts as 0 or 1. */
   readonly output: string;
   readonly threshold: number;
 }
@@ -164,13 +165,13 @@ export interface PublishPolicy {
   readonly maxFlipRate: number | null;
   /** Limit of the mean of an output's absolute delta. */
   readonly maxMeanDelta: number | null;
-  /** The lowest share of currently served users that the new generation must have too, 0 to 1. */
+  /** The lowest share of currently served users that the new generation must also have, 0 to 1. */
   readonly minCoverage: number | null;
-  /** With fewer common users, distributions are not judged: then only `minCoverage` counts. */
+  /** With fewer common users than this, distributions are not judged and only `minCoverage` counts. */
   readonly minUsers: number;
   /** Time limit of the comparison in ms. */
   readonly reportTimeoutMs: number;
-  /** The fate of a generation that could not be compared in time, or at all; absent: held back. */
+  /** What happens to a generation that could not be compared, or not in time; absent: it is held back. */
   readonly onTimeout?: 'hold' | 'publish';
 }
 
@@ -191,16 +192,16 @@ export const PUBLISH_DEFAULTS: PublishPolicy = Object.freeze({
 
 /** The users whose answers are kept with their inputs, and for how long. */
 export interface ExplanationsPolicy {
-  /** Share of the users, above 0 up to 1: all answers of a user, or none. */
+  /** The share of users, above 0 and up to 1. Either all answers of a user are kept, or none. */
   readonly share: number;
   readonly keepForMs: number;
 }
 
-/** A table that the config declares as watched: triggers on it report changes. It belongs to no model version. */
+/** A table that the config declares as watched: triggers on it report changes. It is not part of a model version. */
 export interface WatchPolicy {
   /** `table` or `schema.table`, as SQL spells it. */
   readonly table: string;
-  /** SQL over a row that gives its user id; null: a row belongs to every user. */
+  /** An SQL expression over a row that gives its user id; null: a row belongs to every user. */
   readonly key: string | null;
   /** The columns whose changes count; null: all. */
   readonly columns: readonly string[] | null;
@@ -226,11 +227,11 @@ export interface Predictor {
   readonly policy: Policy;
 }
 
-/** A user's prediction as applications see it: a field for each output. */
+/** A user's prediction as applications see it, with one field for each output. */
 export type Prediction = Readonly<Record<string, PredictionValue>>;
 export type PredictionValue = number | string | boolean | readonly (number | string | boolean)[];
 
-/** The identity of a model version: 32 hex digits over everything that decides an answer. */
+/** Returns the identity of a model version: 32 hex digits of a hash over everything that decides an answer. */
 export function modelVersionId(definition: ModelDefinition): string {
   const { predictor, artifactHash, keyType, query, request, inputs, outputs, rowByRow } = definition;
   const decisive = [
@@ -251,12 +252,12 @@ function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): read
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
 }
 
-/** An omitted field stays out of the JSON. */
+/** Returns the parts of a column that decide answers. An omitted field is not in the JSON. */
 function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
   return [decisiveColumn(column), { default: value, min, max }];
 }
 
-/** An absent setting leaves the identity of a definition as it was before the setting existed. */
+/** Returns a list of the setting; empty if it is absent, so that the identity stays as before the setting existed. */
 function said(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
 }

@@ -1,11 +1,14 @@
 /**
  * The number of the freshness protocol. The schema states the number that it follows, and every certificate returns it.
- * A process that does not know the number answers nothing, not even `unverified`: labels, floors and the count of erasures
- * may mean something else under another number, so it could serve a user who was erased.
+ * A process that does not know the number answers nothing, not even `unverified`. Labels, floors and the count of
+ * erasures may have another meaning under another number, so the process could serve an erased user.
  */
 import { TandemError } from './errors.ts';
 
-/** The number that this release knows. It rises with the meaning of labels, certificates, overlay floors or erasure counts. */
+/**
+ * The number that this release knows. It rises when the meaning of labels, certificates, overlay floors or erasure
+ * counts changes.
+ */
 export const PROTOCOL = 1;
 
 /** Throws `protocol_unknown` unless this release knows the protocol number of the certificate. */

@@ -45,10 +45,13 @@ async function readAll(reader: PredictionReader, userIds = USERS, options: ReadO
   return (await reader(PREDICTOR, userIds, options)) as Answer[];
 }
 
-/** What an answer shows of who computed it: the second version's scores are 0.5 and more, the first's less. */
+/**
+ * Returns the parts of an answer that reveal its arm. Scores of the second version are 0.5 or more; scores of the first
+ * are lower.
+ */
 const versionShown = ({ prediction }: Answer) => (Number(prediction.score) >= 0.5 ? 2 : 1);
 
-/** An answer is of one arm: version, generation, variant and score agree. */
+/** Checks that an answer belongs to one arm: version, generation, variant and score agree. */
 function assertOneArm(answer: Answer): void {
   const { modelNumber, variant, generationNumber, source } = answer;
   const shown = versionShown(answer);
@@ -57,7 +60,7 @@ function assertOneArm(answer: Answer): void {
 }
 
 describe('reads while a canary grows', () => {
-  it('are of one arm each, in any batch, and a user of the candidate stays there', async () => {
+  it('each come from one arm in any batch, and a user of the candidate stays in that arm', async () => {
     const rollout = await begun();
     let candidates: readonly string[] = [];
     for (const percent of [20, 50, 80]) {
@@ -69,7 +72,7 @@ describe('reads while a canary grows', () => {
         const now = answers.filter(({ variant }) => variant === 'candidate').map(({ userId }) => userId);
         expect(now).toEqual(expect.arrayContaining([...candidates]));
         expect(Math.abs(now.length / USERS.length - percent / 100)).toBeLessThan(0.15);
-        // One by one they are the same.
+        // Reads of single users return the same answers.
         for (const userId of USERS.slice(0, 20))
           expect((await readAll(reader, [userId]))[0]?.variant).toBe(now.includes(userId) ? 'candidate' : 'stable');
         candidates = now;
@@ -89,7 +92,7 @@ describe('reads while a canary grows', () => {
   it('never mix arms or serve an aborted arm, while rollouts begin, grow and are aborted', async () => {
     let isOver = false;
     let reads = 0;
-    /** Times on this clock in which the candidate may not serve any user. */
+    /** Intervals on this clock in which the candidate may serve no user. */
     const quiet: { from: number; to: number }[] = [];
     const seen: { from: number; to: number; answers: readonly Answer[] }[] = [];
     const reading = readers.map(async (reader, i) => {

@@ -1,4 +1,4 @@
-/** Reads of a generation with a base: of every user the layer that has them, whatever Redis and memory still hold. */
+/** Reads of a generation with a base: the layer that has the user answers, whatever Redis and memory still hold. */
 import {
   createPredictionWorld,
   inShort,
@@ -26,7 +26,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
   };
 }
 
-/** The source changes for some users, which the next run with a budget scores; no event reports it. */
+/** Changes the source of some users without an event, and scores these users in a run with a budget. */
 async function runOf(...userIds: string[]) {
   await world.pool.query('truncate tandem.read_demand');
   await world.pool.query(
@@ -44,7 +44,7 @@ const REDIS_IS_AWAY: PredictionReaderDependencies['online'] = {
 };
 
 describe('a read above a base', () => {
-  it('answers from the layer of each user, and says which that is', async () => {
+  it('answers from the layer of each user, and names that layer', async () => {
     await world.run({ kind: 'all' });
     expect((await runOf('1', '2')).outcome).toMatchObject({ loaded: true, generation: { users: 2 } });
     const expected = ['batch fresh 0.1 of 2', 'batch fresh 0.1 of 2', 'batch fresh 0 of 1', 'live missing 0.1 of null'];
@@ -67,14 +67,15 @@ describe('a read above a base', () => {
       'live context_newer 0.2 of null',
       'batch fresh 0 of 1',
     ]);
-    // A bulk change of a watched source outdates both layers; the next run has no base to stand on, and scores everyone.
+    // A bulk change of a watched source outdates both layers. The next run then has no usable base, so it scores all
+    // users.
     await world.pool.query(`insert into tandem.source_versions (predictor, version) values ($1, 1)`, [PREDICTOR]);
     expect(await short(['1', '4'])).toEqual(Array(2).fill('live context_newer 0.1 of null'));
     await runOf('1');
     expect(await short(['1', '2', '4'])).toEqual(Array(3).fill('batch fresh 0.2 of 3'));
   });
 
-  it('takes no row of the base while Redis may lack one above, or memory holds one', async () => {
+  it('uses no row of the base if Redis may lack a row above it, even if memory holds the base’s row', async () => {
     await world.run({ kind: 'all' });
     const short = createReader();
     expect(await short(['1', '2'])).toEqual(Array(2).fill('batch fresh 0 of 1'));
@@ -87,7 +88,7 @@ describe('a read above a base', () => {
       'batch fresh 0.1 of 2',
       'batch fresh 0 of 1',
     ]);
-    // The next one takes user 2 along, whose row is not in Redis yet.
+    // The next run also carries over user 2, but the user's row is not in Redis yet.
     await runOf('1');
     expect(await short(['1', '2', '3'])).toEqual([
       'batch fresh 0.2 of 3',
@@ -107,7 +108,7 @@ describe('a read above a base', () => {
     expect(await short(['1', '2'])).toEqual(above);
   });
 
-  it('serves nothing of an erased user, wherever a row is left', async () => {
+  it('serves nothing of an erased user, even if a row remains in a layer', async () => {
     await world.run({ kind: 'all' });
     await runOf('1');
     const short = createReader();
@@ -117,7 +118,7 @@ describe('a read above a base', () => {
     expect(await short(['1', '2', '3'])).toEqual(['unknown_user ', 'unknown_user ', 'batch fresh 0 of 1']);
   });
 
-  it('serves rows of both as stale while Postgres does not answer', async () => {
+  it('serves rows of both layers as stale while Postgres does not answer', async () => {
     await world.run({ kind: 'all' });
     await runOf('1');
     let isAway = false;

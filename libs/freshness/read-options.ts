@@ -1,7 +1,7 @@
 /** The demands of a caller on an answer, in HTTP's own terms. */
 import type { ModelVersion } from './predictor.ts';
 
-/** A context named by an event's acknowledgement. */
+/** A context, as the acknowledgement of an event names it. */
 export interface ContextToken {
   readonly history: string;
   readonly version: number;
@@ -11,28 +11,28 @@ export interface ContextToken {
 export interface LiveQuota {
   /** The most inferences that it allows at once. */
   readonly most: number;
-  /** Takes up to this many; returns how many were available. */
+  /** Takes up to `wanted` inferences, and returns how many were available. */
   take(wanted: number): number;
   /** Returns inferences that were taken but not used. */
   giveBack(unused: number): void;
 }
 
-/** The request features of one prediction, as the call sends them. */
+/** The request features of one prediction, as the call sent them. */
 export type RequestFeatures = Readonly<Record<string, number | string | boolean>>;
 
 /** The request features of a read. */
 export interface RequestRead {
   /** One row for each user of the read, in order. A user may occur several times. */
   readonly rows: readonly RequestFeatures[];
-  /** The place of a row in the call, for the field of a problem: `users[3]`. */
+  /** Returns the path of a row in the call, for the `field` of a problem: `users[3]`. */
   at(row: number): string;
-  /** Throws `invalid_input` if a model version cannot answer the call, for any user. */
+  /** Throws `invalid_input` if a model version cannot answer the call for any user. */
   checkVersion?(version: ModelVersion): void;
-  /** Whether only the inference may answer: stored predictions and defaults do not count. */
+  /** Whether only the inference may answer, so that stored predictions and defaults are never served. */
   readonly isLiveOnly?: boolean;
 }
 
-/** How long a caller waits for its answer, if its transport says so. */
+/** How long a caller waits for its answer, if its transport reports it. */
 export interface CallerPatience {
   /** Returns the milliseconds until the caller's deadline; Infinity without one. */
   leftMs(): number;
@@ -50,7 +50,7 @@ export interface ReadOptions {
   readonly minContext: ContextToken | null;
   /** Absent: the caller has no limit. */
   readonly liveQuota?: LiveQuota;
-  /** Absent: only the predictor's `liveTimeout` limits the read. */
+  /** Absent: only the predictor's `liveTimeout` limits live inference. */
   readonly patience?: CallerPatience;
   /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;
@@ -65,8 +65,8 @@ export const PLAIN_READ: ReadOptions = Object.freeze({
 });
 
 /**
- * The durations of a read's parts in ms; absent: not waited for. A type alias, so that it is valid as fields of a log
- * line.
+ * The durations of a read's parts in ms; absent if the read did not wait for the part. It is a type alias so that it
+ * fits the fields of a log line.
  */
 export type ReadTimes = {
   /** Time for Postgres to certify the read, even if it did not. */

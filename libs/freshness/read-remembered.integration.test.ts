@@ -1,6 +1,6 @@
 /**
- * Reads with predictions in memory. The table of `mutants` at the end is the test of this test: readers that believe
- * their memory without asking, or ask and do not listen, are caught by the same steps that the real one passes.
+ * Reads with predictions in memory. The last tests check these tests: the steps that a correct reader passes detect
+ * readers that trust their memory without a certificate, or ignore the certificate.
  */
 
 import {
@@ -42,7 +42,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
 }
 
 describe('a prediction in memory', () => {
-  it('answers as Redis would, and Redis is asked for the others alone', async () => {
+  it('gives the same answer as Redis, and the reader asks Redis only for the other users', async () => {
     await world.run({ kind: 'all' });
     const { asked, read, short } = createReader();
     await short(['1', '2']);
@@ -57,7 +57,7 @@ describe('a prediction in memory', () => {
     expect(fromRedis).toMatchObject(answer);
   });
 
-  it('gives way to an event, and to what was stored since', async () => {
+  it('is not served after an event, nor if a newer answer was stored since', async () => {
     await world.run({ kind: 'all' });
     const { short } = createReader();
     await short(['5', '6']);
@@ -65,11 +65,11 @@ describe('a prediction in memory', () => {
     expect(await short(['5', '6'], { maxStale: 60 })).toEqual(['stale context_newer 0', 'batch fresh 0']);
     expect(await short(['5', '6'])).toEqual(['live context_newer 0.1', 'batch fresh 0']);
     expect(await short(['5'])).toEqual(['live fresh 0.1']);
-    // Another process' answer in the overlay is the fresh one, also for a caller who takes a stale one.
+    // The overlay has the fresh answer, so it is served even to a caller that accepts a stale one.
     expect(await short(['5'], { maxStale: 60 })).toEqual(['live fresh 0.1']);
   });
 
-  it('of an erased user is never served, readmitted or not, and is not kept', async () => {
+  it('of an erased user is never served, even after readmission, and is removed', async () => {
     await world.run({ kind: 'all' });
     const { memory, short } = createReader();
     await short(['7']);
@@ -82,7 +82,7 @@ describe('a prediction in memory', () => {
     expect(await short(['7'], { maxStale: 60 })).toEqual(['live missing 0']);
   });
 
-  it('gives way to another generation, and answers again after a rollback', async () => {
+  it('is not served after another generation is published, and answers again after a rollback', async () => {
     await world.run({ kind: 'all' });
     const { short } = createReader();
     await short(['8']);
@@ -94,7 +94,7 @@ describe('a prediction in memory', () => {
     expect(await short(['8', '9'])).toEqual(['live context_newer 0.1', 'batch fresh 0']);
   });
 
-  it('is no answer to who demands an inference, and is not offered while Postgres does not answer', async () => {
+  it('does not answer a caller that demands an inference, and is not used while Postgres does not answer', async () => {
     await world.run({ kind: 'all' });
     await world.keepErased.round();
     let isDown = false;
@@ -109,14 +109,17 @@ describe('a prediction in memory', () => {
     asked.length = 0;
     expect(await short(['10', '11'])).toEqual(['stale unverified 0', 'stale unverified 0']);
     expect(asked).toEqual(['10', '11']);
-    // But for the count of erasures, without which nothing at all is served.
+    // The count of erasures stays in Redis: without it nothing would be served.
     for (const layer of ['g:', 'o:']) await world.loseKeys(layer);
     expect(await short(['10', '11'])).toEqual(['unavailable', 'unavailable']);
   });
 });
 
-describe('a reader that believes its memory', () => {
-  /** What every read after an acknowledged event must not be: fresh, from before it. */
+describe('a reader that remembers predictions', () => {
+  /**
+   * Returns whether a read after an acknowledged event serves a prediction from before the event as fresh, which no
+   * correct reader does.
+   */
   async function isCaught(read: PredictionReader, userId: string): Promise<boolean> {
     const short = async () => inShort((await read(PREDICTOR, [userId], PLAIN_READ))[0]);
     await short();
@@ -125,9 +128,9 @@ describe('a reader that believes its memory', () => {
   }
 
   it.each([
-    ['which judges it', (one: Certificate) => one, '20', false],
-    ['which skips the judgement of versions', withoutVersions, '21', true],
-    ['which believes an earlier certificate', firstOf(), '22', true],
+    ['passes if it judges them under a new certificate', (one: Certificate) => one, '20', false],
+    ['is detected if it skips the judgement of versions', withoutVersions, '21', true],
+    ['is detected if it uses an earlier certificate', firstOf(), '22', true],
   ])('%s', async (_, mutate, userId, caught) => {
     await world.run({ kind: 'all' });
     const { read } = createReader({
@@ -136,7 +139,7 @@ describe('a reader that believes its memory', () => {
     expect(await isCaught(read, userId)).toBe(caught);
   });
 
-  it('of which an entry lies about its version', async () => {
+  it('is detected if it remembers a wrong version', async () => {
     await world.run({ kind: 'all' });
     const memory: PredictionMemory = createPredictionMemory({ maxBytes: 1e6 });
     const lying: PredictionMemory = {
@@ -148,7 +151,7 @@ describe('a reader that believes its memory', () => {
     expect(await isCaught(createReader().read, '24')).toBe(false);
   });
 
-  it('of which an entry looks like one of the current generation', async () => {
+  it('is detected if it offers a prediction of an older generation as current', async () => {
     await world.run({ kind: 'all' });
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     const passing: PredictionMemory = {
@@ -161,7 +164,7 @@ describe('a reader that believes its memory', () => {
     };
     const [deceived, right] = [createReader({ memory: passing }), createReader()];
     for (const { short } of [deceived, right]) expect(await short(['25'])).toEqual(['batch fresh 0']);
-    // A feature that changes without an event is seen at the next run.
+    // The next run reads a feature that changed without an event.
     await world.pool.query('update counts set changes = 3 where user_id = 25');
     await world.run({ kind: 'all' });
     for (const { short } of [deceived, right]) await short(['26']);

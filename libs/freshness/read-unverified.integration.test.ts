@@ -19,7 +19,7 @@ let isAway: boolean;
 /** The number of the protocol that each certificate states. */
 let protocol: number;
 let serverId: string | null;
-/** Called when Postgres has answered, and the reader does not know it yet. */
+/** Runs after Postgres has answered, before the reader receives the answer. */
 let whenCertified: () => void | Promise<void>;
 let inMemory: Predictor | undefined;
 
@@ -37,7 +37,7 @@ beforeEach(async () => {
 });
 afterAll(() => world?.close());
 
-/** One of those that read, each with what it has heard of Postgres. */
+/** Returns the reader of one process, with separate knowledge of Postgres. */
 function createProcess(): PredictionReader {
   const { authority, features, registry } = world;
   const unlessAway = <T>(ask: () => Promise<T>) => (isAway ? Promise.reject(new Error('away')) : ask());
@@ -45,7 +45,7 @@ function createProcess(): PredictionReader {
     {
       registry: {
         ...registry,
-        // While Postgres is away it knows what it knew.
+        // While Postgres is unreachable, the registry returns the last known predictor.
         async predictor(name) {
           if (!isAway) inMemory = (await registry.predictor(name)) ?? inMemory;
           return inMemory;
@@ -75,13 +75,13 @@ function createProcess(): PredictionReader {
 const short = async (userIds: readonly string[], options = PLAIN_READ) =>
   (await read(PREDICTOR, userIds, options)).map(inShort);
 
-/** Postgres has answered this process once, and then no more. */
+/** Lets Postgres answer this process once, and then makes it unreachable. */
 async function loseSight(userIds: readonly string[] = ['1']): Promise<void> {
   await short(userIds);
   isAway = true;
 }
 
-/** A certificate from before the change comes after a certificate of the change. */
+/** Delivers a certificate from before the change after a certificate from after the change. */
 async function overtaken(change: () => Promise<unknown>): Promise<void> {
   const held = Promise.withResolvers<void>();
   const certified = Promise.withResolvers<void>();
@@ -99,7 +99,7 @@ async function overtaken(change: () => Promise<unknown>): Promise<void> {
 }
 
 describe('while Postgres does not answer', () => {
-  it('a stored answer is served as stale and unverified, and who has none is told to come again', async () => {
+  it('a stored answer is served as stale and unverified; a user without one gets an error with a retry time', async () => {
     await loseSight();
     expect(await short(['1', '9999', '2'])).toEqual(['stale unverified 0', 'unavailable', 'stale unverified 0']);
     expect((await read(PREDICTOR, ['1'], PLAIN_READ))[0]).toMatchObject({
@@ -111,12 +111,12 @@ describe('while Postgres does not answer', () => {
     });
   });
 
-  it('nothing is served by a process that has never heard from it', async () => {
+  it('a process that Postgres has never answered serves nothing', async () => {
     isAway = true;
     expect(await short(['1'])).toEqual(['unavailable']);
   });
 
-  it('nothing is served once a certificate was of another protocol, until one is of the known protocol again', async () => {
+  it('nothing is served after a certificate of an unknown protocol, until a certificate of the known protocol', async () => {
     await short(['1']);
     protocol = PROTOCOL + 1;
     expect(await short(['1'])).toEqual(['protocol_unknown']);
@@ -128,7 +128,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'])).toEqual(['stale unverified 0']);
   });
 
-  it('nothing is served to a caller that demands more than a stored prediction: no-cache, a context', async () => {
+  it('a caller that demands an inference or a context gets an error', async () => {
     await loseSight();
     expect(await short(['1'], { ...PLAIN_READ, noCache: true })).toEqual(['unavailable']);
     const minContext = { history: '0'.repeat(16), version: 0 };
@@ -136,13 +136,13 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'], { ...PLAIN_READ, minContext })).toEqual(['unavailable']);
   });
 
-  it('nothing is served where the predictor forbids it', async () => {
+  it('nothing is served if the predictor forbids it', async () => {
     await world.adoptWith({ unverified: false });
     await loseSight();
     expect(await short(['1'])).toEqual(['unavailable']);
   });
 
-  it('nothing is served from another Redis server than the one last seen beside it, until it answers again', async () => {
+  it('nothing is served from a Redis server other than at the last certificate, until Postgres answers again', async () => {
     await loseSight();
     serverId = 'two';
     expect(await short(['1'])).toEqual(['unavailable']);
@@ -156,7 +156,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'])).toEqual(['stale unverified 0']);
   });
 
-  it('nothing is served from a Redis server first seen once the certificate has come: its copy may be older', async () => {
+  it('nothing is served from a Redis server that appeared during the certificate: its copy may be older', async () => {
     whenCertified = () => {
       serverId = 'two';
     };
@@ -164,7 +164,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'])).toEqual(['unavailable']);
   });
 
-  it('nothing is served from Redis that a rollback has made void, as far as this process has heard', async () => {
+  it('nothing is served that a rollback known to this process has made invalid', async () => {
     await world.run({ kind: 'all' });
     await world.change('3');
     expect(await short(['3'])).toEqual(['live context_newer 0.1']);
@@ -173,7 +173,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['3'])).toEqual(['stale unverified 0']);
   });
 
-  it('a certificate that a newer one overtook does not bring back what a rollback has made void', async () => {
+  it('an overtaken certificate does not make predictions valid again that a rollback has made invalid', async () => {
     await world.run({ kind: 'all' });
     await world.change('18');
     expect(await short(['18'])).toEqual(['live context_newer 0.1']);
@@ -182,25 +182,25 @@ describe('while Postgres does not answer', () => {
     expect(await short(['18'])).toEqual(['stale unverified 0']);
   });
 
-  it('nor a predictor that was withdrawn', async () => {
+  it('an overtaken certificate does not restore a withdrawn predictor', async () => {
     await short(['1']);
     await overtaken(() => world.pool.query('update tandem.predictors set active = false'));
     isAway = true;
     expect(await short(['1'])).toEqual(['unavailable']);
   });
 
-  it('nothing is served from Redis that is of another history, as far as this process has heard', async () => {
+  it('nothing from another history is served, if this process knows the current history', async () => {
     await world.change('4');
     expect(await short(['4'])).toEqual(['live context_newer 0.1']);
     await world.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
     await loseSight();
-    // Redis counts the erasures of the other one, until a worker comes by.
+    // Redis has the count of the other history until a worker writes the count of this one.
     expect(await short(['4'])).toEqual(['unavailable']);
     await world.keepErased.round();
     expect(await short(['4'])).toEqual(['stale unverified 0']);
   });
 
-  it('nothing is served of a predictor that was withdrawn before', async () => {
+  it('nothing is served of a predictor that was withdrawn earlier', async () => {
     await short(['1']);
     expect(await short(['1'])).toEqual(['batch fresh 0']);
     await world.pool.query('update tandem.predictors set active = false');
@@ -210,10 +210,10 @@ describe('while Postgres does not answer', () => {
   });
 });
 
-describe('below a tombstone, while Postgres does not answer,', () => {
+describe('erased users while Postgres does not answer', () => {
   const eraseUser = (userId: string) =>
     createEraseUser({ store: world.erasures, online: world.onlineErasures, memory: NO_MEMORY })(userId);
-  /** What a load, or a live answer, that was under way writes after the erasure's deletes. */
+  /** Writes what a concurrent load or live answer would write after the erasure's deletes. */
   const arriveLate = async (userId: string) => {
     const [generation] = await world.generations.inForce();
     const outputs = Buffer.alloc(4);
@@ -221,7 +221,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     await world.loader.loadRows(generation, [{ userId, contextVersion: 0, computedAt: Date.now(), outputs }]);
   };
 
-  it('nothing is served by a process that has heard of it, though Redis has an entry again', async () => {
+  it('a process that knows the erasure serves nothing of the user, although Redis has an entry again', async () => {
     await short(['5', '6']);
     await eraseUser('5');
     await loseSight(['6']);
@@ -229,7 +229,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     expect(await short(['5', '6'])).toEqual(['unavailable', 'stale unverified 0']);
   });
 
-  it('nothing at all before the first certificate: the erased users are unknown until then', async () => {
+  it('after an erasure, a process serves nothing until its next certificate names the erased users', async () => {
     const other = createProcess();
     const ask = async () => (await other(PREDICTOR, ['7', '8'], PLAIN_READ)).map(inShort);
     expect(await ask()).toEqual(['batch fresh 0', 'batch fresh 0']);
@@ -244,12 +244,12 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     expect(await ask()).toEqual(['unavailable', 'stale unverified 0']);
   });
 
-  it('nothing is served from a Redis that returned with an old copy, whatever this process has heard', async () => {
+  it('nothing is served from a Redis that returned with an old copy, whatever this process knows', async () => {
     await loseSight(['9']);
     const putBack = await world.snapshot();
     await eraseUser('9');
     await putBack();
-    // Under the same run id it has the count of then: this process has not heard of the erasure either.
+    // With the same run ID, Redis would have the old count, and this process does not know the erasure either.
     serverId = 'restarted';
     expect(await short(['9'])).toEqual(['unavailable']);
     isAway = false;
@@ -259,7 +259,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     expect(await short(['9', '10'])).toEqual(['unavailable', 'stale unverified 0']);
   });
 
-  it('nothing is served from a Redis that lost what it was told, until a worker has told it again', async () => {
+  it('nothing is served from a Redis that lost its count of erasures, until a worker writes the count again', async () => {
     await loseSight(['11']);
     await world.loseKeys('{erasures}');
     expect(await short(['11'])).toEqual(['unavailable']);
@@ -267,7 +267,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     expect(await short(['11'])).toEqual(['stale unverified 0']);
   });
 
-  it('a readmitted user is served from what was computed since, and from nothing else', async () => {
+  it('a readmitted user is served only predictions that were computed after the readmission', async () => {
     await eraseUser('12');
     await world.erasures.readmit('12');
     await arriveLate('12');

@@ -29,7 +29,7 @@ const short = async (userIds: readonly string[], options = PLAIN_READ) =>
   (await read(PREDICTOR, userIds, options)).map(inShort);
 
 describe('a read of many users', () => {
-  it('gives each user the right answer, in order, whatever happens to the others', async () => {
+  it('gives each user the right answer, in order, even if others fail', async () => {
     await world.run({ kind: 'all' });
     await world.change('2');
     await world.change('3', 10);
@@ -46,7 +46,7 @@ describe('a read of many users', () => {
     ]);
   });
 
-  it('asks each store once, and inference for all who need it together', async () => {
+  it('asks each store once, and infers all stale users together', async () => {
     await world.run({ kind: 'all' });
     for (const userId of ['5', '6', '7']) await world.change(userId);
     const asked: string[] = [];
@@ -77,14 +77,14 @@ describe('a read of many users', () => {
 });
 
 describe('stored candidates', () => {
-  it('that are fresh go before stale ones, also where the caller would take a stale one', async () => {
+  it('that are fresh take precedence over stale ones, even if the caller accepts stale ones', async () => {
     await world.run({ kind: 'all' });
     await world.change('10');
     expect(await short(['10'])).toEqual(['live context_newer 0.1']);
     expect(await short(['10'], maxStale)).toEqual(['live fresh 0.1']);
   });
 
-  it('that are stale go by the newest context, where the caller takes a stale one', async () => {
+  it('that are stale answer by the newest context if the caller accepts stale ones', async () => {
     await world.run({ kind: 'all' });
     await world.change('11');
     await short(['11']);
@@ -92,7 +92,7 @@ describe('stored candidates', () => {
     expect(await short(['11'], { ...maxStale, onlyIfCached: true })).toEqual(['stale context_newer 0.1']);
   });
 
-  it('that Redis lost are found in the rows of Postgres, of generation and overlay alike', async () => {
+  it('that Redis lost are found in Postgres’ rows, both of the generation and of the overlay', async () => {
     await world.run({ kind: 'all' });
     await world.change('12');
     await world.run({ kind: 'users', userIds: ['12'] });
@@ -100,7 +100,7 @@ describe('stored candidates', () => {
     expect(await short(['1', '12'], onlyIfCached)).toEqual(['batch fresh 0', 'batch fresh 0.1']);
   });
 
-  it('are found in the rows while Redis does not answer, and elsewhere in Redis once another generation is published', async () => {
+  it('are found in Postgres’ rows while Redis does not answer, and in Redis while the rows cannot be read', async () => {
     const away = () => Promise.reject(new Error('away'));
     read = world.createReader({ online: { ...world.online, find: away } });
     await world.run({ kind: 'all' });
@@ -111,7 +111,7 @@ describe('stored candidates', () => {
     expect(await short(['16'], onlyIfCached)).toEqual(['batch fresh 0']);
   });
 
-  it('in the rows are asked for where nothing is inferred, though Redis still has an older one', async () => {
+  it('are looked up in Postgres’ rows if nothing may be inferred, even if Redis still has an older one', async () => {
     await world.run({ kind: 'all' });
     await world.change('13');
     await world.run({ kind: 'users', userIds: ['13'] });
@@ -121,14 +121,14 @@ describe('stored candidates', () => {
     expect(await short(['13'])).toEqual(['batch fresh 0.1']);
   });
 
-  it('are no help where the rows cannot be read: the user is inferred', async () => {
+  it('are missing if neither Redis nor Postgres’ rows can give them, and the user is inferred', async () => {
     await world.run({ kind: 'all' });
     await world.loseKeys();
     read = world.createReader({ offline: { find: () => Promise.reject(new Error('away')) } });
     expect(await short(['14'])).toEqual(['live missing 0']);
   });
 
-  it('of a generation that was dropped after it was certified are missing, and the user is inferred', async () => {
+  it('of a generation that was dropped after its certificate are missing, and the user is inferred', async () => {
     await world.run({ kind: 'all' });
     const { rows } = await world.pool.query<{ id: string }>(
       "select id from tandem.generations where state = 'published' order by number desc limit 1",
@@ -141,7 +141,7 @@ describe('stored candidates', () => {
     await world.run({ kind: 'all' });
   });
 
-  /** Certifies, and then has the generation dropped from both stores before it says so. */
+  /** Returns an authority that drops the generation from both stores after it has certified and before it returns. */
   function droppingAfter(partition: string) {
     const real = world.authority;
     let isDropped = false;
@@ -164,7 +164,7 @@ describe('stored candidates', () => {
 });
 
 describe('the reason of a live answer', () => {
-  it('is that the newest stored answer expired, not that the context is newer, where no event came since it', async () => {
+  it('is `expired` rather than `context_newer` if no event came since the newest stored answer', async () => {
     await world.run({ kind: 'all' });
     await world.change('20');
     await short(['20']);
@@ -172,7 +172,7 @@ describe('the reason of a live answer', () => {
     expect(await short(['20'])).toEqual(['live expired 0.1']);
   });
 
-  it('is the failure where a demanded inference fails, and a stored prediction is served instead', async () => {
+  it('is the failure if a demanded inference fails and a stored prediction is served instead', async () => {
     await world.run({ kind: 'all' });
     await world.change('59', 10);
     expect(await short(['59', '58'], { ...PLAIN_READ, noCache: true })).toEqual([
@@ -181,14 +181,14 @@ describe('the reason of a live answer', () => {
     ]);
   });
 
-  it('is the request where a fresh answer would not do: no-cache, max-age', async () => {
+  it('is `requested` if the caller does not accept a fresh answer: no-cache, max-age', async () => {
     await world.run({ kind: 'all' });
     expect(await short(['21'], { ...PLAIN_READ, noCache: true })).toEqual(['live requested 0']);
     await world.pool.query('select pg_sleep(0.005)');
     expect(await short(['22'], { ...PLAIN_READ, maxAge: 0 })).toEqual(['live requested 0']);
   });
 
-  it('is the rollback where only an answer from before it is stored', async () => {
+  it('is `rolled_back` if only an answer from before the rollback is stored', async () => {
     await world.run({ kind: 'all' });
     await world.run({ kind: 'all' });
     await world.change('23');
@@ -206,7 +206,7 @@ describe('the reason of a live answer', () => {
 });
 
 describe('an erased user', () => {
-  it('is unknown, whatever is stored and however it is asked for', async () => {
+  it('is unknown, whatever is stored and whatever the caller demands', async () => {
     await world.run({ kind: 'all' });
     await short(['30'], { ...PLAIN_READ, noCache: true });
     await world.erase('30');
@@ -214,7 +214,7 @@ describe('an erased user', () => {
       expect(await short(['30'], options)).toEqual(['unknown_user']);
   });
 
-  it('who was readmitted is inferred again: nothing from before the erasure counts, not even as stale', async () => {
+  it('is inferred again once readmitted: nothing from before the erasure is served, not even as stale', async () => {
     await world.run({ kind: 'all' });
     await short(['31'], { ...PLAIN_READ, noCache: true });
     await world.erase('31');
@@ -223,7 +223,7 @@ describe('an erased user', () => {
     expect(await short(['31'])).toEqual(['live missing 0']);
   });
 
-  it('who was readmitted never shares an inference from before the erasure', async () => {
+  it('never shares an inference from before the erasure after readmission', async () => {
     await world.change('33');
     const gate = createGate();
     let statements = 0;
@@ -254,7 +254,7 @@ describe('an erased user', () => {
     expect((await after)[0]).toMatchObject({ source: 'live', predictedFromContextVersion: 3 });
   });
 
-  it('is unknown also where the erasure comes between the certificate and the features, and the row is gone', async () => {
+  it('is unknown even if the erasure comes between certificate and features, and the row is deleted', async () => {
     await world.run({ kind: 'all' });
     await world.change('32');
     read = world.createReader(

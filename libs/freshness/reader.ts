@@ -34,9 +34,9 @@ import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, stand
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
 
-/** The adopted predictors and model versions of Postgres, kept in memory by revision. */
+/** The adopted predictors and model versions, read from Postgres and kept in memory by revision. */
 export interface Registry {
-  /** Entries loaded before a later revision are loaded again at the next request. */
+  /** Records a newer revision: entries that were loaded earlier are loaded again at the next request. */
   noticeRevision(revision: number, history: string): void;
   predictor(name: string): Promise<Predictor | undefined>;
   modelVersion(id: string): Promise<ModelVersion>;
@@ -50,7 +50,7 @@ export interface PredictionReaderDependencies {
   readonly live: LivePredictor;
   /** Remembered predictions, which need no request; none by default. */
   readonly memory?: PredictionMemory;
-  /** The last assignment of each predictor, by name: a guess of the current one, shared with other readers. */
+  /** The last known assignment of each predictor, by name: a guess, shared with other readers. */
   readonly lastKnown?: Map<string, LastKnown>;
 }
 
@@ -140,7 +140,7 @@ class Reader {
     return inOrder(userIds, results);
   }
 
-  /** If the model must answer in any case, a stored prediction is needed only as the fallback. */
+  /** If the caller demands an inference, a stored prediction is needed only as the fallback. */
   #guess(known: LastKnown | undefined, userIds: readonly string[], { noCache }: ReadOptions): Guess {
     if (noCache) return { known, remembered: NOTHING_REMEMBERED, guessing: NO_CANDIDATES };
     const remembered = findRemembered(this.#memory, known?.assignments, userIds);
@@ -150,7 +150,7 @@ class Reader {
     return { known, remembered, guessing };
   }
 
-  /** Memory is not used here: without a certificate, an erasure is only known by its deletes in Redis. */
+  /** Memory is not used here: without a certificate, only the deletes in Redis reveal an erasure. */
   async #findUncertified({ known, remembered, guessing }: Guess): Promise<Candidates | null> {
     if (remembered.size === 0) return guessing;
     const { online } = this.#stores;
@@ -196,7 +196,7 @@ class Reader {
     if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
   }
 
-  // An answer accepted as stale may be fresh in the overlay; under a wrong guess, a base's row would hide a newer one.
+  // A stale answer in memory may hide a fresh overlay entry. If the guess was wrong, a base's row may hide a newer one.
   /** Returns the users that memory could not answer. */
   #settleRemembered(read: CertifiedRead, userIds: readonly string[], { known, remembered }: Guess, results: Results) {
     return userIds.filter((userId) => {
@@ -232,8 +232,8 @@ class Reader {
   }
 
   /**
-   * Looks up Postgres' rows, which may have predictions that Redis lacks or does not return. Returns the standings
-   * still open.
+   * Looks up Postgres' rows, which may have predictions that Redis lacks or does not return. Returns the standings that
+   * are still open.
    */
   async #settleFromRows(read: CertifiedRead, pending: readonly Standing[], results: Results) {
     const lacking = pending.filter((standing) => isLacking(read, standing)).map((standing) => standing.userId);
@@ -280,7 +280,7 @@ class Reader {
     return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 
-  /** Looks up stored predictions after a failed demanded inference; they were not requested before. */
+  /** Looks up stored predictions after a failed demanded inference: such a read did not request them before. */
   async #withCandidates(
     read: CertifiedRead,
     standings: readonly Standing[],

@@ -36,7 +36,7 @@ describe('request features', () => {
     [{ channel: 'phone' }, 'channel', 'is not one of its categories'],
     [{ channel: 'x'.repeat(1_025) }, 'channel', 'is longer than 1024 characters'],
     [{ toString: 1 }, 'toString', 'is no request feature'],
-  ])('refuses %.60j, naming %s', (sent, name, words) => {
+  ])('reject %.60j with an error at %s', (sent, name, words) => {
     try {
       check(sent);
       expect.unreachable();
@@ -48,7 +48,7 @@ describe('request features', () => {
     }
   });
 
-  it('are refused where the model’s input cannot hold them, and not answered from the defaults', () => {
+  it('are rejected if the model’s input cannot hold them, and never replaced by defaults', () => {
     const inputs = [
       { name: 'small', type: 'int8' as const, columns: ['items'] },
       { name: 'floats', type: 'float32' as const, columns: ['amount'] },
@@ -66,13 +66,13 @@ describe('request features', () => {
     expect(() => sent(1, 1e39)).toThrow('users[0].features.amount is a number that');
   });
 
-  it('that have no default must be sent', () => {
+  it('without a default must be sent', () => {
     const request: RequestColumn[] = [{ name: 'query', kind: 'string' }];
     expect(() => check({}, request)).toThrow('users[3].features.query is missing, and has no default.');
     expect(check({ query: '' }, request)).toEqual(['']);
   });
 
-  it('become columns behind the query’s, at their defaults, and further rows with what was sent', () => {
+  it('become columns after the query’s columns, with defaults in its rows and the sent values in further rows', () => {
     const batch: FeatureBatch = {
       ...{
         history: 'h',

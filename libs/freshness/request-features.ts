@@ -1,6 +1,7 @@
 /**
- * Request features: values that a call sends beside the features of the feature query, such as the amount of a payment. They
- * are checked against the declaration of the model version that serves the user, and become further columns of a batch.
+ * Request features: values that a call sends in addition to the features of the feature query, such as the amount of a
+ * payment. They are checked against the declaration of the model version that serves the user, and become further
+ * columns of a batch.
  */
 import { TandemError } from './errors.ts';
 import type { FeatureBatch, FeatureValues } from './features.ts';
@@ -20,18 +21,21 @@ export type RequestedRows = ReadonlyMap<string, readonly RequestRow[]>;
 
 type Requested = Pick<ModelDefinition, 'predictor' | 'request'> & Partial<Pick<ModelDefinition, 'inputs'>>;
 
-/** A text may have this many UTF-16 units. */
+/** The maximum length of a text, in UTF-16 units. */
 export const MAX_REQUEST_TEXT = 1_024;
 
-/** Returns the names of the request features without a default. No run can score users with a version that has any. */
+/**
+ * Returns the names of the request features without a default. If a version has any, no run can score users with it.
+ */
 export function namesWithoutDefault({ request = [] }: Pick<Requested, 'request'>): readonly string[] {
   return request.filter((column) => column.default === undefined).map(({ name }) => name);
 }
 
 /**
- * Checks what a call sends for one user. Throws `invalid_input`, whose field names place and feature.
- * @param isKnown whether another arm of the predictor declares a name that this version does not
- * @param field of the row: `users[3]`
+ * Checks what a call sends for one user. Throws `invalid_input`; its `field` names the row and the feature.
+ * @param isKnown returns whether any arm of the predictor declares a name; a name that only another arm declares is
+ * ignored
+ * @param field the path of the row: `users[3]`
  */
 export function checkRequest(
   { predictor, request = [], inputs = [] }: Requested,
@@ -50,15 +54,15 @@ export function checkRequest(
   return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };
 }
 
-/** The columns that a call may fill; the first `nullable` of them accept null, as in SQL. */
+/** The columns that a call may fill. The first `nullable` of them accept null, as in SQL. */
 interface GivenColumns {
   readonly columns: readonly RequestColumn[];
   readonly nullable: number;
 }
 
 /**
- * Returns a value for each column of a row. Throws `invalid_input`, whose field names place and feature.
- * @param field of the row: `rows[3]`
+ * Returns a value for each column of a row. Throws `invalid_input`; its `field` names the row and the feature.
+ * @param field the path of the row: `rows[3]`
  */
 export function valuesOf(
   { predictor, inputs = [] }: Requested,
@@ -111,13 +115,13 @@ function refused(field: string, fault: string, { remedy }: { readonly remedy: st
   return new TandemError('invalid_input', `${field} ${fault}.`, { field, remedy });
 }
 
-/** Returns why the model's input cannot hold a value that its column takes; null if it can. */
+/** Returns why the model's input cannot hold a value that the column accepts; null if it can. */
 export function inputFault({ name, type }: ModelInput, value: RequestFeatures[string]): string | null {
   if (typeof value !== 'number' || type === 'string' || holdsNumber(type, value)) return null;
   return `is a number that the model's input ${name} of type ${type} cannot hold`;
 }
 
-/** Returns why the column does not accept a value; null: it does. */
+/** Returns why the column does not accept a value; null if it does. */
 export function requestValueFault({ kind, min, max, categories }: RequestColumn, value: unknown): string | null {
   if (!isOfKind(kind, value)) return `is not ${KINDS[kind]}`;
   if (typeof value === 'string') return textFault(value, categories);
@@ -152,7 +156,7 @@ function textFault(value: string, categories: Categories | undefined): string | 
   return 'is not one of its categories';
 }
 
-/** Describes what a call sends for a column: `a finite number from 0 to 100`, `one of "web", "app"`. */
+/** Returns what a call must send for a column, as a text: `a finite number from 0 to 100`, `one of "web", "app"`. */
 export function describeRequestColumn({ kind, min, max, categories }: RequestColumn): string {
   if (categories) {
     const some = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
@@ -163,7 +167,10 @@ export function describeRequestColumn({ kind, min, max, categories }: RequestCol
   return `${KINDS[kind]}${from}${to}`;
 }
 
-/** Returns the batch with the version's request features behind its columns, each at its default; null if it has none. */
+/**
+ * Returns the batch with the version's request features after its columns, each at its default; null if the version has
+ * none.
+ */
 export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
   if (request === undefined) return batch;
   const users = batch.userIds.length;

@@ -14,7 +14,7 @@ const VERSIONS = new Map([
   ['m2', versionOf([AMOUNT])],
   ['m3', versionOf([REQUIRED])],
 ]);
-/** User 2 is in the candidate's arm, whose version accepts fewer values than the stable one. */
+/** User 2 is in the candidate's arm. The candidate's version accepts fewer values than the stable version. */
 const ASSIGNMENTS: Assignments = {
   ...everybodyIn(ASSIGNMENT),
   rollout: {
@@ -35,7 +35,7 @@ async function check(rows: readonly RequestFeatures[], checkVersion = (_version:
 }
 
 test.each<[RequestFeatures]>([[{ amount: 50 }], [{}]])(
-  'what only the version of a rollout refuses, as %j, is the error of its own user',
+  'values that only a rollout’s version rejects, such as %j, are an error of that user alone',
   async (sent) => {
     const { requested, refused } = await check([sent, sent]);
     expect(requested).toEqual(['1']);
@@ -45,14 +45,14 @@ test.each<[RequestFeatures]>([[{ amount: 50 }], [{}]])(
   },
 );
 
-test('what the stable version refuses is refused with the whole call', async () => {
+test('values that the stable version rejects fail the whole call', async () => {
   await expect(check([{ amount: 5 }, { amount: 101 }])).rejects.toMatchObject({
     ...{ code: 'invalid_input', field: 'users[1].features.amount' },
   });
   expect((await check([{ amount: 5 }, { amount: 6 }])).requested).toEqual(['1', '2']);
 });
 
-test('a version that cannot answer the call is refused in the same way', async () => {
+test('a version that cannot answer the call is handled like a rejected value', async () => {
   const refuse = (...ids: string[]) =>
     check([{}, { amount: 6 }], (version) => {
       if (ids.some((id) => VERSIONS.get(id) === version)) throw new TandemError('invalid_input', 'by is no output.');

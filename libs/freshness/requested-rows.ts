@@ -1,6 +1,6 @@
 /**
- * The request features of a read by user: checked against the model version of each user's arm, and answered in the order of
- * the call. A user may come several times, with other values each time.
+ * The request features of a read by user. They are checked against the model version of each user's arm, and answered
+ * in the order of the call. A user may occur several times, each time with other values.
  */
 import type { ReadResult } from './answer.ts';
 import type { Assignments } from './certificate.ts';
@@ -9,7 +9,7 @@ import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions, RequestRead } from './read-options.ts';
 import { checkRequest, namesWithoutDefault, type RequestedRows, type RequestRow } from './request-features.ts';
 
-/** The results of a read by user: one, or one for each row of request features. */
+/** The results of a read by user: a single result, or one for each row of request features. */
 export type Results = Map<string, ReadResult | readonly ReadResult[]>;
 
 interface Versions {
@@ -19,10 +19,11 @@ interface Versions {
 export const NOTHING_REQUESTED: RequestedRows = new Map();
 
 /**
- * Checks the request features of a read. Rejects with `invalid_input` for the first fault. What only the
- * version of a rollout's arm refuses is the error of that user alone: a caller may send what the stable version takes.
- * @param userIds of the call, in its order
- * @param results where such an error is set
+ * Checks the request features of a read. Rejects with `invalid_input` for the first fault. If only the version of a
+ * rollout's arm rejects the values, that user alone gets an error: a caller may send any values that the stable version
+ * accepts.
+ * @param userIds the users of the call, in its order
+ * @param results receives the errors of single users
  */
 export async function requestedRows(
   registry: Versions,
@@ -55,7 +56,7 @@ export async function requestedRows(
   return requested;
 }
 
-/** Checks against the version of the user's arm. Throws what the stable version refuses as well. */
+/** Checks the values against the version of the user's arm. Throws if the stable version rejects them, too. */
 function checkArm(
   version: ModelVersion,
   stable: ModelVersion,
@@ -80,7 +81,7 @@ export function isComplete(version: ModelVersion, { request }: Pick<ReadOptions,
   return version.request === undefined || request !== undefined || namesWithoutDefault(version).length === 0;
 }
 
-/** Sets the error of users who cannot be answered without request features; returns whether it did. */
+/** Sets the error of all users if the version needs request features that the read lacks. Returns whether it did. */
 export function refuseIncomplete(
   version: ModelVersion,
   options: ReadOptions,
@@ -93,12 +94,15 @@ export function refuseIncomplete(
   return true;
 }
 
-/** Turns a read with request features into a demand: no stored prediction was computed from what the call sends. */
+/**
+ * Turns a read with request features into a demand for an inference, since no stored prediction was computed from its
+ * values.
+ */
 export function asDemand(options: ReadOptions): ReadOptions {
   return options.request && !options.noCache ? { ...options, noCache: true } : options;
 }
 
-/** Returns the results in the order of the call: the first row of a user is that of its first place. */
+/** Returns the results in the order of the call. The rows of a user are in the order of the user's occurrences. */
 export function inOrder(userIds: readonly string[], results: Results): ReadResult[] {
   const places = new Map<string, number>();
   return userIds.map((userId) => {

@@ -1,16 +1,16 @@
 /**
- * Rollouts: another model version of a predictor beside the stable one. A `canary` serves it to a growing share of the
- * users. A `shadow` computes its answers and compares them with the served ones. An `ab` test serves arms of fixed
- * weights until the better one is known. A predictor has at most one active rollout.
+ * Rollouts: they try another model version of a predictor beside the stable one. A `canary` serves it to a growing
+ * share of the users. A `shadow` computes its answers and compares them with the served answers. An `ab` test serves
+ * arms of fixed weights until the better arm is known. A predictor has at most one active rollout.
  */
 
 export type RolloutKind = 'canary' | 'shadow' | 'ab';
 
 /**
  * - `preparing`: the arms' versions are being loaded and their generations computed; they serve no users yet
- * - `running`: its arms are served (or shadowed); `held`: they are, and it does not advance automatically
+ * - `running`: its arms are served (or shadowed); `held`: the same, but it does not advance automatically
  * - `promoted`: an arm's version has become the stable one; `aborted`: the stable arm serves all users again; `ended`:
- *   without either
+ *   it ended without a promotion or an abort
  */
 export type RolloutState = 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
 
@@ -25,7 +25,7 @@ export interface Rollout {
   readonly plan: RolloutPlan;
   /** For a canary: the index in `plan.steps`. */
   readonly step: number;
-  /** When the arms got their current users; null while preparing. */
+  /** The time at which the arms got their current users; null while preparing. */
   readonly stepStartedAt: Date | null;
   /** The arms beside the stable one; for a finished rollout, its last arms. */
   readonly arms: readonly RolloutArm[];
@@ -41,7 +41,7 @@ export interface RolloutArm {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generationId: string | null;
-  /** Whether runs cannot score users with its model version: it has request features without a default. */
+  /** Whether runs cannot score users with the arm's model version, since it has request features without a default. */
   readonly isLiveOnly?: boolean;
   readonly generationNumber: number | null;
   readonly firstBucket: number;
@@ -58,9 +58,12 @@ export interface CanaryPlan {
   readonly kind: 'canary';
   /** The model version's number. */
   readonly version: number;
-  /** Percent of the users, rising; the last is 100, where the version becomes stable. */
+  /** Rising percentages of the users. The last is 100, at which the version becomes stable. */
   readonly steps: readonly number[];
-  /** Whether it returns to a former stable version: one step of 100 %, with the kept generation of that version. */
+  /**
+   * Whether the canary returns to a former stable version, in one step of 100 % and with that version's kept
+   * generation.
+   */
   readonly atOnce?: boolean;
   readonly coverage: Coverage;
   readonly analysis: AnalysisPlan;
@@ -72,14 +75,15 @@ export interface ShadowPlan {
   /** Share of the users whose reads are shadowed, 0 to 1; whole users, chosen by bucket. */
   readonly share: number;
   /**
-   * The most shadow inferences a second, for each process of the API; answers beyond it are not shadowed but counted.
+   * The maximum number of shadow inferences a second in each API process. Answers above it are counted, but not
+   * shadowed.
    */
   readonly maxPerSecond: number;
 }
 
 interface AbPlan {
   readonly kind: 'ab';
-  /** The arms beside `stable`, which has the rest of 100. */
+  /** The arms beside `stable` with their percentages; `stable` has the rest of 100. */
   readonly arms: readonly { readonly name: string; readonly version: number; readonly weight: number }[];
   readonly coverage: Coverage;
   readonly analysis: AnalysisPlan;
@@ -91,7 +95,7 @@ interface AbPlan {
  */
 type Coverage = 'required' | 'live';
 
-/** How a rollout is judged. */
+/** The rules by which a rollout is judged. */
 export interface AnalysisPlan {
   /** Whether verdicts move the rollout: advance a step, or abort. */
   readonly automatic: boolean;
@@ -105,14 +109,15 @@ export interface AnalysisPlan {
   /** The probability that a harmless version is aborted, over all looks of all guardrails. */
   readonly alpha: number;
   /**
-   * Milliseconds that a step may hold, and that a rollout may prepare; null, or absent in an earlier release: no limit.
+   * The milliseconds that a step may hold, and that a rollout may prepare. Null, or absent in a plan of an earlier
+   * release: no limit.
    */
   readonly holdDeadlineMs?: number | null;
   readonly preparingDeadlineMs?: number | null;
-  /** The action after a deadline: `alert`, it is only reported; `roll_back`, the rollout is aborted. */
+  /** The action after a missed deadline: `alert` only reports it; `roll_back` aborts the rollout. */
   readonly onDeadline?: 'alert' | 'roll_back';
   readonly guardrails: Guardrails;
-  /** Outcomes of users that count after they were served. */
+  /** The outcomes of users that are compared between the arms. */
   readonly outcomes: readonly OutcomeMetric[];
 }
 
@@ -125,7 +130,7 @@ interface Guardrails {
   readonly slowMs: number;
   /** Difference of the share of reads that were inferred live. */
   readonly liveShare: number | null;
-  /** Difference of the share of stale answers; absent in an earlier release: not checked. */
+  /** Difference of the share of stale answers; absent in a plan of an earlier release: not checked. */
   readonly staleShare?: number | null;
   /** Difference of the share of default answers, which `errorRate` counts too. */
   readonly defaultShare?: number | null;
@@ -134,11 +139,11 @@ interface Guardrails {
 }
 
 export interface OutcomeMetric {
-  /** The outcome's name, as in POST /v1/outcomes. */
+  /** The outcome's name in POST /v1/outcomes. */
   readonly name: string;
   /** `binary`: whether a user had one; `sum`: the sum of a user's values. */
   readonly kind: 'binary' | 'sum';
-  /** Milliseconds after the first exposure in which an outcome counts. */
+  /** The milliseconds after a user's first exposure in which an outcome counts. */
   readonly windowMs: number;
   readonly better: 'higher' | 'lower';
   /** Whether a worse result aborts the rollout; else it is only reported. */

@@ -1,6 +1,6 @@
 /**
- * Settles a certified read for one user: from the candidates it makes an answer, an error, or the reason why there is
- * neither yet. Each candidate is judged once, when the user's standing is made.
+ * Settles a certified read for one user: turns the candidates into an answer, an error, or the reason why there is
+ * neither yet. Each candidate is judged once, when the user's standing is created.
  */
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
@@ -16,7 +16,7 @@ import type { RequestedRows } from './request-features.ts';
 export interface CertifiedRead {
   readonly predictor: Predictor;
   readonly version: ModelVersion;
-  /** The common arm of its users. */
+  /** The assignment of the arm that all users of the read share. */
   readonly assignment: Assignment;
   /** The active rollout; null if there is none. */
   readonly rollout: AssignedRollout | null;
@@ -24,7 +24,7 @@ export interface CertifiedRead {
   readonly options: ReadOptions;
   /** The request features of the call, by user. */
   readonly requested: RequestedRows;
-  /** The outcome of an inference of this read that gave no answer, by user. */
+  /** The failed outcomes of this read's own inference, by user. */
   readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
   /** Receives the durations of the read's parts. */
   readonly times?: ReadTimes;
@@ -53,7 +53,7 @@ export function standingOf(read: CertifiedRead, userId: string, candidates: read
 }
 
 /**
- * Returns the answer if stored candidates suffice, an error if there can be none, else undefined.
+ * Returns the answer if a stored candidate answers the read, an error if the read cannot be answered, else undefined.
  * @param memory remembers fresh answers of a generation
  */
 export function settle(read: CertifiedRead, standing: Standing, memory: PredictionMemory): ReadResult | undefined {
@@ -78,17 +78,21 @@ function versionOf(answer: Answer | undefined): number {
 }
 
 /**
- * Returns the lowest label that a live answer of this read may have: none from before an erasure, whichever read
- * inferred it.
+ * Returns the lowest label that a live answer of this read may have. It excludes inferences from before an erasure,
+ * even if another read made them.
  */
 export function leastLabel({ touched, deletedVersion }: UserState, { minContext }: ReadOptions): number {
   return Math.max(touched, deletedVersion > 0 ? deletedVersion + 1 : 0, minContext?.version ?? 0);
 }
 
-/** Returns whether Postgres' rows may have more than the known candidates: no candidate fits at all. */
+/**
+ * Returns whether Postgres' rows may have a better candidate: if no known candidate fits, or if nothing may be
+ * inferred.
+ */
 export function isLacking({ options, predictor }: CertifiedRead, { judged }: Standing): boolean {
   if (options.noCache) return false;
-  // If nothing is inferred, only the rows can have a newer answer: Redis may have lost the entries of a partial run.
+  // If nothing may be inferred, only the rows can have a newer answer: Redis may have lost the entries of a partial
+  // run.
   if (options.onlyIfCached || !predictor.policy.freshness.live) return true;
   return judged.every(({ state }) => state === 'foreign');
 }
@@ -96,7 +100,7 @@ export function isLacking({ options, predictor }: CertifiedRead, { judged }: Sta
 /** Returns why the stored candidates were not usable: the reason of the live answer. */
 export function whyLive({ assignment, options }: CertifiedRead, { judged }: Standing): Reason {
   if (options.noCache || judged.some(({ state }) => isFresh(state))) return 'requested';
-  // An expired candidate is of the user's current context, so the context is not the reason.
+  // An expired candidate has the user's current context, so the context is not the reason.
   if (judged.some(({ state }) => state === 'expired')) return 'expired';
   if (judged.some(({ state }) => state === 'stale')) return 'context_newer';
   const first = judged.find(({ state }) => state === 'foreign');

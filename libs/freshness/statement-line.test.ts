@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { createStatementBatcher } from './statement-line.ts';
 
-/** A store of which the test decides when each statement is answered; it answers with the clock as the statement began. */
+/**
+ * A store in which the test decides when each statement is answered. The answer is the clock at the start of the
+ * statement.
+ */
 function createSlowStore(patienceMs = 0) {
   let clock = 0;
   const pending: { began: number; questions: readonly number[]; answer(): void }[] = [];
@@ -47,7 +50,7 @@ describe('createStatementBatcher', () => {
     );
   });
 
-  it('sends what was asked in one turn as one statement, up to its weight, and two statements at a time', async () => {
+  it('sends the questions of one turn as one statement, up to the weight limit, and two statements at a time', async () => {
     const store = createSlowStore();
     const answers = Array.from({ length: 8 }, (_, i) => store.ask(i));
     await turn();
@@ -65,7 +68,7 @@ describe('createStatementBatcher', () => {
     await Promise.all(answers);
   });
 
-  it('has what comes while a statement is under way wait for its end, no longer than its patience', async () => {
+  it('lets questions wait for the end of a running statement, at most for patienceMs', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const store = createSlowStore(10);
@@ -102,7 +105,7 @@ describe('createStatementBatcher', () => {
     await expect(ask(2)).resolves.toBe('answered');
   });
 
-  it('ends a question that is not answered in time, sent or still waiting, and none later than its limit', async () => {
+  it('ends each question within its limit, sent or still waiting', async () => {
     vi.useFakeTimers();
     try {
       const answers: ((answer: number) => void)[] = [];

@@ -4,17 +4,17 @@
  * has ended, the next is sent with all waiting questions.
  *
  * A statement costs more than a question. So with `patienceMs` a question that arrives while a statement runs waits for
- * its end, at most that long, instead of being sent alone: the higher the load, the fuller the statements.
+ * its end, but at most that long. The higher the load, the fuller the statements.
  */
 
 interface StatementLineOptions<Q> {
-  /** Sends all the questions at once. The next statement may leave when it resolves. Never rejects. */
+  /** Sends all the questions at once. The next statement may be sent when the promise resolves. Never rejects. */
   send(questions: readonly Q[]): Promise<void>;
   readonly maxInFlight: number;
-  /** At most this many questions in one statement, weighed by `weigh`. */
+  /** The maximum total weight of the questions in one statement, as `weigh` returns it. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
-  /** How long a statement waits for the previous one although it could be sent; 0: not at all. */
+  /** How long questions wait for a running statement to end before another statement is sent; 0: they do not wait. */
   readonly patienceMs?: number;
 }
 
@@ -23,7 +23,7 @@ export class StatementLine<Q> {
   #waiting: Q[] = [];
   #underWay = 0;
   #isScheduled = false;
-  /** Set while questions wait for the statement under way. */
+  /** The timer while questions wait for the running statement. */
   #patience: NodeJS.Timeout | undefined;
 
   constructor(options: StatementLineOptions<Q>) {
@@ -35,7 +35,7 @@ export class StatementLine<Q> {
     this.#waiting.push(question);
     if (this.#isScheduled || this.#patience || this.#underWay >= this.#options.maxInFlight) return;
     this.#isScheduled = true;
-    // Once per turn of the event loop: requests parsed from the same wake-up share a statement.
+    // Flushes once per turn of the event loop, so that requests that were parsed in one turn share a statement.
     setImmediate(() => this.#flushPatiently());
   }
 
@@ -51,7 +51,7 @@ export class StatementLine<Q> {
     else this.#patience ??= setTimeout(() => this.#flush(), patienceMs);
   }
 
-  /** Sends waiting questions, as far as statements may run. */
+  /** Sends waiting questions, up to `maxInFlight` statements. */
   #flush(): void {
     this.#isScheduled = false;
     clearTimeout(this.#patience);
@@ -94,8 +94,8 @@ interface StatementBatcherOptions<Q, A> extends Omit<StatementLineOptions<Q>, 's
 
 interface QuestionLimit {
   /**
-   * Time limit of a question. It is checked ten times within the limit, so a question ends up to a tenth earlier, never
-   * later.
+   * Time limit of a question. It is checked ten times within the limit, so a question may end up to a tenth earlier,
+   * but never later.
    */
   readonly ms: number;
   /** Creates the error that rejects a question. */
@@ -116,13 +116,13 @@ export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q,
   return (question: Q): Promise<A> => batcher.ask(question);
 }
 
-/** How often questions are checked within their limit. */
+/** The number of checks within the limit of a question. */
 const TICKS = 10;
 
 /**
- * Each question has its own promise. One timer ends questions that are not answered in time: a timer each would cost
- * more than a question's share of a statement. Unlike the deadlines of live readers (live-prediction.ts), all questions
- * have the same limit, so that none need be removed one by one.
+ * Gives each question its own promise. One timer ends all questions that are not answered in time; a timer for each
+ * question would cost more than its share of a statement. All questions have the same limit, unlike live readers
+ * (reader-deadlines.ts), so they need not be removed one by one.
  */
 class StatementBatcher<Q, A> {
   readonly #send: (questions: readonly Q[]) => Promise<A>;

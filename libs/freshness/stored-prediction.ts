@@ -2,7 +2,7 @@
 
 import type { Assignment, ToldOfErasures } from './certificate.ts';
 
-/** The facts that a stored prediction is judged by. */
+/** The facts by which a stored prediction is judged. */
 export interface Label {
   /** `generation`: from a run of scope `all`; `overlay`: a live answer, or an entry of a partial run. */
   readonly layer: 'generation' | 'overlay';
@@ -16,7 +16,7 @@ export interface Label {
   readonly overlayFloor: number | null;
   /** Postgres' clock when its features were read, ms since 1970. */
   readonly computedAt: number;
-  /** For a live answer: whether a re-scoring made it, before a read asked. No decision depends on it. */
+  /** For a live answer: whether a re-scoring computed it before any read asked for it. No decision depends on it. */
   readonly refreshed?: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface StoredPrediction extends Label {
   readonly outputs: Buffer;
 }
 
-/** Up to one candidate a layer for each user; generation first. */
+/** For each user at most one candidate of each layer; the generation's first. */
 export type Candidates = ReadonlyMap<string, readonly StoredPrediction[]>;
 
 /** Port: finds candidates in one round trip, for any number of users. Candidates alone prove nothing. */
@@ -41,7 +41,7 @@ export interface OnlinePredictions extends StoredPredictions {
   readonly toldOfErasures: () => Promise<ToldOfErasures | null>;
 }
 
-/** An overlay entry to keep, for a user of a predictor. */
+/** An overlay entry of a user, to be kept. */
 export interface OverlayEntry {
   readonly predictor: string;
   readonly userId: string;
@@ -57,16 +57,20 @@ export interface OverlayEntry {
 }
 
 /**
- * Port: keeps overlay entries by compare-and-set, so that none is replaced by an older one within a history and floor.
+ * Port: keeps overlay entries by compare-and-set. Within a history and floor, an older entry never replaces a newer
+ * one.
  */
 export interface OverlayStore {
   put(entries: readonly OverlayEntry[]): Promise<void>;
 }
 
-/** The result of a write: kept; `older` than the stored entry; `outdated` by the user's known version. */
+/**
+ * The result of a write: the entry was kept, is `older` than the stored entry, or is `outdated` by the user's known
+ * version.
+ */
 export type PutResult = 'kept' | 'older' | 'outdated';
 
-/** Port: the online store's overlay, which returns the result of each entry, in order. */
+/** Port: the online store's overlay. It returns the result of each entry, in order. */
 export interface OnlineOverlayStore extends OverlayStore {
   putEach(entries: readonly OverlayEntry[]): Promise<readonly PutResult[]>;
 }

@@ -1,7 +1,7 @@
-/** The numbers that the element types of tensors hold: the one place for code that fills tensors and code that judges values. */
+/** The ranges of the element types of tensors, for the code that fills tensors and the code that checks values. */
 import type { TensorType } from './predictor.ts';
 
-/** The numbers that a type holds: `low` and `high` are the nearest values that it does not. */
+/** The range of a type: `low` and `high` are the nearest values outside it. */
 export interface TensorRange {
   readonly low: number;
   readonly high: number;
@@ -12,7 +12,7 @@ const whole = (low: number, high: number): TensorRange => ({ low, high, whole: t
 const symmetric = (high: number): TensorRange => ({ low: -high, high, whole: false });
 
 export const TENSOR_RANGES: Readonly<Record<Exclude<TensorType, 'string'>, TensorRange>> = {
-  // The first value that rounds to infinity: half a unit in the last place above the largest.
+  // The first value that rounds to infinity: half a unit in the last place above the largest value.
   float16: symmetric(65_520),
   float32: symmetric(2 ** 128 - 2 ** 103),
   float64: symmetric(Number.POSITIVE_INFINITY),
@@ -22,13 +22,13 @@ export const TENSOR_RANGES: Readonly<Record<Exclude<TensorType, 'string'>, Tenso
   uint8: whole(-1, 256),
   uint16: whole(-1, 65_536),
   uint32: whole(-1, 4_294_967_296),
-  // Features travel as doubles, exact up to 2^53.
+  // Features are passed as doubles, which are exact up to 2^53.
   int64: whole(-(2 ** 53), 2 ** 53),
   uint64: whole(-1, 2 ** 53),
   bool: whole(-1, 2),
 };
 
-/** Whether a tensor of this type can be given a number; NaN only where it is of floats. */
+/** Returns whether a tensor of this type can hold a number. Only floats can hold NaN. */
 export function holdsNumber(type: TensorType, value: number): boolean {
   if (type === 'string') return false;
   const range = TENSOR_RANGES[type];

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { createTombstoneMemory } from './certificate.ts';
 
-describe('the tombstones that a process has heard of', () => {
+describe('the tombstones that a process knows', () => {
   it('are found by user, and by no other user', () => {
     const memory = createTombstoneMemory('h');
     memory.learn([[1, 'a', 4]], 1);
     expect([memory.deletedVersion('a'), memory.deletedVersion('b'), memory.count]).toEqual([4, 0, 1]);
   });
 
-  it('only grow, whichever statement brings them first', () => {
+  it('only grow, in whatever order statements return them', () => {
     const memory = createTombstoneMemory('h');
     memory.learn([[3, 'a', 9]], 3);
     memory.learn([[1, 'a', 4]], 2);
     expect([memory.deletedVersion('a'), memory.count]).toEqual([9, 3]);
   });
 
-  it('are no more than there is room for, which is said once', () => {
+  it('are full at the limit, which is reported once', () => {
     const said: number[] = [];
     const memory = createTombstoneMemory('h', { most: 2, onFull: (count) => said.push(count) });
     memory.learn([[1, 'a', 1]], 1);
@@ -25,7 +25,7 @@ describe('the tombstones that a process has heard of', () => {
     expect([memory.isFull, said]).toEqual([true, [2]]);
   });
 
-  it('are of one history; in another there is as much room, and nothing in it', () => {
+  it('belong to one history; another history begins empty, with the same limit', () => {
     const memory = createTombstoneMemory('h', { most: 1 });
     memory.learn([[1, 'a', 4]], 1);
     expect(memory.inHistory('h')).toBe(memory);

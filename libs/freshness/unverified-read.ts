@@ -1,12 +1,12 @@
 /**
- * Answers reads that Postgres did not certify, from what Redis has and what fits the last known assignment. Such an
+ * Answers reads that Postgres did not certify, from the candidates in Redis that fit the last known assignment. Such an
  * answer is never called fresh.
  *
  * Erased users are excluded by the tombstones that this process knows. The count of erasures proves that it knows all
- * of them: Redis is told the count before an erasure is acknowledged, so the server that was there at the last
- * certificate must still have the count that Postgres last said. A server that restarted, failed over, lost the count,
- * or received an erasure that this process does not know, proves nothing. Entries of a protocol that this release does
- * not know are ignored as well.
+ * of them. Redis receives the count before an erasure is acknowledged. So the Redis server of the last certificate must
+ * still have the count of that certificate. A server proves nothing if it restarted, failed over, lost the count, or
+ * received an erasure that this process does not know. Entries of a protocol that this release does not know are
+ * ignored as well.
  */
 
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
@@ -36,9 +36,9 @@ interface UnverifiedRead {
 
 export interface UnverifiedReads {
   /**
-   * Records the facts of a certificate, in case it is the last.
-   * @param server the Redis server before the certificate was requested: a server seen later may have returned with a
-   * copy of that moment, after an erasure that the certificate does not include
+   * Records the facts of a certificate, in case Postgres does not answer after it.
+   * @param server the Redis server before the certificate was requested. A server that appears later may hold an old
+   * copy that still counts the erasures of the certificate but lacks a later one
    */
   notice(certificate: Certificate, server: string | null): void;
   answer(read: UnverifiedRead, userIds: readonly string[]): Promise<ReadResult[]>;
@@ -67,10 +67,10 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {
       const refuse = () => userIds.map(() => cause);
-      // Facts recorded under an earlier protocol prove nothing, even if Postgres becomes unreachable later.
+      // Facts recorded under another protocol prove nothing, even if Postgres becomes unreachable later.
       if (cause.code === 'protocol_unknown') heard = null;
       if (!known || !found || isBeyondUnverified(options) || heard === null) return refuse();
-      // Asked after the candidates: the count then includes every user erased before this read arrived.
+      // The count is read after the candidates, so that it includes every erasure from before this read arrived.
       const tombstones = whole(await online.toldOfErasures().catch(() => null));
       if (!tombstones) return refuse();
       try {
@@ -96,8 +96,8 @@ function aboveTombstone(candidates: readonly StoredPrediction[] = [], deletedVer
 }
 
 /**
- * Returns whether the caller demands facts that only Postgres can certify: a context, an inference, an age by its
- * clock.
+ * Returns whether the caller demands facts that only Postgres can certify: a context, an inference, or an age on
+ * Postgres' clock.
  */
 function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
   return minContext !== null || noCache || maxAge !== null;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkUserId } from './user-id.ts';
 
 describe('checkUserId', () => {
-  it('takes every 64-bit whole number in its one spelling', () => {
+  it('accepts every 64-bit whole number in its canonical spelling', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (id) => {
         expect(checkUserId('int8', id.toString())).toEqual({ ok: true });
@@ -17,12 +17,12 @@ describe('checkUserId', () => {
     [' 42 ', '42'],
     ['-0', '0'],
     ['-007', '-7'],
-  ])('refuses %j and names %j', (given, canonical) => {
+  ])('rejects %j and names %j', (given, canonical) => {
     expect(checkUserId('int8', given)).toMatchObject({ ok: false, canonical });
   });
 
   it.each(['', 'abc', '1e3', '4.2', '9223372036854775808', '-9223372036854775809', '９', '1'.repeat(129)])(
-    'refuses %j as a number, with nothing to offer instead',
+    'rejects %j as a number, without naming another spelling',
     (given) => {
       const check = checkUserId('int8', given);
       expect(check).toMatchObject({ ok: false });
@@ -31,7 +31,7 @@ describe('checkUserId', () => {
   );
 
   it.each(['9223372036854775808', '9'.repeat(20), '9'.repeat(40), '-99999999999999999999'])(
-    'says of %j that it is too large, rather than offer it again',
+    'says that %j is too large, without naming another spelling',
     (given) => expect(checkUserId('int8', given)).toEqual({ ok: false, problem: 'a user id fits 64 bits' }),
   );
 
@@ -47,7 +47,7 @@ describe('checkUserId', () => {
     expect(checkUserId('text', '\u00e9')).toEqual({ ok: true });
   });
 
-  it.each(['.', '..'])('refuses %j, which no URL path can carry', (given) => {
+  it.each(['.', '..'])('rejects %j, which cannot be part of a URL path', (given) => {
     expect(checkUserId('text', given)).toEqual({
       ok: false,
       problem: 'a user id is not . or .., which no URL path can carry',
@@ -55,7 +55,7 @@ describe('checkUserId', () => {
     expect(checkUserId('text', `${given}.a`)).toEqual({ ok: true });
   });
 
-  it.each([['a\u0000b'], ['a\nb'], ['\u001b[31m'], ['\ud800'], ['é'.repeat(65)]])('refuses the text %j', (given) => {
+  it.each([['a\u0000b'], ['a\nb'], ['\u001b[31m'], ['\ud800'], ['é'.repeat(65)]])('rejects the text %j', (given) => {
     expect(checkUserId('text', given)).toMatchObject({ ok: false });
   });
 });

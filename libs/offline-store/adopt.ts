@@ -1,6 +1,6 @@
 /**
- * Adopts a config: what its predictors are becomes what the database says, in one transaction. Adopting the same config
- * again changes nothing, so every process of a deployment may do it.
+ * Adopts a config: writes its predictors to the database in one transaction. Adopting it again changes nothing, so
+ * every process of a deployment may do it.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/freshness/predictor';
@@ -41,20 +41,20 @@ export interface PredictorToAdopt {
   readonly definition: ModelDefinition;
   /** The ONNX file; its SHA-256 is the definition's `artifactHash`. */
   readonly artifact: Uint8Array;
-  /** The results of its trial; absent: the version was not tried, and no label may move to it. */
+  /** The results of its trial; absent: the version was not tried, so no label may move to it. */
   readonly verification?: Verification;
 }
 
 interface Adoption {
-  /** All of the service's predictors: those of the database that are not among them are deactivated. */
+  /** All predictors of the service. Other predictors in the database are deactivated. */
   readonly predictors: readonly PredictorToAdopt[];
   readonly actor: string;
-  /** Milliseconds that a change of event rules waits for transactions that have sent events. */
+  /** The milliseconds that a change of event rules waits for transactions that have sent events. */
   readonly waitMs?: number;
 }
 
 /**
- * - `added`: a new predictor, or a deactivated one; `version`: its arm moved to another model version
+ * - `added`: the predictor is new or was deactivated; `version`: its arm moved to another model version
  * - `policy`: only policies changed; `unchanged`
  */
 type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
@@ -64,9 +64,9 @@ interface AdoptedPredictor {
   readonly change: AdoptedChange;
   readonly modelVersionId: string;
   readonly modelNumber: number;
-  /** Number of the stable version: another version after a promotion or a rollback, which no config undoes. */
+  /** The number of the stable version: not the config's after a promotion or a rollback, which no config undoes. */
   readonly servedNumber: number;
-  /** Whether workers still rewrite contexts for its wider event patterns. Until they end, every event concerns it. */
+  /** Whether workers still rewrite contexts for its wider event patterns; until then every event concerns it. */
   readonly patternsPending: boolean;
 }
 
@@ -76,13 +76,13 @@ export interface AdoptionOutcome {
 }
 
 /**
- * Rejects with `config_invalid` if keys disagree, `model_refused` where the artifact is not what its hash says,
- * `unavailable` where transactions that have sent events stay open.
+ * Adopts a config. Rejects with `config_invalid` if key types differ, `model_refused` if an artifact does not match its
+ * hash, `unavailable` if transactions that have sent events stay open.
  */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
   for (const predictor of adoption.predictors) assertConsistent(predictor);
-  // Before the lock, which erasures wait for, and behind those the events of their users: files may be large. Those of an
-  // adoption that is refused go after a day, as uploads do that became no version.
+  // Large files are stored before the lock: erasures wait for the lock, and events for erasures of their users. If the
+  // adoption is rejected, the files are deleted after a day, like uploads without a version.
   for (const { definition, artifact } of adoption.predictors)
     await insertArtifact(pool, definition.artifactHash, artifact);
   const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
@@ -104,7 +104,7 @@ export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<Adoption
   return changeEventRules(pool, adoptAll, adoption.waitMs);
 }
 
-/** The names of predictors that adopting would not change. */
+/** Returns the names of predictors that adopting would not change. */
 export async function findUnchanged(
   pool: pg.Pool,
   predictors: readonly PredictorToAdopt[],
@@ -120,7 +120,7 @@ function assertConsistent({ name, definition, artifact }: PredictorToAdopt): voi
   if (definition.predictor !== name) throw new TypeError(`definition of ${definition.predictor} given for ${name}`);
   const hash = sha256(artifact);
   if (hash === definition.artifactHash) return;
-  throw new TandemError('model_refused', 'The model file changed while it was being adopted.', {
+  throw new TandemError('model_refused', 'The model file changed during its adoption.', {
     field: `predictors.${name}.model`,
     remedy: 'adopt again once the file is complete',
     detail: { expected: definition.artifactHash, found: hash },
@@ -148,10 +148,7 @@ async function refuseOtherKeys(db: Db, known: KeyType | null, predictors: readon
   );
 }
 
-/**
- * Locks events, since events under way are checked against the previous key type. There are no users yet, so few events
- * wait.
- */
+/** Sets the key type. Locks events, which are checked against it. There are no users yet, so few events wait. */
 async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
   const keyType = predictors[0]?.definition.keyType;
   if (keyType === undefined || keyType === known) return;
@@ -175,7 +172,7 @@ interface KnownPredictor {
   readonly active: boolean;
   readonly unchanged: boolean;
   readonly adoptedVersionId: string | null;
-  /** Whether the version to adopt was one of it before. */
+  /** Whether the adopted version already was a version of the predictor. */
   readonly isKnownVersion: boolean;
 }
 
@@ -212,7 +209,7 @@ async function adoptOne(
 
 /**
  * Returns whether earlier events may concern the predictor by its new rules. A new predictor or version has no stored
- * predictions: it waits for the events under way instead. A deactivated predictor has received events all the time.
+ * predictions, so it waits for concurrent events instead. A deactivated predictor has received events all the time.
  */
 async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolean> {
   const { name, definition, policy } = predictor;
@@ -239,9 +236,7 @@ async function findServing(db: Db, predictor: string): Promise<Serving> {
   return (await fetchFirst(db, served)) ?? { servedNumber: 0, patternsPending: false };
 }
 
-/**
- * Assigns another version, which starts without stored predictions: another model computed those of the previous one.
- */
+/** Assigns another version, which starts without stored predictions. */
 async function assign(db: Db, predictor: string, modelVersionId: string): Promise<void> {
   const arm = await findArm(db, predictor);
   if (!arm) await insertStableArm(db, predictor, modelVersionId);
@@ -267,7 +262,7 @@ async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPred
   return rows[0];
 }
 
-/** Makes events concern a predictor that is not served yet. */
+/** Lets events concern a predictor that is not served yet. */
 async function announcePredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
   const { name, ...columns } = columnsOf(predictor);
   const rules = { ...columns, event_features: JSON.stringify(eventFeatures(predictor.definition)) };

@@ -46,7 +46,7 @@ describe('API keys', () => {
     expect(await listApiKeys(database.pool)).toEqual([shown]);
   });
 
-  it('are sent to processes that do not know them, and only once', async () => {
+  it('are sent only to processes that do not know the current version', async () => {
     const made = await insert({ expiresInMs: HOUR, livePerSecond: 0.5 });
     const { version, now, keys } = await readKeySnapshot(database.pool, '');
     expect(keys).toEqual([
@@ -70,7 +70,7 @@ describe('API keys', () => {
     ['made', () => insert()],
     ['changed by hand', () => database.pool.query('update tandem.api_keys set expires_at = now()')],
     ['deleted by hand', () => database.pool.query('delete from tandem.api_keys')],
-  ])('that are %s are told as a new version', async (_, change) => {
+  ])('that are %s give a new version', async (_, change) => {
     await insert();
     const { version } = await readKeySnapshot(database.pool, '');
     await change();
@@ -79,7 +79,7 @@ describe('API keys', () => {
     expect(after.keys).not.toBeNull();
   });
 
-  it('have two secrets after a rotation, for as long as its grace', async () => {
+  it('have two secrets after a rotation, during the grace period', async () => {
     const made = await insert();
     const rotated = await rotateApiKey(database.pool, made.id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
     expect(rotated).toMatchObject({ id: made.id, state: 'rotating', scopes: SHOP.scopes, requestsPerSecond: 100 });
@@ -91,14 +91,14 @@ describe('API keys', () => {
     ]);
   });
 
-  it('have one secret after a rotation without a grace', async () => {
+  it('have one secret after a rotation without a grace period', async () => {
     const made = await insert();
     const rotated = await rotateApiKey(database.pool, made.id, { graceMs: 0, dropPrevious: false }, PEPPER);
     expect(rotated).toMatchObject({ state: 'active', previousUntil: null });
     expect((await snapshot())[0]?.secrets).toEqual([{ digest: digestOf(rotated.key, PEPPER), until: null }]);
   });
 
-  it('have a grace of months, where that is asked for', async () => {
+  it('have a grace period of months if it is requested', async () => {
     const made = await insert();
     const rotation = { graceMs: 90 * 24 * HOUR, dropPrevious: false };
     const { rotatedAt, previousUntil } = await rotateApiKey(database.pool, made.id, rotation, PEPPER);
@@ -106,7 +106,7 @@ describe('API keys', () => {
     expect(Math.round(graceMs / HOUR)).toBe(90 * 24);
   });
 
-  it('have one secret after a rotation to another pepper, under which the one before counts no more', async () => {
+  it('have one secret after a rotation to another pepper, which invalidates the previous secret', async () => {
     const made = await insert();
     const other = `${PEPPER}, another`;
     const rotated = await rotateApiKey(database.pool, made.id, { graceMs: HOUR, dropPrevious: false }, other);
@@ -114,7 +114,7 @@ describe('API keys', () => {
     expect((await snapshot())[0]?.secrets).toEqual([{ digest: digestOf(rotated.key, other), until: null }]);
   });
 
-  it('are not rotated again while a secret has its grace, unless that is meant', async () => {
+  it('are not rotated again during a grace period, unless the previous secret is dropped explicitly', async () => {
     const { id } = await insert();
     const first = await rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
     const again = rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
@@ -127,7 +127,7 @@ describe('API keys', () => {
     expect((await snapshot())[0]?.secrets.map(({ digest }) => digest)).toEqual(digests);
   });
 
-  it('are revoked for good, once', async () => {
+  it('are revoked permanently and only once', async () => {
     const { id } = await insert();
     const revoked = await revokeApiKey(database.pool, id);
     expect(revoked.state).toBe('revoked');
@@ -137,7 +137,7 @@ describe('API keys', () => {
     await expect(rotate).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringContaining('revoked') });
   });
 
-  it('leave in the audit who made, rotated and revoked them, once each, and no secret', async () => {
+  it('record each creation, rotation and revocation once in the audit, with the actor and without secrets', async () => {
     await database.pool.query('truncate tandem.audit');
     const { id, key } = await insertApiKey(database.pool, SHOP, PEPPER, 'an operator');
     const { key: second } = await rotateApiKey(database.pool, id, { graceMs: 0, dropPrevious: false }, PEPPER);
@@ -153,7 +153,7 @@ describe('API keys', () => {
     for (const text of [key, second]) expect(JSON.stringify(rows)).not.toContain(text.split('_')[3]);
   });
 
-  it('are not there without their line in the audit', async () => {
+  it('are not created without their audit row', async () => {
     await database.pool.query('alter table tandem.audit add constraint full_disk check (false) not valid');
     try {
       await expect(insert()).rejects.toThrow('full_disk');
@@ -163,14 +163,14 @@ describe('API keys', () => {
     }
   });
 
-  it('are no more than the most that there may be, however many make one at once', async () => {
+  it('never exceed the maximum number, even with concurrent creations', async () => {
     await database.pool.query(
       `insert into tandem.api_keys (id, name, kind, scopes, digest, pepper_id)
         select lpad(to_hex(n), 16, '0'), 'one of many', 'live', '{predictions:read}', decode(repeat('00', 32), 'hex'), 'x'
         from generate_series(1, $1) n`,
       [MOST_KEYS - 1],
     );
-    // Each insert counts, and then takes a while: a concurrent count would be wrong.
+    // Each insert counts the keys and then sleeps, so that a concurrent count would be wrong.
     await database.pool.query(`create function slow() returns trigger language plpgsql as
       $$ begin perform pg_sleep(0.2); return null; end $$`);
     await database.pool.query('create trigger slow before insert on tandem.api_keys execute function slow()');
@@ -182,7 +182,7 @@ describe('API keys', () => {
     }
   });
 
-  it('that there are not cannot be changed', async () => {
+  it('that do not exist cannot be changed', async () => {
     const unknown = { code: 'invalid_input', field: 'id' };
     await expect(revokeApiKey(database.pool, "x' or true")).rejects.toMatchObject(unknown);
     await expect(
@@ -190,7 +190,7 @@ describe('API keys', () => {
     ).rejects.toMatchObject(unknown);
   });
 
-  it('that ended 90 days ago are forgotten when another is made', async () => {
+  it('that ended 90 days ago are deleted when another key is created', async () => {
     const [old, recent] = [await insert({ expiresInMs: HOUR }), await insert({ expiresInMs: HOUR })];
     await database.pool.query(`update tandem.api_keys set expires_at = now() - interval '91 days' where id = $1`, [
       old.id,

@@ -1,6 +1,6 @@
 /**
- * API keys: made, listed, rotated, revoked, each with its line in the audit; and all of them for a process that judges
- * requests by them.
+ * API keys: creates, lists, rotates and revokes them, each change with an audit row, and loads all of them for
+ * processes that check requests.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -14,20 +14,20 @@ export interface NewApiKey {
   readonly name: string;
   readonly kind: KeyKind;
   readonly scopes: readonly Scope[];
-  /** Milliseconds from now; null: never. */
+  /** Milliseconds until expiry; null: never. */
   readonly expiresInMs: number | null;
-  /** For each process of the API; null: no limit. */
+  /** The limits for each API process; null if there is no limit. */
   readonly requestsPerSecond: number | null;
   readonly livePerSecond: number | null;
 }
 
-/** Moments as ISO texts. */
+/** A key as operators see it, with times as ISO texts. */
 export interface ApiKey {
   readonly id: string;
   readonly name: string;
   readonly kind: KeyKind;
   readonly scopes: readonly Scope[];
-  /** `rotating`: the secret before the rotation is accepted as well. */
+  /** `rotating`: the previous secret is still accepted, too. */
   readonly state: 'active' | 'rotating' | 'expired' | 'revoked';
   readonly requestsPerSecond: number | null;
   readonly livePerSecond: number | null;
@@ -35,13 +35,13 @@ export interface ApiKey {
   readonly rotatedAt: string | null;
   readonly expiresAt: string | null;
   readonly revokedAt: string | null;
-  /** The time until which the secret before the rotation is accepted. */
+  /** The time until which the previous secret is accepted. */
   readonly previousUntil: string | null;
-  /** Id of the pepper that it was made under. */
+  /** The id of the pepper that the key was created with. */
   readonly pepperId: string;
 }
 
-/** A key with its text, which is never to be had again. */
+/** A key with its text, which cannot be read again. */
 export interface ApiKeyWithText extends ApiKey {
   readonly key: string;
 }
@@ -50,7 +50,7 @@ export interface ApiKeyWithText extends ApiKey {
 const CLI = 'cli';
 /** How long revoked and expired keys are kept, for readers of old logs. */
 const KEPT_MS = 90 * 24 * 3_600_000;
-/** The most keys: every API process keeps each in memory, about 600 bytes. */
+/** The maximum number of keys. Every API process keeps all keys in memory, about 600 bytes each. */
 export const MOST_KEYS = 10_000;
 
 const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
@@ -65,7 +65,7 @@ const COLUMNS = `id, name, kind, scopes,
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
   pepper_id as "pepperId"`;
 
-/** @param actor who makes it, for the audit. Rejects with `invalid_input` if there are too many. */
+/** @param actor the creator, for the audit. Rejects with `invalid_input` if there are too many keys */
 export function insertApiKey(
   pool: pg.Pool,
   key: NewApiKey,
@@ -75,8 +75,8 @@ export function insertApiKey(
   const id = newKeyId();
   const text = writeKey(key.kind, id);
   return transaction(pool, async (db) => {
-    // The table's trigger marks a change for any delete. So a caller that creates a key waits here too, and counts the
-    // keys below.
+    // The table's trigger marks a change for any delete. So a concurrent creation waits here, too, and counts the keys
+    // below.
     await query(db, {
       text: `delete from tandem.api_keys where least(revoked_at, expires_at) < clock_timestamp() - $1 * interval '1 ms'`,
       values: [KEPT_MS],
@@ -105,20 +105,22 @@ async function insertUnlessFull(
     values: [id, name, kind, scopes, digest, pepperId, requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS],
   });
   if (made) return made;
-  throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, the most possible.`, {
+  throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, which is the maximum.`, {
     remedy: 'delete unused keys: delete from tandem.api_keys where …',
   });
 }
 
-/** Newest first. */
+/** Returns the keys, newest first. */
 export async function listApiKeys(db: Db): Promise<readonly ApiKey[]> {
   return query<ApiKey>(db, { text: `select ${COLUMNS} from tandem.api_keys order by created_at desc, id` });
 }
 
 export interface Rotation {
-  /** Milliseconds for which the secret in use until now is still accepted; 0: not at all. */
+  /** The milliseconds for which the previous secret is still accepted; 0: not at all. */
   readonly graceMs: number;
-  /** Rejects clients that still use the previous secret. */
+  /**
+   * Whether to drop a secret from an earlier rotation that is still accepted. Clients that use it are then rejected.
+   */
   readonly dropPrevious: boolean;
 }
 
@@ -193,7 +195,7 @@ async function findUsable(db: Db, id: string): Promise<ApiKey> {
   if (found.state === 'active' || found.state === 'rotating') return found;
   throw new TandemError('invalid_input', `Key ${id} is ${found.state} and cannot be rotated.`, {
     field: 'id',
-    remedy: 'make another one: tandem key create',
+    remedy: 'create another key: tandem key create',
   });
 }
 
@@ -204,7 +206,9 @@ function refuseUnknown(id: string): never {
   });
 }
 
-/** All keys, unless nothing has changed since the version that is known; in one statement, so that they fit together. */
+/**
+ * Returns all keys in one statement, for a consistent snapshot; no keys if nothing has changed since the known version.
+ */
 export async function readKeySnapshot(db: Db, knownVersion: string): Promise<KeySnapshot> {
   const rows = await query<{ version: string; now: number; keys: readonly SnapshotKey[] | null }>(db, {
     name: 'tandem-api-keys',

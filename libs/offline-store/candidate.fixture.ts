@@ -1,10 +1,10 @@
-/** For tests of what concerns rollouts without being one: a second model version in an arm, by rows alone. */
+/** Adds a second model version in an arm by plain rows, for tests that need an arm without a real rollout. */
 import { modelVersionId } from '@tandem/freshness/predictor';
 import type pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
 import { insertArtifact } from './models/artifacts.ts';
 
-/** Gives the id of the model version, whose number is 2. */
+/** Returns the id of the model version with number 2. */
 export async function insertCandidate(
   pool: pg.Pool,
   { name, artifact, definition }: Pick<PredictorToAdopt, 'name' | 'artifact' | 'definition'>,

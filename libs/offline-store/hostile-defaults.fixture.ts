@@ -1,10 +1,10 @@
-/** Settings that a role or a database may have by default, and that must change nothing of what the service answers. */
+/** Settings that a role or a database may have by default, and that must not change any answer of the service. */
 import pg from 'pg';
 
 export interface HostileDefaults {
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;
-  /** Statements that a superuser runs in the database. */
+  /** The statements that a superuser runs in the database. */
   readonly sql?: string;
 }
 
@@ -20,7 +20,7 @@ const planningOff = [
   'sort',
 ];
 
-/** Grouped by what they disturb; those of one group do not depend on each other. */
+/** Groups of settings by their effect. The settings of a group do not depend on each other. */
 export const HOSTILE_DEFAULTS: Readonly<Record<string, readonly HostileDefaults[]>> = {
   text: [
     { name: 'German dates', settings: { datestyle: 'German' } },
@@ -65,8 +65,8 @@ export const HOSTILE_DEFAULTS: Readonly<Record<string, readonly HostileDefaults[
 };
 
 /**
- * The functions that name the history are closed, as providers close them. The owner of `tandem.current_history()`
- * decides: a predefined role, which cannot execute functions that are revoked from public. Needs the schema.
+ * Revokes the functions that the history uses, as some providers do. The owner of `tandem.current_history()` decides:
+ * here a predefined role, which cannot execute functions that are revoked from public. Needs the schema.
  */
 export const CLOSED_HISTORY: HostileDefaults = {
   name: 'closed functions of the history',
@@ -78,12 +78,15 @@ export const CLOSED_HISTORY: HostileDefaults = {
     revoke execute on function pg_walfile_name(pg_lsn) from public`,
 };
 
-/** The settings of several at once. */
+/** Returns the combined settings of several groups. */
 export function together(name: string, all: readonly HostileDefaults[]): HostileDefaults {
   return { name, settings: Object.assign({}, ...all.map(({ settings }) => settings)) };
 }
 
-/** Makes the settings the database's defaults, for sessions that begin later; those that this version does not know are left out. */
+/**
+ * Makes the settings the database's defaults for later sessions. Settings that this version of Postgres does not know
+ * are omitted.
+ */
 export async function setDefaults(databaseUrl: string, { settings, sql }: HostileDefaults): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,7 +1,7 @@
-/** For the tests of features: a version over the table `odd`, whose columns are of every type. */
+/** A model version over the table `odd`, with columns of all types, for tests of features. */
 import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
 
-/** Outputs of which each makes a separate version. */
+/** Outputs that each give a separate version. */
 export function oddVersion(columns: readonly FeatureColumn[], sql = 'select * from odd'): ModelVersion {
   return {
     id: Math.random().toString(16).slice(2),

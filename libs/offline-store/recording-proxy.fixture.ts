@@ -1,13 +1,13 @@
-/** A proxy in front of Postgres that keeps what clients send, message by message. */
+/** A proxy in front of Postgres that records the messages of clients. */
 
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 
 export interface SentMessage {
-  /** The letter of the protocol: Q is the simple protocol, P a Parse, S a Sync. */
+  /** The letter of the message: Q for the simple protocol, P for Parse, S for Sync. */
   readonly type: string;
   readonly text: string;
-  /** Connections are numbered in the order in which they are opened. */
+  /** The connection's number, in the order of opening. */
   readonly connection: number;
 }
 

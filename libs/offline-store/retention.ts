@@ -1,6 +1,6 @@
 /**
- * Deletes expired rows, table by table. A batch finds its rows by an index, in the order of their age, starting where
- * the last batch ended. So its cost depends neither on kept rows nor on deleted rows that are not vacuumed yet.
+ * Deletes expired rows, table by table. A batch finds its rows by an index, in the order of their age, and starts where
+ * the last batch ended. So its cost does not depend on kept rows, nor on deleted rows that are not vacuumed yet.
  */
 import type { ExpiredRows, Expiry } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
@@ -12,24 +12,24 @@ import { type Db, limitStatements, query, transaction } from './sql/database.ts'
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
 
-/** The most rows of a batch. */
+/** The maximum number of rows in a batch. */
 const ROWS = 10_000;
 const BATCH_MS = 10_000;
-/** The most runs of a batch: a run's chunks, possibly thousands, are deleted with it. */
+/** The maximum number of runs in a batch. A run's chunks, possibly thousands, are deleted with it. */
 const RUNS = 20;
 /**
- * The most rollouts of a batch, which holds the lock of assignments; the checks of each, possibly thousands, are
- * deleted in one statement.
+ * The maximum number of rollouts in a batch, which holds the lock of assignments. The checks of each, possibly
+ * thousands, are deleted in one statement.
  */
 const ROLLOUTS = 5;
-/** Finished runs, and as many rollouts that are over, kept of each predictor. */
+/** The number of finished runs, and of ended rollouts, that are kept for each predictor. */
 const KEPT = 200;
 /**
- * Longer than an outcome may have been under way (outcomes.ts): a duplicate is recognised for as long as it is
- * accepted.
+ * Longer than the greatest accepted age of an outcome (outcomes.ts), so that a duplicate is recognised as long as it
+ * would be accepted.
  */
 const OUTCOMES = `(select clock_timestamp() - interval '180 days')`;
-/** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
+/** The horizon of event ids: an event may be up to five minutes ahead of its acceptance, so its id is kept longer. */
 const HORIZON = `(select clock_timestamp() - event_horizon - interval '1 hour' from tandem.settings)`;
 
 /** Tables whose rows expire with the time since their acceptance. */
@@ -39,7 +39,7 @@ const BY_AGE = [
   { table: 'outcomes', horizon: OUTCOMES },
 ];
 
-/** The place where the next batch of a step begins; null: the oldest rows. */
+/** The position where the next batch of a step begins; null: at the oldest rows. */
 type Position = readonly string[] | null;
 
 interface Batch extends ExpiredRows {
@@ -71,7 +71,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
   ];
 }
 
-/** Deletes one batch in one transaction, which locks the step's row: other workers take other steps. */
+/** Deletes one batch in one transaction, which locks the step's row, so that other workers take other steps. */
 async function claim(
   pool: pg.Pool,
   step: string,
@@ -97,22 +97,22 @@ async function claim(
   });
 }
 
-/** Days are made before others are dropped, so that an event always has one. */
+/** Days are created before others are dropped, so that there is always a partition for an event. */
 async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
   await claim(pool, 'event_days', async (db) => {
     await makeEventDays(db);
     return { rows: 0, isDone: true, next: null };
   });
   return claim(pool, 'events', async (db) => {
-    // By the simple protocol: the extended one keeps a snapshot, which detaching would wait for.
+    // The simple protocol is used: the extended protocol keeps a snapshot, for which detaching would wait.
     await db.query('select');
     return { ...(await dropExpiredDay(pool, HORIZON)), next: null };
   });
 }
 
 /**
- * A row that was changed meanwhile stays for the next batch, which then begins at the same place. A position from a
- * clock that was ahead is ignored.
+ * Deletes rows by their acceptance. A row that was changed concurrently is left to the next batch, which then begins at
+ * the same position. A position from a clock that was ahead is ignored.
  */
 async function expireByAge(db: Db, table: string, horizon: string, from: Position): Promise<Batch> {
   const [found] = await query<{ rows: number; old: number; last: string | null }>(db, {
@@ -131,12 +131,12 @@ async function expireByAge(db: Db, table: string, horizon: string, from: Positio
   return { rows, isDone: old < ROWS, next: last === null || rows < old ? from : [last] };
 }
 
-/** Below any other. */
+/** A user id that sorts before all others. */
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * With their rollout, since an active rollout needs them all: one rollout after the other, in the order of their ends,
- * and within it in the order of the primary key.
+ * Deletes exposures of ended rollouts, since an active rollout needs all of them. It deletes one rollout after the
+ * other in the order of their ends, and the rows of a rollout in the order of the primary key.
  */
 async function expireExposures(db: Db, from: Position): Promise<Batch> {
   const [lastEnd = '-infinity', lastId = NO_ID, ...within] = from ?? [];
@@ -160,15 +160,15 @@ async function expireExposures(db: Db, from: Position): Promise<Batch> {
   });
   if (!last) return { rows: 0, isDone: false, next: [rollout.end, rollout.id] };
   const { rows, old } = last;
-  // A row that an erasure held stays for the next batch, which begins where this one did.
+  // A row that an erasure has locked is left to the next batch, which begins where this one did.
   if (rows < old) return { rows, isDone: false, next: from };
   const next = old === ROWS ? [lastEnd, lastId, rollout.id, last.step, last.userId] : [rollout.end, rollout.id];
   return { rows, isDone: false, next };
 }
 
 /**
- * With a rollout go its checks and counts. It waits for its exposures, of which there may be millions, and whose time is
- * their own. The audit keeps what was decided.
+ * Deletes ended rollouts with their checks and counts. A rollout is deleted only after its exposures, of which there
+ * may be millions with a longer retention. The audit keeps its decisions.
  */
 async function expireRollouts(db: Db): Promise<number> {
   const old = await query<{ id: string }>(db, {
@@ -180,10 +180,10 @@ async function expireRollouts(db: Db): Promise<number> {
       limit $2`,
     values: [KEPT, ROLLOUTS],
   });
-  // A statement that changes no row would still raise the revision, and every process would fetch all arms again.
+  // A statement without a changed row would still raise the revision, and every process would load all arms again.
   if (old.length === 0) return 0;
   const ids = old.map(({ id }) => id);
-  // Before the lock: a rollout that was judged each minute for a month has 40,000.
+  // Checks are deleted before the lock: a rollout that was judged every minute for a month has 40,000.
   await changeRows(db, statements.deleteFrom('tandem.rollout_checks').where('rollout_id', '=', anyOf(ids)));
   await changeRows(db, statements.deleteFrom('tandem.arm_counts').where('rollout_id', '=', anyOf(ids)));
   await lockAssignments(db);
@@ -191,8 +191,8 @@ async function expireRollouts(db: Db): Promise<number> {
 }
 
 /**
- * Entries of model versions that no arm and no kept generation uses. If such a version is adopted again, its users are
- * inferred again. The primary key finds them version by version, without reading others.
+ * Deletes overlay entries of model versions that no arm and no kept generation uses. If such a version is adopted
+ * again, its users are inferred again. The primary key finds the entries version by version, without reading others.
  */
 async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   const [found] = await query<{ rows: number; id: string; userId: string }>(db, {
@@ -217,13 +217,16 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
-/** Deletes one batch a round: ten million users are checked within a day, and extra rows cost reads nothing. */
+/**
+ * Deletes one batch of read counts a round. So ten million users are checked within a day, and remaining rows cost
+ * reads nothing.
+ */
 async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
   const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
   return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };
 }
 
-/** The rest of a run's generation is deleted with it; a kept generation keeps its run. */
+/** Deletes finished runs, with the rest of their generations. A kept generation keeps its run. */
 async function expireRuns(db: Db): Promise<number> {
   const old = await query<{ id: string }>(db, {
     text: `select id from (
@@ -240,17 +243,17 @@ async function expireRuns(db: Db): Promise<number> {
   return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
 }
 
-/** Cancelled and failed runs that can no longer be resumed, and whose chunks name users. */
+/** SQL of cancelled and failed runs that can no longer be resumed and have chunks that name users. */
 const NAMING = `select r.id from tandem.runs r left join tandem.generations g on g.run_id = r.id
   where r.state in ('cancelled', 'failed')
     and case when g.id is null then r.finished_at < clock_timestamp() - interval '24 hours' else g.state = 'dropped' end
     and exists (select from tandem.chunks c where c.run_id = r.id and cardinality(c.user_ids) > 0)`;
 
-/** Forgets the names of their users, which no erasure finds; a run without a generation can be resumed for a day. */
+/** Deletes the user names of such runs, which no erasure finds. A run without a generation can be resumed for a day. */
 async function expireNames(db: Db): Promise<number> {
   const ended = await query<{ id: string }>(db, { text: `${NAMING} limit $1`, values: [RUNS] });
   for (const { id } of ended) {
-    // In the order of a resumption: where that came first, the run keeps its names.
+    // Locks are taken in the order of a resumption. If a resumption came first, the run keeps its names.
     await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [id] });
     const [still] = await query<{ id: string }>(db, { text: `${NAMING} and r.id = $1`, values: [id] });
     if (!still) continue;
@@ -260,16 +263,16 @@ async function expireNames(db: Db): Promise<number> {
   return ended.length;
 }
 
-/** How far the oldest row of a table is past its time. */
+/** How long the oldest row of a table has been expired. */
 export interface OverdueRows {
   readonly table: string;
-  /** 0 if all rows are within their time. */
+  /** The seconds since its expiry; 0 if no row is expired. */
   readonly seconds: number;
 }
 
 const reached = (step: string) => `(select position ->> 0 from tandem.expiry_steps where step = '${step}')`;
 
-/** Statements for the oldest row of each table, from which expiry continues by an index. */
+/** Statements for the oldest remaining row of each table, found by an index. */
 const OLDEST = [
   ...BY_AGE.map(({ table, horizon }) => ({
     ...{ table, horizon },
@@ -289,7 +292,7 @@ const OVERDUE = OLDEST.map(
     `select '${table}' as table, greatest(0, coalesce(extract(epoch from ${horizon} - (${oldest})), 0))::float8 as seconds`,
 ).join(' union all ');
 
-/** For metrics. */
+/** Returns the delays of expiry, for metrics. */
 export function findOverdue(db: Db): Promise<OverdueRows[]> {
   return query<OverdueRows>(db, { text: OVERDUE });
 }

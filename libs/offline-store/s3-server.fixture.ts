@@ -1,6 +1,6 @@
 /**
- * A bucket for tests, over HTTP as S3 speaks it: it checks each request's signature (AWS Signature Version 4) by a
- * computation of its own, and the body's hash, and keeps objects in memory.
+ * A bucket for tests, with the HTTP protocol of S3. It checks each request's signature (AWS Signature Version 4) by a
+ * separate computation, checks the body's hash, and keeps objects in memory.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -10,7 +10,7 @@ export interface S3Server {
   readonly endpoint: string;
   /** Objects by path: `/bucket/prefix/key`. */
   readonly objects: Map<string, Buffer>;
-  /** The next so many requests are answered with 503. */
+  /** Answers the next `count` requests with 503. */
   failNext(count: number): void;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
-/** For tests of a Postgres that hangs: a proxy that can stop answering. */
+/** A proxy that can stop answering, for tests of a Postgres that hangs. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Forwards bytes to Postgres until `stall`: then it accepts bytes and answers nothing, like a stopped server. */
+/** Forwards bytes to Postgres until `stall`. Then it accepts bytes but answers nothing, like a stopped server. */
 export async function startProxy(target: URL) {
   let stalled = false;
   const sockets = new Set<Socket>();

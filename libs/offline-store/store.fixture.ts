@@ -1,4 +1,4 @@
-/** Fixtures for this package's integration tests: a database of the test's own, and a predictor to put into it. */
+/** Fixtures for this package's integration tests: a separate database, and a predictor for it. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { expire } from '@tandem/prediction/runs/expire';
@@ -17,12 +17,12 @@ declare module 'vitest' {
 export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
-  /** Empties it for the next test: far quicker than another database. */
+  /** Empties the database for the next test, which is far faster than creating another. */
   reset(): Promise<void>;
   drop(): Promise<void>;
 }
 
-/** @param template a migrated database to clone; without it the new one is empty */
+/** @param template a migrated database to clone; without it the new database is empty */
 export async function createTestDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
   const name = `offline_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
   await onServer(serverUrl, `create database ${name}${template ? ` template ${template} strategy file_copy` : ''}`);
@@ -51,14 +51,16 @@ const RESET = `do $$ declare partition regclass; begin
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 
-/** Removes all rows that are past their time, and gives how many. Throws where a step fails. */
+/** Removes all expired rows, and returns how many. Throws if a step fails. */
 export async function expireRows(pool: pg.Pool): Promise<number> {
   const { rowsExpired, errors } = await expire(createExpiries(pool), { pause: () => Promise.resolve() });
   if (errors.length > 0) throw new Error(errors.join(', '));
   return rowsExpired;
 }
 
-/** A table of `users` rows with ids 1 to n, and the predictor `visits` over it, whose events may carry its features. */
+/**
+ * Creates a table with ids from 1 to `users`, and the predictor `visits` over it. Its events may carry the features.
+ */
 export async function createVisits(pool: pg.Pool, users: number): Promise<void> {
   await pool.query(`
     create table visits (user_id bigint primary key, recency double precision not null, orders int not null,

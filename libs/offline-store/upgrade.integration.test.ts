@@ -12,7 +12,7 @@ const stillAlive = {
   remedy: expect.stringContaining('stop it'),
 };
 
-test('what only earlier releases use is dropped once no process of another release is alive', async () => {
+test('objects that only earlier releases use are dropped when no process of another release is alive', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const found = async () =>
     (await other.pool.query(`select to_regclass('tandem.outcomes_in_time') is not null as index`)).rows;
@@ -35,7 +35,7 @@ test('what only earlier releases use is dropped once no process of another relea
   }
 });
 
-test('a release whose objects a newer one dropped knows it from the schema', async () => {
+test('a release detects from the schema that a newer release dropped objects that it uses', async () => {
   const other = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   try {
     expect((await schemaState(other.pool)).state).toBe('current');
@@ -46,13 +46,13 @@ test('a release whose objects a newer one dropped knows it from the schema', asy
   }
 });
 
-test('migrations drop no table, column or index that an earlier release may use: files of contract/ do', async () => {
+test('migrations drop no table, column or index that an earlier release may use; only files of contract/ do', async () => {
   const folder = new URL('../../migrations/', import.meta.url);
-  // Before, nothing kept the two apart.
+  // Earlier files are not separated in this way.
   const files = (await readdir(folder)).filter((file) => file.endsWith('.sql') && file >= '0059');
   for (const file of files) {
     const text = (await readFile(new URL(file, folder), 'utf8')).replaceAll(/--.*$/gm, '');
-    // An index that is built concurrently first drops what an attempt that was cut short left behind.
+    // A migration that builds an index concurrently first drops the remains of an interrupted attempt.
     expect(text.replaceAll(/drop index concurrently if exists/g, ''), file).not.toMatch(
       /\bdrop (table|column|index)\b/i,
     );

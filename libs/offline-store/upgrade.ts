@@ -12,18 +12,18 @@ import { createPool, withClient } from './sql/database.ts';
 import { CONTRACT_TABLE, contractFolder, migrate } from './sql/migrate.ts';
 
 const LOOK_MS = 1_000;
-/** A pod may take half a minute to end, and pods are replaced one after the other. */
+/** The default wait: a pod may take half a minute to end, and pods are replaced one after the other. */
 const UPGRADED_WITHIN_MS = 300_000;
 
 /**
- * Drops what only earlier releases use. Resolves with the names applied now. Rejects with `unavailable` while a process of
- * another release is alive, and as `migrate` does. No process starts meanwhile.
+ * Drops objects that only earlier releases use. Resolves with the newly applied names. Rejects with `unavailable` while
+ * a process of another release is alive, and otherwise like `migrate`. No process can start during the call.
  */
 export async function contractSchema(databaseUrl: string): Promise<readonly string[]> {
   const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-migrate' });
   try {
     return await withClient(pool, async (client) => {
-      // A process that registers takes the same lock (rollouts/processes.ts). It ends with the session.
+      // A process acquires the same lock when it registers (rollouts/processes.ts). The lock ends with the session.
       await client.query(`select pg_advisory_lock(hashtext('tandem.processes'))`);
       await assertUpgraded(pool);
       const applied = await migrate(databaseUrl, undefined, contractFolder(), CONTRACT_TABLE);
@@ -47,7 +47,7 @@ async function assertUpgraded(pool: pg.Pool): Promise<void> {
   );
 }
 
-/** Waits until no process of another release is alive. Rejects after the time with what still is. */
+/** Waits until no process of another release is alive. After the time limit, rejects with the process that still is. */
 export async function untilUpgraded(pool: pg.Pool, withinMs = UPGRADED_WITHIN_MS): Promise<void> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -1,7 +1,7 @@
 /**
- * For the integration tests of the use cases: real Postgres, Redis and inference, and a predictor whose score is a tenth
- * of how often a user has changed, so that an answer shows by itself what it was computed from. A user who has changed
- * ten times or more is poison: the model refuses every batch that holds one.
+ * The world of the use cases' integration tests: real Postgres, Redis and inference. The predictor's score is a tenth
+ * of the number of a user's changes, so an answer shows what it was computed from. A user with ten changes or more is
+ * poison: the model refuses every batch with such a user.
  */
 
 import { createHash, randomUUID } from 'node:crypto';
@@ -60,7 +60,7 @@ const BATCH: BatchPolicy = { schedule: null, chunkSize: 20, minCoverage: 0 };
 
 export type PredictionWorld = Awaited<ReturnType<typeof createPredictionWorld>>;
 
-/** @param users ids 1 to n, none of which has changed yet */
+/** @param users the number of users, with ids from 1 and without changes */
 export async function createPredictionWorld({ users }: { readonly users: number }) {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
@@ -120,9 +120,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       prefix,
     },
     adoptWith,
-    /**
-     * The model version with number 2, whose scores are 0.5 above those of the first: it is known, and serves no users.
-     */
+    /** Adds the model version with number 2, which serves no users. Its scores are 0.5 above those of the first. */
     async addSecondVersion(): Promise<void> {
       const query = { ...definition.query, sql: 'select user_id, changes + 5 as changes from counts' };
       const policy = { freshness: FRESHNESS, batch: BATCH };
@@ -133,7 +131,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 2)',
       );
     },
-    /** Another model, which hangs at poison users, once a window of a millisecond for each. */
+    /** Adopts another model, which hangs on poison users, and re-scoring windows of a millisecond. */
     async adoptHanging(): Promise<void> {
       const artifact = loopModel();
       const freshness = { ...FRESHNESS, refresh: { withinMs: 1 } };
@@ -141,7 +139,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const predictor = { name: PREDICTOR, artifact, policy: { freshness, batch: BATCH }, definition: hanging };
       await adopt(pool, { actor: 'test', predictors: [predictor] });
     },
-    /** A process that reads, with a separate memory; some of its parts may be others. */
+    /** Returns the reader of one process, with a separate registry. The arguments replace some of its parts. */
     createReader(
       reader: Partial<PredictionReaderDependencies> = {},
       live: Partial<LivePredictorDependencies> = {},
@@ -157,7 +155,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         ...reader,
       });
     },
-    /** The user changes so many times, and says so once. */
+    /** Changes a user a number of times, and inserts one event. */
     async change(userId: string, times = 1): Promise<void> {
       await pool.query(
         `with changed as (update counts set changes = changes + $2 where user_id = $1::bigint)
@@ -165,7 +163,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         [userId, times],
       );
     },
-    /** The tombstone alone: no later read may answer from before it, whatever is still stored. */
+    /** Sets only the tombstone. No later read may answer from before it, whatever is still stored. */
     async erase(userId: string): Promise<void> {
       await erasures.setTombstone(userId);
     },
@@ -175,9 +173,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     async remove(userId: string): Promise<void> {
       await pool.query('delete from counts where user_id = $1::bigint', [userId]);
     },
-    /** The id of a planned run, of which no worker knows. */
+    /** Plans a run that no worker knows of, and returns its id. */
     plan: async (scope: RunScope = { kind: 'all' }): Promise<string> => (await plan(scope)).id,
-    /** A run from its start to its end, in one worker. */
+    /** Executes a run from start to end, in one worker. */
     async run(
       scope: RunScope,
       parts: Partial<RunChunkDependencies> = {},
@@ -192,12 +190,12 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       return { runId: run.id, reports, outcome };
     },
     chunkParts,
-    /** Redis loses its keys whose name, after the prefix, starts so. */
+    /** Deletes the Redis keys that start so after the prefix. */
     async loseKeys(start = ''): Promise<number> {
       const keys = await connection.redis.keys(`${prefix}:${start}*`);
       return keys.length === 0 ? 0 : connection.redis.del(...keys);
     },
-    /** Copies the content of Redis; calling the result restores it. */
+    /** Copies the content of Redis. The returned function restores it. */
     async snapshot(): Promise<() => Promise<void>> {
       const keys = await connection.redis.keys(`${prefix}:*`);
       const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));
@@ -256,7 +254,7 @@ export function createGate() {
   };
 }
 
-/** A result in a few words: `batch fresh 0.3`, or the code of an error. */
+/** Returns a result as a short text: `batch fresh 0.3`, or the code of an error. */
 export function inShort(result: Awaited<ReturnType<ReturnType<typeof createPredictionReader>>>[number] | undefined) {
   if (!result) return 'nothing';
   if (result instanceof TandemError) return result.code;

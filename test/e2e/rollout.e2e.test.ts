@@ -89,7 +89,7 @@ it('after an abort is acknowledged, no process answers from the aborted version,
   expect(await Promise.all(readers.map((reader) => reader.stop()))).toEqual([[], [], [], []]);
   expect(await client.runs.show(run.id)).toMatchObject({
     state: 'done',
-    error: expect.stringContaining('not served any more'),
+    error: expect.stringContaining('no longer served'),
   });
   expect(deployment.wire.violations).toEqual([]);
 });

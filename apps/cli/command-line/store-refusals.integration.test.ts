@@ -104,6 +104,6 @@ test.each(['doctor', 'up'])('%s says that Redis requires a password, or refuses 
 
 test('check names a relation that does not exist, with its line, and does not blame the form of the query', async () => {
   expect(await said('check', {})).toMatch(
-    /Postgres refuses the feature query: relation "missing_table" does not exist \(line 1 of the query\)\n.*correct its name, or create it.*search_path/,
+    /Postgres rejects the feature query: relation "missing_table" does not exist \(line 1 of the query\)\n.*correct its name, or create it.*search_path/,
   );
 });

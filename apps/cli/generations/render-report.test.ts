@@ -39,11 +39,11 @@ it('a generation that was not compared gives the reason', () => {
 });
 
 it('one of a sample says of how many users', () => {
-  const notes = ['one of 120 users was compared instead'];
+  const notes = ['one in 120 users was compared instead'];
   const sample = { oneIn: 120, users: 100_214 };
   const lines = renderReport({ ...GENERATION_REPORT_EXAMPLE, notes, sample, outOfTime: 'sampled' }, plain);
   expect(lines.slice(2, 5)).toEqual([
-    '  one of 120 users was compared instead',
+    '  one in 120 users was compared instead',
     '',
     '  a sample: one of 120 users, 100,214 in all',
   ]);

@@ -167,6 +167,6 @@ test('a served query whose table is missing is an error, with the words of Postg
   expect((await place.tandem('adopt')).code).toBe(0);
   await place.sql('alter table customers rename to clients');
   const [refused] = await sourcesBy('watch --json');
-  expect(refused).toMatch(/^error: Postgres refuses the feature query: relation "\w*\.?customers" does not exist/);
-  expect((await place.tandem('doctor')).out).toMatch(/error +churn sources +Postgres refuses the feature query/);
+  expect(refused).toMatch(/^error: Postgres rejects the feature query: relation "\w*\.?customers" does not exist/);
+  expect((await place.tandem('doctor')).out).toMatch(/error +churn sources +Postgres rejects the feature query/);
 });

@@ -17,12 +17,12 @@ test.each<[string, ModelSignature, string]>([
   [
     'a fixed number of users',
     input([1, 2]),
-    "the input features float32 [1, 2] is exported for 1 user at a time, but users are scored many at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx; or say rowByRow: true",
+    "the input features float32 [1, 2] is exported for 1 user at a time, but many users are scored at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx; or set rowByRow: true",
   ],
   [
     'eight users',
     input([8, 2]),
-    "8 users at a time, but users are scored many at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}}",
+    "8 users at a time, but many users are scored at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}}",
   ],
   [
     'one user without a dimension for users',

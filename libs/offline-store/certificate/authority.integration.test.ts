@@ -14,17 +14,17 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** For a machine with much else to do; the limit itself has a separate test. */
+/** Long enough for a busy machine. The limit itself has a separate test. */
 const PATIENT = { timeoutMs: 20_000 };
 
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
 
-test('a certificate names versions, assignment, history and clock of one moment', async () => {
+test('a certificate has the versions, assignment, history and clock of one moment', async () => {
   const [result] = await createEventStore(database.pool).accept([event('1', '7')]);
   const authority = createAuthority(database.pool, PATIENT);
   const certificate = await authority.certify(['7', '8', 'a "quoted\\ id'], 'visits', 'other');
   expect(certificate.user('7', 'visits')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
-  // The event concerned all predictors there were: of a later one nothing is stored from before it.
+  // The event concerned all existing predictors. A later predictor has no stored predictions from before the event.
   expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
   expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
   expect(`${certificate.history}.1`).toBe(result?.contextToken);
@@ -39,7 +39,7 @@ test('a certificate names versions, assignment, history and clock of one moment'
   await authority.close();
 });
 
-test('a change of an arm is in the next certificate, and a predictor that is gone has no assignment', async () => {
+test('a change of an arm is in the next certificate, and a withdrawn predictor has no assignment', async () => {
   const authority = createAuthority(database.pool, PATIENT);
   const before = await authority.certify([]);
   await database.pool.query('update tandem.arms set overlay_floor = 5, revision = revision + 1');
@@ -53,7 +53,7 @@ test('a change of an arm is in the next certificate, and a predictor that is gon
   await authority.close();
 });
 
-test('while the arms are as known, a certificate does not wait for a change of them', async () => {
+test('if the arms are known, a certificate does not wait for a concurrent change of them', async () => {
   const authority = createAuthority(database.pool, PATIENT);
   await authority.certify([]);
   const client = await database.pool.connect();
@@ -67,12 +67,12 @@ test('while the arms are as known, a certificate does not wait for a change of t
   await authority.close();
 });
 
-test('an answer that comes behind one of a later revision takes nothing back', async () => {
+test('an answer that was overtaken by a later revision undoes nothing', async () => {
   const pool = createPool({ url: database.url, max: 4, applicationName: 'authority-late' });
   const held = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<unknown>();
   let holdNext = false;
-  // The answer to one certificate stays on the line until it is let go.
+  // The answer to one certificate is delayed until the test releases it.
   pool.on('connect', (client) => {
     const send = client.query.bind(client) as (...sent: unknown[]) => unknown;
     const query = (...sent: [{ name?: string }, ...unknown[]]) => {
@@ -101,7 +101,7 @@ test('an answer that comes behind one of a later revision takes nothing back', a
   await pool.end();
 });
 
-test('an event that was acknowledged before the question is always in its answer', async () => {
+test('a certificate always includes events that were acknowledged before its request', async () => {
   const authority = createAuthority(database.pool, PATIENT);
   const store = createEventStore(database.pool);
   const acknowledged = new Map<string, number>();
@@ -125,7 +125,7 @@ test('an event that was acknowledged before the question is always in its answer
   await authority.close();
 });
 
-test('a history that was rotated is another one', async () => {
+test('a rotated history is another history', async () => {
   const authority = createAuthority(database.pool, PATIENT);
   const before = await authority.certify([]);
   await transaction(database.pool, async (db) => {
@@ -137,7 +137,7 @@ test('a history that was rotated is another one', async () => {
   await authority.close();
 });
 
-test('while Postgres does not answer every question is rejected at the limit, and afterwards it works again', async () => {
+test('while Postgres does not answer, every request is rejected at the time limit; afterwards requests succeed again', async () => {
   const proxy = await startProxy(new URL(database.url));
   const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
   const limit = 150;
@@ -145,7 +145,7 @@ test('while Postgres does not answer every question is rejected at the limit, an
   await expect.poll(() => authority.certify(['1'], 'visits').catch(() => null)).not.toBeNull();
   proxy.stall(true);
   const outcomes = new Map<string, number>();
-  // Another clock of this process, begun with the question: where the machine is busy it is as late as the limit is.
+  // A timer that begins with the request: on a busy machine it fires as late as the limit.
   const ask = async () => {
     const asked = authority.certify(['1'], 'visits').then(
       () => 'answered',
@@ -181,7 +181,7 @@ test('a server that cannot be reached is unavailable', async () => {
   await pool.end();
 });
 
-test('connections that were cut while they were idle cost no read its answer', async () => {
+test('connections that broke while idle make no read fail', async () => {
   const authority = createAuthority(database.url, { ...PATIENT, applicationName: 'authority-cut' });
   const connected = () =>
     query<{ pid: number; isIdle: boolean }>(database.pool, {
@@ -189,10 +189,10 @@ test('connections that were cut while they were idle cost no read its answer', a
     });
   await Promise.all([authority.certify(['1'], 'visits'), authority.certify(['2']), authority.certify(['3'])]);
   for (let round = 0; round < 5; round++) {
-    // Connections that wait for their next question; a connection that is being opened is not idle yet.
+    // Idle connections. A connection that is being opened is not idle yet.
     const pids = (await connected()).filter((row) => row.isIdle).map((row) => row.pid);
     expect(pids.length).toBeGreaterThan(0);
-    // The question leaves in the moment in which the connections are cut.
+    // The request is sent at the moment when the connections break.
     const cut = database.pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids]);
     await expect(
       Promise.all([authority.certify(['1'], 'visits'), cut.then(() => authority.certify(['2']))]),
@@ -202,7 +202,7 @@ test('connections that were cut while they were idle cost no read its answer', a
   await expect.poll(async () => (await connected()).length).toBe(0);
 });
 
-test('with a pool of its own it answers while every other connection is taken', async () => {
+test('the authority with a separate pool answers while all other connections are busy', async () => {
   const pool = createPool({ url: database.url, max: 1, applicationName: 'taken' });
   const authority = createAuthority(database.url, PATIENT);
   await transaction(pool, async () => {

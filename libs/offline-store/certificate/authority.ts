@@ -1,8 +1,8 @@
 /**
  * The authority on freshness: one small statement on the primary for all reads of a moment. It is the hottest path of
- * the service, and everything else waits for it. So it has a separate pool that no other statement can exhaust, is
- * prepared once, and has a strict time limit: if Postgres stops answering, a read loses `timeoutMs`, and each statement
- * its connection.
+ * the service, and all reads wait for it. So it has a separate pool that no other statement can exhaust, is prepared
+ * once, and has a strict time limit. If Postgres stops answering, a read loses `timeoutMs`, and the connection of each
+ * statement is closed.
  */
 import {
   type Authority,
@@ -19,45 +19,48 @@ import { type AskedUsers, armsOf, certificateOf, type KnownArms, NO_ARMS, textAr
 import { Lanes } from './lanes.ts';
 
 export interface AuthorityOptions {
-  /** Milliseconds after which a question is rejected. */
+  /** The milliseconds after which a request is rejected. */
   readonly timeoutMs?: number;
-  /** Statements under way at once; each has a separate connection. */
+  /** The maximum number of concurrent statements; each has a separate connection. */
   readonly maxStatements?: number;
-  /** The name in pg_stat_activity, if the pool is our own. */
+  /** The name in pg_stat_activity, if the authority creates the pool. */
   readonly applicationName?: string;
-  /** Checks the database through each connection before its first statement; if it rejects, there is no connection. */
+  /**
+   * Checks the database through each new connection before its first statement. If it rejects, the connection is not
+   * used.
+   */
   onConnect?(client: pg.PoolClient): Promise<void>;
-  /** Called for each statement, since single reads need not be timed. */
+  /** Receives the duration of each statement. */
   onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
-  /** Called with the registry's revision and history, as each statement found it. */
+  /** Receives the registry's revision and the history that each statement returned. */
   onRevision?(revision: number, history: string): void;
-  /** Called for each answered statement: the database's history, and the number of users that share it. */
+  /** Receives for each answered statement the database's history, and the number of users in the statement. */
   onCertificate?(history: string, users: number): void;
   /**
-   * Called once in a history, when there is no room for more tombstones: from the next erasure on no read is served
+   * Called once in a history, when there is no room for more tombstones. From the next erasure on, no read is served
    * unverified.
    */
   onTombstonesFull?(count: number): void;
 }
 
-/** The most users in one statement. */
+/** The maximum number of users in one statement. */
 const MAX_USERS = 5_000;
-/** The longest time that reads wait for each other. A statement mostly takes a third of it. */
+/** The longest time that reads wait for each other. A statement usually takes a third of it. */
 const PATIENCE_MS = 1;
 
 const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
 const KNOWN_ARMS_STATEMENT = { name: 'tandem-certificate-known-arms', text: KNOWN_ARMS_SQL };
 
-/** The content of its last statements, both of one history. */
+/** The facts of the last statements; both are of one history. */
 interface Known {
   readonly arms: KnownArms;
   readonly tombstones: TombstoneMemory;
 }
 
 /**
- * `certify` rejects with `unavailable` if Postgres does not answer in time, is a standby, or cannot be reached. `close`
- * releases the connections; end a given pool after that.
- * @param database a postgres:// URL, or a pool with spare connections: `maxStatements` and as many to replace them
+ * Creates the authority. `certify` rejects with `unavailable` if Postgres does not answer in time, is a standby, or
+ * cannot be reached. `close` releases the connections; end a given pool after that.
+ * @param database a postgres:// URL, or a pool with `maxStatements` spare connections, and as many to replace them
  */
 export function createAuthority(
   database: string | pg.Pool,
@@ -65,7 +68,7 @@ export function createAuthority(
 ): Authority & { close(): Promise<void> } {
   const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
   const { onStatement, onRevision, onCertificate, onConnect, onTombstonesFull } = options;
-  // A broken connection may still hold its place while its successor is opened.
+  // A broken connection may still occupy its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
   const prepare = async (client: pg.PoolClient) => {
@@ -118,7 +121,7 @@ export function createAuthority(
   };
 }
 
-/** Returns each user once for each predictor. */
+/** Returns each user once per predictor. */
 export function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
   // The usual read: one user of one predictor.
   if (userIds.length === 1 && predictors.length === 1) return { userIds, predictors };
@@ -141,12 +144,12 @@ function joined(questions: readonly AskedUsers[]): AskedUsers {
   return { userIds, predictors };
 }
 
-/** The parameters after the users: revision, history and erasures that the caller knows. */
+/** Returns the parameters after the users: revision, history and erasures that the caller knows. */
 function knownOf({ arms, tombstones }: Known): [history: string, revision: number, erasures: number | null] {
   return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
 }
 
-/** If the arms have changed, asks again with them: one more statement for the reads of that moment. */
+/** Requests the certificate. If the arms have changed, sends one more statement that returns them. */
 async function certificateRow(lanes: Lanes, timeoutMs: number, values: Values): Promise<AuthorityRow> {
   const knowsArms = values[1] !== NO_ARMS.history;
   try {

@@ -7,7 +7,7 @@ const users = JSON.stringify([
 ]);
 const asked = { userIds: ['7', '7', '8'], predictors: ['visits', 'constructor', 'visits'] };
 
-test('a user is touched for each predictor by its own events; the certificate omits a predictor that was not asked for', () => {
+test('a certificate has the concerning version of each requested predictor, and none of other predictors', () => {
   const certificate = certificateOf(['h', 1, 1, null, users, 1], NO_ARMS, asked);
   expect(certificate.user('7', 'constructor')).toEqual({ version: 3, touched: 0, deletedVersion: 0 });
   expect(certificate.user('7', 'visits').touched).toBe(2);
@@ -15,7 +15,7 @@ test('a user is touched for each predictor by its own events; the certificate om
   expect(() => certificate.user('7', 'other')).toThrow('not asked about predictor other');
 });
 
-test('while not all contexts tell what concerns a predictor, each event of a user does', () => {
+test('until all contexts record the concerning events of a predictor, every event of a user concerns it', () => {
   const arms = { ...NO_ARMS, pending: new Set(['visits']) };
   const certificate = certificateOf(['h', 1, 1, null, users, 1], arms, asked);
   expect([certificate.user('7', 'visits').touched, certificate.user('7', 'constructor').touched]).toEqual([3, 0]);

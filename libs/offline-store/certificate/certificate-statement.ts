@@ -1,10 +1,10 @@
 /**
  * The SQL of a certificate and its decoding. The authority's statement and the feature statement share it, so that both
- * certify the same.
+ * certify in the same way.
  *
- * The arms are sent only when the history or the revision differs from that of the caller. Every change of an arm, a
- * predictor or a source version raises the revision in its own transaction, so equal numbers in one history mean equal
- * arms. Tombstones are sent likewise, by the count of erasures: only those that the caller does not know.
+ * The arms are sent only if the history or the revision differs from the caller's. Every change of an arm, a predictor
+ * or a source version raises the revision in its own transaction, so equal numbers in one history mean equal arms.
+ * Tombstones are sent likewise, by the count of erasures: only those that the caller does not know.
  */
 
 import { type ArmInterval, armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
@@ -23,16 +23,16 @@ import { assertProtocol } from '@tandem/freshness/protocol';
 import { type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import { epochMs } from '../sql/database.ts';
 
-// The assignments in a certificate: of each predictor the stable arm and, while a rollout is active, the other arms
-// with the buckets of their users. Parsed once for each revision; without a rollout a user costs nothing.
+// The assignments in a certificate contain the stable arm of each predictor and, during a rollout, the other arms with
+// their buckets. They are parsed once for each revision. Without a rollout they cost nothing per user.
 
 /**
- * SQL over the settings `s`: rises with every change of an arm, a predictor or a source version, so that equal numbers in
- * one history mean equal assignments.
+ * SQL over the settings `s` for the revision. It rises with every change of an arm, a predictor or a source version, so
+ * equal numbers in one history mean equal assignments.
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** SQL of a GenerationLayer, null if there is none; `w` has the predictor's source version. */
+/** Returns SQL of a GenerationLayer, which is null if there is none; `w` has the predictor's source version. */
 function layerSql(g: string, r: string): string {
   return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
         'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
@@ -139,7 +139,7 @@ function withRollout(stable: Assignment, all: readonly Interval[], parts: Rollou
   });
 }
 
-/** The arms that the caller knows, sent as the two parameters after the user ids. */
+/** The arms that the caller knows. Their history and revision are the two parameters after the user ids. */
 export interface KnownArms {
   readonly history: string;
   readonly revision: number;
@@ -153,19 +153,19 @@ export const NO_ARMS: KnownArms = Object.freeze({
 });
 
 /**
- * SQL over a context `c`: the version of the last event that concerns a predictor, or an equivalent version:
- * predictions made since the predictor is known have that label.
+ * Returns SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version.
+ * All predictions since the predictor is known have at least that label.
  */
 export function touchedSql(predictor: string): string {
   return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;
 }
 
-/** The parameter numbers of a certificate's SQL, and the requested pairs: SQL of (user_id, predictor). */
+/** The parameter numbers of a certificate's SQL, and the SQL of the requested pairs (user_id, predictor). */
 interface CertificateParameters {
   readonly asked: string;
   readonly history: number;
   readonly revision: number;
-  /** `false`: arms that differ from the known ones are `UNTOLD`. */
+  /** If `false`, arms that differ from the known ones are returned as `UNTOLD`. */
   readonly tellsArms?: boolean;
 }
 
@@ -173,10 +173,11 @@ interface CertificateParameters {
 export const UNTOLD = '';
 
 /**
- * One row: history, clock (ms), revision, arms (null if known), users (null if none has a context), protocol. A user is
- * identified by its position in the request, with the concerning version of the requested predictor only: a context may
- * have hundreds of others. current_history() fails on a standby: each answer comes from the primary.
- * @param moreColumns of `s`, the settings, and `h.history`, after these
+ * Returns the SQL of one row: history, clock (ms), revision, arms (null if known), users (null if none has a context),
+ * protocol. A user is identified by its position in the request. The row has only the concerning version of the
+ * requested predictor, since a context may have hundreds of others. current_history() fails on a standby, so each
+ * answer comes from the primary.
+ * @param moreColumns SQL of further columns over the settings `s` and `h.history`
  */
 export function certificateSql(
   { asked, tellsArms = true, ...parameters }: CertificateParameters,
@@ -203,12 +204,15 @@ export type CertificateRow = readonly [
   protocol: number,
 ];
 
-/** A row that may have more columns. */
+/** A row that may have further columns. */
 type RowStart = readonly [...CertificateRow, ...more: unknown[]];
 
 type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
 
-/** Returns the arms after a row: parsed if it has them, else the known ones. Throws `protocol_unknown` before it uses the row. */
+/**
+ * Returns the arms after a row: parsed if the row has them, else the known ones. Throws `protocol_unknown` before it
+ * uses the row.
+ */
 export function armsOf(row: RowStart, known: KnownArms): KnownArms {
   const [history, , revision, arms, , protocol] = row;
   assertProtocol(protocol);
@@ -224,8 +228,8 @@ export interface AskedUsers {
 
 /**
  * Returns the certificate of a row.
- * @param asked as in the statement. For any other user the certificate would say `untouched`; for another predictor it
- * throws
+ * @param asked the users and predictors of the statement. For another user the certificate would return `untouched`;
+ * for another predictor it throws
  */
 export function certificateOf(
   row: RowStart,
@@ -270,13 +274,13 @@ export function stateOf(told: UserState, isPending: boolean): UserState {
 }
 
 /**
- * Returns a text[] literal of ids; two and a half times as fast as the driver's own, which escapes each element
- * separately.
+ * Returns a text[] literal of ids. It is two and a half times as fast as the driver's function, which escapes each
+ * element separately.
  */
 export function textArray(ids: readonly string[]): string {
   if (ids.length === 0) return '{}';
   const joined = ids.join('","');
-  // Only ids with a quote or backslash of their own differ from the count of separators' quotes.
+  // If an id contains a quote or a backslash, the number of quotes differs from that of the separators.
   if (!joined.includes('\\') && !ids.some((id) => id.includes('"'))) return `{"${joined}"}`;
   return `{${ids.map((id) => `"${id.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

@@ -1,4 +1,4 @@
-/** Finds currently erased users: their last event was the erasure. */
+/** Finds currently erased users, whose last event was the erasure. */
 
 import { type Db, query } from '../sql/database.ts';
 import { textArray } from './certificate-statement.ts';
@@ -6,12 +6,15 @@ import { textArray } from './certificate-statement.ts';
 /** SQL: whether the user of context `c` is erased. */
 export const IS_ERASED = 'c.deleted_version > 0 and c.version = c.deleted_version';
 
-/** Up to this many erased users, all of them are read; looking up the users of a chunk costs Postgres 0.5 µs each. */
+/**
+ * If there are at most this many erased users, all of them are read. Looking up the users of a chunk instead costs
+ * Postgres 0.5 µs each.
+ */
 export const FEW_ERASED = 100;
 
 /**
- * Returns the erased users among these; the set may hold other erased users too.
- * @param timeoutMs of the statement; absent: that of the connection
+ * Returns the erased users among these. The set may also hold other erased users.
+ * @param timeoutMs the time limit of the statement; absent: the limit of the connection
  */
 export async function findErasedUsers(
   db: Db,

@@ -20,7 +20,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Version 1 is served, from generation 1; version 2 is known and was never served. */
+/** Version 1 is served from generation 1. Version 2 is known but was never served. */
 beforeEach(async () => {
   await renew();
   await workAll(await start());
@@ -46,7 +46,7 @@ const canaryTo = (version: number) =>
     } satisfies RolloutPlan,
   });
 
-/** A canary to version 2 that was aborted; it leaves generation 2. */
+/** Aborts a canary to version 2, which leaves generation 2. */
 async function tryVersion2(): Promise<void> {
   const { id } = await canaryTo(2);
   const arm = { predictor: 'visits', reason: 'test', scheduleSlot: null, variant: 'candidate' };
@@ -55,7 +55,7 @@ async function tryVersion2(): Promise<void> {
   await rollouts.abort(id, CHANGE);
 }
 
-test('a version that is tried again has its first generation, whose expiry continues', async () => {
+test('a version that is tried again gets its first generation, whose expiry continues', async () => {
   await tryVersion2();
   const { id, arms } = await canaryTo(2);
   expect(arms).toMatchObject([{ generationNumber: 2 }]);
@@ -64,7 +64,7 @@ test('a version that is tried again has its first generation, whose expiry conti
   expect(rollout?.arms).toMatchObject([{ arm: 'candidate', generation: { number: 2 }, expiresFrom: null }]);
 });
 
-test('and waits for another generation where that has expired', async () => {
+test('a version that is tried again waits for another generation if its first has expired', async () => {
   await tryVersion2();
   await query(database.pool, {
     text: `update tandem.generations set started_at = started_at - interval '2 hours' where number = 2`,
@@ -72,7 +72,7 @@ test('and waits for another generation where that has expired', async () => {
   expect((await canaryTo(2)).arms).toMatchObject([{ generationNumber: null }]);
 });
 
-test('a formerly stable version has its last generation, and not a rolled-back generation', async () => {
+test('a formerly stable version gets its last generation, but not a rolled-back generation', async () => {
   await workAll(await start());
   await generations.rollBack({ predictor: 'visits', to: 1, actor: 'test' });
   await adopt(database.pool, { predictors: [visitsPredictor({ model: 'third' })], actor: 'test' });
@@ -86,7 +86,7 @@ test('a rollback without a target skips generations of an aborted rollout', asyn
   expect([from?.number, to.number]).toEqual([3, 1]);
 });
 
-test('a version that takes a feature of events as another type is refused: what they send would fit one of the two', async () => {
+test('a version with another type of an event feature is rejected, since events could fit only one of the two', async () => {
   const { definition } = visitsPredictor();
   const columns = definition.query.columns.map((one) =>
     one.name === 'city' ? { ...one, kind: 'integer' as const } : one,
@@ -104,7 +104,7 @@ test('a version that takes a feature of events as another type is refused: what 
   expect(await rollouts.active()).toEqual([]);
 });
 
-test('a schedule computes nothing for a shadow, which serves no users', async () => {
+test('a schedule starts no run for a shadow, which serves no users', async () => {
   await query(database.pool, {
     text: `update tandem.predictors set policy = jsonb_set(policy, '{batch,schedule}', '"0 2 * * *"')`,
   });

@@ -1,8 +1,8 @@
 /**
  * A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement
  * at a time. A connection that does not answer in time is closed, which also ends its statement, so that a stopped
- * server holds none of our resources. If a connection broke while idle, for example by a restart of the server, its
- * next statement does not fail.
+ * server occupies no resources of this process. If a connection broke while idle, for example by a restart of the
+ * server, its next statement is repeated on a new connection.
  */
 import { within } from '@tandem/timing/within';
 import type pg from 'pg';
@@ -10,11 +10,11 @@ import { isConnectionFailure, lifetimeMs } from '../sql/database.ts';
 
 interface LanesOptions {
   readonly count: number;
-  /** Runs once on each connection. */
+  /** Prepares each new connection. */
   prepare(client: pg.PoolClient): Promise<void>;
 }
 
-/** Waits for work as long as a lane's caller may. */
+/** Waits for work as long as the caller of a lane may wait. */
 type InTime = <T>(work: Promise<T>) => Promise<T>;
 
 export class Lanes {
@@ -33,8 +33,8 @@ export class Lanes {
   }
 
   /**
-   * Runs a statement on a free connection; opens one if there is none. At most `count` callers at once. If a used
-   * connection turns out to be broken, the statement is sent once more on a new one, so it must change nothing. Rejects
+   * Runs a statement on a free connection, or opens a connection if there is none. At most `count` callers may run at
+   * once. If a used connection is broken, the statement is sent again on a new one, so it must change nothing. Rejects
    * after `timeoutMs`, even while still connecting.
    */
   run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
@@ -47,7 +47,7 @@ export class Lanes {
     return running;
   }
 
-  /** Closes the connections after their statements under way have ended. */
+  /** Closes the connections after their current statements have ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#releaseIdle();
@@ -72,14 +72,15 @@ export class Lanes {
     if (!kept) return send(await this.#take(inTime));
     return send(kept).catch(async (error: unknown) => {
       if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
-      // The cause that broke one connection most likely broke the others.
+      // The cause that broke one connection most likely broke the others, too.
       this.#releaseIdle();
       return send(await this.#take(inTime));
     });
   }
 
   /**
-   * Connections that are still being opened when their caller gives up serve the next: never more than `count` at once.
+   * Connections that are still being opened when their caller gives up are used by the next caller. There are never
+   * more than `count`.
    */
   async #take(inTime: InTime): Promise<pg.PoolClient> {
     const free = this.#idle.pop();
@@ -128,11 +129,11 @@ export class Lanes {
     }
   }
 
-  /** An old connection ends only when its successor is open: no statement waits for the change. */
+  /** Replaces an old connection. It is closed only when its successor is open, so that no statement waits. */
   #replaceOld(): void {
     const now = performance.now();
     const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);
-    // The settings of prepare stay with the connection, so it never returns to the pool's other users.
+    // The connection keeps the settings of `prepare`, so it is never returned to the pool's other users.
     if (this.#idle.length > this.#options.count) this.#idle.splice(Math.max(0, old), 1)[0]?.release(true);
     if (old >= 0 && this.#opening === 0) void this.#open();
   }

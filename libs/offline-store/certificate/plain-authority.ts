@@ -1,6 +1,6 @@
 /**
- * The authority for callers without a strict time limit, such as re-scoring: the same certificate, over a pool that other
- * statements use, and without tombstones.
+ * The authority for callers without a strict time limit, such as re-scoring. It returns the same certificate without
+ * tombstones, over a pool that other statements share.
  */
 import type { Authority } from '@tandem/freshness/certificate';
 import type pg from 'pg';

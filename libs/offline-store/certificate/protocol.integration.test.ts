@@ -17,7 +17,7 @@ const unknown = {
   message: 'The database follows freshness protocol 2; this release knows protocol 1 only.',
 };
 
-test('no statement certifies under a protocol that this release does not know, from the moment of its change', async () => {
+test('no statement certifies under a protocol that this release does not know, from the commit of the change on', async () => {
   const { pool, url, drop } = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const authority = createAuthority(url, { timeoutMs: 20_000 });
   try {
@@ -28,7 +28,7 @@ test('no statement certifies under a protocol that this release does not know, f
     const certify = [
       () => authority.certify(['1'], 'visits'),
       () => createPlainAuthority(pool).certify(['1'], 'visits'),
-      // The first knows no arms, the second the types too, the third reads packed rows.
+      // The first reader knows no arms. The second also knows the types. The third reads packed rows.
       ...Array.from({ length: 3 }, () => () => features.readUsers(version, ['1'])),
     ];
     for (const ask of certify) await expect(ask()).resolves.toBeDefined();
@@ -62,7 +62,7 @@ test('a schema of an earlier protocol must be migrated; one of a later protocol 
   }
 });
 
-test('the schema of a release that stated no number certifies nothing for this one', async () => {
+test('the schema of a release without a protocol number certifies nothing for this release', async () => {
   const { pool, url, drop } = await createTestDatabase(inject('databaseUrl'));
   const folder = await mkdtemp(join(tmpdir(), 'tandem-migrations-'));
   const authority = createAuthority(url, { timeoutMs: 20_000 });

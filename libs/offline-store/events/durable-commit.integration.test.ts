@@ -1,4 +1,4 @@
-/** The commit of an application that raises a version waits for the disk, whatever its session asked for. */
+/** A commit that raises a version waits for the disk, whatever the application's session has set. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
@@ -22,7 +22,7 @@ beforeEach(async () => {
 const modeNow = async () =>
   (await application.query<{ mode: string }>(`select current_setting('synchronous_commit') as mode`)).rows[0]?.mode;
 
-/** What the session asked for, what its transaction has at its end, and what the session has then. */
+/** Commits a change in a session with this setting. Returns the setting at the end of the transaction, and after it. */
 async function commitAs(mode: string, change: string): Promise<readonly unknown[]> {
   await application.query(`set synchronous_commit = ${mode}`);
   await application.query('begin');
@@ -44,13 +44,13 @@ test.each([
   expect(await commitAs(asked, EVENT)).toEqual([found, asked]);
 });
 
-test('a change of a watched table does the same, of one user and of all', async () => {
+test('a change of a watched table does the same, for one user and for all', async () => {
   const watch = { table: 'visits', key: 'user_id', columns: null, predictors: ['visits'], actor: 'test' };
   await watchSource(database.pool, { ...watch, maxUsers: 2 });
   expect(await commitAs('off', 'update visits set orders = orders + 1 where user_id = 1')).toEqual(['on', 'off']);
   expect(await commitAs('off', 'update visits set orders = orders + 1')).toEqual(['on', 'off']);
 });
 
-test('a transaction that raises no version keeps what it asked for', async () => {
+test('a transaction that raises no version keeps its setting', async () => {
   expect(await commitAs('off', 'select from tandem.user_contexts')).toEqual(['off', 'off']);
 });

@@ -30,7 +30,7 @@ const days = () =>
 const inDays = async () => (await days()).map((day) => day.inDays);
 const TODAY = `(clock_timestamp() at time zone 'UTC')::date`;
 
-/** As a worker made it that many days ago. */
+/** Creates a partition as a worker did that many days ago. */
 async function makeDay(ago: number): Promise<string> {
   const [day] = await query<{ name: string; from: string; to: string }>(pool, {
     text: `select 'tandem.events_' || to_char(d, 'YYYYMMDD') as name, d::text as from, (d + 1)::text as to
@@ -43,7 +43,7 @@ async function makeDay(ago: number): Promise<string> {
   return day.name;
 }
 
-/** The newest event of a day was accepted so many days ago. */
+/** Sets the acceptance of a day's newest event to this many days ago. */
 async function fillDay(ago: number, acceptedAgo = ago): Promise<string> {
   const partition = await makeDay(ago);
   await pool.query(
@@ -65,7 +65,7 @@ const send = (db: { query(text: string): Promise<unknown> } = pool, user = '1') 
   db.query(`insert into tandem.events (user_id) values ('${user}')`);
 const countIn = async (table: string) => (await pool.query(`select from ${table}`)).rowCount;
 
-test('days are made ahead; one goes whole when its events are past the horizon, and no sooner', async () => {
+test('days are created ahead; a day is dropped as a whole when all its events are past the horizon, not before', async () => {
   await fillDay(40);
   await fillDay(32);
   await fillDay(30);
@@ -76,14 +76,14 @@ test('days are made ahead; one goes whole when its events are past the horizon, 
   expect(await inDays()).toEqual([-30, 0, 1, 2, 3]);
 });
 
-test('days are made and dropped through a pooler too, which lends a session for one transaction', async () => {
+test('days are also created and dropped through a pooler that lends a session for one transaction', async () => {
   await fillDay(40);
   const pooled = createPool({ url: database.url, throughPooler: true, applicationName: 'days-test' });
   await keepDays(pooled).finally(() => pooled.end());
   expect(await inDays()).toEqual([0, 1, 2, 3]);
 });
 
-test('while no worker runs, the last day takes all events, and is kept until the newest of them has expired', async () => {
+test('while no worker runs, the last day receives all events, and is kept until its newest event has expired', async () => {
   const last = await makeDay(40);
   for (const { partition, inDays } of await days()) if (inDays >= 0) await pool.query(`drop table ${partition}`);
   const asLastMade = (ago: number) =>
@@ -101,7 +101,7 @@ test('while no worker runs, the last day takes all events, and is kept until the
   expect(await inDays()).toEqual([0, 1, 2, 3]);
 });
 
-test('a session that has sent events before goes by the days that were made since', async () => {
+test('a session that has sent events before uses days that were created since', async () => {
   const { rows } = await transaction(pool, async (db) => {
     await db.query(
       `prepare tell as insert into tandem.events (user_id) values ('1') returning tableoid::regclass::text as day`,
@@ -114,7 +114,9 @@ test('a session that has sent events before goes by the days that were made sinc
   expect(rows[0]?.day).toBe((await days()).find((day) => day.inDays === 1)?.partition);
 });
 
-/** As of a worker that is killed while it detaches a day, behind a transaction that has sent an event. */
+/**
+ * Leaves the state of a worker that was killed while it detached a day, behind a transaction that has sent an event.
+ */
 async function cutDetachingShort(meanwhile = async () => {}): Promise<void> {
   await transaction(pool, async (application) => {
     await send(application);
@@ -131,7 +133,7 @@ async function cutDetachingShort(meanwhile = async () => {}): Promise<void> {
   );
 }
 
-test('an event does not wait for a day to be made or dropped, though a transaction that has sent one stays open', async () => {
+test('an event does not wait for the creation or drop of a day, even if a transaction that sent an event stays open', async () => {
   await fillDay(40);
   await pool.query(`drop table ${(await days()).at(-1)?.partition}`);
   await cutDetachingShort(async () => {
@@ -151,7 +153,7 @@ test.each([
     (db: pg.PoolClient) => db.query('declare plan cursor for select from tandem.user_contexts'),
   ],
   ['a transaction that has sent an event', (db: pg.PoolClient) => send(db)],
-])('a day whose detaching was cut short goes while %s is under way', async (_, begin) => {
+])('a day whose detaching was interrupted is dropped while %s is running', async (_, begin) => {
   await fillDay(40);
   await cutDetachingShort();
   await transaction(pool, async (other) => {
@@ -161,7 +163,7 @@ test.each([
   });
 });
 
-test('an id that races across midnight and names another user is refused', async () => {
+test('an id that is used concurrently across midnight for another user is rejected', async () => {
   const event = { source: 'race', id: '1', type: 'x', time: null, data: null };
   const store = createEventStore(pool);
   const sent = await transaction(pool, async (before) => {
@@ -181,7 +183,7 @@ test('an id that races across midnight and names another user is refused', async
   expect(await countIn('tandem.events')).toBe(1);
 });
 
-test('no event reads or locks the days of others, repeated ones and those of erased users neither', async () => {
+test('no event reads or locks other days, even if it is repeated or its user is erased', async () => {
   const old = await fillDay(3);
   await pool.query(`update tandem.user_contexts set deleted_version = version where user_id = '2'`);
   await transaction(pool, async (db) => {

@@ -1,13 +1,13 @@
 /**
- * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are made days
- * ahead and dropped whole. Inserts do not wait for its locks, except for a day whose detaching was interrupted: at most
- * 0.1 s.
+ * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are created days
+ * ahead and dropped as a whole. Inserts do not wait for these changes, except for a day whose detaching was
+ * interrupted: at most 0.1 s.
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
 import { type Db, query, sqlState, transaction, withClient } from '../sql/database.ts';
 
-/** SQL over a partition's name: when its day ended. */
+/** SQL over a partition's name: the end of its day. */
 const DAY_ENDED = `(to_date(substr(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC'`;
 
 const DAYS = `pg_class c left join pg_inherits i on i.inhrelid = c.oid
@@ -24,13 +24,13 @@ export async function makeEventDays(db: Db): Promise<void> {
 interface DayPartition {
   readonly partition: string;
   readonly state: 'attached' | 'detaching' | 'detached';
-  /** Rows, as Postgres estimates them. */
+  /** The number of rows, as Postgres estimates it. */
   readonly rows: number;
 }
 
 /**
- * Drops the oldest day if all of its events are past the horizon. A day may have later events than its name says, if no
- * worker made a partition for them.
+ * Drops the oldest day if all of its events are past the horizon. A day may contain later events than its name says, if
+ * no worker created a partition for them.
  * @param horizon SQL of a time
  */
 export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<ExpiredRows> {
@@ -48,17 +48,18 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
   return { rows: 0, isDone: true };
 }
 
-/** The longest time in ms that events wait behind the lock, for transactions that have sent some. */
+/** The longest time in ms that events wait behind the lock, which waits for transactions that have sent events. */
 const QUEUE_MS = 100;
 
 /**
- * Detaching waits for transactions that may use the day, without blocking others. If it was interrupted, or they last
- * too long, the next round finishes it in one of two ways. `finalize` blocks no event, but waits for every statement
- * that began before it, and a plan's takes minutes. Dropping the table needs a moment without events.
+ * Detaches and drops a day. Detaching waits for transactions that may use the day, without blocking others. If it was
+ * interrupted, or they last too long, the next round finishes it in one of two ways. `finalize` blocks no event, but
+ * waits for every statement that began before it, and the statement of a plan takes minutes. Dropping the table needs a
+ * moment without events.
  */
 async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
-  // As a separate message: behind a pooler our other statements carry settings in theirs, and Postgres detaches nothing
-  // in such a message.
+  // This is sent as a separate message. Behind a pooler other statements carry settings in their message, and Postgres
+  // cannot detach a partition in such a message.
   const detach = (how: 'concurrently' | 'finalize') =>
     withClient(pool, (client) => client.query(`alter table tandem.events detach partition ${partition} ${how}`));
   const dropTable = () =>

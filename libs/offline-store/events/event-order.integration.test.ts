@@ -1,4 +1,4 @@
-/** Which of several values of one feature stands, while Postgres' clock is set ahead and back. */
+/** The order of several values of one feature while Postgres' clock is set forward and back. */
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -14,7 +14,7 @@ let count = 0;
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-  // The server is the tests' own, and others use it: its clock is moved for this database, where events are stamped.
+  // Other tests use the server, so only the function that stamps events in this database gets another clock.
   const { rows } = await database.pool.query<{ stamp: string }>(
     `select pg_get_functiondef('tandem.stamp_event'::regproc) as stamp`,
   );
@@ -59,7 +59,7 @@ const standing = async () => (await entry())?.value;
 
 describe('events without a time', () => {
   test.each([-HOUR, -1, HOUR])(
-    'stand in the order of acceptance, the clock having stepped by %i s between',
+    'apply in the order of acceptance, even if the clock stepped by %i s in between',
     async (step) => {
       await accept(event(1));
       await moveClock(step);
@@ -71,7 +71,7 @@ describe('events without a time', () => {
     },
   );
 
-  test('stand in the order of acceptance while the clock runs back and forth, alone and in batches', async () => {
+  test('apply in the order of acceptance while the clock jumps, alone and in batches', async () => {
     const steps = fc.array(fc.tuple(fc.integer({ min: -HOUR, max: HOUR }), fc.integer({ min: 1, max: 3 })), {
       minLength: 2,
       maxLength: 8,
@@ -90,14 +90,14 @@ describe('events without a time', () => {
     );
   });
 
-  test('replace an event with a time, after a step back as well', async () => {
+  test('replace an event with a time, even after a step back', async () => {
     await accept(event(1, at(-1)));
     await moveClock(-HOUR);
     await accept(event(2));
     expect(await standing()).toBe(2);
   });
 
-  test('give way to a known event that claims a later time, until the clock has passed it', async () => {
+  test('yield to a known event with a later time, until the clock has passed that time', async () => {
     await accept(event(1, at(60)));
     await accept(event(2));
     expect(await standing()).toBe(1);
@@ -106,7 +106,7 @@ describe('events without a time', () => {
     expect(await standing()).toBe(3);
   });
 
-  test('replace a claim of a later time where the clock was set back behind its acceptance', async () => {
+  test('replace an event with a later time if the clock was set back before its acceptance', async () => {
     await accept(event(1, at(60)));
     await moveClock(-HOUR);
     await accept(event(2));
@@ -115,7 +115,7 @@ describe('events without a time', () => {
     expect(await standing()).toBe(2);
   });
 
-  test('keep the acceptance from falling: a row from between two values does not bring its value back', async () => {
+  test('never lower the acceptance time: a row from between two values does not replace the later value', async () => {
     await accept(event(1));
     const first = await entry();
     await moveClock(-HOUR);
@@ -125,7 +125,7 @@ describe('events without a time', () => {
 });
 
 describe('events with a time', () => {
-  test('stand by time, then source and id, whatever the order of arrival and the steps of the clock', async () => {
+  test('apply by time, then source and id, whatever the order of arrival and the steps of the clock', async () => {
     const time = fc.integer({ min: -5, max: 0 });
     const arrivals = fc.array(fc.tuple(time, fc.integer({ min: -120, max: 120 }), fc.boolean()), {
       minLength: 2,
@@ -152,7 +152,7 @@ describe('events with a time', () => {
     );
   });
 
-  test('replace an event without a time only where theirs is later than its acceptance', async () => {
+  test('replace an event without a time only if their time is later than its acceptance', async () => {
     await accept(event(1));
     await accept(event(2, at(-10)));
     expect(await standing()).toBe(1);
@@ -161,7 +161,7 @@ describe('events with a time', () => {
   });
 });
 
-test('an entry from before the order of acceptance is replaced as one without a time where it has none', async () => {
+test('an entry from before the order of acceptance that lacks a time is replaced like an event without a time', async () => {
   await accept(event(1));
   await database.pool.query({
     text: `update tandem.user_contexts set features = features #- '{orders,timed}' where user_id = $1`,

@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** The predictor `visits` with the test's event types and features. */
+/** Adopts the predictor `visits` with the test's event types and features. */
 function predictorWith({ events = ['order.*'], features = ['orders'], model = 'a model', name = 'visits' }) {
   const base = visitsPredictor({ model, name });
   const columns = features.map((feature) => ({ name: feature, kind: 'integer' as FeatureKind }));
@@ -53,7 +53,7 @@ const pending = async () =>
   (
     await query<{ name: string }>(database.pool, { text: 'select name from tandem.predictors where patterns_pending' })
   ).map(({ name }) => name);
-/** The concerning versions of the predictor `visits`, from certificate and feature statement, in this order. */
+/** Returns the concerning versions of the predictor `visits`, from the certificate and from the feature statement. */
 async function toldOf(userId: string): Promise<number[]> {
   const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
   const certificate = await authority.certify([userId], 'visits');
@@ -84,7 +84,7 @@ async function runAll(): Promise<void> {
 }
 
 describe('a predictor that is not served', () => {
-  test('is touched all the same and its values are kept, but it refuses nothing', async () => {
+  test('records its events and their values, but rejects no event', async () => {
     const other = predictorWith({ name: 'other', features: ['visits'] });
     await adoptThese(predictorWith({}), other);
     await adoptThese(predictorWith({}));
@@ -99,7 +99,7 @@ describe('a predictor that is not served', () => {
 });
 
 describe('a context', () => {
-  test('tells whether its last event concerned all predictors, and then spares the look at each', async () => {
+  test('records whether its last event concerned all predictors, which saves the lookup of each predictor', async () => {
     await adoptThese(predictorWith({ events: ['*'] }), predictorWith({ name: 'orders' }));
     await send('1', 'order.paid');
     await send('2', 'order.paid');
@@ -122,11 +122,11 @@ describe('a context', () => {
   });
 });
 
-describe('what events may carry', () => {
+describe('an event’s features', () => {
   const first = predictorWith({ features: ['orders', 'old'] });
   const second = predictorWith({ features: ['orders', 'fresh'], model: 'second' });
 
-  test('is of every version that may be served without a new run, and ends with its last generation', async () => {
+  test('are those of every version that may be served without a new run, until its last generation is dropped', async () => {
     await adoptThese(first);
     await runAll();
     await adoptThese(second);
@@ -140,7 +140,7 @@ describe('what events may carry', () => {
     expect(await featuresOf()).toEqual({ third: 'integer' });
   });
 
-  test('has the stable version’s kind if two differ', async () => {
+  test('have the stable version’s kind if two versions differ', async () => {
     await adoptThese(first);
     await runAll();
     const text = { ...second.definition.query, columns: [{ name: 'orders', kind: 'string' as FeatureKind }] };
@@ -150,11 +150,12 @@ describe('what events may carry', () => {
     expect(await featuresOf()).toEqual({ orders: 'integer', old: 'integer' });
   });
 
-  test('changes with a rollback to a version that was unheard of: every context concerns it from then on', async () => {
+  test('change with a rollback to a version with unknown features: every event then concerns the predictor', async () => {
     await adoptThese(first);
     await runAll();
     await adoptThese(second);
-    // As where a run outlived its version: its generation came when the events' rules had forgotten it.
+    // The state after a run that outlived its version: its generation came when the rules of events no longer had its
+    // features.
     await database.pool.query(`update tandem.predictors set event_features = event_features - 'old'`);
     await send('1', 'page.viewed', { old: 7 });
     expect(await touchedOf('1')).toEqual({});
@@ -171,7 +172,7 @@ const sendIn = (db: pg.PoolClient, userId: string, type = 'page.viewed') =>
   db.query('insert into tandem.events (user_id, type) values ($1, $2)', [userId, type]);
 
 describe('new rules of a served predictor', () => {
-  test('reach back: each event of before concerns it, by the flag at once and by the contexts once they are rewritten', async () => {
+  test('apply to earlier events: each concerns the predictor, first by the flag and then by the rewritten contexts', async () => {
     await adoptThese(predictorWith({}));
     await send('1', 'page.viewed');
     await send('1', 'order.paid');
@@ -193,7 +194,7 @@ describe('new rules of a served predictor', () => {
     ]);
   });
 
-  test('reach back also where a model version served before; a new version has nothing that could be old', async () => {
+  test('apply to earlier events if the model version served before, but not for a new version', async () => {
     const [one, two] = [predictorWith({ features: ['a'] }), predictorWith({ features: ['b'], model: 'second' })];
     await adoptThese(one);
     await adoptThese(two);
@@ -206,18 +207,18 @@ describe('new rules of a served predictor', () => {
     expect(await touchedOf('1')).toEqual({ visits: 1 });
   });
 
-  test('reach back where predictions are stored of another version with features that only an announcement makes known', async () => {
+  test('apply to earlier events if another version with newly announced features has stored predictions', async () => {
     await adoptThese(predictorWith({ features: ['a'] }));
     await runAll();
     await adoptThese(predictorWith({ features: ['b'], model: 'second' }));
-    // As after a run that outlived its version's time: its features are known no more, and its generation is there.
+    // The state after a run that outlived its version: its generation exists, but its features are no longer known.
     await database.pool.query(`update tandem.predictors set event_features = '{"b": "integer"}'`);
     await send('1', 'page.viewed', { a: 1 });
     await adoptThese(predictorWith({ features: ['a'], model: 'third' }));
     expect(await pending()).toEqual(['visits']);
   });
 
-  test('are refused while a process of a release is alive that does not know of them', async () => {
+  test('are rejected while a process of a release that does not know the flag is alive', async () => {
     await adoptThese(predictorWith({}));
     await database.pool.query(`insert into tandem.processes (id, kind, host, pid, release)
       values (gen_random_uuid(), 'api', 'old', 7, '0.1.0')`);
@@ -231,7 +232,7 @@ describe('new rules of a served predictor', () => {
     expect(await pending()).toEqual(['visits']);
   });
 
-  test('wait for no transaction; contexts wait for those that were open, of which one may insert another context', async () => {
+  test('do not wait for transactions; the rewrite waits for open ones, which may insert another context', async () => {
     await adoptThese(predictorWith({}));
     await transaction(database.pool, async (db) => {
       await sendIn(db, '1');
@@ -244,7 +245,7 @@ describe('new rules of a served predictor', () => {
     expect([await touchedOf('1'), await pending()]).toEqual([{ visits: 1 }, []]);
   });
 
-  test('rewrite no context that another transaction holds: it is the next, whichever worker comes', async () => {
+  test('rewrite no context that another transaction has locked; any worker continues with that context', async () => {
     await adoptThese(predictorWith({}));
     for (const userId of ['1', '2', '3']) await send(userId, 'page.viewed');
     await adoptThese(predictorWith(WIDER));
@@ -260,7 +261,7 @@ describe('new rules of a served predictor', () => {
     expect([await touchedOf('2'), await pending()]).toEqual([{ visits: 1 }, []]);
   });
 
-  test('begin from the first context where other ones come meanwhile', async () => {
+  test('restart from the first context if more rules change during the rewrite', async () => {
     await adoptThese(predictorWith({}));
     for (const userId of ['1', '2']) await send(userId, 'page.viewed');
     await adoptThese(predictorWith(WIDER));
@@ -276,7 +277,7 @@ describe('new rules of a served predictor', () => {
 });
 
 describe('a stale run', () => {
-  test('takes all users with events, while not all contexts tell what concerns the predictor', async () => {
+  test('includes all users with events until all contexts record the concerning events', async () => {
     await adoptThese(predictorWith({}));
     await runAll();
     await send('1', 'page.viewed');
@@ -291,7 +292,7 @@ describe('a stale run', () => {
 describe('rules of a new predictor', () => {
   const pages = predictorWith({ name: 'pages', events: ['page.*'] });
 
-  test('wait for an application that sent an event and has not committed, while events of others pass', async () => {
+  test('wait for an application that sent an event and has not committed, without delaying other events', async () => {
     await adoptThese(predictorWith({}));
     let adopted = false;
     let adopting: Promise<unknown> = Promise.resolve();
@@ -310,7 +311,7 @@ describe('rules of a new predictor', () => {
     expect([await touchedOf('1'), await touchedOf('2')]).toEqual([{ pages: 2 }, { pages: 20 }]);
   });
 
-  test('give up on an application that stays open, and say how to end it; the same rules need not wait', async () => {
+  test('give up if an application stays open, and say how to end it; unchanged rules need not wait', async () => {
     await adoptThese(predictorWith({}));
     await transaction(database.pool, async (db) => {
       await sendIn(db, '1');
@@ -322,7 +323,7 @@ describe('rules of a new predictor', () => {
         detail: { pid: expect.any(Number), application: 'offline-store-test' },
       });
       await adoptThese(predictorWith({ model: 'better' }));
-      // Another process finds them announced: an unsettled change is waited for all the same.
+      // Another process finds the rules announced, but must still wait for the unsettled change.
       const next = adopt(database.pool, { predictors: [predictorWith({}), pages], actor: 'test', waitMs: 200 });
       await expect(next).rejects.toMatchObject({ code: 'unavailable' });
     });
@@ -332,7 +333,7 @@ describe('rules of a new predictor', () => {
 });
 
 describe('any change of rules', () => {
-  test('ends an application’s transaction whose snapshot is from before it', async () => {
+  test('ends an application’s transaction with a snapshot from before the change', async () => {
     await adoptThese(predictorWith({}));
     const late = transaction(database.pool, async (db) => {
       await db.query('set transaction isolation level repeatable read');
@@ -348,7 +349,7 @@ describe('any change of rules', () => {
     expect(await touchedOf('1')).toEqual({ visits: 1 });
   });
 
-  test('and crowds of senders do not starve each other', async () => {
+  test('and many concurrent senders do not starve each other', async () => {
     await adoptThese(predictorWith({}));
     let sending = true;
     const sender = async (n: number) => {

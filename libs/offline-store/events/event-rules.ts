@@ -1,16 +1,16 @@
 /**
- * The rules of predictors that the events' trigger reads: the event types that concern each, and the feature names.
- * rule-changes.ts changes these rules while events are under way.
+ * The rules of predictors that the events' trigger reads: the event types that concern each predictor, and the feature
+ * names. rule-changes.ts changes these rules during concurrent events.
  */
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import { openRules, requireSettled, setPatternsPending, UnsettledRules } from './rule-changes.ts';
 
-// The features that events may carry for a predictor: those of every model version that it may serve without a new run.
-// With those of the newest only, a rollback would serve a version whose values from later events are lost.
+// Events may carry the features of every model version that a predictor may serve without a new run. With the newest
+// version's features alone, a rollback would serve a version that lacks the values of later events.
 
-/** Returns the event features of one version: its features, if its query says until when an event's value counts. */
+/** Returns the event features of one version: its features, if its query declares how long an event's value counts. */
 export function eventFeatures({
   query: { columns, asOf, overlayForMs },
 }: ModelDefinition): Record<string, FeatureKind> {
@@ -29,15 +29,15 @@ export function conflictingFeature(one: ModelDefinition, other: ModelDefinition)
   )?.[0];
 }
 
-/** Returns the rules that a predictor would newly get: earlier events may concern it by them. */
+/** Returns the rules that a predictor would gain, by which earlier events may concern it. */
 interface NewRules {
   readonly patterns: boolean;
   readonly features: boolean;
 }
 
 /**
- * @param definition of a version that is to be served
- * @param patterns LIKE patterns of event types; absent: unchanged
+ * @param definition the definition of a version to be served
+ * @param patterns the LIKE patterns of event types; absent: unchanged
  */
 export async function findNewRules(
   db: Db,
@@ -54,8 +54,8 @@ export async function findNewRules(
 }
 
 /**
- * Requires that events under way know the features of a version that is to be served and has no predictions yet. Throws
- * the error that `changeEventRules` handles by announcing them.
+ * Requires that concurrent events know the features of a version that will be served and has no predictions yet.
+ * Otherwise throws an error, which `changeEventRules` handles by announcing the features.
  */
 export async function requireEventFeatures(db: Db, definition: ModelDefinition): Promise<void> {
   const { predictor } = definition;
@@ -74,7 +74,10 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   });
 }
 
-/** Returns whether a version with one of these features has predictions, while events are not known to carry it yet. */
+/**
+ * Returns whether a version with one of these features already has predictions, although concurrent events may not
+ * carry it yet.
+ */
 async function isStoredWithNew(db: Db, predictor: string, features: readonly string[]): Promise<boolean> {
   const rows = await query(db, {
     text: `select from tandem.predictors p join tandem.model_versions m on m.predictor = p.name,
@@ -90,7 +93,7 @@ async function isStoredWithNew(db: Db, predictor: string, features: readonly str
 
 /**
  * Sets a predictor's event features from the adopted version, the versions of its arms, and the versions of generations
- * kept for a rollback. If two differ in a feature's kind, the stable version's kind counts.
+ * kept for a rollback. If two versions differ in a feature's kind, the stable version's kind counts.
  */
 export async function setEventFeatures(db: Db, predictor: string): Promise<void> {
   const [row] = await query<{ features: Record<string, FeatureKind>; differs: boolean }>(db, {
@@ -108,15 +111,19 @@ export async function setEventFeatures(db: Db, predictor: string): Promise<void>
       ) n where p.name = $1`,
     values: [predictor],
   });
-  // Even an update of no row raises the revision, which makes every process reload its predictors.
+  // Even an update without a changed row raises the revision, so that every process reloads its predictors.
   if (!row?.differs) return;
   const known = statements.updateTable('tandem.predictors').where('name', '=', predictor);
   await changeRows(db, known.set({ event_features: JSON.stringify(row.features) }));
 }
 
-// A config's glob patterns of event types (`order.*`, `?`) as the LIKE patterns that the events' trigger compares with.
+// The events' trigger compares event types with LIKE patterns, which are made from the config's glob patterns
+// (`order.*`, `?`).
 
-/** `*` matches any text, `?` one character; all other characters match themselves. */
+/**
+ * Returns the LIKE pattern of a glob pattern: `*` matches any text, `?` one character, and all other characters match
+ * themselves.
+ */
 export function likePatterns(globs: readonly string[]): string[] {
   return globs.map((glob) =>
     glob

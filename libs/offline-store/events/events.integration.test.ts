@@ -15,7 +15,7 @@ beforeAll(async () => {
   const orders = visitsPredictor({ name: 'orders' });
   const policy = { ...orders.policy, freshness: { ...orders.policy.freshness, events: ['order.*'] } };
   await adopt(database.pool, { predictors: [visitsPredictor(), { ...orders, policy }], actor: 'test' });
-  // Patient: a crowd on one user waits in turn, and the machine may have much else to do.
+  // Long time limits: many senders of one user wait in turn, and the machine may be busy.
   store = createEventStore(database.pool, { lockTimeoutMs: 20_000 });
 });
 afterAll(() => database.drop());
@@ -78,7 +78,7 @@ describe('versions', () => {
     expect((await store.accept([event()]))[0]?.contextVersion).toBe(3);
   });
 
-  test('a value of a predictor’s feature touches it, whatever the event’s type', async () => {
+  test('an event with a value of a predictor’s feature concerns the predictor, whatever its type', async () => {
     await store.accept([
       event({ type: 'page.viewed', data: { orders: 3 } }),
       event({ type: 'page.viewed', data: { odd: 1 } }),
@@ -88,12 +88,12 @@ describe('versions', () => {
     expect((await contextOf(String(user)))?.touched).toEqual({ visits: 3, orders: 3 });
   });
 
-  test('a predictor is touched only by the events that its patterns name', async () => {
+  test('only events that match its patterns concern a predictor', async () => {
     await store.accept([event({ type: 'order.paid' }), event({ type: 'page.viewed' })]);
     expect((await contextOf(String(user)))?.touched).toEqual({ visits: 2, orders: 1 });
   });
 
-  test('a concurrent crowd of events of one user gets every version once', async () => {
+  test('concurrent events of one user get every version exactly once', async () => {
     const results = (await Promise.all(Array.from({ length: 60 }, () => store.accept([event()])))).flat();
     expect(results.map((one) => one.contextVersion).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 60 }, (_, i) => i + 1),
@@ -102,7 +102,7 @@ describe('versions', () => {
 });
 
 describe('duplicates', () => {
-  test('an event sent again is answered with the version it produced, and changes nothing', async () => {
+  test('a repeated event is answered with the version that it produced, and changes nothing', async () => {
     const first = event({ data: { orders: 3 } });
     await store.accept([first, event()]);
     const [again] = await store.accept([first]);
@@ -121,14 +121,14 @@ describe('duplicates', () => {
     ]);
   });
 
-  test('of fifty identical posts at once, one is accepted and all name one version', async () => {
+  test('of fifty identical concurrent posts, one is accepted and all return the same version', async () => {
     const one = event({ data: { recency: 1 } });
     const results = (await Promise.all(Array.from({ length: 50 }, () => store.accept([one])))).flat();
     expect(results.filter((result) => result.status === 'accepted')).toHaveLength(1);
     expect(new Set(results.map((result) => result.contextVersion))).toEqual(new Set([1]));
   });
 
-  test('an id used again for another event is a conflict that names its place, and nothing is applied', async () => {
+  test('an id that is used for another event is a conflict that names its position, and nothing is applied', async () => {
     const one = event();
     await store.accept([one]);
     const error = await refusal([event(), { ...one, type: 'other' }]);
@@ -137,7 +137,7 @@ describe('duplicates', () => {
     expect((await contextOf(String(user)))?.version).toBe(1);
   });
 
-  test('one id for two users at once: one is accepted, the other is a conflict', async () => {
+  test('of two concurrent events with one id for two users, one is accepted and the other is a conflict', async () => {
     for (let round = 0; round < 20; round++) {
       const id = `shared-${user}-${round}`;
       const outcomes = await Promise.allSettled([
@@ -153,7 +153,7 @@ describe('duplicates', () => {
 describe('feature values', () => {
   const at = (seconds: number) => new Date(Date.now() - 60_000 + seconds * 1000);
 
-  test('the value of the latest event time stands, in whatever order they arrive', async () => {
+  test('the value with the latest event time applies, whatever the order of arrival', async () => {
     await store.accept([event({ time: at(2), data: { orders: 2, city: 'late' } })]);
     await store.accept([
       event({ time: at(3), data: { orders: 3 } }),
@@ -162,7 +162,7 @@ describe('feature values', () => {
     expect(await valuesOf(String(user))).toEqual({ orders: 3, city: 'late' });
   });
 
-  test('of equal times the greater source and id wins, across batches and within one', async () => {
+  test('for equal times the greater source and id wins, across batches and within a batch', async () => {
     const time = at(0);
     await store.accept([event({ time, id: `${user}-b`, data: { orders: 2 } })]);
     await store.accept([event({ time, id: `${user}-a`, data: { orders: 1 } })]);
@@ -174,14 +174,14 @@ describe('feature values', () => {
     expect(await valuesOf(String(user))).toEqual({ orders: 4 });
   });
 
-  test('null withdraws a value, and an older event does not bring it back', async () => {
+  test('null removes a value, and an older event does not restore it', async () => {
     await store.accept([event({ time: at(1), data: { orders: 5 } })]);
     await store.accept([event({ time: at(3), data: { orders: null } })]);
     await store.accept([event({ time: at(2), data: { orders: 6 } })]);
     expect(await valuesOf(String(user))).toEqual({ orders: null });
   });
 
-  test('names that no predictor uses are ignored and counted once they are relayed', async () => {
+  test('names that no predictor uses are ignored, and counted when they are relayed', async () => {
     const results = await store.accept([
       event({ data: { orders: 1, nonsense: 1 } }),
       event({ data: { nonsense: 2 } }),
@@ -223,14 +223,17 @@ describe('refusals', () => {
     ['an empty type', { type: '' }, 'type'],
     ['a source of blanks', { source: ' \t\u00a0' }, 'source'],
   ];
-  test.each(wrong)('%s is refused, named by its place in the batch; nothing is applied', async (_, changes, field) => {
-    const error = await refusal([event(), event(), event(changes)]);
-    expect([error.code, error.field]).toEqual(['invalid_input', `[2].${field}`]);
-    expect(error.remedy).toBeTruthy();
-    expect(await contextOf(String(user))).toBeUndefined();
-  });
+  test.each(wrong)(
+    '%s is rejected with its position in the batch, and nothing is applied',
+    async (_, changes, field) => {
+      const error = await refusal([event(), event(), event(changes)]);
+      expect([error.code, error.field]).toEqual(['invalid_input', `[2].${field}`]);
+      expect(error.remedy).toBeTruthy();
+      expect(await contextOf(String(user))).toBeUndefined();
+    },
+  );
 
-  test('a user id of twenty digits is said to be too large, and no zeros are spoken of', async () => {
+  test('a user id of twenty digits is reported as too large, not as having leading zeros', async () => {
     const error = await refusal([event({ userId: '12345678901234567890' })]);
     expect(error.message).toBe('A user id fits 64 bits.');
     expect(error.remedy).toContain('9223372036854775807');
@@ -246,7 +249,7 @@ describe('refusals', () => {
 });
 
 describe('events written in SQL', () => {
-  test('an application’s own trigger raises the version in the application’s transaction, a rollback leaves nothing', async () => {
+  test('an application’s own trigger raises the version in the application’s transaction, and a rollback undoes it', async () => {
     const { pool } = database;
     await pool.query(`
       create table if not exists purchases (customer bigint, amount int);
@@ -272,7 +275,7 @@ describe('events written in SQL', () => {
     expect(await countRows('outbox', `user_id = '${user}' and context_version > 2`)).toBe(0);
   });
 
-  test('order and time of arrival are Postgres’ own, whatever the application writes', async () => {
+  test('Postgres sets the order and time of arrival, whatever the application writes', async () => {
     const { pool } = database;
     await pool.query(`insert into tandem.events (seq, user_id, type, data, accepted_at) values
       (999999999, '${user}', 'first', '{"orders": 1}', '2001-01-01'), (1, '${user}', 'second', '{"city": "x"}', '2099-01-01')`);
@@ -291,7 +294,7 @@ describe('events written in SQL', () => {
       expect(Math.abs(accepted - Date.now())).toBeLessThan(60_000);
   });
 
-  test('a repeated id is a duplicate there too, and a wrong value fails the application’s statement', async () => {
+  test('a repeated id is a duplicate, too, and an invalid value makes the application’s statement fail', async () => {
     const { pool } = database;
     const insert = `insert into tandem.events (source, id, user_id) values ('sql', 'twice-${user}', '${user}')`;
     await pool.query(insert);
@@ -306,7 +309,7 @@ describe('events written in SQL', () => {
     ).rejects.toMatchObject({ code: 'TD422', message: 'an event source is more than white space' });
   });
 
-  test('a null is no default: Postgres names the column', async () => {
+  test('a null does not mean the default: Postgres rejects it and names the column', async () => {
     for (const column of ['source', 'id', 'type', 'user_id']) {
       const others = column === 'user_id' ? '' : ', user_id';
       const insert = `insert into tandem.events (${column}${others}) values (null${others && `, '${user}'`})`;
@@ -317,10 +320,10 @@ describe('events written in SQL', () => {
   });
 });
 
-describe('a sender who races', () => {
-  test('is told within the time of one attempt, however often it is tried', async () => {
+describe('a sender with conflicting events', () => {
+  test('is answered within the time limit of one attempt, however often it is retried', async () => {
     const { pool } = database;
-    // Each attempt on this id loses its race, after more than half of the time.
+    // Each attempt with this id conflicts after more than half of the time limit.
     await pool.query(`
       create sequence public.lost_races;
       create function public.lose_race() returns trigger language plpgsql as $$ begin
@@ -341,7 +344,7 @@ describe('a sender who races', () => {
 });
 
 describe('users', () => {
-  test('batches that name two users in opposite order never deadlock', async () => {
+  test('batches with two users in opposite order never deadlock', async () => {
     const [a, b] = [String(user), String(user + 500_000)];
     const batch = (first: string, second: string) =>
       store.accept([event({ userId: first }), event({ userId: second })]);
@@ -364,7 +367,7 @@ describe('users', () => {
     expect(await countRows('events', `user_id = '${user}' and id = '${late.id}' and data is not null`)).toBe(0);
   });
 
-  test('a user locked by another transaction costs its own events a 503, and no other user’s', async () => {
+  test('a user that another transaction has locked gets a 503 for its events, and no other user does', async () => {
     await store.accept([event()]);
     const impatient = createEventStore(database.pool, { lockTimeoutMs: 50 });
     await transaction(database.pool, async (db) => {
@@ -376,12 +379,12 @@ describe('users', () => {
   });
 });
 
-test('ten thousand events of as many users read some rows each, not ten thousand times ten thousand', async () => {
+test('ten thousand events of as many users read a few rows each, not all rows each', async () => {
   const EVENTS = 10_000;
   const events = Array.from({ length: EVENTS }, (_, i) =>
     event({ userId: String(2_000_000 + i), data: { orders: i } }),
   );
-  // Of one connection, so that all is one transaction and Postgres says what it read in it.
+  // One connection is used, so that all runs in one transaction and Postgres reports the rows that it read.
   const pool = createPool({ url: database.url, max: 1, applicationName: 'events-test' });
   await pool.query('begin');
   expect(await createEventStore(pool).accept(events)).toHaveLength(EVENTS);

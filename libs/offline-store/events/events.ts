@@ -1,6 +1,6 @@
 /**
  * Makes events durable: one call, one round trip, one transaction. The trigger in migrations/0004 applies an event to a
- * context, also for events that an application inserts itself; this module turns failures into domain errors.
+ * context, even if an application inserts it in SQL. This module turns failures into domain errors.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
@@ -12,14 +12,14 @@ interface EventStoreOptions {
   /** How long a batch waits for a user that another transaction has locked, in ms. */
   readonly lockTimeoutMs?: number;
   /**
-   * Milliseconds after which senders get `unavailable`, for any delay in Postgres; default: the pool's limits.
+   * The milliseconds after which senders get `unavailable`, whatever the delay in Postgres; default: the pool's limits.
    */
   readonly withinMs?: number;
 }
 
 /**
- * Two senders of one id, or of the same users, may conflict so that Postgres ends one; a second try finds the other's
- * result.
+ * The maximum number of attempts. If two senders of one id or of the same users conflict, Postgres may end one of them;
+ * its retry finds the other's result.
  */
 const ATTEMPTS = 3;
 
@@ -33,7 +33,7 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], op
   const sent = JSON.stringify(events);
   const { lockTimeoutMs = 1_000, withinMs } = options;
   const began = performance.now();
-  // One limit for all attempts: a sender that conflicts three times is answered as soon as any other.
+  // All attempts share one time limit, so that a sender with conflicts is answered as soon as others.
   const leftMs = () => (withinMs === undefined ? undefined : Math.max(1, withinMs - (performance.now() - began)));
   for (let attempt = 1; ; attempt++) {
     try {
@@ -54,9 +54,9 @@ interface ResultRow {
 }
 
 /**
- * Returns one result an event, in order, with the names in its data that no predictor uses. By the current rules, it
- * compares them with the names of every predictor, active or not, as migrations/0004 does. They are informative only: the
- * trigger decided the effect of the event.
+ * Returns one result per event, in order, with the names in its data that no predictor uses. It compares the names with
+ * those of every predictor, active or not, by the current rules, as migrations/0004 does. These names are only
+ * informative: the trigger has decided the effect of the event.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,
@@ -119,8 +119,8 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
 }
 
 /**
- * Text and numbers that jsonb cannot hold are rejected at the edge; if one slips through, it is still the event's
- * fault.
+ * Returns whether an error is caused by text or numbers that jsonb cannot hold. The API rejects these first; if one is
+ * missed, the event is still at fault.
  */
 function unstorable(error: pg.DatabaseError): unknown {
   if (!/^22/.test(error.code ?? '')) return error;

@@ -26,7 +26,7 @@ const countOf = async (table: string) =>
   (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${table}` }))[0]?.n;
 const emptying = () => createOutbox(database.pool, { emptyAboveBytes: 0 });
 const nothing = { raise: async () => undefined };
-/** Fills the slot that is current in half a minute. */
+/** Fills the slot that will be current in half a minute. */
 const fill = (rows: number) =>
   database.pool.query(
     `insert into tandem.outbox (slot, user_id, context_version)
@@ -40,7 +40,7 @@ const sizeOfAll = async () =>
     })
   )[0]?.bytes;
 
-test('it is relayed in the history of its versions, and unused names are counted once', async () => {
+test('entries are relayed with the history of their versions, and unused names are counted once', async () => {
   const { history } = await findSettings(database.pool);
   await createEventStore(database.pool).accept([
     event('1', '1', { odd: 1 }),
@@ -60,14 +60,14 @@ test('it is relayed in the history of its versions, and unused names are counted
   ]);
 });
 
-test('entries whose hints fail stay, and their names are not counted', async () => {
+test('entries with failed hints stay, and their names are not counted', async () => {
   await createEventStore(database.pool).accept([event('1', '1', { odd: 1 })]);
   const failing = { raise: () => Promise.reject(new Error('Redis is down')) };
   await expect(relayOutbox(createOutbox(database.pool), failing)).rejects.toThrow('Redis is down');
   expect([await countOf('tandem.outbox'), await countOf('tandem.unused_event_names')]).toEqual([1, 0]);
 });
 
-test('of two relays at once each entry is told by one', async () => {
+test('each entry is relayed by one of two concurrent relays', async () => {
   await fill(2_500);
   const told: string[][] = [[], []];
   const { promise: bothTold, resolve } = Promise.withResolvers<void>();
@@ -75,7 +75,7 @@ test('of two relays at once each entry is told by one', async () => {
     relayOutbox(createOutbox(database.pool), {
       async raise(hints) {
         users.push(...hints.map(({ userId }) => userId));
-        // Neither releases its first page before the other has one too.
+        // Neither relay releases its first page before the other has a page.
         if (told.every(({ length }) => length > 0)) resolve();
         await bothTold;
       },
@@ -87,7 +87,7 @@ test('of two relays at once each entry is told by one', async () => {
   expect(await countOf('tandem.outbox')).toBe(0);
 });
 
-test('a relay whose connection is lost between hint and removal leaves its entries to another', async () => {
+test('a relay that loses its connection between hint and removal leaves its entries to another relay', async () => {
   await fill(3);
   const kill = async () => {
     await database.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
@@ -97,11 +97,11 @@ test('a relay whose connection is lost between hint and removal leaves its entri
     code: 'unavailable',
   });
   expect(await countOf('tandem.outbox')).toBe(3);
-  // Postgres may still hold the locks of the ended connection for a moment.
+  // Postgres may keep the locks of the ended connection for a short time.
   await expect.poll(() => relayOutbox(createOutbox(database.pool), nothing), { timeout: 20_000 }).toBe(3);
 });
 
-test('a slot without rows is emptied, also while an older snapshot is open', async () => {
+test('a slot without rows is truncated, even while an older snapshot is open', async () => {
   await fill(1_500);
   const older = await database.pool.connect();
   await older.query('begin isolation level repeatable read');
@@ -112,7 +112,7 @@ test('a slot without rows is emptied, also while an older snapshot is open', asy
   older.release();
 });
 
-test('a slot to which a transaction has added is not emptied, and nothing waits', async () => {
+test('a slot with rows of an open transaction is not truncated, and nothing waits', async () => {
   await fill(1_500);
   const sender = await database.pool.connect();
   await sender.query('begin');
@@ -126,7 +126,7 @@ test('a slot to which a transaction has added is not emptied, and nothing waits'
   expect(await sizeOfAll()).toBe(0);
 });
 
-test('a worker of the release before relays too', async () => {
+test('a worker of the previous release relays, too', async () => {
   await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);
   const read = await query<{ seq: number; user_id: string }>(database.pool, {
     text: `select o.* from (select 1) h left join lateral (select * from tandem.outbox order by seq limit 1) o on true`,

@@ -1,17 +1,20 @@
 /**
  * The outbox in Postgres: versions that committed events raised and that the online store may not know yet. It is a
- * ring of slots (migrations/0056_shared_housekeeping.sql), each a separate table, so that a slot without rows is
- * emptied whole.
+ * ring of slots (migrations/0056_shared_housekeeping.sql). Each slot is a separate table, so that a slot without rows
+ * can be truncated.
  */
 import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';
 import type pg from 'pg';
 import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 
-/** The most names of unused values that are kept: a client that sends a new one each time must not fill the table. */
+/** The maximum number of kept unused names, so that a client that always sends new names cannot fill the table. */
 const MAX_UNUSED_NAMES = 1_000;
 
 interface OutboxOptions {
-  /** Vacuum cleans a smaller table, since emptying it replans the statements on it; 8 MiB. */
+  /**
+   * The size from which a table is truncated, 8 MiB. Vacuum cleans a smaller table, since truncating makes Postgres
+   * replan statements.
+   */
   readonly emptyAboveBytes?: number;
 }
 
@@ -42,7 +45,7 @@ interface SlotTable {
 }
 
 function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
-  // Rows that this relay has deleted lie before it: they are not read again.
+  // Rows that this relay has deleted are before this position, so they are not read again.
   let after = '(0,0)';
   return {
     async relay(limit, tell) {
@@ -62,7 +65,7 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
 
 /**
  * Deletes a page, which other relays skip until this transaction ends. Redis gets the page before the deletion commits,
- * and a killed relay leaves it. Columns that claim a page would add a second version of each row.
+ * so a killed relay leaves the page. Columns to claim a page would add a second version of each row.
  */
 function takePage(db: Db, slotTable: string, after: string, limit: number): Promise<Row[]> {
   return query<Row>(db, {
@@ -82,7 +85,10 @@ function pageOf(rows: readonly Row[]): OutboxPage {
   };
 }
 
-/** The last statement before the commit: relays that count the same name wait for each other. */
+/**
+ * Counts unused names. It is the last statement before the commit, since relays that count the same name wait for each
+ * other.
+ */
 async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
   const names = rows.flatMap(({ unusedNames }) => unusedNames ?? []);
   if (names.length === 0) return;
@@ -99,8 +105,8 @@ async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
 }
 
 /**
- * Empties the table of a slot if it has no rows and no row is being added or relayed. No statement waits behind the
- * lock: it is acquired at once or not at all, and never on the slot that receives events now.
+ * Truncates the table of a slot if it has no rows and no row is being added or relayed. No statement waits behind the
+ * lock: it is acquired immediately or not at all, and never on the slot that currently receives events.
  */
 async function emptyTable(pool: pg.Pool, { slot, slotTable, emptyAboveBytes }: SlotTable): Promise<void> {
   const [idle] = await query<{ bytes: number }>(pool, {

@@ -1,7 +1,7 @@
 /**
- * Rewrites contexts after rules of events grew: each user's last event then concerns the predictor. Readers take the
- * user's version meanwhile (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of the
- * keys, each in a separate transaction. The row of the change stores the last rewritten user: any worker continues
+ * Rewrites contexts after the rules of events grew, so that each user's last event concerns the predictor. Until then
+ * readers use the user's version (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of
+ * the keys, each in a separate transaction. The row of the change stores the last rewritten user. Any worker continues
  * from there, and a further change starts from the first user.
  *
  * One pass is enough. It begins when no transaction under earlier rules is open. Later events set `touched` by the new
@@ -13,13 +13,16 @@ import { query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { settleEnded } from './rule-changes.ts';
 
-/** Target duration of one transaction, since events of its users wait for it; and the number of its contexts. */
+/** The target duration of one transaction, since events of its users wait for it, and the number of its contexts. */
 const BATCH_MS = 50;
 const [FEWEST, MOST] = [100, 5_000];
-/** Duration of one call: workers stop between two. */
+/** The duration of one call, after which a worker may stop. */
 const ROUND_MS = 2_000;
 
-/** Rewrites contexts for a while and returns their number; 0 if none is left, or an open transaction blocks. */
+/**
+ * Rewrites contexts for a limited time, and returns their number; 0 if none is left or an open transaction blocks the
+ * rewrite.
+ */
 export async function rewriteContexts(pool: pg.Pool): Promise<number> {
   const deadline = performance.now() + ROUND_MS;
   let [rewritten, size] = [0, FEWEST];
@@ -32,7 +35,7 @@ export async function rewriteContexts(pool: pg.Pool): Promise<number> {
     rewritten += batch.rewritten;
     if (batch.isStuck) break;
     size = Math.round(Math.min(MOST, Math.max(FEWEST, (size * BATCH_MS) / ms)));
-    // Leaves half of the time to events.
+    // The pause leaves half of the time to events.
     await setTimeout(ms);
   } while (performance.now() < deadline);
   await clearFlags(pool);
@@ -41,13 +44,13 @@ export async function rewriteContexts(pool: pg.Pool): Promise<number> {
 
 interface Batch {
   readonly rewritten: number;
-  /** Whether another transaction has locked the first context. */
+  /** Whether another transaction has locked the next context. */
   readonly isStuck: boolean;
 }
 
 /**
  * Rewrites the next contexts of one predictor, up to the first that another transaction has locked: an event must not
- * wait for a batch that waits for another event. Undefined if there is nothing to do, or other workers do it.
+ * wait for a batch that waits for another event. Returns undefined if there is nothing to do or another worker does it.
  */
 async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
   const [change] = await query<{ predictor: string; place: string }>(db, {
@@ -82,7 +85,8 @@ async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | un
 }
 
 /**
- * Under the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts.
+ * Clears the flag under the assignments' lock, like each change of predictors. It does not run in the transaction of a
+ * batch, which locks contexts.
  */
 async function clearFlags(pool: pg.Pool): Promise<void> {
   const isDone = `select from tandem.pending_rules where state = 'rewritten' limit 1`;

@@ -5,16 +5,16 @@
 import { type ErrorCode, isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
-/** The error's detail. */
+/** The detail of the database error. */
 interface Refusal {
   readonly index: number;
   readonly field: string;
 }
 
 /**
- * Returns the error as senders should see it, field `[index].name`; other errors unchanged.
+ * Returns the error for senders, with the field `[index].name`. Other errors are returned unchanged.
  * @param sent the sent events, in order
- * @param conflict the code for an id that was used with other content
+ * @param conflict the code for an id that was used with different content
  */
 export function asRefusal(
   error: unknown,

@@ -1,14 +1,15 @@
 /**
  * Changes the rules of events. A transaction that sends an event applies the rules that it read, and may commit after
- * they changed: then a stored prediction could pass for fresh that the event concerns by the new ones. Events never
- * wait for a change. It commits first, and is settled when the transactions behind it have ended: each holds an
- * advisory lock, shared, from before it reads the rules until then, so it is known which are open
- * (test/rigs/model-check/models/event-rules.ts).
+ * they changed. A stored prediction could then be called fresh although the event concerns it by the new rules. Events
+ * never wait for a change. The change commits first, and is settled when all transactions with earlier rules have
+ * ended. Each such transaction holds a shared advisory lock from before it reads the rules until its end, so open ones
+ * are known (test/rigs/model-check/models/event-rules.ts).
  *
- * - Of a predictor that is served `setPatternsPending` sets a flag in the same transaction. While it is set, every
- *   reader of `touched` takes the user's version; contexts are rewritten in the background (pending-patterns.ts).
- * - A new predictor, or features of a new version, are announced first and served once that is settled:
- *   nothing stored of it can be older, so nothing is rewritten.
+ * - For a predictor that is served, `setPatternsPending` sets a flag in the same transaction. While it is set, every
+ *   reader uses the user's version instead of `touched`. Contexts are rewritten in the background
+ *   (pending-patterns.ts).
+ * - A new predictor, or features of a new version, are announced first, and served when the announcement is settled. No
+ *   older prediction can be stored, so nothing is rewritten.
  */
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
@@ -17,33 +18,36 @@ import { type Db, execute, query, sqlState, transaction } from '../sql/database.
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 
-/** The lock of migrations/0004, which the trigger acquires. */
+/** The advisory lock of migrations/0004, which the trigger acquires. */
 const LOCK = '1413567556, 1163284052';
-/** How long others wait behind us for a lock of an open transaction; then the change backs off and retries. */
+/**
+ * How long other transactions wait behind a change for a lock of an open transaction. After that, the change backs off
+ * and retries.
+ */
 const QUEUE_MS = 100;
 const PAUSE_MS = 50;
 const WAIT_MS = 15_000;
 
-/** Rolls the transaction back, to retry it. */
+/** Rolls back the transaction, to retry it. */
 class EventsUnderWay extends Error {
   constructor(cause: unknown) {
     super('transactions that sent events are open', { cause });
   }
 }
 
-/** Rolls back a transaction that needs rules which events under way may not know; `announce` publishes them. */
+/** Rolls back a transaction that needs rules which concurrent events may not know. `announce` then publishes them. */
 export class UnsettledRules extends Error {
   readonly announce: (db: Db) => Promise<void>;
 
   constructor(announce: (db: Db) => Promise<void> = async () => {}) {
-    super('transactions under way may not know the rules of events');
+    super('open transactions may not know the rules of events');
     this.announce = announce;
   }
 }
 
 /**
- * Runs a transaction that changes rules, or needs them settled. Retries it for up to `waitMs` while transactions that
- * sent events block it. Rejects with `unavailable`, naming one of them, if that is not enough.
+ * Runs a transaction that changes rules or needs settled rules. Retries it for up to `waitMs` while transactions that
+ * sent events block it. After that, rejects with `unavailable` and names one of them.
  */
 export async function changeEventRules<T>(
   pool: pg.Pool,
@@ -67,8 +71,8 @@ export async function changeEventRules<T>(
 }
 
 /**
- * Records that rules of these predictors changed, in the transaction that changes them. The caller holds the
- * assignments' lock.
+ * Records in the transaction of the change that rules of these predictors changed. The caller holds the assignments'
+ * lock.
  */
 export async function openRules(db: Db, predictors: readonly string[]): Promise<void> {
   await query(db, {
@@ -80,9 +84,10 @@ export async function openRules(db: Db, predictors: readonly string[]): Promise<
 }
 
 /**
- * From here on readers use each user's version as the concerning one: by new rules any earlier event may concern the
- * predictor, and the log of events ends at the horizon. Workers rewrite the contexts, and then clear the flag. Rejects
- * with `unavailable` while a process of a release without the flag is alive.
+ * Sets the flag: from its commit on, readers use each user's version as the concerning version. By new rules any
+ * earlier event may concern the predictor, and the log of events does not go back beyond the horizon. Workers rewrite
+ * the contexts, and then clear the flag. Rejects with `unavailable` while a process of a release without the flag is
+ * alive.
  */
 export async function setPatternsPending(db: Db, predictor: string): Promise<void> {
   await refuseBesideEarlierRelease(db);
@@ -92,8 +97,8 @@ export async function setPatternsPending(db: Db, predictor: string): Promise<voi
 }
 
 /**
- * Refuses the change beside an earlier release. Since migration 0055, later than the flag's, each process reports its
- * limit of connections.
+ * Rejects the change while a process of an earlier release is alive. Such a process does not report its limit of
+ * connections, which was added in migration 0055, after the flag.
  */
 async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   const [earlier] = await query<{ kind: string; host: string; pid: number; release: string }>(db, {
@@ -109,12 +114,12 @@ async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   );
 }
 
-/** Throws if a predictor without the flag has rules that transactions under way may not know. */
+/** Throws if a predictor without the flag has rules that open transactions may not know. */
 export async function requireSettled(db: Db, predictor: string): Promise<void> {
   if ((await listUnsettled(db)).includes(predictor)) throw new UnsettledRules();
 }
 
-/** Requires rules for each; missing rules are announced at once, with one wait for all. */
+/** Requires rules for each predictor. Missing rules are announced together, with one wait for all. */
 export async function requireAll<T>(items: readonly T[], require: (item: T) => Promise<void>): Promise<void> {
   const unsettled: UnsettledRules[] = [];
   for (const item of items) {
@@ -130,8 +135,8 @@ export async function requireAll<T>(items: readonly T[], require: (item: T) => P
 }
 
 /**
- * Waits until no transaction is open that may use earlier rules of these predictors. Rejects with `unavailable`, naming
- * one.
+ * Waits until no transaction is open that may use earlier rules of these predictors. Rejects with `unavailable` and
+ * names such a transaction.
  */
 export async function settleRules(pool: pg.Pool, predictors: readonly string[]): Promise<void> {
   const unsettled = await listUnsettled(pool);
@@ -139,7 +144,7 @@ export async function settleRules(pool: pg.Pool, predictors: readonly string[]):
   if (!(await trySettling(pool, WAIT_MS))) throw await inTheWay(pool, WAIT_MS);
 }
 
-/** Returns predictors whose rules are not settled yet; those with the flag do not rely on them. */
+/** Returns the predictors with unsettled rules. Predictors with the flag do not depend on them. */
 async function listUnsettled(db: Db): Promise<readonly string[]> {
   const open = await query<{ name: string }>(db, {
     text: `select p.name from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
@@ -160,8 +165,8 @@ async function trySettling(pool: pg.Pool, waitMs: number): Promise<boolean> {
 
 /**
  * Settles the changes without an earlier open transaction. Open transactions are looked up once for each change, in a
- * statement that sees the change: a transaction that takes the lock later also reads the rules later. In the order of
- * numbers, so that a change that is committed meanwhile is also found.
+ * statement that sees the change: a transaction that acquires the lock later also reads the rules later. Changes are
+ * processed in the order of their numbers, so that a concurrent change is also found.
  */
 export async function settleEnded(pool: pg.Pool): Promise<void> {
   const open = await query(pool, { text: `select from tandem.pending_rules where state = 'open' limit 1` });
@@ -170,7 +175,7 @@ export async function settleEnded(pool: pg.Pool): Promise<void> {
     text: `update tandem.pending_rules r set senders = array(select l.virtualtransaction ${SENDERS})
       from (select number from tandem.pending_rules where state = 'open' and senders is null) seen where r.number = seen.number`,
   });
-  // A transaction prepared for a second phase has another name from then on, and no process.
+  // After PREPARE TRANSACTION, a transaction has another virtual id and no process.
   await execute(pool, {
     text: `with ended as materialized (
         select r.number, p.patterns_pending from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
@@ -187,8 +192,8 @@ const SENDERS = `from pg_locks l where l.locktype = 'advisory' and l.granted and
   and l.database = (select oid from pg_database where datname = current_database())`;
 
 /**
- * Blocks events until the transaction's end, to change what they are checked against: the type of user ids. The caller
- * holds the assignments' lock and no other.
+ * Blocks events until the end of the transaction, to change the type of user ids, which events are checked against. The
+ * caller holds only the assignments' lock.
  */
 export async function lockEvents(db: Db): Promise<void> {
   await queueBriefly(db, () => query(db, { text: `select pg_advisory_xact_lock(${LOCK})` }));
@@ -196,7 +201,8 @@ export async function lockEvents(db: Db): Promise<void> {
 }
 
 /**
- * Ends transactions that send events under a snapshot from before this change; those that have sent some hold the row.
+ * Makes transactions fail that send events under a snapshot from before this change. Transactions that have already
+ * sent events hold the row.
  */
 function noteChange(db: Db): Promise<unknown> {
   const rules = statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() });
@@ -213,7 +219,7 @@ async function queueBriefly(db: Db, work: () => Promise<unknown>): Promise<void>
   await limit(before?.limit ?? '0');
 }
 
-/** The error's detail names the session that blocks for longest. */
+/** Returns the error, whose detail names the session that has blocked the longest. */
 async function inTheWay(pool: pg.Pool, waitMs: number, cause?: unknown): Promise<TandemError> {
   const [oldest] = await query<{ pid: number; application: string; seconds: number }>(pool, {
     text: `select s.pid, s.application_name as application, extract(epoch from clock_timestamp() - s.xact_start)::int as seconds

@@ -47,7 +47,7 @@ function toKeep(
 const keptUsers = async () => (await store.list({ limit: 100 })).map(({ answer }) => answer.userId);
 
 describe('kept explanations', () => {
-  it('come back as they were, to the last bit and minus zero', async () => {
+  it('are returned exactly, to the last bit and with minus zero', async () => {
     const one = toKeep('1', { ageMs: 60_000 });
     const [id] = await store.keep([one]);
     const [found] = await store.list({ limit: 10 });
@@ -61,7 +61,7 @@ describe('kept explanations', () => {
     expect(rows[0]?.age).toBeLessThan(90);
   });
 
-  it('of an older release do not know the last version that concerns the predictor', async () => {
+  it('of an older release lack the last version that concerns the predictor', async () => {
     const [id = ''] = await store.keep([toKeep('1', { label: 4 })]);
     await database.pool.query(
       `update tandem.kept_explanations set answer = (answer::jsonb - 'lastConcerningVersion')::json`,
@@ -80,7 +80,7 @@ describe('kept explanations', () => {
     expect(await store.list({ predictor: 'other', limit: 10 })).toEqual([]);
   });
 
-  it('are left out where an erasure has overtaken them, or another past of the database certified them', async () => {
+  it('are omitted if their user was erased since, or if another history certified them', async () => {
     const erasures = createErasureStore(database.pool);
     await erasures.setTombstone('2');
     await erasures.readmit('2');
@@ -89,26 +89,26 @@ describe('kept explanations', () => {
     expect((await keptUsers()).sort()).toEqual(['1', '2']);
   });
 
-  it('go with an erasure: all up to the tombstone, and uncertified ones', async () => {
+  it('are deleted by an erasure: all up to the tombstone, and uncertified ones', async () => {
     const erasures = createErasureStore(database.pool);
     await store.keep([toKeep('1'), toKeep('2', { label: 0 }), toKeep('2', { label: 90, history: null })]);
     const { tombstone } = await erasures.setTombstone('2');
     expect(await erasures.deleteRows([tombstone.number])).toMatchObject({ keptExplanations: 2 });
     expect(await keptUsers()).toEqual(['1']);
-    // A sweep deletes rows from in between; rows from after the readmission stay.
+    // A sweep deletes rows from before the readmission; later rows stay.
     await erasures.readmit('2');
     await store.keep([toKeep('2', { label: 2 })]);
     expect(await erasures.deleteRows([tombstone.number])).toMatchObject({ keptExplanations: 0 });
     expect(await keptUsers()).toEqual(['2', '1']);
   });
 
-  it('end when they were to end, or when their predictor says so by now', async () => {
+  it('expire at their stored time, or earlier by the predictor’s current setting', async () => {
     await store.keep([
       toKeep('1', { ageMs: 3 * DAY, keepForMs: 2 * DAY }),
       toKeep('2', { ageMs: 3 * DAY, keepForMs: 30 * DAY }),
       toKeep('3', { ageMs: DAY / 2, keepForMs: 30 * DAY }),
     ]);
-    // It is not shown any more, though it is still there.
+    // The explanation is hidden, although its row still exists.
     expect(await keptUsers()).toEqual(['3', '2']);
     expect(await expireRows(database.pool)).toBeGreaterThanOrEqual(1);
     const count = async () => (await database.pool.query('select from tandem.kept_explanations')).rowCount;
@@ -120,19 +120,19 @@ describe('kept explanations', () => {
     expect(await keptUsers()).toEqual(['3']);
   });
 
-  it('are so many of a predictor at most: the oldest go first', async () => {
+  it('are limited for each predictor: the oldest are deleted first', async () => {
     await store.keep(['1', '2', '3', '4', '5'].map((userId, i) => toKeep(userId, { ageMs: 5 - i })));
     expect(await expireKeptExplanations(database.pool, 100, 3)).toBe(2);
     expect(await keptUsers()).toEqual(['5', '4', '3']);
     expect(await expireKeptExplanations(database.pool, 100, 3)).toBe(0);
-    // A call removes a bounded number.
+    // A call removes a limited number.
     expect(await expireKeptExplanations(database.pool, 1, 1)).toBe(1);
     expect(await keptUsers()).toEqual(['5', '4']);
   });
 });
 
-describe('inputs read once more', () => {
-  it('distinguish values of the row and of an event, of several users in one statement', async () => {
+describe('inputs that are read again', () => {
+  it('distinguish values of the row from values of an event, for several users in one statement', async () => {
     await database.pool.query(
       `insert into tandem.events (source, id, type, user_id, data, time) values ('s', 'e', 't', '2', '{"orders": 40}', now())`,
     );

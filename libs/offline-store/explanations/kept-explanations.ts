@@ -1,4 +1,7 @@
-/** Explanations that were kept: written in batches, found by id, listed, erased with their users, and removed at their end. */
+/**
+ * Kept explanations: writes them in batches, finds and lists them, erases them with their users, and removes expired
+ * ones.
+ */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { inputsOfRow } from '@tandem/prediction/explanations/explanation-keeper';
@@ -22,7 +25,7 @@ import { findModelVersion } from '../models/registry.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 import { databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
-/** Kept of each predictor at most: the oldest beyond go first. */
+/** The maximum number of explanations of a predictor. The oldest are removed first. */
 const MOST_KEPT = 100_000;
 
 export function createExplanationStore(pool: pg.Pool): ExplanationStore {
@@ -34,8 +37,9 @@ export function createExplanationStore(pool: pg.Pool): ExplanationStore {
 }
 
 /**
- * The time is this database's clock minus the age by the sender's clock. Explanations of users erased since are left
- * out, and so are those certified in another past of the database, whose labels mean nothing to an erasure.
+ * Stores explanations. Their time is this database's clock minus their age on the sender's clock. It omits explanations
+ * of users that were erased since, and explanations that another history certified, since an erasure cannot compare
+ * their labels.
  */
 async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise<readonly string[]> {
   const kept = await query<{ id: string }>(db, {
@@ -68,15 +72,15 @@ async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise
 }
 
 /**
- * The label that an erasure compares with. The history of an answer that Postgres did not certify is unknown: any
- * erasure deletes it.
+ * Returns the label that an erasure compares with its tombstone. The history of an uncertified answer is unknown, so
+ * any erasure deletes it.
  */
 function labelOf({ answer }: ExplanationToKeep): number {
   if (answer.history === null) return 0;
   return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
 }
 
-/** Writes numbers exactly. JSON has minus zero, but JSON.stringify does not write it. */
+/** Writes numbers exactly: JSON has minus zero, but JSON.stringify writes it as 0. */
 function inputsText(inputs: KeptInputs | NoInputs): string {
   if (typeof inputs === 'string') return JSON.stringify(inputs);
   const { features, ...rest } = inputs;
@@ -89,7 +93,7 @@ function featureText({ name, value, event, request }: KeptFeature): string {
   return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}${asked}}`;
 }
 
-/** Expired rows are hidden even before they are deleted. */
+/** Returns a statement on explanations that have not expired, since expired rows may not be deleted yet. */
 function shown() {
   return statements
     .selectFrom('tandem.kept_explanations')
@@ -97,7 +101,7 @@ function shown() {
     .where('keep_until', '>', databaseNow());
 }
 
-/** A row that an older release wrote has no last version that concerns the predictor. */
+/** Returns a row as an explanation. A row of an older release lacks the last version that concerns the predictor. */
 function keptOf(row: InferResult<ReturnType<typeof shown>>[number]): KeptExplanation {
   return { ...row, answer: { lastConcerningVersion: null, ...row.answer } };
 }
@@ -126,9 +130,9 @@ export async function deleteKeptExplanations(db: Db, numbers: readonly number[])
 }
 
 /**
- * Deletes expired explanations, by the earlier of the stored expiry and the predictor's current setting, and the oldest
- * of a predictor with too many. Returns the number of rows.
- * @param rows the most rows of each kind
+ * Deletes expired explanations, by the stored expiry or the predictor's current setting, whichever is earlier. Also
+ * deletes the oldest explanations of a predictor with too many. Returns the number of rows.
+ * @param rows the maximum number of rows of each kind
  */
 export async function expireKeptExplanations(db: Db, rows: number, mostKept = MOST_KEPT): Promise<number> {
   const ended = await execute(db, {
@@ -154,13 +158,13 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
   return (ended.rowCount ?? 0) + (beyond.rowCount ?? 0);
 }
 
-// Features of users read once more, for the explanations of answers that were stored long before.
+// The features of users are read again for explanations of answers that were stored long before.
 
 const TIMEOUT_MS = 2_000;
 
 /** @param features the pool of feature statements */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
-  /** Versions by number and predictor, with a blank between them. */
+  /** Versions by number and predictor, separated by a blank. */
   const versions = new IdleCache((key) =>
     findByNumber(pool, key.slice(key.indexOf(' ') + 1), Number.parseInt(key, 10)),
   );

@@ -1,4 +1,4 @@
-/** Reads users' outcomes after their answers, for reports on kept answers. */
+/** Reads the outcomes of users for reports on kept answers. */
 import type { UserOutcome } from '@tandem/prediction/value/logged-history';
 
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -7,12 +7,12 @@ import { type Db, query } from '../sql/database.ts';
 interface OutcomeQuery {
   readonly userIds: readonly string[];
   readonly name: string;
-  /** Whether `name` is only how the names begin: `click:` of `click:42`. */
+  /** Whether `name` is a prefix of the names: `click:` for `click:42`. */
   readonly isPrefix: boolean;
   readonly since: Date;
 }
 
-/** Returns the users' outcomes of that name, by time. */
+/** Returns the users' outcomes with this name, by time. */
 export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: OutcomeQuery): Promise<UserOutcome[]> {
   return query<UserOutcome>(db, {
     text: `select user_id as "userId", name, time from tandem.outcomes
@@ -24,9 +24,9 @@ export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: Outc
 interface RunSize {
   /** This database's clock. */
   readonly now: Date;
-  /** Users of the predictor's newest published generation; 0 if there is none. */
+  /** The number of users in the predictor's newest published generation; 0 if there is none. */
   readonly users: number;
-  /** Share of the users whose answers are kept; 0 if none are. */
+  /** The share of users whose answers are kept; 0 if none are. */
   readonly share: number;
 }
 

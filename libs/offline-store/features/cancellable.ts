@@ -1,20 +1,21 @@
 /**
- * Transactions of long statements whose result may become worthless meanwhile: a cancelled run must not keep Postgres busy.
- * The statement is cancelled at the server, from another connection. Its own connection is closed then: the server ends
- * what still runs on it within a second (client_connection_check_interval), and no late cancel reaches its next user.
+ * Runs transactions of long statements that may no longer be needed before they end: a cancelled run must not keep
+ * Postgres busy. The statement is cancelled at the server, from another connection. Its own connection is then closed.
+ * The server ends any statement that still runs on it within a second (client_connection_check_interval), and no late
+ * cancel can reach its next user.
  */
 import type pg from 'pg';
 import { query, transaction } from '../sql/database.ts';
 import { readOnly } from './feature-session.ts';
 
 export interface Cancellable {
-  /** Milliseconds for the whole transaction. */
+  /** The time limit of the whole transaction in ms. */
   readonly timeoutMs: number;
-  /** Ends the statement that is under way when it aborts; the transaction rejects with the signal's reason. */
+  /** When it aborts, the current statement is ended, and the transaction rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
-/** Rejects a transaction that took longer than its time. */
+/** The error of a transaction that exceeded its time limit. */
 export class TransactionTooLong extends Error {
   constructor(timeoutMs: number) {
     super(`not done within ${timeoutMs} ms`);
@@ -32,7 +33,7 @@ export function cancellable<T>(pool: pg.Pool, options: Cancellable, work: Work<T
   return limited(transaction, pool, options, work);
 }
 
-/** Runs `work` as `readOnly` does: its statements contain SQL of users. */
+/** Runs `work` like `readOnly`, since its statements contain SQL of users. */
 export function cancellableRead<T>(pool: pg.Pool, options: Cancellable, work: Work<T>): Promise<T> {
   return limited(readOnly, pool, options, work);
 }
@@ -74,7 +75,10 @@ interface Backend {
   readonly pid: number | undefined;
 }
 
-/** Without a limit until the signal aborts: the time of grace begins with the cancel (so it is not `within`). */
+/**
+ * Waits without a limit until the signal aborts; the grace period begins with the cancel. So `within` does not fit
+ * here.
+ */
 async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: AbortSignal, work: Work<T>): Promise<T> {
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => undefined);
@@ -93,7 +97,7 @@ async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: Abor
     signal.throwIfAborted();
     return result;
   } catch (error) {
-    // createPool closes a connection whose error begins with these words.
+    // createPool closes a connection if its error begins with these words.
     throw signal.aborted ? new Error('Connection terminated: the transaction was given up', { cause: error }) : error;
   } finally {
     clearTimeout(grace);

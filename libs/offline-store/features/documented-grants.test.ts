@@ -1,4 +1,4 @@
-/** The grants that docs/postgres.md shows are those that messages give. */
+/** The grants in docs/postgres.md equal the grants in messages. */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { grantsFor } from '../sql/rights.ts';
@@ -7,7 +7,7 @@ import { featureGrantsFor } from './feature-login.ts';
 test.each([
   { user: 'features', given: featureGrantsFor('features') },
   { user: 'reader', given: grantsFor('reader', 'tandem') },
-])('docs/postgres.md gives $user the grants that messages give', async ({ user, given }) => {
+])('docs/postgres.md gives $user the same grants as messages', async ({ user, given }) => {
   expect(await documentedGrants(user)).toEqual(given.split('; '));
 });
 

@@ -18,8 +18,8 @@ interface DescribedColumn {
 }
 
 /**
- * Returns the columns of a query without running it. Rejects with `config_invalid`, naming the line, if Postgres
- * rejects it.
+ * Returns the columns of a query without running it. Rejects with `config_invalid`, which names the line, if Postgres
+ * rejects the query.
  */
 export function describeQuery(pool: pg.Pool, sql: string): Promise<readonly DescribedColumn[]> {
   return readOnly(pool, (db) => describe(db, sql));
@@ -43,7 +43,7 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
   if (!(error instanceof pg.DatabaseError)) return error;
   const position = Number(error.position) - offset;
   const line = position > 0 ? ` (line ${sql.slice(0, position).split('\n').length} of the query)` : '';
-  return new TandemError('config_invalid', `Postgres refuses the feature query: ${error.message}${line}`, {
+  return new TandemError('config_invalid', `Postgres rejects the feature query: ${error.message}${line}`, {
     field: 'features.sql',
     remedy: remedyOf(error),
     cause: error,
@@ -52,9 +52,9 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
 
 /** The plan by which Postgres would read features. */
 export interface PlanReport {
-  /** Relations that are scanned completely, although one user (or a small range) was requested. */
+  /** Relations that are scanned completely, although only one user or a small range was requested. */
   readonly scans: readonly { readonly relation: string; readonly rows: number }[];
-  /** EXPLAIN's text. */
+  /** The output of EXPLAIN. */
   readonly plan: string;
 }
 
@@ -71,7 +71,7 @@ export function explainRange(pool: pg.Pool, version: QueryToExplain): Promise<Pl
   return explain(pool, version, rangeSql(version, { from: '', to: '' }), (key) => [key, key]);
 }
 
-/** Below this a scan costs less than a page of an index would save. */
+/** The least number of rows of a reported scan. A scan of a smaller table costs less than an index would save. */
 const FEW_ROWS = 1_000;
 
 async function explain(
@@ -85,9 +85,10 @@ async function explain(
       text: `select f.user_id::text as key from ${asRelation(version.query.sql)} where f.user_id is not null limit 1`,
     });
     const none = { int8: '0', uuid: '00000000-0000-0000-0000-000000000000', text: '' }[version.keyType];
-    // Bound parameters give the plan of a real read.
+    // Bound parameters give the same plan as a real read.
     const values = valuesFor(sample[0]?.key ?? none);
-    // With scans disabled, a scan remains only if there is no other way: tables that are small today do not hide it.
+    // With scans disabled, a scan remains only if there is no alternative. So it is also found while the tables are
+    // still small.
     await db.query('set local enable_seqscan = off');
     const [json] = await query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(db, {
       text: `explain (format json, verbose) ${text}`,
@@ -109,7 +110,7 @@ interface PlanNode {
 }
 
 const SCANS = new Set(['Seq Scan', 'Index Scan', 'Index Only Scan', 'Sample Scan']);
-/** Our own tables of a few rows, which every certificate reads. */
+/** Tandem's tables of a few rows, which every certificate reads. */
 const OWN = new Set(
   ['settings', 'arms', 'predictors', 'model_versions', 'generations', 'history_rotation'].map(
     (name) => `tandem.${name}`,
@@ -117,7 +118,7 @@ const OWN = new Set(
 );
 
 /**
- * Returns the relations that a plan reads without an index condition; a filter that leaves few rows does not make a
+ * Returns the relations that a plan reads without an index condition. A filter that leaves few rows does not make a
  * scan cheap.
  */
 function fullScans(node: PlanNode): string[] {
@@ -137,7 +138,7 @@ function sizesOf(db: Db, relations: readonly string[]) {
   });
 }
 
-/** Returns keys with more than one row, and null with the number of rows without a key. */
+/** Returns the keys with more than one row. A null key has the number of rows without a key. */
 export function findDuplicateKeys(
   pool: pg.Pool,
   sql: string,

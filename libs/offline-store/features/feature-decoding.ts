@@ -1,5 +1,5 @@
 /**
- * Decodes the rows of a feature statement into columns and overlays the values of events. For each user that cannot be
+ * Decodes the rows of a feature statement into columns, and overlays the values of events. For each user that cannot be
  * scored it gives the reason: column, value and fix.
  */
 
@@ -15,10 +15,10 @@ import { checkUserId } from '@tandem/freshness/user-id';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import type { RefusedRows } from './row-bounds.ts';
 
-/** A row as Postgres wrote it: every value its text, or null. */
+/** A row from Postgres: each value is its text, or null. */
 export type RawRow = readonly (string | null)[];
 
-/** A feature's value of one user, or why it cannot be one. */
+/** The value of a feature for one user, or why the value cannot be used. */
 export type Decoded = { readonly value: number | string | null; readonly fault?: string };
 
 /** Called for each value of an event that overrides the row's own. */
@@ -26,7 +26,7 @@ export type OverlayListener = (row: number, column: number, own: Decoded, entry:
 
 export interface BatchMoment {
   readonly history: string;
-  /** ms since 1970. */
+  /** The time at which the rows were read, in ms since 1970. */
   readonly readAt: number;
 }
 
@@ -36,7 +36,7 @@ interface DecodeOptions {
   readonly refused?: RefusedRows;
 }
 
-/** @param oids the types of the feature columns in the statement's result */
+/** @param oids the type OIDs of the feature columns in the statement's result */
 export function decodeBatch(
   version: Pick<ModelVersion, 'query' | 'keyType'>,
   rows: readonly RawRow[],
@@ -96,14 +96,14 @@ export function createLaidValues() {
   };
 }
 
-/** Overrides a row's values with those of the user's context that still count. */
+/** Overrides a row's values with the values of the user's context that still count. */
 type Overlay = (
   context: string,
   asOf: number | null,
   put: (column: number, value: Decoded, entry: ContextValue) => void,
 ) => void;
 
-/** @param readAt ms since 1970, on Postgres' clock */
+/** @param readAt the time in ms since 1970, on Postgres' clock */
 export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
   return (context, asOf, put) => {
     const entries = JSON.parse(context) as ContextFeatures;
@@ -114,7 +114,7 @@ export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
   };
 }
 
-/** Names the rows whose user id is unusable or occurs twice. */
+/** Adds a fault for each row whose user id is unusable or occurs twice. */
 export function checkIds(
   { keyType }: Pick<ModelVersion, 'keyType'>,
   userIds: readonly string[],
@@ -130,7 +130,7 @@ export function checkIds(
     }
     ascending &&= row === 0 || userId > (userIds[row - 1] as string);
   });
-  // Chunks read along an index are mostly in order, and then no user occurs twice.
+  // Chunks that are read along an index are usually in order. Then no user occurs twice.
   if (!ascending) nameRepeated(userIds, fault);
 }
 
@@ -148,7 +148,7 @@ function nameRepeated(userIds: readonly string[], fault: (row: number, why: stri
   });
 }
 
-/** @param raw as Postgres writes it, or null */
+/** @param raw the value as Postgres writes it, or null */
 export type Decoder = (raw: string | null) => Decoded;
 
 const INTEGER_OIDS = new Set([20, 21, 23]);
@@ -161,7 +161,7 @@ const DECLARED_NULL: Decoded = { value: null };
 export function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
   const undeclared: Decoded = {
     value: null,
-    fault: `feature ${name} is null; set the value of a null (features.nulls), return a value from the feature query (coalesce), or leave the user out`,
+    fault: `feature ${name} is null; set the value of a null (features.nulls), return a value from the feature query (coalesce), or exclude the user`,
   };
   const missing = nullAs === undefined ? undeclared : DECLARED_NULL;
   if (!fitsKind(kind, oid)) {
@@ -190,7 +190,7 @@ function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
   const value = Number(raw);
   if (!Number.isFinite(value)) {
     const orNull = Number.isNaN(value) ? `, or a null: nullif(${name}, 'NaN')` : '';
-    return { value: null, fault: `feature ${name} is ${raw}; let the feature query give a finite number${orNull}` };
+    return { value: null, fault: `feature ${name} is ${raw}; make the feature query return a finite number${orNull}` };
   }
   if (kind === 'integer' && !Number.isSafeInteger(value)) {
     return {
@@ -201,7 +201,7 @@ function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
   return { value };
 }
 
-/** Decodes an event's value. Its type was valid at acceptance; the feature may have another kind since. */
+/** Decodes an event's value. Its type was valid at acceptance, but the feature may have another kind since. */
 function eventValue({ name, kind }: FeatureColumn, { value, source, id }: ContextValue): Decoded {
   if (kind === 'boolean' && typeof value === 'boolean') return { value: value ? 1 : 0 };
   if (kind === 'string' && typeof value === 'string') return { value };

@@ -1,4 +1,7 @@
-/** A second login for feature statements, on a real Postgres: with the grants all of them run, without one it is named. */
+/**
+ * A separate login for feature statements, on a real Postgres: with the grants all statements run, and a missing grant
+ * is named.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { STABLE } from '@tandem/freshness/rollout';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
@@ -41,7 +44,7 @@ function poolOf(databaseUrl: string) {
   return createPool({ url: url.href, max: 2, applicationName: 'feature-login-test' });
 }
 
-test('a login without the grants is told the first that it lacks, and the statements that give them', async () => {
+test('the error of a login without grants names the first missing grant, and the statements that give all grants', async () => {
   await expect(assertFeatureLogin(database.pool, features)).rejects.toMatchObject({
     code: 'config_invalid',
     field: 'FEATURES_DATABASE_URL',
@@ -53,7 +56,7 @@ test('a login without the grants is told the first that it lacks, and the statem
 test.each([
   { names: 'FEATURES_DATABASE_URL', query: '?application_name=other' },
   { names: 'DATABASE_URL', query: '' },
-])('a setting that Postgres refuses is reported with $names', async ({ names, query }) => {
+])('a setting that Postgres rejects is reported with $names', async ({ names, query }) => {
   const { url } = database;
   const refused = createFeaturePool(
     { url, featuresUrl: `${url}${query}` },
@@ -66,7 +69,7 @@ test.each([
 describe('with the grants', () => {
   beforeAll(() => database.pool.query(featureGrantsFor(role)));
 
-  test('nothing is missing; a column that is revoked again is named', async () => {
+  test('a login lacks nothing; a column that is revoked again is named', async () => {
     await assertFeatureLogin(database.pool, features);
     await database.pool.query(`revoke select (touched) on tandem.user_contexts from ${role}`);
     await expect(assertFeatureLogin(database.pool, features)).rejects.toThrow(
@@ -99,7 +102,7 @@ describe('with the grants', () => {
     expect(await findExcess(features)).toBeNull();
   });
 
-  test('what a role gives that the login has to take on first is named too', async () => {
+  test('a right of a role that the login must first assume is named, too', async () => {
     await database.pool.query(`alter role ${role} noinherit; create role ${role}_more in role pg_read_all_data;
       grant ${role}_more to ${role}`);
     expect(await findExcess(features)).toBe('is a member of pg_read_all_data');
@@ -107,7 +110,7 @@ describe('with the grants', () => {
     expect(await findExcess(features)).toBeNull();
   });
 
-  test('what it may do beyond reading is named', async () => {
+  test('a right of the login beyond reading is named', async () => {
     expect(await findExcess(features)).toBeNull();
     await database.pool.query(`grant update on tandem.settings to ${role}`);
     expect(await findExcess(features)).toBe('may write tandem.settings');
@@ -115,7 +118,7 @@ describe('with the grants', () => {
     expect(await findExcess(database.pool)).toBe('is a superuser');
   });
 
-  test('another database of the same server is refused', async () => {
+  test('a login to another database of the same server is rejected', async () => {
     const other = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
     const there = poolOf(other.url);
     try {
@@ -134,7 +137,7 @@ describe('with the grants', () => {
     const { predictors } = await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' });
     const version = await findModelVersion(pool, predictors[0]?.modelVersionId ?? '');
     const source = createFeatureSource(features);
-    // The second is read packed.
+    // The second read is packed.
     for (let reads = 0; reads < 2; reads++) {
       const { batch, certificate } = await source.readUsers(version, ['3', '5'], 'with rows');
       expect(batch.userIds).toHaveLength(2);
@@ -168,7 +171,7 @@ describe('with the grants', () => {
     expect(rows).toBe(USERS);
   });
 
-  /** A run of all users, and a stale run of the one user that an event concerns. */
+  /** Plans a run of all users, and a stale run of the one user with an event. */
   async function planBoth(): Promise<void> {
     const { pool } = database;
     const store = createRunStore(pool, { features });

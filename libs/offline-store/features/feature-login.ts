@@ -1,6 +1,6 @@
 /**
- * Checks the login of feature statements: its rights in schema `tandem`, and that it reaches the service's database. It
- * only needs the rights for a row's label and the certificate.
+ * Checks the login of feature statements: that it reaches the service's database, and that it has only the necessary
+ * rights in schema `tandem`. It needs the rights for a row's label and for the certificate.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
@@ -35,14 +35,14 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
 };
 
-/** Opens the connections of feature statements; `featuresUrl` is `url` if there is one login. */
+/** Opens the connections for the check. `featuresUrl` equals `url` if there is only one login. */
 export function createFeaturePool(paths: DatabasePaths, options: Omit<PoolOptions, 'url' | 'variable'>): pg.Pool {
   const { url, featuresUrl = url } = paths;
   const named = featuresUrl === url ? {} : { variable: FIELD };
   return createPool({ ...options, ...named, url: featuresUrl, throughPooler: leadsThroughPooler(featuresUrl, paths) });
 }
 
-/** Returns the grants that let `user` run feature statements, for the owner of the schema. */
+/** Returns the statements with which the owner of the schema lets `user` run feature statements. */
 export function featureGrantsFor(user: string): string {
   return [
     `grant usage on schema tandem to ${quoteName(user)}`,
@@ -56,9 +56,9 @@ function grantOf(table: string, user: string): string {
 }
 
 /**
- * Rejects with `config_invalid` if the login of feature statements reaches another database, a standby, or lacks a
- * right; with `unavailable` if either does not answer.
- * @returns false if the schema does not exist yet: then only the database was compared
+ * Checks the login. Rejects with `config_invalid` if the login of feature statements reaches another database or a
+ * standby, or lacks a right; with `unavailable` if either login gets no answer.
+ * @returns false if the schema does not exist yet, so that only the database was compared
  */
 export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
   const theirs = await assertSameDatabase(pool, features, FIELD);
@@ -77,7 +77,7 @@ function readableColumns(): [tables: string[], columns: string[]] {
   return [all.map(([table]) => table), all.map(([, column]) => column)];
 }
 
-/** Returns the first missing right, in words. */
+/** Returns the first missing right as a text. */
 async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
   const [row] = await query<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
@@ -90,7 +90,7 @@ async function findMissing(pool: pg.Pool, user: string): Promise<string | null> 
   return row?.missing ?? null;
 }
 
-/** Calls functions of Postgres that may have been revoked. */
+/** Calls functions of Postgres that may be revoked. */
 async function tryHistory(features: pg.Pool): Promise<string | null> {
   try {
     await query(features, { text: 'select tandem.current_history()' });
@@ -101,13 +101,15 @@ async function tryHistory(features: pg.Pool): Promise<string | null> {
   }
 }
 
-/** Roles whose members read or change more than tables grant. A query can assume a role, also by set_config. */
+/**
+ * Roles whose members may read or change more than the grants allow. A query can assume a role, even with set_config.
+ */
 const TOO_MUCH = [
   ...['pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files'],
   'pg_execute_server_program',
 ];
 
-/** Returns the most serious right that the login has beyond its grants, in words; null if it has none. */
+/** Returns the most serious right of the login beyond its grants, as a text; null if it has none. */
 export async function findExcess(features: pg.Pool): Promise<string | null> {
   const [row] = await query<{ excess: string | null }>(features, {
     text: `with held as (select oid, rolname, rolsuper from pg_catalog.pg_roles where pg_has_role(oid, 'member')),
@@ -133,9 +135,9 @@ export async function findExcess(features: pg.Pool): Promise<string | null> {
 }
 
 /**
- * Names the extensions by which a query of the login can use other connections, which the read-only transaction does
- * not cover: functions of dblink, and foreign servers of postgres_fdw. A query can assume each role that the login is a
- * member of.
+ * Returns the extensions by which a query of the login can use other connections: functions of dblink, and foreign
+ * servers of postgres_fdw. The read-only transaction does not cover these. A query can assume each role that the login
+ * is a member of.
  */
 export async function findOutwardExtensions(features: pg.Pool): Promise<readonly string[]> {
   const rows = await query<{ name: string }>(features, {

@@ -7,7 +7,7 @@ import { chunkCopySql } from './feature-statement.ts';
 import { createFeatureSource } from './features.ts';
 
 const USERS = 40;
-/** Of each type that a feature may have: its kind, and values that one form or the other could get wrong. */
+/** Each type that a feature may have, with its kind, and with values that one of the two forms could decode wrongly. */
 const TYPES: Readonly<Record<string, readonly [FeatureKind, readonly string[]]>> = {
   float8: ['number', ['0.1', '-0', '1e-320', '1.7976931348623157e308', 'NaN', 'Infinity', '-Infinity', '-12.5']],
   float4: ['number', ['0.1', '3.4028235e38', '16777216', '1e-45', 'NaN']],
@@ -33,7 +33,7 @@ beforeAll(async () => {
   await database.pool.query(`create domain share as float8 check (value <= 1);
     create table odd (user_id bigint primary key, ${columns.map((type, i) => `c${i} ${type}`).join(', ')})`);
   for (let user = 1; user <= USERS; user++) {
-    // Each column has a null in its turn.
+    // Each column has a null in one row.
     const values = columns.map((type) => [null, ...(TYPES[type]?.[1] ?? [])]).map((all) => all[user % all.length]);
     const places = values.map((_, i) => `$${i + 2}`).join(', ');
     await database.pool.query(`insert into odd values ($1, ${places})`, [user, ...values]);
@@ -72,7 +72,7 @@ describe('a range read in binary form', () => {
   const kinds = columns.map((type) => TYPES[type]?.[0] as FeatureKind);
 
   test.each([undefined, 0])(
-    'gives every value, null and fault as a read by name does, with nulls as %s',
+    'gives the same values, nulls and faults as a read by name, with nulls as %s',
     async (nullAs) => {
       const { inBinary, asText } = await readBothWays(versionOf(kinds, nullAs));
       expect(Object.keys(inBinary)).toHaveLength(USERS);
@@ -82,14 +82,14 @@ describe('a range read in binary form', () => {
     },
   );
 
-  test('finds the kinds that are not the version’s any more', async () => {
+  test('detects kinds that no longer match the version', async () => {
     const others = kinds.map((kind): FeatureKind => (kind === 'string' ? 'number' : 'string'));
     const { inBinary, asText } = await readBothWays(versionOf(others, undefined));
     expect(inBinary).toEqual(asText);
     expect(inBinary['1']?.fault).toContain('no longer of kind');
   });
 
-  test('has the labels and the values of events, also over what cannot be used', async () => {
+  test('has the labels and the values of events, even over unusable values', async () => {
     const data = { c0: 7.5, c5: 5, c7: 'of an event' };
     const event = { source: 't', id: '1', type: 'x', userId: '5', time: null, data };
     await createEventStore(database.pool).accept([event, { ...event, id: '2', userId: '6', data: null }]);
@@ -98,14 +98,14 @@ describe('a range read in binary form', () => {
     expect([inBinary['5']?.label, inBinary['6']?.label, inBinary['7']?.label]).toEqual([1, 1, 0]);
   });
 
-  test('is an array of doubles where a column has numbers alone', async () => {
+  test('gives an array of doubles for a column that has only numbers', async () => {
     await database.pool.query('update odd set c3 = 1 where c3 is null');
     const { range } = await readBothWays(versionOf(kinds, 0));
     expect(range.values[3]).toBeInstanceOf(Float64Array);
     expect(range.values[4]).not.toBeInstanceOf(Float64Array);
   });
 
-  test('takes more rows than its first arrays hold, and none at all', async () => {
+  test('accepts more rows than its first arrays hold, and no rows', async () => {
     const many = { ...versionOf(['integer'], undefined) };
     const sql = 'select n::bigint as user_id, n as c0 from generate_series(1, 20000) n';
     const version = { ...many, query: { ...many.query, sql } };
@@ -116,7 +116,7 @@ describe('a range read in binary form', () => {
     expect((await features.readRange(version, { from: '20001', to: null })).userIds).toEqual([]);
   });
 
-  test('reads the contexts of named users once, also where Postgres expects one row of the feature query', async () => {
+  test('reads the contexts of named users once, even if Postgres expects one row from the feature query', async () => {
     await database.pool.query(`create function few_odd() returns setof odd language sql rows 1 as 'select * from odd'`);
     const version = oddVersion([{ name: 'c0', kind: 'number', nullAs: 0 }], 'select * from few_odd()');
     const statement = chunkCopySql(version, { userIds: names }, [false]);
@@ -130,7 +130,7 @@ describe('a range read in binary form', () => {
     expect(batch.contextVersions[batch.userIds.indexOf('5')]).toBe(1);
   });
 
-  test('leaves its connection fit for the next statement where the query fails', async () => {
+  test('leaves its connection usable for the next statement if the query fails', async () => {
     const version = versionOf(['number'], undefined);
     const sql = `select user_id, 1 / (user_id - 7)::float8 as c0 from odd`;
     const failing = createFeatureSource(database.pool).readRange(

@@ -1,7 +1,7 @@
 /**
- * Reads rows of a chunk of users from COPY's binary format into columns. Doubles, integers and booleans of Postgres are
- * never formatted and parsed as text, and a column of numbers is one array of doubles. As rows of text, a user with twelve
- * features cost 6.4 µs of CPU here and 2 µs in Postgres.
+ * Reads the rows of a chunk from COPY's binary format into columns. Doubles, integers and booleans of Postgres are
+ * never formatted and parsed as text, and a column of numbers is one array of doubles. With rows of text, a user with
+ * twelve features cost 6.4 µs of CPU in this process and 2 µs in Postgres.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -18,13 +18,13 @@ const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
 interface FeatureRows {
-  /** Takes one message of COPY: a row; the last has [history, clock] instead of a user. */
+  /** Takes one message of COPY: a row. The last row has [history, clock] instead of a user. */
   take(bytes: Buffer): void;
-  /** Throws where the row without a user never came. */
+  /** Returns the batch. Throws if the row without a user is missing. */
   finish(): FeatureBatch;
 }
 
-/** @param oids the types of the feature columns in the query's result */
+/** @param oids the type OIDs of the feature columns in the query's result */
 function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
@@ -32,7 +32,7 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
   let head: [string, number] | null = null;
   let isFirst = true;
 
-  /** Gives the offset behind the row. */
+  /** Reads a row, and returns the offset after it. */
   function takeRow(bytes: Buffer, start: number, isKept: boolean): number {
     const userId = fieldAt(bytes, start);
     const contextVersion = fieldAt(bytes, userId.end);
@@ -57,7 +57,7 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
     return at;
   }
 
-  /** @param start of the features */
+  /** @param start the offset of the features */
   function refuse(bytes: Buffer, start: number): void {
     const sizes: number[] = [];
     for (let i = 0, at = start; i < features; i++) {
@@ -72,7 +72,7 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
     take(bytes) {
       let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
       isFirst = false;
-      // A message is a row.
+      // Each message is one row.
       const isKept = bounds.accept(bytes.length);
       while (at < bytes.length) {
         const fields = bytes.readInt16BE(at);
@@ -91,7 +91,7 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
 }
 
 interface Field {
-  /** -1: null. */
+  /** The length of the field; -1 for a null. */
   readonly length: number;
   readonly at: number;
   readonly end: number;
@@ -102,12 +102,13 @@ function fieldAt(bytes: Buffer, start: number): Field {
   return { length, at: start + 4, end: start + 4 + Math.max(0, length) };
 }
 
-// The features of a key range or of named users, for a chunk: a COPY in binary form, decoded as its rows come.
+// The features of a chunk, for a key range or named users, are read by a COPY in binary form, which is decoded row by
+// row.
 
 /**
- * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked. Request
- * features have their defaults: a chunk has no call.
- * @param db inside a transaction
+ * Reads the features of a chunk. The types are read first. They cannot change before the rows are read, since the
+ * transaction locks the relations that it reads. Request features have their defaults, since a chunk has no call.
+ * @param db a connection inside a transaction
  */
 export async function readChunkRows(
   db: pg.PoolClient,

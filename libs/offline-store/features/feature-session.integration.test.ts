@@ -1,4 +1,4 @@
-/** What a feature query can do to the database and to its session, on a real Postgres: read. */
+/** The only effect of a feature query on the database and on its session is a read, on a real Postgres. */
 import { randomUUID } from 'node:crypto';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
@@ -17,13 +17,13 @@ import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 
 const USERS = 120;
-/** Writes wherever a user is looked for. */
+/** Writes when a user is looked up. */
 const WRITING_SQL = `select user_id, recency, orders, member, city, loaded_at from visits, lateral (select write() as answer offset 0) w where w.answer > 0`;
 const EVERYBODY = { from: null, to: null };
 const [BEFORE, NOW] = [randomUUID(), randomUUID()];
 let database: TestDatabase;
 let proxy: RecordingProxy;
-/** One connection: what a query leaves in it, the next finds. */
+/** One connection, so that the next query finds any changes of the session. */
 let features: ReturnType<typeof createPool>;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await database.pool.query(`create table victim ();
     create table written (at timestamptz);
     create function write() returns bigint language sql volatile as 'insert into written values (now()) returning 1'`);
-  // A stale run looks for this user.
+  // A stale run looks up this user.
   await database.pool.query(
     `insert into tandem.user_contexts (user_id, version, touched) values ('1', 1, '{"visits": 1}')`,
   );
@@ -47,7 +47,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The predictor's version with another query. */
+/** Returns the predictor's version with another query. */
 function versionWith(sql: string): ModelVersion {
   return {
     ...visitsPredictor().definition,
@@ -57,7 +57,7 @@ function versionWith(sql: string): ModelVersion {
   };
 }
 
-/** Everything that runs a feature query, by name. */
+/** All functions that run a feature query, by name. */
 const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>>> = {
   'live read': (version) => createFeatureSource(features).readUsers(version, ['1', '2']),
   chunk: (version) => createFeatureSource(features).readRange(version, EVERYBODY),
@@ -111,7 +111,7 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
     expect(marked.length).toBeGreaterThan(0);
     for (const { type, i } of marked) {
       expect(type).toBe('P');
-      // Sent as text, or bound by the name that it was prepared under.
+      // The statement is sent as text, or bound by its prepared name.
       const ends = (text: string) => /^\0?(begin|commit|rollback|tandem-begin-read-only|tandem-rollback)/.test(text);
       expect(sent.slice(0, i).findLast(({ text }) => ends(text))?.text).toMatch(
         /begin isolation level read committed read only|tandem-begin-read-only/,
@@ -120,14 +120,14 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
     }
   });
 
-  test('refuses a second statement, whatever check it came past', async () => {
+  test('rejects a second statement, even if no earlier check caught it', async () => {
     const work = path(versionWith(`${VISITS_SQL}) f; drop table victim; select * from (${VISITS_SQL}`));
-    // A syntax error where the query is in more than one pair of brackets.
+    // It is a syntax error if the query is in more than one pair of brackets.
     await expect(work).rejects.toThrow(/cannot insert multiple commands into a prepared statement|syntax error/);
     await database.pool.query('select from victim');
   });
 
-  test('gives the query no way to write', async () => {
+  test('does not let the query write', async () => {
     const settings = ['default_transaction_read_only', 'transaction_read_only'].map(
       (name) => `set_config('${name}', 'off', false)`,
     );
@@ -139,9 +139,9 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
     expect((await database.pool.query('select from written')).rowCount).toBe(0);
   });
 
-  test('says that the query must not write, in the words of Postgres', async () => {
+  test('reports that the query must not write, with the message of Postgres', async () => {
     const work = path(versionWith(WRITING_SQL));
-    // For its columns alone Postgres does not run a query.
+    // To describe the columns, Postgres does not run the query.
     if (name === 'columns') return expect(await work).toHaveLength(6);
     await expect(work).rejects.toThrow(
       /^(cannot be planned: )?The feature query( of predictor visits)? must not write: cannot execute INSERT in a read-only transaction(, at features.sql; .*)?$/,
@@ -150,7 +150,7 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
 });
 
 test.each(['live read', 'chunk', 'run of all', 'duplicate keys'])(
-  '%s: a query that exceeds temp_file_limit is a fault of the query, not of a database that is away',
+  '%s: exceeding temp_file_limit is reported as a fault of the query, not as an unavailable database',
   async (name) => {
     const { rows } = await database.pool.query('select current_database() as name');
     await database.pool.query(`alter database "${rows[0].name}" set temp_file_limit = '64kB'`);
@@ -199,14 +199,14 @@ describe('a live read', () => {
     ['default_transaction_read_only', 'off'],
     ['default_transaction_isolation', 'serializable'],
     ['bytea_output', 'escape'],
-  ])('leaves %s as it was, whatever a query sets it to', async (name, value) => {
+  ])('leaves %s unchanged, whatever a query sets', async (name, value) => {
     const setting = `select current_setting('${name}')`;
     const before = await one(setting);
     expect(await one(`select set_config('${name}', '${value}', false)`)).not.toBeUndefined();
     expect(await one(setting)).toBe(before);
   });
 
-  test('that fails leaves its connection fit for the next, also under the name of the statement that failed', async () => {
+  test('that fails leaves its connection usable, even for a statement with the name of the failed one', async () => {
     await expect(one('select 1 / 0', 'failing')).rejects.toThrow('division by zero');
     expect(await one(`select 'again'`, 'failing')).toBe('again');
     await expect(one('select nothing', 'unparsed')).rejects.toThrow('does not exist');
@@ -215,7 +215,7 @@ describe('a live read', () => {
     expect(await one(`select 'unnamed'`)).toBe('unnamed');
   });
 
-  test('of a query that writes is refused as a fault of the config, not as a database that is away', async () => {
+  test('of a query that writes is rejected as a fault of the config, not as an unavailable database', async () => {
     await expect(one('select write()::text')).rejects.toMatchObject({
       code: 'config_invalid',
       message: expect.stringContaining('The feature query must not write'),

@@ -1,12 +1,12 @@
 /**
- * Runs a predictor's own SQL. The text comes from a user, so each statement with it
- * - is sent by the extended protocol, which takes one statement a text;
+ * Runs a predictor's own SQL. The text comes from a user, so each statement that contains it
+ * - is sent by the extended protocol, which accepts one statement per text;
  * - runs in a read-only transaction, which no statement can leave;
- * - ends in a rollback, which undoes session settings of the query (`set_config`), so that the next query finds ours.
+ * - ends in a rollback, which undoes session settings of the query (`set_config`) for the next query.
  *
  * An error of the query itself is a `FeatureQueryFailed`, with the message of Postgres (query-fault.ts).
  *
- * `parseOnly` is for statements that Postgres parses and does not run.
+ * `parseOnly` is for statements that Postgres only parses.
  */
 import type pg from 'pg';
 import { isConnectionFailure, withClient } from '../sql/database.ts';
@@ -17,11 +17,11 @@ import { beginOf, frameOf } from '../sql/session-settings.ts';
 /** The pools of a use case that reads features and writes results. */
 export interface Pools {
   readonly pool: pg.Pool;
-  /** The pool of feature statements: its login may be another, and shares its connections with no other statement. */
+  /** The pool of feature statements. It may use another login, and no other statement uses its connections. */
   readonly features: pg.Pool;
 }
 
-/** The isolation is explicit, since a role may have another default. */
+/** The isolation level is explicit, since a role may have another default. */
 const BEGIN = 'begin isolation level read committed read only';
 
 /** Runs one statement. Begin, statement and rollback are sent together: one round trip. */
@@ -50,8 +50,8 @@ export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<
 }
 
 /**
- * The same for a view over the text, which Postgres does not create in a read-only transaction, even a temporary one.
- * The caller must not read from the view: the text would run.
+ * Runs `work` in a transaction that may create a view over the text: a read-only transaction cannot create one, not
+ * even a temporary view. The caller must not read from the view, since the text would then run.
  */
 export function parseOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return inRolledBack(pool, 'begin isolation level read committed read write', work);
@@ -73,7 +73,7 @@ function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient)
 
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
 
-/** Statements do not stay prepared in a session that a pooler lends. */
+/** Returns whether statements can stay prepared. They cannot in a session that a pooler lends. */
 function pooledQuery<R extends unknown[]>(
   { name: _name, ...statement }: ReadStatement,
   done: Done<R>,
@@ -82,14 +82,14 @@ function pooledQuery<R extends unknown[]>(
   return new FramedQuery(statement, done, { before: [BEGIN, settings], after: [ROLLBACK] });
 }
 
-/** Connections on which begin and rollback are prepared: parsing both each time cost Postgres 4 % of a live read. */
+/** Connections on which begin and rollback are prepared. Parsing both each time cost Postgres 4 % of a live read. */
 const framed = new WeakSet<DriverConnection>();
 const ROLLBACK = 'rollback';
 const PREPARED: Readonly<Record<string, string>> = { [BEGIN]: 'tandem-begin-read-only', [ROLLBACK]: 'tandem-rollback' };
 
-/** The query between a prepared begin and a prepared rollback. */
+/** A query between a prepared begin and a prepared rollback. */
 class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult<R>> {
-  /** Statements that this one prepared. */
+  /** The names of the statements that were prepared on this connection. */
   readonly unsure: string[] = [];
 
   constructor(statement: ReadStatement, done: Done<R>) {
@@ -115,7 +115,7 @@ class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult
   }
 }
 
-/** Ends the transaction after an error. */
+/** Rolls back the transaction after an error. */
 function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void> {
   return submit(client, {
     submit(connection) {

@@ -19,17 +19,20 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** The query as a relation `f`. Line breaks keep a trailing comment from swallowing the bracket. */
+/** Returns the query as a relation `f`. The line breaks end a trailing comment before the bracket. */
 export function asRelation(sql: string): string {
   return `(\n${sql}\n) f`;
 }
 
-/** Columns of `usersSql` after the features: the user's deleted version, and the last concerning version. */
+/**
+ * Columns of `usersSql` after the features: the user's deleted version, and the version of the last concerning event.
+ */
 export const TRAILING_COLUMNS = 2;
 
 /**
- * Rows of the named users, then one row whose user id is null and whose third column is the certificate as a JSON array.
- * $1: keys as an array of their type; $2 to $4: the certificate's parameters, which need not name users that have a row.
+ * Returns SQL for the rows of the named users, and then one row with a null user id and the certificate in its third
+ * column, as a JSON array. $1: the keys as an array of their type; $2 to $4: the certificate's parameters, which need
+ * not include users that have a row.
  */
 export function usersSql(version: UsersVersion): string {
   const { query, predictor } = version;
@@ -41,8 +44,8 @@ export function usersSql(version: UsersVersion): string {
 }
 
 /**
- * Returns the same statement for a caller that knows the arms and certifies by the rows alone. The shorter statement saves
- * Postgres a sixth of the cost of 25 users.
+ * Returns the same statement for a caller that knows the arms and certifies only users with rows. The shorter statement
+ * saves Postgres a sixth of the cost of 25 users.
  * - All features are in one column (packed-rows.ts), and an absent state of a user is null instead of 0.
  * - The last row has revision, history and clock (ms) in columns two to four, and the protocol's number in the last.
  */
@@ -60,7 +63,10 @@ function isNamed({ keyType }: Pick<ModelVersion, 'keyType'>): string {
   return `f.user_id = any($1::${KEY_SQL[keyType]}[])`;
 }
 
-/** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
+/**
+ * Returns SQL for the rows of a half-open key range, and then one row with [history, clock]. $1, $2: from and to; null
+ * is unbounded.
+ */
 export function rangeSql(version: RangeVersion, range: RangeShape): string {
   return chunkRowsSql(version, rangeRowsSql(version, isInRange(version.keyType, range, ['$1', '$2']), []));
 }
@@ -72,10 +78,10 @@ function rangeRowsSql({ query }: RangeVersion, condition: string, asText: readon
 }
 
 /**
- * Rows of named users. Their contexts are one scan of the index: 10,000 lookups one by one took three times as long. Only a full
- * join is never made as a nested loop, which reads all contexts again for each row, and which Postgres would choose where it
- * expects few rows of a feature query. Rows of contexts alone are left out above. The ids are in the text twice, so that
- * Postgres knows how many there are.
+ * Returns SQL for the rows of named users. Their contexts are read by one index scan: 10,000 single lookups took three
+ * times as long. It is a full join, since Postgres never executes one as a nested loop, which would read all contexts
+ * again for each row. Postgres would choose a nested loop if it expects few rows from a feature query. Rows that have
+ * only a context are filtered out. The ids occur in the text twice, so that Postgres knows their number.
  */
 function namedRowsSql(
   { query, keyType }: RangeVersion,
@@ -95,7 +101,7 @@ function chunkRowsSql({ query }: RangeVersion, rowsSql: string): string {
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
-/** @param bounds the SQL for those of `from` and `to` that are not null */
+/** @param bounds the SQL of the bounds `from` and `to` that are not null */
 function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [
@@ -106,22 +112,26 @@ function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly 
   return conditions.join(' and ');
 }
 
-/** The user ids of a range in the keys' order, each once. Postgres leaves out features that it need not compute. */
+/**
+ * Returns SQL for the user ids of a range, each once and in the keys' order. Postgres does not compute the unused
+ * features.
+ */
 export function rangeUsersSql({ query, keyType }: RangeVersion, range: RangeShape): string {
   return `select key::text as key from (
     select distinct f.user_id as key from ${asRelation(query.sql)} where ${isInRange(keyType, range, ['$1', '$2'])}) k order by k.key`;
 }
 
 /**
- * Rows of a chunk, then the row of `rangeSql`, as a COPY in binary form, which takes no parameters.
- * @param asText of each feature column, whether it is wanted as text rather than in its own form
+ * Returns SQL for the rows of a chunk, and then the last row of `rangeSql`, as a COPY in binary form. COPY accepts no
+ * parameters.
+ * @param asText for each feature column, whether to return it as text instead of its own form
  */
 export function chunkCopySql(version: RangeVersion, part: ChunkPart, asText: readonly boolean[]): string {
   const rows = 'userIds' in part ? namedRowsSql(version, part.userIds, asText) : literalRangeSql(version, part, asText);
   return `copy (${chunkRowsSql(version, rows)}) to stdout (format binary)`;
 }
 
-/** The users of a chunk: those of a key range, or named users. */
+/** The users of a chunk: a key range, or named users. */
 export type ChunkPart = RangeShape | { readonly userIds: readonly string[] };
 
 function literalRangeSql(version: RangeVersion, range: RangeShape, asText: readonly boolean[]): string {
@@ -129,7 +139,7 @@ function literalRangeSql(version: RangeVersion, range: RangeShape, asText: reado
   return rangeRowsSql(version, isInRange(version.keyType, range, bounds), asText);
 }
 
-/** SQL without rows, for the types of the feature columns. */
+/** Returns SQL that gives no rows, for the types of the feature columns. */
 export function featureTypesSql({ sql, columns }: FeatureQuery): string {
   const features = columns.map(({ name }) => `f.${quoteName(name)}`).join(', ');
   return `select ${features} from ${asRelation(sql)} where false`;
@@ -151,9 +161,9 @@ interface RowOptions {
 
 const CONTEXT = 'left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")';
 /**
- * Contexts of a key range, looked up one by one. With a plain join Postgres chose a plan for the number of all contexts,
- * 800,000. A chunk of 7,500 users then took 92 ms of CPU in parallel processes instead of 43. A chunk of 10,000 users
- * took up to 430 ms, by a hash of all contexts.
+ * Contexts of a key range are looked up one by one. With a plain join Postgres planned for the number of all contexts,
+ * 800,000. A chunk of 7,500 users then took 92 ms of CPU in parallel processes instead of 43 ms. A chunk of 10,000
+ * users took up to 430 ms, since Postgres built a hash of all contexts.
  */
 const CONTEXT_OF_EACH = `left join lateral (select version, features from tandem.user_contexts
   where user_id = (f.user_id::text collate "C") offset 0) c on true`;

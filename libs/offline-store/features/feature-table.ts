@@ -1,6 +1,6 @@
 /**
- * Features of users as Postgres' binary form brings them, row by row, in columns: a column of numbers is one array of
- * doubles. What it gives is what `decodeBatch` would.
+ * Collects features in columns from rows in Postgres' binary form. A column of numbers is one array of doubles. The
+ * result equals that of `decodeBatch`.
  */
 import type { ContextValue, FeatureBatch, FeatureValues } from '@tandem/freshness/features';
 import type { FeatureColumn, FeatureKind, ModelVersion } from '@tandem/freshness/predictor';
@@ -19,9 +19,9 @@ export type FeatureVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 interface FeatureTable {
   /** Begins a user's row. @param context features as JSON; null: none @param asOf ms since 1970 */
   add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
-  /** A feature of the user added last, in its column's form; of length -1 it is null. */
+  /** Adds a feature of the last added user, in its column's form. A length of -1 means null. */
   take(column: number, bytes: Buffer, at: number, length: number): void;
-  /** The features of the user added last were not read. */
+  /** Records that the features of the last added user were not read. */
   refuse(row: RefusedRow): void;
   /** @param onOverlay called for each value of an event that overrides the row's own */
   finish(
@@ -31,8 +31,8 @@ interface FeatureTable {
 }
 
 /**
- * @param oids the types of the feature columns in the query's result
- * @param firstRows that there is room for from the beginning
+ * @param oids the type OIDs of the feature columns in the query's result
+ * @param firstRows the initial capacity in rows
  */
 export function createFeatureTable(
   { query, keyType }: FeatureVersion,
@@ -88,7 +88,7 @@ export function createFeatureTable(
 
 const NOT_READ: Decoded = { value: null };
 
-/** One feature of all users. Numbers are in one array; other values are rare and kept separately. */
+/** One feature of all users. Numbers are in one array. Other values are rare and kept separately. */
 class Column {
   private readonly form: Form;
   private readonly decode: Decoder;
@@ -113,7 +113,7 @@ class Column {
     this.replace(row, this.decode(length < 0 ? null : this.form.text(bytes, at, length)));
   }
 
-  /** A text, a null, a fault, or what an event says. */
+  /** Sets a value that is not a plain number: a text, a null, a fault, or an event's value. */
   replace(row: number, decoded: Decoded): void {
     if (this.texts && decoded.fault === undefined) {
       this.texts[row] = decoded.value as string | null;
@@ -141,13 +141,13 @@ class Column {
   }
 }
 
-// Values of feature columns in Postgres' binary form, which is big-endian, and their text where a fault has to name it.
+// Values of feature columns are decoded from Postgres' binary form, which is big-endian. Faults contain them as text.
 
-/** How the values of a column travel and are read. */
+/** The form in which the values of a column are sent and decoded. */
 interface Form {
-  /** The query gives them as text, since their own form would have to be written out by hand (numeric, float4). */
+  /** Whether the query returns them as text, since Tandem does not decode their binary form (numeric, float4). */
   readonly asText: boolean;
-  /** The value as a number, or `NOT_NATIVE` if a feature cannot have it unchanged: then `text` has it. */
+  /** Returns the value as a number, or `NOT_NATIVE` if a double cannot hold it unchanged; `text` then returns it. */
   read(bytes: Buffer, at: number, length: number): number;
   /** Returns the text in Postgres' spelling. */
   text(bytes: Buffer, at: number, length: number): string;
@@ -158,7 +158,7 @@ const NOT_NATIVE = Number.NaN;
 const DOUBLE_OID = 701;
 const BOOLEAN_OID = 16;
 const INTEGER_BYTES: Readonly<Record<number, 2 | 4 | 8>> = { 20: 8, 21: 2, 23: 4 };
-/** name, text, char(n), varchar: their own form is their text. */
+/** name, text, char(n) and varchar, whose binary form is their text. */
 const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
 
 /** @param oid the column's type in the feature query */
@@ -203,7 +203,7 @@ function integer(size: 2 | 4 | 8): Form {
   };
 }
 
-/** An int2, int4 or int8; a bigint where a double might not hold it exactly. */
+/** Returns an int2, int4 or int8; a bigint if a double may not hold it exactly. */
 export function readInteger(bytes: Buffer, at: number, size: 2 | 4 | 8): number | bigint {
   if (size === 2) return bytes.readInt16BE(at);
   const high = bytes.readInt32BE(at);
@@ -216,10 +216,10 @@ export function readInteger(bytes: Buffer, at: number, size: 2 | 4 | 8): number 
 
 const double = new Float64Array(1);
 const halves = new Uint32Array(double.buffer);
-/** Where a double's higher half lies: behind the lower on a little-endian machine, such as all that Node runs on. */
+/** The index of a double's higher half: 1 on a little-endian machine, such as all that Node supports. */
 const HIGH = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0;
 
-/** Twice as fast as `readDoubleBE`, which goes byte by byte. */
+/** Returns a double twice as fast as `readDoubleBE`, which reads byte by byte. */
 export function readDouble(bytes: Buffer, at: number): number {
   halves[HIGH] =
     ((bytes[at] as number) << 24) |

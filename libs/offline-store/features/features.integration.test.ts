@@ -41,7 +41,7 @@ const ENDLESS_SQL = VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(36
 const EVERYBODY = { from: null, to: null };
 
 describe('reading users', () => {
-  test('a row certifies as the authority does: versions, concerning events, erasure', async () => {
+  test('a row certifies like the authority: versions, concerning events, erasure', async () => {
     await createEventStore(database.pool).accept([event('c1', '103', null), event('c2', '104', null)]);
     await database.pool.query(
       `insert into tandem.user_contexts (user_id, version, deleted_version) values ('105', 3, 3), ('106', 4, 2)`,
@@ -65,7 +65,7 @@ describe('reading users', () => {
     ]);
   });
 
-  test('features come in columns with the context version of the same statement, and the certificate is the authority’s', async () => {
+  test('features are in columns with the context version of the same statement, and the certificate equals the authority’s', async () => {
     await createEventStore(database.pool).accept([event('1', '3', null), event('2', '3', null)]);
     const { batch, certificate } = await createFeatureSource(database.pool).readUsers(version, ['3', '4', '999999']);
     const row = batch.userIds.indexOf('3');
@@ -86,7 +86,7 @@ describe('reading users', () => {
     await authority.close();
   });
 
-  test('an event’s value lies over the row until the row’s asOf is later than its acceptance', async () => {
+  test('an event’s value overlays the row until the row’s asOf is later than its acceptance', async () => {
     const features = createFeatureSource(database.pool);
     await createEventStore(database.pool).accept([event('3', '5', { orders: 77, member: true, city: 'Ö' })]);
     expect((await features.readUsers(version, ['5'])).batch.values.map((column) => column[0])).toEqual([
@@ -106,7 +106,7 @@ describe('reading users', () => {
     expect((await features.readUsers(version, ['5'])).batch.values[1]).toEqual([5]);
   });
 
-  test('overlayForMs bounds an event’s value without asOf', async () => {
+  test('overlayForMs limits the time of an event’s value if there is no asOf', async () => {
     await createEventStore(database.pool).accept([event('6', '6', { orders: 66 })]);
     const read = async (overlayForMs: number) => {
       const query = { ...version.query, asOf: null, overlayForMs };
@@ -117,7 +117,7 @@ describe('reading users', () => {
     expect(await read(0)).toEqual([6]);
   });
 
-  test('a failing query is reported, and a query whose types changed under a prepared statement is read again', async () => {
+  test('a failing query is reported, and a prepared statement with changed types is read again', async () => {
     const features = createFeatureSource(database.pool);
     await expect(
       features.readUsers(withQuery('select 1 as user_id, nothing from visits'), ['1']),
@@ -163,7 +163,7 @@ describe('users that cannot be scored', () => {
     expect(batch.faults.get(0)).toMatch(message);
   });
 
-  test('a user with two rows is a fault in both; others are scored', async () => {
+  test('each of two rows of one user is a fault; other users are scored', async () => {
     const sql = rowSql(
       `(1::bigint, 1::float8, 1, true, 'a', ${at}), (2, 2, 2, true, 'a', ${at}), (1, 3, 3, true, 'a', ${at})`,
     );
@@ -173,7 +173,7 @@ describe('users that cannot be scored', () => {
     expect(await findDuplicateKeys(database.pool, sql, 10)).toEqual([{ userId: '1', rows: 2 }]);
   });
 
-  test('a text id in another normal form is a fault that names the canonical one', async () => {
+  test('a text id in another normal form is a fault that names the canonical id', async () => {
     const sql = rowSql(`(U&'e\\0301', 1::float8, 1, true, 'a', ${at})`);
     const batch = await createFeatureSource(database.pool).readRange(withQuery(sql, 'text'), { from: null, to: null });
     expect(batch.faults.get(0)).toContain('"é"');
@@ -189,7 +189,7 @@ describe('users that cannot be scored', () => {
 });
 
 describe('reading ranges', () => {
-  test('half-open ranges in the key’s own order cover every user once', async () => {
+  test('half-open ranges in the key’s order cover every user once', async () => {
     const features = createFeatureSource(database.pool);
     const ranges = [
       { from: null, to: '10' },
@@ -201,7 +201,7 @@ describe('reading ranges', () => {
     expect(new Set(batches.flatMap((batch) => batch.userIds)).size).toBe(5_000);
   });
 
-  test('uuid and text keys read by range and by name as well', async () => {
+  test('uuid and text keys are read by range and by name, too', async () => {
     const features = createFeatureSource(database.pool);
     const uuid = withQuery(
       `select ('00000000-0000-0000-0000-' || lpad(user_id::text, 12, '0'))::uuid as user_id, recency, orders, member, city, loaded_at from visits`,
@@ -234,29 +234,29 @@ describe('reading a chunk', () => {
       .query(`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`)
       .then(({ rowCount }) => rowCount);
 
+  test.each(ways)('%s that is slower than its limit is a fault of the query, with a remedy', async (_, read) => {
+    const source = createFeatureSource(database.pool, { rangeTimeoutMs: 300 });
+    await expect(read(source, withQuery(ENDLESS_SQL))).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: 'The feature query of predictor visits did not read the users of a chunk within 0.3 s',
+      field: 'predictors.visits.features.sql',
+      remedy: expect.stringContaining('batch.chunkSize'),
+    });
+    await expect.poll(asleep).toBe(0);
+  });
+
   test.each(ways)(
-    '%s that is slower than its limit is a fault of the query, and says how to fix it',
+    '%s ends in Postgres when its lease is lost, and rejects with the reason of the loss',
     async (_, read) => {
-      const source = createFeatureSource(database.pool, { rangeTimeoutMs: 300 });
-      await expect(read(source, withQuery(ENDLESS_SQL))).rejects.toMatchObject({
-        code: 'config_invalid',
-        message: 'The feature query of predictor visits did not read the users of a chunk within 0.3 s',
-        field: 'predictors.visits.features.sql',
-        remedy: expect.stringContaining('batch.chunkSize'),
-      });
+      const lost = new AbortController();
+      const reading = read(createFeatureSource(database.pool), withQuery(ENDLESS_SQL), lost.signal);
+      reading.catch(() => undefined);
+      await expect.poll(asleep).toBe(1);
+      lost.abort(new Error('the run was cancelled'));
+      await expect(reading).rejects.toThrow('the run was cancelled');
       await expect.poll(asleep).toBe(0);
     },
   );
-
-  test.each(ways)('%s ends in Postgres when its lease is lost, and rejects with the reason', async (_, read) => {
-    const lost = new AbortController();
-    const reading = read(createFeatureSource(database.pool), withQuery(ENDLESS_SQL), lost.signal);
-    reading.catch(() => undefined);
-    await expect.poll(asleep).toBe(1);
-    lost.abort(new Error('the run was cancelled'));
-    await expect(reading).rejects.toThrow('the run was cancelled');
-    await expect.poll(asleep).toBe(0);
-  });
 
   test.each([0, 150])('by name includes erased users without a row, beside %d others', async (others) => {
     await database.pool.query(
@@ -269,7 +269,7 @@ describe('reading a chunk', () => {
     expect(['4003', '999998', '999999'].filter((userId) => erased.has(userId))).toEqual(['999998']);
   });
 
-  test('by name gives what a live read gives', async () => {
+  test('by name returns the same features as a live read', async () => {
     const source = createFeatureSource(database.pool);
     const { batch } = await source.readNamed(version, ['3', '999999']);
     const live = await source.readUsers(version, ['3', '999999']);
@@ -282,7 +282,7 @@ describe('reading a chunk', () => {
 });
 
 describe('checks', () => {
-  test('a query is described without being run, and a refusal names the line', async () => {
+  test('a query is described without being run, and an error names the line', async () => {
     expect(await describeQuery(database.pool, `${VISITS_SQL} -- all of them`)).toEqual([
       { name: 'user_id', type: 'bigint' },
       { name: 'recency', type: 'double precision' },
@@ -295,7 +295,7 @@ describe('checks', () => {
     await expect(error).rejects.toMatchObject({ code: 'config_invalid', message: expect.stringContaining('line 3') });
   });
 
-  test('a key with an index is read by it; a window over everyone, or a computed key, is a scan', async () => {
+  test('a key is read by its index; a window over all users, or a computed key, needs a scan', async () => {
     expect((await explainUser(database.pool, version)).scans).toEqual([]);
     expect((await explainRange(database.pool, version)).scans).toEqual([]);
     const ranked = withQuery(
@@ -310,7 +310,7 @@ describe('checks', () => {
   });
 });
 
-test('a user id that looks like a placeholder is explained as any other', async () => {
+test('a user id that looks like a placeholder is explained like others', async () => {
   await database.pool.query(
     `create table odd_ids as select user_id::text, recency, orders, member, city, loaded_at from visits`,
   );
@@ -322,7 +322,7 @@ test('a user id that looks like a placeholder is explained as any other', async 
   }
 });
 
-test('a query with what looks like a placeholder in a string or a comment is explained as any other', async () => {
+test('a query that seems to have a placeholder in a string or a comment is explained like others', async () => {
   const odd = withQuery(`${VISITS_SQL} where city <> '$1::' and city <> $$ $2:: $$ /* $3:: */ -- $4::`);
   for (const explained of [await explainUser(database.pool, odd), await explainRange(database.pool, odd)]) {
     expect(explained.plan).toContain(`'$1::'`);
@@ -330,7 +330,7 @@ test('a query with what looks like a placeholder in a string or a comment is exp
   }
 });
 
-test('provenance says of each feature whether it is the row’s or an event’s, and which', async () => {
+test('provenance names the source of each feature: the row, or a certain event', async () => {
   await createEventStore(database.pool).accept([event('p1', '9', { orders: 99 })]);
   const { features, fault } = await findProvenance(database.pool, version, '9');
   expect(fault).toBeNull();

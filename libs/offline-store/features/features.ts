@@ -42,15 +42,16 @@ interface FeatureSourceOptions {
 }
 
 const MS_PER_USER = 5;
-/** Postgres times out first, if it still can. */
+/** The extra time of the client, so that Postgres times out first if it responds. */
 const CLIENT_GRACE_MS = 2_000;
-/** For chunks that are read without a lease. */
+/** A signal that never aborts, for chunks that are read without a lease. */
 const NEVER = new AbortController().signal;
 
 /**
- * Reads over the pool of feature statements, which may have its own login. Rejects with `unavailable` if Postgres does
- * not answer, or a live read takes too long; with `FeatureQueryFailed` if the feature query fails; with
- * `FeaturesTooSlow` if it takes too long for a chunk. Users with unusable values are `faults` of the batch instead.
+ * Creates the feature source over the pool of feature statements, which may have a separate login. Its reads reject
+ * with `unavailable` if Postgres does not answer or a live read takes too long; with `FeatureQueryFailed` if the
+ * feature query fails; with `FeaturesTooSlow` if it takes too long for a chunk. Users with unusable values do not
+ * reject: they are `faults` of the batch.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
@@ -80,18 +81,18 @@ type ReadUsers = (
 
 /** The facts that a packed read of a version's features needs. */
 interface Packing {
-  /** The last known types of its feature columns. */
+  /** The last known type OIDs of its feature columns. */
   readonly oids: readonly number[];
   readonly text: string;
 }
 
 /**
- * Reads that rows alone certify use the packed form, once the types of the version's columns are known. Other reads,
- * and reads whose result does not match the expected form, use the whole statement.
+ * Creates the reader of named users. Reads that certify only users with rows use the packed form, after the types of
+ * the version's columns are known. Other reads, and reads with an unexpected form, use the full statement.
  */
 function createUsersReader(pool: pg.Pool): ReadUsers {
   let known = NO_ARMS;
-  /** Null if the features cannot be read packed. One entry for each version that the registry keeps. */
+  /** The packed form of each version that the registry keeps; null if its features cannot be read packed. */
   const packings = new WeakMap<ModelVersion, Packing | null>();
 
   return async (version, userIds, { timeoutMs, certified }) => {
@@ -100,11 +101,12 @@ function createUsersReader(pool: pg.Pool): ReadUsers {
     const packing = certified === 'with rows' ? packings.get(version) : null;
     if (packing) {
       const read = await readPacked(pool, version, userIds, { timeoutMs, known: before }, packing);
-      // The types differ from the expected ones (a domain), or the table was altered: not tried again.
+      // The types differ from the expected types (a domain), or the table was altered. The packed form is not tried
+      // again.
       if (read === 'other types') packings.set(version, null);
       else if (read !== 'other arms') return read;
     }
-    // A publication makes every read of that moment ask twice, within one time limit.
+    // After a publication, concurrent reads send a second statement, within the same time limit.
     const leftMs = Math.max(1, deadline - performance.now());
     const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known: before, certified });
     if (packing === undefined) packings.set(version, packingOf(version, read.oids));
@@ -120,7 +122,7 @@ function packingOf(version: ModelVersion, oids: readonly number[]): Packing | nu
 export interface UsersRead extends CertifiedFeatures {
   readonly certificate: Certificate;
   readonly arms: KnownArms;
-  /** Types of the feature columns. */
+  /** The type OIDs of the feature columns. */
   readonly oids: readonly number[];
 }
 
@@ -144,7 +146,7 @@ export async function readUsers(
 }
 
 /**
- * Reads the features of named users for a chunk, then finds the erased ones: a second statement, which labels no
+ * Reads the features of named users for a chunk, then finds the erased users with a second statement, which labels no
  * prediction.
  */
 async function readNamed(
@@ -196,7 +198,7 @@ function usersRead(
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
 }
 
-/** Reads with one V1 statement, which suffices if arms and types are unchanged. */
+/** Reads in the packed form with one V1 statement, which suffices if arms and types are unchanged. */
 async function readPacked(
   pool: pg.Pool,
   version: ModelVersion,
@@ -207,7 +209,7 @@ async function readPacked(
   const name = `tandem-packed-${version.id}`;
   const statement = { name, text, values: [textArray(userIds)], query_timeout: timeoutMs };
   const found = await select(pool, version, statement, PACKED_FORM).catch((error: unknown) => {
-    // Postgres has no binary form for a column's new type.
+    // Postgres has no binary form of a column's new type.
     if (sqlState(error) !== '42883') throw error;
   });
   if (!found) return 'other types';
@@ -233,7 +235,7 @@ async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureSt
   };
   return (
     run(statement)
-      // The query's types changed under the prepared statement: unnamed it is planned again.
+      // The query's types changed after it was prepared. An unnamed statement is planned again.
       .catch((error: unknown) => {
         if (sqlState(error) !== '0A000') throw error;
         const { name: _name, ...unnamed } = statement;
@@ -243,7 +245,7 @@ async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureSt
   );
 }
 
-/** Certifies users by their own rows, which are as true as a separate certificate and save a lookup. */
+/** Certifies users by their own rows. These are as true as a separate certificate, and save a lookup. */
 function certifiedByRows(
   whole: Certificate,
   { predictor }: ModelVersion,
@@ -264,14 +266,14 @@ function certifiedByRows(
 interface Read {
   readonly rows: readonly RawRow[];
   readonly oids: readonly number[];
-  /** The row without a user. */
+  /** The last row, which has no user. */
   readonly head: RawRow;
   readonly refused: RefusedRows;
 }
 
 type TextRow = (string | null)[];
 
-/** Values stay the text of Postgres: the decoder knows their types better than the driver. */
+/** Values stay as Postgres' text, since the decoder knows their types better than the driver. */
 const ROWS_AS_TEXT = { rowMode: 'array', types: { getTypeParser: () => (text: string) => text } } as const;
 
 function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Read {
@@ -285,7 +287,7 @@ function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Rea
   return { rows, oids, head, refused };
 }
 
-/** Names the predictor whose query failed. */
+/** Adds the predictor to the error of a failed query. */
 function rethrow({ predictor }: ModelVersion) {
   return (error: unknown): never => {
     const fault = queryFault(error);

@@ -1,4 +1,7 @@
-/** Reads of named users: the first of a version brings a column a feature, those after it all of them in one. */
+/**
+ * Reads of named users: the first read of a version has a column per feature, later reads have all features in one
+ * column.
+ */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
@@ -14,7 +17,7 @@ import { createFeatureSource } from './features.ts';
 
 const USERS = 12;
 const names = Array.from({ length: USERS }, (_, i) => String(i + 1));
-/** Of each type that is read in its own form: its kind, and values that the form could get wrong. */
+/** Each type that is read in its binary form, with its kind, and with values that could be decoded wrongly. */
 const TYPES: Readonly<Record<string, readonly [FeatureColumn['kind'], readonly string[]]>> = {
   float8: ['number', ['0.1', '-0', '1e-320', '1.7976931348623157e308', 'NaN', 'Infinity', '-12.5']],
   int2: ['integer', ['-32768', '32767']],
@@ -27,7 +30,7 @@ const TYPES: Readonly<Record<string, readonly [FeatureColumn['kind'], readonly s
 const columns = Object.entries(TYPES).map(([, [kind]], i) => ({ name: `c${i}`, kind }));
 
 let database: TestDatabase;
-/** Of one connection, which knows what it has prepared. */
+/** A pool of one connection, which lists its prepared statements. */
 let pool: pg.Pool;
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
@@ -45,7 +48,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** How often a packed statement of this version was run. */
+/** Returns how often a packed statement of this version was run. */
 async function packedReads({ id }: ModelVersion): Promise<number> {
   const { rows } = await pool.query<{ runs: number }>(
     `select (generic_plans + custom_plans)::int as runs from pg_prepared_statements where name = 'tandem-packed-' || $1`,
@@ -57,7 +60,7 @@ async function packedReads({ id }: ModelVersion): Promise<number> {
 const read = async (source: ReturnType<typeof createFeatureSource>, version: ModelVersion) =>
   (await source.readUsers(version, names, 'with rows')).batch;
 
-/** What a batch says of each user, in whatever order they came. */
+/** Returns the content of a batch by user, whatever the order of the rows. */
 function byUser({ userIds, contextVersions, values, faults, unusable }: FeatureBatch) {
   const rows = userIds.map((userId, row): [string, unknown] => [
     userId,
@@ -67,15 +70,18 @@ function byUser({ userIds, contextVersions, values, faults, unusable }: FeatureB
 }
 
 describe('a packed read', () => {
-  test.each([undefined, 0])('gives every value, null and fault as one by columns, with nulls as %s', async (nullAs) => {
-    const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
-    const source = createFeatureSource(pool);
-    const [first, second] = [await read(source, version), await read(source, version)];
-    expect(await packedReads(version)).toBe(1);
-    expect(Object.keys(byUser(first))).toHaveLength(USERS);
-    expect(byUser(second)).toEqual(byUser(first));
-    expect([...second.faults.values()].some((fault) => fault.includes('is null'))).toBe(nullAs === undefined);
-  });
+  test.each([undefined, 0])(
+    'gives the same values, nulls and faults as a read by columns, with nulls as %s',
+    async (nullAs) => {
+      const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
+      const source = createFeatureSource(pool);
+      const [first, second] = [await read(source, version), await read(source, version)];
+      expect(await packedReads(version)).toBe(1);
+      expect(Object.keys(byUser(first))).toHaveLength(USERS);
+      expect(byUser(second)).toEqual(byUser(first));
+      expect([...second.faults.values()].some((fault) => fault.includes('is null'))).toBe(nullAs === undefined);
+    },
+  );
 
   test('has labels, certificate and the values of events', async () => {
     const version = oddVersion(columns.map((column) => ({ ...column, nullAs: 0 })));
@@ -105,7 +111,7 @@ describe('a packed read', () => {
     expect(second.batch.readAt).toBe(second.certificate.now);
   });
 
-  test('is not used where a user without a row needs a certificate too', async () => {
+  test('is not used if users without a row need a certificate, too', async () => {
     const version = oddVersion(columns);
     const source = createFeatureSource(pool);
     await read(source, version);
@@ -114,7 +120,7 @@ describe('a packed read', () => {
     expect(await packedReads(version)).toBe(0);
   });
 
-  test('sees a changed assignment at once', async () => {
+  test('returns a changed assignment immediately', async () => {
     await createVisits(pool, USERS);
     const adoptModel = async (model: string) => {
       const { predictors } = await adopt(pool, { predictors: [visitsPredictor({ model })], actor: 'test' });
@@ -135,7 +141,7 @@ describe('a packed read', () => {
   });
 });
 
-describe('features of other types than they seemed to be', () => {
+describe('features with unexpected types', () => {
   const column: FeatureColumn = { name: 'c', kind: 'integer' };
   const readsOf = async (version: ModelVersion, change = 'select') => {
     const source = createFeatureSource(pool);
@@ -153,7 +159,7 @@ describe('features of other types than they seemed to be', () => {
   test.each([
     ['bigint', 'using c', undefined],
     ['text', 'using c::text', 'no longer of kind integer'],
-    // Of which there is no binary form.
+    // This type has no binary form.
     ['aclitem', `using ('=r/' || quote_ident(current_user))::aclitem`, 'no longer of kind integer'],
   ])('a column that becomes %s is read again', async (type, using, fault) => {
     const table = `altered_${type}`;
@@ -163,11 +169,11 @@ describe('features of other types than they seemed to be', () => {
     );
     if (fault === undefined) expect(changed.values[0]).toEqual(changed.userIds.map(Number));
     else expect(changed.faults.get(0)).toContain(fault);
-    // Statements before the change, and the statement that noticed it.
+    // The statements before the change, and the statement that detected it.
     expect(packed).toBe(8);
   });
 
-  test('a column of a domain, or a column read as text, is never packed again', async () => {
+  test('are never read packed again for a column of a domain or a column that is read as text', async () => {
     await pool.query('create domain share as int4 check (value < 1000)');
     const domain = await readsOf(oddVersion([column], 'select user_id, user_id::int::share as c from odd'));
     expect([domain.packed, domain.changed.faults.size]).toEqual([1, 0]);

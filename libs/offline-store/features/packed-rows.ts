@@ -1,11 +1,12 @@
 /**
- * The rows of a live read with a user's features packed into one column, as Postgres' record_send writes them: the
- * number of fields (int32), then of each its type (uint32), its length (int32; -1: null) and its binary form. With 25
- * users and twelve doubles, a user cost 11.9 µs of CPU here as texts and 8.6 packed; in Postgres, with the shorter
- * certificate, 14.3 and 12.0.
+ * Decodes the rows of a live read with a user's features packed into one column, as Postgres' record_send writes them.
+ * The column has the number of fields (int32), then for each field its type (uint32), its length (int32; -1: null) and
+ * its binary form. With 25 users and twelve doubles, a user cost 11.9 µs of CPU in this process as texts and 8.6 µs
+ * packed; in Postgres, with the shorter certificate, 14.3 and 12.0 µs.
  *
- * The reader must know the columns' types before, since numeric and similar types are read as text. Each value carries
- * its type. If that differs from the expected one (an altered table, a column of a domain), nothing is guessed.
+ * The reader must know the columns' types in advance, since numeric and similar types are read as text. Each value
+ * carries its type. If it differs from the expected type (an altered table, a column of a domain), the row is not
+ * decoded.
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type BatchMoment, createLaidValues, type RawRow } from './feature-decoding.ts';
@@ -13,12 +14,12 @@ import { LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion, formOf } from './feature-table.ts';
 import type { RefusedRows, RowForm } from './row-bounds.ts';
 
-/** Whether the features of a query with these column types can be read packed. */
+/** Returns whether the features of a query with these column types can be read packed. */
 export function isPackable({ query }: Pick<FeatureVersion, 'query'>, oids: readonly number[]): boolean {
   return query.columns.every(({ kind }, i) => !formOf(kind, oids[i] ?? 0).asText);
 }
 
-/** The batch of packed rows, or undefined if a value is not of the type, or in the form, that was expected. */
+/** Returns the batch of packed rows; undefined if a value has an unexpected type or form. */
 export function unpackRows(
   version: FeatureVersion,
   rows: readonly RawRow[],
@@ -54,21 +55,21 @@ const FIELDS_BYTES = 4;
 const HEX = '\\x';
 
 /**
- * Creates a decoder of a bytea in Postgres' hex form, whose result is valid until the next call; undefined if a setting
- * changes that form.
+ * Creates a decoder of a bytea in Postgres' hex form. Its result is valid until the next call; it is undefined if a
+ * setting changes that form.
  */
 function createHexReader(): (text: string) => Buffer | undefined {
   let scratch = Buffer.alloc(0);
   return (text) => {
     if (!text.startsWith(HEX)) return undefined;
-    // Rows of a version are about as long as each other: room for one and a half serves them all.
+    // Rows of a version have about the same length, so room for one and a half rows is enough for all.
     if (text.length > 2 * scratch.length) scratch = Buffer.allocUnsafe(text.length);
     scratch.write(text.slice(HEX.length), 'hex');
     return scratch;
   };
 }
 
-/** A field of all features, two digits a byte. */
+/** Decodes the field of all features, two digits per byte. */
 export const PACKED_FORM: RowForm = {
   bytesOf: ({ length, fields }) => length - (fields[LEADING_COLUMNS]?.length ?? 0) / 2,
   sizesOf: ([packed]) => packedSizes(packed ?? ''),

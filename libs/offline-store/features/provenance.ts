@@ -1,4 +1,4 @@
-/** Where each feature of one user comes from at this moment: the feature source's row, or an event laid over it. */
+/** Finds the current source of each feature of one user: the feature source's row, or an event that overlays it. */
 
 import { type ContextValue, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -11,7 +11,7 @@ interface FeatureProvenance {
   readonly name: string;
   /** The value that the model receives. */
   readonly value: number | string | null;
-  /** `default`: of a request feature, which only a call sends. */
+  /** The source; `default` for a request feature, which only a call sends. */
   readonly from: 'row' | 'event' | 'default';
   /** The row's value, if an event overrides it. */
   readonly rowValue?: number | string | null;
@@ -19,13 +19,16 @@ interface FeatureProvenance {
 }
 
 interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
-  /** Empty where the user has no row. Without the request features that have no default: only a call gives their values. */
+  /**
+   * The features; empty if the user has no row. Request features without a default are omitted, since only a call has
+   * their values.
+   */
   readonly features: readonly FeatureProvenance[];
   /** Why the user cannot be scored. */
   readonly fault: string | null;
 }
 
-/** Reads as live inference does, in one statement; rejects as FeatureSource.readUsers. */
+/** Reads the features like live inference, in one statement. Rejects like FeatureSource.readUsers. */
 export async function findProvenance(
   pool: pg.Pool,
   version: ModelVersion,

@@ -1,4 +1,4 @@
-/** A user with megabytes of text fails alone, however features are read. */
+/** A user with megabytes of text fails alone, whatever the form of the read. */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { oddVersion } from '../odd-version.fixture.ts';
@@ -15,7 +15,7 @@ const version = oddVersion([
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-  // The texts of user 2 are compressed, and those of user 4 are too long only together.
+  // The texts of user 2 are compressed. The texts of user 4 are too long only in total.
   await database.pool.query(`create table odd (user_id bigint primary key, note text, more varchar, age float8);
     insert into odd values (1, 'short', 'x', 1), (2, repeat('a', 10000000), 'x', 2), (3, repeat('é', 400000), 'x', 3),
       (4, repeat('b', 600000), repeat('c', 600000), 4), (5, null, 'x', 5)`);
@@ -48,13 +48,13 @@ function expectTwoFaults(batch: FeatureBatch): void {
   ]);
 }
 
-test('in a chunk, by range and by name', async () => {
+test('a user with too much text fails alone in a chunk, by range and by name', async () => {
   const source = createFeatureSource(database.pool);
   expectTwoFaults(await source.readRange(version, { from: null, to: null }));
   expectTwoFaults((await source.readNamed(version, users)).batch);
 });
 
-test('in a live read, as texts and packed', async () => {
+test('a user with too much text fails alone in a live read, as texts and packed', async () => {
   const source = createFeatureSource(database.pool);
   expectTwoFaults((await source.readUsers(version, users)).batch);
   for (let read = 1; read <= 2; read++) expectTwoFaults((await source.readUsers(version, users, 'with rows')).batch);

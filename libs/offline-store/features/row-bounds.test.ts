@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRowBounds, MAX_BATCH_BYTES, MAX_ROW_BYTES } from './row-bounds.ts';
 
-test('rows are kept up to a size of their own and up to one of all of them; the widest column is named', () => {
+test('rows are kept up to a size limit for each row and one for all rows; an error names the widest column', () => {
   const bounds = createRowBounds([{ name: 'age' }, { name: 'note' }]);
   expect(bounds.accept(MAX_ROW_BYTES)).toBe(true);
   expect(bounds.accept(MAX_ROW_BYTES + 1)).toBe(false);

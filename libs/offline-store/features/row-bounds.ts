@@ -1,39 +1,39 @@
 /**
- * Limits the size of a user's features. Ten megabytes of text in one feature made a worker take 955 MB, since a text
- * lies in memory as a row, as a column, as a message to the process that infers, and as a tensor. A row that is too
- * long is dropped as it arrives: that user cannot be scored, and the others continue.
+ * Limits the size of a user's features. Ten megabytes of text in one feature made a worker take 955 MB: a text is in
+ * memory as a row, a column, a message to the inference process, and a tensor. A row that is too long is dropped when
+ * it arrives: its user cannot be scored, and the others can.
  */
 import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
 import type { ArrivedRow } from '../sql/driver-connection.ts';
 import { LEADING_COLUMNS, TRAILING_COLUMNS } from './feature-statement.ts';
 
 const MIB = 1 << 20;
-/** Limit of one user's features. */
+/** The size limit of one user's features. */
 export const MAX_ROW_BYTES = MIB;
-/** Limit of all features of one statement: a chunk, or the users of a request. */
+/** The size limit of all features of a statement: a chunk, or the users of a request. */
 export const MAX_BATCH_BYTES = 256 * MIB;
 
 /** Why a user's row was not read. */
 export interface RefusedRow {
   readonly why: string;
-  /** The feature with the longest value. */
+  /** The feature with the longest value of the row. */
   readonly column: string;
 }
 
-/** Refused rows by user id. */
+/** The dropped rows by user id. */
 export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
 interface RowBounds {
-  /** Counts a row's bytes. Returns whether it may be kept. */
+  /** Counts a row's bytes. Returns whether the row may be kept. */
   accept(bytes: number): boolean;
   /**
-   * Says why a row that was not accepted is dropped.
-   * @param sizes bytes of each feature's value, in the order of the columns
+   * Records why a row that was not accepted is dropped.
+   * @param sizes the bytes of each feature's value, in the order of the columns
    */
   refuse(bytes: number, sizes: readonly number[]): RefusedRow;
 }
 
-/** The bounds of one statement. */
+/** Creates the size limits of one statement. */
 export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]): RowBounds {
   let kept = 0;
   return {
@@ -51,21 +51,21 @@ export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[])
   };
 }
 
-/** How the features lie in the fields of a row. */
+/** The positions of the features in the fields of a row. */
 export interface RowForm {
-  /** The row's bytes, in any encoding. */
+  /** Returns the row's bytes, in any encoding. */
   bytesOf(row: ArrivedRow): number;
   /** Bytes of each feature. */
   sizesOf(features: readonly (string | null)[]): number[];
 }
 
-/** A field a feature. */
+/** Rows with one field per feature. */
 export const TEXT_FORM: RowForm = {
   bytesOf: ({ length }) => length,
   sizesOf: (features) => features.map((text) => (text === null ? 0 : Buffer.byteLength(text))),
 };
 
-/** Drops the features of rows that are too long, as they come: their fields become null. */
+/** Drops the features of rows that are too long, as the rows arrive: their fields become null. */
 export function boundRows({ columns }: Pick<FeatureQuery, 'columns'>, { bytesOf, sizesOf }: RowForm) {
   const bounds = createRowBounds(columns);
   const refused = new Map<string, RefusedRow>();
@@ -76,7 +76,7 @@ export function boundRows({ columns }: Pick<FeatureQuery, 'columns'>, { bytesOf,
     if (userId === null || userId === undefined || bounds.accept(bytes)) return;
     const end = fields.length - TRAILING_COLUMNS;
     refused.set(userId, bounds.refuse(bytes, sizesOf(fields.slice(LEADING_COLUMNS, end))));
-    // The context too: an event's value does not make a row shorter.
+    // The context is dropped, too, since an event's value does not make a row shorter.
     fields.fill(null, 2, end);
   };
   return { onRow, refused };
@@ -87,7 +87,7 @@ function rowText(column: string, bytes: number, rowBytes: number): string {
 }
 
 function batchText(column: string): string {
-  return `the users that were read together have more than ${mib(MAX_BATCH_BYTES)} of features, most of this one's in ${column}; make batch.chunkSize smaller, or shorten the text in the feature query, such as left(${column}, 1000)`;
+  return `the users that were read together have more than ${mib(MAX_BATCH_BYTES)} of features, and this user has most of its bytes in ${column}; make batch.chunkSize smaller, or shorten the text in the feature query, such as left(${column}, 1000)`;
 }
 
 function mib(bytes: number): string {

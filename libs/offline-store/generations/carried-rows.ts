@@ -3,9 +3,9 @@
  * that the run did not score. Without them, those users would return to older rows of the base. A label stays true in
  * any generation.
  *
- * Rows of a generation whose run noted a lower source version are not carried over: a bulk change made them stale,
- * which the new generation would hide. Rows of erased users are not carried over either: an erasure deletes from
- * published generations, and from this one only when it is cleared (erased-predictions.ts).
+ * Rows of a generation whose run recorded a lower source version are not carried over: a bulk change made them stale,
+ * which the new generation would hide. Rows of erased users are not carried over either. An erasure deletes rows only
+ * from published generations; this generation is cleared later (erased-predictions.ts).
  */
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -18,10 +18,10 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 const TIMEOUT_MS = 1_800_000;
 
 /**
- * Carries rows over, and counts the users who are left on the base. Does nothing for a full generation, or for a
- * generation that is no longer being built: its worker may have lost the step long ago. Safe to repeat, and by several
- * at once. It comes after the comparison, which compares only users that the run scored; so the generation's partition
- * has its index.
+ * Carries rows over, and counts the users that the base still serves. Does nothing for a full generation, or for a
+ * generation that is no longer being built, since its worker may have lost the step long ago. Safe to repeat, even
+ * concurrently. It must run after the comparison, which compares only users that the run scored and builds the index of
+ * the generation's partition.
  */
 export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {
   const layers = generationId === null ? undefined : await findLayers(pool, generationId);
@@ -30,7 +30,7 @@ export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: Abor
     if (!(await lockBuilding(db, layers.id))) return;
     const carried = layers.before === null ? 0 : await carry(db, layers.id, layers.before);
     await query(db, {
-      // Users of the base are counted already: so the rows of this generation are looked up there, instead of the base's here.
+      // The users of the base are already counted, so this statement only looks up this generation's rows in the base.
       text: `update tandem.generations g set carried_users = g.carried_users + $2, users_left = b.users - (
           select count(*) from ${partitionOf(layers.id)} o cross join lateral (
             select from ${partitionOf(layers.baseId)} where user_id = o.user_id offset 0) below)
@@ -42,7 +42,8 @@ export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: Abor
 }
 
 /**
- * Until the transaction ends, no other worker carries rows over, and the generation is neither published nor dropped.
+ * Locks the generation: until the transaction ends, no other worker carries rows over, and the generation is neither
+ * published nor dropped.
  */
 async function lockBuilding(db: Db, id: string): Promise<boolean> {
   const building = statements.selectFrom('tandem.generations').where(({ and }) => and({ id, state: 'building' }));
@@ -52,7 +53,7 @@ async function lockBuilding(db: Db, id: string): Promise<boolean> {
 interface Layers {
   readonly id: string;
   readonly baseId: string;
-  /** The current generation, if it has the same base and the same bulk changes. */
+  /** Returns the current generation if it has the same base and the same bulk changes. */
   readonly before: string | null;
 }
 

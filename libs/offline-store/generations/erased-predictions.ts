@@ -1,7 +1,7 @@
 /**
- * Predictions of erased users in generations. From a published generation each erasure deletes its user. A generation that
- * is being built is cleared of users erased since its chunks looked for them: page by page before the publication, so that
- * the lock which erasures wait for is left the few of the last moment.
+ * Deletes predictions of erased users from generations. Each erasure deletes its user from published generations. A
+ * generation that is being built is cleared of users that were erased after its chunks had checked. This happens page
+ * by page before the publication, so that only a few users remain under the lock that erasures wait for.
  */
 import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
@@ -12,12 +12,18 @@ import { awaitAssignments } from '../sql/settings.ts';
 import { anyOf, fetchRows, statements } from '../sql/statements.ts';
 import { deleteMovers } from './generation-reports.ts';
 
-/** Generations that one transaction deletes from. Each takes two table locks; by its defaults Postgres has room for 6,400. */
+/**
+ * The maximum number of generations in one transaction. Each takes two table locks; by default Postgres has room for
+ * 6,400.
+ */
 const PARTITIONS = 50;
-/** Erasures that one statement clears a generation of: 20 ms where the index is in memory. */
+/** The maximum number of erasures in one statement, which takes 20 ms if the index is in memory. */
 const PAGE = 2_000;
 
-/** From all published generations, and from the reports of them and of shadows. Returns how many predictions went. */
+/**
+ * Deletes predictions from all published generations, and from their reports and shadows' reports. Returns the number
+ * of deleted predictions.
+ */
 export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const published = await listPublished(pool);
   await writeKnown(pool, (db) => deleteMovers(db, numbers));
@@ -30,8 +36,8 @@ export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly numbe
 }
 
 /**
- * In one order, so that two that delete the same user do not wait for each other.
- * @param among all if it is left out
+ * Returns the published generations in one fixed order, so that concurrent deletes of a user do not deadlock.
+ * @param among the generations to include; default: all
  */
 async function listPublished(db: Db, among?: readonly string[]): Promise<readonly string[]> {
   const published = statements.selectFrom('tandem.generations').select('id').where('state', '=', 'published');
@@ -48,7 +54,7 @@ async function deleteFromGenerations(
     return await writeKnown(pool, (db) => deleteCounted(db, ids, numbers));
   } catch (error) {
     if (sqlState(error) !== '42P01') throw error;
-    // A generation was dropped meanwhile, and its partition with it.
+    // A generation was dropped concurrently, with its partition.
     const left = await listPublished(pool, ids);
     if (left.length === ids.length) throw error;
     return left.length === 0 ? 0 : deleteFromGenerations(pool, left, numbers);
@@ -56,9 +62,9 @@ async function deleteFromGenerations(
 }
 
 /**
- * Also updates the generations' counts, by which a loader knows whether Redis has all rows. Their rows come last, in
- * order and behind changes of assignments, which lock some of them too: they are held for the commit alone, and in no
- * circle.
+ * Deletes predictions, and updates the generations' counts, by which a loader knows whether Redis has all rows. The
+ * generations' rows are locked last, in a fixed order and after changes of assignments, which also lock some of them.
+ * So they are locked only for the commit, and without deadlocks.
  */
 async function deleteCounted(db: Db, generationIds: readonly string[], numbers: readonly number[]): Promise<number> {
   const text = deleteFromAllSql(generationIds);
@@ -75,7 +81,7 @@ async function deleteCounted(db: Db, generationIds: readonly string[], numbers: 
   return counted.reduce((sum, { gone }) => sum + gone, 0);
 }
 
-/** Returns SQL that gives each generation that it deleted from, with the count. $1: numbers of erasures. */
+/** Returns SQL that deletes, and returns each affected generation with its count. $1: the numbers of the erasures. */
 function deleteFromAllSql(generationIds: readonly string[]): string {
   const deletes = generationIds.map((id, i) => `, gone_${i} as (${deleteErasedSql(id)})`);
   const counts = generationIds.map((id, i) => `select '${id}' as id, count(*)::int as gone from gone_${i}`);
@@ -86,8 +92,8 @@ function deleteFromAllSql(generationIds: readonly string[]): string {
 }
 
 /**
- * Returns SQL that deletes the predictions labelled up to the tombstones of `erased`. Row by row through the index: a plan
- * for a table that was never analysed might read all of it.
+ * Returns SQL that deletes the predictions labelled up to the tombstones of `erased`. It goes row by row through the
+ * index, since a plan for a table that was never analysed might read the whole table.
  */
 function deleteErasedSql(generationId: string): string {
   const partition = partitionOf(generationId);
@@ -97,14 +103,17 @@ function deleteErasedSql(generationId: string): string {
 }
 
 /**
- * Deletes the predictions of users erased so far from a generation that is not published yet, and counts them there;
- * its partition has its index. No user is erased before a transaction with `lockAssignments` ends.
+ * Deletes the predictions of users that were erased so far from an unpublished generation, and updates its count. Its
+ * partition must have its index. No user is erased before a transaction with `lockAssignments` ends.
  */
 export async function clearErased(db: Db, generationId: string, signal?: AbortSignal): Promise<void> {
   while (await clearPage(db, generationId)) signal?.throwIfAborted();
 }
 
-/** Returns whether there was anything to do. Numbers follow the order of commits: none below the last comes later. */
+/**
+ * Clears one page. Returns whether there was anything to do. Erasure numbers follow the order of commits, so none below
+ * the last can appear later.
+ */
 async function clearPage(db: Db, generationId: string): Promise<boolean> {
   const cleared = await query(db, {
     text: `with building as (

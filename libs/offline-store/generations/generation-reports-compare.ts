@@ -1,8 +1,8 @@
 /**
  * Compares a run's generation with the current one before it is published. A comparison that exceeds its time is
- * repeated on a sample of the users, with the same time limit. If the sample is too slow as well, or the comparison
- * fails, the generation is held back if the predictor has thresholds, unless `publish.onTimeout` is `publish`. Without
- * thresholds the report gives the reason. A failed connection ends the attempt: the publication is retried.
+ * repeated on a sample of the users, with the same time limit. If the sample is too slow, too, or the comparison fails,
+ * a predictor with thresholds holds the generation back, unless `publish.onTimeout` is `publish`. Without thresholds
+ * the report gives the reason. A failed connection ends the attempt, and the publication is retried.
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
@@ -14,28 +14,28 @@ import { findModelVersion } from '../models/registry.ts';
 import { type Db, isConnectionFailure, query, sqlState } from '../sql/database.ts';
 import { joinGenerations, sampleOutputs } from './generation-reports-copy.ts';
 
-/** A comparison that was made, or the reason why none was. */
+/** A comparison, or the reason why there is none. */
 export interface ComparedGeneration extends GenerationReport {
   readonly against: { readonly id: string; readonly number: number } | null;
   readonly movers: readonly Mover[];
 }
 
 /**
- * Users who are compared if a predictor configures no decision, segments or thresholds. Shares are known to 0.7 points
- * if users with neighbouring ids are unlike each other, and less well if they are alike. A sample keeps the report of a
- * run of millions below a seventh of the run's time.
+ * The number of compared users if a predictor configures no decision, segments or thresholds. Shares are exact to 0.7
+ * percentage points if users with neighbouring ids are unlike each other, and less exact if they are alike. With a
+ * sample, the report of a run of millions takes less than a seventh of the run's time.
  */
 const USERS_UNASKED = 20_000;
 
-/** Users of a sample, where there are ten times as many: shares are then known to 0.3 points. */
+/** The number of users in a sample if there are ten times as many. Shares are then exact to 0.3 percentage points. */
 const SAMPLE_USERS = 100_000;
-/** For fewer users, one of this many is in the sample. */
+/** With fewer users, one in this many is in the sample. */
 const SAMPLE_ONE_IN = 10;
 
-/** Share of its time that a comparison by segments may take before it is repeated without them. */
+/** The share of the time limit that a comparison by segments may take before it is repeated without segments. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
-/** Returns null if the run makes no generation. */
+/** Compares the run's generation. Returns null if the run makes no generation. */
 export async function compareWithServed(pools: Pools, run: Run, lost: AbortSignal): Promise<ComparedGeneration | null> {
   if (run.generationId === null) return null;
   const started = performance.now();
@@ -63,12 +63,12 @@ export async function compareWithServed(pools: Pools, run: Run, lost: AbortSigna
   return unfinished(task, why, tookMs(), isLate);
 }
 
-/** Enough users in both to judge by: that a sample has too few is no reason to publish. */
+/** Returns whether both generations share enough users to be judged. A sample with too few is no reason to publish. */
 function isEnough({ figures }: ComparedGeneration, { minUsers }: PublishPolicy): boolean {
   return (figures?.users.both ?? 0) >= minUsers;
 }
 
-/** The sample that is compared if all users take too long; none if it would have fewer users than `minUsers` asks. */
+/** Returns the sample to compare if all users take too long; none if it would have fewer users than `minUsers`. */
 function sampleOf(task: Task): readonly Task[] {
   const { users } = task.against;
   const { minUsers } = task.policy;
@@ -79,31 +79,34 @@ function sampleOf(task: Task): readonly Task[] {
 function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
   if (oneIn === 1) return [];
   const why = isLate ? ' instead' : ': a predictor with decision, segments or publish compares all';
-  return [`one of ${oneIn} users was compared${why}`];
+  return [`one in ${oneIn} users was compared${why}`];
 }
 
 interface Task {
   readonly against: {
     readonly id: string;
     readonly number: number;
-    /** Set if the generation's base serves the users that it lacks. */
+    /** The id of the base, which serves the users that the generation lacks; null if there is none. */
     readonly baseId: string | null;
-    /** Users, including those of its base. */
+    /** The number of users, including those of its base. */
     readonly users: number;
     readonly modelVersionId: string;
   };
-  /** Whether the new generation has a base: then only users that the run scored are compared. */
+  /** Whether the new generation has a base, so that only users that the run scored are compared. */
   readonly isOfSome: boolean;
   readonly modelVersionId: string;
   readonly decision: DecisionPolicy | null;
   readonly segments: readonly string[];
   readonly policy: PublishPolicy;
-  /** One in this many users is compared. */
+  /** One in this many users is compared; 1 for all users. */
   readonly oneIn: number;
   readonly byPages: boolean;
 }
 
-/** The generation of the arm that serves the run's model version, else of the stable arm; null if neither has one. */
+/**
+ * Returns the generation of the arm that serves the run's model version, else of the stable arm; null if neither has
+ * one.
+ */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
   const rows = await query<Task['against'] & Pick<Task, 'isOfSome'> & PolicyParts>(db, {
     text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
@@ -132,8 +135,8 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
 }
 
 /**
- * Returns whether users may be those of a share of the pages. Of a generation with a base they may not: its pages lack users who
- * are served.
+ * Returns whether a sample may consist of some pages. For a generation with a base it may not, since its pages lack
+ * users that are served.
  */
 export function canSamplePages({
   oneIn,
@@ -154,7 +157,7 @@ interface Made {
   readonly notes: readonly string[];
 }
 
-/** Compares by segments, or without them if they exceed their share of the time. */
+/** Compares by segments, or without segments if these exceed their share of the time. */
 async function compareInTime(
   { pool, features }: Pools,
   task: Task,
@@ -220,7 +223,10 @@ function notCompared(task: Task | null, notes: readonly string[], tookMs: number
   return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs };
 }
 
-/** Where thresholds could not be judged, the generation is held back unless the predictor says otherwise. */
+/**
+ * Returns the fate of a generation whose thresholds could not be judged: it is held back unless the predictor says
+ * otherwise.
+ */
 function unfinished(task: Task, why: readonly string[], tookMs: number, isLate: boolean): ComparedGeneration {
   const became = (outOfTime: 'held' | 'published') => (isLate ? { outOfTime } : {});
   if (!hasThresholds(task.policy)) return { ...notCompared(task, why, tookMs), ...became('published') };
@@ -232,12 +238,12 @@ function unfinished(task: Task, why: readonly string[], tookMs: number, isLate: 
 }
 
 function whyNot(error: unknown, { oneIn, policy: { reportTimeoutMs } }: Task): string {
-  const some = oneIn === 1 ? '' : ` of one of ${oneIn} users`;
+  const some = oneIn === 1 ? '' : ` of one in ${oneIn} users`;
   if (!isTooLate(error)) return `the comparison${some} failed: ${messageOf(error)}`;
-  return `not in time: the comparison${some} took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
+  return `too slow: the comparison${some} took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
 }
 
-/** Ended by our own clock, or by statement_timeout. */
+/** Returns whether the time limit of the client or statement_timeout ended the comparison. */
 function isTooLate(error: unknown): boolean {
   return error instanceof TransactionTooLong || sqlState(error) === '57014';
 }

@@ -4,7 +4,10 @@ import { createPartition, partitionOf } from '../sql/partition.ts';
 
 export const FIELD = { name: 'rank', output: 'rank', type: 'int32', width: null, index: 0 } as const;
 
-/** Of users 1 to n, ranked by their id and something more; int4send is big-endian, so the bytes are turned. */
+/**
+ * Inserts the rows of users 1 to n, with scores by their id and an offset. int4send is big-endian, so the bytes are
+ * reversed.
+ */
 export async function fillGeneration(pool: Pool, id: string, users: number, more: number): Promise<void> {
   await transaction(pool, (db) => createPartition(db, id));
   await pool.query(`insert into ${partitionOf(id)}

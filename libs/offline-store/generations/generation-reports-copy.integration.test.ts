@@ -28,18 +28,18 @@ async function compare(before: string, now: string, byPages: boolean) {
   return comparison.figures();
 }
 
-test('one of so many users is compared, the same ones on both sides', { timeout: 60_000 }, async () => {
+test('one in a given number of users is compared, with the same users on both sides', { timeout: 60_000 }, async () => {
   const [before, now] = ['55555555-5555-5555-5555-555555555555', '66666666-6666-6666-6666-666666666666'];
   await fillGeneration(database.pool, before, 10_000, 0);
   await fillGeneration(database.pool, now, 10_000, 5);
   const { users, outputs } = await compare(before, now, false);
   expect(users).toMatchObject({ added: 0, gone: 0, both: users.before });
-  // A tenth of 10,000, with a standard deviation of 30.
+  // The sample has a tenth of 10,000 users, with a standard deviation of 30.
   expect(Math.abs(users.both - 1_000)).toBeLessThan(150);
   expect(outputs).toMatchObject([{ meanDelta: 5 }]);
 });
 
-test('pages are sampled only of generations that hold all users', () => {
+test('pages are sampled only from generations that hold all users', () => {
   const sampled = { oneIn: 10, baseId: null, isOfSome: false };
   expect(canSamplePages(sampled)).toBe(true);
   expect(canSamplePages({ ...sampled, oneIn: 1 })).toBe(false);
@@ -47,7 +47,7 @@ test('pages are sampled only of generations that hold all users', () => {
   expect(canSamplePages({ ...sampled, isOfSome: true })).toBe(false);
 });
 
-test('the users of a sample of pages are compared, with new and missing users', {
+test('a sample of pages is compared with new and missing users', {
   timeout: 60_000,
 }, async () => {
   const [all, fewer] = ['77777777-7777-7777-7777-777777777777', '88888888-8888-8888-8888-888888888888'];
@@ -57,7 +57,7 @@ test('the users of a sample of pages are compared, with new and missing users', 
   const forwards = await compare(all, fewer, true);
   const backwards = await compare(fewer, all, true);
   for (const { users } of [forwards, backwards]) {
-    // A tenth of 30,000, on about 300 pages.
+    // The sample has a tenth of 30,000 users, on about 300 pages.
     expect(Math.abs(users.both - 3_000)).toBeLessThan(2_000);
   }
   expect(forwards).toMatchObject({ users: { added: 0, gone: expect.any(Number) }, outputs: [{ meanDelta: 5 }] });

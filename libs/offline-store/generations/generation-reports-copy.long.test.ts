@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-/** Compares two generations; gives what it cost besides. */
+/** Compares two generations, and returns the cost. */
 async function compare(users: number, [before, now]: readonly [string, string]) {
   await fillGeneration(database.pool, before, users, 0);
   await fillGeneration(database.pool, now, users, 5);
@@ -47,7 +47,9 @@ async function compare(users: number, [before, now]: readonly [string, string]) 
   return { comparison, mostMb: most / 1e6, usPerUser: (user + system) / users };
 }
 
-test('200,000 users are compared in the memory of a few, and in proportionate time', { timeout: 180_000 }, async () => {
+test('comparing 200,000 users takes no more memory than a few users, and proportional time', {
+  timeout: 180_000,
+}, async () => {
   const few = await compare(20_000, ['11111111-1111-1111-1111-111111111111', '22222222-2222-2222-2222-222222222222']);
   const many = await compare(200_000, ['33333333-3333-3333-3333-333333333333', '44444444-4444-4444-4444-444444444444']);
   const { users, outputs, decision, segments } = many.comparison.figures();
@@ -60,7 +62,7 @@ test('200,000 users are compared in the memory of a few, and in proportionate ti
     ['1', 100_000],
   ]);
   expect(many.comparison.movers()).toHaveLength(20);
-  // Kept rows would take 100 bytes a user and more.
+  // If rows were kept, they would take at least 100 bytes a user.
   expect(many.mostMb).toBeLessThan(few.mostMb + 15);
   expect(many.usPerUser).toBeLessThan(few.usPerUser * 1.5);
 });

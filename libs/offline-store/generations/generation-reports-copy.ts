@@ -1,8 +1,8 @@
 /**
- * Two generations side by side, a row a user, from COPY's binary format into the comparison. Postgres joins them, and the
- * feature query for the segments: a hash join of a million users took less CPU there than two reads in user order and a
- * merge here, and sends half the rows. Nothing is kept of a row, so memory stays flat.
- * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+ * Passes two generations side by side to the comparison, with one row per user, from COPY's binary format. Postgres
+ * joins the generations, and the feature query for segments. A hash join of a million users in Postgres took less CPU
+ * than two reads in user order and a merge in this process, and it sends half the rows. No row is kept, so memory stays
+ * constant. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { ComparedRow } from '@tandem/prediction/reports/compare-generations';
@@ -13,20 +13,20 @@ import { copyOut } from '../sql/copy.ts';
 import { query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 
-/** How much longer than Postgres we wait, as for any statement. */
+/** The extra time limit of the client, as for any statement. */
 const GRACE_MS = 2_000;
-/** Memory of the join: more goes to files of the server. */
+/** The memory of the join. A larger join uses temporary files of the server. */
 const WORK_MEM = '64MB';
-/** Users whose outputs define the classes of the distributions. */
+/** The number of users whose outputs define the classes of the distributions. */
 const SAMPLE = 20_000;
 
-/** Outputs of users of a generation, or of its base: of all, or of a sample of its pages. */
+/** Returns the outputs of users of a generation, or of its base: of all users, or of a sample of its pages. */
 export async function sampleOutputs(
   pool: pg.Pool,
   { id, baseId, users }: { readonly id: string; readonly baseId: string | null; readonly users: number },
   limits: Cancellable,
 ): Promise<readonly Buffer[]> {
-  // Pages are full of different numbers of users: some more, so that there are enough.
+  // Pages hold different numbers of users, so a few more pages are sampled to get enough users.
   const percent = Math.min(100, (120 * SAMPLE) / Math.max(1, users));
   const part = percent < 100 ? `tablesample system (${percent}) repeatable (1)` : '';
   const text = `copy (select outputs from ${partitionOf(baseId ?? id)} ${part} limit ${SAMPLE}) to stdout (format binary)`;
@@ -38,15 +38,15 @@ export async function sampleOutputs(
 }
 
 interface JoinOptions extends Cancellable {
-  /** The generation served now, with its base, and the id of the new one. */
+  /** The currently served generation with its base, and the id of the new generation. */
   readonly before: { readonly id: string; readonly baseId: string | null };
   readonly now: string;
-  /** Whether to leave out users that the new generation lacks, since they are served as before. */
+  /** Whether to omit users that the new generation lacks, since they are served as before. */
   readonly isOfSome: boolean;
-  /** The version whose feature query has the segments. */
+  /** The model version whose feature query has the segments. */
   readonly version: Pick<ModelVersion, 'query'>;
   readonly segments: readonly string[];
-  /** One in this many users is compared; 1: all. */
+  /** One in this many users is compared; 1 for all users. */
   readonly oneIn: number;
   /**
    * Whether pages are sampled instead of a hash of user ids. A hash reads all rows; users of one page have neighbouring
@@ -56,8 +56,8 @@ interface JoinOptions extends Cancellable {
 }
 
 /**
- * Gives each user of both generations once, in no order.
- * @param pool of feature statements where there are segments
+ * Passes each user of both generations once, in no particular order.
+ * @param pool the pool of feature statements if there are segments
  */
 export async function joinGenerations(
   pool: pg.Pool,
@@ -82,7 +82,9 @@ export async function joinGenerations(
   });
 }
 
-/** Makes Postgres look up each sampled user by index; it would otherwise read the whole other generation. */
+/**
+ * Settings that make Postgres look up each sampled user by index. Otherwise it would read the whole other generation.
+ */
 const BY_INDEX = ['set local enable_hashjoin = off', 'set local enable_mergejoin = off'];
 
 function joinSql(options: JoinOptions): string {
@@ -102,13 +104,16 @@ function joinSql(options: JoinOptions): string {
     ${features('coalesce(n.user_id, o.user_id)')}) to stdout (format binary)`;
 }
 
-/** Joins the row that a generation has of the user; none if there is no generation. */
+/** Returns SQL that joins a generation's row of the user; empty if there is no generation. */
 function rowOf(generationId: string | null, alias: string): string {
   const id = generationId === null ? 'null' : pg.escapeLiteral(generationId);
   return `left join tandem.predictions ${alias} on ${alias}.generation_id = ${id} and ${alias}.user_id = n.user_id`;
 }
 
-/** Common and new users are on the new generation's pages, missing users on the other's. */
+/**
+ * Returns SQL of the sampled users. Common and new users are on the new generation's pages, missing users on the pages
+ * of the other.
+ */
 function pagesSql({ before, now, oneIn }: JoinOptions): string {
   const [old, made] = [pg.escapeLiteral(before.id), pg.escapeLiteral(now)];
   const some = `tablesample system (${100 / oneIn}) repeatable (1)`;
@@ -121,7 +126,7 @@ function pagesSql({ before, now, oneIn }: JoinOptions): string {
   ) to stdout (format binary)`;
 }
 
-/** Returns SQL of each user's served row: the generation's, or its base's. */
+/** Returns SQL of each user's served row, from the generation or its base. */
 function servedOf({ id, baseId }: JoinOptions['before'], oneIn: number): string {
   const own = someOf(id, oneIn);
   if (baseId === null) return own;
@@ -130,7 +135,8 @@ function servedOf({ id, baseId }: JoinOptions['before'], oneIn: number): string 
 }
 
 function someOf(generationId: string, oneIn: number): string {
-  // Not the partition by its name: the login of feature statements may read the table, whose partitions come and go.
+  // The partition is not named: the login of feature statements has rights on the parent table only, whose partitions
+  // change.
   const some = oneIn === 1 ? '' : `and hashtext(user_id) % ${oneIn} = 0`;
   return `(select user_id, outputs from tandem.predictions where generation_id = ${pg.escapeLiteral(generationId)} ${some})`;
 }
@@ -146,7 +152,7 @@ function emptyRow(segments: number): ComparedRow {
   };
 }
 
-/** The place of a field; `start` is -1 for a null. */
+/** The offsets of a field; `start` is -1 for a null. */
 interface FieldPlace {
   start: number;
   end: number;
@@ -156,7 +162,7 @@ type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
 
 interface Copying extends Cancellable {
   readonly text: string;
-  /** Statements before it. */
+  /** Statements to run before it. */
   readonly settings?: readonly string[];
 }
 

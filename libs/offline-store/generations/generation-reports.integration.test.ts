@@ -32,10 +32,10 @@ const scored = async (run: Run) => {
 };
 const publishOne = async () => workAll(await start());
 
-/** Adds to the stored score of some users of a generation that is not published yet; scores are the users' ids. */
+/** Adds to the stored score of some users of an unpublished generation. Scores equal the users' ids. */
 const shift = (run: Run, by: number, where = 'true') =>
   query(pool, {
-    // Postgres writes big-endian floats; outputs are little-endian.
+    // Postgres writes big-endian floats, but outputs are little-endian.
     text: `update ${partitionOf(run.generationId ?? '')} p
       set outputs = substr(big, 4, 1) || substr(big, 3, 1) || substr(big, 2, 1) || substr(big, 1, 1)
       from (select user_id as shifted, float4send((user_id::int + ${by})::float4) as big
@@ -51,7 +51,7 @@ const auditOf = (action: string) =>
   });
 
 describe('the report of a generation', () => {
-  test('the first is compared with nothing, and published', async () => {
+  test('of a first generation has no comparison, and the generation is published', async () => {
     expect(await publishOne()).toMatchObject({ state: 'done', report: { verdict: 'not_compared' } });
     expect(await reports.find('visits', null)).toMatchObject({
       generation: 1,
@@ -62,7 +62,7 @@ describe('the report of a generation', () => {
     });
   });
 
-  test('an equal generation has no differences', async () => {
+  test('of an equal generation has no differences', async () => {
     await publishOne();
     await declare({ decision: { output: 'score', threshold: 200.5 } });
     const outcome = await publishOne();
@@ -78,7 +78,7 @@ describe('the report of a generation', () => {
     expect(await publishNow(store, outcome?.generation?.runId ?? '')).toBeNull();
   });
 
-  test('tells a planted shift, who moved, and segments by the feature query', async () => {
+  test('shows a planted shift, the users with the largest changes, and segments by the feature query', async () => {
     await publishOne();
     await declare({ decision: { output: 'score', threshold: 200.5 }, segments: ['city', 'member'] });
     await query(pool, { text: 'delete from visits where user_id > 390' });
@@ -96,7 +96,8 @@ describe('the report of a generation', () => {
       down: 0,
       rate: expect.closeTo(40 / 390, 5),
     });
-    // Two of twenty classes are empty now; the moved are in those of 301 to 340; the last has lost half.
+    // Two of twenty classes are now empty. The changed users are in the classes from 301 to 340. The last class has
+    // lost half.
     const share = (count: number, all: number) => (count + 0.5) / (all + 10);
     const moved = (was: number, is: number) =>
       (share(is, 390) - share(was, 400)) * Math.log(share(is, 390) / share(was, 400));
@@ -114,7 +115,7 @@ describe('the report of a generation', () => {
     expect(member?.values[1]).toMatchObject({ flips: { up: 20, down: 0 }, shift: { largestDelta: 300 } });
   });
 
-  test('an error of the feature query costs the segments, not the publication', async () => {
+  test('has no segments if the feature query fails; the generation is published', async () => {
     await publishOne();
     await declare({ segments: ['city'], publish: { maxPsi: 0.1 } });
     const run = await scored(await start());
@@ -144,16 +145,16 @@ describe('the report of a generation', () => {
       blocker.release();
     }
   }
-  const late = 'not in time: the comparison took longer than publish.reportTimeout (200 ms)';
+  const late = 'too slow: the comparison took longer than publish.reportTimeout (200 ms)';
 
-  test('a comparison that is not done in time costs nothing but the comparison, where there is no threshold', async () => {
+  test('a comparison that is too slow does not prevent the publication if there is no threshold', async () => {
     const { outcome } = await publishLate({});
     expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
     const outOfTime = 'published';
     expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'not_compared', notes: [late], outOfTime });
   });
 
-  test('a comparison that is not done in time holds the generation back where there is a threshold', async () => {
+  test('a comparison that is too slow holds the generation back if there is a threshold', async () => {
     const { run, outcome } = await publishLate({ maxPsi: 0.1 });
     expect(outcome).toMatchObject({ state: 'failed', generation: null });
     expect(outcome?.note).toBe(
@@ -165,7 +166,7 @@ describe('the report of a generation', () => {
     expect(await reports.approve({ predictor: 'visits', generation: 2, actor: 't' })).toMatchObject({ inForce: true });
   });
 
-  test('a predictor with onTimeout: publish publishes without a comparison, and the report says so', async () => {
+  test('a predictor with onTimeout: publish publishes without a comparison, and the report gives the reason', async () => {
     const { outcome } = await publishLate({ minCoverage: 0.9, onTimeout: 'publish' });
     expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
     const { verdict, notes } = await reports.find('visits', 2);
@@ -175,7 +176,7 @@ describe('the report of a generation', () => {
     ]);
   });
 
-  /** Publishes a run whose served generation cannot be read until the comparison of all users is over. */
+  /** Publishes a run. The served generation cannot be read until the comparison of all users has ended. */
   async function publishSampled(shifted: string) {
     await publishOne();
     const next = await scored(await start());
@@ -204,19 +205,19 @@ describe('the report of a generation', () => {
     }
   }
 
-  test('a comparison that is not done in time is made again of a sample, and judged by it', {
+  test('a comparison that is too slow is repeated on a sample, which is then judged', {
     timeout: 30_000,
   }, async () => {
     expect(await publishSampled('false')).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
     const { verdict, notes, sample, outOfTime, figures } = await reports.find('visits', 2);
     expect([verdict, outOfTime, sample?.oneIn]).toEqual(['passed', 'sampled', 10]);
-    expect(notes).toEqual([late.replace('200', '3000'), 'one of 10 users was compared instead']);
+    expect(notes).toEqual([late.replace('200', '3000'), 'one in 10 users was compared instead']);
     expect(sample?.users).toBe(figures?.users.both);
     expect(sample?.users).toBeGreaterThan(10);
     expect(sample?.users).toBeLessThan(100);
   });
 
-  test('a sample beyond a threshold holds the generation back', { timeout: 30_000 }, async () => {
+  test('a sample that exceeds a threshold holds the generation back', { timeout: 30_000 }, async () => {
     expect(await publishSampled('true')).toMatchObject({ state: 'failed', report: { outOfTime: 'sampled' } });
     expect(await reports.find('visits', 2)).toMatchObject({
       verdict: 'blocked',
@@ -224,7 +225,7 @@ describe('the report of a generation', () => {
     });
   });
 
-  test('a comparison that fails holds the generation back where there is a threshold', async () => {
+  test('a comparison that fails holds the generation back if there is a threshold', async () => {
     await publishOne();
     await declare({ publish: { maxPsi: 0.1 } });
     const run = await scored(await start());
@@ -246,7 +247,7 @@ describe('thresholds', () => {
     return { run, outcome: await publishNow(store, run.id) };
   };
 
-  test('hold back a generation beyond them: the run has failed, the current generation stays', async () => {
+  test('hold back a generation that exceeds them: the run fails, and the current generation stays', async () => {
     const { run, outcome } = await held();
     expect(outcome).toMatchObject({ state: 'failed', generation: null, report: { verdict: 'blocked' } });
     expect(outcome?.note).toBe(
@@ -276,7 +277,7 @@ describe('thresholds', () => {
     expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'blocked', against: 1 });
   });
 
-  test('a held run that is resumed is compared again, by the thresholds of then', async () => {
+  test('a resumed run is compared again, with the current thresholds', async () => {
     const { run } = await held();
     await store.resume(run.id);
     expect(await publishNow(store, run.id)).toMatchObject({ state: 'failed', report: { verdict: 'blocked' } });
@@ -298,7 +299,7 @@ describe('thresholds', () => {
     expect(await reports.approve(approval)).toMatchObject({ inForce: true });
   });
 
-  test('approval is refused for what was not held back, or came too late', async () => {
+  test('approval is rejected if the generation was not held back, or if it comes too late', async () => {
     await held();
     const approve = (generation: number) => reports.approve({ predictor: 'visits', generation, actor: 't' });
     await expect(approve(7)).rejects.toMatchObject({ code: 'unknown_generation' });
@@ -317,7 +318,7 @@ describe('thresholds', () => {
     expect(await inForce()).toBe(3);
   });
 
-  test('who is erased is in no report, and in no generation that is approved of', async () => {
+  test('an erased user is in no report, and in no approved generation', async () => {
     const erasures = createErasureStore(pool);
     const erase = async (userId: string) =>
       erasures.deleteRows([(await erasures.setTombstone(userId)).tombstone.number]);
@@ -325,7 +326,7 @@ describe('thresholds', () => {
     await declare({ publish: { maxMeanDelta: 1 } });
     const run = await scored(await start());
     await shift(run, 300, 'user_id::int <= 10');
-    // While it waits to be published, and while it is held back.
+    // Users are erased while the generation waits for publication, and while it is held back.
     await erase('3');
     await publishNow(store, run.id);
     const movers = async () => (await reports.find('visits', 2)).movers.map(({ userId }) => Number(userId));
@@ -340,7 +341,7 @@ describe('thresholds', () => {
   });
 });
 
-/** Publishes as far as the comparison: the publication itself waits until `act` has ended. */
+/** Publishes a run up to the comparison. The publication itself waits until `act` has ended. */
 async function betweenComparisonAndPublication(run: Run, act: (blocker: Db) => Promise<unknown>) {
   const blocker = await pool.connect();
   await blocker.query('begin');
@@ -354,15 +355,15 @@ async function betweenComparisonAndPublication(run: Run, act: (blocker: Db) => P
   return published;
 }
 
-/** The statement that waits there. */
+/** Returns the process of the statement that waits there. */
 const WAITING = `pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
   and query like '%"settings" for update%'`;
 
-test('a kill between the comparison and the publication costs nothing but its time', async () => {
+test('a kill between comparison and publication costs only time', async () => {
   await publishOne();
   const run = await scored(await start());
   await shift(run, 7);
-  // As the connection of a worker that is killed.
+  // The connection ends like that of a killed worker.
   const end = () => query(pool, { text: `select pg_terminate_backend(pid) from (select ${WAITING}) waiting` });
   expect(await betweenComparisonAndPublication(run, end)).toBe('killed');
   expect(await inForce()).toBe(1);
@@ -380,13 +381,13 @@ test.each([
   [null, 'done', 399],
   [1, 'failed', null],
 ])(
-  'who is erased between the comparison and its end is in no report (maxMeanDelta %s)',
+  'a user that is erased between comparison and publication is in no report (maxMeanDelta %s)',
   async (maxMeanDelta, state, users) => {
     await publishOne();
     await declare({ publish: { maxMeanDelta } });
     const run = await scored(await start());
     await shift(run, 300, 'user_id::int <= 10');
-    // As setTombstone does, in a transaction that holds the settings.
+    // Erases like setTombstone, in a transaction that locks the settings.
     const erase = async (blocker: Db) => {
       for (const text of [
         `insert into tandem.user_contexts (user_id, version, deleted_version) values ('3', 1, 1)`,

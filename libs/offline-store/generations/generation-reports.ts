@@ -1,4 +1,7 @@
-/** Rows of tandem.generation_reports: each is kept in the transaction that publishes what it is about, or holds it back. */
+/**
+ * Stores and reads generation reports. Each is written in the transaction that publishes its generation or holds it
+ * back.
+ */
 import { TandemError } from '@tandem/freshness/errors';
 import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
 import type { KeptReport } from '@tandem/prediction/runs/run-store';
@@ -8,9 +11,9 @@ import { changeRows, statements } from '../sql/statements.ts';
 import type { ComparedGeneration } from './generation-reports-compare.ts';
 
 /**
- * Replaces an earlier report. Only movers that are in the generation and not erased are stored. Under the lock of the
- * settings, which every erasure takes, it is known which users are erased; a later erasure removes its user from the
- * report.
+ * Stores a report, and replaces an earlier one. Only movers that are in the generation and not erased are stored. The
+ * caller holds the lock of the settings, which every erasure acquires, so the erased users are known. A later erasure
+ * removes its user from the report.
  */
 export async function keepReport(db: Db, generationId: string, compared: ComparedGeneration): Promise<void> {
   const { against, movers, verdict, ...report } = compared;
@@ -38,7 +41,7 @@ export async function keepReport(db: Db, generationId: string, compared: Compare
   });
 }
 
-/** Movers who are erased, also in reports of after a readmission: a list of twenty may lack one. */
+/** Deletes erased users from the movers, even in reports from after a readmission: a list of twenty may lack one. */
 export async function deleteMovers(db: Db, numbers: readonly number[]): Promise<void> {
   await query(db, {
     text: `delete from tandem.generation_movers m using tandem.erasures t
@@ -56,7 +59,7 @@ interface Row {
   readonly madeAt: Date;
 }
 
-/** @param number null: of the newest generation that has a report. Rejects with `unknown_generation` */
+/** @param number the number; null: the newest generation with a report. Rejects with `unknown_generation` */
 export async function findReport(db: Db, predictor: string, number: number | null): Promise<KeptReport> {
   const [row] = await query<Row>(db, {
     text: `select g.id, g.number as generation, b.number as against, r.verdict, r.report, r.made_at as "madeAt"

@@ -6,7 +6,10 @@ import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { fetchRows, statements } from '../sql/statements.ts';
 
-/** An SQL expression: when the run of generation `g` was planned. Above a base its own time is that of the base. */
+/**
+ * SQL for the time at which the run of generation `g` was planned. The start of a generation with a base is that of the
+ * base.
+ */
 export const PLANNED_AT = `coalesce((select started_at from tandem.runs where id = g.run_id and g.base_id is not null), g.started_at)`;
 
 const COLUMNS = `
@@ -60,15 +63,15 @@ function elapsedMs(expression: string): string {
   return `(extract(epoch from clock_timestamp() - ${expression}) * 1000)::float8`;
 }
 
-/** Bytes of a user in Redis beside the outputs: measured 24 with ids of 8 digits, 38 with 36 characters. */
+/** The bytes of a user in Redis in addition to the outputs: measured 24 with ids of 8 digits, 38 with 36 characters. */
 const BYTES_A_USER = 32;
 
 /**
  * Returns the ids of generations that the online store may hold:
- * - generations that are being built or that an arm points at, and the bases of both
- * - generations kept for a rollback, the last used first, as far as they fit into `rollbackBytes`
+ * - generations that are being built or that an arm is assigned, and the bases of both
+ * - generations kept for a rollback, most recently used first, as many as fit into `rollbackBytes`
  *
- * The others stay in Postgres: after a rollback to one of them, reads are answered from there until it is loaded again.
+ * The others stay only in Postgres. After a rollback to one of them, Postgres answers reads until it is loaded again.
  */
 export async function listOnlineGenerations(db: Db, rollbackBytes: number): Promise<readonly string[]> {
   const rows = await query<{ id: string }>(db, {
@@ -91,7 +94,7 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
   return rows.map((row) => row.id);
 }
 
-/** Returns a user of the generation that an arm of each of these model versions points at, by the version. */
+/** Returns by model version a user of the generation that an arm of this version is assigned. */
 export async function findScoredUsers(
   db: Db,
   modelVersionIds: readonly string[],
@@ -111,7 +114,7 @@ export async function findScoredUsers(
   return users;
 }
 
-/** All predictions of a generation by user id; it is read page by page, so memory stays flat. */
+/** Returns all predictions of a generation by user id, page by page, so that memory stays constant. */
 export async function* readPages(
   pool: pg.Pool,
   generation: Generation,
@@ -130,29 +133,32 @@ export async function* readPages(
   }
 }
 
-// Which generations are kept: a pure rule over the list.
+// A pure rule over the list decides which generations are kept.
 
 export interface RetentionCandidate extends Generation {
-  /** Whether an arm names its model version. */
+  /** Whether an arm has its model version. */
   readonly isServed: boolean;
-  /** Milliseconds since an arm last left it, else since it was published; null if it never was. */
+  /** Milliseconds since an arm last used it, else since it was published; null if it was never published. */
   readonly lastUsedMs: number | null;
   /** Milliseconds since the run that builds it ended; null while it is not finished. */
   readonly runEndedMs: number | null;
 }
 
-/** Model versions whose generations are kept beside the current one, for a rollback. */
+/** The number of generations of a model version that are kept before the current one, for a rollback. */
 const BEFORE = 2;
-/** Model versions of a predictor that are kept beside those that are served, for a rollback: those used last. */
+/**
+ * The number of most recently used model versions of a predictor that are kept in addition to the served ones, for a
+ * rollback.
+ */
 const VERSIONS = 5;
 const VERSION_MS = 30 * 24 * 3_600_000;
 const UNPUBLISHED_MS = 24 * 3_600_000;
 
 /**
- * Selects the generations to drop. For each kept model version the newest three stay, and the current one (after a
- * rollback not the newest) with the two before it. Kept versions are those of arms and, for each predictor, the five
- * others used last, for 30 days. A generation that no run published stays a day, since its run may be resumed. A base
- * stays as long as a generation names it.
+ * Selects the generations to drop. For each kept model version the newest three stay, and the current one with the two
+ * before it (after a rollback the current one is not the newest). Kept versions are those of arms and, for each
+ * predictor, the five other versions used most recently, for 30 days. An unpublished generation stays for a day, since
+ * its run may be resumed. A base stays as long as a generation names it.
  */
 export function retiredGenerations(all: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const kept = new Set<string>();
@@ -169,7 +175,7 @@ export function retiredGenerations(all: readonly RetentionCandidate[]): readonly
   return retired.filter(({ id }) => !bases.has(id));
 }
 
-/** @param published of one predictor */
+/** @param published the published generations of one predictor */
 function keptVersions(published: readonly RetentionCandidate[]): readonly (readonly RetentionCandidate[])[] {
   const versions = [...Map.groupBy(published, (one) => one.modelVersionId).values()];
   const served = versions.filter(([first]) => first?.isServed);
@@ -182,7 +188,7 @@ function keptVersions(published: readonly RetentionCandidate[]): readonly (reado
   return [...served, ...others.map(({ version }) => version)];
 }
 
-/** @param version its published generations */
+/** @param version the published generations of one model version */
 function keptOf(version: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const newestFirst = version.toSorted((a, b) => b.number - a.number);
   const inForce = newestFirst.findIndex((one) => one.inForce);

@@ -1,4 +1,4 @@
-/** Generations: which are kept, and the way back to an earlier one. */
+/** The store of generations: rolls back to an earlier generation, and drops generations beyond the retention. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
@@ -38,9 +38,9 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
 }
 
 /**
- * Moves the stable arm's pointer back, to another model version where the generation is of one. Raises floor and revision,
- * and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (naming the generations to choose
- * from), `never_stable`, and `version_archived`.
+ * Moves the stable arm's pointer back, also to another model version if the generation has one. Raises floor and
+ * revision, and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (which names the possible
+ * generations), `never_stable`, and `version_archived`.
  */
 async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
   return changeEventRules(pool, async (db) => {
@@ -69,14 +69,15 @@ async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: Rollback
 }
 
 async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: Generation): Promise<void> {
-  // Not where its generation was kept all along; a run that outlived its version's time made one unheard of by events.
+  // There are no new features if the generation was always kept. But the generation of a run that outlived its version
+  // may have features that events do not know.
   const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
   await moveArm(db, predictor, { modelVersionId, generationId: id, raiseFloor: true, restartExpiry: true });
   await setEventFeatures(db, predictor);
   if (features) await setPatternsPending(db, predictor);
 }
 
-/** Drops each generation in a separate transaction; if its partition cannot be locked, it waits for the next round. */
+/** Drops each generation in a separate transaction. If its partition cannot be locked, it is left to the next round. */
 async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
   const dropped: Generation[] = [];
   for (const { id, predictor } of retiredGenerations(await listCandidates(pool))) {
@@ -91,7 +92,7 @@ async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
 
 async function dropOne(db: pg.PoolClient, id: string, predictor: string): Promise<Generation | null> {
   await lockPartition(db, id);
-  // Judged again under the lock: a rollback may have returned to it meanwhile.
+  // Checked again under the lock, since a rollback may have returned to it in the meantime.
   await lockAssignments(db);
   const retired = retiredGenerations(await listCandidates(db, predictor)).find((one) => one.id === id);
   if (!retired) return null;

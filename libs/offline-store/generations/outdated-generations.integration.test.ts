@@ -39,7 +39,7 @@ async function certified(): Promise<{ certificate: Certificate; assignment: Assi
   return { certificate, assignment };
 }
 
-/** What a read makes of each candidate in Postgres' rows. */
+/** Returns how a read judges each candidate in Postgres' rows. */
 async function states(userId = '7'): Promise<string[]> {
   const { certificate, assignment } = await certified();
   const found = (await createStoredPredictions(database.pool).find(assignment, [userId])).get(userId) ?? [];
@@ -49,7 +49,7 @@ async function states(userId = '7'): Promise<string[]> {
 }
 
 describe('a bulk change', () => {
-  test('makes a generation stale as a whole, until another was computed; a single change makes one user stale', async () => {
+  test('makes a generation stale as a whole until another is computed; a single change makes one user stale', async () => {
     await workAll(await start());
     expect(await states()).toEqual(['fresh']);
     await database.pool.query('update visits set orders = 77 where user_id = 7');
@@ -62,7 +62,7 @@ describe('a bulk change', () => {
     expect([await states(), await states('8')]).toEqual([['fresh'], ['fresh']]);
   });
 
-  test('in the midst of a run makes what the run publishes stale, though some of it was computed later', async () => {
+  test('during a run makes the published generation stale, even if some rows were computed after it', async () => {
     const run = await start();
     await work(run, 0);
     await changeInBulk();
@@ -71,7 +71,7 @@ describe('a bulk change', () => {
     expect((await certified()).assignment.generation?.isOutdated).toBe(true);
   });
 
-  test('takes entries out of the overlay: those of partial runs that were planned before, and live answers', async () => {
+  test('invalidates overlay entries of live answers, and of partial runs that were planned before', async () => {
     await workAll(await start());
     const planned = await start({ kind: 'users', userIds: ['7'] });
     const { assignment, certificate } = await certified();
@@ -93,7 +93,7 @@ describe('a bulk change', () => {
     expect(await states('8')).toEqual(['stale', 'fresh']);
   });
 
-  test('is told by the statement that reads features, to who knew the arms', async () => {
+  test('is returned by the feature statement to a caller that knew the arms', async () => {
     const source = createFeatureSource(database.pool);
     const version = await findModelVersion(database.pool, (await certified()).assignment.modelVersionId);
     const floor = async () => {
@@ -106,7 +106,7 @@ describe('a bulk change', () => {
     expect([await floor(), await floor()]).toEqual([1, 1]);
   });
 
-  test('is behind a run of the stale, which then scores everyone; not while a run of everyone is under way', async () => {
+  test('makes a stale run score all users, unless a run of all users is unfinished', async () => {
     await workAll(await start());
     expect(await start({ kind: 'stale' })).toMatchObject({ scope: 'stale', usersExpected: 0 });
     await changeInBulk();
@@ -132,7 +132,7 @@ describe('a bulk change', () => {
     await transaction(database.pool, async (db) => {
       await db.query('update visits set orders = 5');
       expect(await states()).toEqual(['fresh']);
-      // A run is planned, worked and published meanwhile, and a rollback done.
+      // In the meantime a run is planned, processed and published, and a rollback is done.
       await workAll(await start());
       await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: null, actor: 'test' });
       await db.query('rollback; begin');

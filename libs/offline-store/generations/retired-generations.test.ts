@@ -31,7 +31,7 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
 
 const numbers = (all: readonly RetentionCandidate[]) => retiredGenerations(all).map((one) => one.number);
 
-test('the current generation and two before it stay', () => {
+test('the current generation and the two before it stay', () => {
   expect(numbers([1, 2, 3, 4, 5].map((n) => generation(n, { inForce: n === 5 })))).toEqual([1, 2]);
 });
 
@@ -39,7 +39,7 @@ test('after a rollback the newest three stay beside the current one and the two 
   expect(numbers([1, 2, 3, 4, 5, 6, 7, 8].map((n) => generation(n, { inForce: n === 4 })))).toEqual([1, 5]);
 });
 
-test('a base stays as long as any generation names it, even an unpublished one', () => {
+test('a base stays as long as any generation names it, even an unpublished generation', () => {
   const above = (number: number, changes: Partial<RetentionCandidate> = {}) =>
     generation(number, { baseId: 'g2', ...changes });
   const all = [1, 2].map((n) => generation(n)).concat([3, 4, 5, 6].map((n) => above(n, { inForce: n === 6 })));
@@ -53,7 +53,7 @@ test('a base stays as long as any generation names it, even an unpublished one',
   expect(numbers([generation(2), ...later])).toEqual([2]);
 });
 
-test('each model version keeps its own', () => {
+test('each model version keeps its own generations', () => {
   const old = [1, 2, 3, 4].map((n) => generation(n));
   const current = [5, 6].map((n) => generation(n, { modelVersionId: 'm2', inForce: n === 6 }));
   expect(numbers([...old, ...current])).toEqual([1]);
@@ -61,14 +61,14 @@ test('each model version keeps its own', () => {
 
 const DAY = 24 * 3_600_000;
 
-test('a model version that is not served keeps its own for thirty days after its last use', () => {
+test('a model version that is not served keeps its generations for thirty days after its last use', () => {
   const old = (n: number, days: number) => generation(n, { modelVersionId: `m${n}`, lastUsedMs: days * DAY });
   const left = generation(3, { modelVersionId: 'm2', lastUsedMs: 29 * DAY });
   const current = generation(9, { inForce: true, lastUsedMs: 90 * DAY });
   expect(numbers([old(1, 31), { ...left, id: 'g2', number: 2, lastUsedMs: 40 * DAY }, left, current])).toEqual([1]);
 });
 
-test('of each predictor five model versions that are not served are kept, those used last', () => {
+test('for each predictor the five most recently used model versions that are not served are kept', () => {
   const versions = Array.from({ length: 8 }, (_, n) =>
     generation(n, { modelVersionId: `m${n}`, lastUsedMs: n * DAY, isServed: n === 7 }),
   );
@@ -77,7 +77,7 @@ test('of each predictor five model versions that are not served are kept, those 
   expect(retiredGenerations([...versions, ...elsewhere]).map((one) => one.id)).toEqual(['g5', 'g6', 'q5', 'q6', 'q7']);
 });
 
-test('an unpublished one stays while its run is unfinished, and a day after', () => {
+test('an unpublished generation stays while its run is unfinished, and for a day after it', () => {
   const building = (n: number, runEndedMs: number | null) => generation(n, { state: 'building', runEndedMs });
   expect(numbers([building(1, null), building(2, DAY - 1), building(3, DAY + 1)])).toEqual([3]);
 });

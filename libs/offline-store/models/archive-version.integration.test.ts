@@ -16,14 +16,14 @@ const archive = (number: number, archived = true) =>
   archiveVersion(database.pool, { predictor: 'visits', number, archived, actor: 'key:ops' });
 const archived = async () => (await listModelVersions(database.pool)).map(({ archivedAt }) => archivedAt !== null);
 
-/** Version 1 was stable, with generation 1; version 2 is. */
+/** Version 1 was stable with generation 1; version 2 is now stable. */
 beforeEach(async () => {
   await renew();
   await workAll(await start());
   await serve('second');
 });
 
-test('an archived version is no target of a rollout or a rollback, until it is unarchived', async () => {
+test('an archived version cannot be the target of a rollout or a rollback until it is unarchived', async () => {
   await archive(1);
   await archive(1);
   expect(await archived()).toEqual([true, false]);
@@ -46,7 +46,7 @@ test('an archived version is no target of a rollout or a rollback, until it is u
   expect(audit.map(({ action }) => action)).toEqual(['archive_version', 'unarchive_version']);
 });
 
-test('a version that an arm serves is not archived; serving an archived one again ends that', async () => {
+test('a version that an arm serves cannot be archived; serving an archived version again unarchives it', async () => {
   await expect(archive(2)).rejects.toMatchObject({
     code: 'version_in_use',
     message: 'Model version 2 of visits is served as stable.',

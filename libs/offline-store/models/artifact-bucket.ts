@@ -1,6 +1,7 @@
 /**
- * Artifacts in a bucket that speaks S3: Amazon's, MinIO, R2, Ceph. One object a file, named by its SHA-256, which is
- * part of the signed request: the bucket itself rejects other bytes, and each reader hashes them again.
+ * Stores artifacts in a bucket with the S3 protocol: Amazon S3, MinIO, R2, Ceph. There is one object per file. The
+ * file's SHA-256 is part of the signed request, so the bucket rejects other bytes, and each reader hashes the bytes
+ * again.
  */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
@@ -17,13 +18,15 @@ export interface BucketOptions {
   readonly secretAccessKey: string;
 }
 
-/** Milliseconds for one file, either way: 256 MiB at 70 Mbit/s. */
+/** The time limit in ms for the transfer of one file: 256 MiB at 70 Mbit/s. */
 const TIMEOUT_MS = 30_000;
 const RETRIES = 2;
-/** SHA-256 of nothing: a GET has no body. */
+/** The SHA-256 of an empty body, for a GET. */
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-/** A location is the object's key; bucket and endpoint may move, and are where the environment says. */
+/**
+ * Creates the store. A location is an object's key. Bucket and endpoint come from the environment, so they may change.
+ */
 export function createBucket({ bucket, prefix, endpoint, ...keys }: BucketOptions): Bucket {
   const client = new AwsClient({ ...keys, service: 's3', retries: RETRIES });
   const base = `${endpoint.replace(/\/+$/, '')}/${bucket}`;
@@ -49,7 +52,7 @@ export function createBucket({ bucket, prefix, endpoint, ...keys }: BucketOption
     },
     async remove(location) {
       const response = await ask('DELETE', location, NO_BODY);
-      // S3 answers 204 also where there is none; some services say 404.
+      // S3 answers 204 even if there is no object; some services answer 404.
       if (!response.ok && response.status !== 404) throw await refused(response);
       await response.body?.cancel();
     },
@@ -78,7 +81,10 @@ async function readBounded(response: Response): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The operator has to fix wrong rights and names; until then the bucket counts as unavailable. */
+/**
+ * Returns the error of a rejected request. The operator must fix wrong rights and names; until then the bucket counts
+ * as unavailable.
+ */
 async function refused(response: Response): Promise<TandemError> {
   const text = await response.text().catch(() => '');
   return unavailable(`HTTP ${response.status} ${/<Code>([\w.]+)<\/Code>/.exec(text)?.[1] ?? ''}`.trim());

@@ -11,13 +11,13 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-/** Of which no two places are alike. */
+/** Returns a file without repeated content. */
 const fileOf = (size: number) =>
   Buffer.from(Uint32Array.from({ length: Math.ceil(size / 4) }, (_, i) => i).buffer, 0, size);
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 it.each([0, 1, MEGABYTE - 1, MEGABYTE, MEGABYTE + 1, 8 * MEGABYTE, 17 * MEGABYTE + 5])(
-  'a file of %i bytes is read as it is',
+  'a file of %i bytes is read unchanged',
   async (size) => {
     const file = fileOf(size);
     const hash = sha256(file);

@@ -40,7 +40,7 @@ describe.each([
   ['Postgres', () => createArtifactStore(database.pool)],
   ['a bucket', () => createArtifactStore(database.pool, bucket())],
 ])('an artifact in %s', (_, open) => {
-  test('comes back as it was put; to put it again changes nothing', async () => {
+  test('is read as it was stored; storing it again changes nothing', async () => {
     const store = open();
     expect(await store.sizeOf(hash)).toBeNull();
     await store.put(hash, file);
@@ -49,7 +49,7 @@ describe.each([
     expect(await store.get(hash)).toEqual(file);
   });
 
-  test('is refused where it is another file, or none', async () => {
+  test('is rejected if its bytes have another hash, or if it is missing', async () => {
     const store = open();
     await expect(store.put(sha256(Buffer.from('other')), file)).rejects.toMatchObject({ code: 'model_refused' });
     await expect(store.get(hash)).rejects.toMatchObject({
@@ -58,7 +58,7 @@ describe.each([
     });
   });
 
-  test('that is damaged where it lies is never given out', async () => {
+  test('is never returned if its stored bytes are damaged', async () => {
     const store = open();
     await store.put(hash, file);
     await database.pool.query(`update tandem.artifacts set bytes = 'other' where bytes is not null`);
@@ -94,7 +94,7 @@ describe.each([
   ['sent', (store: ArtifactStore) => store.renew(hash)],
   ['put', (store: ArtifactStore) => store.put(hash, file)],
   ['adopted', () => insertArtifact(database.pool, hash, file)],
-])('a file that is there, %s again', (_, again) => {
+])('a stored file that is sent again (%s)', (_, again) => {
   test('is kept for another day', async () => {
     const store = createArtifactStore(database.pool);
     await store.put(hash, file);
@@ -104,7 +104,7 @@ describe.each([
     expect(await store.get(hash)).toEqual(file);
   });
 
-  test('while it is removed is sent once more, or not removed', async () => {
+  test('is stored again, or not removed, if it is sent during its removal', async () => {
     const store = createArtifactStore(database.pool);
     await store.put(hash, file);
     await age(25);
@@ -120,7 +120,7 @@ describe.each([
 });
 
 describe('a bucket', () => {
-  test('holds the bytes, and Postgres where they lie; what Postgres holds from before is found beside', async () => {
+  test('holds the bytes, and Postgres their location; files that Postgres already holds are found, too', async () => {
     await createArtifactStore(database.pool, bucket()).put(hash, file);
     const [path = ''] = s3.objects.keys();
     expect(path).toMatch(new RegExp(`^/models/tandem/v1/${hash}-[0-9a-f-]{36}$`));
@@ -133,7 +133,7 @@ describe('a bucket', () => {
     await expect(unaware).rejects.toMatchObject({ remedy: expect.stringContaining('ARTIFACT_URL') });
   });
 
-  test('that is away for a moment is asked again; a rejecting bucket is unavailable, and its reason is logged', async () => {
+  test('that fails briefly is asked again; a bucket that rejects requests is unavailable, and the reason is logged', async () => {
     const store = createArtifactStore(database.pool, bucket());
     s3.failNext(2);
     await store.put(hash, file);
@@ -146,14 +146,14 @@ describe('a bucket', () => {
     });
   });
 
-  test('that lost a file says that it is missing', async () => {
+  test('that lost a file gives an error that the file is missing', async () => {
     const store = createArtifactStore(database.pool, bucket());
     await store.put(hash, file);
     s3.objects.clear();
     await expect(store.get(hash)).rejects.toMatchObject({ message: expect.stringContaining('missing in its bucket') });
   });
 
-  test('loses the objects of files that became no version, and of uploads that were killed; others stay', async () => {
+  test('is cleared of files without a version and of killed uploads; other objects stay', async () => {
     const store = createArtifactStore(database.pool, bucket());
     const adopted = visitsPredictor();
     await adopt(database.pool, { predictors: [adopted], actor: 'test' });

@@ -1,6 +1,6 @@
 /**
- * Artifacts: model files under their SHA-256, which never change. Each is a row of Postgres with the bytes, or with
- * their place in a bucket. Bytes are hashed again when they are read: no other bytes are ever loaded.
+ * Artifacts: immutable model files, identified by their SHA-256. Each is a row in Postgres with the bytes, or with
+ * their location in a bucket. Bytes are hashed again when they are read, so that damaged bytes are never loaded.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -12,30 +12,35 @@ import { type Db, transaction, withClient } from '../sql/database.ts';
 import type { Database } from '../sql/database-schema.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
-/** Port: where artifacts lie. */
+/** Port: the store of artifacts. */
 export interface ArtifactStore {
-  /** Bytes of its file; null: it does not exist. */
+  /** Returns the size of the file in bytes; null if it does not exist. */
   sizeOf(hash: string): Promise<number | null>;
-  /** Like `sizeOf`; a file that no model version uses is kept for another day (unused-artifacts.ts). */
+  /**
+   * Returns the size like `sizeOf`, and keeps a file that no model version uses for another day (unused-artifacts.ts).
+   */
   renew(hash: string): Promise<number | null>;
-  /** Stores a file; a repeated call renews it. Rejects with `model_refused` if the bytes have another hash. */
+  /**
+   * Stores a file; a repeated call keeps it for another day. Rejects with `model_refused` if the bytes have another
+   * hash.
+   */
   put(hash: string, bytes: Uint8Array): Promise<void>;
-  /** Rejects with `model_refused` if it is missing or damaged. */
+  /** Reads a file. Rejects with `model_refused` if it is missing or damaged. */
   get(hash: string): Promise<Buffer>;
 }
 
-/** Port: a store of files outside of Postgres. All calls reject with `unavailable` if it does not answer. */
+/** Port: a store of files outside Postgres. All calls reject with `unavailable` if it does not answer. */
 export interface Bucket {
-  /** Returns a location that was never used. */
+  /** Returns a new location, which was never used. */
   newLocation(hash: string): string;
   put(location: string, hash: string, bytes: Uint8Array): Promise<void>;
   /** Removes a file; a repeated call changes nothing. */
   remove(location: string): Promise<void>;
-  /** Null: no file is stored. */
+  /** Reads a file; returns null if there is no file. */
   get(location: string): Promise<Buffer | null>;
 }
 
-/** @param bucket where the bytes of new ones go; null: into Postgres */
+/** @param bucket the bucket for the bytes of new artifacts; null: Postgres */
 export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null): ArtifactStore {
   return {
     async sizeOf(hash) {
@@ -48,7 +53,8 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
         throw notItself(hash, 'came damaged', 'send the file again, under its SHA-256');
       if (bucket === null) return insertArtifact(pool, hash, bytes);
       const location = bucket.newLocation(hash);
-      // First, so that the object is found where this process is killed before it has a row.
+      // The location is recorded first, so that the object is found if this process is killed before its row is
+      // written.
       await changeRows(pool, statements.insertInto('tandem.artifact_objects').values({ location }));
       await bucket.put(location, hash, bytes);
       await insertNew(pool, { hash, location, size: bytes.length });
@@ -57,7 +63,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
   };
 }
 
-/** One statement: a concurrent removal either leaves the file, or has removed it here too. */
+/** Renews a file in one statement: a concurrent removal either keeps the file, or has already removed it. */
 async function renewArtifact(db: Db, hash: string): Promise<number | null> {
   const renewal = statements
     .updateTable('tandem.artifacts')
@@ -66,7 +72,10 @@ async function renewArtifact(db: Db, hash: string): Promise<number | null> {
   return (await fetchFirst(db, renewal.returning('size')))?.size ?? null;
 }
 
-/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Existing files are renewed, not sent. */
+/**
+ * Stores bytes with a checked hash in Postgres, also inside a transaction. Existing files are renewed without sending
+ * the bytes.
+ */
 export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): Promise<void> {
   if ((await renewArtifact(db, hash)) !== null) return;
   await insertNew(db, { hash, bytes: bufferOf(bytes), size: bytes.byteLength });
@@ -85,10 +94,14 @@ function bufferOf(bytes: Uint8Array): Buffer {
 async function findArtifact(pool: pg.Pool, hash: string, bucket: Bucket | null): Promise<Buffer> {
   const artifact = statements.selectFrom('tandem.artifacts').select(['size', 'location']).where('hash', '=', hash);
   const row = await fetchFirst(pool, artifact);
-  const remedy = 'push or adopt it again where the file is whole: tandem model push, tandem up';
+  const remedy = 'push or adopt the file again from an intact copy: tandem model push, tandem up';
   if (!row) throw notItself(hash, 'is missing', remedy);
   if (row.location !== null && bucket === null) {
-    throw notItself(hash, 'is in a bucket that this process does not know', 'set ARTIFACT_URL here as elsewhere');
+    throw notItself(
+      hash,
+      'is in a bucket that this process does not know',
+      'set ARTIFACT_URL as in the other processes',
+    );
   }
   const bytes = row.location === null ? await readSlices(pool, hash, row.size) : await bucket?.get(row.location);
   if (!bytes) throw notItself(hash, 'is missing in its bucket', remedy);
@@ -111,15 +124,15 @@ function notItself(hash: string, how: string, remedy: string): TandemError {
 // it for 0.2 s. Uses COPY's binary format, in which bytes are not escaped and parsed.
 
 const SLICE_BYTES = 1 << 20;
-/** Slices of one statement, so that none takes long. */
+/** The number of slices in one statement, so that no statement takes long. */
 const SLICES = 8;
 const TIMEOUT_MS = 10_000;
-/** Bytes of COPY's header: a signature, flags, and the length of an empty extension. */
+/** The bytes of COPY's header: a signature, flags, and the length of an empty extension. */
 const HEADER_BYTES = 19;
-/** Bytes of a row's header: the number of fields, and the length of the only one. */
+/** The bytes of a row's header: the number of fields, and the length of the only field. */
 const ROW_BYTES = 6;
 
-/** The first `size` bytes that Postgres has of the artifact; zeros where there are no more. @param hash checked hex */
+/** Returns the first `size` bytes of the artifact in Postgres, padded with zeros. @param hash checked hex */
 export async function readSlices(pool: pg.Pool, hash: string, size: number): Promise<Buffer> {
   const file = Buffer.alloc(size);
   for (let from = 0; from < size; ) {
@@ -139,7 +152,7 @@ export async function readSlices(pool: pg.Pool, hash: string, size: number): Pro
   return file;
 }
 
-/** Gives the bytes that were taken: none of the message that ends the data. */
+/** Copies a message's bytes, and returns their number. The message that ends the data has none. */
 function takeRow(message: Buffer, file: Buffer, to: number): number {
   const at = message.subarray(0, 4).toString('latin1') === 'PGCO' ? HEADER_BYTES : 0;
   if (message.length < at + ROW_BYTES || message.readInt16BE(at) !== 1) return 0;
@@ -147,7 +160,7 @@ function takeRow(message: Buffer, file: Buffer, to: number): number {
   return message.copy(file, to, at + ROW_BYTES, at + ROW_BYTES + length);
 }
 
-/** SHA-256 in hex, as createHash gives it. */
+/** Returns the SHA-256 in hex, like createHash. */
 export async function hashInSlices(bytes: Uint8Array): Promise<string> {
   const hash = createHash('sha256');
   for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
@@ -157,15 +170,15 @@ export async function hashInSlices(bytes: Uint8Array): Promise<string> {
   return hash.digest('hex');
 }
 
-// Uploads in parts: a file that takes longer than a request may, or whose connection breaks, resumes at its last part.
-// Only the hash identifies a file's parts, so any client may repeat or finish an upload. A wrong part gives a file with
-// another hash, and all its parts are discarded.
+// A file can be uploaded in parts. An upload that takes longer than a request may take, or loses its connection,
+// resumes at its last part. Only the hash identifies the parts of a file, so any client may repeat or finish an upload.
+// A wrong part gives a file with another hash, and all its parts are discarded.
 
 export interface ArtifactPart {
   readonly hash: string;
-  /** The place of its first byte in the file. */
+  /** The offset of its first byte in the file. */
   readonly firstByte: number;
-  /** Size of the whole file. */
+  /** The size of the whole file. */
   readonly total: number;
   readonly bytes: Uint8Array;
 }
@@ -173,7 +186,7 @@ export interface ArtifactPart {
 /** Stores a part, and returns the stored bytes of the file from its beginning without a gap. */
 export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }: ArtifactPart): Promise<number> {
   return transaction(pool, async (db) => {
-    // Of another total they are of another attempt at the same file, one of which lies.
+    // Parts with another total size belong to another attempt at the same file. One of the two sizes is wrong.
     await changeRows(db, partsOf(hash).where('total', '<>', total));
     const part = { hash, first_byte: firstByte, total, bytes: bufferOf(bytes) };
     const put = statements
@@ -198,7 +211,7 @@ export async function receivedBytes(db: Db, hash: string): Promise<number> {
   );
 }
 
-/** The file of all its parts, one part at a time; they stay until `dropParts`. */
+/** Returns the file, read part by part. The parts stay until `dropParts`. */
 export async function joinParts(pool: pg.Pool, hash: string, total: number): Promise<Buffer> {
   const file = Buffer.alloc(total);
   for (const { firstByte } of await fetchRows(pool, placesOf(hash))) {

@@ -13,11 +13,11 @@ import {
 import { type Db, query } from '../sql/database.ts';
 import { statements } from '../sql/statements.ts';
 
-/** The origin of a version: a config, or a push. */
+/** The origin of a version: a config or a push. */
 export type OriginKind = 'adopt' | 'push';
 
 export interface ModelOrigin {
-  /** The actor, as in audit rows: `key:ci`, `api`, `cli`. */
+  /** The actor as in audit rows: `key:ci`, `api`, `cli`. */
   readonly by: string;
   readonly how: OriginKind;
 }
@@ -26,7 +26,7 @@ export interface ModelOrigin {
 export interface BuildOf {
   /** Number of the parent version. */
   readonly parent: number;
-  /** `int8`, `pruned`, `distilled`: its maker's word. */
+  /** The kind, as its author named it: `int8`, `pruned`, `distilled`. */
   readonly kind: string;
 }
 
@@ -37,36 +37,36 @@ export interface OwnersWords {
   readonly build: BuildOf | null;
 }
 
-/** The words of one push. */
+/** The remarks of one push. */
 export interface SaidWords {
   readonly note?: string | undefined;
   readonly metrics?: OwnersWords['metrics'] | undefined;
   readonly build?: BuildOf | undefined;
 }
 
-/** A model version with all that is known of it. */
+/** A model version with all its facts. */
 export interface ModelVersionRecord extends ModelVersion, OwnersWords {
   readonly createdAt: Date;
-  /** Null: not archived. */
+  /** The time of archiving; null if not archived. */
   readonly archivedAt: Date | null;
   readonly origin: ModelOrigin;
-  /** Both are null for a version that was adopted before certificates existed. */
+  /** The results of its trial. Both are null for a version that was adopted before certificates existed. */
   readonly metadata: ModelMetadata | null;
   readonly parity: KeptCertificate | null;
-  /** Bytes of its file. */
+  /** The size of its file in bytes. */
   readonly size: number;
   readonly labels: readonly string[];
-  /** The arms that name it. */
+  /** The arms that serve it. */
   readonly arms: readonly string[];
 }
 
 export interface VersionQuery {
-  /** Left out: of all predictors that are served. */
+  /** The predictor; default: all predictors that are served. */
   readonly predictor?: string;
   readonly number?: number;
 }
 
-/** SQL: whether no run can score users with model version `v`: it has request features without a default. */
+/** SQL for whether no run can score users with model version `v`, since it has request features without a default. */
 export const IS_LIVE_ONLY = `exists (
   select from jsonb_array_elements(to_jsonb(v.definition) -> 'request') q where q -> 'default' is null)`;
 
@@ -76,7 +76,7 @@ interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> 
   readonly kind: string | null;
 }
 
-/** Lists versions by predictor, the oldest of each first. */
+/** Lists versions by predictor, the oldest version of each first. */
 export async function listModelVersions(
   db: Db,
   { predictor, number }: VersionQuery = {},
@@ -102,7 +102,7 @@ export async function listModelVersions(
   }));
 }
 
-/** A statement on one model version, without columns. */
+/** Returns a statement on one model version, without columns. */
 export function numberedVersion(predictor: string, number: number) {
   return statements.selectFrom('tandem.model_versions').where(({ and }) => and({ predictor, number }));
 }
@@ -110,7 +110,7 @@ export function numberedVersion(predictor: string, number: number) {
 export interface VersionToKeep {
   readonly definition: ModelDefinition;
   readonly origin: ModelOrigin;
-  /** Absent: its trial left none. */
+  /** Absent if there was no trial. */
   readonly verification?: Verification | undefined;
   readonly words?: SaidWords | undefined;
 }
@@ -119,14 +119,14 @@ export interface KeptVersion {
   readonly id: string;
   readonly number: number;
   readonly isNew: boolean;
-  /** Whether it is new, or its note or its metrics changed. */
+  /** Whether the version is new, or its note or metrics changed. */
   readonly isChanged: boolean;
 }
 
 /**
- * Inserts the version if it is new; its artifact must exist. A known version keeps its definition. It gets a missing
- * certificate, and the note and the metrics if given, and is no longer archived. The caller holds `lockAssignments`, so
- * that numbers are assigned one at a time.
+ * Inserts the version if it is new; its artifact must exist. A known version keeps its definition, gets a missing
+ * certificate and any given note and metrics, and is unarchived. The caller holds `lockAssignments`, so that numbers
+ * are assigned one at a time.
  */
 export async function keepVersion(
   db: Db,

@@ -21,7 +21,7 @@ const arms = () =>
   query<Record<string, unknown>>(database.pool, { text: 'select * from tandem.arms order by predictor' });
 
 describe('adopt', () => {
-  test('a first config makes predictor, version, artifact, arm and key type, and is audited; again it changes nothing', async () => {
+  test('a first config creates predictor, version, artifact, arm and key type, with an audit row; adopting it again changes nothing', async () => {
     const adoption = { predictors: [visitsPredictor()], actor: 'test' };
     const first = await adopt(database.pool, adoption);
     expect(first.predictors).toMatchObject([{ predictor: 'visits', change: 'added', modelNumber: 1 }]);
@@ -36,14 +36,14 @@ describe('adopt', () => {
     expect(audit).toEqual([{ action: 'adopt', actor: 'test', predictor: 'visits' }]);
   });
 
-  test('processes that adopt the same config at once do it once', async () => {
+  test('concurrent adoptions of the same config change the database once', async () => {
     const outcomes = await Promise.all(
       Array.from({ length: 6 }, () => adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' })),
     );
     expect(outcomes.map((one) => one.predictors[0]?.change).sort()).toEqual(['added', ...Array(5).fill('unchanged')]);
   });
 
-  test('another model moves the arm to version 2 without a generation; policies alone move nothing', async () => {
+  test('another model moves the arm to version 2 without a generation; changed policies do not move it', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     const outcome = await adopt(database.pool, { predictors: [visitsPredictor({ model: 'better' })], actor: 'test' });
     expect(outcome.predictors).toMatchObject([{ change: 'version', modelNumber: 2 }]);
@@ -59,7 +59,7 @@ describe('adopt', () => {
     ]);
   });
 
-  test('adopting the same config after a rollback does not undo it; going back to an older model in the config does move', async () => {
+  test('adopting the same config after a rollback does not undo it; an older model in the config moves the arm', async () => {
     const [old, better] = [visitsPredictor(), visitsPredictor({ model: 'better' })];
     const first = await adopt(database.pool, { predictors: [old], actor: 'test' });
     await adopt(database.pool, { predictors: [better], actor: 'test' });
@@ -72,7 +72,7 @@ describe('adopt', () => {
     expect(await arms()).not.toMatchObject([{ model_version_id: oldId }]);
   });
 
-  test('a predictor that is gone is deactivated, and comes back with what it had', async () => {
+  test('a removed predictor is deactivated, and later reactivated with its state', async () => {
     const [a, b] = [visitsPredictor(), visitsPredictor({ name: 'other' })];
     await adopt(database.pool, { predictors: [a, b], actor: 'test' });
     expect((await adopt(database.pool, { predictors: [a], actor: 'test' })).deactivated).toEqual(['other']);
@@ -81,7 +81,7 @@ describe('adopt', () => {
     expect(back.predictors).toMatchObject([{ change: 'unchanged' }, { change: 'added', modelNumber: 1 }]);
   });
 
-  test('another key type is refused once users are known, and two at once always', async () => {
+  test('another key type is rejected when users are known, and two key types in one config always', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     await adopt(database.pool, { predictors: [visitsPredictor({ keyType: 'text' })], actor: 'test' });
     await database.pool.query(`insert into tandem.events (user_id) values ('someone')`);
@@ -94,19 +94,19 @@ describe('adopt', () => {
     await expect(mixed).rejects.toMatchObject({
       code: 'config_invalid',
       field: 'predictors.other.features.sql',
-      // By the name that a query's cast would have.
+      // The message uses the type name of a cast in the query.
       message: 'Predictor other has user ids of type bigint, visits of type text.',
     });
   });
 
-  test('an artifact that is not what its hash says is refused', async () => {
+  test('an artifact that does not match its hash is rejected', async () => {
     const predictor = { ...visitsPredictor(), artifact: Buffer.from('half a mo') };
     await expect(adopt(database.pool, { predictors: [predictor], actor: 'test' })).rejects.toMatchObject({
       code: 'model_refused',
     });
   });
 
-  test('glob patterns become LIKE patterns in which only the stars are wild', async () => {
+  test('glob patterns become LIKE patterns in which only glob wildcards match other characters', async () => {
     expect(likePatterns(['order.*', '100%_a\\b', 'a?'])).toEqual(['order.%', '100\\%\\_a\\\\b', 'a_']);
     const predictor = visitsPredictor();
     const policy = { ...predictor.policy, freshness: { ...predictor.policy.freshness, events: ['a_b\\.*'] } };
@@ -120,7 +120,7 @@ describe('adopt', () => {
 });
 
 describe('registry', () => {
-  /** What a certificate would say. */
+  /** Returns the revision and history that a certificate would have. */
   async function noticed(): Promise<[revision: number, history: string]> {
     const [row] = await query<{ revision: number; history: string }>(database.pool, {
       text: 'select revision, tandem.current_history() as history from tandem.settings',
@@ -128,7 +128,7 @@ describe('registry', () => {
     return [row?.revision ?? -1, row?.history ?? ''];
   }
 
-  test('it serves from memory until a later revision is noticed', async () => {
+  test('the registry serves from memory until a later revision is reported', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     const registry = createRegistry(database.pool, () => 0);
     expect(await registry.predictor('visits')).toMatchObject({
@@ -144,11 +144,11 @@ describe('registry', () => {
     expect((await registry.predictors()).map((one) => one.name)).toEqual(['visits']);
   });
 
-  test('a revision of another history is another, though its number is the same', async () => {
+  test('a revision of another history is different, even if its number is the same', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     const registry = createRegistry(database.pool, () => 0);
     expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
-    // A restore lost the adoption of before; another was made in its place.
+    // A restore lost the earlier adoption, and another one was made instead.
     await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,chunkSize}', '7')`);
     expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
     const [revision] = await noticed();
@@ -159,7 +159,7 @@ describe('registry', () => {
     expect(afterwards).toBe(revision);
   });
 
-  test('a name unknown so far is looked up again after a second', async () => {
+  test('an unknown name is looked up again after a second', async () => {
     let now = 0;
     const registry = createRegistry(database.pool, () => now);
     expect(await registry.predictor('visits')).toBeUndefined();
@@ -169,7 +169,7 @@ describe('registry', () => {
     expect(await registry.predictor('visits')).toBeDefined();
   });
 
-  test('model versions and artifacts come back as they were adopted; a damaged artifact is refused', async () => {
+  test('model versions and artifacts are read as they were adopted; a damaged artifact is rejected', async () => {
     const predictor = visitsPredictor();
     const { predictors } = await adopt(database.pool, { predictors: [predictor], actor: 'test' });
     const registry = createRegistry(database.pool);

@@ -1,6 +1,7 @@
 /**
- * Predictors and model versions in memory, as in the database. Every certificate carries the revision that any change
- * of them raises. A reader that sees a later revision reports it here, and older entries are loaded again when needed.
+ * Keeps the database's predictors and model versions in memory. Any change of them raises the revision, which every
+ * certificate carries. A reader that sees a later revision reports it here, and older entries are loaded again when
+ * needed.
  */
 import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
@@ -12,13 +13,13 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 
 export interface StoredRegistry extends Registry {
-  /** The active predictors, by name. */
+  /** Returns the active predictors by name. */
   predictors(): Promise<readonly Predictor[]>;
-  /** The bytes of an artifact, checked against its hash. */
+  /** Returns the bytes of an artifact, checked against its hash. */
   loadArtifact(hash: string): Promise<Buffer>;
 }
 
-/** Another history of the database may reach the same revision by other changes. */
+/** A revision and its history: another history may have the same revision after other changes. */
 interface Noticed {
   readonly revision: number;
   readonly history: string;
@@ -31,10 +32,13 @@ interface Loaded {
   readonly predictors: ReadonlyMap<string, Predictor>;
 }
 
-/** Time limit in ms: reads wait for it, and can mostly use known entries. A caller without any entry waits longer. */
+/**
+ * The time limit of a load in ms. It is short, since reads wait for it and can usually use known entries. A caller
+ * without any entry waits longer.
+ */
 const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
-/** An unknown name is looked up again, but not more often than this: a caller may request it all day. */
+/** The shortest time between two lookups of an unknown name, since a caller may request it continuously. */
 const RETRY_UNKNOWN_MS = 1_000;
 
 /** @param now a monotonic clock in milliseconds */
@@ -46,7 +50,7 @@ export function createRegistry(
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
-  /** Until this time or the next certificate retries would be useless, because a load has just failed. */
+  /** A load has just failed: until this time or the next certificate a retry would be useless. */
   let silentUntil = 0;
   const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 
@@ -54,7 +58,7 @@ export function createRegistry(
     loading ??= loadPredictors(pool, loaded && LOAD_WITHIN_MS)
       .then((found) => {
         loaded = { ...found, at: now() };
-        // A restore may have set the revision back; what was noticed of the other past no longer counts.
+        // A restore may have lowered the revision. Revisions of the other history no longer count.
         noticed = found;
         return loaded;
       })
@@ -75,7 +79,7 @@ export function createRegistry(
   async function current(): Promise<Loaded> {
     if (!loaded) return load();
     if (isAsNoticed(loaded) || now() < silentUntil) return loaded;
-    // While Postgres does not answer, the last known assignments stay: each read decides how to use them.
+    // While Postgres does not answer, the last known assignments stay. Each read decides how to use them.
     const before = loaded;
     return load().catch(() => before);
   }
@@ -93,7 +97,7 @@ export function createRegistry(
       if (revision !== noticed.revision || history !== noticed.history) noticed = { revision, history };
     },
     predictor(name) {
-      // Twice a read, and almost always there.
+      // Called twice for each read, and almost always in memory.
       const predictor = loaded && isAsNoticed(loaded) ? loaded.predictors.get(name) : undefined;
       return predictor ? Promise.resolve(predictor) : findPredictor(name);
     },

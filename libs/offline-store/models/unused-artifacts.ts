@@ -1,6 +1,6 @@
 /**
- * Uploaded files that no model version uses: refused models, above all, and parts of uploads that were given up. They are
- * kept for a day after they were last sent, in which a push may name them; a push after that has to upload its file again.
+ * Removes uploaded files that no model version uses: mostly rejected models, and parts of abandoned uploads. They are
+ * kept for a day after they were last sent. A later push must upload its file again.
  */
 import type pg from 'pg';
 import { query } from '../sql/database.ts';
@@ -8,10 +8,10 @@ import { changeRows, statements } from '../sql/statements.ts';
 import type { Bucket } from './artifacts.ts';
 
 const KEPT = `interval '1 day'`;
-/** The most objects of one call. */
+/** The maximum number of objects in one call. */
 const MOST_OBJECTS = 1_000;
 
-/** Bytes of the files and parts that no model version uses. */
+/** Returns the total size of the files and parts that no model version uses. */
 export async function countUnusedBytes(pool: pg.Pool): Promise<number> {
   const [unused] = await query<{ bytes: number }>(pool, {
     text: `select (select coalesce(sum(size), 0) from tandem.artifacts a
@@ -22,8 +22,8 @@ export async function countUnusedBytes(pool: pg.Pool): Promise<number> {
 }
 
 /**
- * Removes what no model version has used for a day. Objects go by the list of those that were ever put, so also one whose
- * upload was killed before its row was written. Returns how many files and objects.
+ * Removes files that no model version has used for a day. Objects are removed by the list of all recorded locations,
+ * which includes uploads that were killed before their row was written. Returns the number of files and objects.
  */
 export async function removeUnused(pool: pg.Pool, bucket: Bucket | null): Promise<number> {
   await query(pool, { text: `delete from tandem.artifact_parts where uploaded_at < clock_timestamp() - ${KEPT}` });
@@ -37,7 +37,7 @@ export async function removeUnused(pool: pg.Pool, bucket: Bucket | null): Promis
         select location, created_at from gone where location is not null on conflict do nothing)
       select from gone`,
   });
-  // A process that does not know the bucket leaves its objects to the others.
+  // A process that does not know the bucket leaves its objects to other processes.
   return files.length + (bucket === null ? 0 : await removeObjects(pool, bucket));
 }
 

@@ -20,27 +20,27 @@ export interface LabelMove {
 }
 
 export interface MovedLabel {
-  /** Number of the version that had it; null: none. */
+  /** The number of the version that had the label before; null if none had it. */
   readonly from: number | null;
   readonly to: number;
 }
 
 /**
- * Moves a label, and says so in the audit. Rejects with `unknown_model_version`, `version_unverified` if the version has no
- * certificate, `invalid_input` where the label is not one.
+ * Moves a label, with an audit row. Rejects with `unknown_model_version`, with `version_unverified` if the version has
+ * no certificate, or with `invalid_input` if the label is not valid.
  */
 export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
   assertLabel(move.label);
   return transaction(pool, (db) => putLabel(db, move));
 }
 
-/** Like the move of a label, inside a transaction, for a label that `assertLabel` accepted. */
+/** Moves a label like `moveLabel`, inside a transaction. `assertLabel` must have accepted the label. */
 export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
   const named = numberedVersion(predictor, number).select((eb) => ['id', eb('parity', 'is not', null).as('verified')]);
   const version = await fetchFirst(db, named);
   if (!version) throw unknownVersion(predictor, number);
   if (!version.verified) throw unverified(predictor, number);
-  // Two who move one label do it one after the other, and each audit row says from where.
+  // Concurrent moves of one label are serialised, so that each audit row has the right previous version.
   await query(db, {
     text: `select pg_advisory_xact_lock(hashtext('tandem.label'), hashtext($1 || '/' || $2))`,
     values: [predictor, label],
@@ -62,16 +62,16 @@ export async function putLabel(db: Db, { predictor, label, number, actor }: Labe
   return moved;
 }
 
-/** Throws `invalid_input` for what no label may be. */
+/** Throws `invalid_input` if the text is not a valid label. */
 export function assertLabel(label: string): void {
   if (RESERVED.has(label)) {
     throw new TandemError('invalid_input', `The label ${label} is the name of an arm, which rollouts move.`, {
       field: 'label',
-      remedy: 'start a rollout to serve the version, or take another label',
+      remedy: 'start a rollout to serve the version, or choose another label',
     });
   }
   if (LABEL.test(label)) return;
-  throw new TandemError('invalid_input', `${JSON.stringify(label.slice(0, 80))} is no label.`, {
+  throw new TandemError('invalid_input', `${JSON.stringify(label.slice(0, 80))} is not a valid label.`, {
     field: 'label',
     remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, ., _ and -',
   });
@@ -87,23 +87,26 @@ function unverified(predictor: string, number: number): TandemError {
   return new TandemError(
     'version_unverified',
     `Model version ${number} of ${predictor} has no certificate: it was adopted before certificates existed.`,
-    { field: 'version', remedy: 'adopt its config again, or push its file again: the trial makes the certificate' },
+    { field: 'version', remedy: 'adopt its config again, or push its file again: the trial creates the certificate' },
   );
 }
 
-// Archives a model version: lists leave it out, and it cannot be the target of a rollout or rollback. No data is
+// Archiving hides a model version from lists, and it can no longer be the target of a rollout or rollback. No data is
 // deleted.
 
 export interface ArchiveChange {
   readonly predictor: string;
   /** The model version's number. */
   readonly number: number;
-  /** False ends it. */
+  /** Whether to archive the version, or to unarchive it. */
   readonly archived: boolean;
   readonly actor: string;
 }
 
-/** Rejects with `unknown_model_version`, or with `version_in_use` where an arm names the version. Safe to repeat. */
+/**
+ * Archives or unarchives a version. Rejects with `unknown_model_version`, or with `version_in_use` if an arm serves the
+ * version. Safe to repeat.
+ */
 export function archiveVersion(pool: pg.Pool, { predictor, number, archived, actor }: ArchiveChange): Promise<void> {
   return transaction(pool, async (db) => {
     await lockAssignments(db);
@@ -123,7 +126,10 @@ export function archiveVersion(pool: pg.Pool, { predictor, number, archived, act
   });
 }
 
-/** Rejects with `version_archived`. @param field where the caller named the version, or its generation */
+/**
+ * Rejects with `version_archived` if the version is archived. @param field the caller's field with the version or its
+ * generation
+ */
 export async function refuseArchived(
   db: Db,
   { predictor, number }: Pick<ArchiveChange, 'predictor' | 'number'>,
@@ -136,7 +142,7 @@ export async function refuseArchived(
 function archivedVersion(predictor: string, number: number, field: string): TandemError {
   return new TandemError('version_archived', `Model version ${number} of ${predictor} is archived.`, {
     field,
-    remedy: `take it out of the archive first: tandem model unarchive ${predictor} ${number}`,
+    remedy: `unarchive it first: tandem model unarchive ${predictor} ${number}`,
   });
 }
 

@@ -19,7 +19,7 @@ function entry(userId: string, contextVersion = 1): OverlayEntry {
   };
 }
 
-/** Remembers the batches that it was given; fails while it is told to. */
+/** A store that records its batches, and fails while the test wants it to. */
 function recordingStore() {
   const batches: (readonly OverlayEntry[])[] = [];
   let failing = false;
@@ -35,7 +35,7 @@ function recordingStore() {
   };
 }
 
-test('entries are gathered for a moment and written once, the latest of each user', async () => {
+test('entries are gathered for a short time, and the latest of each user is written once', async () => {
   const store = recordingStore();
   const writer = createLossyWriter(store, { flushMs: 50 });
   writer.keepLater([entry('1'), entry('2')]);
@@ -62,7 +62,7 @@ test('many are written in the order of their users, a thousand at a time', async
   expect(store.batches.flat().map((one) => one.userId)).toEqual(userIds.toSorted());
 });
 
-test('what does not fit and what cannot be written is dropped and counted', async () => {
+test('entries that do not fit or cannot be written are dropped and counted', async () => {
   const store = recordingStore();
   const writer = createLossyWriter(store, { maxEntries: 2, flushMs: 50 });
   writer.keepLater([entry('1'), entry('2'), entry('3'), entry('2', 2)]);
@@ -76,7 +76,7 @@ test('what does not fit and what cannot be written is dropped and counted', asyn
   expect(store.batches.flat()).toHaveLength(1);
 });
 
-test('closing writes what waits, and takes no more', async () => {
+test('closing writes the waiting entries, and accepts no more', async () => {
   const store = recordingStore();
   const writer = createLossyWriter(store);
   writer.keepLater([entry('1')]);

@@ -45,7 +45,7 @@ afterAll(() => database.drop());
 
 const stored = async () => (await createStoredPredictions(database.pool).find(assignment, ['1'])).get('1')?.[0];
 
-test('an entry comes back as it was kept', async () => {
+test('an entry is read as it was stored', async () => {
   await createOverlayStore(database.pool).put([base]);
   const { predictor: _, userId: __, ...rest } = base;
   expect(await stored()).toEqual({ ...rest, refreshed: false, layer: 'overlay', generationId: null });
@@ -67,14 +67,14 @@ test.each(attempts)('%s replaces the stored entry: %o %s', async (_, changes, re
   expect((await stored())?.outputs[0]).toBe(replaces ? 9 : 1);
 });
 
-test('an entry left by an earlier history gives way to any of this one', async () => {
+test('an entry of an earlier history is replaced by any entry of this history', async () => {
   await createOverlayStore(database.pool).put([{ ...base, contextVersion: 99 }]);
   await database.pool.query(`update tandem.overlay set history = 'ffffffffffffffff'`);
   await createOverlayStore(database.pool).put([base]);
   expect((await stored())?.contextVersion).toBe(5);
 });
 
-test('of one user twice in a batch the later is kept, and writers in opposite order do not deadlock', async () => {
+test('of two entries of one user in a batch the later is kept, and writers in opposite order do not deadlock', async () => {
   const store = createOverlayStore(database.pool);
   await store.put([base, { ...base, contextVersion: 7 }, { ...base, contextVersion: 6 }]);
   expect((await stored())?.contextVersion).toBe(7);
@@ -86,7 +86,7 @@ test('of one user twice in a batch the later is kept, and writers in opposite or
   );
 });
 
-test('entries of different sources and floors are kept together; one of an unknown model version is not', async () => {
+test('entries of different sources and floors are kept together; an entry of an unknown model version is not', async () => {
   await createOverlayStore(database.pool).put([
     base,
     { ...base, userId: '2', source: 'batch' },
@@ -106,7 +106,7 @@ test('entries of different sources and floors are kept together; one of an unkno
   ]);
 });
 
-test('generations come and go without leaving a prepared statement on every connection', async () => {
+test('reads of changing generations leave no prepared statements on connections', async () => {
   const pool = createPool({ url: database.url, max: 1, applicationName: 'prepared' });
   const predictions = createStoredPredictions(pool);
   for (let i = 0; i < 4; i++) {

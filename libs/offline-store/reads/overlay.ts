@@ -1,4 +1,4 @@
-/** Overlay entries in Postgres: those of partial runs, and the latest live answers. */
+/** Overlay entries in Postgres: predictions of partial runs, and the latest live answers. */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
 import { WriteBehind } from '@tandem/timing/write-behind';
 import type pg from 'pg';
@@ -11,18 +11,18 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
 }
 
 /**
- * Keeps each entry by compare-and-set: within a history and floor, no entry is replaced by one with an older label, or
- * with an equal label and an older time. Entries of another history or protocol than the database's own are not kept:
- * their labels prove nothing here; nor are those of a model version that it does not have.
+ * Keeps each entry by compare-and-set. Within a history and floor, an entry is never replaced by one with an older
+ * label, or with an equal label and an older time. Entries of another history or protocol are not kept, since their
+ * labels prove nothing here. Entries of an unknown model version are not kept either.
  *
- * One statement for all that have everything in common but the user, which is mostly all of them: with every value in
- * every row it cost twice as much.
+ * Entries that differ only by user, which are usually all, are written by one statement. With every value in every row
+ * it cost twice as much.
  */
 export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
 }
 
-/** The best entry of each user: one insert cannot update a row twice. */
+/** Returns the best entry of each user, since one insert cannot update a row twice. */
 type Group = Map<string, OverlayEntry>;
 
 function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
@@ -62,7 +62,7 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
     values: [
       ...COMMON.map((name) => first[name] ?? false),
       textArray(entries.map(({ userId }) => userId)),
-      // Written as literals, because the driver inspects the type of every element of an array.
+      // Arrays are written as literals, since the driver inspects the type of every element of an array.
       `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
       `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
       `{${entries.map(({ outputs }) => `"\\\\x${outputs.toString('hex')}"`).join(',')}}`,
@@ -70,7 +70,7 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
   });
 }
 
-// Sorted, so that two writers of the same users do not wait for each other in a circle.
+// The users are sorted, so that two writers of the same users do not deadlock.
 const PUT = `
   insert into tandem.overlay as o
     (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, computed_at, outputs)
@@ -87,28 +87,27 @@ const PUT = `
     or (excluded.overlay_floor, excluded.context_version, excluded.computed_at)
      > (o.overlay_floor, o.context_version, o.computed_at)`;
 
-// Writes live answers to the overlay a moment after they were given, in batches. They are declared lossy: a read that
-// misses one infers again.
-// The moment is a long one, and its entries are written in the order of their users: rows and index entries that lie
-// together are then written together. Of 100,000 users at random a row cost Postgres 12 µs of CPU in batches of 1,000 as
-// they came, 9.4 where 5,000 were put in order, and 8.5 where 10,000 were.
+// Live answers are written to the overlay in batches, some time after they were given. They are declared lossy: a read
+// that misses one infers again. The gathering time is long, and entries are written in the order of their users, so
+// that neighbouring rows and index entries are written together. For 100,000 random users a row cost Postgres 12 µs of
+// CPU in unordered batches of 1,000, 9.4 µs if 5,000 were sorted, and 8.5 µs if 10,000 were sorted.
 
 interface LossyWriterOptions {
-  /** Entries that wait at most; more are dropped. */
+  /** The maximum number of waiting entries; more are dropped. */
   readonly maxEntries?: number;
-  /** Milliseconds that entries are gathered for. */
+  /** The time for which entries are gathered in ms. */
   readonly flushMs?: number;
 }
 
 interface LossyWriter {
   keepLater(entries: readonly OverlayEntry[]): void;
-  /** Entries dropped so far, because too many waited or the store failed. */
+  /** Returns the number of entries dropped so far, because too many waited or the store failed. */
   dropped(): number;
-  /** Writes what waits, then takes no more. */
+  /** Writes the waiting entries, then accepts no more. */
   close(): Promise<void>;
 }
 
-/** Entries a statement. */
+/** The maximum number of entries in a statement. */
 const BATCH = 1_000;
 
 export function createLossyWriter(
@@ -126,7 +125,7 @@ export function createLossyWriter(
   return {
     keepLater(entries) {
       for (const entry of entries) {
-        // The id last: it may contain spaces, the two before it do not.
+        // The user id comes last: it may contain spaces, but the two parts before it do not.
         const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
         const known = writer.find(key);
         if (!known || replaces(entry, known)) writer.add(entry, key);
@@ -142,7 +141,10 @@ function byUser(one: OverlayEntry, other: OverlayEntry): number {
   return one.userId < other.userId ? -1 : 1;
 }
 
-/** The same order as the store's: of one user only the entry that it would keep is written. */
+/**
+ * Compares entries in the same order as the store, so that only the entry of a user is written that the store would
+ * keep.
+ */
 function replaces(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.history !== known.history) return true;
   if (entry.overlayFloor !== known.overlayFloor) return entry.overlayFloor > known.overlayFloor;

@@ -18,7 +18,7 @@ const put = (...counts: (Partial<ReadCount> & { userId: string })[]) =>
   createReadCountStore(database.pool).put(counts.map((one) => ({ reads: 1, contextVersion: 0, ...one })));
 const weights = async (...userIds: string[]) =>
   Object.fromEntries(await createDemandStore(database.pool).weightsOf(userIds));
-/** As so many half-lives later. */
+/** Lets this many half-lives pass. */
 const age = (halfLives: number) =>
   database.pool.query('update tandem.read_demand set log_weight = log_weight - $1', [halfLives]);
 const expire = () =>
@@ -27,7 +27,7 @@ const expire = () =>
     ?.expireSome();
 
 describe('the count of a user’s reads', () => {
-  it('is their sum, and halves every three days; of a user who was never read it is not there', async () => {
+  it('is the sum of the reads, and halves every three days; a user that was never read has no count', async () => {
     expect(HALF_LIFE_MS).toBe(3 * 86_400_000);
     await put({ userId: '1', reads: 6 }, { userId: '2' });
     await put({ userId: '1', reads: 2 });
@@ -42,7 +42,7 @@ describe('the count of a user’s reads', () => {
     expect(later['2']).toBeCloseTo(0.25, 3);
   });
 
-  it('takes ids of any characters, and bears a clock that was years away', async () => {
+  it('accepts ids with any characters, and tolerates a clock that was off by years', async () => {
     await put({ userId: 'a"b\\c,d' });
     await age(-5_000);
     expect((await weights('a"b\\c,d'))['a"b\\c,d']).toBeGreaterThan(1e300);
@@ -53,7 +53,7 @@ describe('the count of a user’s reads', () => {
     expect((await weights('a"b\\c,d'))['a"b\\c,d']).toBeCloseTo(3, 3);
   });
 
-  it('goes with an erasure, and what was counted before it does not come back with a readmission', async () => {
+  it('is deleted by an erasure, and earlier counts do not return with a readmission', async () => {
     const erasures = createErasureStore(database.pool);
     await put({ userId: '1', reads: 9 }, { userId: '2' });
     const { tombstone } = await erasures.setTombstone('1');
@@ -69,7 +69,7 @@ describe('the count of a user’s reads', () => {
     expect((await weights('1'))['1']).toBeCloseTo(1, 3);
   });
 
-  it('of a past that is lost is left out: no erasure would know it by its label', async () => {
+  it('of a lost past is omitted, since no erasure would find it by its label', async () => {
     const event = { source: 't', id: 'a', type: 'x', userId: '1', time: null, data: null };
     await createEventStore(database.pool).accept([event]);
     await put({ userId: '1', contextVersion: 2 }, { userId: '2', contextVersion: 1 });
@@ -78,7 +78,7 @@ describe('the count of a user’s reads', () => {
     expect(await weights('1')).toEqual({ '1': expect.any(Number) });
   });
 
-  it('expires when it is next to nothing: a user who was read once, after 20 days', async () => {
+  it('expires when it is negligible: for a user that was read once, after 20 days', async () => {
     await put({ userId: '1' }, { userId: '2', reads: 100 });
     await age(6.6);
     expect(await expire()).toEqual({ rows: 0, isDone: true });
@@ -87,7 +87,7 @@ describe('the count of a user’s reads', () => {
     expect(await weights('1', '2')).toEqual({ '2': expect.any(Number) });
   });
 
-  it('is looked at in pages, each from where the last one ended', async () => {
+  it('is checked in pages, each of which continues after the previous one', async () => {
     await database.pool.query(`insert into tandem.read_demand (user_id, log_weight, context_version)
       select lpad(n::text, 6, '0'), 0, 0 from generate_series(1, 15000) n`);
     expect(await expire()).toEqual({ rows: 10_000, isDone: true });
@@ -97,7 +97,7 @@ describe('the count of a user’s reads', () => {
 });
 
 describe('statements on the same rows', () => {
-  /** Rows on disk: 2, 1, 3. */
+  /** Inserts three rows, which have the order 2, 1, 3 on disk. */
   async function fill(): Promise<void> {
     for (const userId of ['2', '1', '3']) await put({ userId });
   }
@@ -108,7 +108,7 @@ describe('statements on the same rows', () => {
     return rows.length > 0;
   };
 
-  it('never wait crosswise: a deletion locks its rows in the order that counts are written in', async () => {
+  it('never deadlock: a deletion locks its rows in the order in which counts are written', async () => {
     const erasures = createErasureStore(database.pool);
     await fill();
     const numbers: number[] = [];
@@ -129,7 +129,7 @@ describe('statements on the same rows', () => {
     }
   });
 
-  it('do not wait: a row that is locked when it expires is left for the next time', async () => {
+  it('do not wait: a row that is locked when it expires is left to the next check', async () => {
     await fill();
     await age(10);
     const writer = await database.pool.connect();
@@ -146,8 +146,8 @@ describe('statements on the same rows', () => {
 });
 
 describe('weights of all users', () => {
-  it('are those of some pages of a large table, also before it was ever analysed', async () => {
-    // Five rows a page of which 2,000 are looked at: 4,000 pages.
+  it('are estimated from some pages of a large table, even before it was ever analysed', async () => {
+    // Each page has five rows. 2,000 of 4,000 pages are read.
     await database.pool.query(`alter table tandem.read_demand set (autovacuum_enabled = off)`);
     await database.pool.query(`insert into tandem.read_demand (user_id, log_weight, context_version)
       select n || repeat('x', 1000), 0, 0 from generate_series(1, 20000) n`);
@@ -166,7 +166,7 @@ describe('weights of all users', () => {
     }
   });
 
-  it('are told in groups, the most read first', async () => {
+  it('are returned in groups, the most read first', async () => {
     await put({ userId: '1', reads: 64 }, { userId: '2', reads: 64 }, { userId: '3', reads: 2 });
     const [most, least, ...others] = await findWeights(database.pool);
     expect(others).toEqual([]);

@@ -1,7 +1,7 @@
 /**
- * How often users are read, decayed: a read counts 1 when it is written, half of that three days later, and so on. The
- * table stores the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their order while
- * all of them decay.
+ * Stores how often users are read, as a decayed count: a read counts 1 when it is written, 0.5 three days later, and so
+ * on. The table stores the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their
+ * order while all of them decay.
  */
 import type { ReadCount, ReadCountStore } from '@tandem/prediction/demand/count-reads';
 import { HALF_LIFE_MS, type WeightGroup } from '@tandem/prediction/demand/estimate-budget';
@@ -10,17 +10,17 @@ import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 
-/** Half-lives from 1970 until now. */
+/** SQL for the number of half-lives since 1970. */
 const NOW = `(extract(epoch from statement_timestamp())::float8 / ${HALF_LIFE_MS / 1000})`;
-/** More than any count, and within the exponent of a float8, for any setting of the clock. */
+/** A limit above any count and within the exponent of a float8, whatever the clock. */
 const MOST_LOG = 1_000;
 
-/** An SQL expression: the weight that a stored `log_weight` has by now. */
+/** Returns SQL for the current weight of a stored `log_weight`. */
 function weightNow(logWeight: string): string {
   return `power(2::float8, greatest(-${MOST_LOG}, least(${MOST_LOG}, ${logWeight} - ${NOW})))`;
 }
 
-/** Below it a row expires: a user who was read once, 20 days ago, weighs 0.01. */
+/** The weight below which a row expires. A user that was read once, 20 days ago, weighs 0.01. */
 const LEAST_LOG = Math.log2(0.01);
 
 export function createReadCountStore(pool: pg.Pool): ReadCountStore {
@@ -42,8 +42,8 @@ export function createDemandStore(pool: pg.Pool): DemandStore {
 }
 
 /**
- * Left out is what an erasure has overtaken, and labels that the user does not have: those of a past that is lost. Every
- * statement locks rows in the order of user_id, so that no two wait crosswise.
+ * Adds counts. Counts from before an erasure are omitted, and so are labels that the user does not have, which come
+ * from a lost past. Every statement locks rows in the order of user_id, so that no two deadlock.
  */
 async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
   await query(db, {
@@ -67,7 +67,7 @@ async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
   });
 }
 
-/** Deletes the counts of erased users, by the erasures' numbers; returns how many. */
+/** Deletes the counts of erased users, by the erasures' numbers. Returns how many. */
 export async function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
   const { rowCount } = await execute(db, {
     text: `with locked as materialized (
@@ -82,9 +82,9 @@ export async function deleteReadCounts(db: Db, numbers: readonly number[]): Prom
 }
 
 /**
- * Looks at so many rows in the order of the key, from where the last look ended, and deletes those whose weight is next to
- * nothing, but for rows that others hold: those are of users who are being read. No index of weights is kept for it: each
- * count would have to change it.
+ * Checks the given number of rows in the order of the key, after the last checked row, and deletes rows with a
+ * negligible weight. Locked rows are skipped, since their users are being read. There is no index on weights, which
+ * each count would have to change.
  */
 export async function expireReadCounts(
   db: Db,
@@ -109,13 +109,17 @@ export async function expireReadCounts(
 }
 
 /**
- * Pages of 8 kB, about 200,000 rows: of larger tables a part is read, so that a look takes bounded time, 0.2 s of CPU.
+ * The maximum number of 8 kB pages to read, about 200,000 rows. Only a part of a larger table is read, so that a lookup
+ * takes limited time, 0.2 s of CPU.
  */
 const MOST_PAGES = 2_000;
 
-/** Users in groups of about the same weight, the most read first. Of a large table an estimate, from some of its pages. */
+/**
+ * Returns users in groups of about the same weight, the most read first. For a large table it is an estimate from some
+ * of its pages.
+ */
 export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
-  // Its size on disk: how many rows it has Postgres knows only once it was analysed.
+  // The size on disk is used, since Postgres knows the number of rows only after the table was analysed.
   const [table] = await query<{ pages: number }>(db, {
     text: `select pg_relation_size('tandem.read_demand')::float8 / current_setting('block_size')::int as pages`,
   });

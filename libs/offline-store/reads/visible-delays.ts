@@ -1,7 +1,7 @@
 /**
- * How long events take to show: of users whose live prediction is about to be stored, the time from their last event to
- * the reading of the features that it was made of. Only the first prediction of a context version counts; those of
- * versions that have been overtaken since count for nothing.
+ * Measures how long events take to affect predictions: the time from a user's last event to the read of the features of
+ * the live prediction that is about to be stored. Only the first prediction of a context version counts. Predictions of
+ * outdated versions do not count.
  */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
 import type pg from 'pg';
@@ -13,14 +13,14 @@ interface VisibleDelay {
   readonly seconds: number;
 }
 
-/** The most users of one batch: a sample, which must cost little beside the writing. */
+/** The maximum number of users from one batch: a sample, which must cost little compared with the write. */
 const MOST_LOOKED_AT = 100;
 
 interface DelayMetrics {
   readonly eventVisible: { observe(labels: { readonly predictor: string }, seconds: number): void };
 }
 
-/** Observes the age of the events that live answers show, before they are stored. If that fails, the answers are stored anyway. */
+/** Measures the delays of live answers before they are stored. If that fails, the answers are stored anyway. */
 export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisible }: DelayMetrics): OverlayStore {
   return {
     async put(entries) {
@@ -31,7 +31,7 @@ export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisibl
   };
 }
 
-/** Finds the delays; call it before the entries are written. */
+/** Returns the delays. It must be called before the entries are written. */
 async function findVisibleDelays(pool: pg.Pool, entries: readonly OverlayEntry[]): Promise<readonly VisibleDelay[]> {
   const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
   if (looked.length === 0) return [];

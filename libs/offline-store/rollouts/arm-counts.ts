@@ -19,7 +19,7 @@ export function createArmCountStore(pool: pg.Pool): ArmCountStore {
   return { put: (sums) => putSums(pool, sums) };
 }
 
-/** Stores sums; skips rollouts that no longer exist. */
+/** Stores sums. Skips rollouts that no longer exist. */
 async function putSums(db: Db, sums: readonly ServedSums[]): Promise<void> {
   await query(db, {
     name: 'tandem-put-arm-counts',

@@ -16,23 +16,23 @@ function armsOf(predictor: string) {
     .where('a.predictor', '=', predictor);
 }
 
-/** An arm of a predictor; `generationNumber` is for people, null without a generation. */
+/** An arm of a predictor. `generationNumber` is for display; null without a generation. */
 export type Arm = Readonly<InferResult<ReturnType<typeof armsOf>>[number]>;
 
-/** SQL: whether a rollout `r` is a canary that skips its steps. */
+/** SQL for whether a rollout `r` is a canary that skips its steps. */
 const AT_ONCE = `coalesce((r.plan ->> 'atOnce')::boolean, false)`;
 
-/** An arm by name. */
+/** Returns an arm by name. */
 export function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
   return fetchFirst(db, armsOf(predictor).where('a.name', '=', name));
 }
 
-/** The arm that serves a model version: of those of a predictor no two serve the same. */
+/** Returns the arm that serves a model version. No two arms of a predictor serve the same version. */
 export function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
   return fetchFirst(db, armsOf(predictor).where('a.model_version_id', '=', modelVersionId));
 }
 
-/** A predictor's first arm. */
+/** Inserts a predictor's first arm. */
 export async function insertStableArm(db: Db, predictor: string, modelVersionId: string): Promise<void> {
   const arm = { predictor, name: STABLE, model_version_id: modelVersionId };
   await changeRows(db, statements.insertInto('tandem.arms').values(arm));
@@ -57,7 +57,9 @@ interface ArmMove {
   readonly arm?: string;
 }
 
-/** Points an arm elsewhere, raises its revision, and records when the generation that it leaves was last current. */
+/**
+ * Moves an arm to another generation, raises its revision, and records when the previous generation was last current.
+ */
 export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise<void> {
   const { arm = STABLE } = move;
   await query(db, {
@@ -74,9 +76,9 @@ export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise
 }
 
 /**
- * Inserts an arm of a rollout, without users. It gets the generation of its version that an arm used last: a newer one
- * was rolled back. An `atOnce` canary is a rollback, so its generation's expiry restarts. Any other rollout waits for
- * a new generation where the kept one has expired. A shadow's arm has no generation.
+ * Inserts an arm of a rollout, without users. It gets the generation of its version that an arm used last, since a
+ * newer generation was rolled back. An `atOnce` canary is a rollback, so the expiry of its generation restarts. Any
+ * other rollout waits for a new generation if the kept one has expired. A shadow's arm has no generation.
  */
 export async function insertArm(
   db: Db,
@@ -98,7 +100,7 @@ export async function insertArm(
   });
 }
 
-/** Gives an arm the users of the buckets [firstBucket, endBucket). */
+/** Assigns the users of the buckets [firstBucket, endBucket) to an arm. */
 export async function giveUsers(
   db: Db,
   rolloutId: string,
@@ -111,7 +113,7 @@ export async function giveUsers(
   await changeRows(db, arm);
 }
 
-/** The arms of a rollout go; its users are the stable arm's. */
+/** Removes the arms of a rollout; the stable arm serves its users again. */
 export async function removeArms(db: Db, rolloutId: string): Promise<void> {
   await query(db, {
     text: `with gone as (delete from tandem.arms where rollout_id = $1 returning generation_id)
@@ -140,7 +142,7 @@ export async function makeStable(
   await changeRows(db, stable.set({ overlay_floor: arm.overlay_floor, expires_from: arm.expires_from }));
 }
 
-/** SQL: above every floor that a predictor's arms have, or those of its rollouts ever had. */
+/** Returns SQL for a floor above every floor that the predictor's arms have, or that arms of its rollouts ever had. */
 export function nextFloor(predictor: string): string {
   return `(1 + greatest((select coalesce(max(overlay_floor), 0) from tandem.arms where predictor = ${predictor}),
     (select coalesce(max(overlay_floor), 0) from tandem.rollouts where predictor = ${predictor})))`;

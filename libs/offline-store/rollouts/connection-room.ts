@@ -1,17 +1,19 @@
-/** Whether Postgres carries the connections that the live processes may open, beside those of other programs. */
+/**
+ * Checks whether Postgres has room for the connections of the live processes, in addition to those of other programs.
+ */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
 import { type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 
-/** A process that was killed counts for so long. */
+/** How long a killed process still counts. */
 const COUNTS_FOR = `interval '5 s'`;
-/** Assumed connections of a process whose release does not report its limit. */
+/** The assumed number of connections of a process whose release does not report its limit. */
 const UNTOLD = 10;
 
 /**
- * Which pools of the service go past a pooler, by their names in pg_stat_activity: all of them where there is none. The
- * statements of pools whose names end in `features` have a separate address.
+ * Returns which pools of the service bypass a pooler, as a pattern of names in pg_stat_activity; all pools if there is
+ * no pooler. Pools whose names end in `features` use a separate address.
  */
 export function directPools(paths: DatabasePaths): RegExp {
   const { url, featuresUrl = url } = paths;
@@ -21,9 +23,7 @@ export function directPools(paths: DatabasePaths): RegExp {
   return features.length > 0 ? /^tandem-/ : /^tandem-(?!.*-features$)/;
 }
 
-/**
- * Returns the connections that Postgres itself needs room for. @param besides direct connections that are in no pool
- */
+/** Returns the number of direct connections to Postgres. @param besides direct connections outside the pools */
 export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besides = 0) {
   const direct = directPools(paths);
   const most = ({ options }: pg.Pool) => (direct.test(options.application_name ?? '') ? options.max : 0);
@@ -31,18 +31,18 @@ export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besi
 }
 
 export interface ConnectionRoom {
-  /** Connections that Postgres leaves to those without special rights. */
+  /** The connections that Postgres allows to users without special rights. */
   readonly most: number;
-  /** Open now, of other programs, and of a pooler. */
+  /** The open connections of other programs and of a pooler. */
   readonly others: number;
-  /** Live processes, and what they may open. */
+  /** The number of live processes, and the connections that they may open. */
   readonly processes: number;
   readonly fleet: number;
-  /** Connections that live processes other than APIs may open. */
+  /** The connections that live processes other than APIs may open. */
   readonly besideApis: number;
 }
 
-/** @param direct as `directPools` returns it */
+/** @param direct the result of `directPools` */
 export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
   const [room] = await query<ConnectionRoom>(db, {
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

@@ -46,13 +46,13 @@ interface ArmVersion {
   readonly name: string;
   readonly number: number;
   readonly modelVersionId: string;
-  /** The field of the plan that names it. */
+  /** The field of the plan that names the version. */
   readonly field: string;
-  /** Whether the stable arm ever served it. */
+  /** Whether the stable arm ever served the version. */
   readonly wasStable: boolean;
 }
 
-/** The arms of a plan beside the stable one. */
+/** Returns the arms of a plan, except the stable arm. */
 function armsOf(
   plan: RolloutPlan,
 ): readonly { readonly name: string; readonly version: number; readonly field: string }[] {
@@ -107,8 +107,8 @@ function refuseNeverStable(arms: readonly ArmVersion[]): void {
 }
 
 /**
- * Rejects arms with another type for an event's feature: an arm that takes it with another type would lose its users'
- * values, or all their events.
+ * Rejects arms that have another type for an event's feature. Such an arm would lose its users' values, or all their
+ * events.
  */
 async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersion[]): Promise<void> {
   const others = [await findModelVersion(db, stable)];
@@ -125,7 +125,7 @@ async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersio
   }
 }
 
-/** Events must carry the features of a version that is to be served. */
+/** Requires that events carry the features of a version before it is served. */
 async function requireRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
   await requireAll(arms, async ({ modelVersionId }) => {
     const version = await findModelVersion(db, modelVersionId);

@@ -1,10 +1,10 @@
-/** For tests of what a rollout is judged by: a predictor and rollouts of it, as rows; who is served what does not matter. */
+/** A predictor and its rollouts as plain rows, for tests of judgements, which need no served users. */
 import type { Exposure } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { adopt } from '../adopt.ts';
 import { createVisits, visitsPredictor } from '../store.fixture.ts';
 
-/** The ids of so many rollouts of `visits`, of which the first is under way. */
+/** Inserts this many rollouts of `visits`, of which the first is active, and returns their ids. */
 export async function createRolloutRows(pool: pg.Pool, count = 1): Promise<readonly string[]> {
   await createVisits(pool, 1);
   await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' });
@@ -17,7 +17,7 @@ export async function createRolloutRows(pool: pg.Pool, count = 1): Promise<reado
   return rows.map(({ id }) => id);
 }
 
-/** At the sender's moment 0. */
+/** Returns an exposure at time 0 of the sender's clock. */
 export function exposure(rolloutId: string, userId: string, changes: Partial<Exposure> = {}): Exposure {
   return { rolloutId, step: 0, arm: 'stable', userId, source: 'batch', contextVersion: 0, at: 0, ...changes };
 }

@@ -40,7 +40,7 @@ const sums = (changes: Partial<ServedSums> & { reads: number }): ServedSums => {
 };
 
 describe('exposures', () => {
-  it('are kept once for a user, step and arm: the first one sent', async () => {
+  it('are kept once for each user, step and arm: the first that was sent', async () => {
     await put(exposure(id, '1', { source: 'live' }), exposure(id, '2'));
     await put(exposure(id, '1'), exposure(id, '1', { arm: 'b' }), exposure(id, '1', { step: 1 }));
     expect(await rows('user_id, step, arm, source')).toEqual([
@@ -51,7 +51,7 @@ describe('exposures', () => {
     ]);
   });
 
-  it('of a past that is lost are left out: no erasure would know them by their labels', async () => {
+  it('of a lost past are omitted, since no erasure would find them by their labels', async () => {
     const event = { source: 't', id: 'a', type: 'x', userId: '1', time: null, data: null };
     await createEventStore(database.pool).accept([event]);
     await put(exposure(id, '1', { contextVersion: 2 }), exposure(id, '2', { contextVersion: 1 }));
@@ -60,19 +60,19 @@ describe('exposures', () => {
     expect(await rows('user_id')).toEqual([{ user_id: '1' }, { user_id: '2' }]);
   });
 
-  it('happened as long ago on this database’s clock as they did on their process’s', async () => {
+  it('have the same age on this database’s clock as on their process’s clock', async () => {
     await createExposureStore(database.pool).put([exposure(id, '1', { at: 5_000 })], 65_000);
     const [row] = await rows('extract(epoch from clock_timestamp() - at)::float as seconds');
     expect(row?.seconds).toBeGreaterThanOrEqual(60);
     expect(row?.seconds).toBeLessThan(90);
   });
 
-  it('of a rollout that is not there any more keep nothing from being written', async () => {
+  it('of a deleted rollout do not prevent the others from being written', async () => {
     await put(exposure(randomUUID(), '1'), exposure(id, '2'));
     expect(await rows()).toEqual([{ user_id: '2', arm: 'stable' }]);
   });
 
-  it('of two processes that wrote the same users crosswise neither waits for ever', async () => {
+  it('of the same users in opposite orders do not deadlock two processes', async () => {
     const waiting = async () =>
       (
         await database.pool.query(`select from pg_stat_activity where wait_event_type = 'Lock'
@@ -94,7 +94,7 @@ describe('exposures', () => {
     expect(await rows()).toHaveLength(2);
   });
 
-  it('tell users by arm and source, and those with more than one arm', async () => {
+  it('give the numbers of users by arm and source, and of users with more than one arm', async () => {
     await put(exposure(id, '1'), exposure(id, '2', { source: 'live' }), exposure(id, '3'));
     await put(exposure(id, '3', { arm: 'b' }), exposure(id, '4', { arm: 'b' }));
     await put(exposure(id, '1', { step: 1 }), exposure(id, '2', { step: 1, arm: 'b' }), exposure(other, '9'));
@@ -110,7 +110,7 @@ describe('exposures', () => {
     expect(await figures(7)).toMatchObject({ counts: [], exposed: [], multipleExposures: 0 });
   });
 
-  it('of an erased user go, in all rollouts and steps, also those of a step that a restore has undone, and those that arrive later stay out', async () => {
+  it('of an erased user are deleted in all rollouts and steps, even those that a restore has undone, and later ones are omitted', async () => {
     const event = { source: 't', type: 'x', userId: '1', time: null, data: null };
     await createEventStore(database.pool).accept([{ ...event, id: 'a' }]);
     await database.pool.query(`update tandem.rollouts set plan = '{"steps": [1, 5, 100]}' where id = $1`, [id]);
@@ -127,7 +127,7 @@ describe('exposures', () => {
     expect(await rows()).toHaveLength(2);
   });
 
-  it('go with a rollout that ended 180 days ago, and no sooner', async () => {
+  it('are deleted 180 days after the end of their rollout, not before', async () => {
     await put(exposure(id, '1'), exposure(other, '1'), exposure(other, '2'));
     await database.pool.query(`update tandem.exposures set at = now() - interval '2 years'`);
     await database.pool.query(`update tandem.rollouts set ended_at = now() - interval '179 days' where id = $1`, [
@@ -143,7 +143,7 @@ describe('exposures', () => {
 });
 
 describe('counts of exposed users', () => {
-  /** As a look would count the rows. */
+  /** Counts the rows in the same way as a look. */
   const grouped = async (step: number) => {
     const { rows: exposed } = await database.pool.query<{ arm: string; source: string; users: number }>(
       `select arm, source, count(*)::int as users from tandem.exposures where rollout_id = $1 and step = $2
@@ -175,7 +175,7 @@ describe('counts of exposed users', () => {
     { weight: 1, arbitrary: user.map((erased) => ({ erased })) },
   );
 
-  it('are those of the rows, whatever is flushed and erased at once, once or again', async () => {
+  it('equal those of the rows, whatever is flushed and erased concurrently or repeatedly', async () => {
     const erasures = createErasureStore(database.pool);
     const happen = async (one: { shown: Partial<ReturnType<typeof exposure>>[] } | { erased: string }) => {
       if ('shown' in one) return put(...one.shown.map((of) => exposure(id, of.userId ?? '', of)));
@@ -193,7 +193,7 @@ describe('counts of exposed users', () => {
     );
   });
 
-  it('have a user of two arms once, where two processes write them at the same moment', async () => {
+  it('count a user of two arms once, even if two processes write the user concurrently', async () => {
     for (let round = 0; round < 20; round++) {
       const users = Array.from({ length: 50 }, (_, i) => `${round}-${i}`);
       await Promise.all(['stable', 'b', 'c'].map((arm) => put(...users.map((user) => exposure(id, user, { arm })))));
@@ -205,7 +205,7 @@ describe('counts of exposed users', () => {
     expect(await figures()).toMatchObject({ multipleExposures: 0, exposed: [{ arm: 'stable', users: 1_000 }] });
   });
 
-  it('of the release before are those of its rows: the migration counts them', async () => {
+  it('of the previous release equal those of its rows, which the migration counts', async () => {
     await put(exposure(id, '1'), exposure(id, '2', { source: 'live' }), exposure(id, '1', { arm: 'b' }));
     const counted = await figures();
     await database.pool.query('delete from tandem.exposure_counts; delete from tandem.multiple_exposures');
@@ -219,7 +219,7 @@ describe('counts of exposed users', () => {
 describe('counts of what arms served', () => {
   const store = () => createArmCountStore(database.pool);
 
-  it('of two processes add up; what one tells again takes the place of what it told before', async () => {
+  it('of two processes add up; later sums of a process replace its earlier ones', async () => {
     const [one, two] = [sums({ reads: 3 }), sums({ reads: 5 })];
     await store().put([one, two, sums({ reads: 1, source: 'live' }), sums({ reads: 9, step: 1 })]);
     await store().put([{ ...one, counts: { ...one.counts, reads: 4, errors: 2 } }]);
@@ -231,7 +231,7 @@ describe('counts of what arms served', () => {
     expect(counts[0]?.counts.latency).toEqual([0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
-  it('of a rollout that is not there any more keep nothing from being written', async () => {
+  it('of a deleted rollout do not prevent the others from being written', async () => {
     await store().put([sums({ reads: 1, rolloutId: randomUUID() }), sums({ reads: 2 })]);
     expect((await figures()).counts).toMatchObject([{ counts: { reads: 2 } }]);
   });

@@ -1,8 +1,8 @@
 /**
  * Counts the outcomes of a rollout: for each metric, the outcomes of its users within the window after their exposure.
  * A call takes bounded time for any number of users. A pass counts the users of a step slice by slice, in the order of
- * their ids, and stores its position and sums, so that the next call, of any process, resumes there. The report shows
- * the last completed pass. A million users with one outcome each take about 5 s a metric; with fewer users one call
+ * their ids. It stores its position and sums, so that the next call in any process resumes there. The report shows the
+ * last completed pass. A million users with one outcome each take about 5 s a metric; with fewer users one call
  * completes a pass.
  */
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
@@ -16,9 +16,9 @@ import type pg from 'pg';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
 import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 
-/** Exposures of a slice: half a second. */
+/** The number of exposures in a slice, which takes half a second. */
 const SLICE = 100_000;
-/** Time limit of a slice on a busy server; a call does at least one slice. */
+/** The time limit of a slice on a busy server. A call processes at least one slice. */
 const SLICE_TIMEOUT_MS = 15_000;
 
 type Step = Pick<Rollout, 'id' | 'step'>;
@@ -56,13 +56,13 @@ function armOutcomes(metric: OutcomeMetric | undefined, { arm, mature, all }: Ou
 }
 
 interface Pass {
-  /** A timestamptz with all its digits. */
+  /** A timestamptz as text, with all its digits. */
   readonly asOf: string;
   readonly after: string;
   readonly sums: readonly OutcomeSums[];
 }
 
-/** Returns whether the pass continues. */
+/** Processes a slice. Returns whether the pass continues. */
 async function countSlice(
   db: Db,
   { id, step }: Step,
@@ -96,11 +96,11 @@ async function countSlice(
 }
 
 /**
- * SQL of a slice over users exposed to one arm only. A user's window begins with the exposure and is open at its end.
- * `figure` is the value of a user. A square that is too small for a double is an error in Postgres, hence the bound.
- * Each user's outcomes are looked up: users and outcomes have the same order, and for a step with few users the
- * outcomes of others are not read. The fence and the settings keep the planner, which has no figures of a step that has
- * just begun, from any other plan.
+ * SQL of a slice over users that were exposed to one arm only. A user's window begins with the exposure, and excludes
+ * its end. `figure` is the value of a user. A square that is too small for a double is an error in Postgres, hence the
+ * lower limit. The outcomes of each user are looked up: users and outcomes have the same order, and for a step with few
+ * users the outcomes of others are not read. The planner has no statistics of a step that has just begun, so `offset 0`
+ * and the settings prevent any other plan.
  */
 const SLICE_SQL = `
   with exposed as materialized (

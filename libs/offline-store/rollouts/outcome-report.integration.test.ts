@@ -12,7 +12,7 @@ import { countOutcomes } from './outcome-passes.ts';
 import { createOutcomeStore } from './outcomes.ts';
 
 const HOUR = 3_600_000;
-/** What the tests' hours are counted back from; the database's clock is a little later. */
+/** The time from which the tests' hours are counted back. The database's clock is slightly later. */
 let now: number;
 let database: TestDatabase;
 let id: string;
@@ -32,7 +32,7 @@ const metric = (changes: Partial<OutcomeMetric> = {}): OutcomeMetric => ({
   ...{ name: 'order', kind: 'binary', windowMs: 24 * HOUR, better: 'higher', guardrail: false, minimumEffect: 0.05 },
   ...changes,
 });
-/** Each so many hours ago. */
+/** Inserts outcomes, each a given number of hours ago. */
 const expose = (...served: [userId: string, arm: string, hoursAgo: number][]) =>
   Promise.all(
     served.map(([userId, arm, hours]) =>
@@ -56,7 +56,7 @@ const sumsOf = (users: number, usersWith: number, sum: number, sumOfSquares: num
   ...{ users, usersWith, sum, sumOfSquares },
 });
 
-test('users who were exposed count by what they did in the window after it, once however often', async () => {
+test('exposed users count by their outcomes in the window after the exposure, once per user', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48], ['3', 'b', 48], ['4', 'b', 48]);
   await happen(['1', 47], ['1', 46], ['2', 49], ['3', 23], ['4', 30, 1, 'click'], ['5', 40]);
   const none = sumsOf(2, 0, 0, 0);
@@ -67,19 +67,19 @@ test('users who were exposed count by what they did in the window after it, once
   ]);
 });
 
-test('the values of a user are summed up, and their sum is squared', async () => {
+test('the values of a user are added up, and their sum is squared', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48]);
   await happen(['1', 47, 2], ['1', 46, 3.5], ['2', 40, -4], ['2', 10, 1_000]);
   expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1.5, 5.5 ** 2 + 16) }]);
 });
 
-test('values too small and too large for a square are no reason to fail', async () => {
+test('values that are too small or too large for a square cause no failure', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48]);
   await happen(['1', 47, 1e-300], ['2', 47, 1e15]);
   expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1e15, 1e30) }]);
 });
 
-test('a user whose window is not over is in one of the two figures; an outcome that comes late counts by its time', async () => {
+test('a user with an open window is in only one of the two figures; a late outcome counts by its time', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 12]);
   await happen(['2', 11]);
   expect(await statistics(metric())).toEqual([{ arm: 'stable', all: sumsOf(2, 1, 1, 1), mature: sumsOf(1, 0, 0, 0) }]);
@@ -87,7 +87,7 @@ test('a user whose window is not over is in one of the two figures; an outcome t
   expect(await statistics(metric())).toEqual([{ arm: 'stable', all: sumsOf(2, 2, 2, 2), mature: sumsOf(1, 1, 1, 1) }]);
 });
 
-test('users of more than one arm are in none, and those of another step or rollout are not looked at', async () => {
+test('users of more than one arm are excluded, and users of other steps or rollouts are not read', async () => {
   await expose(['1', 'stable', 48], ['1', 'b', 47], ['2', 'b', 48]);
   await createExposureStore(database.pool).put([exposure(id, '3', { step: 1 })], 48 * HOUR);
   await happen(['1', 40], ['2', 40], ['3', 40]);
@@ -96,7 +96,7 @@ test('users of more than one arm are in none, and those of another step or rollo
   expect(arms).toMatchObject([{ arm: 'stable', all: sumsOf(1, 1, 1, 1) }]);
 });
 
-test('new users are told by the day; without metrics or exposures there are no outcomes', async () => {
+test('new users are counted by day; without metrics or exposures there are no outcomes', async () => {
   expect(await statistics(metric())).toEqual([]);
   expect(await statistics()).toEqual([]);
   await expose(['1', 'stable', 0], ['2', 'b', 0], ['3', 'b', 72]);
@@ -108,7 +108,7 @@ test('new users are told by the day; without metrics or exposures there are no o
   ]);
 });
 
-/** As the statement should do it, user by user. */
+/** Computes the expected result, user by user. */
 function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], of: OutcomeMetric, at: number) {
   const arms = new Map<string, { all: number[]; mature: number[] }>();
   for (const [userId, theirs] of Map.groupBy(exposures, (one) => one.userId)) {
@@ -133,9 +133,9 @@ function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], 
   return [...arms].sort().map(([arm, { all, mature }]) => ({ arm, all: sums(all), mature: sums(mature) }));
 }
 
-test('whatever was served and done, the statement says what a count by hand says', async () => {
+test('for any exposures and outcomes, the statement equals a separate count', async () => {
   const user = fc.constantFrom('1', '2', '3', '4', '5');
-  // Hours and half hours: never at the edge of a window.
+  // Exposures are at full hours and outcomes at half hours, so never at the edge of a window.
   const hour = fc.integer({ min: 0, max: 60 });
   const served = fc.record({ userId: user, arm: fc.constantFrom('stable', 'b'), hours: hour });
   const did = fc.record({
@@ -166,7 +166,7 @@ test('whatever was served and done, the statement says what a count by hand says
   );
 });
 
-test('a pass resumes where the last call of any process ended; until it has ended the previous pass is reported', async () => {
+test('a pass resumes where the last call of any process ended; until its end the previous pass is reported', async () => {
   const count = (budgetMs = 0) => countOutcomes(database.pool, { id, step: 0 }, [metric()], budgetMs, 2);
   await expose(['1', 'stable', 48], ['2', 'b', 48], ['3', 'stable', 48], ['4', 'b', 48], ['5', 'b', 48]);
   await happen(['1', 47], ['4', 47]);
@@ -179,12 +179,12 @@ test('a pass resumes where the last call of any process ended; until it has ende
   const second = await count(60_000);
   expect(second.arms).toMatchObject([{ all: { usersWith: 2 }, mature: { usersWith: 2 } }, { arm: 'stable' }]);
   expect(second.asOf?.getTime()).toBeGreaterThan(first.asOf?.getTime() ?? 0);
-  // Of two at once one counts, and the other is told what there is.
+  // Of two concurrent calls one counts, and the other returns the existing counts.
   const both = await Promise.all([count(60_000), count(60_000)]);
   expect(both.map(({ arms }) => arms.length)).toEqual([2, 2]);
 });
 
-test('a pass that stands at an erased user forgets them, and begins again', async () => {
+test('a pass that has stopped at an erased user begins again', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48], ['3', 'stable', 48], ['4', 'stable', 48]);
   await countOutcomes(database.pool, { id, step: 0 }, [metric()], 0, 2);
   const position = async () => (await database.pool.query('select after_user from tandem.outcome_passes')).rows;
@@ -196,7 +196,7 @@ test('a pass that stands at an erased user forgets them, and begins again', asyn
   expect(await statistics(metric())).toMatchObject([{ arm: 'stable', all: { users: 3 } }]);
 });
 
-test('a step without planner statistics does not cost users times outcomes', async () => {
+test('a step without planner statistics does not compare each user with each outcome', async () => {
   const count = 20_000;
   await database.pool.query(
     `insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
@@ -208,7 +208,7 @@ test('a step without planner statistics does not cost users times outcomes', asy
     `insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
       select 't', n::text, '\\x00', n::text, 'order', 1, now() - interval '30 minutes', 0 from generate_series(1, ${count}) n`,
   );
-  // To compare each with each are 400 million comparisons: two minutes of a fast processor.
+  // Comparing each user with each outcome would be 400 million comparisons: two minutes on a fast processor.
   expect(await statistics(metric())).toMatchObject([
     { arm: 'b', all: { users: count / 2, usersWith: count / 2 } },
     { arm: 'stable', all: { usersWith: count / 2 } },

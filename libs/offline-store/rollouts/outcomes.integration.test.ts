@@ -36,7 +36,7 @@ describe('outcomes', () => {
     expect(await accept()).toEqual([]);
   });
 
-  it('count once: what came before is a duplicate, also within a batch, and under another source it is another', async () => {
+  it('count once: a repeated id is a duplicate, also within a batch, but not with another source', async () => {
     expect(await statuses(outcome('a'), outcome('b'), outcome('a'))).toEqual(['accepted', 'accepted', 'duplicate']);
     expect(await statuses(outcome('a'), outcome('a', { source: 'u' }))).toEqual(['duplicate', 'accepted']);
     expect(await rows()).toHaveLength(3);
@@ -48,7 +48,7 @@ describe('outcomes', () => {
     ['value', { value: 2 }],
     ['time', { time: ago(1) }],
   ])(
-    'an id that came before with another %s is refused with its place, and nothing of the batch is kept',
+    'an id that was accepted with another %s is rejected with its position, and nothing of the batch is kept',
     async (_, change) => {
       await accept(outcome('a'));
       await expect(accept(outcome('new'), outcome('a', change))).rejects.toMatchObject({
@@ -63,7 +63,7 @@ describe('outcomes', () => {
   it.each<[string, number]>([
     ['more than five minutes ahead', -6 / 1440],
     ['more than ninety days ago', 90.1],
-  ])('of a time %s are refused by the database’s clock', async (_, days) => {
+  ])('with a time %s are rejected, on the database’s clock', async (_, days) => {
     await expect(accept(outcome('a'), outcome('b', { time: ago(days) }))).rejects.toMatchObject({
       code: 'invalid_input',
       field: '[1].time',
@@ -73,7 +73,7 @@ describe('outcomes', () => {
     expect(await statuses(outcome('c', { time: ago(-4 / 1440) }), outcome('d', { time: ago(89) }))).toHaveLength(2);
   });
 
-  it('of two senders of the same ids, crosswise and at once, each counts once', async () => {
+  it('of two concurrent senders of the same ids each count once', async () => {
     const ids = Array.from({ length: 200 }, (_, i) => outcome(`${i}`));
     const sent = await Promise.all(
       Array.from({ length: 12 }, (_, i) => statuses(...(i % 2 === 0 ? ids : [...ids].reverse()))),
@@ -84,7 +84,7 @@ describe('outcomes', () => {
     expect(await rows()).toHaveLength(200);
   });
 
-  it('of two senders of the same ids crosswise neither waits for ever', async () => {
+  it('of two senders of the same ids in opposite orders do not deadlock', async () => {
     const waiting = async () =>
       (
         await database.pool.query(`select from pg_stat_activity where wait_event_type = 'Lock'
@@ -103,7 +103,7 @@ describe('outcomes', () => {
     expect((await second).map(({ status }) => status)).toEqual(['duplicate', 'duplicate']);
   });
 
-  it('of two senders of one id with different content at once, one is refused whole', async () => {
+  it('of two concurrent senders with one id and different content: one sender is rejected as a whole', async () => {
     for (let round = 0; round < 20; round++) {
       const [mine, yours] = await Promise.allSettled([
         accept(outcome(`x${round}`), outcome(`mine${round}`)),
@@ -115,7 +115,7 @@ describe('outcomes', () => {
     expect(await rows()).toHaveLength(40);
   });
 
-  it('are counted at most once, however batches of few ids and contents meet', async () => {
+  it('are counted at most once, for any concurrent batches of few ids and contents', async () => {
     const sending = fc.record({ id: fc.constantFrom('a', 'b', 'c'), value: fc.constantFrom(1, 1, 1, 2) });
     await fc.assert(
       fc.asyncProperty(
@@ -143,7 +143,7 @@ describe('of an erased user', () => {
   const kept = () => rows('id, user_id, name, value, time is null as timeless');
   const nothing = { user_id: null, name: null, value: null, timeless: true };
 
-  it('all goes but the ids, with a count; of others nothing does', async () => {
+  it('everything except the ids is deleted and counted; other users keep everything', async () => {
     await accept(outcome('a'), outcome('b', { userId: '2' }));
     expect(await erase()).toMatchObject({ outcomes: 1 });
     expect(await kept()).toEqual([
@@ -153,13 +153,13 @@ describe('of an erased user', () => {
     expect(await statuses(outcome('a'))).toEqual(['duplicate']);
   });
 
-  it('nothing is kept of what comes later but the id, until a readmission; what came before stays away', async () => {
+  it('only the id of a later outcome is kept, until a readmission; earlier outcomes stay deleted', async () => {
     await erase();
     expect(await statuses(outcome('late'))).toEqual(['erased']);
     expect(await kept()).toEqual([{ id: 'late', ...nothing }]);
     await createErasureStore(database.pool).readmit('1');
     expect(await statuses(outcome('late'), outcome('new'))).toEqual(['duplicate', 'accepted']);
-    // The deletes are repeated for an hour, and leave alone what came since.
+    // The deletes are repeated for an hour, and keep outcomes that came after the readmission.
     await createErasureStore(database.pool).deleteRows([1]);
     expect(await kept()).toEqual([
       { id: 'late', ...nothing },
@@ -167,7 +167,7 @@ describe('of an erased user', () => {
     ]);
   });
 
-  it('an outcome that was under way during the erasure goes with the next deletes', async () => {
+  it('an outcome that was concurrent with the erasure is deleted by the next deletes', async () => {
     const sending = await database.pool.connect();
     await sending.query('begin');
     await sending.query(`select tandem.accept_outcomes($1, '5 min', '90 days')`, [JSON.stringify([outcome('a')])]);
@@ -179,7 +179,7 @@ describe('of an erased user', () => {
   });
 });
 
-it('outcomes are forgotten after 180 days', async () => {
+it('outcomes are deleted after 180 days', async () => {
   await accept(outcome('old'), outcome('young'));
   await database.pool.query(`update tandem.outcomes set accepted_at = now() - interval '181 days' where id = 'old'`);
   expect(await expireRows(database.pool)).toBe(1);

@@ -1,6 +1,6 @@
 /**
- * Makes outcomes durable: one call, one round trip, one transaction. migrations/0015 defines duplicates and the records
- * kept of erased users.
+ * Makes outcomes durable: one call, one round trip, one transaction. migrations/0015 defines duplicates, and which
+ * records of erased users are kept.
  */
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type pg from 'pg';
@@ -8,13 +8,13 @@ import { asRefusal } from '../events/refusal.ts';
 import { query } from '../sql/database.ts';
 
 interface OutcomeStoreOptions {
-  /** Milliseconds after which senders get `unavailable`; default: the pool's limits. */
+  /** The milliseconds after which senders get `unavailable`; default: the pool's limits. */
   readonly withinMs?: number;
 }
 
-/** The same as for events: clocks differ. */
+/** How far an outcome may be ahead of Postgres' clock, as for events, since clocks differ. */
 const AHEAD = '5 minutes';
-/** Windows are shorter than this, and ids are remembered for longer: retention.ts. */
+/** The greatest accepted age. Windows of metrics are shorter, and ids are kept for longer (retention.ts). */
 const BACK = '90 days';
 
 export function createOutcomeStore(pool: pg.Pool, { withinMs }: OutcomeStoreOptions = {}): OutcomeStore {

@@ -38,7 +38,7 @@ async function newestVersion(): Promise<string> {
 
 const addCandidate = () => insertCandidate(database.pool, visitsPredictor({ model: 'another model' }));
 
-/** As if it had not been heard of for so long. */
+/** Makes a process look as if it had sent no heartbeat for this long. */
 async function silence({ id }: ProcessIdentity, ms: number): Promise<void> {
   await database.pool.query(`update tandem.processes set seen_at = seen_at - $2 * interval '1 ms' where id = $1`, [
     id,
@@ -54,8 +54,8 @@ const stateOf = async (ids: readonly string[]) =>
     error,
   ]);
 
-describe('what a process hears with its beat', () => {
-  it('is the versions of all arms, the served ones first; of a rollout that is prepared too, which has no users', async () => {
+describe('the answer to a heartbeat', () => {
+  it('has the versions of all arms, served versions first, including those of a rollout that is preparing', async () => {
     const register = registerOf(identity());
     expect(await register.beat([])).toEqual([{ modelVersionId: served, isServed: true, isTried: false }]);
     const candidate = await addCandidate();
@@ -67,7 +67,7 @@ describe('what a process hears with its beat', () => {
     expect((await register.beat([])).filter(({ isServed }) => isServed)).toHaveLength(2);
   });
 
-  it('has a version served whose arm has users by name alone, once its rollout runs', async () => {
+  it('marks a version as served if its arm has users only by overrides, when its rollout is running', async () => {
     const candidate = await addCandidate();
     const register = registerOf(identity());
     await database.pool.query(
@@ -78,7 +78,7 @@ describe('what a process hears with its beat', () => {
     expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: true, isTried: true });
   });
 
-  it('leaves out predictors that are no longer served, and lists versions that a caller waits for', async () => {
+  it('omits predictors that are no longer served, and includes versions that a caller has requested', async () => {
     const candidate = await addCandidate();
     await database.pool.query("update tandem.predictors set active = false where name = 'visits'");
     const register = registerOf(identity());
@@ -90,8 +90,8 @@ describe('what a process hears with its beat', () => {
   });
 });
 
-describe('whether a version may be given users', () => {
-  it('is known of every live process; who has not heard of it yet is waited for', async () => {
+describe('whether a version may serve users', () => {
+  it('depends on every live process, including processes that do not know the version yet', async () => {
     const [one, two] = [identity(), identity({ host: 'two', pid: 8 })];
     await registerOf(one).beat([ready(served)]);
     await registerOf(two).beat([]);
@@ -109,7 +109,7 @@ describe('whether a version may be given users', () => {
     expect(mayServe(await readinessOf(database.pool, [served]))).toEqual({ ok: true });
   });
 
-  it('does not depend on a process that was not seen for a while, which comes back with its next beat', async () => {
+  it('does not depend on a process without recent heartbeats, which counts again after its next heartbeat', async () => {
     const [one, two] = [identity(), identity({ host: 'two', pid: 8 })];
     await registerOf(one).beat([ready(served)]);
     await registerOf(two).beat([failed(served, 'too large')]);
@@ -117,14 +117,14 @@ describe('whether a version may be given users', () => {
     expect(mayServe(await readinessOf(database.pool, [served]))).toMatchObject({ ok: false });
     await silence(two, 5_000);
     expect(mayServe(await readinessOf(database.pool, [served]))).toEqual({ ok: true });
-    // Another process's heartbeat removed it; it was only slow, and reports all again.
+    // Another process's heartbeat removed this process. It was only slow, and reports all versions again.
     await registerOf(one).beat([ready(served)]);
     expect((await database.pool.query('select from tandem.processes')).rowCount).toBe(1);
     await registerOf(two).beat([failed(served, 'too large')]);
     expect(mayServe(await readinessOf(database.pool, [served]))).toMatchObject({ ok: false });
   });
 
-  it('does not depend on a process that has ended in order', async () => {
+  it('does not depend on a process that has left the register', async () => {
     const [one, two] = [registerOf(identity()), registerOf(identity({ host: 'two' }))];
     await one.beat([ready(served)]);
     await two.beat([failed(served, 'too large')]);
@@ -134,7 +134,7 @@ describe('whether a version may be given users', () => {
   });
 });
 
-it('the list has live processes alone, with what each has loaded and since when; what it unloads is gone', async () => {
+it('the list has only live processes, with their loaded versions and times; unloaded versions are removed', async () => {
   const candidate = await addCandidate();
   const one = identity({ kind: 'worker' });
   const register = registerOf(one);
@@ -151,11 +151,11 @@ it('the list has live processes alone, with what each has loaded and since when;
   });
   await register.beat([ready(served)]);
   const [again] = await listProcesses(database.pool);
-  // The moment is that of the change, not of the last beat.
+  // The time is that of the change, not of the last heartbeat.
   expect(again?.versions).toEqual(listed?.versions.slice(0, 1));
 });
 
-it('many processes that beat at once, with dead ones to forget, do not get in one another’s way', async () => {
+it('many concurrent heartbeats, with dead processes to remove, do not block each other', async () => {
   const dead = Array.from({ length: 20 }, () => identity());
   for (const one of dead) await registerOf(one).beat([ready(served)]);
   for (const one of dead) await silence(one, GONE_AFTER_MS);

@@ -1,6 +1,6 @@
 /**
- * Live processes and their loaded model versions, in Postgres, by its clock alone. A process without a heartbeat for
- * `GONE_AFTER_MS` no longer counts; the next heartbeat of any process removes it.
+ * Live processes and their loaded model versions, in Postgres and on its clock. A process without a heartbeat for
+ * `GONE_AFTER_MS` no longer counts, and the next heartbeat of any process removes it.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -19,15 +19,15 @@ import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import { findRoom, roomProblem } from './connection-room.ts';
 
-/** Seven beats may be lost before a process that lives is taken to be dead. */
+/** Seven heartbeats may be lost before a live process counts as dead. */
 export const GONE_AFTER_MS = 15_000;
-/** A process as it registers itself. */
+/** The facts with which a process registers itself. */
 type Registering = ProcessIdentity & { readonly connections?: number };
 
 /**
- * Registers this process. Rejects with `config_invalid` if Postgres has no room for its connections beside those of the
- * live processes and of other programs.
- * @param pool shared with little else: what exhausts others must not bury the process
+ * Registers this process. Rejects with `config_invalid` if Postgres has no room for its connections, in addition to
+ * those of the live processes and of other programs.
+ * @param pool a pool with few other users, since an exhausted pool must not make the process look dead
  */
 export async function openRegister(
   pool: pg.Pool,
@@ -43,7 +43,7 @@ export async function openRegister(
       await enter(pool, self, room);
       break;
     } catch (error) {
-      // An older schema, or a database that does not answer: other parts report it.
+      // The schema is older, or the database does not answer. Other parts report this.
       if (!isTandemError(error, 'config_invalid')) break;
       if (performance.now() > deadline) throw error;
     }
@@ -68,20 +68,23 @@ export function createRegister(pool: pg.Pool, self: Registering): ProcessRegiste
 }
 
 interface RoomOptions {
-  /** The connections that the process may open to the server itself. */
+  /** The number of direct connections that the process may open. */
   readonly connections: number;
   /**
-   * The names of pools that the fleet counts (connection-room.ts); for the others a pooler opens as many as it is
-   * configured to.
+   * The names of the pools that count (connection-room.ts). A pooler opens the connections of other pools, as many as
+   * it is configured for.
    */
   readonly direct: RegExp;
-  /** Milliseconds to wait for it: a process that was killed counts for a while, and its successor comes at once. */
+  /** The milliseconds to wait for room, since a killed process still counts for a while when its successor starts. */
   readonly waitMs?: number;
 }
 
 const ROOM_AFTER_MS = 6_000;
 const ROOM_LOOK_MS = 500;
-/** Processes that start at once take turns, so that those which do not fit are the last ones. */
+/**
+ * Enters the process into the register. Processes that start concurrently take turns, so that the last ones are
+ * rejected.
+ */
 function enter(pool: pg.Pool, self: ProcessIdentity, { connections, direct }: RoomOptions): Promise<void> {
   return transaction(pool, async (db) => {
     await query(db, { text: `select pg_advisory_xact_lock(hashtext('tandem.processes'))` });
@@ -95,8 +98,8 @@ function enter(pool: pg.Pool, self: ProcessIdentity, { connections, direct }: Ro
 }
 
 /**
- * Everything in one statement, so that a beat costs one way there and back. Its own row is there again where others took
- * the process to be dead; what it has loaded is said each time, so that this too is there again.
+ * The heartbeat is one statement, so that it costs one round trip. If others have removed the process as dead, its row
+ * is inserted again. The loaded versions are sent each time, so that they are restored, too.
  */
 const BEAT_SQL = `
   with beat as (
@@ -154,7 +157,10 @@ export function readinessOf(db: Db, modelVersionIds: readonly string[]): Promise
   });
 }
 
-/** Has every process load these versions for so long, though no arm names them: for who waits to move a label. */
+/**
+ * Makes every process load these versions for this long, even if no arm has them, for a caller that waits to move a
+ * label.
+ */
 export async function awaitVersions(db: Db, modelVersionIds: readonly string[], forMs: number): Promise<void> {
   await query(db, {
     text: `with over as (delete from tandem.awaited_versions where until < clock_timestamp() and model_version_id <> all($1))

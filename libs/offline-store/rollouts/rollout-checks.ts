@@ -1,4 +1,4 @@
-/** Looks at rollouts: whose turn it is, what they go by, and what they found. */
+/** Stores the looks at rollouts: claims them, reads their figures, and keeps their findings. */
 import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
 import type { ServedRecord } from '@tandem/prediction/rollouts/rollout-figures';
@@ -8,7 +8,7 @@ import { changeRows, fetchRows, statements } from '../sql/statements.ts';
 import { findStepFigures } from './arm-counts.ts';
 import { countOutcomes } from './outcome-passes.ts';
 
-/** Kept of a rollout, the newest: a look a minute is a day and a half. */
+/** The number of newest checks that are kept for a rollout: with a look every minute, a day and a half. */
 const MAX_CHECKS = 2_000;
 
 export function createRolloutChecks(pool: pg.Pool): RolloutChecks {
@@ -31,7 +31,7 @@ async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boo
   return rows.length > 0;
 }
 
-/** A look at errors and times waits for no longer. */
+/** The time limit of a look at errors and times. */
 const SERVED_TIMEOUT_MS = 5_000;
 
 function findServed(pool: pg.Pool, { id, step }: Rollout): Promise<ServedRecord> {
@@ -58,7 +58,7 @@ export interface KeptCheck extends RolloutCheck {
   readonly at: Date;
 }
 
-/** Newest first. */
+/** Returns the checks, newest first. */
 export async function listChecks(db: Db, rolloutId: string, limit: number): Promise<readonly KeptCheck[]> {
   const checks = checksOf(rolloutId).select(['at', 'step', 'verdict', 'applied', 'figures as judgement']);
   return fetchRows(db, checks.limit(limit));

@@ -1,4 +1,4 @@
-/** Rows of tandem.rollouts, with the arms that they move, as the domain's rollouts. */
+/** Reads rows of tandem.rollouts with their arms, as rollouts of the domain. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
@@ -35,7 +35,7 @@ export async function findRollout(db: Db, id: string): Promise<Rollout | undefin
   return (await query<Row>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
-/** Rejects with `unknown_rollout`, at the field that named it. */
+/** Returns a rollout. Rejects with `unknown_rollout`, at the caller's field with the id. */
 export async function requireRollout(db: Db, id: string, field = 'rolloutId'): Promise<Rollout> {
   const rollout = await findRollout(db, id);
   if (rollout) return rollout;
@@ -45,7 +45,9 @@ export async function requireRollout(db: Db, id: string, field = 'rolloutId'): P
   });
 }
 
-/** Newest first: of one predictor by its own count, whatever the clock said; of several by the clock, for want of another. */
+/**
+ * Lists rollouts, newest first: for one predictor by number, whatever the clock; for several predictors by the clock.
+ */
 export async function listRollouts(
   db: Db,
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
@@ -69,7 +71,10 @@ export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
   });
 }
 
-/** Rejects with `rollout_conflict` if a rollout of the predictor is active: it decides who is served what. */
+/**
+ * Rejects with `rollout_conflict` if a rollout of the predictor is active, since only the rollout may then change its
+ * arms.
+ */
 export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
   const rollouts = statements
     .selectFrom('tandem.rollouts')

@@ -25,7 +25,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Version 1 is served, from a generation; version 2 is known and was never served. */
+/** Version 1 is served from a generation. Version 2 is known but was never served. */
 beforeEach(async () => {
   await renew();
   await workAll(await start());
@@ -63,7 +63,7 @@ const assignments = async () => {
   return found;
 };
 const USERS = Array.from({ length: 2_000 }, (_, i) => `${i + 1}`);
-/** The users that an arm serves. */
+/** Returns the users that an arm serves. */
 async function usersOf(arm: string): Promise<string[]> {
   const { of } = await assignments();
   return USERS.filter((userId) => of(userId).arm === arm);
@@ -73,7 +73,7 @@ const stable = async () => {
   return [arm.modelNumber, arm.generation?.number ?? null];
 };
 
-test('are checked again at the next interval where the clock was set back behind their last check', async () => {
+test('rollouts are checked again at the next interval if the clock was set back before their last check', async () => {
   const { id } = await create({ ...AB, coverage: 'live' });
   await query(database.pool, { text: `update tandem.rollouts set state = 'running', checked_at = null` });
   const { claim } = createRolloutChecks(database.pool);
@@ -83,7 +83,7 @@ test('are checked again at the next interval where the clock was set back behind
   expect(await claim(id, 60_000)).toBe(true);
 });
 
-test('are listed newest first, page by page, also where the clock was set back between them', async () => {
+test('rollouts are listed newest first, page by page, even if the clock was set back between them', async () => {
   const ids: string[] = [];
   for (const ahead of [2, 1, 0]) {
     const { id } = await create();
@@ -98,7 +98,7 @@ test('are listed newest first, page by page, also where the clock was set back b
 });
 
 describe('a canary', () => {
-  test('serves no users while it is preparing, then a growing share of the users that keeps its users', async () => {
+  test('serves no users while it is preparing, then a growing share, without losing users', async () => {
     const { id, state, arms } = await create();
     expect([state, arms]).toMatchObject([
       'preparing',
@@ -121,7 +121,7 @@ describe('a canary', () => {
     }
   });
 
-  test('is the stable version at 100 percent, with its generation and floor, and leaves an audit row for every step', async () => {
+  test('becomes the stable version at 100 percent, with its generation and floor, and an audit row for every step', async () => {
     const { id } = await create();
     const run = (
       await store.create({
@@ -158,7 +158,7 @@ describe('a canary', () => {
     });
   });
 
-  test('that is aborted is over with the commit, even during its run, and its generation does not become current', async () => {
+  test('ends with the commit of an abort, even during its run, and its generation does not become current', async () => {
     const { id } = await create({ ...CANARY, coverage: 'live' });
     const { run } = await store.create({
       predictor: 'visits',
@@ -182,7 +182,7 @@ describe('a canary', () => {
     await expect(rollouts.advance(id, CHANGE)).rejects.toMatchObject({ code: 'rollout_conflict' });
   });
 
-  test('to a version that was stable before obeys its steps; only atOnce skips them, to the generation that is kept', async () => {
+  test('to a formerly stable version obeys its steps; only atOnce skips them, with the kept generation', async () => {
     const first = await create();
     const { run } = await store.create({
       predictor: 'visits',
@@ -205,7 +205,7 @@ describe('a canary', () => {
     expect((await assignments()).stable).toMatchObject({ expiresFrom: expect.any(Number), overlayFloor: 4 });
   });
 
-  test('skips its steps to no version that was never stable', async () => {
+  test('cannot skip its steps to a version that was never stable', async () => {
     await expect(create({ ...CANARY, steps: [100], atOnce: true })).rejects.toMatchObject({
       code: 'never_stable',
       field: 'atOnce',
@@ -214,7 +214,7 @@ describe('a canary', () => {
     expect(await rollouts.active()).toEqual([]);
   });
 
-  test('keeps its generation while an arm names it, and, once aborted, like any that was served', async () => {
+  test('keeps its generation while an arm has it, and after an abort like any served generation', async () => {
     const { id } = await create();
     const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
     await workAll(await planNow(store, (await store.create({ ...run, variant: 'candidate' })).run.id));
@@ -233,7 +233,7 @@ describe('a canary', () => {
     expect(await afterDays(2)).toEqual([2]);
   });
 
-  test('begins with the generation of its version that was used last, whatever the clock said of it', async () => {
+  test('begins with the most recently used generation of its version, whatever the clock', async () => {
     const { id } = await create();
     const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
     for (const _ of [2, 3]) {
@@ -241,7 +241,7 @@ describe('a canary', () => {
       await rollouts.begin(id, CHANGE);
     }
     await rollouts.abort(id, CHANGE);
-    // As where the clock was set back by an hour between the two.
+    // The state if the clock was set back by an hour between the two.
     await query(database.pool, {
       text: `update tandem.generations set published_at = published_at - interval '1 hour',
         left_at = left_at - interval '1 hour' where number = 3`,
@@ -249,7 +249,7 @@ describe('a canary', () => {
     expect(await create()).toMatchObject({ arms: [{ name: 'candidate', generationNumber: 3 }] });
   });
 
-  test('moved twice from one step has moved once', async () => {
+  test('that is moved twice from one step moves once', async () => {
     const { id } = await create();
     await rollouts.begin(id, CHANGE);
     const both = await Promise.all([rollouts.advance(id, CHANGE, 0), rollouts.advance(id, CHANGE, 0)]);
@@ -262,7 +262,7 @@ describe('a canary', () => {
 });
 
 describe('an A/B test and a shadow', () => {
-  test('an arm has its weight, stable the rest; who is put into an arm by hand is there, and said to be', async () => {
+  test('an arm has its weight, and stable the rest; a user with an override is in the named arm, and marked', async () => {
     const { id } = await create(AB);
     await rollouts.begin(id, CHANGE);
     const inSecond = await usersOf('second');
@@ -289,7 +289,7 @@ describe('an A/B test and a shadow', () => {
     expect(await stable()).toEqual([2, null]);
   });
 
-  test('a shadow is in the certificate, and serves no users', async () => {
+  test('a shadow is in the certificate, but serves no users', async () => {
     const { id } = await create({ kind: 'shadow', version: 2, share: 0.5, maxPerSecond: 10 });
     await rollouts.begin(id, CHANGE);
     const { rollout } = await assignments();
@@ -306,13 +306,13 @@ describe('an A/B test and a shadow', () => {
   });
 });
 
-describe('what else would move the predictor', () => {
+describe('other changes of the predictor', () => {
   let active: Rollout;
   beforeEach(async () => {
     active = await create();
   });
 
-  test('is refused while a rollout is active, and says how to end it', async () => {
+  test('are rejected while a rollout is active, and the error says how to end it', async () => {
     const refusal = { code: 'rollout_conflict', remedy: expect.stringContaining('tandem rollout abort visits') };
     await expect(create(AB)).rejects.toMatchObject(refusal);
     await expect(
@@ -324,7 +324,7 @@ describe('what else would move the predictor', () => {
     expect(await adopt(database.pool, third)).toMatchObject({ predictors: [{ change: 'version', modelNumber: 3 }] });
   });
 
-  test('a run is of the arm that it names; both arms may be computed at once, each by one run', async () => {
+  test('a run belongs to the arm that it names; both arms may be computed concurrently, each by one run', async () => {
     const ask = (variant: string) =>
       store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null, variant });
     expect([(await ask('stable')).run.modelNumber, (await ask('candidate')).run.modelNumber]).toEqual([1, 2]);
@@ -332,7 +332,7 @@ describe('what else would move the predictor', () => {
     await expect(ask('third')).rejects.toMatchObject({ code: 'invalid_input', field: 'variant' });
   });
 
-  test('a schedule is each arm’s own', async () => {
+  test('each arm has a separate schedule', async () => {
     await query(database.pool, {
       text: `update tandem.predictors set policy = jsonb_set(policy, '{batch,schedule}', '"0 2 * * *"')`,
     });
@@ -378,7 +378,7 @@ test('Redis may hold generations of arms, generations being built, and the most 
   const byNumber = new Map((await generationsOf()).map((one) => [one.id, one.number]));
   const held = async (bytes: number) =>
     (await listOnlineGenerations(database.pool, bytes)).map((one) => byNumber.get(one)).sort();
-  // Generations 1 and 2 are left behind by 3; each takes 450 times 36 bytes.
+  // Generation 3 replaced generations 1 and 2. Each takes 450 times 36 bytes.
   expect(await held(0)).toEqual([3, 4, building.generationNumber]);
   expect(await held(450 * 36)).toEqual([2, 3, 4, building.generationNumber]);
   expect(await held(1e9)).toEqual([1, 2, 3, 4, building.generationNumber]);

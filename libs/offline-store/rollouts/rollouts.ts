@@ -106,7 +106,7 @@ async function advance(db: Db, rollout: Rollout, from: number | undefined): Prom
   return goToStep(db, rollout, rollout.step + 1);
 }
 
-/** At 100 percent no users are left to compare with: the version becomes stable. */
+/** Moves a canary to 100 percent: no users are left to compare with, so its version becomes stable. */
 async function goToStep(db: Db, rollout: Rollout, step: number): Promise<boolean> {
   const { plan } = rollout;
   const percent = plan.kind === 'canary' ? (plan.steps[step] ?? 100) : 100;
@@ -120,7 +120,9 @@ async function setStep(db: Db, { id }: Rollout, step: number): Promise<boolean> 
   return true;
 }
 
-/** Rejects a rollout that is preparing: its version may be missing in processes or in predictions, so it cannot serve. */
+/**
+ * Rejects a rollout that is preparing: processes may not have loaded its version, or its predictions may be missing.
+ */
 function refuseUnprepared(rollout: Rollout): void {
   if (rollout.state !== 'preparing') return;
   throw conflict(rollout, 'it is preparing', 'wait until it is running, or abort it');
@@ -185,16 +187,19 @@ function conflict(rollout: Rollout, why: string, remedy: string): TandemError {
   );
 }
 
-// Users that an operator assigns to an arm by hand, whatever their bucket, to inspect its answers.
+// Overrides: an operator can assign users to an arm, whatever their bucket, to inspect its answers.
 
-/** Overrides are sent with every change of assignments, and every process keeps them in memory. */
+/**
+ * The maximum number of overrides. They are sent with every change of assignments, and every process keeps them in
+ * memory.
+ */
 const MAX_OVERRIDES = 1_000;
 
 interface Override {
-  /** Id of the rollout. */
+  /** The id of the rollout. */
   readonly id: string;
   readonly userId: string;
-  /** Null: the user's bucket decides again. */
+  /** The arm; null: the user's bucket decides again. */
   readonly arm: string | null;
   readonly actor: string;
 }
@@ -232,7 +237,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
       `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
       {
         field: 'rolloutId',
-        remedy: 'name a canary or an A/B test that is under way',
+        remedy: 'name an active canary or A/B test',
       },
     );
   }
@@ -243,7 +248,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
   });
 }
 
-/** Rejects an erased user: no record of the user may be written again. */
+/** Rejects an erased user, since no record of such a user may be written. */
 async function refuseErased(db: Db, userId: string): Promise<void> {
   const erased = statements
     .selectFrom('tandem.user_contexts')

@@ -41,7 +41,7 @@ async function kept() {
 }
 const moverIds = async () => (await kept()).movers.map(({ userId }) => userId);
 
-it('a process replaces its own sums and leaves those of others, segment by segment, whatever names hold', async () => {
+it('a process replaces only its own sums, segment by segment, whatever characters names contain', async () => {
   const processId = randomUUID();
   await keep(1, [], processId);
   await Promise.all([keep(7), keep(2, [], processId)]);
@@ -58,7 +58,7 @@ it('a process replaces its own sums and leaves those of others, segment by segme
 
 const same = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other);
 
-it('keeps the users whose answers lie furthest apart, of all processes, and tells what the next must exceed', async () => {
+it('the store keeps the users with the largest differences of all processes, and returns the difference that the next must exceed', async () => {
   const users = Array.from({ length: 40 }, (_, i) => i + 1);
   expect(
     await keep(
@@ -73,12 +73,12 @@ it('keeps the users whose answers lie furthest apart, of all processes, and tell
   expect(floor).toBeCloseTo(0.16, 9);
   expect(await moverIds()).toHaveLength(MOST_MOVERS);
   expect((await kept()).movers[0]).toEqual(moverOf('a40', 0.4));
-  // Of one user the answers that lay furthest apart.
+  // For one user the largest difference is kept.
   await keep(1, [moverOf('a40', 0.3), moverOf('b1', 0.9)]);
   expect((await kept()).movers.slice(0, 2)).toEqual([moverOf('b1', 0.9), moverOf('a40', 0.4)]);
 });
 
-it('an erasure takes the user, and what a process had found before comes too late', async () => {
+it('an erasure deletes the user, and results of a process from before the erasure are ignored', async () => {
   await keep(1, [moverOf('1', 0.4), moverOf('2', 0.3)]);
   const erasures = createErasureStore(pool);
   const { tombstone } = await erasures.setTombstone('1');
@@ -86,14 +86,14 @@ it('an erasure takes the user, and what a process had found before comes too lat
   expect(await moverIds()).toEqual(['2']);
   await keep(1, [moverOf('1', 0.4)]);
   expect(await moverIds()).toEqual(['2']);
-  // A readmitted user has another history under the same name.
+  // A readmitted user has a new history with the same id.
   await erasures.readmit('1');
   await keep(1, [moverOf('1', 0.2, tombstone.version + 1)]);
   expect(await deleteShadowMovers(pool, [tombstone.number])).toBe(0);
   expect(await moverIds()).toEqual(['2', '1']);
 });
 
-it('nothing is kept of a deleted rollout, and no users of a rollout that ended long ago', async () => {
+it('nothing is kept for a deleted rollout, and no users for a rollout that ended long ago', async () => {
   await keep(1, [moverOf('1', 0.4)]);
   await pool.query(`update tandem.rollouts set state = 'ended', ended_at = clock_timestamp() - interval '29 days'`);
   expect(await expireShadowMovers(pool)).toBe(0);

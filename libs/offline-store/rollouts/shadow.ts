@@ -18,7 +18,8 @@ export function createShadowStore(pool: pg.Pool): ShadowStore {
 }
 
 /**
- * The rollout's row first: otherwise processes that store theirs at the same time would deadlock on each other's users.
+ * Stores the sums. Locks the rollout's row first: otherwise processes that store concurrently could deadlock on each
+ * other's users.
  */
 async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   const { rolloutId, processId, rows, movers } = sums;
@@ -39,7 +40,7 @@ async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   return dropNearest(db, rolloutId);
 }
 
-/** But for what an erasure has overtaken. Of one user the answers that lay furthest apart stay. */
+/** Stores users, except those that were erased since. For each user the largest difference stays. */
 async function putMovers(db: Db, rolloutId: string, movers: readonly ShadowMover[]): Promise<void> {
   await query(db, {
     text: `insert into tandem.shadow_movers as m (rollout_id, user_id, served, candidate, context_version, computed_at)
@@ -62,7 +63,7 @@ async function putMovers(db: Db, rolloutId: string, movers: readonly ShadowMover
   });
 }
 
-/** Gives the least difference of those that stay; 0 while there is room for more. */
+/** Removes users beyond the limit. Returns the least kept difference; 0 while there is room for more. */
 async function dropNearest(db: Db, rolloutId: string): Promise<number> {
   const kept = await query<{ distance: number }>(db, {
     text: `with ranked as (
@@ -84,16 +85,16 @@ export interface KeptShadow {
   readonly predictor: string;
   readonly state: string;
   readonly plan: ShadowPlan;
-  /** Processes that have stored sums of it. */
+  /** The number of processes that have stored sums. */
   readonly processes: number;
-  /** When one of them did last; null: none has. */
+  /** The time of the last store; null if there is none. */
   readonly updatedAt: Date | null;
   readonly rows: readonly ShadowRow[];
-  /** The users with the largest differences first. */
+  /** The users with the largest differences, largest first. */
   readonly movers: readonly ShadowMover[];
 }
 
-/** Undefined where there is no such rollout; `not a shadow`: there is one of another kind. */
+/** Returns the results of a rollout; undefined if there is no such rollout, `not a shadow` if it is of another kind. */
 export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow | 'not a shadow' | undefined> {
   const rollouts = statements.selectFrom('tandem.rollouts').select(['predictor', 'state', 'plan']);
   const rollout = await fetchFirst(db, rollouts.where('id', '=', rolloutId));
@@ -141,7 +142,9 @@ export async function expireShadowMovers(db: Db): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** A name may hold any character, so what separates it from the value is never part of it. */
+/**
+ * Returns a segment as a text. A name may contain any character, so the separator from the value is escaped in names.
+ */
 function segmentText(segment: Segment): string {
   if (segment === null) return '';
   const feature = encodeURIComponent(segment.feature);

@@ -52,7 +52,7 @@ test('each period of a stable version is listed, newest first, with the kept gen
   ]);
   const [now, before] = await generations.stableVersions('visits', 2);
   expect([now?.until, before?.until]).toEqual([null, now?.since]);
-  // Another generation of the same version is no other period.
+  // Another generation of the same version does not begin another period.
   await compute();
   expect(await history()).toEqual([
     [3, 4],
@@ -61,26 +61,26 @@ test('each period of a stable version is listed, newest first, with the kept gen
   ]);
 });
 
-test('the version before stays the version before, whatever an A/B test of a former stable version computes', async () => {
+test('the previous version stays the same, whatever an A/B test of a former stable version computes', async () => {
   const arms = [{ name: 'first', version: 1, weight: 30 }];
   const id = await begin({ kind: 'ab', arms, coverage: 'required', analysis });
   await compute('first');
   await rollouts.end(id, CHANGE);
   await compute();
   expect((await history())[1]).toEqual([2, 2]);
-  // Generation 4 is of the arm "first".
+  // Generation 4 belongs to the arm "first".
   const { from, to } = await generations.rollBack({ predictor: 'visits', to: null, actor: 'ops' });
   expect([from?.number, to.number, to.modelNumber]).toEqual([5, 3, 3]);
 });
 
-test('a promotion and a rollback are periods of their own; a rollback returns to the generation that was served last', async () => {
+test('a promotion and a rollback begin separate periods; a rollback returns to the generation that was served last', async () => {
   await compute();
   await generations.rollBack({ predictor: 'visits', to: 3, actor: 'ops' });
   const canary = { kind: 'canary', version: 2, steps: [50, 100], coverage: 'required', analysis } as const;
   await rollouts.promote(await begin(canary), 'candidate', CHANGE);
   expect(await history()).toEqual([
     [2, 2],
-    // Not 4, which was rolled back.
+    // It does not return to generation 4, which was rolled back.
     [3, 3],
     [2, 2],
     [1, 1],
@@ -110,7 +110,7 @@ test('a version that a rollout tried and rolled back was never stable: only forc
   expect(audited?.detail).toMatchObject({ to: 4, forced: true });
 });
 
-test('an arm that is moved by hand leaves its period too', async () => {
+test('an arm that is moved in SQL leaves its period, too', async () => {
   await query(database.pool, {
     text: `update tandem.arms set model_version_id = (select id from tandem.model_versions where number = 1),
       generation_id = null where name = 'stable'`,
@@ -118,7 +118,7 @@ test('an arm that is moved by hand leaves its period too', async () => {
   expect((await history())[0]).toEqual([1, 1]);
 });
 
-test('the migration finds the history of a predictor that is older than it', async () => {
+test('the migration finds the history of a predictor that is older than the migration', async () => {
   await generations.rollBack({ predictor: 'visits', to: 2, actor: 'ops' });
   const canary = { kind: 'canary', version: 1, steps: [50, 100], coverage: 'required', analysis } as const;
   await rollouts.promote(await begin(canary), 'candidate', CHANGE);

@@ -1,10 +1,10 @@
-/** The history of stable model versions: tandem.stable_history, which a trigger on the arms keeps. */
+/** The history of stable model versions: tandem.stable_history, which a trigger on the arms writes. */
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { type Db, query } from '../sql/database.ts';
 
 /**
- * Lists what the stable arm of a predictor has served, the newest period first. A period is the time between two changes
- * of its model version. `generation` is the kept generation of the version that the stable arm served last.
+ * Lists the periods of a predictor's stable arm, newest first. A period is the time between two changes of its model
+ * version. `generation` is the kept generation of the version that the stable arm served last.
  */
 export async function listStableVersions(db: Db, predictor: string, limit: number): Promise<readonly StableVersion[]> {
   return query<StableVersion>(db, {

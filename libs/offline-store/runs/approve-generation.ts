@@ -1,4 +1,4 @@
-/** Publishes a generation that was held back and makes it current, as its run would have done. */
+/** Publishes a generation that was held back, and makes it current, like its run would have done. */
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Generation } from '@tandem/prediction/runs/generations';
@@ -16,7 +16,8 @@ import { conclude, forgetNames, whyNotInForce } from './publish.ts';
 import { lockRun } from './run-rows.ts';
 
 /**
- * Repeating it has no effect. Rejects with `unknown_generation`, or with `run_conflict` if it may not become current.
+ * Approves a generation. Repeating it has no effect. Rejects with `unknown_generation`, or with `run_conflict` if the
+ * generation may not become current.
  */
 export async function approveGeneration(
   pool: pg.Pool,
@@ -27,7 +28,7 @@ export async function approveGeneration(
   if (verdict === 'blocked' && state === 'building') await clearErased(pool, id);
   const approved = await transaction(pool, async (db) => {
     await assertPastProven(pool, db, prove);
-    // The settings before the run, as a publication locks them.
+    // The settings are locked before the run, as in a publication.
     await lockAssignments(db);
     await keepHistory(db);
     const held = await findHeld(db, approval);
@@ -38,7 +39,7 @@ export async function approveGeneration(
       held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
         ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'gone'}`}`
         : run.history !== held.history
-          ? 'the database was set back since'
+          ? 'the database was restored since'
           : whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
     if (conflict !== null) throw refused(approval, conflict);
     const { predictor, actor } = approval;
@@ -52,7 +53,7 @@ export async function approveGeneration(
   return approved;
 }
 
-/** Returns it with the database's current history. */
+/** Returns the generation with the database's current history. */
 async function findHeld(db: Db, { predictor, generation }: Approval) {
   const held = statements
     .selectFrom('tandem.generations as g')
@@ -72,6 +73,6 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
 function refused({ predictor, generation }: Approval, why: string): TandemError {
   return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be published: ${why}.`, {
     field: 'generation',
-    remedy: 'tandem generation list shows the current generation; tandem run start makes another one',
+    remedy: 'tandem generation list shows the current generation; tandem run start computes another generation',
   });
 }

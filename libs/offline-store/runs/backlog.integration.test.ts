@@ -19,7 +19,7 @@ beforeEach(async () => {
 
 const look = () => findBacklog(database.pool);
 
-test('an outbox is counted, and its oldest entry has an age by Postgres’ clock', async () => {
+test('the outbox is counted, and its oldest entry has an age on Postgres’ clock', async () => {
   expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
   await database.pool.query("insert into tandem.events (user_id) values ('1'), ('2')");
   await database.pool.query("update tandem.outbox set at = clock_timestamp() - interval '90 s' where user_id = '1'");
@@ -31,7 +31,7 @@ test('an outbox is counted, and its oldest entry has an age by Postgres’ clock
   expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
 });
 
-test('runs that are not finished are told with their chunks, and no others', async () => {
+test('only unfinished runs are reported, with their chunks', async () => {
   expect((await look()).runs).toEqual([]);
   const store = createRunStore(database.pool);
   const { run } = await store.create({
@@ -61,7 +61,7 @@ test('a current generation has an age, unless its predictor is no longer served'
     scheduleSlot: null,
   });
   await planNow(store, run.id);
-  // As a publication does, an hour ago.
+  // Changes the row as a publication an hour ago would.
   await database.pool.query(
     `update tandem.generations set state = 'published', started_at = clock_timestamp() - interval '1 hour'`,
   );
@@ -73,7 +73,7 @@ test('a current generation has an age, unless its predictor is no longer served'
   expect((await look()).generations).toEqual([]);
 });
 
-test('a rollout is told for as long as it is being prepared', async () => {
+test('a rollout is reported while it is preparing', async () => {
   await database.pool.query(
     `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, created_at)
       values ('visits', 1, 'shadow', 's', '{}', 1, 'test', clock_timestamp() - interval '2 hours')`,
@@ -86,7 +86,7 @@ test('a rollout is told for as long as it is being prepared', async () => {
   expect((await look()).preparing).toEqual([]);
 });
 
-test('a rollout past a deadline is told for as long as it is preparing, or its step holds', async () => {
+test('a rollout past a deadline is reported while it is preparing, or while its step holds', async () => {
   const analysis = {
     ...{ preparingDeadlineMs: 3_600_000, holdDeadlineMs: 600_000, minStepMs: 60_000 },
     outcomes: [
@@ -126,7 +126,7 @@ test('a rollout past a deadline is told for as long as it is preparing, or its s
   expect(await overdue()).toEqual([]);
 });
 
-test('a rollout without a look for two intervals and a minute is reported, even if a person holds it', async () => {
+test('a rollout without a look for two intervals and a minute is reported, even if an operator holds it', async () => {
   await database.pool.query('delete from tandem.rollouts');
   const { rows } = await database.pool.query<{ id: string }>(
     `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, step_started_at)

@@ -1,6 +1,6 @@
 /**
- * Metrics of waiting work. Every worker reads them every few seconds, so each statement is bounded for any backlog.
- * Ages are by Postgres' clock.
+ * Metrics of waiting work. Every worker reads them every few seconds, so the cost of each statement is limited for any
+ * backlog. Ages are on Postgres' clock.
  */
 import type pg from 'pg';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
@@ -19,9 +19,12 @@ export interface Backlog {
 }
 
 interface OutboxBacklog {
-  /** Counted up to 100,000. */
+  /** The number of entries, counted up to 100,000. */
   readonly entries: number;
-  /** Seconds; 0 if there is no entry. With more entries than are counted, it may be up to a minute too small. */
+  /**
+   * The age of the oldest entry in seconds; 0 if there is none. If there are more entries than are counted, it may be
+   * up to a minute too low.
+   */
   readonly oldestSeconds: number;
 }
 
@@ -36,7 +39,7 @@ interface RunBacklog {
   readonly chunksFailed: number;
 }
 
-/** A rollout whose arms serve no user yet. */
+/** A preparing rollout, whose arms serve no user yet. */
 interface PreparingRollout {
   readonly predictor: string;
   readonly seconds: number;
@@ -47,7 +50,7 @@ interface OverdueRollout {
   readonly predictor: string;
   /** `unjudged`: no look at it has succeeded for two of its intervals and a minute. */
   readonly state: 'preparing' | 'holding' | 'unjudged';
-  /** Seconds since the deadline. */
+  /** The seconds since the deadline. */
   readonly seconds: number;
 }
 
@@ -106,8 +109,8 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
 }
 
 /**
- * A step that may advance but waits for a person does not hold. Its deadline begins as rulesOf says
- * (libs/prediction/rollouts/rollout-figures.ts).
+ * Returns rollouts past a deadline. A step that may advance but waits for an operator does not hold. The deadline
+ * begins as in rulesOf (libs/prediction/rollouts/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
   return query<OverdueRollout>(db, {

@@ -6,7 +6,9 @@ import { type Db, query } from '../sql/database.ts';
 /** The number of runs over which the CPU time of a user is averaged. */
 const RUNS = 10;
 
-/** SQL: the CPU time of a user in ms, over the last runs of a predictor; null if none has recorded it. */
+/**
+ * Returns SQL for the mean CPU time of a user in ms, over the last runs of a predictor; null if no run has recorded it.
+ */
 export function cpuMsPerUser(predictor: string): string {
   return `(
   select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
@@ -15,7 +17,7 @@ export function cpuMsPerUser(predictor: string): string {
   join tandem.chunks c on c.run_id = counted.id where c.cpu_ms is not null)`;
 }
 
-/** Returns the CPU time of a user in ms, over the last runs of a predictor; null if none has recorded it. */
+/** Returns the mean CPU time of a user in ms, over the last runs of a predictor; null if no run has recorded it. */
 export async function findCpuPerUser(db: Db, predictor: string): Promise<number | null> {
   const [found] = await query<{ cpuMs: number | null }>(db, {
     text: `select ${cpuMsPerUser('$1')} as "cpuMs"`,

@@ -4,7 +4,7 @@ import { findLeastWeight } from './least-weight.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { staleValues } from './stale-users.ts';
 
-/** So many that the plan of a budget estimates from a sample which users it has to look at. */
+/** With this many users, the plan of a budget estimates from a sample which users it must read. */
 const USERS = 50_000;
 const BUDGET = { share: 0.5 };
 const CHOSEN = 25_000;
@@ -15,7 +15,7 @@ beforeAll(async () => {
   await renew();
   await pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,chunkSize}', '20000')`);
   await workAll(await start());
-  // The lower the id, the more reads; every tenth user has no event.
+  // Users with lower ids have more reads. Every tenth user has no event.
   await pool.query(`insert into tandem.read_demand (user_id, log_weight, context_version)
     select id::text, 1000 - id / 100.0, 0 from generate_series(1, 40000) id`);
   await pool.query(
@@ -47,15 +47,15 @@ const leastWeight = async () => {
 };
 
 describe('a budget of many users', { timeout: 60_000 }, () => {
-  test('chooses the most read of all outdated ones', async () => {
-    // That of the user with id 34,722, about 5 % more or less.
+  test('chooses the most read of all outdated users', async () => {
+    // The expected weight is that of the user with id 34,722, give or take 5 %.
     const weight = (await leastWeight()) ?? 0;
     expect(weight).toBeGreaterThan(1_000 - 400);
     expect(weight).toBeLessThan(1_000 - 290);
     expect(await choose()).toEqual(upTo(40_000).filter(isChanged).slice(0, CHOSEN));
   });
 
-  test('looks at all users where too few of the most read are outdated', async () => {
+  test('reads all users if too few of the most read are outdated', async () => {
     await pool.query('update tandem.predictions set context_version = 1000000 where user_id::int <= 15000');
     expect(await leastWeight()).toBeNull();
     const outdated = upTo(40_000).filter((id) => id > 15_000 && isChanged(id));

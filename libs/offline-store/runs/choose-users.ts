@@ -1,12 +1,12 @@
 /**
- * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the
- * others who were read most; then users who changed and have no prediction yet. The others stay on the current full
+ * Chooses the users of a run with a budget. First come users with an outdated stored prediction, the most read first;
+ * then the other most read users; then changed users without a prediction. All other users stay on the current full
  * generation, the base of the new one. A prediction is outdated if an event came after it, or if it expires before the
  * estimated next run.
  *
- * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a
- * feature row: a chunk leaves out users that the feature query no longer returns. Memory stays flat, and everything is
- * written under the fence of the step.
+ * One statement inside Postgres writes the chunks of the first two kinds. It checks for a stored prediction, not for a
+ * feature row: a chunk omits users that the feature query no longer returns. Memory stays constant, and all writes are
+ * guarded by the fence of the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
@@ -24,7 +24,7 @@ import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
 
-/** The full generation below the new one. */
+/** The base: the full generation below the new one. */
 export interface BaseGeneration {
   readonly id: string;
   readonly number: number;
@@ -36,50 +36,51 @@ export interface BaseGeneration {
 
 export interface AffordedUsers {
   readonly base: BaseGeneration;
-  /** Users that the budget pays for. */
+  /** The number of users that the budget covers. */
   readonly most: number;
-  /** Rows computed before it expire before the estimated next run; null if the base has none. */
+  /** Rows that were computed before this time expire before the estimated next run; null if the base has none. */
   readonly expiring: Date | null;
 }
 
 /**
- * A row of a budgeted generation may be as old as its base, and Redis counts 49 days: an older base is a reason to score
- * everyone.
+ * The maximum age of a base in days. A row of a budgeted generation may be as old as its base, and Redis can represent
+ * only 49 days. With an older base, all users are scored.
  */
 const BASE_DAYS = 40;
 /**
- * Share of the base's users. Each run carries over the rows above the base: past this share a full run costs little
- * more.
+ * The maximum share of users with a row above the base. Each run carries these rows over; above this share a full run
+ * costs little more.
  */
 const MOST_ABOVE = 0.5;
 
 /**
- * Returns how many users the budget of a run pays for; null for a run without a budget, and `why` if it scores everyone
- * despite its budget. Rejects with `invalid_input` if no run has recorded yet what a user costs.
+ * Returns how many users the budget of a run covers; null for a run without a budget. `why` is set if it scores all
+ * users despite its budget. Rejects with `invalid_input` if no run has recorded the cost of a user yet.
  */
 export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | { readonly why: string } | null> {
   const { budget } = run;
   if (budget === null || run.scope !== 'all') return null;
   const base = await findBase(db, run);
   const why = whyNoBase(base);
-  if (!base || why !== null) return { why: `everyone was scored despite the budget: ${why}` };
+  if (!base || why !== null) return { why: `all users were scored despite the budget: ${why}` };
   const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most, expiring: base.expiring };
   throw new TandemError('invalid_input', `No run of ${run.predictor} has recorded its CPU time yet.`, {
     field: 'budget',
-    remedy: 'let one run end, of everyone or with a budget of {"share": …}; then budgets in CPU minutes can be kept',
+    remedy:
+      'complete a run of all users, or one with a budget of {"share": …}; then budgets in CPU minutes can be kept',
   });
 }
 
 interface PossibleBase extends BaseGeneration {
   readonly isOld: boolean;
-  /** Whether a watched source changed in bulk since its run: then all its rows are stale. */
+  /** Whether a watched source changed in bulk since its run, so that all its rows are stale. */
   readonly isOutdated: boolean;
   readonly expiring: AffordedUsers['expiring'];
 }
 
-/** SQL: the estimated time of the next run, as long after this one as this one comes after that of generation `g`. */
+/** SQL for the estimated time of the next run: as long after this run as this run is after that of generation `g`. */
 const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
 async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
@@ -100,10 +101,10 @@ async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Ru
 function whyNoBase(base: PossibleBase | undefined): string | null {
   if (!base) return 'no generation is current';
   const { number, users, usersAbove, isOld, isOutdated } = base;
-  if (isOld) return `generation ${number}, the last of everyone, is older than ${BASE_DAYS} days`;
-  if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of everyone`;
+  if (isOld) return `generation ${number}, the last of all users, is older than ${BASE_DAYS} days`;
+  if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of all users`;
   if (usersAbove <= users * MOST_ABOVE) return null;
-  return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
+  return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of all users`;
 }
 
 /** Returns the number of chosen users, or null if the fence is lost. */
@@ -120,23 +121,25 @@ export async function chooseUsers(
   return cancellableRead(features, limits, (db) => chooseChanged(pool, db, plan, chosen, budget.most));
 }
 
-/** The number of users so far, and of the next chunk. */
+/** The number of users so far, and the number of the next chunk. */
 interface Chosen {
   readonly users: number;
   readonly chunks: number;
 }
 
-/** SQL, from its `from` on, of read counts `d`, joined with the stored predictions of their users, without erased users. */
+/**
+ * SQL, from its `from` on, of read counts `d` joined with the stored predictions of their users, without erased users.
+ */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**
- * SQL of users with a stored prediction, `ranked` by `n`: the outdated ones, then the others who were read. Of outdated users
- * without counted reads those with the most events come first, since users who change often are read often. Contexts unchanged since the
- * base was begun are not looked at. Postgres takes the parts of a `union all` in turn and stops when it has enough: the others who
- * were read are joined only where the outdated ones leave room.
+ * SQL of users with a stored prediction, `ranked` by `n`: first the outdated users, then the other read users. Outdated
+ * users without counted reads are ordered by their number of events, since users that change often are read often.
+ * Contexts that have not changed since the base was begun are not read. Postgres executes the parts of a `union all` in
+ * turn and stops when it has enough rows, so the other read users are joined only if the outdated users leave room.
  *
- * $1 to $5: `staleValues`; $6: when the base was begun; $7: the most users; $8: rows from before it expire, or null; $9: the least
- * weight of reads of the users who are looked at, or null: all are
+ * $1 to $5: `staleValues`; $6: the start of the base; $7: the maximum number of users; $8: rows from before this time
+ * expire, or null; $9: the least weight of the users to read, or null for all
  */
 const RANKED = `with changed as materialized (
     select c.user_id, d.log_weight, c.version from (select c.user_id, c.version ${outdatedSql('null')}
@@ -155,12 +158,12 @@ const RANKED = `with changed as materialized (
   )`;
 
 /**
- * Writes the users with a stored prediction as chunks: the outdated ones, then users who were read. Returns null if the
- * fence is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ * Writes the users with a stored prediction as chunks: the outdated users, then the read users. Returns null if the
+ * fence is lost. Rows are inserted in the order of the chunk numbers, so that two planners of one run never deadlock.
  *
- * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together,
- * and reading 5,500 of a million takes 57 ms instead of 216. Chunks of a budget in CPU minutes keep the order of worth,
- * since the last may be dropped.
+ * With a share, all chosen users are scored, so chunks are cut in the order of ids as text. The users of a chunk are
+ * then stored together, and reading 5,500 of a million takes 57 ms instead of 216 ms. With CPU minutes, chunks keep the
+ * rank of their users, since the last chunks may be dropped.
  */
 async function chooseStored(
   pool: pg.Pool,
@@ -171,12 +174,12 @@ async function chooseStored(
   const { claimed, timeoutMs } = plan;
   const stored = [...(await staleValues(pool, plan)), base.startedAt, most, expiring];
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
-    // Hashes of a million users: less memory would put them into files.
+    // The hash tables of a million users need this memory; with less, Postgres would write them to files.
     await query(db, { text: `set local work_mem = '64MB'` });
     const leastWeight = expiring === null ? await findLeastWeight(db, stored, most, timeoutMs) : null;
     const few = leastWeight === null ? null : await writeRanked(db, plan, [...stored, leastWeight]);
     const chosen = few && few.users > 0 ? few : await writeRanked(db, plan, [...stored, null]);
-    // Last, since that takes a while, and the lease is renewed meanwhile.
+    // The fence is checked last, since the insert takes a while, and the lease is renewed in the meantime.
     if (!(await lockStep(db, claimed))) throw new FenceLost();
     return chosen;
   }).catch((error: unknown) => {
@@ -205,16 +208,17 @@ async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Prom
   return { users: chunks.reduce((sum, { users }) => sum + users, 0), chunks: chunks.length };
 }
 
-/** Ends a transaction without a trace. */
+/** Thrown to roll back a transaction. */
 class FenceLost extends Error {}
 
 /**
- * Users of one comparison with the users chosen so far: it reads all of those, so it compares many at once, in 10 MB.
+ * The number of changed users in one comparison with the chosen users. Each comparison reads all chosen users, so it
+ * covers many at once, in 10 MB.
  */
 const COMPARED_USERS = 100_000;
 
 /**
- * Adds changed users in the order of ids, up to the number that the budget pays for. Returns the new number, or null if
+ * Adds changed users in the order of ids, up to the number that the budget covers. Returns the new number, or null if
  * the fence is lost.
  * @param db the transaction of the scan, on the login of feature statements
  */

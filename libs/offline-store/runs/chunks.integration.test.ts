@@ -12,7 +12,7 @@ const { database, store, renew, start, claim } = await createRunsWorld({ users: 
 beforeEach(renew);
 afterAll(() => database.drop());
 
-/** A worker that takes a chunk and is never heard of again. */
+/** Claims a chunk for a worker that then dies. */
 async function die(run: Run, no: number): Promise<ClaimedChunk> {
   const chunk = await claim(run.id, no);
   await database.pool.query(`update tandem.chunks set lease_until = now() - interval '1 s' where state = 'claimed'`);
@@ -26,18 +26,18 @@ async function commit(run: Run, no: number) {
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [] });
 }
 
-test('a chunk whose worker died before the clock was set back is taken over all the same', async () => {
+test('a chunk whose worker died before the clock was set back is still taken over', async () => {
   const run = await start();
   const lost = await store.claim(run.id, 1, 60_000);
   expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
-  // As its lease looks to a clock that was an hour ahead when it was taken.
+  // The lease looks as if the clock was an hour ahead when the chunk was claimed.
   await database.pool.query(`update tandem.chunks set lease_until = lease_until + interval '1 hour' where no = 1`);
   expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0, 1]);
   expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ fence: (lost?.fence ?? 0) + 1, takenOver: true });
 });
 
 describe('a chunk that kills its workers', () => {
-  test('is failed with the reason, and its run once the others are done', async () => {
+  test('fails with the reason, and its run fails when the other chunks are done', async () => {
     const run = await start();
     for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1, takenOver: i > 0 });
     expect((await store.claimable(run.id, 10)).map((one) => one.no)).toContain(1);
@@ -53,7 +53,7 @@ describe('a chunk that kills its workers', () => {
     expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ attempts: 1, takenOver: false });
   });
 
-  test('fails its run at once where it was the last, and names what went wrong before', async () => {
+  test('fails its run immediately if it was the last chunk, and names the earlier error', async () => {
     const run = await start();
     await commit(run, 0);
     await store.giveBack(await claim(run.id, 1), 'out of memory', 5);
@@ -77,7 +77,7 @@ describe('a chunk that kills its workers', () => {
 });
 
 describe('a chunk that is returned', () => {
-  /** Commits a chunk of which these users were not scored, as two chunks of them. */
+  /** Commits a chunk without these users, which become two chunks. */
   async function split(run: Run, chunk: ClaimedChunk, userIds: readonly string[]) {
     const { history } = await findSettings(database.pool);
     const handedBack = { userIds, chunkSize: Math.ceil(userIds.length / 2) };
@@ -87,7 +87,7 @@ describe('a chunk that is returned', () => {
 
   const rotate = () => database.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
 
-  test('becomes chunks of the users who were not scored, which the run waits for', async () => {
+  test('becomes chunks of the unscored users, for which the run waits', async () => {
     const run = await start();
     expect(await split(run, await claim(run.id, 1), ['7', '8', '9'])).toMatchObject({
       splitOff: [2, 3],
@@ -111,7 +111,7 @@ describe('a chunk that is returned', () => {
     expect(await store.find(run.id)).toMatchObject({ chunkCount: 2, chunksCommitted: 0 });
   });
 
-  test('by two workers at once becomes chunks with numbers of their own', async () => {
+  test('by two workers concurrently becomes chunks with different numbers', async () => {
     const run = await start();
     const chunks = [await claim(run.id, 0), await claim(run.id, 1)];
     const outcomes = await Promise.all(
@@ -121,7 +121,7 @@ describe('a chunk that is returned', () => {
     expect(numbers.sort()).toEqual([2, 3, 4, 5]);
   });
 
-  test('is whole again where the run begins again in another history, and what was split off from it is done', async () => {
+  test('has all its users again if the run restarts in another history, and chunks split off from it are done', async () => {
     const run = await start();
     await split(run, await claim(run.id, 1), ['7', '8']);
     const zombie = await claim(run.id, 2);
@@ -134,7 +134,7 @@ describe('a chunk that is returned', () => {
     expect(await store.find(run.id)).toMatchObject({ state: 'publishing', chunkCount: 4, chunksCommitted: 4 });
   });
 
-  test('keeps no names once it is committed', async () => {
+  test('keeps no user names after its commit', async () => {
     const run = await start();
     await split(run, await claim(run.id, 1), ['7', '8']);
     await commit(run, 2);
@@ -146,7 +146,7 @@ describe('a chunk that is returned', () => {
 });
 
 describe('a released chunk', () => {
-  test('can be claimed at once, and the claim that released it does not count', async () => {
+  test('can be claimed immediately, and the released claim does not count', async () => {
     const run = await start();
     await store.release(await claim(run.id, 1));
     expect(await claim(run.id, 1)).toMatchObject({ attempts: 1, fence: 2, takenOver: false });
@@ -161,7 +161,7 @@ describe('a released chunk', () => {
   });
 });
 
-test('a commit stands where what comes after it fails', async () => {
+test('a commit stays valid if a later step fails', async () => {
   const run = await start();
   await commit(run, 0);
   await database.pool.query(`

@@ -14,8 +14,8 @@ import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 const LEASE_OVER = leaseOver('c.lease_until');
 
 /**
- * Selects chunks that wait, or whose lease expired, in the order of the plan: users that were split off keep the rank
- * of their chunk. A run without an open chunk proceeds to publication.
+ * Selects chunks that wait or have an expired lease, in the order of the plan. Chunks that were split off keep the rank
+ * of their original chunk. A run without an open chunk proceeds to publication.
  */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
   const refs = await query<ChunkRef>(pool, {
@@ -59,9 +59,9 @@ interface Claiming {
 }
 
 /**
- * Returns null if there is no chunk to claim. A chunk that `maxClaims` workers in a row claimed and never freed fails
- * instead, and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history
- * is restarted there (restart-run.ts), and the chunk is claimed then.
+ * Claims a chunk; returns null if there is none to claim. A chunk that `maxClaims` workers in a row claimed and never
+ * released fails instead, and so does its run, as in `giveBackChunk`. A run that a failover or restore brought into
+ * another history is first restarted (restart-run.ts), and then the chunk is claimed.
  */
 export async function claimChunk(
   pool: pg.Pool,
@@ -101,23 +101,23 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
         and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL} returning c.error, c.fence`,
     values: [runId, no, maxClaims],
   });
-  // Separate, since nearly every failed claim found the chunk taken. A kill in between leaves the run without an open
-  // chunk: it proceeds to publication, and fails there.
+  // This is a separate statement, since nearly every failed claim found the chunk taken. A kill in between leaves the
+  // run without an open chunk: it proceeds to publication, and fails there.
   if (!failed) return null;
   await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
   return { fence: failed.fence, takenOver: true, failed: failed.error };
 }
 
-/** If the failed chunk was the last open one, its run fails at once, else when it would be published. */
+/** Fails a chunk. If it was the last open chunk, its run fails immediately, else when it would be published. */
 async function failRunOfLast(db: Db, runId: string, no: number, error: string): Promise<void> {
-  // Locks the chunk before the run, as a commit does.
+  // The chunk is locked before the run, as in a commit.
   const run = await lockRun(db, runId);
   if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
     await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
   }
 }
 
-/** Returns false if the fence is lost, the run has ended, or the schema's protocol is unknown. */
+/** Extends the lease. Returns false if the fence is lost, the run has ended, or the schema's protocol is unknown. */
 export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.chunks as c')
@@ -131,8 +131,8 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
 }
 
 /**
- * After `maxAttempts` the chunk fails. The other chunks of its run are still done; then the run fails too, here if this
- * was the last, else when it would be published.
+ * Returns a chunk after an error; after `maxAttempts` it fails. The other chunks of its run are still processed, and
+ * then the run fails, too: here if this was the last chunk, else when it would be published.
  */
 export async function giveBackChunk(
   pool: pg.Pool,
@@ -156,7 +156,7 @@ export async function giveBackChunk(
   });
 }
 
-/** Frees a chunk at once, as if it had not been claimed; does nothing if the fence is lost, or the run has ended. */
+/** Releases a chunk as if it had not been claimed. Does nothing if the fence is lost or the run has ended. */
 export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedChunk): Promise<void> {
   await query(pool, {
     text: `update tandem.chunks c set state = 'waiting', lease_until = null, lost_leases = 0, attempts = attempts - 1
@@ -166,7 +166,7 @@ export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedC
   });
 }
 
-/** Returns whether no chunk of the run waits: a free worker finds nothing to do. */
+/** Returns whether no chunk of the run waits, so that a free worker finds nothing to do. */
 export async function isDry(pool: pg.Pool, runId: string): Promise<boolean> {
   const waiting = statements.selectFrom('tandem.chunks').select('no').where('run_id', '=', runId);
   return (await fetchFirst(pool, waiting.where('state', '=', 'waiting').limit(1))) === undefined;

@@ -1,8 +1,8 @@
 /**
- * B6: commits the predictions of a chunk and its completion in one transaction. The fence is checked first and its row
- * stays locked, so a worker that lost its lease writes nothing. The run and the histories are checked last: a run that
- * has ended, a label of another history, or a schema of another protocol writes no rows. Users erased since their
- * features were read are left out.
+ * Commits the predictions of a chunk and its completion in one transaction (B6). The fence is checked first and its row
+ * stays locked, so a worker that lost its lease writes nothing. The run, the history and the protocol are checked last:
+ * nothing is written if the run has ended, the labels are of another history, or the schema has another protocol. Users
+ * that were erased since their features were read are omitted.
  */
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';
@@ -27,9 +27,9 @@ import { startPublishing } from './chunks.ts';
 import { dropUnaffordable } from './spent-budget.ts';
 
 const COMMIT_TIMEOUT_MS = 120_000;
-/** Postgres times out first, if it still can. */
+/** The extra time of the client, so that Postgres times out first if it responds. */
 const COPY_TIMEOUT_MS = COMMIT_TIMEOUT_MS + 2_000;
-/** The most failures that are kept for a run by name; all are counted. */
+/** The maximum number of failures that are kept by user name for a run. All failures are counted. */
 const MAX_FAILURES = 1_000;
 
 type Refusal = Extract<CommitOutcome, { committed: false }>;
@@ -60,8 +60,9 @@ export async function commitChunk(
 }
 
 /**
- * After the commit: of two last chunks that commit at once, the later must see that none is open. If this fails, the
- * commit stands: one chunk then counts as open, and the next search for a chunk of the run finds none.
+ * Counts open chunks after the commit: of two last chunks that commit concurrently, the later must see that none is
+ * open. If the count fails, the commit stays valid: one chunk then counts as open, and the next search for a chunk of
+ * the run finds none.
  */
 function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number> {
   return dropUnaffordable(pool, run, chunk)
@@ -69,7 +70,7 @@ function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number
     .catch(() => 1);
 }
 
-/** Rolls the transaction back; the refusal is a result, not a failure. */
+/** Thrown to roll back the transaction. The rejection is a result, not a failure. */
 class CommitRefused extends Error {
   readonly outcome: Refusal;
   constructor(why: Refusal['why']) {
@@ -78,10 +79,13 @@ class CommitRefused extends Error {
   }
 }
 
-/** The numbers of a chunk's users that were scored, failed, and left out as erased. */
+/** The numbers of a chunk's users that were scored, failed, or omitted as erased. */
 type ChunkCounts = Readonly<Record<'scored' | 'failed' | 'erased', number>>;
 
-/** Named users may also have been erased before their features were read: then the result does not contain them. */
+/**
+ * Returns the counts. Named users may also have been erased before their features were read; the result does not
+ * contain them.
+ */
 function countsOf(
   { part }: ClaimedChunk,
   result: ChunkResult,
@@ -111,9 +115,9 @@ async function finishChunk(
 }
 
 /**
- * Makes chunks of the users that were not scored; returns their numbers. Chunks of named users, since the rows of a
- * range have no order. The run's row is locked for the numbers before it is locked shared: two commits that both
- * upgraded a shared lock would deadlock.
+ * Makes chunks of the unscored users, and returns the chunks' numbers. They are chunks of named users, since the rows
+ * of a range have no order. The run's row is locked exclusively for the numbers before it is locked shared: two commits
+ * that upgrade a shared lock would deadlock.
  */
 async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): Promise<readonly number[]> {
   if (!handedBack) return [];
@@ -131,7 +135,8 @@ async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): P
 }
 
 async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
-  // Shared, so that chunks commit concurrently; and last, so that a cancellation does not wait for rows to be written.
+  // The run is locked shared, so that chunks commit concurrently, and last, so that a cancellation does not wait for
+  // the writes.
   const rows = await query<{ state: RunState; history: string; protocol: number }>(db, {
     text: `select state, tandem.current_history() as history, (select protocol from tandem.settings) as protocol
       from tandem.runs where id = $1 for share`,
@@ -144,8 +149,9 @@ async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<voi
 }
 
 /**
- * Not locked, so a user who is erased during this transaction keeps a row: it is never served, since its label is not
- * above the deleted version. (Locks would cost 11 ms for 5,000 users, and could not lock users without a row.)
+ * Returns the users that were erased since the read. Contexts are not locked, so a user that is erased during this
+ * transaction keeps a row. The row is never served, since its label is not above the deleted version. (Locks would cost
+ * 11 ms for 5,000 users, and could not cover users without a row.)
  */
 async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
   const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
@@ -159,7 +165,7 @@ interface ErasedUser {
   readonly deletedVersion: number;
 }
 
-/** Returns all erased users if they are few, as they nearly always are; null if they are many. */
+/** Returns all erased users if they are few, which is nearly always the case; null if they are many. */
 async function findFewErased(db: Db): Promise<readonly ErasedUser[] | null> {
   const rows = await query<ErasedUser>(db, {
     text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
@@ -177,7 +183,7 @@ function findErased(db: Db, { userIds }: ScoredUsers): Promise<readonly ErasedUs
   });
 }
 
-/** An erased user is neither counted nor named: a run's report must not name one. */
+/** Removes erased users from the failures: a run's report must neither count nor name them. */
 async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<readonly RunFailure[]> {
   if (failures.length === 0) return failures;
   const users = failures.map((one) => one.userId);
@@ -202,14 +208,14 @@ async function writeFailures(db: Db, runId: string, failures: readonly RunFailur
   });
 }
 
-// COPY in Postgres' binary format: the rows of a chunk as one buffer without escaping, which neither side parses as
+// The rows of a chunk are sent by COPY in binary format: one buffer without escaping, which neither side parses as
 // text. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
-/** Postgres counts microseconds from 2000-01-01. */
+/** The epoch of Postgres' timestamps, 2000-01-01, which are in microseconds. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-/** Writes the rows of a generation whose features were read at one time (ms since 1970); rejects after `timeoutMs`. */
+/** Writes rows of a generation whose features were read at one time (ms since 1970). Rejects after `timeoutMs`. */
 export function copyPredictions(
   db: pg.PoolClient,
   generationId: string,
@@ -224,7 +230,7 @@ export function copyPredictions(
 
 /** UTF-8 takes at most three bytes for a UTF-16 unit. */
 const BYTES_PER_UNIT = 3;
-/** The lengths of the three fields that differ, and the context version. */
+/** The bytes of the lengths of the three fields that differ, and of the context version. */
 const FRAME_BYTES = 4 + 4 + 8 + 4;
 
 function encodeRows(generationId: string, computedAt: number, users: ScoredUsers): Buffer {
@@ -248,7 +254,7 @@ function encodeRows(generationId: string, computedAt: number, users: ScoredUsers
   return bytes.subarray(0, bytes.writeInt16BE(-1, at));
 }
 
-/** The lower 32 bits. */
+/** Returns the lower 32 bits. */
 function putInteger(bytes: Buffer, at: number, value: number): number {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
@@ -257,7 +263,7 @@ function putInteger(bytes: Buffer, at: number, value: number): number {
   return at + 4;
 }
 
-/** Byte by byte: for so few bytes a call of Buffer.copy or Buffer.write takes longer. */
+/** Writes byte by byte: for so few bytes Buffer.copy or Buffer.write takes longer. */
 function putBytes(bytes: Buffer, at: number, source: Buffer, start: number, end: number): number {
   if (end - start > 64) return at + source.copy(bytes, at, start, end);
   for (let from = start, to = at; from < end; from++, to++) bytes[to] = source[from] as number;

@@ -24,7 +24,7 @@ const namesOf = async (runId: string) => {
 const endedADayAgo = (runId: string) =>
   pool.query(`update tandem.runs set finished_at = finished_at - interval '25 hours' where id = $1`, [runId]);
 
-test('a run that failed forgets the names of its users once its generation is dropped', async () => {
+test('a failed run deletes the names of its users when its generation is dropped', async () => {
   await workAll(await start());
   await read(1, 2);
   const run = await planWith({ share: 0.02 });
@@ -37,7 +37,7 @@ test('a run that failed forgets the names of its users once its generation is dr
   expect(await namesOf(run.id)).toEqual([]);
 });
 
-test('a cancelled run of some users forgets their names a day later, and says so to who resumes it', async () => {
+test('a cancelled run of named users deletes their names a day later, and a resume is rejected with that reason', async () => {
   await workAll(await start());
   const event = { source: 't', id: '1', type: 'x', userId: '7', time: null, data: null };
   await createEventStore(pool).accept([event]);

@@ -10,7 +10,7 @@ const PATIENCE_MS = 60_000;
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-  // In no order, a third of the users twice, and a row without a user.
+  // The rows are unordered, with a third of the users twice, and a row without a user.
   await query(database.pool, {
     text: `create table keyed as select n::bigint * 3 as number, 'user ' || n as text
       from generate_series(1, ${USERS}) n order by md5(n::text)`,
@@ -24,14 +24,14 @@ const boundariesOf = (sql: string, size: number) =>
   readOnly(database.pool, (db) => findBoundaries(db, { sql }, size, PATIENCE_MS));
 
 test.each(['number', 'text'])(
-  'ranges over a key column of type %s begin at every n-th user, each counted once',
+  'ranges over a key column of type %s begin at every n-th user, and count each user once',
   async (column) => {
     const sql = `select ${column} as user_id from keyed -- a comment at the end`;
     const rows = await query<{ key: string }>(database.pool, {
       text: `select key::text from (select distinct ${column} as key from keyed where ${column} is not null) keys order by keys.key`,
     });
     const keys = rows.map((row) => row.key);
-    // One a range takes several round trips; 50 divides the users, 201 is beyond them.
+    // Ranges of one user take several round trips. 50 divides the number of users; 201 exceeds it.
     for (const size of [1, 2, 7, 50, USERS, 201]) {
       const expected = keys.filter((_, i) => i > 0 && i % size === 0);
       expect(await boundariesOf(sql, size)).toEqual({ users: USERS, keys: expected });

@@ -1,7 +1,7 @@
 /**
- * Splits the users of a feature query into ranges of this many keys, in one ordered pass. A cursor moves from boundary
- * to boundary, so that Postgres neither numbers nor collects rows: for 1,000,000 users that took half the time of
- * `row_number()` with an aggregate over it. Only boundaries and counts are sent.
+ * Splits the users of a feature query into ranges of equally many keys, in one ordered pass. A cursor moves from
+ * boundary to boundary, so that Postgres neither numbers nor collects rows. For 1,000,000 users it took half the time
+ * of `row_number()` with an aggregate. Only boundaries and counts are sent.
  */
 import type { FeatureQuery } from '@tandem/freshness/predictor';
 import type pg from 'pg';
@@ -9,22 +9,22 @@ import { asRelation } from '../features/feature-statement.ts';
 import { query } from '../sql/database.ts';
 
 interface KeyBoundaries {
-  /** Users with a key, each counted once. */
+  /** The number of users with a key, each counted once. */
   readonly users: number;
-  /** The first key of each range but the first, as text of its type. */
+  /** The first key of each range except the first, as text of its type. */
   readonly keys: readonly string[];
 }
 
-/** Ranges of one round trip. */
+/** The number of ranges in one round trip. */
 const STEPS = 64;
 
-/** Postgres' own text of a key is the canonical one. */
+/** SQL of a key as text: Postgres' text of a key is the canonical spelling. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 /**
- * Needs a transaction, in which it leaves no cursor behind: readOnly of feature-session.ts.
- * @param size users of a range
- * @param timeoutMs for each round trip
+ * Reads the boundaries. Needs a transaction (`readOnly` of feature-session.ts), in which it leaves no cursor open.
+ * @param size the number of users in a range
+ * @param timeoutMs the time limit of each round trip
  */
 export async function findBoundaries(
   db: pg.PoolClient,
@@ -32,7 +32,7 @@ export async function findBoundaries(
   size: number,
   timeoutMs: number,
 ): Promise<KeyBoundaries> {
-  // The cursor is read to its end, so a plan with fast first rows is not wanted.
+  // The cursor is read to its end, so a plan with fast first rows would be slower.
   await query(db, { text: 'set local cursor_tuple_fraction = 1' });
   await query(db, {
     text: `declare user_keys no scroll cursor for
@@ -48,12 +48,12 @@ export async function findBoundaries(
   return { users, keys };
 }
 
-/** A move by zero would count the row under the cursor. */
+/** Returns a move of the cursor; none for zero rows, since a move by zero would count the current row. */
 function moveBy(rows: number): string {
   return rows > 0 ? `move forward ${rows} in user_keys;` : '';
 }
 
-/** Returns how many rows the statements passed; adds the keys among them to `keys`. */
+/** Returns how many rows the statements passed, and adds the fetched keys to `keys`. */
 async function countAll(db: pg.PoolClient, text: string, timeoutMs: number, keys: string[]): Promise<number> {
   const config = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMs } as pg.QueryArrayConfig;
   // For several statements the driver returns several results.

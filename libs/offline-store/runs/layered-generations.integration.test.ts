@@ -38,7 +38,7 @@ async function change(...userIds: number[]): Promise<void> {
   await createEventStore(pool).accept(events);
 }
 
-/** A run with a budget, from its start to its end. */
+/** Executes a run with a budget from start to end. */
 const runWith = async (budget: Budget) => workAll(await planWith(budget));
 
 async function changeInBulk(): Promise<void> {
@@ -53,7 +53,7 @@ async function namesOf(run: Run): Promise<number[]> {
   return rows.map(({ id }) => Number(id)).sort((a, b) => a - b);
 }
 
-/** Users that a run with a budget would score. */
+/** Returns the users that a run with a budget would score. */
 async function chosenBy(budget: Budget): Promise<number[]> {
   const run = await planWith(budget);
   const names = await namesOf(run);
@@ -72,7 +72,7 @@ const usersOf = async (id: string | undefined) => (await rowsOf(id)).map(({ user
 const to = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 describe('a run with a budget', () => {
-  test('scores the users who were read most, and leaves the others on the generation of everyone', async () => {
+  test('scores the most read users, and leaves the others on the generation of all users', async () => {
     const base = (await workAll(await start()))?.generation;
     await read(5_000, ...to(300).reverse());
     const run = await planWith({ share: 0.2 });
@@ -88,14 +88,14 @@ describe('a run with a budget', () => {
       inForce: true,
     });
     expect(generation?.startedAt).toBe(base?.startedAt);
-    // The age shown to people is that of its own run.
+    // The displayed age is that of its own run.
     expect(generation?.plannedAt).toBeCloseTo(run.startedAt?.getTime() ?? 0, -1);
     expect(generation?.plannedAt).toBeGreaterThan(base?.plannedAt ?? 0);
     expect(await usersOf(generation?.id)).toEqual(to(300).slice(-200));
     expect(await namesOf(run)).toEqual([]);
   });
 
-  test('makes a generation that is as old as its run, however old its base is', async () => {
+  test('gives the age of its run to the generation, however old its base is', async () => {
     await workAll(await start());
     await pool.query(`update tandem.generations set started_at = started_at - interval '1 hour'`);
     await read(1);
@@ -105,7 +105,7 @@ describe('a run with a budget', () => {
     expect(age?.ageSeconds).toBeLessThan(600);
   });
 
-  test('scores first those whose prediction an event has outdated, the most read before the others', async () => {
+  test('first scores users with a prediction that an event has outdated, the most read first', async () => {
     await workAll(await start());
     await read(1, 2, 3, 4);
     await change(4, 3, 9);
@@ -114,7 +114,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
   });
 
-  test('takes outdated users without counted reads in the order of how often they changed', async () => {
+  test('orders outdated users without counted reads by their number of changes', async () => {
     await workAll(await start());
     await change(1, 2, 3);
     await change(2);
@@ -135,11 +135,11 @@ describe('a run with a budget', () => {
       });
     await makeOlder(1, '29 minutes');
     expect(await chosenBy({ share: 0.001 })).toEqual([9]);
-    // They last an hour, and the next run is expected in half an hour.
+    // Predictions last an hour, and the next run is expected in half an hour.
     await makeOlder(1, '2 minutes');
     expect(await chosenBy({ share: 0.002 })).toEqual([1, 2]);
     expect(await usersOf((await runWith({ share: 0.001 }))?.generation?.id)).toEqual([1]);
-    // The next run is now expected at once, and predictions computed now do not expire before it.
+    // The next run is now expected immediately, and predictions computed now do not expire before it.
     expect(await chosenBy({ share: 0.002 })).toEqual([1, 9]);
     await makeOlder(1, '30 minutes');
     expect(await chosenBy({ share: 0.002 })).toEqual([2, 3]);
@@ -147,7 +147,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.001 })).toEqual([9]);
   });
 
-  test('cuts chunks of a share in the order of ids, those of CPU minutes in the order of worth', async () => {
+  test('cuts chunks of a share in the order of ids, and chunks of CPU minutes in the order of rank', async () => {
     await workAll(await start());
     await pool.query('update tandem.chunks set cpu_ms = scored');
     const ids = Array.from({ length: 200 }, (_, i) => 999 - i);
@@ -172,18 +172,18 @@ describe('a run with a budget', () => {
     ]);
   });
 
-  test('finds outdated predictions wherever they are stored', async () => {
+  test('finds outdated predictions in every layer', async () => {
     await workAll(await start());
     await change(2, 3, 4);
     await change(2, 3);
     expect(await usersOf((await runWith({ share: 0.002 }))?.generation?.id)).toEqual([2, 3]);
-    // These are new in the generation above the base; the other one is still old there.
+    // These users have new rows in the generation above the base. The other user still has an old row.
     expect(await chosenBy({ share: 0.5 })).toEqual([4]);
     await change(2);
     expect(await chosenBy({ share: 0.5 })).toEqual([2, 4]);
   });
 
-  test('spends nothing on users of other predictors, and ends with new users', async () => {
+  test('scores no users of other predictors, and scores new users last', async () => {
     await workAll(await start());
     await pool.query(
       'insert into visits select $1, recency, orders, member, city, loaded_at from visits where user_id = 1',
@@ -195,7 +195,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.5 })).toEqual([1, USERS + 1]);
   });
 
-  test('cuts many users who changed into chunks, and takes no more than it may', async () => {
+  test('cuts many changed users into chunks, up to the budget', async () => {
     await workAll(await start());
     await read(1, 3);
     await change(...to(300));
@@ -204,7 +204,7 @@ describe('a run with a budget', () => {
     expect(new Set(await namesOf(run)).size).toBe(251);
   });
 
-  test('ends without a generation where no user was read and none has changed', async () => {
+  test('ends without a generation if no user was read or has changed', async () => {
     await workAll(await start());
     const outcome = await runWith({ share: 0.5 });
     expect(outcome).toMatchObject({
@@ -215,15 +215,15 @@ describe('a run with a budget', () => {
     expect(await generations.list('visits')).toHaveLength(1);
   });
 
-  test('scores everyone where no generation is current', async () => {
+  test('scores all users if no generation is current', async () => {
     await read(1);
     expect(await runWith({ share: 0.1 })).toMatchObject({
-      note: expect.stringContaining('everyone was scored despite the budget: no generation is current'),
+      note: expect.stringContaining('all users were scored despite the budget: no generation is current'),
       generation: { users: USERS, baseId: null, inForce: true },
     });
   });
 
-  test('in CPU minutes waits until a run has told what a user costs', async () => {
+  test('in CPU minutes is rejected until a run has recorded the cost of a user', async () => {
     await workAll(await start());
     await read(...to(100));
     const run = await planWith({ cpuMinutes: 1 });
@@ -233,7 +233,7 @@ describe('a run with a budget', () => {
     expect(planned).toMatchObject({ usersExpected: 30 });
   });
 
-  test('drops what still waits once its CPU minutes are spent, the least read users', async () => {
+  test('drops the waiting chunks of the least read users when its CPU minutes are spent', async () => {
     await workAll(await start());
     await pool.query('update tandem.chunks set cpu_ms = 0.1 * scored');
     await read(...to(300));
@@ -247,7 +247,7 @@ describe('a run with a budget', () => {
     expect(await usersOf(generation?.id)).toEqual(to(100));
   });
 
-  test('looks at contexts of transactions that committed a while after the base was begun', async () => {
+  test('includes contexts of transactions that committed some time after the base was begun', async () => {
     await workAll(await start());
     await change(7);
     await pool.query(
@@ -256,7 +256,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.001 })).toEqual([7]);
   });
 
-  test('leaves out erased users', async () => {
+  test('omits erased users', async () => {
     await workAll(await start());
     await read(1, 2, 3);
     await createErasureStore(pool).setTombstone('2');
@@ -264,7 +264,7 @@ describe('a run with a budget', () => {
   });
 });
 
-test('a run with a budget is refused while an API or worker of another release is alive', async () => {
+test('a run with a budget is rejected while an API or worker of another release is alive', async () => {
   const enter = async (kind: ProcessKind) => {
     const register = createRegister(pool, { id: randomUUID(), kind, host: 'h', pid: 7, release: '0.1.0' });
     await register.beat([]);
@@ -281,7 +281,7 @@ test('a run with a budget is refused while an API or worker of another release i
 });
 
 describe('the generation of the next such run', () => {
-  test('takes along the rows of the one before, labels and times as they are', async () => {
+  test('carries over the rows of the previous one, with their labels and times', async () => {
     await workAll(await start());
     await read(1, 2);
     await change(1);
@@ -303,19 +303,19 @@ describe('the generation of the next such run', () => {
     expect(times[0]?.computedAt).toEqual(times[1]?.computedAt);
   });
 
-  test('is of everyone after a bulk change of a watched source, and says so', async () => {
+  test('covers all users after a bulk change of a watched source, and records the reason', async () => {
     await workAll(await start());
     await read(1);
     await runWith({ share: 0.001 });
     await changeInBulk();
     expect(await runWith({ share: 0.001 })).toMatchObject({
-      note: expect.stringContaining('changed in bulk after generation 1, the last of everyone'),
+      note: expect.stringContaining('changed in bulk after generation 1, the last of all users'),
       generation: { users: USERS, baseId: null },
     });
     expect(await planWith({ share: 0.001 })).toMatchObject({ usersExpected: 1 });
   });
 
-  test('is of everyone once more than half of the users lie above the base', async () => {
+  test('covers all users when more than half of the users have a row above the base', async () => {
     await workAll(await start());
     await read(...to(501));
     expect(await runWith({ share: 0.5 })).toMatchObject({ generation: { users: 500, baseNumber: 1 } });
@@ -328,7 +328,7 @@ describe('the generation of the next such run', () => {
     });
   });
 
-  test('takes nothing along once it is published, however late its worker is', async () => {
+  test('carries nothing over after its publication, however late its worker is', async () => {
     await workAll(await start());
     await read(1);
     const run = await planWith({ share: 0.001 });
@@ -341,7 +341,7 @@ describe('the generation of the next such run', () => {
     expect(await generations.find(first?.id ?? '')).toMatchObject({ users: 1, usersLeft: USERS - 1 });
   });
 
-  test('carries no erased user over, however late earlier rows are deleted', async () => {
+  test('carries over no erased user, however late earlier rows are deleted', async () => {
     await workAll(await start());
     await read(1, 2);
     await runWith({ share: 0.002 });
@@ -366,19 +366,19 @@ describe('the generation of the next such run', () => {
 });
 
 describe('a base', () => {
-  test('is kept as long as a generation above it, by any rule of retention', async () => {
+  test('is kept as long as a generation above it, whatever the rules of retention', async () => {
     const base = (await workAll(await start()))?.generation;
     await read(1);
     for (let i = 0; i < 5; i++) await runWith({ share: 0.001 });
     const dropped = await generations.dropRetired();
     expect(dropped.map(({ number }) => number)).toEqual([2, 3]);
-    // As a worker of a release before this one drops.
+    // Drops like a worker of an earlier release.
     const drop = pool.query(`update tandem.generations set state = 'dropped' where id = $1`, [base?.id]);
     await expect(drop).rejects.toMatchObject({ code: '55P03' });
     await expect(pool.query(`update tandem.generations set state = 'dropped' where number = 4`)).resolves.toBeDefined();
   });
 
-  test('is current again after a rollback, and a rollback to a generation above it brings it along', async () => {
+  test('is current again after a rollback, and serves again after a rollback to a generation above it', async () => {
     await workAll(await start());
     await read(1);
     await runWith({ share: 0.001 });
@@ -389,7 +389,7 @@ describe('a base', () => {
     expect((await generations.inForce()).map(({ number }) => number)).toEqual([1, 2]);
   });
 
-  test('that is not there any more makes the run one of everyone', async () => {
+  test('that no longer exists makes the run score all users', async () => {
     await workAll(await start());
     await read(1);
     await pool.query(`update tandem.generations set state = 'building' where number = 1`);
@@ -397,7 +397,7 @@ describe('a base', () => {
   });
 });
 
-test('users whose rows are from before a bulk change count as stale beside a run of everyone', async () => {
+test('users with rows from before a bulk change count as stale, except during a run of all users', async () => {
   await change(1, 2, 3);
   await workAll(await start());
   await read(1);
@@ -407,7 +407,7 @@ test('users whose rows are from before a bulk change count as stale beside a run
   expect(await namesOf(await start({ kind: 'stale' }))).toEqual([1, 2, 3]);
 });
 
-test('a run of everyone is compared with what was served of each user', async () => {
+test('a run of all users is compared with the served prediction of each user', async () => {
   await workAll(await start());
   await read(...to(100));
   const outcome = await runWith({ share: 0.1 });
@@ -416,7 +416,7 @@ test('a run of everyone is compared with what was served of each user', async ()
   expect(whole?.report?.figures?.users).toMatchObject({ before: USERS, now: USERS, added: 0, gone: 0 });
 });
 
-test('a run that begins again in another history keeps its base', async () => {
+test('a run that restarts in another history keeps its base', async () => {
   const base = (await workAll(await start()))?.generation;
   await read(1);
   const run = await planWith({ share: 0.001 });

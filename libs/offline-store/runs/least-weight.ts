@@ -1,15 +1,15 @@
-/** Estimates which users a run with a budget need not look at, since they are read less than enough others. */
+/** Estimates which users a run with a budget need not read, since enough other users are read more often. */
 import { type Db, query } from '../sql/database.ts';
 import { outdatedSql } from './stale-users.ts';
 
-/** Far longer than a transaction that raises a version takes to commit. */
+/** Far longer than the duration of a transaction that raises a version. */
 const COMMIT_SECONDS = 10;
-/** SQL: whether context `c` may have changed since the base was begun, at $6. */
+/** SQL for whether context `c` may have changed since the base was begun, at $6. */
 export const CHANGED_SINCE = `c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s'`;
 
-/** Outdated users of a sample: their number then differs by about 5 %. */
+/** The number of outdated users in a sample, for an error of about 5 %. */
 const SAMPLED_USERS = 500;
-/** A larger sample would cost more than it spares. */
+/** The largest sample. A larger one would cost more than it saves. */
 const MOST_SAMPLED = 1 / 20;
 /** The factor of additional users, since a sample is inexact. */
 const SPARE = 1.25;
@@ -19,7 +19,7 @@ const SPARE = 1.25;
  * users are then joined and sorted: 130,000 of 880,000 for a budget of 100,000. Returns null if too few users are outdated, or if the
  * budget is too small for a sample.
  * @param stored `staleValues` and when the base was begun: $1 to $6
- * @param most users that the budget pays for
+ * @param most the number of users that the budget covers
  */
 export async function findLeastWeight(
   db: Db,

@@ -13,7 +13,7 @@ beforeEach(renew);
 afterAll(() => database.drop());
 
 describe('planning', () => {
-  test('lets one of many stale runs grow into a run of all, however they meet', async () => {
+  test('lets one of many concurrent stale runs become a run of all users', async () => {
     const users = Array.from({ length: 10 }, (_, i) => `${i + 1}`);
     await createEventStore(database.pool).accept(
       users.map((userId) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null })),
@@ -26,7 +26,7 @@ describe('planning', () => {
     }
   });
 
-  test('refuses a run of all while a stale one has grown into it', async () => {
+  test('rejects a run of all users while a stale run has become one', async () => {
     await createEventStore(database.pool).accept([
       { source: 't', id: '1', type: 'x', userId: '1', time: null, data: null },
     ]);
@@ -36,7 +36,7 @@ describe('planning', () => {
     await expect(ask({ kind: 'all' })).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
   });
 
-  test('reads the feature query once, also where users were erased', async () => {
+  test('reads the feature query once, even if users were erased', async () => {
     await database.pool.query(`create or replace function scanned() returns int language plpgsql volatile as
       $$ begin raise notice 'scanned'; return 1; end $$`);
     const { definition } = visitsPredictor();
@@ -53,7 +53,7 @@ describe('planning', () => {
     await pool.end();
   });
 
-  test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
+  test('fails a run with a broken feature query, with the reason, and then accepts another run', async () => {
     const run = await ask({ kind: 'all' });
     await database.pool.query('alter table visits rename column user_id to id');
     const failed = await planNow(store, run.id);

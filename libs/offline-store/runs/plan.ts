@@ -1,7 +1,7 @@
 /**
  * Splits a run into chunks inside Postgres: only counts and boundaries are sent, for any number of users. A chunk of
- * scope `all` is a key range between boundaries from one ordered pass over the key column. Its first and last chunk are
- * unbounded, so that users who appear meanwhile are scored too.
+ * scope `all` is a key range between boundaries from one ordered pass over the key column. The first and last chunk are
+ * unbounded, so that users that appear later are scored, too.
  *
  * The scan of the feature query is a separate transaction that takes no locks and writes nothing. A short transaction
  * writes its result, if the fence of the step is still the claim's. Users of stale runs and of budgeted runs are
@@ -29,7 +29,7 @@ import { scanStale, shouldScoreAll } from './stale-users.ts';
 const USERS_PER_BUCKET = 48;
 /** Used if the predictor's policy has no value. */
 const PLAN_TIMEOUT_MS = 1_800_000;
-/** Postgres times out first, if it still can. */
+/** The extra time of the client, so that Postgres times out first if it responds. */
 const CLIENT_GRACE_MS = 2_000;
 
 /** Returns null if the fence is lost, or the database's history has changed since the claim. */
@@ -49,35 +49,37 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
     return await writePlan(pool, plan, cut);
   } catch (error) {
     if (!isSecondAll(error) || run.scope !== 'stale' || cut.kind !== 'all') throw error;
-    // Another stale run became one of all users in the meantime; this one keeps its own chunks.
+    // Another stale run became a run of all users in the meantime. This run keeps its own chunks.
     return writePlan(pool, plan, { kind: 'named', users: cut.named });
   }
 }
 
-/** Read before any features: the run's generation includes every bulk change up to this version. */
+/**
+ * Reads the source version before any features, so the run's generation includes every bulk change up to this version.
+ */
 async function findSourceVersion(db: Db, predictor: string): Promise<number> {
   const source = statements.selectFrom('tandem.source_versions').select('version').where('predictor', '=', predictor);
   return (await fetchFirst(db, source))?.version ?? 0;
 }
 
 export interface Plan {
-  /** The run, whose source version has not been written yet. */
+  /** The run before its source version is written. */
   readonly run: Run;
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;
   readonly sizes: ChunkSizes;
-  /** Users in each chunk of named users. */
+  /** The number of users in each chunk of named users. */
   readonly chunkSize: number;
   readonly timeoutMs: number;
-  /** The budget of the run; null: all users of its scope are scored. */
+  /** The budget of the run; null if all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
-  /** The note of the run when it has ended. */
+  /** The note that the run has at its end. */
   readonly note: string | null;
 }
 
 /**
  * Returns the chunk size of a run, by the measurements of the last run of its kind.
- * @param most users of a chunk, from the predictor's policy
+ * @param most users the maximum number of users in a chunk, from the predictor's policy
  */
 async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSizes> {
   const [measured] = await query<MeasuredRun>(db, {
@@ -95,14 +97,14 @@ async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSize
 
 /** The chunks that a run is split into. */
 type Cut =
-  /** Key ranges; `named` counts the stale users whose chunks the scan wrote before. */
+  /** Key ranges. `named` counts the stale users whose chunks the scan wrote earlier. */
   | { readonly kind: 'all'; readonly users: number; readonly keys: readonly string[] | null; readonly named: number }
-  /** Users chosen within a budget, above a generation of everyone; the scan wrote the chunks. */
+  /** Users chosen within a budget, above a generation of all users. The scan wrote their chunks. */
   | { readonly kind: 'chosen'; readonly users: number; readonly base: BaseGeneration }
   /** Named users. `users` null: the run names them and no chunk is written yet; otherwise the scan wrote the chunks. */
   | { readonly kind: 'named'; readonly users: number | null };
 
-/** `chunkSize`: the most users of a chunk. */
+/** Returns the policy of the predictor's runs; `chunkSize` is the maximum number of users in a chunk. */
 async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'chunkSize' | 'timeoutMs'>> {
   const rows = await query<{ chunkSize: number | null; timeoutMs: number | null }>(db, {
     text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize",
@@ -112,7 +114,10 @@ async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'c
   return { chunkSize: rows[0]?.chunkSize ?? 10_000, timeoutMs: rows[0]?.timeoutMs ?? PLAN_TIMEOUT_MS };
 }
 
-/** Returns null if the fence is lost. Rejects with setting and remedy if the time limit is exceeded. */
+/**
+ * Scans the feature query. Returns null if the fence is lost. If the time limit is exceeded, rejects with setting and
+ * remedy.
+ */
 async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
   const { run, timeoutMs, budget } = plan;
   try {
@@ -144,7 +149,10 @@ async function scanAll(db: pg.PoolClient, { version, sizes, timeoutMs }: Plan) {
   return { kind: 'all' as const, users, keys: users > 0 ? chooseBoundaries(keys, users, sizes) : null };
 }
 
-/** One short transaction. Returns null if the fence is lost, or the database's history has changed since the claim. */
+/**
+ * Writes the plan in one short transaction. Returns null if the fence is lost or the database's history has changed
+ * since the claim.
+ */
 function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
   const { run, claimed } = plan;
   return transaction(pool, async (db) => {
@@ -171,8 +179,9 @@ async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { k
 }
 
 /**
- * The partition comes last: it locks its parent until the commit. Above a base the times of predictions count from the base's
- * start, since rows of the generation before are carried over. The base is locked: none is dropped below a new one.
+ * Inserts the generation. The partition is created last, since it locks its parent until the commit. With a base, times
+ * of predictions count from the base's start, since rows of the previous generation are carried over. The base is
+ * locked, so that it cannot be dropped below the new generation.
  */
 async function createGeneration(db: Db, run: Run, users: number, base: BaseGeneration | null = null): Promise<void> {
   const [generation] = await query<{ id: string }>(db, {
@@ -189,7 +198,7 @@ async function createGeneration(db: Db, run: Run, users: number, base: BaseGener
       base?.id ?? null,
     ],
   });
-  if (!generation) throw new Error(`generation ${base?.number} of ${run.predictor} was dropped meanwhile`);
+  if (!generation) throw new Error(`generation ${base?.number} of ${run.predictor} was dropped during the plan`);
   await createPartition(db, generation.id);
 }
 
@@ -203,7 +212,7 @@ async function insertRanges(db: Db, runId: string, keys: readonly string[]): Pro
   });
 }
 
-/** Chunks of the users that the run names. */
+/** Writes chunks of the users that the run names. */
 async function writeNamed(db: Db, { run, chunkSize }: Plan): Promise<number> {
   const counts = await query<{ users: number }>(db, {
     text: `insert into tandem.chunks (run_id, no, user_ids)

@@ -1,4 +1,7 @@
-/** A run that is published after a restore that was not announced: by a process that can recall the newest mark, or cannot. */
+/**
+ * The publication of a run after an unannounced restore, by a process that can or cannot read the newest mark from
+ * Redis.
+ */
 import { createLossNotice, type HistoryMark } from '@tandem/prediction/events/notice-loss';
 import { publishRun } from '@tandem/prediction/runs/publish-run';
 import { afterAll, beforeEach, expect, test } from 'vitest';
@@ -14,7 +17,7 @@ const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
 const loader = { completeLoad: async () => false };
 
-/** What Redis remembers, where it can be asked. */
+/** The marks that Redis remembers, if it answers. */
 const memory = { mark: null as HistoryMark | null, isDown: false };
 const notice = () =>
   createLossNotice(createHistoryMarks(pool), {
@@ -51,14 +54,14 @@ const generationOf = async (runId: string) =>
       values: [runId],
     })
   )[0];
-/** As a copy from before the marks, restored while the same history continues. */
+/** Removes the marks, as in a restored copy from before them with the same history. */
 const restore = () => query(pool, { text: 'truncate tandem.history_marks restart identity' });
-/** A process that has just started knows what it recalls, and nothing else. */
+/** Starts a process, which knows only the mark that it reads from Redis. */
 const restart = () => {
   losses = notice();
 };
 
-test('begins again under another id where the mark is lost', async () => {
+test('a run restarts with another generation id if the mark is lost', async () => {
   const id = await scored();
   const before = await generationOf(id);
   restart();
@@ -71,7 +74,7 @@ test('begins again under another id where the mark is lost', async () => {
   expect((await store.claimable(id, 10)).length).toBeGreaterThan(0);
 });
 
-test('waits while the mark cannot be recalled, says why, and is published once it can', async () => {
+test('a publication waits with a reason while the mark cannot be read, and then succeeds', async () => {
   const id = await scored();
   restart();
   memory.isDown = true;
@@ -86,13 +89,13 @@ test('waits while the mark cannot be recalled, says why, and is published once i
   expect(await publish(id)).toMatchObject({ outcome: 'done', result: { state: 'done' } });
 });
 
-test('is published while Redis is away where this Postgres has run since the last publication', async () => {
+test('a run is published without Redis if Postgres has not restarted since the last proof', async () => {
   expect(await publish(await scored())).toMatchObject({ outcome: 'done' });
   memory.isDown = true;
   expect(await publish(await scored())).toMatchObject({ outcome: 'done', result: { state: 'done' } });
 });
 
-test('a run that publishes nothing ends while Redis is away', async () => {
+test('a run that publishes nothing ends without Redis', async () => {
   const id = await scored();
   restart();
   memory.isDown = true;
@@ -106,12 +109,12 @@ test('a run that publishes nothing ends while Redis is away', async () => {
   });
 });
 
-test('no other history begins between its last look at the history and its commit', async () => {
+test('no other history begins between a publication’s last check of the history and its commit', async () => {
   const id = await scored();
   const { history } = (await generationOf(id)) ?? {};
   const blocker = await pool.connect();
   await blocker.query('begin');
-  // What a publication writes after that look.
+  // The writes of a publication after that check.
   await blocker.query('select from tandem.arms for update');
   const published = publish(id);
   await expect.poll(() => countWaiting('%update tandem.arms%')).toBe(1);
@@ -141,7 +144,7 @@ const countWaiting = async (statement: string) =>
     })
   ).length;
 
-test('is not taken for proven by another run of the database server', async () => {
+test('a proof does not hold for another run of the database server', async () => {
   const look = createHistoryMarks(pool).look;
   expect(await losses.prove(look, 'first')).toBe(true);
   memory.isDown = true;

@@ -1,15 +1,16 @@
 /**
- * B9: publishes a run's generation once all its chunks are committed. Checks it, compares it with the current one, and
- * publishes it, or holds it back if it exceeds the predictor's thresholds. A run that is held back has failed. Its
- * generation is kept for a day, to be approved (`approveGeneration`), or compared again by resuming the run.
+ * Publishes a run's generation when all its chunks are committed (B9). Checks it, compares it with the current
+ * generation, and publishes it, or holds it back if it exceeds the predictor's thresholds. The run of a generation that
+ * is held back has failed. The generation is kept for a day, to be approved (`approveGeneration`) or compared again by
+ * resuming the run.
  *
  * One worker does this at a time, under the lease of the step. It indexes and compares without a lock on the run, and
  * publishes in a short transaction that the fence guards.
  *
- * A failover or restore brings a run into another history. There it first starts again (restart-run.ts): after a restore
- * that was noticed late, its last chunks may have labels of the lost past, and entries of a partial run no longer count.
- * The publishing transaction first rules out an unnoticed restore. After such a restore workers commit the chunks a second
- * time, while Redis holds the first rows under the same id.
+ * A failover or restore brings a run into another history, where it first restarts (restart-run.ts). After a restore
+ * that was detected late, its last chunks may have labels of the lost past, and entries of a partial run no longer
+ * count. The publishing transaction first rules out an undetected restore. After such a restore workers would commit
+ * the chunks a second time, while Redis holds the first rows under the same id.
  */
 
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
@@ -37,7 +38,10 @@ import { lockStep } from './run-steps.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/** Returns null while chunks are open, including those of a run that is restarted now, and if the fence is lost. */
+/**
+ * Publishes a run. Returns null while chunks are open, including those of a run that this call restarts, or if the
+ * fence is lost.
+ */
 export async function publishRun(
   pools: Pools,
   claimed: ClaimedStep,
@@ -79,16 +83,17 @@ async function checkAndConclude(
     await clearErased(pool, run.generationId, lost);
   }
   return transaction(pool, async (db) => {
-    // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
+    // The proof comes before any lock, since it waits for Redis. Partial runs need none, since their entries are
+    // labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
-    // The settings before the run: the lock order of every change of an arm.
+    // The settings are locked before the run: the lock order of every change of an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;
     await keepHistory(db);
     const current = await requireRun(db, run.id);
     const { open, history } = await countChunks(db, run.id);
     if (open > 0) return null;
-    // The run was brought into another history since it was checked, or has to be.
+    // The run was brought into another history since the check, or must be.
     if (current.history !== run.history || current.history !== history) return 'moved';
     if (flaw !== null) return fail(db, current, flaw);
     return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
@@ -96,14 +101,14 @@ async function checkAndConclude(
 }
 
 interface ChunkCounts {
-  /** The database's current history. */
+  /** Returns the database's current history. */
   readonly history: string;
   readonly open: number;
   readonly failed: number | null;
   readonly error: string | null;
 }
 
-/** The number of open chunks, and the number of failed ones with the first and its reason. */
+/** Returns the number of open chunks, and the number of failed chunks with the first of them and its reason. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
@@ -119,10 +124,10 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Returns why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  // A partial run; or one with a budget, which found no user to score.
+  // A partial run, or a run with a budget that found no user to score.
   if (run.generationId === null) return null;
-  // Chunks that a release before migration 0053 committed did not count erased users that they left out: there may be
-  // as many as were ever erased, since the plan expected them too.
+  // Chunks that a release before migration 0053 committed did not count omitted erased users. There may be as many as
+  // were ever erased, since the plan expected them, too.
   const rows = await query<{ minCoverage: number; uncounted: number; isOfSome: boolean }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
         case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
@@ -133,10 +138,11 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   });
   const { minCoverage = 0, uncounted = 0, isOfSome = false } = rows[0] ?? {};
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
-  // With a base: all chosen users left the feature source or were erased; rows of the run before are still carried over.
+  // If there is a base, all chosen users left the feature source or were erased. Rows of the previous run are still
+  // carried over.
   if (users === 0) return isOfSome ? null : 'the feature query has no rows';
   if (run.usersScored >= Math.max(0, users - uncounted) * minCoverage) return null;
-  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;
+  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor requires ${percent(minCoverage)}`;
 }
 
 function percent(share: number): string {
@@ -144,7 +150,7 @@ function percent(share: number): string {
 }
 
 /**
- * Builds the index, since reads of the generation must be cheap before the pointer moves; returns the problem that it
+ * Builds the index, since reads of the generation must be cheap before the pointer moves. Returns the problem that it
  * finds, or null.
  */
 async function indexGeneration(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<string | null> {
@@ -164,7 +170,7 @@ async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
   return { state: 'failed', note, generation: null, report: null };
 }
 
-/** Holds a generation back: retention drops it a day after its run ended. */
+/** Holds a generation back. Retention drops it a day after the end of its run. */
 async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
   const { predictor, generationNumber: number, generationId } = run;
   const why = compared.crossings.map(crossingText).join(', ') || compared.notes.join(', ');
@@ -176,7 +182,7 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 }
 
 /**
- * Publishes the run's generation and makes it current, unless another change came between.
+ * Publishes the run's generation and makes it current, unless another change came in between.
  * @param compared the report to keep; null: the existing report stays
  */
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
@@ -187,8 +193,8 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
     await setRunState(db, run.id, state, note);
     return { state, note, generation: null, report: null };
   }
-  // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
-  // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
+  // Clears the few users erased since the last page. Every tombstone raises the count in the settings, which are locked
+  // (lockAssignments): an erasure is visible here, or its later deletes find the generation published.
   await clearErased(db, run.generationId);
   await query(db, {
     text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 + carried_users - erased_users,
@@ -220,16 +226,16 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   return { state, note: told, generation, report: compared };
 }
 
-/** The note of a run: how it ended, and notes of its creation and plan. */
+/** Returns the note of a run: its end, and the notes of its creation and plan. */
 async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
   const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
   return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
 }
 
 /**
- * Deletes users' names once their chunks can no longer be claimed: a finished run is never resumed. After the commit,
- * since a million names take a while; if it fails they stay as long as the run. Those of other runs expire
- * (retention.ts).
+ * Deletes the user names of chunks that can no longer be claimed: a finished run is never resumed. It runs after the
+ * commit, since a million names take a while. If it fails, the names stay as long as the run. The names of other runs
+ * expire (retention.ts).
  */
 export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
   const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
@@ -237,12 +243,12 @@ export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
 }
 
 /**
- * The pointer only moves forward, within the stable model version, and not past a rollback: a run requested before a
- * rollback must not undo it.
+ * Returns why a generation may not become current, or null. The pointer only moves forward, within the stable model
+ * version. A run that was requested before a rollback must not undo the rollback.
  */
 export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (!arm) {
-    return `model version ${run.modelNumber} is not served any more`;
+    return `model version ${run.modelNumber} is no longer served`;
   }
   if (arm.overlayFloor !== run.overlayFloor) {
     return 'a rollback came after the run was requested';

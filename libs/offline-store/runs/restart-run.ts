@@ -2,7 +2,7 @@
  * Restarts a run that a restore or a failover brought into another history. Its committed rows are true, but other
  * stores may hold wrong rows under its generation's id. In the lost past the same chunks continued, and Redis and the
  * memory of processes may hold those rows, with labels of lost events. So the generation gets a new id and all chunks
- * wait again; rows under the old id are never asked for again.
+ * wait again. Rows under the old id are never read again.
  *
  * A published generation stays. All its chunks were committed in the surviving past, final and with true labels, so any
  * rows that the lost past wrote under its id are identical.
@@ -15,8 +15,8 @@ import { changeRows, currentHistory, fetchFirst, statements } from '../sql/state
 import { freeStep, lockChunks } from './run-rows.ts';
 
 /**
- * Safe to repeat and to call concurrently: a run of this history stays as it is.
- * @param claimed a chunk whose claim found the run in another history: it waits again, even if another worker restarted
+ * Restarts a run. Safe to repeat and to call concurrently: a run of this history is not changed.
+ * @param claimed a chunk whose claim found the run in another history. It waits again, even if another worker restarted
  * the run while that claim waited for the chunk's row
  */
 export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
@@ -32,7 +32,7 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
   });
 }
 
-/** Brings the run into this history; returns false if it has ended, or is already in it. */
+/** Brings the run into this history. Returns false if it has ended or is already in this history. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
     text: `update tandem.runs set history = tandem.current_history(), state = 'running', ${freeStep()},
@@ -44,9 +44,9 @@ async function takeAlong(db: Db, runId: string): Promise<boolean> {
 }
 
 /**
- * A chunk as it was planned waits with all its users. Those that were split off from it are done, with no user: their numbers
- * and fences must not come again, for a worker may still hold them. Of a budget nothing is spent yet, so users of dropped
- * chunks are expected again.
+ * Resets the chunks. A planned chunk waits again with all its users. Chunks that were split off are done without users:
+ * their numbers and fences must not be reused, since a worker may still hold them. Nothing of a budget is spent yet, so
+ * users of dropped chunks are expected again.
  */
 async function beginChunksAgain(db: Db, runId: string): Promise<void> {
   await query(db, {
@@ -65,7 +65,9 @@ async function beginChunksAgain(db: Db, runId: string): Promise<void> {
   });
 }
 
-/** Restarting raises the fence: a fence equal to the claim's was assigned after that. */
+/**
+ * Releases a claimed chunk. A restart raises the fence, so a fence equal to the claim's was assigned after the restart.
+ */
 async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   const chunk = statements
     .updateTable('tandem.chunks')
@@ -74,7 +76,7 @@ async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 
   await changeRows(db, chunk);
 }
 
-/** Partitions come last: they lock their parent until the commit. */
+/** Replaces the generation. Partitions come last, since they lock their parent until the commit. */
 async function replaceGeneration(db: Db, runId: string): Promise<void> {
   const generation = statements
     .deleteFrom('tandem.generations')
@@ -82,7 +84,7 @@ async function replaceGeneration(db: Db, runId: string): Promise<void> {
     .returning(['id', 'predictor', 'number', 'model_version_id', 'buckets', 'base_id', 'started_at']);
   const old = await fetchFirst(db, generation);
   if (!old) return;
-  // Above a base all times count from the base's start.
+  // With a base, all times count from the base's start.
   const { id, started_at, ...every } = old;
   const kept = old.base_id === null ? every : { ...every, started_at };
   const again = { ...kept, run_id: runId, history: currentHistory() };

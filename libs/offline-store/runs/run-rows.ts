@@ -1,4 +1,7 @@
-/** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits share no row. */
+/**
+ * Reads rows of tandem.runs as runs of the domain. Progress is the sum over the chunks, so that their commits share no
+ * row.
+ */
 import { unknownRun } from '@tandem/freshness/errors';
 import { USUAL_CHUNK_MS } from '@tandem/prediction/runs/chunk-sizes';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
@@ -25,9 +28,9 @@ const FROM = `
 const SELECT = `select ${COLUMNS} ${FROM}`;
 
 /**
- * Whether the next step of the run `r` can be claimed. If the same step of another run of the predictor is under way,
- * that one comes first, even if its worker died: then it is hinted at itself. Which steps count: see the index
- * runs_one_step.
+ * SQL for whether the next step of the run `r` can be claimed. If the same step of another run of the predictor is
+ * claimed, that run comes first, even if its worker died: it then gets hints itself. The index runs_one_step defines
+ * which steps exclude each other.
  */
 const IS_STEP_FREE = `
   (r.step_lease_until is null or ${leaseOver('r.step_lease_until')}) and not exists (
@@ -37,8 +40,8 @@ const IS_STEP_FREE = `
       and (o.scope = 'all' or o.scope = 'stale' and o.step = 'plan'))`;
 
 /**
- * Assignments to the columns of a run's step that free it.
- * @param freeFrom an SQL expression: when the step can be claimed; at once if it is left out
+ * Returns the column assignments that release a run's step.
+ * @param freeFrom SQL for the time at which the step can be claimed; default: immediately
  */
 export function freeStep(freeFrom = 'null'): string {
   return `step = null, step_lost_leases = 0, step_lease_until = ${freeFrom}`;
@@ -51,7 +54,7 @@ export async function findRun(db: Db, id: string): Promise<Run | undefined> {
   return (await query<Run>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
-/** Rejects with `unknown_run`. */
+/** Returns a run. Rejects with `unknown_run`. */
 export async function requireRun(db: Db, id: string): Promise<Run> {
   const run = await findRun(db, id);
   if (run) return run;
@@ -67,7 +70,10 @@ export async function lockChunks(db: Db, runId: string): Promise<void> {
   await fetchRows(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
 }
 
-/** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
+/**
+ * Returns a run like `requireRun`, with its row locked until the transaction ends. Call it after `lockChunks` if chunks
+ * are changed.
+ */
 export async function lockRun(db: Db, id: string): Promise<Run> {
   if (UUID.test(id)) await fetchRows(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
   return requireRun(db, id);
@@ -88,7 +94,7 @@ export async function listRuns(
   });
 }
 
-/** @param predictor only its runs; absent: of all predictors */
+/** @param predictor the predictor; absent: all predictors */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
   return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}
@@ -98,7 +104,7 @@ export async function listUnfinished(db: Db, predictor?: string): Promise<readon
   });
 }
 
-/** The unfinished run of scope `all` of a model version, other than `except`. */
+/** Returns the unfinished run of scope `all` of a model version, other than `except`. */
 export async function findUnfinishedAll(
   db: Db,
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
@@ -114,7 +120,7 @@ export async function findUnfinishedAll(
   return (await fetchFirst(db, unfinished))?.id;
 }
 
-/** An unfinished run over all or stale users of a model version. */
+/** Returns an unfinished run over all or stale users of a model version. */
 export async function findUnfinishedOverUsers(
   db: Db,
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
@@ -129,7 +135,9 @@ export async function findUnfinishedOverUsers(
   return (await fetchFirst(db, unfinished))?.id;
 }
 
-/** Whether a statement was refused because another unfinished run scores all users with the same model version. */
+/**
+ * Returns whether a statement was rejected because another unfinished run scores all users with the same model version.
+ */
 export function isSecondAll(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_all';
 }
@@ -139,7 +147,7 @@ export async function listFailures(db: Db, runId: string, limit: number): Promis
   return fetchRows(db, failures.where('run_id', '=', runId).orderBy('user_id').limit(limit));
 }
 
-/** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */
+/** Sets a run's state, and ends a claimed step. A finished run gets its time and its sums. */
 export async function setRunState(db: Db, runId: string, state: RunState, error: string | null): Promise<void> {
   await query(db, {
     text: `update tandem.runs r set state = $2, error = $3,
@@ -153,16 +161,19 @@ export async function setRunState(db: Db, runId: string, state: RunState, error:
   });
 }
 
-// Leases on Postgres' clock: of chunks, and of the steps before and after them.
+// Chunks and steps have leases on Postgres' clock.
 
 /**
- * Returns a condition that is true if the lease in a column is over. A lease that ends later than any that is taken now
- * was taken under a clock that has been set back since: its worker, if it lives, has renewed it long before. The longest
- * lease is ten minutes (CHUNK_LEASE_MS): one just taken must not seem over where the clock is set back by a little.
+ * Returns SQL for whether the lease in a column is over. A lease that ends later than any new lease was taken before
+ * the clock was set back; a live worker would have renewed it long ago. The longest lease is ten minutes
+ * (CHUNK_LEASE_MS), and one minute more tolerates a clock that was set back slightly.
  */
 export function leaseOver(column: string): string {
   return `${column} not between clock_timestamp() and clock_timestamp() + interval '11 minutes'`;
 }
 
-/** Claims of one chunk or step in a row whose lease may run out: work that kills its workers must not do so forever. */
+/**
+ * The maximum number of consecutive claims of a chunk or step whose lease expires, so that work that kills its workers
+ * is not repeated forever.
+ */
 export const MAX_CLAIMS = 12;

@@ -33,19 +33,19 @@ async function claim(runId: string, step: RunStep): Promise<ClaimedStep> {
   return claimed;
 }
 
-/** The worker is dead, and its lease over. */
+/** Expires the lease, as after the death of the worker. */
 const endLease = () => query(pool, { text: `update tandem.runs set step_lease_until = clock_timestamp()` });
 
-/** A run whose chunks are all committed. */
+/** Creates a run with only committed chunks. */
 async function scored(run: Run): Promise<Run> {
   for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
   return run;
 }
 
-/** From now on the feature query waits so many seconds before its first row. */
+/** Makes the feature query wait this many seconds before its first row. */
 const slowBy = (seconds: number, changes: { planTimeoutMs?: number } = {}) => waitFor(`pg_sleep(${seconds})`, changes);
 
-/** From now on the feature query waits for this function before its first row. */
+/** Makes the feature query wait for this function before its first row. */
 async function waitFor(call: string, changes: { planTimeoutMs?: number } = {}) {
   const predictor = visitsPredictor();
   await adopt(pool, {
@@ -66,7 +66,7 @@ async function waitFor(call: string, changes: { planTimeoutMs?: number } = {}) {
   });
 }
 
-/** Statements that wait in the slow feature query. */
+/** Returns the number of statements that wait in the slow feature query. */
 const sleeping = async () =>
   (
     await query(pool, {
@@ -87,7 +87,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     step === 'plan' ? store.plan(claimed, never) : store.publish(claimed, never, NOTHING_LOST.prove);
   const isDone = step === 'plan' ? 'running' : 'done';
 
-  test('is claimed by one of many, and again when the lease of a dead worker is over', async () => {
+  test('is claimed by one of many workers, and again when the lease of a dead worker is over', async () => {
     const { id } = await ready();
     const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimStep(id, step, 60_000)));
     expect(claims.filter((one) => one !== null)).toMatchObject([{ attempts: 1, takenOver: false }]);
@@ -97,7 +97,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     expect(await store.claimStep(id, step, 60_000)).toMatchObject({ attempts: 2, takenOver: true });
   });
 
-  test('is written by the last that claimed it alone, and once', async () => {
+  test('is written once, only by its last claimant', async () => {
     const { id } = await ready();
     const zombie = await claim(id, step);
     await endLease();
@@ -112,7 +112,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     expect(await createGenerationStore(pool).list('visits')).toHaveLength(1);
   });
 
-  test('writes nothing once the run is cancelled, and is done when it is resumed', async () => {
+  test('writes nothing after the run is cancelled, and is done after a resume', async () => {
     const { id } = await ready();
     const claimed = await claim(id, step);
     expect(await store.cancel(id)).toMatchObject({ state: 'cancelled' });
@@ -125,7 +125,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     expect(await store.find(id)).toMatchObject({ state: isDone });
   });
 
-  test('is tried again a while after it was given back, and fails its run after the last attempt', async () => {
+  test('is retried some time after its return, and fails its run after the last attempt', async () => {
     const { id } = await ready();
     expect(await store.giveBackStep(await claim(id, step), 'no answer', 2)).toBe('waiting');
     expect(await store.claimStep(id, step, 60_000)).toBeNull();
@@ -155,7 +155,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     expect(await store.claimStep(id, step, 60_000)).toBeNull();
   });
 
-  test('that is read in a history which is over is not written', async () => {
+  test('is not written if it was read in an earlier history', async () => {
     const { id } = await ready();
     const claimed = await claim(id, step);
     await query(pool, { text: 'update tandem.history_rotation set rotation = gen_random_uuid()' });
@@ -164,7 +164,7 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
   });
 });
 
-test('a plan that finds the history changed frees the step: it is claimed again at once', async () => {
+test('a plan that finds another history releases the step, which can be claimed immediately', async () => {
   await waitFor('pg_advisory_xact_lock_shared(1)');
   const { id } = await ask({ kind: 'all' });
   const blocker = await pool.connect();
@@ -179,7 +179,7 @@ test('a plan that finds the history changed frees the step: it is claimed again 
   expect(await store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 1, takenOver: false });
 });
 
-test('a publication that finds an open chunk frees the step', async () => {
+test('a publication that finds an open chunk releases the step', async () => {
   const { id } = await scored(await start());
   await query(pool, { text: `update tandem.runs set state = 'publishing' where id = $1`, values: [id] });
   await query(pool, { text: `update tandem.chunks set state = 'waiting' where run_id = $1`, values: [id] });
@@ -190,7 +190,7 @@ test('a publication that finds an open chunk frees the step', async () => {
   expect(await store.unfinished('visits')).toMatchObject([{ id, isStepFree: true, attempts: 0 }]);
 });
 
-test('unfinished runs are listed of all predictors, or of one', async () => {
+test('unfinished runs are listed for all predictors or for one', async () => {
   const { id } = await ask({ kind: 'all' });
   expect((await store.unfinished()).map((run) => run.id)).toEqual([id]);
   expect((await store.unfinished('visits')).map((run) => run.id)).toEqual([id]);
@@ -198,7 +198,7 @@ test('unfinished runs are listed of all predictors, or of one', async () => {
 });
 
 describe('the runs of one predictor', () => {
-  test('are planned one at a time, but for those of named users, which read no feature query', async () => {
+  test('are planned one at a time, except runs of named users, which read no feature query', async () => {
     const first = await ask({ kind: 'all' });
     const stale = await ask({ kind: 'stale' });
     const named = await ask({ kind: 'users', userIds: ['1'] });
@@ -217,7 +217,7 @@ describe('the runs of one predictor', () => {
     expect(await store.claimStep(stale.id, 'plan', 60_000)).not.toBeNull();
   });
 
-  test('wait for no other predictor', async () => {
+  test('do not wait for other predictors', async () => {
     const second = visitsPredictor({ name: 'others' });
     await adopt(pool, { actor: 'test', predictors: [visitsPredictor(), second] });
     await claim((await ask({ kind: 'all' })).id, 'plan');
@@ -228,7 +228,7 @@ describe('the runs of one predictor', () => {
 });
 
 describe('a feature query that does not end', () => {
-  test('fails its run at the limit, which says what to do, and leaves nothing behind', async () => {
+  test('fails its run at the time limit with a remedy, and leaves nothing behind', async () => {
     await slowBy(600, { planTimeoutMs: 1_000 });
     const { id } = await ask({ kind: 'all' });
     const planned = planRun({ runs: store, hints, lease }, id);
@@ -245,7 +245,7 @@ describe('a feature query that does not end', () => {
     await expect(ask({ kind: 'all' })).resolves.toMatchObject({ state: 'planned' });
   });
 
-  test('holds no lock: its run is cancelled at once, and Postgres stops within two seconds', async () => {
+  test('holds no lock: its run is cancelled immediately, and Postgres stops within two seconds', async () => {
     await slowBy(600);
     const { id } = await ask({ kind: 'all' });
     const planned = planRun({ runs: store, hints, lease }, id);
@@ -259,7 +259,7 @@ describe('a feature query that does not end', () => {
   });
 });
 
-test('a comparison that does not end holds no lock: its run is cancelled at once, and Postgres stops', async () => {
+test('a comparison that does not end holds no lock: its run is cancelled immediately, and Postgres stops', async () => {
   await publishNow(store, (await scored(await start())).id);
   const { id, generationId } = await scored(await start());
   const blocker = await pool.connect();
@@ -282,7 +282,7 @@ test('a comparison that does not end holds no lock: its run is cancelled at once
   expect(await publishNow(store, id)).toMatchObject({ state: 'done', generation: { inForce: true } });
 });
 
-test('a chunk whose commit waits does not hold up the cancellation of its run, and commits nothing', async () => {
+test('a chunk whose commit waits does not delay the cancellation of its run, and commits nothing', async () => {
   const run = await start();
   const blocker = await pool.connect();
   await blocker.query(`begin; lock table tandem.generation_${run.generationId?.replaceAll('-', '')} in exclusive mode`);
@@ -297,7 +297,7 @@ test('a chunk whose commit waits does not hold up the cancellation of its run, a
   expect(await store.find(run.id)).toMatchObject({ state: 'cancelled', usersScored: 0 });
 });
 
-test('a step under way is free at once when its worker is to end, and the attempt does not count', async () => {
+test('a current step is released immediately when its worker must end, and the attempt does not count', async () => {
   await slowBy(600);
   const { id } = await ask({ kind: 'all' });
   const stopping = new AbortController();
@@ -310,7 +310,7 @@ test('a step under way is free at once when its worker is to end, and the attemp
   expect(await store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 1, takenOver: false });
 });
 
-test('a claim that an earlier release left on an ended run does not block the next run of the predictor', async () => {
+test('a claim that an earlier release left on an ended run does not block the predictor’s next run', async () => {
   const first = await scored(await start());
   const left = await claim(first.id, 'publish');
   await query(pool, { text: `update tandem.runs set state = 'done', finished_at = clock_timestamp()` });
@@ -321,13 +321,13 @@ test('a claim that an earlier release left on an ended run does not block the ne
   expect(await publishNow(store, second.id)).toMatchObject({ state: 'done' });
 });
 
-test('a stale run that was cancelled while it was planned is planned again, each user once', async () => {
+test('a stale run that was cancelled during its plan is planned again, with each user once', async () => {
   await publishNow(store, (await scored(await start())).id);
   const event = (userId: string) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null });
   await createEventStore(pool).accept(['3', '5', '7'].map(event));
   const { id } = await ask({ kind: 'stale' });
   await claim(id, 'plan');
-  // What a plan had written when its worker died.
+  // The chunks that a plan had written when its worker died.
   await query(pool, {
     text: `insert into tandem.chunks (run_id, no, user_ids) values ($1, 0, array['3', '9']), ($1, 1, array['5'])`,
     values: [id],

@@ -1,4 +1,4 @@
-/** The steps of a run around its chunks, planning and publishing: which worker works on which, by fence and lease. */
+/** Claims and releases the steps of a run, planning and publishing, by fence and lease. */
 import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
@@ -15,8 +15,8 @@ const FAILURES = { plan: 'cannot be planned', publish: 'cannot be published' } a
 >;
 
 /**
- * Returns null if there is no step to claim. A step that `maxClaims` workers in a row claimed and never freed fails its run
- * instead.
+ * Claims a step; returns null if there is none to claim. A step that `maxClaims` workers in a row claimed and never
+ * released fails its run instead.
  */
 export async function claimStep(
   pool: pg.Pool,
@@ -25,7 +25,7 @@ export async function claimStep(
   leaseMs: number,
   maxClaims: number = MAX_CLAIMS,
 ): Promise<ClaimedStep | DeadStep | null> {
-  // A run all of whose chunks are finished may not be marked so yet.
+  // A run with only finished chunks may not be marked for publication yet.
   if (step === 'publish') await startPublishing(pool, runId);
   const rows = await query<Omit<ClaimedStep, 'runId' | 'step'>>(pool, {
     text: `update tandem.runs set step_fence = step_fence + 1, step_attempts = step_attempts + 1, step = $2,
@@ -45,12 +45,12 @@ export async function claimStep(
   return row ? { runId, step, ...row } : failDeadly(pool, runId, step, maxClaims);
 }
 
-/** Whether the predictor has the same step of another run under way. */
+/** Returns whether the same step of another run of the predictor is in progress. */
 function isSecondStep(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_step';
 }
 
-/** Returns null where fewer workers died of the step. */
+/** Returns why the run fails; null if fewer workers have died on the step. */
 function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: number): Promise<DeadStep | null> {
   return transaction(pool, async (db) => {
     const [run] = await query<Omit<DeadStep, 'failed' | 'takenOver'> & { error: string | null }>(db, {
@@ -68,7 +68,7 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
   });
 }
 
-/** False where the fence is lost, the run has ended, or the schema's protocol is unknown. */
+/** Extends the lease. Returns false if the fence is lost, the run has ended, or the schema's protocol is unknown. */
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.runs')
@@ -78,7 +78,10 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
   return (await changeRows(pool, claimed)) > 0;
 }
 
-/** Locks the run's row until the transaction ends; false if the fence is lost, or the schema's protocol is unknown. */
+/**
+ * Locks the run's row until the transaction ends. Returns false if the fence is lost or the schema's protocol is
+ * unknown.
+ */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const claimed = statements
     .selectFrom('tandem.runs')
@@ -87,7 +90,7 @@ export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Pro
   return (await fetchFirst(db, claimed.forUpdate())) !== undefined;
 }
 
-/** Frees a step at once, as if it had not been claimed; does nothing where the fence is lost. */
+/** Releases a step as if it had not been claimed. Does nothing if the fence is lost. */
 export async function releaseStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep): Promise<void> {
   await query(pool, {
     text: `update tandem.runs set ${freeStep()}, step_attempts = step_attempts - 1
@@ -98,7 +101,10 @@ export async function releaseStep(pool: pg.Pool, { runId, step, fence }: Claimed
 
 const BACKOFF_END = `clock_timestamp() + least(30, 2 ^ (step_attempts - 1)) * interval '1 s'`;
 
-/** The step is free again after 1 s, 2 s, 4 s, … 30 s. After `maxAttempts` the run fails instead. */
+/**
+ * Returns a step after an error. It can be claimed again after 1 s, 2 s, 4 s, … 30 s. After `maxAttempts` the run fails
+ * instead.
+ */
 export async function giveBackStep(
   pool: pg.Pool,
   claimed: ClaimedStep,

@@ -1,4 +1,4 @@
-/** The port of the run use cases on Postgres: each call is one transaction in the file of its own name. */
+/** The port of the run use cases on Postgres. Each call is one transaction, in the file with its name. */
 
 import { randomUUID } from 'node:crypto';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
@@ -15,9 +15,9 @@ import { claimStep, giveBackStep, releaseStep, renewStep } from './run-steps.ts'
 import { cancelRun, createRun, resumeRun } from './runs.ts';
 
 export interface RunStoreOptions {
-  /** Workers in a row that may claim a chunk or step and never give it back, before it fails. */
+  /** The number of workers in a row that may claim a chunk or step without releasing it, before it fails. */
   readonly maxClaims?: number;
-  /** The pool of feature statements, where it is another. */
+  /** The pool of feature statements, if it is a separate one. */
   readonly features?: pg.Pool;
 }
 

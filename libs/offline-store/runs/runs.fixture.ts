@@ -1,4 +1,4 @@
-/** Fixtures for tests of runs: the predictor `visits` on a database of the test's own, and the run store over it. */
+/** Fixtures for tests of runs: the predictor `visits` on a separate database, and its run store. */
 
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
@@ -10,7 +10,7 @@ import { createTestDatabase, createVisits, visitsPredictor } from '../store.fixt
 import { createWork } from '../worked-runs.fixture.ts';
 import { createRunStore, type RunStoreOptions } from './run-store.ts';
 
-/** @param users ids 1 to n; chunks are of 100 */
+/** @param users the number of users, with ids from 1; chunks have 100 users */
 export async function createRunsWorld({ users, ...options }: RunStoreOptions & { readonly users: number }) {
   const database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const store = createRunStore(database.pool, options);
@@ -20,14 +20,14 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
     database,
     store,
     ...createWork(database.pool, store),
-    /** To be called before each test: nothing is left but the table and its predictor. */
+    /** Removes everything except the table and its predictor; to be called before each test. */
     async renew(): Promise<void> {
       await database.reset();
       await createVisits(database.pool, users);
       await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     },
     ask,
-    /** Users with these ids were read, the first one most. */
+    /** Inserts read counts of users with these ids, the highest count first. */
     async read(...userIds: number[]): Promise<void> {
       await database.pool.query(
         `insert into tandem.read_demand (user_id, log_weight, context_version)
@@ -36,7 +36,7 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
         [userIds],
       );
     },
-    /** A run with a budget, planned. */
+    /** Creates and plans a run with a budget. */
     async planWith(budget: Budget, more: Partial<NewRun> = {}): Promise<Run> {
       const asked = {
         predictor: 'visits',

@@ -22,7 +22,7 @@ const countOf = async (from: string) =>
   (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;
 
 describe('a run of all users', () => {
-  test('is planned into key ranges, scored, published, and read back by one statement', async () => {
+  test('is planned into key ranges, scored, published, and then read by one statement', async () => {
     const run = await start();
     expect(run).toMatchObject({ state: 'running', usersExpected: 450, chunkCount: 5, generationNumber: 1 });
     expect((await createGenerationStore(database.pool).list('visits'))[0]).toMatchObject({
@@ -47,13 +47,13 @@ describe('a run of all users', () => {
     expect(found.get('450')?.[0]?.outputs.readFloatLE()).toBe(450);
   });
 
-  test('users who appear beyond the planned keys are scored too', async () => {
+  test('scores users that appear beyond the planned keys', async () => {
     const run = await start();
     await database.pool.query(`insert into visits select n, 1, 1, true, 'x' from unnest(array[-5, 9000]) n`);
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 452 } });
   });
 
-  test('pages give every committed row once, in order', async () => {
+  test('is returned in pages with every committed row once, in order', async () => {
     const run = await start();
     const outcome = await workAll(run);
     const pages = [];
@@ -63,7 +63,7 @@ describe('a run of all users', () => {
     expect(new Set(pages.flat().map((row) => row.userId)).size).toBe(450);
   });
 
-  test('only one is unfinished at a time, and a slot makes one run of any number of schedulers', async () => {
+  test('cannot be requested while another is unfinished, and a slot has one run for any number of schedulers', async () => {
     const slot = new Date('2026-01-01T02:00:00Z');
     const made = await Promise.all(Array.from({ length: 5 }, () => store.create({ ...all, scheduleSlot: slot })));
     expect(made.filter((one) => one.created)).toHaveLength(1);
@@ -81,19 +81,19 @@ describe('a run of all users', () => {
     });
   });
 
-  test('of a moment that both schedules name is made once, whichever is first', async () => {
+  test('is created once for a time that both schedules have, whichever schedule comes first', async () => {
     const scheduleSlot = new Date('2026-01-01T02:00:00Z');
     const stale = { ...all, scope: { kind: 'stale' as const } };
     const { run } = await store.create({ ...stale, scheduleSlot, isOfChanged: true });
     expect(await store.create({ ...all, scheduleSlot })).toMatchObject({ run: { id: run.id }, created: false });
-    // By hand one may begin beside it, by a schedule none.
+    // A manual run may begin beside it, but no scheduled run.
     expect(await store.create(stale)).toMatchObject({ created: true });
     const later = new Date('2026-01-01T03:00:00Z');
     const ofChanged = { ...stale, scheduleSlot: later, isOfChanged: true };
     await expect(store.create(ofChanged)).rejects.toMatchObject({ code: 'run_conflict' });
   });
 
-  test('is not published when too few users were scored, and its generation is not current', async () => {
+  test('is not published if too few users were scored, and its generation does not become current', async () => {
     const run = await start();
     for (const { no } of await store.claimable(run.id, 10)) {
       const chunk = await claim(run.id, no);
@@ -113,14 +113,14 @@ describe('a run of all users', () => {
     ]);
   });
 
-  test('does not miss users erased since its creation', async () => {
+  test('does not expect users that were erased since its creation', async () => {
     const run = await start();
     const erasures = createErasureStore(database.pool);
     for (let userId = 1; userId <= 60; userId++) await erasures.setTombstone(`${userId}`);
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 390, inForce: true } });
   });
 
-  test('misses lost users, however many others were erased meanwhile', async () => {
+  test('expects lost users, however many other users were erased since', async () => {
     const run = await start();
     const erasures = createErasureStore(database.pool);
     for (let n = 1; n <= 60; n++) await erasures.setTombstone(`${9_000 + n}`);
@@ -131,7 +131,7 @@ describe('a run of all users', () => {
     });
   });
 
-  test('expects users erased before it until their chunk leaves them out', async () => {
+  test('expects users that were erased before it until their chunk omits them', async () => {
     const erasures = createErasureStore(database.pool);
     for (const userId of ['1', '2', '300']) await erasures.setTombstone(userId);
     const run = await start();
@@ -142,7 +142,7 @@ describe('a run of all users', () => {
     expect(await store.find(run.id)).toMatchObject({ usersExpected: 447, usersScored: 447 });
   });
 
-  test('is not held to what chunks of the release before did not count', async () => {
+  test('tolerates erased users that chunks of the previous release did not count', async () => {
     const run = await start();
     const erasures = createErasureStore(database.pool);
     for (let userId = 1; userId <= 60; userId++) await erasures.setTombstone(`${userId}`);
@@ -151,12 +151,12 @@ describe('a run of all users', () => {
     expect(await publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { users: 390 } });
   });
 
-  test('an empty feature source publishes nothing', async () => {
+  test('publishes nothing if the feature source is empty', async () => {
     await database.pool.query('truncate visits');
     expect(await workAll(await start())).toMatchObject({ state: 'failed', note: 'the feature query has no rows' });
   });
 
-  test('is published without becoming current where another model version is stable by then', async () => {
+  test('is published without becoming current if another model version has become stable', async () => {
     const run = await start();
     await adopt(database.pool, { predictors: [visitsPredictor({ model: 'better' })], actor: 'test' });
     expect(await workAll(run)).toMatchObject({
@@ -166,7 +166,7 @@ describe('a run of all users', () => {
     });
   });
 
-  test('several publishers at once publish once', async () => {
+  test('is published once by concurrent publishers', async () => {
     const run = await start();
     for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => publishNow(store, run.id)));
@@ -177,7 +177,7 @@ describe('a run of all users', () => {
 });
 
 describe('chunks', () => {
-  test('a chunk is claimed by one of many, and again only when its lease is over', async () => {
+  test('a chunk is claimed by one of many workers, and again only when its lease is over', async () => {
     const run = await start();
     const claims = await Promise.all(Array.from({ length: 8 }, () => store.claim(run.id, 0, 60_000)));
     expect(claims.filter((one) => one !== null)).toMatchObject([
@@ -203,7 +203,7 @@ describe('chunks', () => {
     expect(await countOf('tandem.predictions')).toBe(100);
   });
 
-  test('labels read in another history are rejected, and the run continues in the new one', async () => {
+  test('labels that were read in another history are rejected, and the run continues in the new history', async () => {
     const run = await start();
     const chunk = await claim(run.id, 0);
     const result = await score(run, chunk);
@@ -213,24 +213,27 @@ describe('chunks', () => {
     expect(await workAll(run)).toMatchObject({ state: 'done' });
   });
 
-  // A few are looked at all together, many by the chunk's own names.
-  test.each([0, 150])('users erased since their features were read are left out, beside %d others', async (others) => {
-    const run = await start();
-    const chunk = await claim(run.id, 0);
-    const result = await score(run, chunk);
-    await database.pool.query(
-      `insert into tandem.user_contexts (user_id, version, deleted_version) select 'gone ' || n, 1, 1 from generate_series(1, $1) n`,
-      [others],
-    );
-    await database.pool.query(
-      `insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`,
-    );
-    const outcome = await store.commit(run, chunk, result);
-    expect(outcome.committed && outcome.written.userIds.length).toBe(99);
-    expect(await countOf(`tandem.predictions where user_id = '5'`)).toBe(0);
-  });
+  // Few erased users are all read; with many, only the chunk's users are looked up.
+  test.each([0, 150])(
+    'users that were erased since their features were read are omitted, beside %d other erased users',
+    async (others) => {
+      const run = await start();
+      const chunk = await claim(run.id, 0);
+      const result = await score(run, chunk);
+      await database.pool.query(
+        `insert into tandem.user_contexts (user_id, version, deleted_version) select 'gone ' || n, 1, 1 from generate_series(1, $1) n`,
+        [others],
+      );
+      await database.pool.query(
+        `insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`,
+      );
+      const outcome = await store.commit(run, chunk, result);
+      expect(outcome.committed && outcome.written.userIds.length).toBe(99);
+      expect(await countOf(`tandem.predictions where user_id = '5'`)).toBe(0);
+    },
+  );
 
-  test('an erased user whose features are at fault is neither counted nor named', async () => {
+  test('an erased user with faulty features is neither counted nor named', async () => {
     const run = await start();
     const chunk = await claim(run.id, 0);
     const result = await score(run, chunk);
@@ -246,7 +249,7 @@ describe('chunks', () => {
     expect(await store.find(run.id)).toMatchObject({ usersScored: 98, usersFailed: 1 });
   });
 
-  test('a chunk given back too often fails its run once the others are done, and can be resumed', async () => {
+  test('a chunk that is returned too often fails its run when the others are done; the run can be resumed', async () => {
     const run = await start();
     const bad = await claim(run.id, 2);
     expect(await store.giveBack(bad, 'boom', 1)).toBe('failed');
@@ -257,14 +260,14 @@ describe('chunks', () => {
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 450 } });
   });
 
-  test('where the last open chunk fails, the run is failed at once', async () => {
+  test('if the last open chunk fails, the run fails immediately', async () => {
     const run = await start({ kind: 'users', userIds: ['1'] });
     expect(await store.giveBack(await claim(run.id, 0), 'boom', 1)).toBe('failed');
     expect(await store.find(run.id)).toMatchObject({ state: 'failed', error: 'chunk 0 failed: boom' });
     expect(await publishNow(store, run.id)).toBeNull();
   });
 
-  test('a run whose every hint was lost is found ready to be published', async () => {
+  test('a run that lost all its hints is found ready for publication', async () => {
     const run = await start();
     for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
     expect(await store.unfinished()).toMatchObject([{ id: run.id, state: 'publishing' }]);
@@ -272,7 +275,7 @@ describe('chunks', () => {
 });
 
 describe('cancelling and resuming', () => {
-  test('a cancelled run commits nothing more; resumed it does the rest', async () => {
+  test('a cancelled run commits nothing more; after a resume it does the rest', async () => {
     const run = await start();
     await work(run, 0);
     const chunk = await claim(run.id, 1);
@@ -320,7 +323,7 @@ describe('partial runs', () => {
     });
   });
 
-  test('a stale run scores users whose context is newer than their prediction, until there is none', async () => {
+  test('a stale run scores the users with a context newer than their prediction', async () => {
     await workAll(await start());
     const events = createEventStore(database.pool);
     await events.accept([event('1', '10'), event('2', '11'), event('3', '12'), event('4', '77777')]);
@@ -339,7 +342,7 @@ describe('partial runs', () => {
     expect(await start({ kind: 'stale' })).toMatchObject({ usersExpected: 1 });
   });
 
-  test('a stale run over more than a fifth of the users becomes a run of all', async () => {
+  test('a stale run over more than a fifth of the users becomes a run of all users', async () => {
     await createEventStore(database.pool).accept(Array.from({ length: 91 }, (_, i) => event(`e${i}`, String(i + 1))));
     const run = await start({ kind: 'stale' });
     expect(run).toMatchObject({ scope: 'all', usersExpected: 450, chunkCount: 5 });
@@ -350,7 +353,7 @@ describe('partial runs', () => {
 describe('generations', () => {
   const generations = () => createGenerationStore(database.pool);
 
-  test('a rollback returns to the generation before, raises floor and revision, restarts the expiry, and is audited', async () => {
+  test('a rollback returns to the previous generation, raises floor and revision, restarts the expiry, and is audited', async () => {
     await workAll(await start());
     await workAll(await start());
     const { from, to } = await generations().rollBack({ predictor: 'visits', to: null, actor: 'ops' });
@@ -379,7 +382,7 @@ describe('generations', () => {
     expect(after).toMatchObject({ generation_id: run.generationId, expires_from: null });
   });
 
-  test('a rollback to a generation of another model version brings that version back', async () => {
+  test('a rollback to a generation of another model version restores that version', async () => {
     const first = await start();
     await workAll(first);
     await adopt(database.pool, { predictors: [visitsPredictor({ model: 'better' })], actor: 'test' });
@@ -389,7 +392,7 @@ describe('generations', () => {
     expect(arm).toEqual({ model_version_id: first.modelVersionId });
   });
 
-  test('retention keeps the current generation, two before it, and those of pointers; the rest is dropped with its partition', async () => {
+  test('retention keeps the current generation, two before it, and generations of arms; the rest is dropped with its partition', async () => {
     for (let i = 0; i < 3; i++) await workAll(await start());
     await generations().rollBack({ predictor: 'visits', to: 1, actor: 'ops' });
     expect(await generations().dropRetired()).toEqual([]);

@@ -1,4 +1,4 @@
-/** The life of a run apart from its chunks: it is requested, cancelled, resumed. */
+/** Requests, cancels and resumes runs. */
 import { requestFeaturesRequired, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
@@ -30,7 +30,7 @@ export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run;
     return await insertRun(pool, run);
   } catch (error) {
     if (!isSecondAll(error)) throw error;
-    // A stale run grew into one of all users at this very moment.
+    // A concurrent stale run has become a run of all users.
     throw secondAll('another run', run.predictor, error);
   }
 }
@@ -72,18 +72,21 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
   if (arm) return arm;
   throw new TandemError('invalid_input', `${predictor} has no arm ${JSON.stringify(variant)}.`, {
     field: 'variant',
-    remedy: 'leave it out for the stable arm, or name one of the rollout that is under way',
+    remedy: 'leave it out for the stable arm, or name an arm of the active rollout',
   });
 }
 
-/** Refuses an arm whose request features lack a default: without a call there are no values to score with. */
+/** Rejects an arm with request features without a default, since a run has no values for them. */
 async function refuseIncomplete(db: Db, { modelVersionId }: Arm): Promise<void> {
   const version = await findModelVersion(db, modelVersionId);
   const names = namesWithoutDefault(version);
   if (names.length > 0) throw requestFeaturesRequired(version.predictor, names);
 }
 
-/** Locks the predictor's row, where concurrent runs of it meet; throws `protocol_unknown` as a certificate does. */
+/**
+ * Locks the predictor's row, which serialises concurrent requests of its runs. Throws `protocol_unknown` like a
+ * certificate.
+ */
 async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }> {
   const predictor = statements
     .selectFrom(['tandem.predictors as p', 'tandem.settings as s'])
@@ -110,7 +113,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
       field: `scope.userIds[${i}]`,
       remedy:
         check.canonical === undefined
-          ? 'correct the id, or give the user another one in its source'
+          ? 'correct the id, or give the user another id in its source'
           : `send ${JSON.stringify(check.canonical)}`,
     });
   });
@@ -125,8 +128,8 @@ function budgetOfSome(): TandemError {
 }
 
 /**
- * Earlier releases do not know bases: they would infer live for each user that such a run leaves out. All releases with
- * an embedded reader know them.
+ * Rejects a budget while an earlier release is alive. Earlier releases do not know bases: they would infer live for
+ * each user without a row above the base. All releases with an embedded reader know bases.
  */
 async function refuseOtherReleases(db: Db): Promise<void> {
   const other = (await listProcesses(db)).find(({ kind, release }) => kind !== 'embedded' && release !== RELEASE);
@@ -140,8 +143,8 @@ async function refuseOtherReleases(db: Db): Promise<void> {
 }
 
 /**
- * Records that the run's slot is taken, and returns the run that was created for it before. If both schedules have a
- * slot at the same time, one run is created: a run of all users includes changed users.
+ * Records that the slot has a run, and returns the run that was created for it before. If both schedules have a slot at
+ * the same time, one run is created: a run of all users includes changed users.
  */
 async function takeSlot(db: Db, run: NewRun, arm: Arm): Promise<string | undefined> {
   if (run.scheduleSlot === null) return undefined;
@@ -157,7 +160,7 @@ async function findSlot(db: Db, predictor: string, modelVersionId: string, slot:
   return (await fetchFirst(db, run))?.id;
 }
 
-/** Runs expire; that a slot was run must not be forgotten with them. */
+/** Records the slot separately, since runs expire but the slot must not be run again. */
 async function keepSlot(db: Db, { predictor, isOfChanged = false }: NewRun, slot: Date): Promise<void> {
   const table = isOfChanged ? 'tandem.changed_slots' : 'tandem.schedule_slots';
   const slots = statements.insertInto(table).values({ predictor, last_slot: slot });
@@ -179,7 +182,8 @@ async function refuseSecondAll(
 }
 
 /**
- * Rejects a second run beside a running one: with a schedule of an hour, a run of two hours must not be started twice.
+ * Rejects a second run of all users beside an unfinished one: with an hourly schedule, a run of two hours must not be
+ * started twice.
  */
 async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId'>): Promise<void> {
   const other = await findUnfinishedOverUsers(db, run);
@@ -189,18 +193,21 @@ async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId
 function secondAll(other: string, predictor: string, cause?: unknown): TandemError {
   return new TandemError('run_conflict', `All users of ${predictor} are being scored by ${other} already.`, {
     field: 'scope',
-    remedy: 'wait for it, or cancel it',
+    remedy: 'wait for that run, or cancel it',
     cause,
   });
 }
 
-/** Waiting chunks are dropped. Chunks and steps under way find the run ended when they renew their lease, or write. */
+/**
+ * Cancels a run. Waiting chunks are dropped. Current chunks and steps detect the end of the run when they renew their
+ * lease or write.
+ */
 export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const run = await lockRun(db, runId);
     await checkProtocol(db);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
-    // Past chunks that are locked: a commit locks its chunk before the run, and this must not wait for it.
+    // Locked chunks are skipped: a commit locks its chunk before the run, and a cancellation must not wait for it.
     const waiting = statements
       .selectFrom('tandem.chunks')
       .select('no')
@@ -215,11 +222,11 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   });
 }
 
-/** Resumes with the chunks that are not committed; a run without a plan is planned first. */
+/** Resumes a run with its uncommitted chunks. A run without a plan is planned first. */
 export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const { predictor } = await requireRun(db, runId);
-    // In the order of createRun, so that the two cannot wait for each other.
+    // Locks are taken in the order of createRun, so that the two cannot deadlock.
     await lockPredictor(db, predictor);
     await lockChunks(db, runId);
     const run = await lockRun(db, runId);
@@ -244,7 +251,7 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
   throw stateConflict(run, 'its generation was dropped', 'start another run');
 }
 
-/** Chunks whose named users were deleted (retention.ts). */
+/** Returns whether the named users of chunks were deleted (retention.ts). */
 async function refuseForgotten(db: Db, run: Run): Promise<void> {
   const forgotten = await query(db, {
     text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,

@@ -1,4 +1,4 @@
-/** The schedules of active predictors, of each arm that serves users, with the slot that was run last. */
+/** The schedules of active predictors, for each arm that serves users, with the last slot that was run. */
 
 import { STABLE } from '@tandem/freshness/rollout';
 import type { Schedule, ScheduleStore } from '@tandem/prediction/runs/schedule-runs';
@@ -38,21 +38,21 @@ export function createScheduleStore(pool: pg.Pool): ScheduleStore {
   };
 }
 
-// Predictors that serve a model version of which no prediction is stored: until a run of all users, each read is live.
+// A predictor may serve a model version without stored predictions. Until a run of all users, each read is then live.
 
 export interface AwaitedRun {
   readonly predictor: string;
   /** The model version of the stable arm. */
   readonly modelNumber: number;
-  /** Whether reads without a stored prediction are answered live. */
+  /** Whether reads without a stored prediction are inferred live. */
   readonly live: boolean;
-  /** The run of all users that is under way; null if none is. */
+  /** The unfinished run of all users; null if there is none. */
   readonly runId: string | null;
 }
 
 /**
- * Returns awaited runs by predictor name. A predictor that rolled back or was promoted to a version with a generation
- * awaits none.
+ * Returns by name the predictors that wait for a run. A predictor that was rolled back or promoted to a version with a
+ * generation does not wait.
  */
 export async function findAwaitedRuns(db: Db): Promise<readonly AwaitedRun[]> {
   return query<AwaitedRun>(db, {

@@ -17,7 +17,7 @@ afterAll(() => database.drop());
 
 const to = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
-/** A budgeted run of 300 users in three chunks, whose first is to spend all its minutes. */
+/** Plans a budgeted run of 300 users in three chunks, of which the first will spend all its minutes. */
 async function planThree() {
   await workAll(await start());
   await pool.query('update tandem.chunks set cpu_ms = 0.1 * scored');
@@ -27,7 +27,7 @@ async function planThree() {
   return run;
 }
 
-/** Commits a chunk that took so many ms; @param scored so many of its users, and the others are split off */
+/** Commits a chunk that took this many ms. @param scored the number of scored users; the others are split off */
 async function commit(runId: string, no: number, cpuMs: number, scored = 100, chunkSize = 25) {
   const run = await store.find(runId);
   if (!run) throw new Error(`run ${runId} is gone`);
@@ -46,7 +46,7 @@ const chunksOf = (runId: string) =>
   });
 
 describe('spent CPU minutes', () => {
-  test('drop no chunk of a run without a base, also where some were split off', async () => {
+  test('drop no chunk of a run without a base, even if some were split off', async () => {
     const run = await planWith({ cpuMinutes: 0.0005 });
     await commit(run.id, 0, 31, 50);
     await commit(run.id, 10, 31);
@@ -56,7 +56,7 @@ describe('spent CPU minutes', () => {
     expect(await store.find(run.id)).toMatchObject({ usersExpected: USERS, usersScored: USERS });
   });
 
-  test('are not spent any more where the run begins again in another history: it scores all its users', async () => {
+  test('are reset if the run restarts in another history: it scores all its users', async () => {
     const run = await planThree();
     await commit(run.id, 0, 31);
     expect(await store.find(run.id)).toMatchObject({ state: 'publishing', usersExpected: 100 });
@@ -72,7 +72,7 @@ describe('spent CPU minutes', () => {
     expect(await publishNow(store, run.id)).toMatchObject({ generation: { users: 300, usersLeft: USERS - 300 } });
   });
 
-  test('drop chunks for good: to resume the cancelled run does not reopen them', async () => {
+  test('drop chunks permanently: resuming the cancelled run does not reopen them', async () => {
     const run = await planThree();
     const second = await claim(run.id, 1);
     await commit(run.id, 0, 31);
@@ -86,7 +86,7 @@ describe('spent CPU minutes', () => {
   });
 });
 
-test('users who are split off keep the rank of their chunk, also when they are split off again', async () => {
+test('users that are split off keep the rank of their chunk, even if they are split off again', async () => {
   const run = await planThree();
   await commit(run.id, 0, 1, 50, 50);
   expect((await store.claimable(run.id, 10)).map(({ no }) => no)).toEqual([3, 1, 2]);
@@ -94,8 +94,8 @@ test('users who are split off keep the rank of their chunk, also when they are s
   expect((await store.claimable(run.id, 10)).map(({ no }) => no)).toEqual([4, 1, 2]);
 });
 
-describe('a release before this one', () => {
-  test('cannot build the generation of a budgeted run again without its base', async () => {
+describe('an earlier release', () => {
+  test('cannot rebuild the generation of a budgeted run without its base', async () => {
     const run = await planThree();
     const again = pool.query(
       `with old as (delete from tandem.generations where run_id = $1 returning predictor, number, model_version_id, buckets)
@@ -107,7 +107,7 @@ describe('a release before this one', () => {
     expect((await workAll(run))?.generation).toMatchObject({ users: 300, baseNumber: 1 });
   });
 
-  test('cannot let split-off users wait beside their chunk, in whatever state they are', async () => {
+  test('cannot make split-off users wait in addition to their chunk', async () => {
     const run = await start();
     await commit(run.id, 0, 1, 50, 25);
     const again = () =>
@@ -129,7 +129,7 @@ test('a planner that lost the step neither deletes chunks nor waits for them', a
   const budget = { share: 0.1 };
   const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null, budget } as const;
   const { run } = await store.create(asked);
-  // A lease of 0 ms is over at once.
+  // A lease of 0 ms is over immediately.
   const late = await store.claimStep(run.id, 'plan', 0);
   const held = await store.claimStep(run.id, 'plan', 60_000);
   if (!late || !held || 'failed' in late) throw new Error('the step was not claimed');

@@ -1,7 +1,7 @@
 /**
  * Ends a budget in CPU minutes. The cost of a user was an estimate, so chunks that still wait when the minutes are
- * spent are dropped: the last in the order of choose-users.ts. Their users stay on the base; chunks under way continue.
- * A run without a base scores everyone at any cost, since no other generation would serve its users.
+ * spent are dropped: the last in the order of choose-users.ts. Their users stay on the base; current chunks continue. A
+ * run without a base scores all users at any cost, since no other generation would serve them.
  */
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -9,12 +9,18 @@ import { query } from '../sql/database.ts';
 
 const MINUTE_MS = 60_000;
 
-/** The error of dropped chunks, by which they differ from those of a cancelled run: to resume the run does not reopen them. */
+/**
+ * The error of dropped chunks. It distinguishes them from chunks of a cancelled run, so that a resume does not reopen
+ * them.
+ */
 export const OVER_BUDGET = 'over budget';
 
-/** To be called after each commit. Chunks are locked in order, and past those that others hold. */
+/**
+ * Drops waiting chunks if the budget is spent; to be called after each commit. Chunks are locked in order, and locked
+ * chunks are skipped.
+ */
 export async function dropUnaffordable(pool: pg.Pool, { id, budget }: Run, { part }: ClaimedChunk): Promise<void> {
-  // Above a base all chunks name their users; elsewhere those alone that were split off.
+  // With a base, all chunks name their users; without one, only chunks that were split off do.
   if (budget === null || !('cpuMinutes' in budget) || !('userIds' in part)) return;
   await query(pool, {
     text: `with dropped as (

@@ -1,6 +1,6 @@
 /**
  * Selects users whose context is newer than their stored prediction. They are written chunk by chunk while they are
- * read, under the fence of the step, so that memory stays flat. The next attempt first deletes these chunks.
+ * read, guarded by the fence of the step, so that memory stays constant. The next attempt first deletes these chunks.
  */
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -12,7 +12,7 @@ import type { Plan } from './plan.ts';
 import { findUnfinishedAll } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
 
-/** A stale run over more than this share of the users is cheaper as a run of all. */
+/** Above this share of the users, a run of all users is cheaper than a stale run. */
 const STALE_SHARE = 1 / 5;
 
 /**
@@ -70,8 +70,8 @@ export function writeNamed(
 }
 
 /**
- * Returns users with a row whose context is newer than their stored prediction for the run's model version, in order.
- * Until all contexts record the last concerning event, the last event counts.
+ * Returns SQL of users with a feature row and a context newer than their stored prediction for the run's model version,
+ * in order. Until all contexts record the last concerning event, the last event counts.
  */
 export function staleSql({ version }: Pick<Plan, 'version'>): string {
   return `select c.user_id ${outdatedSql('0')}
@@ -80,9 +80,9 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
 }
 
 /**
- * SQL that joins a user's stored predictions: the overlay entry `o`, the row `g` of the current generation and `b` of
- * its base.
- * @param users a table or its alias with a column user_id
+ * Returns SQL that joins a user's stored predictions: the overlay entry `o`, the row `g` of the current generation, and
+ * the row `b` of its base.
+ * @param users a table, or its alias, with a column user_id
  */
 export function storedJoins(users: string): string {
   return `left join tandem.overlay o on o.predictor = $1 and o.user_id = ${users}.user_id
@@ -92,10 +92,10 @@ export function storedJoins(users: string): string {
 }
 
 /**
- * SQL, from its `from` on, of contexts `c` newer than the user's stored prediction, in no order, with or without a
- * feature row. One comparison and no `touched ? $1`, which Postgres expects to hold for a hundredth of the rows:
- * Postgres would look up each user by index.
- * @param absent the label that a user without a stored prediction has; `null`: such users are left out
+ * Returns SQL, from its `from` on, of contexts `c` newer than the user's stored prediction, unordered, with or without
+ * a feature row. It uses one comparison instead of `touched ? $1`: Postgres assumes that this holds for a hundredth of
+ * the rows, and would look up each user by index.
+ * @param absent the label of users without a stored prediction; `null` excludes such users
  */
 export function outdatedSql(absent: '0' | 'null'): string {
   return `from tandem.user_contexts c ${storedJoins('c')}
@@ -121,11 +121,11 @@ export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Pr
 interface ServedGeneration {
   readonly id: string;
   readonly baseId: string | null;
-  /** Users, including those of its base. */
+  /** The number of users, including those of its base. */
   readonly users: number;
-  /** Source version of its own run. */
+  /** The source version of its own run. */
   readonly ownSourceVersion: number;
-  /** Source version of the base's run; null without a base. */
+  /** The source version of the base's run; null without a base. */
   readonly baseSourceVersion: number | null;
 }
 
@@ -142,8 +142,8 @@ async function findServedGeneration(db: Db, { predictor, modelVersionId }: Run):
 }
 
 /**
- * Returns whether many users are stale, or all: a watched source was changed in bulk since the served generation was
- * computed. Returns false also where another run of all users is under way: it scores the stale users too.
+ * Returns whether many users are stale, or all, since a watched source was changed in bulk after the served generation
+ * was computed. Returns false if another run of all users is unfinished, since it scores the stale users, too.
  */
 export async function shouldScoreAll(
   pool: pg.Pool,

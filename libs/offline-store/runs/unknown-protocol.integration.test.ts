@@ -13,7 +13,7 @@ afterAll(() => database.drop());
 const setProtocol = (protocol: number) =>
   query(database.pool, { text: 'update tandem.settings set protocol = $1', values: [protocol] });
 
-/** All that a worker writes of runs, without clocks. */
+/** Returns everything that a worker writes for runs, without times. */
 async function written() {
   const [row] = await query<{ runs: unknown; chunks: unknown; predictions: number }>(database.pool, {
     text: `select (select json_agg(json_build_array(id, state, step, step_fence, step_attempts) order by id) from tandem.runs) as runs,
@@ -33,7 +33,7 @@ test('a release that does not know the protocol claims no step and no chunk', as
   expect(await written()).toEqual(before);
 });
 
-test('a chunk that was claimed before the protocol changed is not committed, and its lease not renewed', async () => {
+test('a chunk that was claimed before the protocol changed is not committed, and its lease is not renewed', async () => {
   const run = await start();
   const chunk = await claim(run.id, 0);
   const result = await score(run, chunk);
@@ -50,7 +50,7 @@ test('a chunk that was claimed before the protocol changed is not committed, and
   expect(await store.commit(run, chunk, result)).toMatchObject({ committed: true });
 });
 
-test('a run whose chunks are done is not published under a protocol that is not known', async () => {
+test('a run with all chunks done is not published under an unknown protocol', async () => {
   const run = await start();
   for (let no = 0; no < run.chunkCount; no++) await work(run, no);
   const claimed = await store.claimStep(run.id, 'publish', 10_000);
@@ -65,7 +65,7 @@ test('a run whose chunks are done is not published under a protocol that is not 
   expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
 });
 
-test('no run is made, cancelled or resumed under a protocol that is not known', async () => {
+test('no run is created, cancelled or resumed under an unknown protocol', async () => {
   const [planned, cancelled] = [
     await ask({ kind: 'users', userIds: ['1'] }),
     await ask({ kind: 'users', userIds: ['2'] }),
@@ -85,7 +85,7 @@ test.each([
   ['the start of a run', `select from tandem.predictors where $1::text is not null for no key update`],
   ['the cancellation of a run', 'select from tandem.runs where id = $1 for update'],
   ['a rotation of the history', 'select from tandem.history_rotation where $1::text is not null for update'],
-])('the number is raised only after the end of %s that may have read it', async (_, text) => {
+])('the protocol number is raised only after the end of %s that may have read it', async (_, text) => {
   const run = await start();
   await withClient(database.pool, async (client) => {
     await client.query('begin');

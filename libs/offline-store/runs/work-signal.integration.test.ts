@@ -13,7 +13,7 @@ afterAll(() => database.drop());
 
 const signal = createWorkStore(database.pool);
 
-/** Each chunk as if its worker had taken ten seconds. */
+/** Lets each chunk look as if its worker took ten seconds. */
 async function workFor10s(run: Run, no: number, by = store): Promise<void> {
   await createWork(database.pool, by).work(run, no);
   const took = `update tandem.chunks set claimed_at = committed_at - interval '10 s' where run_id = $1 and no = $2`;
@@ -21,7 +21,7 @@ async function workFor10s(run: Run, no: number, by = store): Promise<void> {
 }
 
 describe('the work of runs', () => {
-  test('is the users that are not scored yet, at the rate of a worker so far', async () => {
+  test('has the unscored users, and the rate of a worker so far', async () => {
     const run = await start();
     expect(await signal.unfinishedWork()).toMatchObject([{ users: 150, usersPerSecond: null, schedule: null }]);
     await workFor10s(run, 0);
@@ -32,7 +32,7 @@ describe('the work of runs', () => {
     expect(await signal.unfinishedWork()).toEqual([]);
   });
 
-  test('is known before a run is planned, from the run before it', async () => {
+  test('is known before a run is planned, from the previous run', async () => {
     const first = await start();
     for (const no of [0, 1]) await workFor10s(first, no);
     await publishNow(store, first.id);
@@ -40,7 +40,7 @@ describe('the work of runs', () => {
     expect(await signal.unfinishedWork()).toMatchObject([{ users: 150, usersPerSecond: expect.any(Number) }]);
   });
 
-  test('has the schedule of its kind', async () => {
+  test('has the schedule of its kind of run', async () => {
     const schedules = `'{"schedule": "0 3 * * 0", "changedSchedule": "0 * * * *"}'`;
     await database.pool.query(
       `update tandem.predictors set policy = jsonb_set(policy, '{batch}', policy -> 'batch' || ${schedules})`,
@@ -51,12 +51,12 @@ describe('the work of runs', () => {
     expect(await signal.unfinishedWork()).toMatchObject([{ schedule: '0 * * * *' }]);
   });
 
-  test('is shared by workers: the rate is of one', async () => {
+  test('is shared by workers; the rate is that of one worker', async () => {
     const run = await start();
     await workFor10s(run, 0);
     await workFor10s(run, 1, createRunStore(database.pool));
     const [waiting] = await signal.unfinishedWork();
-    // 150 users in ten seconds of each of two workers.
+    // Each of two workers scores 150 users in ten seconds.
     expect(waiting).toMatchObject({ users: 0, usersPerSecond: expect.closeTo(7.5) });
   });
 });
@@ -76,12 +76,12 @@ describe('the work of a run with a budget', () => {
     [{ share: 0.2 }, 30],
     [{ cpuMinutes: 0.5 }, 50],
     [{ cpuMinutes: 50 }, 150],
-  ])('is what it pays for before it is planned: %j', async (budget, users) => {
+  ])('has the users that the budget covers before it is planned: %j', async (budget, users) => {
     await ask(budget);
     expect(await signal.unfinishedWork()).toMatchObject([{ users, usersPerSecond: expect.any(Number) }]);
   });
 
-  test('is what the last run with the same budget took; such a run tells nothing of one of everyone', async () => {
+  test('has the users of the last run with the same budget, which does not affect a run of all users', async () => {
     const { run } = await ask({ share: 0.2 });
     const ended = `update tandem.runs set state = 'done', finished_at = now(), users_scored = 7 where id = $1`;
     await database.pool.query(ended, [run.id]);
@@ -93,7 +93,7 @@ describe('the work of a run with a budget', () => {
   });
 });
 
-test('the schedule of a run is that of its kind', async () => {
+test('a run has the schedule of its kind', async () => {
   const batch = { schedule: '0 3 * * 0', changedSchedule: '0 * * * *' };
   await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch}', $1)`, [batch]);
   for (const isOfChanged of [false, true]) {
@@ -107,7 +107,7 @@ test('the schedule of a run is that of its kind', async () => {
 });
 
 describe('work beside runs', () => {
-  test('is housekeeping that was not done for an hour', async () => {
+  test('includes housekeeping that was not done for an hour', async () => {
     const due = (at: string) =>
       database.pool.query(
         `insert into tandem.turns (name, due_at) values ('generations', clock_timestamp() + $1)
@@ -124,7 +124,7 @@ describe('work beside runs', () => {
     }
   });
 
-  test('is an event not yet sent to Redis, an erasure to repeat, contexts to rewrite', async () => {
+  test('includes events not yet sent to Redis, erasures to repeat, and contexts to rewrite', async () => {
     expect(await signal.chores()).toEqual([]);
     await database.pool.query(`insert into tandem.outbox (user_id, context_version) values ('1', 1)`);
     await database.pool.query(

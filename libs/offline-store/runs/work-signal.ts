@@ -1,6 +1,6 @@
 /**
- * Reads waiting work and the measured rate of a worker from its chunks. Read every few seconds: each statement is
- * bounded.
+ * Reads waiting work, and the rate of a worker as measured from chunks. It is read every few seconds, so the cost of
+ * each statement is limited.
  */
 import type { UnfinishedWork, WorkStore } from '@tandem/prediction/runs/waiting-work';
 import type pg from 'pg';
@@ -9,14 +9,14 @@ import { cpuMsPerUser } from './budget-facts.ts';
 
 const WITHIN_MS = 1_000;
 
-/** SQL: how many users the budget of a run `r` pays for, before any run has had the same. */
+/** SQL for the number of users that the budget of a run `r` covers, before any run with the same budget. */
 const AFFORDED = `(case when r.budget ? 'share' then ceil(everyone.users * (r.budget ->> 'share')::float8)
   else least(everyone.users, floor((r.budget ->> 'cpuMinutes')::float8 * 60000 / ${cpuMsPerUser('r.predictor')})) end)`;
 
 export function createWorkStore(pool: pg.Pool): WorkStore {
   return {
-    // A rate covers the run and the last run that ended: users divided by the time from a worker's first claim to its
-    // last commit, so that it includes the worker's other work meanwhile.
+    // The rate covers the run and the last run that ended: users divided by the time from a worker's first claim to its
+    // last commit, so that it includes the worker's other work in that time.
     unfinishedWork: () =>
       query<UnfinishedWork>(pool, {
         withinMs: WITHIN_MS,
@@ -46,8 +46,8 @@ export function createWorkStore(pool: pg.Pool): WorkStore {
               group by run_id, worker) w) rate
           where r.state in ('planned', 'running', 'publishing')`,
       }),
-    // The turn of retention stands for all housekeeping: a worker that takes it drops expired rows, too. A due time that is
-    // far ahead is of a clock that was set back since (turns.ts).
+    // The turn of retention represents all housekeeping: a worker that takes it also drops expired rows. A due time far
+    // in the future comes from a clock that was set back since (turns.ts).
     async chores() {
       const rows = await query<{ chore: string }>(pool, {
         withinMs: WITHIN_MS,

@@ -1,4 +1,4 @@
-/** Makes a table of rows that come from elsewhere, or exchanges its rows, in one transaction. */
+/** Creates a table from given rows, or replaces its rows, in one transaction. */
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 import { quoteName } from '../features/feature-statement.ts';
@@ -6,7 +6,7 @@ import { copyInAll } from '../sql/copy.ts';
 import { limitStatements, query, transaction } from '../sql/database.ts';
 
 export interface LoadedTable {
-  /** `table` or `schema.table`, in plain names. */
+  /** `table` or `schema.table`, as plain names. */
   readonly name: string;
   readonly columns: readonly LoadedColumn[];
   /** The column that becomes the primary key. */
@@ -18,10 +18,12 @@ export interface LoadedColumn {
   readonly type: 'bigint' | 'double precision' | 'boolean' | 'date' | 'timestamp with time zone' | 'text';
 }
 
-/** `created`: the table is new; `refilled`: only its rows are; `recreated`: its columns or its key were others. */
+/**
+ * `created`: the table is new; `refilled`: only its rows are new; `recreated`: its columns or its key were different.
+ */
 export type LoadOutcome = 'created' | 'refilled' | 'recreated';
 
-/** Postgres refused a row of the input. */
+/** Thrown if Postgres rejected a row of the input. */
 export class RowRefused extends Error {
   /** The row's number, from 1. */
   readonly row: number;
@@ -35,16 +37,16 @@ export class RowRefused extends Error {
   }
 }
 
-/** An hour: a table of 1 GB takes minutes. */
+/** The time limit, an hour; a table of 1 GB takes minutes. */
 const LOAD_MS = 3_600_000;
 const UNIQUE_VIOLATION = '23505';
 /** SQLSTATEs of a drop, and of a truncation while another table has a foreign key to this one. */
 const OTHERS_DEPEND = ['2BP01', '0A000'];
 
 /**
- * Reads of an existing table wait for its new rows. Times without a zone count as UTC. Rejects with RowRefused, or with
- * `invalid_input` where the table exists and must not, or cannot, be replaced.
- * @param rows in COPY's text format
+ * Loads the table. Reads of an existing table wait for its new rows. Times without a zone count as UTC. Rejects with
+ * RowRefused, or with `invalid_input` if the table exists and must not or cannot be replaced.
+ * @param rows the rows in COPY's text format
  */
 export async function loadTable(
   pool: pg.Pool,
@@ -73,10 +75,11 @@ async function makeRoom(db: pg.PoolClient, table: LoadedTable, replace: boolean)
     return 'created';
   }
   if (!replace) {
-    const remedy = 'add --replace to exchange its rows for those of the file, or name another table with --table';
+    const remedy = 'add --replace to replace its rows with those of the file, or name another table with --table';
     throw refused(`There is a table ${table.name} already.`, remedy);
   }
-  if (existing.kind !== 'r') throw refused(`${table.name} is not an ordinary table.`, 'name another with --table');
+  if (existing.kind !== 'r')
+    throw refused(`${table.name} is not an ordinary table.`, 'name another table with --table');
   const sql = tableSql(table.name);
   if (existing.shape === shapeOf(table)) {
     // The table keeps its triggers, indexes and rights.
@@ -122,7 +125,10 @@ async function findExisting(db: pg.PoolClient, name: string): Promise<Existing |
   return found && { ...found, shape: JSON.stringify(JSON.parse(found.shape)) };
 }
 
-/** The columns in order, each with its type and whether it is the whole primary key; as `findExisting` reads them. */
+/**
+ * Returns the columns in order, each with its type and whether it is the whole primary key, in the form of
+ * `findExisting`.
+ */
 function shapeOf({ columns, key }: LoadedTable): string {
   return JSON.stringify(columns.map(({ name, type }) => [name, type, name === key]));
 }
@@ -134,7 +140,7 @@ async function create(db: pg.PoolClient, { name, columns, key }: LoadedTable): P
   await query(db, { text: `create table ${tableSql(name)} (${definitions.join(', ')})` });
 }
 
-/** The name as SQL spells it, in quotation marks: a plain name may be a word of SQL, such as `order`. */
+/** Returns the quoted name for SQL, since a plain name may be a keyword, such as `order`. */
 function tableSql(name: string): string {
   return name.split('.').map(quoteName).join('.');
 }

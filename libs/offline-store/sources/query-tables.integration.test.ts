@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-test('names tables beneath views of views, in sub-selects and conditions, with the columns that are read', async () => {
+test('a query’s tables are found beneath views of views, in sub-selects and conditions, with the columns that are read', async () => {
   const sql = `select c.id as user_id, c.age, 1 as twice, 2 as twice, shade(c.id) as shade
     from customers c left join spent_more s on s.customer_id = c.id
     where exists (select from countries k where k.country = c.country) -- a comment`;
@@ -35,13 +35,13 @@ test('names tables beneath views of views, in sub-selects and conditions, with t
   expect(rows).toEqual([]);
 });
 
-test('rejects with what Postgres says of a query that it does not take', async () => {
+test('an invalid query is rejected with the message of Postgres', async () => {
   await expect(findQueryTables(database.pool, 'select id as user_id from nothing')).rejects.toThrow(
     '"nothing" does not exist',
   );
 });
 
-test('takes one statement, and makes nothing that stays', async () => {
+test('a text of several statements is rejected, and nothing is left behind', async () => {
   await expect(
     findQueryTables(database.pool, 'select 1 as user_id) f; create table left (n int); --'),
   ).rejects.toThrow();
@@ -52,7 +52,7 @@ test('takes one statement, and makes nothing that stays', async () => {
   expect(rows).toEqual([{ kept: true }]);
 });
 
-test('the login of feature queries names the tables with the right to read them alone', async () => {
+test('the login of feature queries can find the tables with only the right to read them', async () => {
   const suffix = randomBytes(4).toString('hex');
   const reader = `reader_${suffix}`;
   await database.pool.query(`create role ${reader} login password 'p';

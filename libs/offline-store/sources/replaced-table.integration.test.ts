@@ -1,4 +1,4 @@
-/** Watches of tables that are replaced under their name, as a load into a new table does: on real Postgres. */
+/** Watches of tables that are replaced by another table with the same name, as some loads do, on real Postgres. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
@@ -41,7 +41,7 @@ async function watches(): Promise<readonly string[]> {
   );
 }
 
-test('a table that took the name of a watched one counts as missing until it is watched, whatever becomes of the old one', async () => {
+test('a table that took the name of a watched table counts as unwatched until it is watched, whatever happens to the old table', async () => {
   expect(await missing()).toEqual([{ predictor: 'visits', tables: 1 }]);
   await watch();
   expect(await missing()).toEqual([]);
@@ -60,7 +60,7 @@ test('a table that took the name of a watched one counts as missing until it is 
   expect(rows).toEqual([{ user: '7' }]);
 });
 
-test('unwatch ends the watch of the table with the name, and leaves that of the renamed table', async () => {
+test('unwatch ends the watch of the table with the name, and keeps that of the renamed table', async () => {
   await watch();
   await swap();
   expect(await unwatch('shop.customers')).toEqual([]);
@@ -82,7 +82,7 @@ test('a table that was dropped and created again takes over the watch of its nam
   expect(await missing()).toEqual([]);
 });
 
-test('what an earlier release left under the name of a watched table goes with the next watch, or with it', async () => {
+test('records of an earlier release under the name of a watched table are removed by the next watch or unwatch', async () => {
   const leave = () =>
     sql(
       `insert into tandem.watched_sources (name, key, predictors, max_users) values ('shop.customers', 'id', '{visits}', 10000)`,
@@ -97,7 +97,7 @@ test('what an earlier release left under the name of a watched table goes with t
   expect(await watches()).toEqual([]);
 });
 
-test('a login that may not use the schema of the table counts the same', async () => {
+test('a login without rights on the table’s schema gets the same counts', async () => {
   const role = `worker_${randomBytes(4).toString('hex')}`;
   await sql(`create role ${role}; grant usage on schema tandem to ${role};
     grant select on tandem.predictors, tandem.watched_sources to ${role}`);
@@ -112,7 +112,7 @@ test('a login that may not use the schema of the table counts the same', async (
   await sql(`drop owned by ${role}; drop role ${role}`);
 });
 
-test('a watched table that lacks a trigger counts as missing', async () => {
+test('a watched table that lacks a trigger counts as unwatched', async () => {
   await watch();
   await sql('alter table shop.customers disable trigger tandem_watch_update');
   expect(await missing()).toEqual([{ predictor: 'visits', tables: 1 }]);

@@ -38,7 +38,7 @@ const watch = (changes: Partial<WatchRequest> = {}) =>
     ...changes,
   });
 
-/** User → version, for users that have one. */
+/** Returns the version of each user that has one. */
 async function versions(): Promise<Record<string, number>> {
   const rows = await query<{ userId: string; version: number }>(database.pool, {
     text: `select user_id as "userId", version from tandem.user_contexts where version > 0 order by user_id`,
@@ -55,7 +55,7 @@ async function sourceVersion(predictor = 'visits'): Promise<number> {
 }
 
 describe('a change of a watched row', () => {
-  test('raises its user in the transaction that makes it, for the predictors of the watch alone', async () => {
+  test('raises its user’s version in its own transaction, only for the predictors of the watch', async () => {
     await watch();
     await transaction(database.pool, async (db) => {
       await db.query('update shop.customers set spent = 5 where id in (7, 3)');
@@ -77,7 +77,7 @@ describe('a change of a watched row', () => {
     ]);
   });
 
-  test('is seen however it is made: insert, delete, upsert, merge, COPY, a cascade of a foreign key', async () => {
+  test('is detected in every form: insert, delete, upsert, merge, COPY, a cascade of a foreign key', async () => {
     await sql(
       `create table shop.orders (id int primary key, customer_id bigint references shop.customers on delete cascade on update cascade)`,
     );
@@ -90,7 +90,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 60: 2, 61: 2, 62: 1 });
     await sql('insert into shop.orders values (1, 60), (2, 61)');
     await sql('delete from shop.customers where id = 60');
-    // The customer's row and, by the cascade, the order's.
+    // The customer's row is deleted, and the order's row by the cascade.
     expect(await versions()).toEqual({ 60: 5, 61: 3, 62: 1 });
     await sql('update shop.customers set id = 63 where id = 61');
     expect(await versions()).toEqual({ 60: 5, 61: 5, 62: 1, 63: 2 });
@@ -100,7 +100,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toMatchObject({ 70: 1, 71: 1 });
   });
 
-  test('counts only where the row differs afterwards, in the columns that are watched', async () => {
+  test('counts only if the row then differs in a watched column', async () => {
     await watch({ columns: ['spent', 'note'] });
     await sql('update shop.customers set spent = spent');
     await sql(`update shop.customers set seen_at = now() where id = 1`);
@@ -113,7 +113,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toMatchObject({ 40: 1 });
   });
 
-  test('is told apart whatever the session has set', async () => {
+  test('is detected whatever the settings of the session', async () => {
     await watch();
     await sql('update shop.customers set spent = 0.1 where id = 1');
     const pool = createPool({ url: database.url, max: 1, applicationName: 'odd-session' });
@@ -123,7 +123,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 1: 2 });
   });
 
-  test('is mapped to its user by the key as it was written, whatever the session makes of literals and plans', async () => {
+  test('is mapped to its user by the key as written, whatever the session’s settings for literals and plans', async () => {
     await watch({ key: String.raw`replace(id::text, '\', '')::bigint` });
     const pool = createPool({ url: database.url, max: 1, applicationName: 'odd-session' });
     await pool.query(`set standard_conforming_strings = off; set enable_indexscan = off; set enable_nestloop = off`);
@@ -145,7 +145,7 @@ describe('a change of a watched row', () => {
     ]);
   });
 
-  test('is made by an application without any right in the schema tandem', async () => {
+  test('works for an application without any right in the schema tandem', async () => {
     await watch();
     await sql(`grant usage on schema shop to ${role}; grant select, update on shop.customers to ${role}`);
     const url = new URL(database.url);
@@ -157,7 +157,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 9: 1 });
   });
 
-  test('in a transaction that stays open delays the events of its own users alone', async () => {
+  test('in an open transaction delays only the events of its own users', async () => {
     await watch();
     const store = createEventStore(database.pool, { lockTimeoutMs: 300 });
     const event = (userId: string) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null });
@@ -169,7 +169,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 7: 1, 8: 1 });
   });
 
-  test('of the same users in opposite orders ends in no deadlock', async () => {
+  test('of the same users in opposite orders does not deadlock', async () => {
     await watch();
     const update = (order: string) =>
       sql(`with picked as (select id from shop.customers order by id ${order} limit 40 for update skip locked)
@@ -182,7 +182,7 @@ describe('a change of a watched row', () => {
     expect(raised).toBe(changes[0]?.spent);
   });
 
-  test('is seen whatever the types are: those without a binary form are compared as text', async () => {
+  test('is detected for any types: those without a binary form are compared as text', async () => {
     await sql(`create type shop.mood as enum ('good', 'bad');
       create table shop.odd (id bigint primary key, mood shop.mood, rights aclitem[], doc json);
       insert into shop.odd values (1, 'good', '{}', '{"a": 1}'), (2, 'good', '{}', '{"a": 1}')`);
@@ -193,7 +193,7 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 1: 1, 2: 1 });
   });
 
-  test('beside events of the same users ends in no deadlock, whether they are known or not', async () => {
+  test('concurrent with events of the same users does not deadlock, whether the users are known or not', async () => {
     await watch();
     const store = createEventStore(database.pool, { lockTimeoutMs: 20_000 });
     const ids = (round: number) => Array.from({ length: 20 }, (_, i) => String(1 + ((round * 7 + i * 3) % 50)));
@@ -212,14 +212,14 @@ describe('a change of a watched row', () => {
     expect(raised).toBe(rounds.length * 40);
   });
 
-  test('of more than a thousand users leaves nothing in the outbox, which only spares work', async () => {
+  test('of more than a thousand users adds nothing to the outbox, which only saves work', async () => {
     await watch();
     await sql('insert into shop.customers (id) select n from generate_series(1000, 2200) n');
     expect(Object.keys(await versions())).toHaveLength(1201);
     expect(await query(database.pool, { text: 'select from tandem.outbox' })).toEqual([]);
   });
 
-  test('is seen where triggers are off for replication, and in repeatable read', async () => {
+  test('is detected if triggers are off for replication, and in repeatable read', async () => {
     await watch();
     await sql(
       `begin; set local session_replication_role = replica; update shop.customers set spent = 4 where id = 2; commit`,
@@ -230,7 +230,7 @@ describe('a change of a watched row', () => {
 });
 
 describe('a change in bulk', () => {
-  test('of more users than a row each is worth raises the source version instead', async () => {
+  test('of very many users raises the source version instead', async () => {
     await watch({ maxUsers: 10, predictors: ['visits', 'orders'] });
     await sql('update shop.customers set spent = 1 where id <= 10');
     expect([Object.keys(await versions()).length, await sourceVersion()]).toEqual([10, 0]);
@@ -242,7 +242,7 @@ describe('a change in bulk', () => {
     expect(await sourceVersion()).toBe(2);
   });
 
-  test('of a table whose rows belong to everyone is every change that is one', async () => {
+  test('is every actual change of a table whose rows belong to all users', async () => {
     await sql(
       'create table shop.prices (product int primary key, price float8); insert into shop.prices values (1, 2), (2, 3)',
     );
@@ -259,7 +259,7 @@ describe('a change in bulk', () => {
 });
 
 describe('the key', () => {
-  test('may be looked up in the row above, which changes no user by itself', async () => {
+  test('may come from another table, whose changes affect no user by themselves', async () => {
     await sql(`create table shop.orders (id int primary key, customer_id bigint); insert into shop.orders values (1, 7), (2, 8);
       create table shop.items (order_id int, amount float8)`);
     await watch({
@@ -273,11 +273,11 @@ describe('the key', () => {
   });
 
   test.each([
-    ['nothing', 'Postgres refuses the key expression nothing'],
+    ['nothing', 'Postgres rejects the key expression nothing'],
     ['note', 'The key expression note gives text, and user ids are of type int8'],
     ['id), (spent', 'gives more than one column'],
     ['(select id from customers limit 1)', 'relation "customers" does not exist'],
-  ])('that is %s is refused with what it should be', async (key, message) => {
+  ])('that is %s is rejected with the expected form', async (key, message) => {
     await expect(watch({ key })).rejects.toMatchObject({
       code: 'config_invalid',
       message: expect.stringContaining(message),
@@ -295,7 +295,7 @@ describe('a partitioned table', () => {
       insert into shop.visits select u, u, 0 from generate_series(1, 15) u`);
   });
 
-  test('is watched with its partitions, whichever a statement names', async () => {
+  test('is watched with its partitions, whichever table a statement names', async () => {
     await watch({ table: 'shop.visits', key: 'user_id' });
     await sql('update shop.visits set n = 1 where user_id = 3');
     await sql('update shop.visits_2 set n = 1 where user_id = 12');
@@ -306,7 +306,7 @@ describe('a partitioned table', () => {
     expect(await sourceVersion()).toBe(1);
   });
 
-  test('is not watched whole once it has a new partition, until it is watched again', async () => {
+  test('counts as incompletely watched when it has a new partition, until it is watched again', async () => {
     await watch({ table: 'shop.visits', key: 'user_id' });
     await sql('create table shop.visits_3 partition of shop.visits for values from (20) to (30)');
     const [before] = await listWatchedSources(database.pool);
@@ -317,7 +317,7 @@ describe('a partitioned table', () => {
     ]);
   });
 
-  test('is what to watch, rather than its partition', async () => {
+  test('must be watched instead of its partition', async () => {
     await expect(watch({ table: 'shop.visits_1', key: 'user_id' })).rejects.toMatchObject({
       message: 'shop.visits_1 is part of shop.visits, and a statement on that fires no trigger here.',
       remedy: 'watch shop.visits',
@@ -326,7 +326,7 @@ describe('a partitioned table', () => {
 });
 
 describe('what cannot be watched', () => {
-  test('is refused with what to watch instead', async () => {
+  test('is rejected with the table to watch instead', async () => {
     await sql(`create view shop.inner_view as select id from shop.customers; create view shop.seen as select id from shop.inner_view;
       create materialized view shop.kept as select id from shop.customers`);
     await expect(watch({ table: 'shop.seen' })).rejects.toMatchObject({
@@ -348,7 +348,7 @@ describe('what cannot be watched', () => {
     });
   });
 
-  test('for want of rights is told with the grant', async () => {
+  test('for lack of rights is rejected with the grant', async () => {
     const url = new URL(database.url);
     Object.assign(url, { username: role, password: 'secret' });
     const pool = createPool({ url: url.href, max: 2, applicationName: 'no-owner' });
@@ -382,7 +382,7 @@ describe('a watch', () => {
     expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toEqual([]);
   });
 
-  test('that is repeated as it is takes no lock; a table has one key for all predictors', async () => {
+  test('that is repeated without a change takes no lock; a table has one key for all predictors', async () => {
     const first = await watch();
     await transaction(database.pool, async (db) => {
       await db.query('update shop.customers set spent = 5 where id = 7');

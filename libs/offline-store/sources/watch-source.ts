@@ -1,6 +1,6 @@
 /**
- * Watches a table of a feature query: from then on its changes raise the context versions of the users concerned, in the
- * transaction that makes them. Changes of before are not looked for.
+ * Watches a table of a feature query: later changes raise the context versions of the concerned users in their own
+ * transaction. Earlier changes are not detected.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { KeyType } from '@tandem/freshness/user-id';
@@ -18,13 +18,16 @@ import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 export interface WatchRequest {
   /** `table` or `schema.table`, as SQL spells it. */
   readonly table: string;
-  /** SQL over a row (alias `changed`) that gives its user id; null: a row belongs to every user. */
+  /** The SQL expression over a row (alias `changed`) that gives its user id; null: a row belongs to every user. */
   readonly key: string | null;
   /** The columns whose changes count; null: all. */
   readonly columns: readonly string[] | null;
-  /** Added to those that the table is watched for already. */
+  /** The predictors, in addition to those that the table is already watched for. */
   readonly predictors: readonly string[];
-  /** A statement that changes more users makes every stored prediction stale instead. */
+  /**
+   * The maximum number of users in a statement. A statement that changes more users makes every stored prediction stale
+   * instead.
+   */
   readonly maxUsers?: number;
   readonly actor: string;
 }
@@ -38,13 +41,13 @@ export interface Watched {
 }
 
 export const MAX_USERS = 10_000;
-/** Writers of the table wait while the triggers are created. If another session holds the table, this gives up soon. */
+/** The time limit for the lock, which is short: writers of the table wait while the triggers are created. */
 const TABLE_LOCK = '2s';
 
-/** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */
+/** Watches a table. Repeating it adds predictors, replaces key and columns, and adds triggers to new partitions. */
 export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request));
-  // Changes under way may go by the predictors of before.
+  // Concurrent changes may still use the previous predictors.
   await settleRules(pool, request.predictors);
   return watched;
 }
@@ -66,7 +69,10 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   });
 }
 
-/** Every process that adopts a config repeats this, so it must take no locks if nothing changes. */
+/**
+ * Returns the watch if it already is as requested. Every process that adopts a config repeats the watch, and an
+ * unchanged watch must take no locks.
+ */
 async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | undefined> {
   const { table, key, columns, predictors, maxUsers = MAX_USERS } = request;
   const [known, ...others] = (await listWatchedSources(db)).filter(await isOn(db, table));
@@ -76,14 +82,14 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
 
-/** Rejects as `watchSource` would for what the table is and what the rights allow; changes nothing. */
+/** Checks the table and the rights, and rejects like `watchSource`. Changes nothing. */
 export async function checkWatchable(db: Db, request: WatchRequest): Promise<void> {
   if (!(await findAsAsked(db, request))) await findWatchable(db, request.table);
 }
 
 /**
- * Removes each watch whose triggers are on the table, and records under its name of dropped tables. Returns the names
- * of the tables that are no longer watched; none: the table was not watched.
+ * Removes each watch with triggers on the table, and the records of dropped tables with its name. Returns the names of
+ * the tables that are no longer watched; none if the table was not watched.
  */
 export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<readonly string[]> {
   return changeEventRules(pool, async (db) => {
@@ -97,33 +103,38 @@ export function unwatchSource(pool: pg.Pool, table: string, actor: string): Prom
   });
 }
 
-/** Whether a watch is of the table, or of an earlier, dropped table of that name. */
+/**
+ * Returns a function that checks whether a watch belongs to the table, or to an earlier, dropped table with that name.
+ */
 async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => boolean> {
   const named = await findTable(db, table);
   if (!named) return ({ oid, name }) => oid === null && (name === table || name === `public.${table}`);
   return ({ oid, name }) => oid === named.oid || (oid === null && name === named.name);
 }
 
-/** The watch of the table comes first, then those of earlier, dropped tables of its name. */
+/** Returns the watch of the table, then the watches of earlier, dropped tables with its name. */
 async function findWatchesOf(db: Db, table: Watchable): Promise<readonly WatchedSource[]> {
   const watched = await listWatchedSources(db);
   return watched.filter(await isOn(db, table.name)).sort((a, b) => Number(a.oid === null) - Number(b.oid === null));
 }
 
-/** The triggers go with the function: to drop them one by one takes the owner of each table. */
+/** Drops a trigger function with its triggers: dropping triggers one by one needs the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
   await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
 }
 
-/** Notes the names that tables have now: a table that takes an old name is another. */
+/** Records the current names of tables, since another table may take an old name. */
 async function renameWatches(db: Db): Promise<void> {
   for (const { id, name } of (await listWatchedSources(db)).filter((one) => one.name !== one.watchedAs)) {
     await changeRows(db, statements.updateTable('tandem.watched_sources').set({ name }).where('id', '=', id));
   }
 }
 
-/** One table has one key: another one would end the watch of the predictors that it was made for. */
+/**
+ * Rejects another key for a watched table: a table has one key, and another key would end the watch for the other
+ * predictors.
+ */
 async function refuseOtherKey(db: Db, { table, key, predictors }: WatchRequest, known: number): Promise<void> {
   const [others] = await query<{ key: string | null; names: string[] }>(db, {
     text: `select key, array(select p from unnest(predictors) as u(p) where not p = any ($2::text[])) as names
@@ -135,7 +146,7 @@ async function refuseOtherKey(db: Db, { table, key, predictors }: WatchRequest, 
   throw invalid(
     'key',
     `${table} is watched ${by} for predictor ${others.names.join(', ')}, and a table has one key.`,
-    `use that key here too, or end that watch first: tandem unwatch ${table}`,
+    `use that key, or end that watch first: tandem unwatch ${table}`,
   );
 }
 
@@ -164,13 +175,14 @@ async function createTriggers(db: Db, table: Watchable, id: number, request: Wat
   const { key, columns, maxUsers = MAX_USERS } = request;
   await query(db, { text: createFunctionSql({ id, key, columns, maxUsers, hasBinaryForm: table.hasBinaryForm }) });
   await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
-  // A trigger fires without this right. Without it no other role can put the function on its own table.
+  // A trigger fires without this right. Revoking it prevents other roles from using the function on their own tables.
   await query(db, { text: `revoke all on function ${functionName(id)}() from public` });
   for (const relation of table.relations) {
     await withTableLock(db, relation.name, async () => {
       for (const operation of OPERATIONS) {
         await query(db, { text: createTriggerSql(relation.name, operation, id) });
-        // Also in sessions that replay changes (session_replication_role = replica). This takes the table's owner.
+        // The trigger also fires in sessions that replay changes (session_replication_role = replica). This needs the
+        // table's owner.
         if (!relation.isOwned) continue;
         await query(db, { text: `alter table only ${relation.name} enable always trigger ${triggerName(operation)}` });
       }
@@ -190,7 +202,7 @@ async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): 
   });
 }
 
-/** The types that the expression may have, by the type of user ids. */
+/** The allowed types of the expression, by the type of user ids. */
 const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
   int8: ['bigint', 'integer', 'smallint'],
   uuid: ['uuid'],
@@ -199,7 +211,7 @@ const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
 
 interface Standing {
   readonly keyType: KeyType | null;
-  /** Whether the table is watched already. */
+  /** Whether the table is already watched. */
   readonly isKnown: boolean;
 }
 
@@ -229,15 +241,15 @@ async function checkRequest(
 }
 
 /**
- * As the trigger function evaluates it: with the rights of the schema's owner, and no schema but pg_catalog on the
- * search path.
+ * Checks the key expression in the way that the trigger function evaluates it: with the rights of the schema's owner,
+ * and only pg_catalog on the search path.
  */
 async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType): Promise<void> {
   await query(db, { text: 'savepoint key_check' });
   const type = await typeOfKey(db, table, key).catch((error: unknown) => {
     throw invalid(
       'key',
-      `Postgres refuses the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
+      `Postgres rejects the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
       `name a column of ${table.name}, or write an expression over them; name other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
       error,
     );
@@ -254,7 +266,7 @@ async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType)
 async function typeOfKey(db: Db, table: Watchable, key: string): Promise<string | undefined> {
   await query(db, { text: `set local role ${quoteName(table.schemaOwner)}` });
   await query(db, { text: 'set local search_path = pg_catalog, pg_temp' });
-  // A row as the trigger has one, which takes no right on the table itself.
+  // The row is built as in the trigger, which needs no right on the table itself.
   const row = `jsonb_populate_record(null::${table.name}, '{}')`;
   const { fields } = await execute(db, { text: `select (\n${key}\n) from ${row} changed limit 0` });
   await execute(db, { text: `select ${keySql(key)} from ${row} changed limit 0` });

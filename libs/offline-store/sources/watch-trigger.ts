@@ -1,22 +1,23 @@
 /**
- * The SQL of a watched table's trigger function and triggers. The function finds whose rows a statement changed, and
- * tandem.source_changed (migrations/0040) raises what that concerns. It runs with the rights of the schema's owner, so that
- * the application needs none in `tandem`; its text is fixed when the table is watched, and only the owner can change it.
+ * The SQL of a watched table's trigger function and triggers. The function finds the users whose rows a statement
+ * changed, and tandem.source_changed (migrations/0040) raises their versions. It runs with the rights of the schema's
+ * owner, so that the application needs no rights in `tandem`. Its text is fixed when the table is watched, and only the
+ * owner can change it.
  *
- * A statement's old and new rows are compared as a whole: a user whose rows are the same afterwards, in any order, has not
- * changed. A row that moves to another user is missing for one and new for the other.
+ * A statement's old and new rows are compared as sets: a user with the same rows afterwards, in any order, has not
+ * changed. A row that moves to another user changes both users.
  */
 import pg from 'pg';
 import { quoteName } from '../features/feature-statement.ts';
 
 interface WatchTrigger {
   readonly id: number;
-  /** SQL over a row, alias `changed`; null: a row belongs to every user. */
+  /** The SQL expression of the user id over a row, alias `changed`; null: a row belongs to every user. */
   readonly key: string | null;
-  /** Null: all. */
+  /** The watched columns; null: all. */
   readonly columns: readonly string[] | null;
   readonly maxUsers: number;
-  /** Whether every type has a binary form, which is compared ten times as fast as the text. */
+  /** Whether every column type has a binary form, which is compared ten times as fast as text. */
   readonly hasBinaryForm: boolean;
 }
 
@@ -43,7 +44,7 @@ export function createTriggerSql(relation: string, operation: string, id: number
     ${TRANSITIONS[operation]} for each statement execute function ${functionName(id)}()`;
 }
 
-/** Settings are pinned: no session can make two different values look alike, or put other operators in the way. */
+/** Settings are fixed, so that no session can make two different values look equal or substitute other operators. */
 export function createFunctionSql(watch: WatchTrigger): string {
   const body = watch.key === null ? everyoneBody(watch) : usersBody(watch, watch.key);
   return `create or replace function ${functionName(watch.id)}() returns trigger language plpgsql security definer
@@ -55,7 +56,7 @@ function usersBody(watch: WatchTrigger, key: string): string {
   const { id, maxUsers } = watch;
   const userId = keySql(key);
   const values = valuesSql(watch);
-  // Ids that cannot be a user's have no prediction to be made stale.
+  // Values that cannot be user ids have no prediction that could be stale.
   const sorted = (rows: string) => `array(select distinct user_id from (${rows}) c
       where octet_length(user_id) between 1 and 128 and user_id not in ('.', '..') order by user_id limit ${maxUsers + 1})`;
   const of = (rows: string) => `select ${userId} as user_id from ${rows} changed`;
@@ -98,7 +99,7 @@ begin
 end`;
 }
 
-/** Line breaks keep a comment at the end of the expression from swallowing the bracket. */
+/** Returns the expression in brackets. The line breaks end a trailing comment before the bracket. */
 export function keySql(key: string): string {
   return `(\n${key}\n)::text collate "C"`;
 }

@@ -8,13 +8,13 @@ import { quoteName } from '../sql/rights.ts';
 
 export interface Watchable {
   readonly oid: number;
-  /** `schema.table`, quoted where SQL needs it. */
+  /** `schema.table`, quoted if SQL needs it. */
   readonly name: string;
   readonly columns: readonly string[];
   /** Whether the types of all columns can be sent in binary form. */
   readonly hasBinaryForm: boolean;
   readonly schemaOwner: string;
-  /** The table itself, its partitions and those that inherit from it: statements may name any of them. */
+  /** The table itself, its partitions, and tables that inherit from it: statements may name any of them. */
   readonly relations: readonly { readonly name: string; readonly isOwned: boolean }[];
 }
 
@@ -36,7 +36,7 @@ interface Relation {
   readonly mayTrigger: boolean;
 }
 
-/** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined if there is none. */
+/** Returns the table's oid and `schema.table`, quoted if SQL needs it; undefined if there is no table. */
 export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
   const [found] = await query<{ oid: number; name: string }>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name
@@ -46,7 +46,10 @@ export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 
   return found;
 }
 
-/** @param table as SQL spells it. Rejects with `config_invalid`, with what to watch instead, or what to grant. */
+/**
+ * @param table the table as SQL spells it. Rejects with `config_invalid`, which names the table to watch instead, or
+ * the missing grant.
+ */
 export async function findWatchable(db: Db, table: string): Promise<Watchable> {
   const facts = await findFacts(db, table);
   if (!facts)
@@ -147,34 +150,34 @@ function refused(message: string, remedy: string): TandemError {
   return new TandemError('config_invalid', message, { field: 'table', remedy });
 }
 
-// The tables that a feature query reads. Postgres itself says which: the query becomes a temporary view, whose
-// dependencies name every table and column, through other views as well. What a function reads inside stays unknown.
+// Postgres finds the tables that a feature query reads: the query becomes a temporary view, whose dependencies name
+// every table and column, even through other views. Reads inside functions stay unknown.
 
 export interface QueryTable {
   readonly oid: number;
-  /** `schema.table`, quoted where SQL needs it. */
+  /** `schema.table`, quoted if SQL needs it. */
   readonly name: string;
-  /** The kind of relation; a trigger needs a `table`. */
+  /** The kind of relation. Triggers need a `table`. */
   readonly kind: 'table' | 'materialized view' | 'foreign table' | 'other';
-  /** The columns that are read by name. Postgres does not say where a whole row is read. */
+  /** The columns that are read by name. Postgres does not report reads of whole rows. */
   readonly columns: readonly string[];
 }
 
 export interface QueryTables {
   readonly tables: readonly QueryTable[];
-  /** Functions of the application's own, which may read more. */
+  /** The application's functions that the query calls, which may read more. */
   readonly functions: readonly string[];
 }
 
 const VIEW = 'tandem_feature_query';
 
 /**
- * Rejects where Postgres refuses the query, or the user may not make temporary tables.
- * @param pool of feature statements: its login's `search_path` and rights decide which tables the query reads
+ * Finds the tables of a query. Rejects if Postgres rejects the query, or if the user may not create temporary tables.
+ * @param pool the pool of feature statements: the login's `search_path` and rights decide which tables the query reads
  */
 export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables> {
   return parseOnly(pool, async (db) => {
-    // Whatever else the query selects twice, a view needs each name once.
+    // The query may select a name twice, but a view needs each name once.
     await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
     return {
       tables: await tablesOf(db, `pg_temp.${VIEW}`),
@@ -183,7 +186,7 @@ export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables
   });
 }
 
-/** The rules of a view and of the views beneath it. */
+/** SQL of the rules of a view and of the views beneath it. */
 const RULES = `with recursive rules(oid, view) as (
     select oid, ev_class from pg_rewrite where ev_class = $1::text::regclass
     union
@@ -193,7 +196,7 @@ const RULES = `with recursive rules(oid, view) as (
     join pg_rewrite r on r.ev_class = c.oid
   )`;
 
-/** @param view the name of a view; the tables beneath it */
+/** @param view the name of a view */
 export function tablesOf(db: Db, view: string): Promise<QueryTable[]> {
   return query<QueryTable>(db, {
     text: `${RULES}

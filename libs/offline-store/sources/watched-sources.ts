@@ -1,21 +1,21 @@
-/** Which tables are watched, whether their triggers are all there, and which of the declared ones are not watched. */
+/** Reads which tables are watched, whether they have all triggers, and which declared tables are not watched. */
 import type { WatchPolicy } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
 import { OPERATIONS, triggerName } from './watch-trigger.ts';
 
 export interface WatchedSource {
   readonly id: number;
-  /** The table that has the triggers; null if it was dropped. */
+  /** The oid of the table with the triggers; null if it was dropped. */
   readonly oid: number | null;
-  /** `schema.table` as the table is called now; `watchedAs` if it was dropped. */
+  /** The current name of the table, `schema.table`; `watchedAs` if it was dropped. */
   readonly name: string;
-  /** `schema.table` as the table was called when it was watched. */
+  /** The name of the table when it was watched, `schema.table`. */
   readonly watchedAs: string;
   readonly key: string | null;
   readonly columns: readonly string[] | null;
   readonly predictors: readonly string[];
   readonly maxUsers: number;
-  /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table, the table alone. */
+  /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table only the table. */
   readonly broken: readonly string[];
 }
 
@@ -47,11 +47,11 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
 /** A table that `features.watch` of a config names. */
 export interface DeclaredWatch extends Pick<WatchPolicy, 'table' | 'key'> {
   readonly predictor: string;
-  /** Null: there is no such table. */
+  /** The oid of the table; null if there is no such table. */
   readonly oid: number | null;
 }
 
-/** Returns what the adopted config declares. */
+/** Returns the tables that the adopted config declares. */
 export async function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatch[]> {
   const declared = await query<Omit<DeclaredWatch, 'oid'>>(db, {
     text: `select p.name as predictor, w ->> 'table' as table, w ->> 'key' as key
@@ -61,7 +61,7 @@ export async function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatc
   return withOids(db, declared);
 }
 
-/** Returns what a config declares for a predictor. */
+/** Returns the tables that a config declares for a predictor. */
 export function resolveWatches(
   db: Db,
   predictor: string,
@@ -82,8 +82,8 @@ async function withOids(db: Db, declared: readonly Omit<DeclaredWatch, 'oid'>[])
 }
 
 /**
- * Returns the oid of each table, null if there is none. By the catalog alone: `to_regclass` rejects where the login may
- * not use the schema, as that of a worker may not. A name without a schema is looked up along the search path first.
+ * Returns the oid of each table; null if there is none. It reads only the catalog: `to_regclass` fails if the login may
+ * not use the schema, as a worker's login may not. A name without a schema is first looked up along the search path.
  */
 export async function findTableOids(db: Db, tables: readonly string[]): Promise<readonly (number | null)[]> {
   const rows = await query<{ oid: number | null }>(db, {
@@ -100,7 +100,7 @@ export async function findTableOids(db: Db, tables: readonly string[]): Promise<
   return rows.map(({ oid }) => oid);
 }
 
-/** Whether changes of the table reach the predictor. */
+/** Returns whether changes of the table reach the predictor. */
 export function isWatched({ predictor, oid }: DeclaredWatch, watched: readonly WatchedSource[]): boolean {
   return watched.some((one) => oid !== null && one.oid === oid && isWhole(one) && one.predictors.includes(predictor));
 }
@@ -114,7 +114,7 @@ export interface MissingWatches {
   readonly tables: number;
 }
 
-/** Counts, by predictor, the declared tables that are not watched and the watched ones that lack a trigger. */
+/** Counts by predictor the declared tables that are not watched, and the watched tables that lack a trigger. */
 export async function countMissingWatches(db: Db): Promise<readonly MissingWatches[]> {
   const watched = await listWatchedSources(db);
   const missing = new Map<string, Set<string>>();

@@ -1,12 +1,12 @@
-/** Refuses schemas that a program of this release cannot work with. */
+/** Rejects schemas that a program of this release cannot use. */
 import { TandemError } from '@tandem/freshness/errors';
 import { protocolUnknown } from '@tandem/freshness/protocol';
 import type pg from 'pg';
 import { schemaState } from './migrate.ts';
 
 /**
- * Rejects with `config_invalid` if the schema is missing, behind, of another protocol, or has lost what this release uses.
- * A database that does not answer is not refused: it may be back at the first query.
+ * Rejects with `config_invalid` if the schema is missing or behind, has another protocol, or lacks objects that this
+ * release uses. A database that does not answer is accepted, since it may answer the first query.
  */
 export async function assertMigrated(pool: pg.Pool): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);

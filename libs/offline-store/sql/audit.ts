@@ -39,7 +39,7 @@ interface AuditEntry {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** Belongs to the transaction of the act itself. */
+/** Inserts an audit row, in the transaction of the action itself. */
 export async function insertAudit(db: Db, { actor, action, predictor, detail }: AuditEntry): Promise<void> {
   const row = { actor, action, predictor, detail: JSON.stringify(detail) };
   await changeRows(db, statements.insertInto('tandem.audit').values(row));
@@ -53,11 +53,11 @@ export interface AuditRow extends AuditEntry {
 export interface AuditPage {
   readonly predictor?: string;
   readonly limit: number;
-  /** The number of the last row of the page before. */
+  /** The number of the last row on the previous page. */
   readonly before?: number;
 }
 
-/** Newest first. */
+/** Returns audit rows, newest first. */
 export async function listAudit(db: Db, { predictor, limit, before }: AuditPage): Promise<readonly AuditRow[]> {
   let page = statements
     .selectFrom('tandem.audit')

@@ -1,6 +1,6 @@
 /**
- * COPY in both directions over the driver's own connection, one statement each, under the driver's own time limit: a
- * late COPY rejects like any unanswered statement, and the owner closes its connection.
+ * COPY in both directions, as single statements over the driver's connection and under the driver's time limit. A late
+ * COPY rejects like any unanswered statement, and the owner closes its connection.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 import type pg from 'pg';
@@ -9,11 +9,11 @@ import { type DriverConnection, submit } from './driver-connection.ts';
 interface CopyOptions {
   /** A COPY statement, without parameters. */
   readonly text: string;
-  /** Milliseconds that we wait for it. */
+  /** The time limit of the client in ms. */
   readonly timeoutMs: number;
 }
 
-/** COPY … FROM STDIN: the bytes are the whole of its input. */
+/** Runs COPY … FROM STDIN with these bytes as its whole input. */
 export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): Promise<void> {
   return submit(db, {
     query_timeout: options.timeoutMs,
@@ -27,8 +27,8 @@ export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): 
 }
 
 /**
- * COPY … FROM STDIN of input that is read while it is sent, no faster than Postgres takes it. If reading fails, the
- * COPY is aborted, and the promise rejects with that failure.
+ * Runs COPY … FROM STDIN with input that is read while it is sent, no faster than Postgres accepts it. If reading
+ * fails, the COPY is aborted, and the promise rejects with that error.
  */
 export async function copyInAll(db: pg.PoolClient, options: CopyOptions, input: AsyncIterable<Buffer>): Promise<void> {
   const refusal = new AbortController();
@@ -49,7 +49,10 @@ export async function copyInAll(db: pg.PoolClient, options: CopyOptions, input: 
   }
 }
 
-/** Resolves with the error of reading, after the COPY was aborted; null: all was sent, or Postgres accepts no more. */
+/**
+ * Sends the input. Resolves with the error of reading, after the COPY was aborted; null if all was sent or Postgres
+ * accepts no more.
+ */
 async function send(
   connection: DriverConnection,
   input: AsyncIterable<Buffer>,
@@ -75,7 +78,7 @@ function drained({ stream }: DriverConnection, refused: AbortSignal): Promise<vo
   stream.once('drain', isOver);
   stream.once('close', isOver);
   refused.addEventListener('abort', isOver);
-  // A long input drains thousands of times.
+  // One listener is used, since a long input drains thousands of times.
   return promise.finally(() => {
     stream.off('drain', isOver);
     stream.off('close', isOver);
@@ -84,9 +87,10 @@ function drained({ stream }: DriverConnection, refused: AbortSignal): Promise<vo
 }
 
 /**
- * COPY … TO STDOUT: a message a row, as Postgres promises. By the extended protocol, which takes one statement a text: a
- * feature query is part of it.
- * @param take gets each message's bytes, which are gone when it returns; what it throws rejects the promise at the end
+ * Runs COPY … TO STDOUT, with one message per row, as Postgres guarantees. The extended protocol is used, since it
+ * accepts one statement per text, and the text contains a feature query.
+ * @param take receives each message's bytes, which are valid only during the call; its exception rejects the promise at
+ * the end
  */
 export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (bytes: Buffer) => void): Promise<void> {
   let failure: { readonly error: unknown } | null = null;
@@ -100,7 +104,7 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
     },
     handleCopyInResponse(connection) {
       connection.sendCopyFail('this statement sends nothing');
-      // Postgres ignored the sync that was sent with the statement.
+      // Postgres has ignored the Sync that was sent with the statement.
       connection.sync();
     },
     handleCopyData({ chunk }) {
@@ -108,12 +112,12 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
       try {
         take(chunk);
       } catch (error) {
-        // Thrown here it would end the process.
+        // An exception here would end the process.
         failure = { error };
       }
     },
   });
-  // Set by the closure above, which the compiler does not see.
+  // The closure above sets it, which the compiler does not detect.
   const failed = failure as { readonly error: unknown } | null;
   if (failed) throw failed.error;
 }

@@ -43,7 +43,7 @@ function urlOf(databaseName: string): string {
   return url.href;
 }
 
-test('a database restored under another name in the same cluster has another history, back under the old name as well', async () => {
+test('a database that was restored under another name in the same cluster has another history, even after a rename to the old name', async () => {
   const before = await onServer(historyOf, urlOf(name));
   await onServer((client) => client.query(`create database ${copy()} template ${inject('templateDatabase')}`));
   const rotation = 'select rotation::text from tandem.history_rotation';
@@ -61,7 +61,7 @@ test('a database restored under another name in the same cluster has another his
   expect(await onServer(historyOf, urlOf(copy()))).toBe(restored);
 });
 
-test("the owner's rights decide: every login reads the same history, also where functions are revoked", async () => {
+test("every login reads the same history by the owner's rights, even if functions are revoked", async () => {
   const [owner, login] = roles();
   await database.pool.query(`create role ${owner}; create role ${login};
     grant usage, create on schema tandem to ${owner}; grant usage on schema tandem to ${login};
@@ -90,7 +90,7 @@ test("the owner's rights decide: every login reads the same history, also where 
   }
 });
 
-/** A database whose pg_walfile_name fails; the built-in one cannot be replaced in place. */
+/** Creates a database in which pg_walfile_name fails. The built-in function cannot be replaced. */
 async function createRefusing(condition: string): Promise<TestDatabase> {
   const other = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   await other.pool.query(`alter function pg_catalog.pg_walfile_name(pg_lsn) rename to pg_walfile_name_of_before;
@@ -99,9 +99,9 @@ async function createRefusing(condition: string): Promise<TestDatabase> {
   return other;
 }
 
-test('a function that is missing, or is refused when it is called, is replaced by the start time of Postgres', async () => {
+test('a function that is missing or rejects calls is replaced by the start time of Postgres', async () => {
   const other = await createRefusing('feature_not_supported');
-  // As each `tandem migrate` does.
+  // Each `tandem migrate` does this.
   const probe = () => other.pool.query('select tandem.probe_history()');
   try {
     await expect(historyOf(other.pool)).rejects.toMatchObject({ code: '0A000' });
@@ -120,7 +120,7 @@ test('a function that is missing, or is refused when it is called, is replaced b
   }
 });
 
-test('a function that fails in any other way is no other history: the statement fails', async () => {
+test('a function that fails in another way does not change the history: the statement fails', async () => {
   const other = await createRefusing('io_error');
   try {
     await expect(historyOf(other.pool)).rejects.toMatchObject({ code: '58030' });

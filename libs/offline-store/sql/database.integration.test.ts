@@ -16,7 +16,7 @@ afterAll(() => database.drop());
 const notes = () => query<{ n: number }>(database.pool, { text: 'select n from notes' });
 const unavailable = { code: 'unavailable', retryAfter: 1 };
 
-test('a transaction that fails leaves nothing, and its connection serves on', async () => {
+test('a failed transaction leaves nothing, and its connection stays usable', async () => {
   const before = database.pool.totalCount;
   const failing = transaction(database.pool, async (db) => {
     await db.query('insert into notes values (1)');
@@ -27,7 +27,7 @@ test('a transaction that fails leaves nothing, and its connection serves on', as
   expect(database.pool.totalCount).toBe(Math.max(1, before));
 });
 
-test('a connection that is cut in a transaction, or before its commit, is unavailable, and the pool recovers', async () => {
+test('a connection that breaks in a transaction or before its commit is reported as unavailable, and the pool recovers', async () => {
   const cut = transaction(database.pool, async (db) => {
     const [row] = await query<{ pid: number }>(db, { text: 'select pg_backend_pid() as pid' });
     await db.query('insert into notes values (2)');
@@ -37,7 +37,7 @@ test('a connection that is cut in a transaction, or before its commit, is unavai
   expect(await notes()).toEqual([]);
 });
 
-test('a statement that takes too long is unavailable; a wrong statement is not', async () => {
+test('a statement that takes too long is reported as unavailable; an invalid statement is not', async () => {
   const pool = createPool({ url: database.url, applicationName: 'limits', statementTimeoutMs: 50, max: 1 });
   await expect(query(pool, { text: 'select pg_sleep(5)' })).rejects.toMatchObject(unavailable);
   await expect(query(pool, { text: 'select nothing' })).rejects.toMatchObject({ code: '42703' });
@@ -47,7 +47,7 @@ test('a statement that takes too long is unavailable; a wrong statement is not',
 
 test('a statement’s time limit applies while it runs and while it connects; a silent connection is not kept', async () => {
   const proxy = await startProxy(new URL(database.url));
-  // Its own limits would keep this test waiting for ten minutes.
+  // With the default limits this test would wait for ten minutes.
   const patient = { connectTimeoutMs: 600_000, statementTimeoutMs: 600_000, max: 1 };
   const pool = createPool({ url: proxy.url, applicationName: 'little-time', ...patient });
   await query(pool, { text: 'select 1', withinMs: 60_000 });
@@ -59,7 +59,7 @@ test('a statement’s time limit applies while it runs and while it connects; a 
   await pool.end();
 });
 
-test('a server that is slow for a moment costs an impatient caller its answer, not the connection', async () => {
+test('a server that is slow for a short time costs an impatient caller the answer, but not the connection', async () => {
   const pool = createPool({ url: database.url, applicationName: 'slow', max: 1 });
   const pid = await query(pool, { text: 'select pg_backend_pid() as pid' });
   await expect(query(pool, { text: 'select pg_sleep(0.3)', withinMs: 50 })).rejects.toMatchObject(unavailable);
@@ -67,7 +67,7 @@ test('a server that is slow for a moment costs an impatient caller its answer, n
   await pool.end();
 });
 
-test('a connection that comes when no caller waits any more is kept for the next', async () => {
+test('a connection that opens after its caller gave up is kept for the next caller', async () => {
   const pool = createPool({ url: database.url, applicationName: 'late', max: 1 });
   const holder = await pool.connect();
   const pid = await holder.query('select pg_backend_pid() as pid');
@@ -77,7 +77,7 @@ test('a connection that comes when no caller waits any more is kept for the next
   await pool.end();
 });
 
-test('settings that the URL asks for do not replace ours; what else it asks for holds', async () => {
+test('settings in the URL do not replace Tandem’s settings; other settings in the URL apply', async () => {
   const asked = '-c synchronous_commit=off -c statement_timeout=0 -c work_mem=8MB';
   const url = `${database.url}?options=${encodeURIComponent(asked)}&statement_timeout=0&lock_timeout=1&query_timeout=1&idle_in_transaction_session_timeout=1&client_encoding=LATIN1&sslmode=disable`;
   const pool = createPool({ url, applicationName: 'own-limits', statementTimeoutMs: 5_000, max: 1 });
@@ -106,26 +106,32 @@ async function settingsOf(pool: ReturnType<typeof createPool>, names: readonly s
   return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
 }
 
-test.each(Object.entries(HOSTILE_DEFAULTS))('other defaults of %s change no setting of ours', async (name, all) => {
-  const defaults = together(name, all);
-  const names = Object.keys(defaults.settings).filter((setting) => !LEFT_AS_FOUND.includes(setting));
-  const expected = await settingsOf(database.pool, names);
-  const other = await createTestDatabase(inject('databaseUrl'));
-  await setDefaults(other.url, defaults);
-  const found = await settingsOf(other.pool, names);
-  // The order of day and month is left as it is: feature queries may read dates in it.
-  if (found.datestyle) found.datestyle = found.datestyle.replace('DMY', 'MDY');
-  expect(found).toEqual(expected);
-  await other.drop();
-});
+test.each(Object.entries(HOSTILE_DEFAULTS))(
+  'other defaults of %s do not change Tandem’s settings',
+  async (name, all) => {
+    const defaults = together(name, all);
+    const names = Object.keys(defaults.settings).filter((setting) => !LEFT_AS_FOUND.includes(setting));
+    const expected = await settingsOf(database.pool, names);
+    const other = await createTestDatabase(inject('databaseUrl'));
+    await setDefaults(other.url, defaults);
+    const found = await settingsOf(other.pool, names);
+    // The order of day and month is not changed, since feature queries may read dates in it.
+    if (found.datestyle) found.datestyle = found.datestyle.replace('DMY', 'MDY');
+    expect(found).toEqual(expected);
+    await other.drop();
+  },
+);
 
-/** Feature queries may mean them as the role has them; what compiling a plan may cost does not matter where none is compiled. */
+/**
+ * Settings that are not replaced, since feature queries may depend on the role's values. The costs of compiling do not
+ * matter, since compiling is off.
+ */
 const LEFT_AS_FOUND = [
   ...['timezone', 'search_path', 'transform_null_equals'],
   ...['jit_above_cost', 'jit_inline_above_cost', 'jit_optimize_above_cost'],
 ];
 
-test('a session begins with no parameter that a pooler such as PgBouncer refuses', async () => {
+test('a session begins with no parameter that a pooler such as PgBouncer rejects', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -143,7 +149,7 @@ test('a session begins with no parameter that a pooler such as PgBouncer refuses
   server.close();
 });
 
-test('a server that refuses a setting is told with its words, and the connection is not lent', async () => {
+test('a rejected setting is reported with the server’s message, and the connection is not lent', async () => {
   const pool = createPool({ url: database.url, applicationName: 'refused', lockTimeoutMs: -1 });
   await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject({
     code: 'config_invalid',
@@ -154,18 +160,21 @@ test('a server that refuses a setting is told with its words, and the connection
   await pool.end();
 });
 
-test.each(['127.0.0.1', 'localhost'])('a server that refuses connections on %s is unavailable', async (host) => {
-  const pool = createPool({ url: `postgres://nobody@${host}:1/none`, applicationName: 'nobody' });
-  await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject(unavailable);
-  await expect(transaction(pool, async () => 1)).rejects.toMatchObject(unavailable);
-  await pool.end();
-});
+test.each(['127.0.0.1', 'localhost'])(
+  'a server that rejects connections on %s is reported as unavailable',
+  async (host) => {
+    const pool = createPool({ url: `postgres://nobody@${host}:1/none`, applicationName: 'nobody' });
+    await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject(unavailable);
+    await expect(transaction(pool, async () => 1)).rejects.toMatchObject(unavailable);
+    await pool.end();
+  },
+);
 
 test.each<[string, (url: URL) => void]>([
   ['TLS, which the server does not have', (url) => url.searchParams.set('sslmode', 'require')],
   ['a login with a wrong password', (url) => Object.assign(url, { password: 'wrong' })],
   ['a database that does not exist', (url) => Object.assign(url, { pathname: '/no_such_database' })],
-])('an address that demands %s is unavailable, not a defect', async (_, change) => {
+])('an address that requires %s is reported as unavailable, not as a defect', async (_, change) => {
   const url = new URL(database.url);
   change(url);
   const pool = createPool({ url: url.href, applicationName: 'refused' });
@@ -173,7 +182,7 @@ test.each<[string, (url: URL) => void]>([
   await pool.end();
 });
 
-test('int8 is a number where a double holds it, else its text', async () => {
+test('int8 is a number if a double holds it exactly, else a text', async () => {
   expect([parseInt8('9007199254740991'), parseInt8('9007199254740992')]).toEqual([
     9007199254740991,
     '9007199254740992',

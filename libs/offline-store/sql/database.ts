@@ -1,7 +1,7 @@
 /**
  * Connections to Postgres. Every statement has a time limit on both sides: a server that stops answering costs its
- * callers that long and a connection, never a hung process. Failures of the connection (not of the statement) become
- * `unavailable`, which every edge knows how to answer.
+ * callers that time and a connection, but never hangs the process. Failures of the connection (not of the statement)
+ * become `unavailable`.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { within } from '@tandem/timing/within';
@@ -10,41 +10,41 @@ import { FramedQuery } from './driver-connection.ts';
 import { createPrimaryPool, serverAddresses } from './primary-pool.ts';
 import { beginOf, frameOf, lentSession, setUpSession } from './session-settings.ts';
 
-/** A pool, or a client inside a transaction: what every query function takes first. */
+/** The first argument of every query function: a pool, or a client inside a transaction. */
 export interface Db {
   query<R extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<R>>;
 }
 
 export interface PoolOptions {
-  /** A postgres:// URL, of one server or of several with commas between. */
+  /** A postgres:// URL with one server, or with several separated by commas. */
   readonly url: string;
   readonly max?: number;
-  /** Connections that stay open however long they are idle; none if it is left out. */
+  /** The number of idle connections that stay open; default: none. */
   readonly min?: number;
-  /** Whether a pooler lends the sessions, for one transaction each: nothing is set or prepared in them beyond it. */
+  /** Whether a pooler lends the sessions for one transaction each, so that no setting may outlive a transaction. */
   readonly throughPooler?: boolean;
-  /** The environment variable that names the address, for messages; DATABASE_URL. */
+  /** The environment variable with the address, for messages; default DATABASE_URL. */
   readonly variable?: string;
   /** The name in pg_stat_activity. */
   readonly applicationName: string;
-  /** Milliseconds that Postgres spends on one statement at most. */
+  /** The time limit of a statement in Postgres, in ms. */
   readonly statementTimeoutMs?: number;
-  /** Milliseconds that a statement waits for a lock at most. */
+  /** The time limit for a lock in Postgres, in ms. */
   readonly lockTimeoutMs?: number;
-  /** Longest wait for a connection in ms, for a new one or a used one. Its set-up has the same limit again. */
+  /** The longest wait for a new or used connection in ms. Its set-up has the same limit again. */
   readonly connectTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
-/** How much longer than a statement's limit a connection is kept: only a server that is stopped needs it. */
+/** How much longer than a statement's limit a connection is kept. Only a stopped server exceeds it. */
 const CLIENT_GRACE_MS = 2_000;
 /** An hour. */
 const LIFETIME_MS = 3_600_000;
 
 /**
- * How long a connection lives, in ms, more or less a quarter: those that were opened together do not end together. So
- * changed addresses are followed, and grown server processes release their memory.
+ * Returns the lifetime of a connection in ms, plus or minus a quarter, so that connections do not close together. It is
+ * limited to follow changed addresses and to release the memory of server processes.
  */
 export function lifetimeMs(): number {
   return LIFETIME_MS * (0.75 + Math.random() / 2);
@@ -63,25 +63,25 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
     keepAlive: true,
     types: { getTypeParser },
-    // The pool waits for it; where it rejects, the pool closes the connection.
+    // The pool waits for this promise. If it rejects, the pool closes the connection.
     onConnect: throughPooler
       ? lentSession(limits)
       : (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
   };
   const pool = createPrimaryPool(serverAddresses(url, variable).map(driverUrl), config, isConnectionFailure);
-  // The pool asks at each new connection.
+  // The pool calls it for each new connection.
   Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
-  // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
+  // The statement reports a broken connection. Without a listener the error would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   if (throughPooler) lending.add(pool);
   return pool;
 }
 
-/** Pools whose sessions a pooler lends: their failures name it. */
+/** Pools with sessions that a pooler lends. Their errors name the pooler. */
 const lending = new WeakSet<pg.Pool>();
 
-/** Parameters that the driver would take from the URL instead of from us, and send at start-up. */
+/** Parameters that the driver would take from the URL instead of from this module, and send at start-up. */
 const OURS = [
   'statement_timeout',
   'query_timeout',
@@ -90,10 +90,10 @@ const OURS = [
   'client_encoding',
 ];
 
-/** Values that the driver takes for `verify-full`, after a warning of many lines on standard error. */
+/** Values that the driver treats as `verify-full`, after a long warning on standard error. */
 const VERIFIED = ['prefer', 'require', 'verify-ca'];
 
-/** Returns the URL without the settings that this module makes. Its `options` stay: they set further values. */
+/** Returns the URL without the settings that this module makes. Its `options` stay, since they set further values. */
 export function driverUrl(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
@@ -104,7 +104,7 @@ export function driverUrl(url: string): string {
   return parameters.size === 0 ? address : `${address}?${parameters}`;
 }
 
-/** int8 as a number where a double holds it exactly, else as its text. */
+/** Returns an int8 as a number if a double holds it exactly, else as its text. */
 export function parseInt8(text: string): number | string {
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : text;
@@ -118,43 +118,43 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): TypeParser {
 }
 
 export interface Statement {
-  /** Prepares the statement once a connection; at most 63 bytes, one text a name. */
+  /** The name under which a connection prepares the statement: at most 63 bytes, one text per name. */
   readonly name?: string;
   readonly text: string;
   readonly values?: readonly unknown[];
-  /** Milliseconds that we wait for it; `limitStatements` says the same to Postgres. */
+  /** The time limit of the client in ms. `limitStatements` sets the limit in Postgres. */
   readonly timeoutMs?: number;
   /**
-   * Milliseconds after which the caller gets `unavailable`, the wait for a connection included. For callers that have
-   * an alternative to waiting for a silent server. The statement continues for its time limit at the server, or until a
-   * silent connection is closed. Has no effect for a client inside a transaction.
+   * The milliseconds after which the caller gets `unavailable`, including the wait for a connection, for callers with
+   * an alternative to a silent server. The statement continues in the server up to its time limit, or until a silent
+   * connection is closed. It has no effect inside a transaction.
    */
   readonly withinMs?: number | undefined;
 }
 
 /**
- * Runs one statement, by the extended protocol: it refuses a text of several. Failures are translated as `translated`
- * says.
+ * Runs one statement by the extended protocol, which rejects a text with several statements. Errors are translated by
+ * `translated`.
  */
 export async function query<R extends object>(db: Db, statement: Statement): Promise<R[]> {
   return (await execute(db, statement)).rows as R[];
 }
 
-/** The driver's types lack it: without a name and without values it would take the simple protocol. */
+/** Missing in the driver's types. Without it a statement without name and values is sent by the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
-/** Like `query`, with the other facts of the result. */
+/** Runs a statement like `query`, and returns the full result. */
 export async function execute(db: Db, statement: Statement): Promise<pg.QueryResult> {
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
   if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow(frameOf(db) !== undefined));
   if (withinMs !== undefined) return executeWithin(db, config, withinMs);
-  // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
+  // Not pool.query, which closes the connection on any error, even if only the statement was at fault.
   return withClient(db, (client) => send(client, config));
 }
 
-/** A single statement, with our settings in the same message if a pooler lends the session for it. */
+/** Runs a single statement, with the settings in the same message if a pooler lends the session. */
 function send(client: pg.PoolClient, config: pg.QueryConfig): Promise<pg.QueryResult> {
   const settings = frameOf(client);
   if (settings === undefined) return client.query(config);
@@ -173,16 +173,16 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
   const deadline = performance.now() + withinMs;
   const asked = withClient(pool, (client) => {
     const left = deadline - performance.now();
-    // No caller waits. The connection came late, and is usable.
+    // No caller waits any more. The connection was opened late, but is usable.
     if (left <= 0) throw tooLate(withinMs);
-    // The caller fails when its time is over; the connection gets longer. Else a server that is slow for a moment would
-    // have to open new connections just then. Only a connection that stays silent is dead.
+    // The caller fails when its time is over, but the connection gets more time: a slow server should not have to open
+    // new connections, too. Only a connection that stays silent is dead.
     return send(client, { ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return within(withinMs, asked, () => tooLate(withinMs));
 }
 
-/** Lends a connection; it is closed where it broke or stopped answering. */
+/** Lends a connection. It is closed if it broke or stopped answering. */
 export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(rethrow(lending.has(pool)));
   try {
@@ -196,8 +196,8 @@ export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) 
 }
 
 /**
- * Runs `work` in one transaction. Rejects with `unavailable` if the connection fails, also at the commit, when it is
- * not known whether it took place.
+ * Runs `work` in one transaction. Rejects with `unavailable` if the connection fails, even at the commit, when the
+ * result of the commit is unknown.
  */
 export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(rethrow(lending.has(pool)));
@@ -213,7 +213,7 @@ export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) =>
   }
 }
 
-/** Lets the statements of this transaction take longer (or less long) than the pool's limit. */
+/** Sets the time limit of this transaction's statements, which replaces the pool's limit. */
 export async function limitStatements(db: Db, timeoutMs: number): Promise<void> {
   await query(db, { text: `select set_config('statement_timeout', $1, true)`, values: [`${timeoutMs}ms`] });
 }
@@ -230,27 +230,27 @@ async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
  * SQLSTATE classes and codes of a server that cannot serve now: connection, login, shutdown, absent database.
  */
 const CONNECTION_SQLSTATE = /^(08|28|57P|25P03|25P04|3D000)/;
-/** Node's codes: of sockets, and of certificates that are refused. */
+/** Node's error codes of sockets and of rejected certificates. */
 const CONNECTION_CODE = /^(E[A-Z]|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
-/** 53400 is not among them: a limit such as temp_file_limit stays exceeded. */
+/** 53400 is not included: a limit such as temp_file_limit would be exceeded again. */
 const BUSY_SQLSTATE = /^(53(?!400)|55P03|57014|25006|40P01|40001)/;
 const CONNECTION_MESSAGE =
   /^(Connection terminated|The server does not support SSL|timeout exceeded when trying|timeout expired$|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
 
-/** Whether the connection itself is no longer good. */
+/** Returns whether the connection itself is no longer usable. */
 export function isConnectionFailure(error: unknown): boolean {
   if (isTandemError(error)) return isConnectionFailure(error.cause);
-  // It led to a standby, and would until it is closed.
+  // The connection leads to a standby, and must be closed.
   if (isStandby(error)) return true;
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
   if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
-  // Of a name with several addresses the error has a code alone.
+  // For a name with several addresses the error has only a code.
   return ('code' in error && CONNECTION_CODE.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
 }
 
 /**
- * The error as callers should see it: `unavailable` where a retry may succeed, else as it was.
+ * Returns the error for callers: `unavailable` if a retry may succeed, else the unchanged error.
  * @param throughPooler whether a pooler is in between, which may be the part that does not answer
  */
 export function translated(error: unknown, throughPooler = false): unknown {
@@ -261,7 +261,7 @@ export function translated(error: unknown, throughPooler = false): unknown {
   return unavailable(detail, error, isBroken && throughPooler ? 'through its pooler ' : '');
 }
 
-/** Returns the error for a caller that waited this many milliseconds; the connection may be fine. */
+/** Returns the error for a caller that waited this many milliseconds. */
 export function tooLate(afterMs: number): TandemError {
   return unavailable(`no answer within ${afterMs} ms`);
 }
@@ -273,10 +273,10 @@ function unavailable(detail: string, cause?: unknown, path = ''): TandemError {
   });
 }
 
-/** The functions of Postgres that say so; their messages may be in another language (lc_messages). */
+/** The functions of Postgres that raise the error. Messages may be in another language (lc_messages). */
 const NOT_NOW = ['pg_current_wal_insert_lsn', 'CheckMyDatabase'];
 
-/** A standby refuses to return the history; a database that is being copied refuses connections. */
+/** Returns whether the server is a standby, or the database is being copied and rejects connections. */
 function isStandby(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
   return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');
@@ -288,7 +288,7 @@ function rethrow(throughPooler: boolean): (error: unknown) => never {
   };
 }
 
-/** The SQLSTATE of an error that Postgres raised, also of the cause of a translated one. */
+/** Returns the SQLSTATE of an error from Postgres, or of the cause of a translated error. */
 export function sqlState(error: unknown): string | undefined {
   if (isTandemError(error)) return sqlState(error.cause);
   return error instanceof pg.DatabaseError ? error.code : undefined;

@@ -1,12 +1,12 @@
 /**
- * The driver's (pg 8) interface for a statement that speaks the protocol by itself, and parts that its types omit.
+ * The interface of the driver (pg 8) for statements that use the protocol directly, and parts that its types omit.
  * https://www.postgresql.org/docs/current/protocol-flow.html
  */
 import pg from 'pg';
 
-/** The connection that a submitted statement is given. */
+/** The connection that a submitted statement receives. */
 export interface DriverConnection {
-  /** Names and texts of the statements that are prepared here, as the driver remembers them. */
+  /** The names and texts of the statements that are prepared on this connection, as the driver remembers them. */
   readonly parsedStatements: Record<string, string | undefined>;
   readonly stream: {
     readonly writableNeedDrain: boolean;
@@ -24,9 +24,9 @@ export interface DriverConnection {
   sendCopyFail(why: string): void;
 }
 
-/** A statement of this module. The driver calls it with Postgres' messages, and puts its time limit around `callback`. */
+/** A statement of this module. The driver calls it with Postgres' messages, and wraps `callback` for its time limit. */
 interface DriverStatement {
-  /** Milliseconds; the pool's limit where it is left out. */
+  /** The time limit in ms; default: the pool's limit. */
   readonly query_timeout?: number;
   callback(error: Error | null): void;
   submit(connection: DriverConnection): void;
@@ -37,11 +37,11 @@ interface DriverStatement {
   handleCopyData?(message: { readonly chunk: Buffer }): void;
 }
 
-/** The steps that a statement adds to the common end. */
+/** The steps of a statement, in addition to the common end. */
 type StatementSteps = Pick<DriverStatement, 'submit'> &
   Partial<Pick<DriverStatement, 'query_timeout' | 'handleCopyInResponse' | 'handleCopyData'>>;
 
-/** Submits a statement. Rejects with Postgres' error, or the driver's where it gives up. */
+/** Submits a statement. Rejects with Postgres' error, or with the driver's error if it gives up. */
 export function submit(client: pg.PoolClient, steps: StatementSteps): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const statement: DriverStatement = {
@@ -57,12 +57,12 @@ export function submit(client: pg.PoolClient, steps: StatementSteps): Promise<vo
 
 export type ReadStatement = pg.QueryArrayConfig & {
   readonly query_timeout?: number;
-  /** Sees each row before it is kept, and may put nulls in the place of its fields. */
+  /** Receives each row before it is kept, and may replace its fields by nulls. */
   readonly onRow?: (row: ArrivedRow) => void;
 };
 
 export interface ArrivedRow {
-  /** Bytes of the whole row as Postgres sent it. */
+  /** The bytes of the whole row as Postgres sent it. */
   readonly length: number;
   readonly fields: (string | null)[];
 }
@@ -82,7 +82,7 @@ type DriverQuery = new (
   handleReadyForQuery(connection: DriverConnection): void;
 };
 
-/** Statements before and after another, without parameters and rows. */
+/** The statements before and after another statement, without parameters and rows. */
 interface Frame {
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -91,8 +91,8 @@ interface Frame {
 const NO_FRAME: Frame = { before: [], after: [] };
 
 /**
- * The driver's own query, by the extended protocol, whose rows are seen as they come. Its frame goes out with it, before one
- * Sync: one round trip, and one transaction where the frame does not say otherwise. The result is that of the query alone.
+ * The driver's query by the extended protocol, with a callback for each row. Its frame is sent with it, before one
+ * Sync: one round trip, and one transaction unless the frame changes that. The result is that of the query only.
  */
 export class FramedQuery<R> extends (pg.Query as unknown as DriverQuery) {
   readonly query_timeout: number | undefined;
@@ -119,7 +119,7 @@ export class FramedQuery<R> extends (pg.Query as unknown as DriverQuery) {
     execute(connection, '');
   }
 
-  /** The driver's end of a statement. */
+  /** Replaces the driver's request of the rows, and sends the statements after the query. */
   _getRows(connection: DriverConnection): void {
     connection.execute({ portal: this.portal });
     for (const text of this.frame.after) this.sendFramed(connection, text);

@@ -1,4 +1,4 @@
-/** A database restored without an announcement, as the processes that remember its marks find it. */
+/** A database that was restored without an announcement, and processes that remember its marks. */
 import { createLossNotice, type HistoryMark, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
@@ -15,14 +15,14 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** As a copy from before the first mark: identifier, timeline and rotation are the same. */
+/** Removes the marks, as in a copy from before the first mark with the same identifier, timeline and rotation. */
 const setBack = () => database.pool.query('truncate tandem.history_marks restart identity');
 const ageMarks = () => database.pool.query(`update tandem.history_marks set left_at = now() - interval '1 min'`);
 const currentHistory = async () => (await findSettings(database.pool)).history;
 const countMarks = async () => (await database.pool.query('select from tandem.history_marks')).rowCount;
 const notice = (memory: MarkMemory = createMemory()) => createLossNotice(createHistoryMarks(database.pool), memory);
 
-/** A memory shared by processes, whose server can be down, replaced or changed by another process meanwhile. */
+/** Creates a memory that processes share. Its server can be down or replaced, and another process can change it. */
 function createMemory() {
   const server = {
     id: 'one' as string | null,
@@ -48,7 +48,7 @@ function createMemory() {
   });
 }
 
-test('rounds leave a mark every few seconds, whichever process leaves it, and notice nothing where nothing was lost', async () => {
+test('rounds write a mark every few seconds from any process, and detect nothing if nothing was lost', async () => {
   const [one, other] = [notice(), notice()];
   const before = await currentHistory();
   for (const { round } of [one, other, one, other]) expect(await round()).toBe(false);
@@ -60,7 +60,7 @@ test('rounds leave a mark every few seconds, whichever process leaves it, and no
   expect(await currentHistory()).toBe(before);
 });
 
-test('a missing mark begins another history, once, however many processes notice', async () => {
+test('a missing mark begins another history once, however many processes detect it', async () => {
   const processes = [notice(), notice(), notice()];
   for (const { round } of processes) await round();
   const before = await currentHistory();
@@ -74,7 +74,7 @@ test('a missing mark begins another history, once, however many processes notice
   expect(await currentHistory()).toBe(after);
 });
 
-test('under a protocol that this release does not know no mark is left, and no other history begins', async () => {
+test('under an unknown protocol no mark is written, and no other history begins', async () => {
   const { round } = notice();
   await round();
   const before = await currentHistory();
@@ -90,7 +90,7 @@ test('under a protocol that this release does not know no mark is left, and no o
   expect(await currentHistory()).not.toBe(before);
 });
 
-test('the number of a mark is not enough: a mark of another past is told apart', async () => {
+test('a mark of another past is distinguished, even if its number is the same', async () => {
   const memory = createMemory();
   const { round } = notice(memory);
   await round();
@@ -100,7 +100,7 @@ test('the number of a mark is not enough: a mark of another past is told apart',
   expect(await round()).toBe(true);
 });
 
-test('a process that starts after the restore notices by what the memory kept', async () => {
+test('a process that starts after the restore detects it by the remembered mark', async () => {
   const memory = createMemory();
   await notice(memory).round();
   const lost = memory.mark;
@@ -112,7 +112,7 @@ test('a process that starts after the restore notices by what the memory kept', 
   expect(memory.mark?.past).not.toBe(lost?.past);
 });
 
-test('a memory that cannot be read is not overwritten: a later round of the same process notices the restore', async () => {
+test('a memory that cannot be read is not overwritten: a later round of the same process detects the restore', async () => {
   const memory = createMemory();
   await notice(memory).round();
   const lost = memory.mark;
@@ -127,7 +127,7 @@ test('a memory that cannot be read is not overwritten: a later round of the same
   expect(restarted.isSure()).toBe(true);
 });
 
-test('a mark that another process stored meanwhile is not overwritten by an older one', async () => {
+test('a mark that another process stored concurrently is not overwritten by an older mark', async () => {
   const memory = createMemory();
   const { round } = notice(memory);
   await round();
@@ -142,7 +142,7 @@ test('a mark that another process stored meanwhile is not overwritten by an olde
   expect(await round()).toBe(true);
 });
 
-test('the memory of another server is recalled before the process is sure again', async () => {
+test('the memory of another server is read before the process is sure again', async () => {
   const memory = createMemory();
   const { round, isSure } = notice(memory);
   await round();
@@ -158,7 +158,7 @@ test('the memory of another server is recalled before the process is sure again'
   expect(isSure()).toBe(false);
 });
 
-test('a server that does not say which one it is leaves the process unsure', async () => {
+test('a process is not sure while the server of the memory is unknown', async () => {
   const memory = createMemory();
   memory.id = null;
   const { connected, round, isSure } = notice(memory);
@@ -174,7 +174,7 @@ test('a server that does not say which one it is leaves the process unsure', asy
   expect(isSure()).toBe(false);
 });
 
-test('a new connection looks for what the memory keeps, and is in doubt where that cannot be recalled', async () => {
+test('a new connection looks for the remembered mark, and the process is not sure if it cannot be read', async () => {
   const memory = createMemory();
   const { connected, round, isSure } = notice(memory);
   const look = createHistoryMarks(database.pool).look;
@@ -184,7 +184,7 @@ test('a new connection looks for what the memory keeps, and is in doubt where th
   memory.isDown = true;
   await round();
   expect(isSure()).toBe(true);
-  // A round that recalled before the doubt says nothing about the database that is connected now.
+  // A round that read the memory before the doubt proves nothing about the current database.
   memory.isDown = false;
   let during: Promise<unknown> = Promise.resolve();
   memory.duringRecall = () => {
@@ -201,7 +201,7 @@ test('a new connection looks for what the memory keeps, and is in doubt where th
   expect(isSure()).toBe(true);
 });
 
-test('a mark of another past, or an older one than all that are kept, proves nothing', async () => {
+test('a mark of another past, or one older than all kept marks, proves nothing', async () => {
   const memory = createMemory();
   await database.pool.query(`select setval(pg_get_serial_sequence('tandem.history_marks', 'seq'), 100)`);
   await notice(memory).round();

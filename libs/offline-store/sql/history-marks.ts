@@ -1,10 +1,11 @@
 /**
- * Notices a restore that was not announced. A copy of the files that is started as after a crash, a dump that is read back
- * in, or a second restore onto a timeline of the same number all look like the past that they were copied from. The lost
- * past had marks: a process that remembers a missing one begins another history, as `tandem history rotate` does.
+ * Detects an unannounced restore. Some restored databases look like the past that they were copied from: files that are
+ * started as after a crash, a dump that is loaded again, or a second restore onto a timeline with the same number. But
+ * they lack the marks of the lost past. A process that remembers a missing mark begins another history, like `tandem
+ * history rotate`.
  *
- * Detects the loss of anything older than the newest remembered mark, which is a few seconds old; and only while a living
- * process or Redis remembers. This backs up the operator's own step and does not replace it.
+ * It detects a restore to a time before the newest remembered mark, which is a few seconds old, and only while a live
+ * process or Redis remembers a mark. It supplements the operator's own step, and does not replace it.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/prediction/events/notice-loss';
@@ -14,9 +15,9 @@ import { type Db, query, transaction } from './database.ts';
 import { KNOWS_PROTOCOL } from './protocol.ts';
 import { changeRows, databaseNow, statements } from './statements.ts';
 
-/** Between two marks, whichever process leaves them. */
+/** The time between two marks, whichever process writes them. */
 const EVERY = `interval '5 s'`;
-/** Marks kept: nine days of them. An older mark than all of these proves nothing. */
+/** The number of kept marks: those of nine days. A mark older than all of these proves nothing. */
 const KEPT = 150_000;
 
 export function createHistoryMarks(pool: pg.Pool): HistoryMarks {
@@ -24,25 +25,25 @@ export function createHistoryMarks(pool: pg.Pool): HistoryMarks {
 }
 
 /**
- * Looks for marks. Where one is lost, begins another history first, and says so.
- * @param db where to look; the other history is begun through the pool
+ * Looks for marks. If one is lost, begins another history before it returns.
+ * @param db the connection to look through; the other history is begun through the pool
  */
 export async function lookForMarks(pool: pg.Pool, db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   const found = await look(db, known);
   if (!found.isLost) return found;
   return transaction(pool, async (session) => {
-    // Of several processes that notice at once, one begins it.
+    // If several processes detect the loss concurrently, one of them begins the history.
     await query(session, { text: 'select from tandem.history_rotation for update' });
     if ((await look(session, known)).isLost) await rotateIn(session, 'noticed');
-    // In this transaction: a mark of the history that it begins, of no other that may follow.
+    // The mark is written in this transaction, so that it belongs to the history that begins here.
     return { newest: (await look(session, [])).newest, isLost: true };
   });
 }
 
 /**
- * Rules out that the database was restored without notice. A transaction that publishes a generation calls this before it
- * takes a lock, since it waits for Redis. If a mark is lost, another history begins; the caller then reads the new one.
- * Rejects with `unavailable` if a restore cannot be ruled out.
+ * Rules out an undetected restore of the database. A transaction that publishes a generation calls this before it takes
+ * a lock, since it waits for Redis. If a mark is lost, another history begins, which the caller then reads. Rejects
+ * with `unavailable` if a restore cannot be ruled out.
  */
 export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice['prove']): Promise<void> {
   const text = 'select extract(epoch from pg_postmaster_start_time())::text as server';
@@ -55,7 +56,7 @@ export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice[
   );
 }
 
-/** Leaves a mark where the last one is older than a few seconds, and forgets the oldest. */
+/** Writes a mark if the last one is older than a few seconds, and deletes the oldest. */
 export async function leaveMark(pool: pg.Pool): Promise<void> {
   const left = await query<{ seq: number }>(pool, {
     text: `insert into tandem.history_marks (left_at)
@@ -70,8 +71,8 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
 }
 
 /**
- * One statement, so that the newest mark and those that it found are of one past. Under a protocol that this release does not
- * know no mark counts as lost: the processes that know it look too.
+ * Looks for marks in one statement, so that the newest mark and the found marks are of one past. Under an unknown
+ * protocol no mark counts as lost; processes that know the protocol also look.
  */
 async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   const [row] = await query<{ past: string; seq: number | null; mark: string | null; isLost: boolean }>(db, {
@@ -89,25 +90,25 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   return { newest: seq === null || mark === null ? null : { past, seq, mark }, isLost };
 }
 
-// The history names one past of the database. Postgres itself starts another where it was promoted or recovered to a
-// point in time, and another database has another oid. A copy of the files that is started as after a crash has all of
-// these in common with the original; a rotation of the row in tandem.history_rotation distinguishes them.
+// The history identifies one past of the database. Postgres itself begins another timeline after a promotion or a
+// recovery to a point in time, and another database has another oid. A copy of the files that is started as after a
+// crash has the same values as the original; a rotation of the row in tandem.history_rotation distinguishes them.
 
 export interface HistoryChange {
-  /** 16 hex digits each, as at the head of a context token. */
+  /** The previous and the new history: 16 hex digits each, as in a context token. */
   readonly from: string;
   readonly to: string;
 }
 
 /**
- * Begins another history. Every statement that starts after the commit gets it, and earlier tokens, overlay entries and
- * chunks become invalid. Rejects with `unavailable` on a standby.
+ * Begins another history. Every statement that starts after the commit returns it, and earlier tokens, overlay entries
+ * and chunks become invalid. Rejects with `unavailable` on a standby.
  */
 export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChange> {
   return transaction(pool, (db) => rotateIn(db, actor));
 }
 
-/** Like `rotateHistory`, in the caller's transaction. */
+/** Begins another history like `rotateHistory`, in the caller's transaction. */
 export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   const from = await findHistory(db);
   const rotation = statements.fn<string>('gen_random_uuid', []);
@@ -117,7 +118,10 @@ export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   return { from, to };
 }
 
-/** Returns the history, and keeps another one from beginning until the transaction ends: what it commits is of this one. */
+/**
+ * Returns the history, and prevents another from beginning until the transaction ends, so that its writes belong to
+ * this history.
+ */
 export async function keepHistory(db: Db): Promise<string> {
   await query(db, { text: 'select from tandem.history_rotation for share' });
   return findHistory(db);

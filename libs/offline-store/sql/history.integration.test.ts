@@ -1,4 +1,4 @@
-/** The effects of a rotated history: on stored predictions, and on runs under way. */
+/** The effects of a rotated history on stored predictions and on unfinished runs. */
 
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -22,14 +22,14 @@ async function commit(runId: string, no: number) {
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored, failures: [] });
 }
 
-/** Sessions that wait for another's lock. */
+/** Returns the number of sessions that wait for another session's lock. */
 async function waiting(): Promise<number> {
   const { rows } = await database.pool.query(`select from pg_stat_activity
     where datname = current_database() and application_name = 'offline-store-test' and wait_event_type = 'Lock'`);
   return rows.length;
 }
 
-test('the history is another for the next statement, and the audit says from which to which', async () => {
+test('the next statement returns another history, and the audit has the old and the new history', async () => {
   const before = (await findSettings(database.pool)).history;
   const change = await rotateHistory(database.pool, 'somebody');
   expect(change).toEqual({ from: before, to: (await findSettings(database.pool)).history });
@@ -40,7 +40,7 @@ test('the history is another for the next statement, and the audit says from whi
   expect(audit).toEqual([{ actor: 'somebody', detail: change }]);
 });
 
-test('a full run begins again, in a generation with a new id', async () => {
+test('a full run restarts, in a generation with a new id', async () => {
   const run = await start({ kind: 'all' });
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
   await rotateHistory(database.pool, 'test');
@@ -57,7 +57,7 @@ test('a full run begins again, in a generation with a new id', async () => {
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 0 });
 });
 
-test('of two workers that claim at once in the new history, neither undoes what the other took', async () => {
+test('of two workers that claim concurrently in the new history, neither undoes the other’s claim', async () => {
   const run = await start({ kind: 'all' });
   await rotateHistory(database.pool, 'test');
   const claimed = await Promise.all([0, 1].map((no) => store.claim(run.id, no, 60_000)));
@@ -67,12 +67,12 @@ test('of two workers that claim at once in the new history, neither undoes what 
   expect(claimed.map((chunk) => chunk?.fence)).toEqual(rows.map((row) => row.fence));
 });
 
-test('a claim that waited while another began the run again is a claim all the same', async () => {
+test('a claim that waited while another worker restarted the run still succeeds', async () => {
   const run = await start({ kind: 'all' });
   await rotateHistory(database.pool, 'test');
   const session = await database.pool.connect();
   try {
-    // Who begins the run again has its chunks then, and waits for its generation.
+    // The worker that restarts the run then has locked its chunks, and waits for its generation.
     await session.query('begin; select from tandem.generations for update');
     const first = claim(run.id, 0);
     await expect.poll(waiting).toBe(1);
@@ -85,18 +85,18 @@ test('a claim that waited while another began the run again is a claim all the s
   }
 });
 
-test('a run is cancelled while a worker begins it again: neither waits for what the other has', async () => {
+test('cancelling a run while a worker restarts it does not deadlock', async () => {
   const run = await start({ kind: 'all' });
   await rotateHistory(database.pool, 'test');
   const session = await database.pool.connect();
   try {
     await session.query('begin; select from tandem.chunks where no = 1 for update');
-    // It has the first chunk, and waits for the second.
+    // The worker has locked the first chunk, and waits for the second.
     const claim = store.claim(run.id, 0, 60_000);
     await expect.poll(waiting).toBe(1);
     expect(await store.cancel(run.id)).toMatchObject({ state: 'cancelled' });
     await session.query('commit');
-    // The chunk is taken before the run is cancelled, or not at all; either way nothing of it is committed.
+    // The chunk is claimed before the cancellation or not at all. In both cases nothing of it is committed.
     await claim;
   } finally {
     session.release(true);
@@ -104,7 +104,7 @@ test('a run is cancelled while a worker begins it again: neither waits for what 
   expect(await store.resume(run.id)).toMatchObject({ state: 'running' });
 });
 
-test('a run that waits to be published in another history begins again there', async () => {
+test('a run that waits for publication in another history restarts there', async () => {
   const run = await start({ kind: 'all' });
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
   expect(await commit(run.id, 1)).toMatchObject({ committed: true, chunksOpen: 0 });
@@ -121,7 +121,7 @@ test('a run that waits to be published in another history begins again there', a
   });
 });
 
-test('a run that is done stays as it is in another history', async () => {
+test('a finished run does not change in another history', async () => {
   const run = await start({ kind: 'users', userIds: ['1'] });
   await commit(run.id, 0);
   expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
@@ -130,7 +130,7 @@ test('a run that is done stays as it is in another history', async () => {
   expect(await store.find(run.id)).toMatchObject({ state: 'done', history: run.history });
 });
 
-test('a run of named users begins again too: its entries had labels of the history before', async () => {
+test('a run of named users restarts, too, since its entries had labels of the previous history', async () => {
   const run = await start({ kind: 'users', userIds: ['1', '2'] });
   await rotateHistory(database.pool, 'test');
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 0 });

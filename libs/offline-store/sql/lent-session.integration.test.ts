@@ -1,4 +1,6 @@
-/** Statements in sessions that a pooler lends for a transaction: they find our settings, and leave nothing behind. */
+/**
+ * Statements in sessions that a pooler lends for a transaction: they have Tandem's settings, and leave nothing behind.
+ */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
@@ -13,7 +15,7 @@ const ROWS = { from: null, to: null };
 
 let database: TestDatabase;
 let proxy: RecordingProxy;
-/** One connection each: what a statement leaves in it, the next finds. */
+/** Pools of one connection each, so that the next statement finds any changes of the session. */
 let own: Pool;
 let lent: Pool;
 
@@ -35,7 +37,7 @@ afterAll(async () => {
 const SET = `select name from pg_settings where source = 'session' and name <> 'application_name'
   and name <> 'client_encoding'`;
 
-/** Of a connection's session, as another client would find it. */
+/** Returns the settings of a connection's session, as another client would find them. */
 async function expectNothingLeft(): Promise<void> {
   const client = await lent.connect();
   const left: { rows: unknown[] }[] = [];
@@ -51,7 +53,7 @@ const LIMITS = `select current_setting('statement_timeout') as statement, curren
   current_setting('synchronous_commit') as commit, current_setting('jit') as jit`;
 const OURS = { statement: '700ms', lock: '10s', commit: 'on', jit: 'off' };
 
-test('a statement alone, a transaction and a read-only one find our settings, whatever another client left', async () => {
+test('single statements, transactions and read-only transactions have Tandem’s settings, whatever another client left', async () => {
   const client = await lent.connect();
   await client.query('set synchronous_commit = off; set statement_timeout = 600; set jit = on');
   client.release();
@@ -93,10 +95,10 @@ const WORK: Readonly<Record<string, (pool: Pool) => Promise<unknown>>> = {
 };
 
 test.each(Object.keys(WORK))(
-  '%s takes as many round trips as in a session of its own, and has the same result',
+  '%s takes as many round trips as in a separate session, and has the same result',
   async (name) => {
     const work = WORK[name] ?? (() => Promise.reject(new Error(name)));
-    /** Once before, since the first execution prepares the statement. */
+    /** The statement is run once before, since the first execution prepares it. */
     const trips = async (pool: Pool) => {
       await work(pool);
       const before = proxy.sent.length;

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-test('eight processes that start at once apply each migration once, and one of them reports it', async () => {
+test('eight processes that start concurrently apply each migration once, and one of them reports it', async () => {
   expect((await schemaState(database.pool)).state).toBe('missing');
   const applied = (await Promise.all(Array.from({ length: 8 }, () => migrate(database.url)))).flat();
   const state = await schemaState(database.pool);
@@ -28,7 +28,7 @@ test('eight processes that start at once apply each migration once, and one of t
   expect(await migrate(database.pool)).toEqual([]);
 });
 
-test('a migration that fails names its file and line, and leaves those before it applied', async () => {
+test('a migration that fails names its file and line, and earlier migrations stay applied', async () => {
   const folder = await folderOf({
     '0001_first.sql': 'create table one (x int);',
     '0002_broken.sql': 'create table two (x int);\n\nselect nothing from two;',
@@ -46,13 +46,13 @@ test('a migration that fails names its file and line, and leaves those before it
   }
 });
 
-test('a database that a newer release migrated is ahead, and migrating it is refused', async () => {
+test('a database that a newer release migrated is ahead, and migrating it is rejected', async () => {
   const folder = await folderOf({ '0001_history_and_registry.sql': 'select 1;' });
   expect((await schemaState(database.pool, folder)).state).toBe('ahead');
   await expect(migrate(database.pool, () => {}, folder)).rejects.toMatchObject({ code: 'config_invalid' });
 });
 
-test('while an earlier release serves: events are accepted and reads certified, whatever the migration waits for', async () => {
+test('during a migration an earlier release still accepts events and certifies reads', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const send = (db: Db) => query(db, { text: `insert into tandem.events (user_id, type) values ('1', 'x')` });
   const atOnce = (text: string) => query(other.pool, { text, withinMs: 5_000 });
@@ -68,7 +68,8 @@ test('while an earlier release serves: events are accepted and reads certified, 
         await expect.poll(pending, { timeout: 60_000 }).toContain('0010_events_with_data');
         await expect.poll(() => waitingFor(other.pool, 'index concurrently'), { timeout: 60_000 }).toBe(1);
         await atOnce(`insert into tandem.events (user_id, type) values ('2', 'x')`);
-        // By the simple protocol: the extended one keeps a portal with its snapshot, and the index waits for snapshots.
+        // The simple protocol is used: the extended protocol keeps a portal with its snapshot, and the index waits for
+        // snapshots.
         await adoption.query('select from tandem.settings for update');
       });
       await expect.poll(pending, { timeout: 60_000 }).not.toContain('0010_events_with_data');
@@ -85,7 +86,7 @@ test('while an earlier release serves: events are accepted and reads certified, 
   }
 });
 
-test('an index that was left half built is built again', async () => {
+test('an incomplete index is built again', async () => {
   const folder = await folderOf({
     '0001_first.sql': 'create table one (x int); insert into one values (1), (1);',
     '0002_index.sql': `-- First a comment.
@@ -107,7 +108,7 @@ create unique index concurrently one_x on one (x);`,
   }
 });
 
-test('users . and .. of an earlier release are erased, and their events refused', async () => {
+test('users . and .. of an earlier release are erased, and their events are rejected', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const send = (user: string) =>
     query(other.pool, { text: `insert into tandem.events (user_id, type) values ($1, 'x')`, values: [user] });
@@ -146,7 +147,7 @@ test('events are partitioned by day under open sessions: their statements, trigg
         values: [user],
       })
     )[0]?.version;
-  // Often enough for the plan to be kept.
+  // The statement runs often enough for its plan to be cached.
   const insertOften = async () => {
     for (let i = 0; i < 6; i++)
       await application.query({ name: 'tell', text: 'insert into purchases values ($1)', values: ['1'] });
@@ -192,7 +193,7 @@ test('events are partitioned by day under open sessions: their statements, trigg
   }
 });
 
-/** Sessions that wait for a lock in a statement with such words. */
+/** Returns the number of sessions that wait for a lock in a matching statement. */
 async function waitingFor(pool: pg.Pool, statement: string): Promise<number> {
   const rows = await query(pool, {
     text: `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
@@ -202,7 +203,7 @@ async function waitingFor(pool: pg.Pool, statement: string): Promise<number> {
   return rows.length;
 }
 
-/** The product's own migrations up to one. */
+/** Copies Tandem's migrations up to the given one. */
 async function releasedBefore(number: string): Promise<URL> {
   const folder = new URL('../../../migrations/', import.meta.url);
   const names = (await readdir(folder)).filter((name) => name < number);
@@ -216,7 +217,7 @@ async function folderOf(files: Record<string, string>): Promise<URL> {
   return pathToFileURL(`${folder}/`);
 }
 
-test('a function that forbids sequential scans forbids compiling too, which their cost would bring about', async () => {
+test('a function that disables sequential scans also disables compiling, which their cost would trigger', async () => {
   const { rows } = await database.pool.query<{ name: string; settings: string[] }>(
     `select proname as name, proconfig as settings from pg_proc
       where pronamespace = 'tandem'::regnamespace and 'enable_seqscan=off' = any(proconfig) order by 1`,
@@ -231,14 +232,14 @@ test('a function that forbids sequential scans forbids compiling too, which thei
   for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
 });
 
-test('a migration leaves a connection that it was given with its limits', async () => {
+test('a migration restores the limits of a given connection', async () => {
   const limits = async () => (await database.pool.query('show lock_timeout')).rows;
   const before = await limits();
   await migrate(database.pool);
   expect(await limits()).toEqual(before);
 });
 
-test('a database with other defaults is migrated all the same', async () => {
+test('a database with other defaults can be migrated', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   await setDefaults(other.url, together('all', Object.values(HOSTILE_DEFAULTS).flat()));
   expect(await migrate(other.url)).not.toEqual([]);

@@ -1,7 +1,7 @@
 /**
- * The schema, brought up to date by the numbered SQL files in /migrations, forward only. Any number of processes may
- * start at once: a lock makes one migrate and the others wait, then find nothing to do. The service runs on meanwhile: a
- * file that others would wait for says for how long (`set local lock_timeout`), and is tried again until it gets by.
+ * Migrates the schema with the numbered SQL files in /migrations, forward only. Any number of processes may start
+ * concurrently: a lock lets one migrate, and the others wait and then find nothing to do. The service keeps running. A
+ * file whose locks would delay others limits its wait (`set local lock_timeout`), and is retried until it succeeds.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -17,19 +17,16 @@ import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rig
 
 const FOLDER = new URL('../../../migrations/', import.meta.url);
 const TABLE = 'migrations';
-/** Records which files of `contractFolder` were applied; missing where none was. */
+/** The table that records which files of `contractFolder` were applied; it does not exist before the first. */
 export const CONTRACT_TABLE = 'contract_migrations';
-/** The migration since which the schema states the number of its protocol. */
+/** The migration that added the protocol number to the schema. */
 const STATES_PROTOCOL = '0065_protocol_number';
 const SCHEMA = 'tandem';
 /** Two 32-bit halves of an advisory lock's id that no other program is likely to use. */
 const LOCK = '1413567556, 1296648007';
-/** Between two looks whether another process has finished. */
+/** The time between two checks whether another process has finished. */
 const LOOK_MS = 100;
-/**
- * Pause between two attempts at a file that did not get its locks in its time limit, and the total duration of
- * attempts.
- */
+/** The pause between two attempts at a file that did not get its locks in time, and the total time for attempts. */
 const RETRY_MS = 500;
 const RETRY_FOR_MS = 1_800_000;
 
@@ -51,10 +48,10 @@ export interface SchemaState {
 }
 
 /**
- * Applies missing migrations, each file in its own transaction, except files that build an index concurrently, which
- * Postgres does outside a transaction. Resolves with the names applied now. Rejects with `config_invalid`, naming file
- * and line, if a migration fails (earlier ones stay applied) or the user lacks the right to migrate.
- * @param table of the schema, which records the applied files of the folder
+ * Applies missing migrations, each file in a separate transaction, except files that build an index concurrently, which
+ * Postgres does outside a transaction. Resolves with the newly applied names. Rejects with `config_invalid`, which
+ * names file and line, if a migration fails (earlier ones stay applied) or the user lacks the right to migrate.
+ * @param table the table of the schema that records the applied files of the folder
  */
 export async function migrate(
   database: string | pg.Pool,
@@ -64,9 +61,9 @@ export async function migrate(
 ): Promise<readonly string[]> {
   const files = { folder, table };
   if (typeof database !== 'string') return migrateWith(database, log, files);
-  // The lock that keeps others from migrating is a session's.
+  // The lock that excludes other migrators belongs to a session.
   await assertOwnSession(database, 'DATABASE_URL');
-  // A migration may take long and may wait for another process's: the limits of serving do not apply.
+  // A migration may take long and may wait for another process, so the usual time limits do not apply.
   const pool = createPool({ url: database, max: 1, applicationName: 'tandem-migrate', statementTimeoutMs: 3_600_000 });
   try {
     return await migrateWith(pool, log, files);
@@ -80,7 +77,10 @@ export function contractFolder(folder: URL = FOLDER): URL {
   return new URL('contract/', folder);
 }
 
-/** How the database's schema stands to this release's migrations. `config_invalid` where the user may not look. */
+/**
+ * Returns the state of the database's schema relative to this release's migrations. Rejects with `config_invalid` if
+ * the user may not read it.
+ */
 export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<SchemaState> {
   const read = (table: string) =>
     readApplied(pool, table).catch(async (error: unknown) => {
@@ -95,7 +95,7 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
   const protocol = applied.includes(STATES_PROTOCOL) ? await findProtocol(pool) : null;
   if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped, protocol };
   if (protocol !== null && protocol !== PROTOCOL) {
-    // A pending migration raises a lower number.
+    // A lower protocol number is accepted, since a pending migration raises it.
     const state = protocol < PROTOCOL && pending.length > 0 ? 'behind' : 'other_protocol';
     return { state, applied, pending, unknown, protocol };
   }
@@ -143,7 +143,7 @@ async function migrateWith(
       return applied;
     } finally {
       await client.query(`select pg_advisory_unlock(${LOCK})`);
-      // Not by RESET: that is what the role or the server has by default.
+      // RESET is not used, since it would set the default of the role or the server.
       await setLimits(client, limits);
     }
   });
@@ -166,8 +166,9 @@ async function setLimits(client: pg.PoolClient, { statement, lock }: Limits): Pr
 }
 
 /**
- * The migrator has a lock too, but two that create its tables at the same moment may still collide. Polled, since an
- * index that is built concurrently waits for running statements, including a statement that waits for this lock.
+ * Acquires the lock of migrations. Without it, two migrators that create their tables concurrently could collide. The
+ * lock is polled: an index that is built concurrently waits for running statements, including a statement that waits
+ * for this lock.
  */
 async function takeTurn(client: pg.PoolClient): Promise<void> {
   for (;;) {
@@ -189,7 +190,7 @@ async function applyMissing(client: pg.PoolClient, log: (line: string) => void, 
   });
   const applied: string[] = [];
   const deadline = performance.now() + RETRY_FOR_MS;
-  // One by one: each file commits together with the record of it, and a failure leaves those before it applied.
+  // Files are applied one by one. Each commits together with its record, so that a failure keeps earlier files applied.
   for (;;) {
     const { error, results = [] } = await migrator.migrateUp(await howToApplyNext(migrator, texts));
     const name = results[0]?.migrationName;
@@ -211,14 +212,15 @@ async function howToApplyNext(migrator: Migrator, texts: ReadonlyMap<string, str
 }
 
 /**
- * Whether a file builds indexes concurrently. Such a file has no other statements, and its statements may be repeated.
+ * Returns whether a file builds indexes concurrently. Such a file has no other statements, and its statements can be
+ * repeated.
  */
 function isConcurrent(text: string): boolean {
   return /\bindex concurrently\b/.test(text);
 }
 
 function run(text: string): Migration {
-  // Without parameters pg sends a text as one simple query of many statements, which is a transaction.
+  // Without parameters pg sends a text as one simple query with many statements, which is one transaction.
   const pieces = isConcurrent(text) ? statementsOf(text) : [text];
   return {
     async up(db: Kysely<unknown>) {
@@ -228,8 +230,8 @@ function run(text: string): Migration {
 }
 
 /**
- * Returns the statements, each with blanks for the text before it, so that an error's position is the position in the
- * file.
+ * Returns the statements of a file. Blanks replace the text before each, so that the position of an error is that in
+ * the file.
  */
 function statementsOf(text: string): string[] {
   return [...text.matchAll(/[^;]*[^;\s][^;]*;/g)].map(
@@ -273,7 +275,7 @@ async function readAll(folder: URL): Promise<Map<string, string>> {
   return new Map(files.map((file, i) => [nameOf(file), texts[i] ?? '']));
 }
 
-/** The one connection that holds the lock, in the shape of a pool. */
+/** Returns a pool-like object over the one connection that holds the lock. */
 function onlyThis(client: pg.PoolClient): PostgresPool {
   const lent = { query: client.query.bind(client), release: () => {} };
   return { connect: async () => lent, end: async () => {}, options: {} } as unknown as PostgresPool;

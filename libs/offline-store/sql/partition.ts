@@ -1,21 +1,32 @@
-/** A generation's partition of tandem.predictions: named by its id, made at planning, indexed at the end, dropped whole. */
+/**
+ * A generation's partition of tandem.predictions: named by the generation's id, created at the plan, indexed at the
+ * end, and dropped as a whole.
+ */
 import { type Db, query } from './database.ts';
 
 /**
- * The partition's own name. Reads that serve go to it directly, so that attaching and dropping others never makes them
- * wait. Statements with a feature query read tandem.predictions by generation: their login may read that table alone.
+ * Returns the partition's name. Reads that serve use the partition directly, so that they never wait when others are
+ * attached or dropped. Statements with a feature query read tandem.predictions by generation, since their login may
+ * read only that table.
  */
 export function partitionOf(generationId: string): string {
   return `tandem.generation_${generationId.replaceAll('-', '')}`;
 }
 
-/** Milliseconds to wait for the parent table; the caller tries again. A cancellation of the run waits as long. */
+/**
+ * The milliseconds to wait for the parent table, after which the caller retries. A cancellation of the run may wait as
+ * long.
+ */
 const LOCK_MS = 1_000;
 
-/** Belongs to the transaction that makes the generation, at its end: it locks the parent until the commit. */
+/**
+ * Creates the partition, at the end of the transaction that inserts the generation, since it locks the parent until the
+ * commit.
+ */
 export async function createPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);
-  // Without this, autovacuum reads inserted rows several times while the run writes them, to no use: partitions are dropped.
+  // Without this, autovacuum would read inserted rows several times while the run writes them, which is useless for
+  // partitions that are dropped as a whole.
   const settings = 'autovacuum_vacuum_insert_threshold = -1';
   await query(db, {
     text: `create table ${partition} (like tandem.predictions including defaults) with (${settings})`,
@@ -26,10 +37,10 @@ export async function createPartition(db: Db, generationId: string): Promise<voi
   });
 }
 
-/** Rejects where the index cannot be unique, with SQLSTATE 23505. Safe to repeat, also at the same time. */
+/** Builds the index. Rejects with SQLSTATE 23505 if it cannot be unique. Safe to repeat, even concurrently. */
 export async function indexPartition(db: Db, generationId: string, timeoutMs: number): Promise<void> {
   const name = `generation_${generationId.replaceAll('-', '')}`;
-  // Postgres lets two build the same index at once, and fails one of them.
+  // If two build the same index concurrently, Postgres fails one of them.
   await query(db, { text: 'select pg_advisory_xact_lock(hashtextextended($1, 0))', values: [name], timeoutMs });
   await query(db, {
     text: `create unique index if not exists ${name}_user on ${partitionOf(generationId)} (user_id)`,
@@ -38,8 +49,9 @@ export async function indexPartition(db: Db, generationId: string, timeoutMs: nu
 }
 
 /**
- * Takes the locks that dropping a partition needs. A transaction that locks the assignments too calls this first: it waits for
- * the statements that read the table, of which a plan's takes minutes. Rejects with SQLSTATE 55P03 where that is too long.
+ * Acquires the locks that dropping a partition needs. A transaction that also locks the assignments must call this
+ * first: it waits for statements that read the table, and the statement of a plan takes minutes. Rejects with SQLSTATE
+ * 55P03 after the time limit.
  */
 export async function lockPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);
@@ -52,7 +64,9 @@ export async function lockPartition(db: Db, generationId: string): Promise<void>
   await query(db, { text: `lock table only tandem.predictions, ${partition} in access exclusive mode` });
 }
 
-/** Detaches and drops in the caller's transaction; rejects with SQLSTATE 55P03 where the parent stays locked. */
+/**
+ * Detaches and drops the partition in the caller's transaction. Rejects with SQLSTATE 55P03 if the parent stays locked.
+ */
 export async function dropPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);
   const found = await query<{ attached: boolean }>(db, {

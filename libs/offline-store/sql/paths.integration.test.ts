@@ -18,7 +18,7 @@ afterAll(async () => {
   await other.drop();
 });
 
-/** As a process does it whose DATABASE_URL leads through a pooler, though here it does not. */
+/** Checks the paths like a process whose DATABASE_URL leads through a pooler, although there is none here. */
 async function prove(directUrl: string, featuresUrl = database.url): Promise<void> {
   const open = (url: string, throughPooler: boolean) =>
     createPool({ url, throughPooler, applicationName: 'paths-test', max: 1 });
@@ -52,12 +52,12 @@ test('one database by two addresses is accepted, even with other defaults for se
   }
 });
 
-test('of several servers the first that answers is looked at', async () => {
+test('of several servers the first that answers is checked', async () => {
   const several = database.url.replace(/@([^/]+)/, '@127.0.0.1:1,$1');
   await prove(several);
 });
 
-test('a server that takes the connection and says nothing is away, and nothing is proved of it', async () => {
+test('a server that accepts the connection but stays silent is unavailable, and nothing is proved', async () => {
   const silent = createServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as AddressInfo;
@@ -72,7 +72,7 @@ test('a server that takes the connection and says nothing is away, and nothing i
   }
 });
 
-test('a default that a statement alone runs with is refused by its name', async () => {
+test('a default that affects single statements is rejected by name', async () => {
   await withDefault('default_transaction_isolation', 'serializable', () =>
     expect(prove(database.url)).rejects.toMatchObject({
       code: 'config_invalid',
@@ -83,7 +83,7 @@ test('a default that a statement alone runs with is refused by its name', async 
   );
 });
 
-test('a direct address of another database is refused', async () => {
+test('a direct address of another database is rejected', async () => {
   await expect(prove(other.url)).rejects.toMatchObject({
     code: 'config_invalid',
     field: 'DATABASE_DIRECT_URL',
@@ -91,7 +91,7 @@ test('a direct address of another database is refused', async () => {
   });
 });
 
-test('a server that does not answer is no fault of the configuration', async () => {
+test('a server that does not answer is not reported as a fault of the configuration', async () => {
   await expect(prove('postgres://u:p@127.0.0.1:1/none')).rejects.toMatchObject({ code: 'unavailable' });
 });
 

@@ -1,7 +1,7 @@
 /**
- * The ways to Postgres, proved when a process starts. `DATABASE_URL` may lead through a pooler in transaction mode: then
- * `DATABASE_DIRECT_URL` names the server itself, for what needs a separate session (prepared certificates, advisory locks,
- * temporary settings), and for what must not wait in the pooler's queue.
+ * Checks the paths to Postgres when a process starts. `DATABASE_URL` may lead through a pooler in transaction mode.
+ * Then `DATABASE_DIRECT_URL` names the server itself, for statements that need a separate session (prepared
+ * certificates, advisory locks, temporary settings), and for statements that must not wait in the pooler's queue.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
@@ -15,23 +15,25 @@ const DOCUMENT = 'docs/postgres-connections.md, "Behind a pooler"';
 /** The addresses of one database. */
 export interface DatabasePaths {
   readonly url: string;
-  /** The server itself, where `url` leads through a pooler in transaction mode. */
+  /** The address of the server itself, if `url` leads through a pooler in transaction mode. */
   readonly directUrl?: string | undefined;
-  /** For statements that contain a feature query; `url` where it is left out. */
+  /** The address for statements that contain a feature query; default: `url`. */
   readonly featuresUrl?: string | undefined;
 }
 
-/** Whether an address leads through a pooler in transaction mode: it is not that of the server which is named beside it. */
+/**
+ * Returns whether an address leads through a pooler in transaction mode: if a direct address is given, and it differs.
+ */
 export function leadsThroughPooler(url: string, { directUrl = url }: Pick<DatabasePaths, 'directUrl'>): boolean {
   return hostsOf(url) !== hostsOf(directUrl);
 }
 
-/** The hosts and ports, also where there are several. */
+/** Returns the hosts and ports of one or several servers. */
 function hostsOf(url: string): string | undefined {
   return /^\w+:\/\/(?:[^@/?]*@)?([^/?]*)/.exec(url)?.[1];
 }
 
-/** A pool of each path. */
+/** The pools of the paths. */
 interface Paths {
   readonly pool: pg.Pool;
   readonly features: pg.Pool;
@@ -40,14 +42,14 @@ interface Paths {
 }
 
 /**
- * Rejects with `config_invalid` if a path does not keep its promise: a separate session without a pooler, the same
- * database by each address, and on each the settings that results and acknowledgements rely on. With `unavailable` where a
- * server does not answer. The login of feature statements is features/feature-login.ts's to prove.
+ * Checks all paths. Rejects with `config_invalid` if a direct path has no separate session, if two addresses lead to
+ * different databases, or if a path lacks settings that results and acknowledgements depend on. Rejects with
+ * `unavailable` if a server does not answer. features/feature-login.ts checks the login of feature statements.
  */
 export async function provePaths(paths: DatabasePaths, { pool, features, vital }: Paths): Promise<void> {
   const { url, directUrl, featuresUrl = url } = paths;
   await assertOwnSession(directUrl ?? url, directUrl === undefined ? 'DATABASE_URL' : DIRECT);
-  // A pooler may lend sessions of one database for good and of another for a transaction, at one address.
+  // At one address, a pooler may lend sessions of one database permanently and of another for a transaction.
   if (directUrl !== undefined && !leadsThroughPooler(url, paths)) await assertOwnSession(url, 'DATABASE_URL');
   await assertSettings('DATABASE_URL', pool);
   if (directUrl !== undefined) {
@@ -64,14 +66,15 @@ function refusal(field: string, message: string, remedy: string, cause?: unknown
   return new TandemError('config_invalid', message, { field, remedy: `${remedy}: ${DOCUMENT}`, cause });
 }
 
-// A pooler gives its clients keys of its own making, so that the number of a server process is not that of the key. Whether
-// it lends the process for one transaction or for good is seen with a second client: nothing is set in a session meanwhile.
+// A pooler gives its clients its own keys, so the number of the server process differs from that of the key. A second
+// client shows whether the pooler lends the process for one transaction or permanently, without any setting in the
+// session.
 
 const PATIENCE_MS = 2_000;
-/** A free process may be lent to another client between two looks. */
+/** The number of checks, since a free process may be lent to another client between two of them. */
 const LOOKS = 10;
 
-/** Checks the first of several servers that answers. */
+/** Checks the first server that answers, of several. */
 export async function assertOwnSession(url: string, variable: string): Promise<void> {
   const addresses = serverAddresses(url, variable);
   for (const [i, address] of addresses.entries()) {
@@ -125,7 +128,10 @@ async function processOf(client: pg.Client): Promise<number | undefined> {
   return (await client.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })).rows[0]?.pid;
 }
 
-/** A violation of the protocol: what a pooler says of start-up parameters and modes that it does not take. */
+/**
+ * Returns whether an error is a protocol violation, which a pooler reports for parameters and modes that it does not
+ * accept.
+ */
 function isRefusedByPooler(error: unknown): error is pg.DatabaseError {
   return sqlState(error) === '08P01';
 }
@@ -135,13 +141,13 @@ function refusedByPooler(variable: string, cause: pg.DatabaseError): TandemError
     'leave options out of the URL (alter role … set … instead), and let the pooler pool sessions or transactions';
   return refusal(
     variable,
-    `The pooler at ${variable} refuses to work as Tandem needs: ${cause.message}`,
+    `The pooler at ${variable} does not support what Tandem needs: ${cause.message}`,
     remedy,
     cause,
   );
 }
 
-/** Settings that the meaning of our statements and of a commit depends on: forms as `current_setting` gives them. */
+/** Settings that the meaning of statements and commits depends on, in the form of `current_setting`. */
 const RELIED_ON: Readonly<Record<string, RegExp>> = {
   synchronous_commit: /^on$/,
   datestyle: /^ISO\b/,
@@ -158,7 +164,7 @@ const RELIED_ON: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(PLAN_METHODS.map((name) => [name, /^on$/])),
 };
 
-/** Alone and in a transaction: a pooled session gets its settings in different ways. */
+/** Settings are checked alone and in a transaction, since a lent session gets them in different ways. */
 async function assertSettings(variable: string, pool: pg.Pool): Promise<void> {
   try {
     for (const found of [await settingsOf(pool), await transaction(pool, settingsOf)]) {
@@ -193,7 +199,7 @@ function wrongSetting(variable: string, { name, value, role }: Setting): TandemE
 export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: string): Promise<{ user: string }> {
   const [ours, theirs] = [await readPlace(pool), await readPlace(other)];
   if (theirs.inRecovery) {
-    const remedy = 'name the primary, as DATABASE_URL does: a version and what belongs to it are read in one statement';
+    const remedy = 'name the primary, as DATABASE_URL does, since features and versions are read in one statement';
     throw new TandemError('config_invalid', `${field} names a standby.`, { field, remedy });
   }
   if (ours.identity === theirs.identity) return theirs;
@@ -205,7 +211,7 @@ export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: s
 }
 
 interface Place {
-  /** Differs between any two databases, also of one cluster. */
+  /** Returns a value that differs between any two databases, even of one cluster. */
   readonly identity: string;
   readonly name: string;
   readonly user: string;
@@ -213,8 +219,8 @@ interface Place {
 }
 
 /**
- * Not by host and port: a pooler or another name may lead to the same server. Not by its system identifier: providers close
- * pg_control_system.
+ * Returns the identity of the database. Host and port are not compared, since a pooler or another name may lead to the
+ * same server. The system identifier is not compared, since providers do not allow pg_control_system.
  */
 async function readPlace(pool: pg.Pool): Promise<Place> {
   const [place] = await query<Place>(pool, {

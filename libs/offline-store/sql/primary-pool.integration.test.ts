@@ -1,4 +1,6 @@
-/** Several servers in one address: here one Postgres behind two proxies, so that either way may be refused or silent. */
+/**
+ * Several servers in one address: one Postgres behind two proxies, each of which may reject connections or stay silent.
+ */
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { startProxy } from '../stalling-proxy.fixture.ts';
 import { createPool, query, transaction } from './database.ts';
@@ -28,26 +30,26 @@ const ask = () => query<{ one: number }>(pool, { text: 'select 1 as one' });
 const connections = () => proxies.map((proxy) => proxy.connections());
 
 describe('a pool of several servers', () => {
-  it('takes the first server, and the next if that refuses; it stays with the server that it reached', async () => {
+  it('uses the first server, or the next if it rejects connections, and stays with the reached server', async () => {
     expect(await ask()).toEqual([{ one: 1 }]);
     expect(connections()).toEqual([1, 0]);
     proxies[0]?.close();
-    // The connection is broken by now, which the statement on it tells; the next one asks elsewhere.
+    // The connection is broken, which its statement detects. The next statement uses another server.
     await ask().catch(() => {});
     expect(await ask()).toEqual([{ one: 1 }]);
     expect(connections()).toEqual([0, 1]);
     expect(await transaction(pool, (db) => query(db, { text: 'select 1 as one' }))).toEqual([{ one: 1 }]);
-    // The driver's own way to ask, by a callback.
+    // The driver's callback form.
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   });
 
-  it('takes the next where a server is reached and says nothing', async () => {
+  it('uses the next server if one is reached but stays silent', async () => {
     proxies[0]?.stall(true);
     expect(await ask()).toEqual([{ one: 1 }]);
     expect(proxies[1]?.connections()).toBe(1);
   });
 
-  it('names each server, and why it was not taken, where none was', async () => {
+  it('names each server and why it was not used, if none was', async () => {
     for (const proxy of proxies) proxy.close();
     await expect(ask()).rejects.toMatchObject({
       code: 'unavailable',
@@ -56,7 +58,7 @@ describe('a pool of several servers', () => {
     });
   });
 
-  it('says nothing of the servers where all connections are busy, or what was asked is wrong', async () => {
+  it('does not name servers if all connections are busy or the statement is invalid', async () => {
     const busy = await pool.connect();
     await expect(ask()).rejects.toMatchObject({ detail: 'timeout exceeded when trying to connect' });
     busy.release();
@@ -66,12 +68,12 @@ describe('a pool of several servers', () => {
 });
 
 describe('an address', () => {
-  it('of one server is left as it is', () => {
+  it('of one server is not changed', () => {
     const url = 'postgres://user:a,b@host:5432/db?options=-c%20work_mem=1MB,2';
     expect(serverAddresses(url, 'DATABASE_URL')).toEqual([url]);
   });
 
-  it('of several has login, database and parameters in common', () => {
+  it('of several servers shares login, database and parameters', () => {
     expect(serverAddresses('postgres://u:p,@a,b:5433,[::1]:5434/db?sslmode=require', 'DATABASE_URL')).toEqual([
       'postgres://u:p,@a/db?sslmode=require',
       'postgres://u:p,@b:5433/db?sslmode=require',
@@ -84,7 +86,7 @@ describe('an address', () => {
     ['postgres://a,b/db?target_session_attrs=any', /asks for target_session_attrs=any; only the primary/],
     ['postgres://a,b:port/db', /names the server "b:port"/],
     ['postgres://a,,b/db', /names the server ""/],
-  ])('%s is refused, with the variable that holds it', (url, message) => {
+  ])('%s is rejected, with the name of the variable', (url, message) => {
     expect(() => serverAddresses(url, 'FEATURES_DATABASE_URL')).toThrow(message);
     expect(() => serverAddresses(url, 'FEATURES_DATABASE_URL')).toThrow(/^FEATURES_DATABASE_URL /);
   });

@@ -1,9 +1,9 @@
 /**
- * A pool of connections to the primary among several servers, `postgres://user:password@a:5432,b:5432/database`, as libpq
- * takes them with `target_session_attrs=read-write`; the driver takes one. A new connection goes to the server that the last
- * one reached, and to the next where that fails or is a standby. Postgres says which it is as a session starts
- * (`in_hot_standby`), so this costs no round trip, but where a pooler keeps that to itself. One address is the driver's own
- * pool, unchanged.
+ * A pool of connections to the primary among several servers, `postgres://user:password@a:5432,b:5432/database`, like
+ * libpq with `target_session_attrs=read-write`; the driver accepts one server only. A new connection goes to the server
+ * that the last one reached, and to the next server if that fails or is a standby. Postgres reports a standby at the
+ * start of a session (`in_hot_standby`), so this costs no round trip unless a pooler hides the report. For one address
+ * it is the driver's pool.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
@@ -13,7 +13,10 @@ const ADDRESS = /^(\w+:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/s;
 const WRITABLE = ['read-write', 'primary'];
 const STANDBY = new Error('it is a standby');
 
-/** Returns one address for each server. Throws `config_invalid` if one is not an address, or another than the primary is wanted. */
+/**
+ * Returns one address for each server. Throws `config_invalid` if one is not an address, or if the URL requests a
+ * server other than the primary.
+ */
 export function serverAddresses(url: string, variable: string): readonly string[] {
   const [, login = '', servers = '', rest = ''] = ADDRESS.exec(url) ?? [];
   const wanted = new URLSearchParams(rest.split('?')[1]).get('target_session_attrs') ?? 'primary';
@@ -32,14 +35,14 @@ export function serverAddresses(url: string, variable: string): readonly string[
     throw invalid(
       variable,
       `names the server ${JSON.stringify(server)}`,
-      'write host or host:port for each, with commas between',
+      'write host or host:port for each server, separated by commas',
     );
   });
 }
 
 /**
  * @param addresses one for each server, as `serverAddresses` returns them
- * @param isBroken whether an error is of the server rather than of the statement
+ * @param isBroken returns whether an error comes from the server rather than from the statement
  */
 export function createPrimaryPool(
   addresses: readonly string[],
@@ -50,7 +53,7 @@ export function createPrimaryPool(
   const servers = new Servers(addresses);
   class ServerClient extends pg.Client {
     readonly address = servers.current;
-    /** The server's report; undefined if a pooler does not pass it on. */
+    /** The server's report; undefined if a pooler does not forward it. */
     inHotStandby: boolean | undefined;
 
     constructor(options?: pg.ClientConfig) {
@@ -60,7 +63,7 @@ export function createPrimaryPool(
       });
     }
 
-    // The pool calls it with a callback, once.
+    // The pool calls it once, with a callback.
     override connect(done?: unknown): never {
       return super.connect((error: Error | null) => {
         if (isBroken(error)) servers.leave(this.address, error);
@@ -72,7 +75,7 @@ export function createPrimaryPool(
   return new PrimaryPool(servers, {
     ...others,
     Client: ServerClient,
-    // A server may be reached and then say nothing.
+    // A reached server may stay silent.
     async onConnect(client) {
       const { address, inHotStandby } = client as unknown as ServerClient;
       try {
@@ -103,7 +106,7 @@ interface ParameterStatus {
 class Servers {
   readonly #addresses: readonly string[];
   #at = 0;
-  /** Why each was left last. */
+  /** Why each server was last given up. */
   readonly #reasons = new Map<string, unknown>();
   left = 0;
 
@@ -126,11 +129,11 @@ class Servers {
     if (address === this.current) this.#at = (this.#at + 1) % this.count;
   }
 
-  /** The error for a caller after each server was tried. */
+  /** Returns the error for a caller after each server was tried. */
   explain(last: unknown): TandemError {
     const told = this.#addresses.map((address) => {
       const reason = this.#reasons.get(address);
-      // Of a name with several addresses the error has a code alone.
+      // For a name with several addresses the error has only a code.
       const { message, code } = (reason ?? { message: 'not tried' }) as NodeJS.ErrnoException;
       return `${new URL(address).host}: ${message || code}`;
     });
@@ -152,7 +155,7 @@ class PrimaryPool extends pg.Pool {
     this.#servers = servers;
   }
 
-  // pool.query of the driver gives a callback, everything else takes the promise.
+  // The driver's pool.query passes a callback; other callers use the promise.
   override connect(done?: unknown): never {
     const connected = this.#tryEach();
     if (done === undefined) return connected as never;
@@ -169,7 +172,7 @@ class PrimaryPool extends pg.Pool {
       try {
         return await super.connect();
       } catch (error) {
-        // A pool whose connections are all busy says nothing of the server.
+        // If all connections of a pool are busy, this says nothing about the server.
         if (this.#servers.left === left) throw error;
         if (attempt === this.#servers.count) throw this.#servers.explain(error);
       }

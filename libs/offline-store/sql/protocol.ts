@@ -6,8 +6,8 @@ import { type Db, query, transaction } from './database.ts';
 import { settingsLost } from './settings.ts';
 
 /**
- * SQL: whether this release knows the schema's protocol. Each statement by which a worker claims or writes includes it, and
- * locks a row or table that a change of the number waits for (tandem.raise_protocol).
+ * SQL for whether this release knows the schema's protocol. Each statement with which a worker claims or writes
+ * includes it, and locks a row or table that a change of the number waits for (tandem.raise_protocol).
  */
 export const KNOWS_PROTOCOL = `(select protocol from tandem.settings) = ${PROTOCOL}`;
 
@@ -19,7 +19,7 @@ export async function checkProtocol(db: Db): Promise<void> {
   assertProtocol(await findProtocol(db));
 }
 
-/** Checks the protocol and locks its number until the transaction ends. Erasures wait meanwhile. */
+/** Checks the protocol and locks its number until the transaction ends. Erasures wait until then. */
 export async function holdProtocol(db: Db): Promise<void> {
   assertProtocol(await findProtocol(db, 'for share'));
 }

@@ -72,7 +72,7 @@ test.each([
 ])('%s', async (sql, words, remedy) => {
   await expect(describeQuery(pool, sql)).rejects.toMatchObject({
     code: 'config_invalid',
-    message: `Postgres refuses the feature query: ${words}`,
+    message: `Postgres rejects the feature query: ${words}`,
     field: 'features.sql',
     remedy: expect.stringMatching(remedy),
   });
@@ -88,7 +88,7 @@ test.each([
   expect(error).toMatchObject({ fault: { words, isOfRow } });
 });
 
-test('an outage and a time limit are no faults of the query', async () => {
+test('an outage and a time limit are not faults of the query', async () => {
   const ended = readOnly(pool, async (db) => {
     await db.query("set local statement_timeout = '20ms'");
     await db.query('select pg_sleep(60)');

@@ -17,7 +17,8 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   '53400': {
     what: 'writes more temporary files than temp_file_limit allows',
-    remedy: 'let it sort, join or group fewer rows, or raise temp_file_limit for the login of feature queries',
+    remedy:
+      'change the query to sort, join or group fewer rows, or raise temp_file_limit for the login of feature queries',
   },
 };
 
@@ -37,10 +38,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
 
 const ANY_REMEDY = 'fix the query, or the rows that it reads; tandem check runs it';
 
-/** Class 42: Postgres refuses the text itself (syntax, a name that is missing, a right), not a value. */
+/** Class 42: Postgres rejects the text itself (syntax, a missing name or right), not a value. */
 const OF_THE_TEXT = /^42/;
 
-/** The error as a fault of the feature query, where the query is at fault; else as `translated` gives it. */
+/** Returns the error as a fault of the feature query if the query is at fault; else like `translated`. */
 export function queryFault(error: unknown): unknown {
   const refusal = REFUSALS[sqlState(error) ?? ''];
   const said = isTandemError(error) ? error.cause : error;
@@ -57,7 +58,7 @@ export function queryFault(error: unknown): unknown {
   });
 }
 
-/** Returns the fix of a query that Postgres rejects: its own hint, if it gives one. */
+/** Returns the remedy of a query that Postgres rejects: Postgres' hint, if it gives one. */
 export function remedyOf({ hint, code }: pg.DatabaseError): string {
   return hint ?? REMEDIES[code ?? ''] ?? ANY_REMEDY;
 }

@@ -1,4 +1,6 @@
-/** What users with few rights may do, on a real Postgres: the grants suffice to serve, and each refusal says what to give. */
+/**
+ * Users with few rights, on a real Postgres: the grants are enough to serve, and each error names the missing grant.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
@@ -56,7 +58,7 @@ test('who may not create the schema is told the grant, and with it migrates', as
   expect((await schemaState(asOwner)).state).toBe('current');
 });
 
-test('who has no rights in the schema is told who may migrate, and which grants let it serve', async () => {
+test('a user without rights in the schema gets an error that says who may migrate, and which grants are needed to serve', async () => {
   await expect(migrate(asReader)).rejects.toMatchObject({
     code: 'config_invalid',
     message: `User ${reader} may not migrate: permission denied for schema tandem`,
@@ -69,7 +71,7 @@ test('who has no rights in the schema is told who may migrate, and which grants 
   });
 });
 
-test('with the grants it reads and writes, partitions made later too, sends events, and makes no partition', async () => {
+test('with the grants a user can read and write, even later partitions, and send events, but not create partitions', async () => {
   await asOwner.query(grantsFor(reader, owner));
   expect((await schemaState(asReader)).state).toBe('current');
   const later = randomUUID();
@@ -85,7 +87,7 @@ test('with the grants it reads and writes, partitions made later too, sends even
   await expect(createPartition(asReader, randomUUID())).rejects.toMatchObject({ code: '42501' });
 });
 
-test('an application that only sends events in SQL needs to use the schema and to insert them', async () => {
+test('an application that only sends events in SQL needs usage of the schema and insert on events', async () => {
   await asOwner.query(`revoke all on all tables in schema tandem from ${reader};
     revoke all on all sequences in schema tandem from ${reader}; grant insert on tandem.events to ${reader}`);
   await asReader.query(
@@ -101,7 +103,7 @@ test.each([
     trick: 'was compiled in the session by a call that fails',
     before: [`select tandem.check_events('{}', '{}')`, `select tandem.later_value(null, null, '{}')`],
   },
-])('no type of an application runs with the rights of the owner where the trigger $trick', async ({ before }) => {
+])('no type of an application runs with the owner’s rights if the trigger $trick', async ({ before }) => {
   await asOwner.query(`grant usage on schema tandem to ${reader}; grant insert on tandem.events to ${reader};
     update tandem.settings set key_type = 'text'`);
   await adopt(asOwner, { predictors: [visitsPredictor({ keyType: 'text' })], actor: 'test' });
@@ -127,7 +129,7 @@ test.each([
   }
 });
 
-test('every function that runs with the rights of the owner looks for types in temporary schemas last', async () => {
+test('every function that runs with the owner’s rights searches temporary schemas last', async () => {
   const { rows } = await asOwner.query<{ name: string; path: string }>(
     `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
       where pronamespace = 'tandem'::regnamespace and prosecdef order by 1`,
@@ -136,7 +138,7 @@ test('every function that runs with the rights of the owner looks for types in t
   for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
 });
 
-test('the owner of the schema watches a table of another role with the right to create triggers, and unwatches it', async () => {
+test('the owner of the schema can watch and unwatch another role’s table with the right to create triggers', async () => {
   await database.pool.query('create table clients (id text primary key, age int)');
   const predictor = visitsPredictor({ keyType: 'text' });
   await adopt(asOwner, { predictors: [predictor], actor: 'test' });
@@ -147,7 +149,7 @@ test('the owner of the schema watches a table of another role with the right to 
   await expect(watchSource(asOwner, request)).rejects.toMatchObject(refusal);
   await database.pool.query(grant);
   expect(await watchSource(asOwner, request)).toMatchObject({ name: 'public.clients' });
-  // Adopting a config whose watch is there already needs no right of this kind.
+  // Adopting a config with an existing watch does not need this right.
   await asOwner.query(grantsFor(reader, owner));
   await checkWatchable(asReader, request);
   // No request could read or erase the second one.
@@ -159,11 +161,11 @@ test('the owner of the schema watches a table of another role with the right to 
   expect(await unwatchSource(asOwner, 'public.clients', 'test')).toEqual(['public.clients']);
 });
 
-test('a name that is not plain is written in quotation marks', () => {
+test('a name that is not plain is quoted', () => {
   expect([quoteName('lim'), quoteName('Li"m'), quoteName('app-user')]).toEqual(['lim', '"Li""m"', '"app-user"']);
 });
 
-test('the documented SQL, run by an administrator who is no superuser, makes a role that migrates', async () => {
+test('the documented SQL, run by an administrator without superuser rights, creates a role that can migrate', async () => {
   const [administrator, tenant, shop] = [`admin_${suffix}`, `tenant_${suffix}`, `shop_${suffix}`];
   const text = await readFile(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
   const documented = /^create role tenant[^`]*?owner tenant;$/m.exec(text)?.[0] ?? '';

@@ -1,6 +1,6 @@
 /**
- * A user's rights in the schema `tandem`, in the words of Postgres. Serving and adopting need the grants below. A
- * worker makes and drops the partitions of tandem.predictions, and migrations change everything: both need the owner.
+ * A user's rights in the schema `tandem`. Serving and adopting need the grants below. A worker creates and drops
+ * partitions of tandem.predictions, and migrations change all objects: both need the owner.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
@@ -8,7 +8,7 @@ import type pg from 'pg';
 const INSUFFICIENT_PRIVILEGE = '42501';
 const DOCUMENT = 'docs/postgres.md, "Rights in Postgres"';
 
-/** The statements that let `user` serve and adopt, for the owner to give; also for the partitions that it will make. */
+/** Returns the grants with which `user` can serve and adopt, for the owner to run. They include later partitions. */
 export function grantsFor(user: string, owner: string): string {
   const [to, by] = [quoteName(user), quoteName(owner)];
   const tables = 'select, insert, update, delete';
@@ -21,15 +21,15 @@ export function grantsFor(user: string, owner: string): string {
   ].join('; ');
 }
 
-/** Whether Postgres refused because of a missing right. */
+/** Returns whether Postgres rejected a statement because of a missing right. */
 export function isRefusal(error: unknown): error is Error {
   if (isTandemError(error)) return isRefusal(error.cause);
   return error instanceof Error && 'code' in error && error.code === INSUFFICIENT_PRIVILEGE;
 }
 
 /**
- * The problem of a user that may not migrate: the message of Postgres and the missing right, depending on whether the
- * schema exists.
+ * Returns the problem of a user that may not migrate: the message of Postgres, and the missing right, which depends on
+ * whether the schema exists.
  */
 export async function explainRefusedMigration(client: pg.ClientBase, error: Error): Promise<TandemError> {
   const { user, database, owner } = await readParties(client);
@@ -40,7 +40,7 @@ export async function explainRefusedMigration(client: pg.ClientBase, error: Erro
   return refusal(`User ${user} may not migrate: ${error.message}`, error, remedy);
 }
 
-/** For who may not even read which migrations there are. */
+/** Returns the problem of a user that may not even read the applied migrations. */
 export async function explainRefusedReading(client: pg.ClientBase | pg.Pool, error: Error): Promise<TandemError> {
   const { user, owner } = await readParties(client);
   const remedy = `${grantsFor(user, owner ?? user)}; see ${DOCUMENT}`;
@@ -54,11 +54,11 @@ function refusal(message: string, cause: Error, remedy: string): TandemError {
 interface Parties {
   readonly user: string;
   readonly database: string;
-  /** Null if the schema does not exist. */
+  /** The owner of the schema; null if the schema does not exist. */
   readonly owner: string | null;
 }
 
-/** Reads the catalogue, which needs no rights. */
+/** Reads the owner from the catalogue, which needs no rights. */
 async function readParties(client: pg.ClientBase | pg.Pool): Promise<Parties> {
   const { rows } = await client.query<Parties>(
     `select current_user::text as user, current_database()::text as database,

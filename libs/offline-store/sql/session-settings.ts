@@ -1,11 +1,12 @@
 /**
- * The settings that our statements rely on. A role, a database or a server may have other defaults. On a connection of our
- * own they are made once, before it is lent. A pooler in transaction mode lends a session for one transaction, and other
- * clients leave their settings in it: there they are made in each transaction, in the same message as its begin. Sent as
- * statements, not as start-up parameters: poolers such as PgBouncer refuse those.
+ * The settings that Tandem's statements depend on. A role, a database or a server may have other defaults. On a
+ * connection without a pooler they are set once, before the connection is used. A pooler in transaction mode lends a
+ * session for one transaction, and other clients leave their settings in it. There they are set in each transaction, in
+ * the same message as its begin. They are sent as statements, not as start-up parameters, which poolers such as
+ * PgBouncer reject.
  *
- * Not set: `search_path`, `TimeZone`, `work_mem` and costs. Feature queries may mean them as the role has them, and ours do
- * not depend on them.
+ * `search_path`, `TimeZone`, `work_mem` and costs are not set. Feature queries may depend on the role's values, and
+ * Tandem's statements do not.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
@@ -23,45 +24,46 @@ export const PLAN_METHODS = [
 ].map((method) => `enable_${method}`);
 
 const SETTINGS = {
-  // What a value looks like as text: the driver's parsers and our own read these forms alone.
+  // Text forms of values: the driver's and Tandem's parsers read only these forms.
   datestyle: 'ISO',
   intervalstyle: 'postgres',
   bytea_output: 'hex',
-  // Doubles that keep every bit.
+  // Doubles are written exactly.
   extra_float_digits: '1',
   client_encoding: 'UTF8',
-  // What a text means: our literals, the driver's arrays, the names that Postgres quotes.
+  // Meaning of texts: Tandem's literals, the driver's arrays, the names that Postgres quotes.
   standard_conforming_strings: 'on',
   array_nulls: 'on',
   quote_all_identifiers: 'off',
-  // Transactions: statements that wait for each other must see each other's commits, and write.
+  // Transactions: a statement that waits for another must see its commit, and must be able to write.
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
   // An acknowledgement means a durable commit.
   synchronous_commit: 'on',
-  // Connections in a pool are idle for long; a statement's error ends the statement, not the session.
+  // Connections in a pool may be idle for long, and an error ends the statement, not the session.
   idle_session_timeout: '0',
   exit_on_error: 'off',
   // A statement whose client has disconnected ends instead of running on.
   client_connection_check_interval: '1000',
-  // Plans: compiling one takes longer (0.9 s measured for a certificate) than most of our statements run.
+  // Plans: compiling one takes longer (0.9 s measured for a certificate) than most statements run.
   jit: 'off',
   plan_cache_mode: 'auto',
-  // Without index scans, say, each certificate would read every context.
+  // For example, without index scans each certificate would read every context.
   ...Object.fromEntries(PLAN_METHODS.map((name) => [name, 'on'])),
 };
 
 interface SetUp {
-  /** Milliseconds that a silent server may take. */
+  /** The time limit for a silent server in ms. */
   readonly withinMs: number;
-  /** The environment variable that names the server, for the message about a refusal. */
+  /** The environment variable with the address, for error messages. */
   readonly variable: string;
 }
 
-/** Makes the settings. Rejects with `config_invalid` if Postgres refuses one. */
+/** Makes the settings. Rejects with `config_invalid` if Postgres rejects one. */
 export async function setUpSession(client: pg.ClientBase, limits: SessionLimits, setUp: SetUp): Promise<void> {
-  // One message of many statements: one round trip. The limits first, since the role's own may be short.
+  // All statements are sent in one message, for one round trip. The time limits come first, since the role's limits may
+  // be short.
   const text = [
     ...Object.entries({ ...namedLimits(limits), ...SETTINGS }).map(([name, value]) => `set ${name} = '${value}'`),
     TRANSACTION_TIMEOUT,
@@ -71,7 +73,7 @@ export async function setUpSession(client: pg.ClientBase, limits: SessionLimits,
   });
 }
 
-/** Whether Postgres refused a setting's name or value, or the right to make it; it refuses every time. */
+/** Returns whether Postgres rejected a setting's name or value, or the right to set it. A retry does not help. */
 function isRefused(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && /^(22|42)/.test(error.code ?? '');
 }
@@ -84,7 +86,7 @@ function refusal(cause: pg.DatabaseError, variable: string): TandemError {
   });
 }
 
-/** Settings of connections whose sessions a pooler lends for a transaction each. */
+/** The settings of connections with sessions that a pooler lends for one transaction each. */
 interface Frame {
   readonly settings: string;
   /** `set local …; set local …` */
@@ -93,13 +95,13 @@ interface Frame {
 const frames = new WeakMap<object, Frame>();
 
 /**
- * Settings that are not set in each transaction: they have no meaning there, its begin sets them, or a process's start
- * proves them (paths.ts). All of them took Postgres 0.4 ms a statement, the others 0.2 ms.
+ * Settings that are not set in each transaction: they have no effect there, its begin sets them, or they are checked at
+ * the start of a process (paths.ts). Setting all took Postgres 0.4 ms per statement, the others 0.2 ms.
  */
 const NOT_IN_TRANSACTIONS =
   /^(default_transaction_|idle_session_timeout$|exit_on_error$|plan_cache_mode$|enable_|quote_)/;
 
-/** Returns what marks a connection as one whose session a pooler lends. Nothing is sent. */
+/** Returns a function that marks a connection as one with a lent session. Nothing is sent. */
 export function lentSession(limits: SessionLimits): (client: object) => Promise<void> {
   const all = Object.entries({ ...namedLimits(limits), ...SETTINGS }).filter(
     ([name]) => !NOT_IN_TRANSACTIONS.test(name),
@@ -113,7 +115,9 @@ export function lentSession(limits: SessionLimits): (client: object) => Promise<
   return async (client) => void frames.set(client, frame);
 }
 
-/** The statement, without rows, that makes our settings for its transaction; undefined if the session is the connection's own. */
+/**
+ * Returns a statement without rows that makes the settings for its transaction; undefined if the session is not lent.
+ */
 export function frameOf(client: object): string | undefined {
   return frames.get(client)?.settings;
 }
@@ -124,7 +128,7 @@ export function beginOf(client: object, begin = 'begin'): string {
   return frame === undefined ? begin : `${begin === 'begin' ? BEGIN : begin}; ${frame.local}`;
 }
 
-/** A session's own default may be another. */
+/** The modes are explicit, since a session may have another default. */
 const BEGIN = 'begin isolation level read committed read write not deferrable';
 
 function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }: SessionLimits) {

@@ -1,4 +1,4 @@
-/** The service's own settings: the one row of tandem.settings. */
+/** The settings of the service: the one row of tandem.settings. */
 import { assertProtocol } from '@tandem/freshness/protocol';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
@@ -25,10 +25,9 @@ export function settingsLost(): Error {
 }
 
 /**
- * Locks the settings until the transaction ends; throws `protocol_unknown` if this release must not change them.
- * Each transaction that changes assignments (adopts, publishes, rolls back, drops generations) does this first: they
- * all raise the revision in this row, and would else meet there in different orders. An erasure comes to it last, and
- * goes by event-rules.ts.
+ * Locks the settings until the transaction ends; throws `protocol_unknown` if this release must not change them. Each
+ * transaction that changes assignments (adopts, publishes, rolls back, drops generations) does this first: all of them
+ * raise the revision in this row, and could otherwise deadlock. An erasure locks the row last.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
   const settings = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'protocol']).forUpdate();
@@ -38,7 +37,10 @@ export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null
   return { keyType: found.keyType };
 }
 
-/** Waits until no other transaction holds `lockAssignments`; the next waits for ours. Erasures do not wait for one another. */
+/**
+ * Waits until no other transaction holds `lockAssignments`, and makes the next one wait for this transaction. Erasures
+ * do not wait for each other.
+ */
 export async function awaitAssignments(db: Db): Promise<void> {
   await fetchFirst(db, statements.selectFrom('tandem.settings').select('one').forKeyShare());
 }

@@ -1,6 +1,6 @@
 /**
- * A Postgres that receives data but no longer answers, as behind a lost network. Reads and events fail long before the
- * limits of the connection, ten minutes here, would end it.
+ * A Postgres that receives data but no longer answers, as after a network failure. Reads and events fail long before
+ * the limits of the connection, ten minutes here.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
@@ -34,13 +34,13 @@ afterEach(async () => {
   await database.drop();
 });
 
-test('rows that do not come are given up: the read has a model to turn to', async () => {
+test('a lookup of rows gives up early, since the read can still infer live', async () => {
   const rows = createStoredPredictions(pool);
   proxy.stall(true);
   await expect(rows.find(ASSIGNMENT, ['1'])).rejects.toMatchObject(unavailable);
 });
 
-test('what was known of a predictor serves on where a later revision of it cannot be read', async () => {
+test('the known state of a predictor is used if a later revision cannot be read', async () => {
   const registry = createRegistry(pool);
   expect(await registry.predictor('visits')).toBeDefined();
   proxy.stall(true);
@@ -48,7 +48,7 @@ test('what was known of a predictor serves on where a later revision of it canno
   expect(await registry.predictor('visits')).toMatchObject({ name: 'visits' });
 });
 
-test('a sender of events is told to come again', async () => {
+test('a sender of events gets an error with a retry time', async () => {
   const event = { source: 't', id: '1', type: 'x', userId: '7', time: null, data: null };
   const accepted = await createEventStore(pool, { withinMs: 60_000 }).accept([event]);
   expect(accepted).toMatchObject([{ status: 'accepted', contextVersion: 1 }]);

@@ -1,6 +1,6 @@
 /**
- * Ordinary statements, compiled by Kysely against the schema's types and run by `query`, so that limits, cancellation and
- * the translation of errors are those of every statement. A statement that needs more than one raw fragment is SQL.
+ * Ordinary statements are compiled by Kysely against the schema's types, and run by `query`, with the same time limits
+ * and error translation as all statements. A statement that needs more than one raw fragment is written in SQL.
  */
 import {
   type Compilable,
@@ -49,13 +49,16 @@ export async function changeRows(
 
 const { fn } = statements;
 
-/** Postgres' clock at the call, not at the transaction's begin. */
+/** Returns SQL of Postgres' clock at the call, not at the start of the transaction. */
 export const databaseNow = () => fn<Date>('clock_timestamp', []);
 
 /** Returns SQL of a time this many milliseconds after Postgres' clock. */
 export const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 ms'`;
 
-/** The right side of `id = any (…)`. One parameter, so one statement text; `in` has one for each number of ids. */
+/**
+ * Returns the right side of `id = any (…)`. It is one parameter, so there is one statement text; `in` would give one
+ * text for each number of ids.
+ */
 export const anyOf = (ids: readonly string[]) => fn.any(sql.val(ids));
 
 export const currentHistory = () => fn<string>('tandem.current_history', []);

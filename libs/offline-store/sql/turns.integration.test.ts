@@ -14,7 +14,7 @@ const take = (work: () => Promise<unknown> = async () => 'done') =>
   createTurns(database.pool).take('test', HOURLY, work);
 const pass = (time: string) => database.pool.query('update tandem.turns set due_at = due_at - $1::interval', [time]);
 
-test('of several workers one does the work, and none again before it is due', async () => {
+test('of several workers one does the work, and none does it again before it is due', async () => {
   const results = await Promise.all([take(), take(), take()]);
   expect(results.filter((result) => result === 'done')).toHaveLength(1);
   expect(await take()).toBeUndefined();
@@ -22,7 +22,7 @@ test('of several workers one does the work, and none again before it is due', as
   expect(await take()).toBe('done');
 });
 
-test('the turn of a failed worker is free at once; of a killed worker, when its lease expires', async () => {
+test('the turn of a failed worker is free immediately; the turn of a killed worker is free when its lease expires', async () => {
   await expect(take(() => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
   const { promise: never } = Promise.withResolvers<void>();
   let began = 0;
@@ -37,7 +37,7 @@ test('the turn of a failed worker is free at once; of a killed worker, when its 
   expect(await take()).toBe('done');
 });
 
-test('a clock that is set back does not hold up a turn', async () => {
+test('a clock that is set back does not delay a turn', async () => {
   await take();
   await pass('-2 h');
   expect(await take()).toBe('done');

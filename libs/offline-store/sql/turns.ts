@@ -1,6 +1,6 @@
 /**
- * Work that one worker does for all: the first to ask when it is due takes the turn, by compare-and-set on a row, under a
- * lease. By Postgres' clock.
+ * Work that one worker does for all workers. The first worker that asks when the work is due takes the turn, by
+ * compare-and-set on a row, with a lease on Postgres' clock.
  */
 import type { Turns } from '@tandem/prediction/runs/turns';
 import type pg from 'pg';
@@ -22,7 +22,7 @@ export function createTurns(pool: pg.Pool): Turns {
   };
 }
 
-/** A due time further ahead than any that is set now was set under a clock that has been set back since. */
+/** Claims a turn. A due time further ahead than any new one was set before the clock was set back, so it is due. */
 async function claim(pool: pg.Pool, name: string, furthestMs: number, leaseMs: number): Promise<boolean> {
   const claimed = await query(pool, {
     text: `insert into tandem.turns as t (name, due_at) values ($1, clock_timestamp() + $2 * interval '1 ms')

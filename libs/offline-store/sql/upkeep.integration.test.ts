@@ -31,7 +31,7 @@ const event = (id: string, userId: string, data: Record<string, unknown> | null 
 const countOf = async (from: string) =>
   (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;
 
-test('ids of events, and events of an earlier release, go after the horizon; versions stay', async () => {
+test('event ids, and events of an earlier release, are deleted after the horizon; versions stay', async () => {
   await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);
   await database.pool.query(`
     update tandem.event_ids set accepted_at = now() - interval '31 days' where id = '1';
@@ -47,7 +47,7 @@ test('ids of events, and events of an earlier release, go after the horizon; ver
   expect(await countOf('tandem.user_contexts')).toBe(2);
 });
 
-test('of finished runs the newest two hundred stay', async () => {
+test('the newest two hundred finished runs stay', async () => {
   await database.pool.query(`
     insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, state, reason, history, created_at)
     select 'visits', 'users', id, 0, 'done', 'test', 'h', now() - n * interval '1 hour' from tandem.model_versions, generate_series(1, 205) n`);
@@ -56,7 +56,7 @@ test('of finished runs the newest two hundred stay', async () => {
   expect(await countOf(`tandem.runs where created_at < now() - interval '200 hours 1 minute'`)).toBe(0);
 });
 
-test('of rollouts that are over the newest two hundred stay, and those whose exposures do; the others go with all they found', async () => {
+test('the newest two hundred ended rollouts stay, and those with exposures; the others are deleted with their results', async () => {
   await database.pool.query(`
     insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
       select 'visits', n, 'ab', case when n < 206 then 'ended' else 'running' end, 's', '{}', n, 'test',
@@ -81,7 +81,7 @@ test('of rollouts that are over the newest two hundred stay, and those whose exp
   expect([await expireRows(database.pool), await revision()]).toEqual([0, before]);
 });
 
-test('exposures of a rollout that is over all go, also where one is being deleted meanwhile', async () => {
+test('all exposures of an ended rollout are deleted, even if one is deleted concurrently', async () => {
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
   await database.pool.query(`
     with over as (
@@ -102,7 +102,7 @@ test('exposures of a rollout that is over all go, also where one is being delete
   expect(await countOf('tandem.exposures')).toBe(0);
 });
 
-test('they wait for changes of assignments, as an erasure does, without a deadlock', async () => {
+test('deletes wait for changes of assignments, like an erasure, without a deadlock', async () => {
   await database.pool.query(`
     with made as (
       insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
@@ -141,7 +141,7 @@ test('a schedule starts after its adoption, then after its last slot', async () 
   expect((await schedules.schedules()).schedules[0]?.after).toEqual(slot);
 });
 
-test('a slot that was run does not come up again when its run has expired', async () => {
+test('a slot that was run is not due again when its run has expired', async () => {
   const slot = new Date('2031-01-01T02:00:00Z');
   const predictor = visitsPredictor();
   const policy = { ...predictor.policy, batch: { ...predictor.policy.batch, schedule: '0 2 * * *' } };
@@ -155,7 +155,7 @@ test('a slot that was run does not come up again when its run has expired', asyn
   expect((await createScheduleStore(database.pool).schedules()).schedules[0]?.after).toEqual(slot);
 });
 
-test('overlay entries go with the last arm or kept generation of their model version', async () => {
+test('overlay entries are deleted with the last arm or kept generation of their model version', async () => {
   const versionIds = async () =>
     (await query<{ id: string }>(database.pool, { text: 'select id from tandem.model_versions order by number' })).map(
       ({ id }) => id,
@@ -180,7 +180,7 @@ test('overlay entries go with the last arm or kept generation of their model ver
   expect(await expireRows(database.pool)).toBe(0);
 });
 
-test('of a user what events left is told; of an erased or unknown one nothing', async () => {
+test('the context of a user has the values of events; an erased or unknown user has none', async () => {
   await createEventStore(database.pool).accept([event('1', '3', { orders: 9 })]);
   expect(await findUserContext(database.pool, '3')).toMatchObject({
     features: { orders: { value: 9, source: 't', id: '1' } },

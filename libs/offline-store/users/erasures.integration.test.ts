@@ -37,7 +37,7 @@ const send = (userId: string, id: string, data: Record<string, unknown> | null =
   createEventStore(database.pool).accept([{ source: 't', id, type: 'x', userId, time: null, data }]);
 const history = async () => (await store().count()).history;
 const waiting = () => count(`from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`);
-/** A run of all ten users whose chunks are committed. */
+/** Creates a run of all ten users with committed chunks. */
 async function buildTen(): Promise<{ id: string; runId: string }> {
   const runs = createRunStore(database.pool);
   const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
@@ -68,7 +68,7 @@ const usersOf = async (id: string) =>
 const count = async (from: string) => (await database.pool.query(`select ${from}`)).rowCount;
 
 describe('a tombstone', () => {
-  it('raises the version and names it as deleted, also of a user without a context', async () => {
+  it('raises the version and marks it as deleted, even for a user without a context', async () => {
     await send('1', 'a');
     expect((await store().setTombstone('1')).tombstone).toMatchObject({ userId: '1', version: 2, number: 1 });
     expect((await store().setTombstone('2')).tombstone).toMatchObject({ userId: '2', version: 1, number: 2 });
@@ -79,7 +79,7 @@ describe('a tombstone', () => {
     await authority.close();
   });
 
-  it('is the same one when it is asked for again, and another after a readmission', async () => {
+  it('is the same for a repeated erasure, and a new one after a readmission', async () => {
     const { tombstone } = await store().setTombstone('1');
     expect((await store().setTombstone('1')).tombstone).toEqual(tombstone);
     expect(await store().readmit('1')).toMatchObject({ wasErased: true, version: 2 });
@@ -93,7 +93,7 @@ describe('a tombstone', () => {
     });
   });
 
-  it('takes what events had left, and their data; their ids stay, and later events count for nothing', async () => {
+  it('deletes the values and data of events; their ids stay, and later events have no effect', async () => {
     await send('1', 'a', { orders: 7 });
     await send('2', 'b', { orders: 8 });
     const { tombstone, contextValues } = await store().setTombstone('1');
@@ -106,7 +106,7 @@ describe('a tombstone', () => {
     expect(await count('from tandem.events where data is not null')).toBe(1);
   });
 
-  it('leaves the data of what a readmitted user sends alone, whenever the deletes are repeated', async () => {
+  it('keeps the data of events that a readmitted user sends, even if the deletes are repeated later', async () => {
     const { tombstone } = await store().setTombstone('1');
     await store().readmit('1');
     await send('1', 'a', { orders: 7 });
@@ -114,19 +114,19 @@ describe('a tombstone', () => {
     expect(await count('from tandem.events where data is not null')).toBe(1);
   });
 
-  it('takes the data of events by the versions that they produced, whatever the clock said of them', async () => {
+  it('deletes the data of events by the versions that they produced, whatever the clock', async () => {
     await send('1', 'before', { orders: 7 });
     const { tombstone } = await store().setTombstone('1');
     await store().readmit('1');
     await send('1', 'after', { orders: 8 });
-    // As where the clock was set back by an hour between the first event and the erasure.
+    // The state if the clock was set back by an hour between the first event and the erasure.
     await database.pool.query(`update tandem.events set accepted_at = accepted_at
       + case id when 'before' then interval '1 hour' else interval '-1 hour' end`);
     expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 1 });
     expect(await count(`from tandem.events where id = 'after' and data is not null`)).toBe(1);
   });
 
-  it('comes by a change of event rules, and by the contexts that are rewritten behind it', async () => {
+  it('does not wait for a change of event rules, nor for the rewrite of contexts after it', async () => {
     await send('1', 'a');
     let erasing: Promise<unknown> = Promise.resolve();
     await changeEventRules(database.pool, async (db) => {
@@ -144,7 +144,7 @@ describe('a tombstone', () => {
 });
 
 describe('the count of erasures', () => {
-  it('follows the order of commits, so that a process that knows this many knows all of them', async () => {
+  it('follows the order of commits, so that a process with the same count knows all erasures', async () => {
     const numbers = await Promise.all(
       Array.from({ length: 12 }, async (_, i) => (await store().setTombstone(`${i}`)).tombstone.number),
     );
@@ -152,7 +152,7 @@ describe('the count of erasures', () => {
     expect(await store().count()).toEqual({ history: await history(), count: 12 });
   });
 
-  it('comes with a certificate, and so do the tombstones that were not heard of, 1,000 at a time', async () => {
+  it('is part of a certificate, with the unknown tombstones, 1,000 at a time', async () => {
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
     const before = await authority.certify([]);
     expect(before.tombstones).toMatchObject({ history: await history(), count: 0 });
@@ -169,7 +169,7 @@ describe('the count of erasures', () => {
     await authority.close();
   });
 
-  it('begins again in another history: nothing that was heard of in the one before is believed there', async () => {
+  it('restarts in another history, where tombstones of the previous history do not count', async () => {
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
     await store().setTombstone('1');
     const before = (await authority.certify([])).tombstones;
@@ -189,7 +189,7 @@ describe('the count of erasures', () => {
 });
 
 describe('deleted records after a tombstone', () => {
-  it('is the overlay’s entry up to it, of every model version, and no later one', async () => {
+  it('include the overlay’s entries up to it, of every model version, and no later entry', async () => {
     const entry = (userId: string, contextVersion: number) => ({
       ...{ predictor: 'visits', userId, modelVersionId, overlayFloor: 0, contextVersion },
       ...{ source: 'live' as const, computedAt: Date.now(), outputs: Buffer.from([1]) },
@@ -206,11 +206,11 @@ describe('deleted records after a tombstone', () => {
     expect(await count('from tandem.overlay')).toBe(2);
   });
 
-  it('is the prediction in each published generation, by its label, and its place in the generation’s count', async () => {
+  it('include the prediction in each published generation, by its label, and update the generation’s count', async () => {
     const ids = [await publishTen(), await publishTen(), await publishTen()];
     const numbers: number[] = [];
     for (const userId of ['1', '2', 'elsewhere']) numbers.push((await store().setTombstone(userId)).tombstone.number);
-    // Readmitted by then.
+    // The user has been readmitted by then.
     for (const id of ids)
       await database.pool.query(`update ${partitionOf(id)} set context_version = 2 where user_id = '2'`);
     expect(await store().deleteRows(numbers)).toMatchObject({ predictions: 3 });
@@ -218,7 +218,7 @@ describe('deleted records after a tombstone', () => {
     for (const id of ids) expect(await usersOf(id)).toEqual({ users: 9, rows: 9 });
   });
 
-  it('is counted once where several users are erased at the same time', async () => {
+  it('are counted once if several users are erased concurrently', async () => {
     const ids = [await publishTen(), await publishTen()];
     const erased = Array.from({ length: 8 }, async (_, i) =>
       store().deleteRows([(await store().setTombstone(`${i + 1}`)).tombstone.number]),
@@ -227,7 +227,7 @@ describe('deleted records after a tombstone', () => {
     for (const id of ids) expect(await usersOf(id)).toEqual({ users: 2, rows: 2 });
   });
 
-  it('is found in the other generations where one is dropped meanwhile', async () => {
+  it('are found in the other generations if one is dropped concurrently', async () => {
     const [dropped, kept] = [await publishTen(), await publishTen()];
     const { tombstone } = await store().setTombstone('1');
     let deleting: Promise<unknown> = Promise.resolve();
@@ -242,9 +242,9 @@ describe('deleted records after a tombstone', () => {
     expect(await usersOf(kept)).toEqual({ users: 9, rows: 9 });
   });
 
-  it('is the prediction in a generation that is being built, before its publication and without the lock', async () => {
+  it('include the prediction in a generation that is being built, before its publication and without the lock', async () => {
     const { id, runId } = await buildTen();
-    // More than one statement clears.
+    // There are more erasures than one statement clears.
     await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
       select n, case n when 1 then '1' when 4500 then '2' else 'many ' || n end, 1 from generate_series(1, 4500) n`);
     await transaction(database.pool, async (db) => {
@@ -259,7 +259,7 @@ describe('deleted records after a tombstone', () => {
 });
 
 describe('the sweeps after an erasure', () => {
-  it('come later and later, each once, and end', async () => {
+  it('come at increasing intervals, each once, and end', async () => {
     const { tombstone } = await store().setTombstone('1');
     expect(await store().due(10)).toEqual([]);
     const waits: (number | null)[] = [];
@@ -276,7 +276,7 @@ describe('the sweeps after an erasure', () => {
     expect(waits).toEqual([5, 180, 900, 3600, null]);
   });
 
-  it('are each counted once, also where two workers make it, and however late they are', async () => {
+  it('are each counted once, even if two workers run it, and however late they are', async () => {
     const { tombstone } = await store().setTombstone('1');
     await database.pool.query(`update tandem.erasures set erased_at = now() - interval '1 day', sweep_at = now()`);
     const [one, other] = [await store().due(10), await store().due(10)];
@@ -285,7 +285,7 @@ describe('the sweeps after an erasure', () => {
     expect(await store().due(10)).toEqual([dueOf(tombstone.number, 1)]);
   });
 
-  it('begin again for those above a number whose sweeps have ended, some seconds later, and end again', async () => {
+  it('restart for erasures above a number whose sweeps have ended, some seconds later, and end again', async () => {
     for (const userId of ['1', '2', '3']) await store().setTombstone(userId);
     await database.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null where number < 3');
     const before = 'from tandem.erasures where number = 3 and sweep_at is not null';
@@ -302,14 +302,14 @@ describe('the sweeps after an erasure', () => {
     expect(await count('from tandem.erasures where number = 2 and sweep_at is null')).toBe(1);
   });
 
-  it('begin again for all, in pages', async () => {
+  it('restart for all, in pages', async () => {
     await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
       select n, 'many ' || n, n from generate_series(1, 20001) n`);
     await store().sweepAgain(0);
     expect(await count('from tandem.erasures where sweep_at is null')).toBe(0);
   });
 
-  it('say who was readmitted since', async () => {
+  it('report which users were readmitted since', async () => {
     const { tombstone } = await store().setTombstone('1');
     await store().readmit('1');
     await database.pool.query(`update tandem.erasures set sweep_at = now()`);
@@ -335,7 +335,7 @@ describe('while a migration raises the number of the protocol', () => {
     expect(await count(`from tandem.user_contexts where deleted_version > 0`)).toBe(0);
   });
 
-  it('the change waits for the table that a sweep is at, and the sweep deletes from no other table', async () => {
+  it('the change waits for the table that a sweep is deleting from, and the sweep deletes from no other table', async () => {
     const id = await publishTen();
     await send('1', 'a', { orders: 7 });
     const { tombstone } = await store().setTombstone('1');

@@ -22,7 +22,9 @@ import { checkProtocol, holdProtocol, writeKnown } from '../sql/protocol.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
-/** Times of the sweeps after the erasure: a chunk in progress (minutes) or a stopped process may still write. */
+/**
+ * SQL of the times of the sweeps after the erasure: a chunk in progress (minutes) or a stopped process may still write.
+ */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
 
 const PAGE = 10_000;
@@ -32,7 +34,8 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
     readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
     async deleteRows(numbers) {
-      // Labels decide which rows are deleted: each table in a transaction that a change of their meaning waits for.
+      // Labels decide which rows are deleted. Each table is processed in a transaction for which a change of the
+      // protocol waits.
       const remove = (deleteFrom: (db: Db, numbers: readonly number[]) => Promise<number>) =>
         writeKnown(pool, (db) => deleteFrom(db, numbers));
       return {
@@ -55,7 +58,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
   };
 }
 
-/** Locked until the transaction ends. */
+/** Returns the user's context, locked until the transaction ends. */
 function lockContext(db: Db, userId: string) {
   const contextValues = sql<number>`(select count(*) from jsonb_object_keys(features))`;
   const context = statements
@@ -65,14 +68,16 @@ function lockContext(db: Db, userId: string) {
   return fetchFirst(db, context.forUpdate());
 }
 
-/** The user before the count, which all erasures meet in: it is locked for as short as can be. */
+/**
+ * Sets the tombstone. Locks the user before the count, which all erasures share and which must be locked only briefly.
+ */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
   await checkProtocol(db);
   const contexts = statements.insertInto('tandem.user_contexts').values({ user_id: userId });
   const missing = contexts.onConflict((row) => row.doNothing());
   await changeRows(db, missing);
   const context = await lockContext(db, userId);
-  if (!context) throw new Error('the context of a user who is being erased is gone');
+  if (!context) throw new Error('the context of a user that is being erased no longer exists');
   const wasErased = isErased(context);
   if (!wasErased) await raiseTombstone(db, userId);
   const erasure = statements
@@ -82,7 +87,7 @@ async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombst
     .where('user_id', '=', userId);
   const tombstone = await fetchFirst(db, erasure);
   if (!tombstone) {
-    // The number was raised since it was read.
+    // The number was raised after it was read.
     await checkProtocol(db);
     throw new Error('an erased user has no erasure');
   }
@@ -124,12 +129,13 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
 }
 
 /**
- * By the versions that the events produced: a clock may have been set back. Their ids stay for as long as all do, so that a
- * late duplicate is known as one; an event whose id has gone is from before all that a tombstone is swept for.
+ * Deletes the data of events by the versions that they produced, since a clock may have been set back. Their ids stay
+ * as long as other ids, so that a late duplicate is recognised. An event without an id is older than any event that a
+ * sweep must delete.
  */
 const clearEvents = (db: Db, numbers: readonly number[]) => clearLog(db, 'events', numbers);
 
-/** Clears the log of before migrations/0051_events_by_day.sql. */
+/** Deletes the data in the log from before migrations/0051_events_by_day.sql. */
 const clearEventsBefore = (db: Db, numbers: readonly number[]) => clearLog(db, 'events_before', numbers);
 
 function clearLog(db: Db, table: 'events' | 'events_before', numbers: readonly number[]): Promise<number> {
@@ -165,7 +171,7 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
-/** Restarts passes over the outcomes that have reached such a user. Returns 0: a pass is no exposure. */
+/** Restarts outcome passes that have stopped at such a user. Returns 0, since a pass is not an exposure. */
 async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
   await change(db, numbers, {
     text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
@@ -175,9 +181,9 @@ async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> 
 }
 
 /**
- * By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. Also
- * steps that a restore has undone. The fence keeps the planner, which takes a rollout to have a thousand steps, from reading
- * all exposures instead.
+ * Deletes exposures by the primary key, step by step, including steps that a restore has undone. A user is in few
+ * rollouts, and an index by user would have no other use. The planner assumes a thousand steps per rollout, and `offset
+ * 0` prevents it from reading all exposures instead.
  */
 async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
@@ -192,7 +198,7 @@ async function deleteExposures(db: Db, numbers: readonly number[]): Promise<numb
   });
 }
 
-/** Deletes assignments by hand; locks the assignments first, as each such assignment does. */
+/** Deletes overrides. Locks the assignments first, like each change of an override. */
 async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
   const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
@@ -204,8 +210,8 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
 }
 
 /**
- * A context version above the tombstone's means that the user was readmitted. The latest first, so that a new erasure does not
- * wait behind repeated ones.
+ * Returns the due sweeps, latest erasures first, so that a new erasure does not wait behind repeated ones. A context
+ * version above the tombstone's means that the user was readmitted.
  */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   return query<DueSweep>(db, {

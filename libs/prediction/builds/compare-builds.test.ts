@@ -9,12 +9,12 @@ const SCORE = [field('score')];
 const users = (...scores: number[]) => ({ fields: SCORE, answers: scores.map((score) => [score]) });
 
 describe('ranks', () => {
-  it('give equal values the mean of their places', () => {
+  it('give equal values the mean of their ranks', () => {
     expect(midranks([5, 1, 5, 3])).toEqual([3.5, 1, 3.5, 2]);
     expect(midranks([])).toEqual([]);
   });
 
-  it('correlate as scipy.stats.spearmanr says, ties included', () => {
+  it('correlate as in scipy.stats.spearmanr, ties included', () => {
     // spearmanr([1, 2, 2, 4, 7], [3, 1, 4, 4, 9]).statistic
     expect(rankCorrelation([1, 2, 2, 4, 7], [3, 1, 4, 4, 9])).toBeCloseTo(0.7631578947368421, 12);
     expect(rankCorrelation([1, 2, 3], [30, 20, 10])).toBeCloseTo(-1, 12);
@@ -22,8 +22,8 @@ describe('ranks', () => {
   });
 });
 
-describe('a build’s answers beside its parent’s', () => {
-  it('differ by so much, and decide otherwise on so many', () => {
+describe('a build’s answers compared with its parent’s', () => {
+  it('have mean differences and counts of changed decisions', () => {
     const { outputs, decision } = compareBuilds(users(0.1, 0.49, 0.5, 0.9), users(0.1, 0.51, 0.45, 0.5), {
       output: 'score',
       threshold: 0.5,
@@ -40,7 +40,7 @@ describe('a build’s answers beside its parent’s', () => {
     expect(decision).toMatchObject({ up: 1, down: 1, rate: 0.5, low: expect.closeTo(0.15, 2) });
   });
 
-  it('are compared by the fields that both have, wherever these stand', () => {
+  it('are compared by the fields that both have, at any position', () => {
     const parent = { fields: [field('label', 'string'), field('topics', 'float32', 2)], answers: [['a', 1, 2]] };
     const build = { fields: [field('topics', 'float32', 2), field('label', 'string')], answers: [[1, 2.5, 'b']] };
     expect(compareBuilds(parent, build, undefined)).toEqual({
@@ -57,7 +57,7 @@ describe('a build’s answers beside its parent’s', () => {
 });
 
 describe('labels', () => {
-  it('of 0 and 1 with chances give AUC and log-loss, as scikit-learn has them', () => {
+  it('of 0 and 1 with probabilities give AUC and log-loss as in scikit-learn', () => {
     const figures = scoreLabels({ labels: [0, 0, 1, 1], parent: [0.1, 0.4, 0.35, 0.8], build: [0.2, 0.2, 0.2, 0.9] });
     // roc_auc_score, log_loss
     expect(figures).toEqual({
@@ -67,12 +67,12 @@ describe('labels', () => {
     });
   });
 
-  it('of one class say nothing of the order, and a wrong certainty costs much, not everything', () => {
+  it('of one class give no AUC, and a wrong certain score has a finite log-loss', () => {
     const { parent } = scoreLabels({ labels: [1, 1], parent: [0, 1], build: [1, 1] });
     expect(parent).toEqual({ auc: null, logLoss: expect.closeTo(8.06, 2) });
   });
 
-  it('of anything else give errors', () => {
+  it('of any other kind give mean errors', () => {
     expect(scoreLabels({ labels: [0, 1], parent: [3, 5], build: [0, 1] })).toEqual({
       kind: 'errors',
       parent: { meanAbsoluteError: 3.5, rootMeanSquaredError: expect.closeTo(Math.sqrt(12.5), 12) },

@@ -1,20 +1,20 @@
-/** The answers of an optimised build beside its parent's, of the same users. */
+/** Compares the answers of an optimised build with those of its parent, for the same users. */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
 import { wilsonInterval } from '../shadow/wilson.ts';
 
-/** A side's answers, user by user: all values of its output fields, one after the other. */
+/** The answers of the build or of its parent, user by user: all values of its output fields in order. */
 export interface AnsweredUsers {
   readonly fields: readonly OutputField[];
   readonly answers: readonly (readonly AnswerValue[])[];
 }
 
-/** Fields that both have, alike in width; empty: nothing can be compared. */
+/** Returns the fields that both have, with the same width; if empty, nothing can be compared. */
 export function commonFields(parent: readonly OutputField[], build: readonly OutputField[]): readonly OutputField[] {
   return parent.filter((field) => build.some(({ name, width }) => name === field.name && width === field.width));
 }
 
-/** @param parent with at least one user; `build` has the same, in the same order */
+/** @param parent the parent's answers, of at least one user; `build` has the same users in the same order */
 export function compareBuilds(
   parent: AnsweredUsers,
   build: AnsweredUsers,
@@ -24,7 +24,10 @@ export function compareBuilds(
   return { outputs, decision: decision === undefined ? null : countFlips(decision, parent, build) };
 }
 
-/** One number a user; truth values are 0 and 1. Undefined where the field has several values, or texts, or is not there. */
+/**
+ * Returns one number per user, with booleans as 0 and 1; undefined if the field is absent, or has several values or
+ * texts.
+ */
 export function numbersOf({ fields, answers }: AnsweredUsers, name: string): readonly number[] | undefined {
   const at = placeOf(fields, name);
   const field = fields.find((one) => one.name === name);
@@ -32,7 +35,7 @@ export function numbersOf({ fields, answers }: AnsweredUsers, name: string): rea
   return answers.map((answer) => Number(answer[at]));
 }
 
-/** The field that is judged by labels: the decision's, else the first with one number a user. */
+/** Returns the field that labels judge: the decision's field, else the first field with one number per user. */
 export function judgedField({ fields, answers }: AnsweredUsers, decision: DecisionPolicy | undefined): string | null {
   const names = decision === undefined ? fields.map(({ name }) => name) : [decision.output];
   return names.find((name) => numbersOf({ fields, answers }, name) !== undefined) ?? null;
@@ -89,23 +92,23 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
 
 // The result of a comparison of an optimised build with its parent.
 
-/** How far one field of the build's predictions is from its parent's. */
+/** The difference between one field of the build's predictions and of its parent's. */
 interface OutputAgreement {
   readonly name: string;
-  /** Share of users with another answer, 0 to 1. */
+  /** The share of users whose answers differ, 0 to 1. */
   readonly changed: number;
-  /** Mean of absolute differences; for a vector, over all its values. null: texts. */
+  /** The mean absolute difference, for a vector over all its values; null for texts. */
   readonly meanDifference: number | null;
   readonly largestDifference: number | null;
-  /** Spearman's rank correlation over users; null: a vector, texts, or a constant. */
+  /** Spearman's rank correlation over users; null for a vector, texts or a constant. */
   readonly rankCorrelation: number | null;
 }
 
-/** Users whose decision differs: `up` reach the threshold only with the build, `down` only with its parent. */
+/** The users whose decision differs: `up` reach the threshold only with the build, `down` only with its parent. */
 interface BuildFlips extends DecisionPolicy {
   readonly up: number;
   readonly down: number;
-  /** Share of all users, 0 to 1, with its interval at 95 %. */
+  /** Their share of all users, 0 to 1, with its 95 % interval. */
   readonly rate: number;
   readonly low: number;
   readonly high: number;
@@ -113,11 +116,11 @@ interface BuildFlips extends DecisionPolicy {
 
 export interface Agreement {
   readonly outputs: readonly OutputAgreement[];
-  /** null: the predictor declares no decision. */
+  /** Null if the predictor declares no decision. */
   readonly decision: BuildFlips | null;
 }
 
-/** The observed outcome of a user, as supplied by the caller. */
+/** The observed outcome of a user, as the caller supplied it. */
 export interface Label {
   readonly userId: string;
   readonly label: number;
@@ -125,7 +128,7 @@ export interface Label {
 
 /** Figures for labels 0 and 1 and scores from 0 to 1. */
 interface ClassFigures {
-  /** null: all labels are one. */
+  /** Null if all labels are equal. */
   readonly auc: number | null;
   readonly logLoss: number;
 }
@@ -140,9 +143,9 @@ export type LabelFigures =
   | { readonly kind: 'classes'; readonly parent: ClassFigures; readonly build: ClassFigures }
   | { readonly kind: 'errors'; readonly parent: ErrorFigures; readonly build: ErrorFigures };
 
-// Values by rank only: their order matters, not their distance.
+// Values by rank only: the order of values matters, not their distance.
 
-/** Each value's place in rising order, counted from 1; equal values have the mean of their places. */
+/** Returns the rank of each value in rising order, from 1. Equal values get the mean of their ranks. */
 export function midranks(values: readonly number[]): readonly number[] {
   const order = values.map((_, i) => i).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
   const ranks = new Array<number>(values.length).fill(0);
@@ -155,7 +158,7 @@ export function midranks(values: readonly number[]): readonly number[] {
   return ranks;
 }
 
-/** Spearman's rank correlation, ties included; null if one side has one value throughout. */
+/** Returns Spearman's rank correlation, ties included; null if one of the two lists is constant. */
 export function rankCorrelation(first: readonly number[], second: readonly number[]): number | null {
   const [a, b] = [centred(midranks(first)), centred(midranks(second))];
   const product = (x: readonly number[], y: readonly number[]) => x.reduce((sum, n, i) => sum + n * (y[i] ?? 0), 0);
@@ -168,19 +171,25 @@ function centred(ranks: readonly number[]): readonly number[] {
   return ranks.map((rank) => rank - mean);
 }
 
-// How well two models' scores foretold what really became of the same users.
+// How well the scores of two models predicted the observed outcomes of the same users.
 
-/** A score of exactly 0 or 1 that is wrong would else cost infinitely much; float32 tells no more apart anyway. */
+/**
+ * Limits probabilities: a wrong score of exactly 0 or 1 would have an infinite loss. A float32 cannot represent a value
+ * much nearer to 1.
+ */
 const LEAST_CHANCE = 1e-7;
 
 interface LabelledScores {
   readonly labels: readonly number[];
-  /** Each a score a label. */
+  /** The scores of both models, one for each label. */
   readonly parent: readonly number[];
   readonly build: readonly number[];
 }
 
-/** Both sides by the same figures: as chances where all labels are 0 or 1 and all scores lie between, else as numbers. */
+/**
+ * Judges both models by the same figures: as probabilities if all labels are 0 or 1 and all scores are from 0 to 1,
+ * else as numbers.
+ */
 export function scoreLabels({ labels, parent, build }: LabelledScores): LabelFigures {
   const isChance = (score: number) => score >= 0 && score <= 1;
   if (labels.every((label) => label === 0 || label === 1) && [...parent, ...build].every(isChance)) {
@@ -197,7 +206,10 @@ function classFigures(labels: readonly number[], scores: readonly number[]): Cla
   return { auc: areaUnderCurve(labels, scores), logLoss: loss };
 }
 
-/** The chance that one of 1 scores above one of 0, ties halved: by the sum of ranks (Mann and Whitney, 1947). */
+/**
+ * Returns the probability that a user with label 1 scores above a user with label 0, with ties counted half: by the sum
+ * of ranks (Mann and Whitney, 1947).
+ */
 function areaUnderCurve(labels: readonly number[], scores: readonly number[]): number | null {
   const positives = labels.filter((label) => label === 1).length;
   const negatives = labels.length - positives;

@@ -10,7 +10,7 @@ const answer = (contextVersion: number | null = 0, source: Source = 'batch') =>
   ({ contextVersion, source }) as ReadResult;
 const failure = (code: ErrorCode) => new TandemError(code, 'no answer');
 
-/** Draws that are spread evenly, and the same each time. */
+/** Returns evenly spread numbers, the same in each test. */
 function evenDraws(): () => number {
   let drawn = 0;
   return () => (drawn++ * 0.618034) % 1;
@@ -25,7 +25,7 @@ function counting(options: { most?: number; put?: (counts: readonly ReadCount[])
 }
 
 describe('counts of reads', () => {
-  it('are written once a user, with the label of the first answer', async () => {
+  it('are written once per user, with the label of the first answer', async () => {
     const { counts, flushes, flush } = counting();
     counts.note('1', answer(4));
     counts.note('2', answer(null));
@@ -42,7 +42,7 @@ describe('counts of reads', () => {
     expect(flushes[1]).toEqual([{ userId: '2', reads: 1, contextVersion: 0 }]);
   });
 
-  it('are of users who were answered from a prediction of theirs: other ids may be anything', async () => {
+  it('exist only for users with a prediction in the answer: other ids may not be users', async () => {
     const { counts, flushes, flush } = counting();
     for (const code of ['unknown_user', 'no_prediction', 'not_cached', 'unavailable', 'overloaded'] as const) {
       counts.note(code, failure(code));
@@ -53,7 +53,7 @@ describe('counts of reads', () => {
     expect(flushes.flat().map(({ userId }) => userId)).toEqual(['batch', 'live', 'stale']);
   });
 
-  it('of more users than a flush should write become those of a share of the reads, whose sum stays true', async () => {
+  it('become a sample of the reads if more users read than a flush may write, and keep their expected sum', async () => {
     const { counts, flushes, flush } = counting({ most: 100 });
     for (let second = 0; second < 20; second++) {
       for (let i = 0; i < 300; i++) counts.note(String(i), answer());
@@ -65,7 +65,7 @@ describe('counts of reads', () => {
     expect(Math.min(...settled)).toBeGreaterThan(70);
     const reads = flushes.flat().reduce((sum, one) => sum + one.reads, 0);
     expect(Math.abs(reads / 6_000 - 1)).toBeLessThan(0.05);
-    // A quiet time brings the share back to all.
+    // A quiet period raises the share to 1 again.
     for (let second = 0; second < 20; second++) {
       counts.note('1', answer());
       counts.note('1', answer());
@@ -74,7 +74,7 @@ describe('counts of reads', () => {
     expect(flushes.at(-1)).toEqual([{ userId: '1', reads: 2, contextVersion: 0 }]);
   });
 
-  it('without room, or rejected, are lost and reported; reads continue', async () => {
+  it('that find no room, or whose write fails, are lost and reported; reads continue', async () => {
     const { counts } = counting({ most: 10 });
     for (let i = 0; i < 50; i++) counts.note(String(i), answer());
     expect(counts.dropped()).toBe(10);
@@ -84,7 +84,7 @@ describe('counts of reads', () => {
     expect(away.counts.dropped()).toBe(1);
   });
 
-  it('that wait are written at the close', async () => {
+  it('that wait are written when the counter closes', async () => {
     const { counts, flushes } = counting();
     counts.note('1', answer());
     await counts.close();

@@ -1,20 +1,20 @@
 /**
- * How often users are read, counted by each process that answers reads, in memory, and written a few seconds later.
- * Declared lossy: a process that is killed loses its last seconds, and nothing but an order of work hangs on them.
+ * Counts how often users are read. Each process that answers reads counts in memory and writes a few seconds later. The
+ * counts are declared lossy: a killed process loses its last seconds. Only the order of work depends on them.
  *
- * A process writes a bounded number of users at a time. Where more are read, it counts a share of the reads, drawn at random,
- * and each for as many as it stands for. So a user's expected count stays the number of reads.
+ * A process writes a limited number of users at a time. If more users are read, it counts a random share of the reads,
+ * and weighs each by the inverse of that share. So the expected count of a user is the number of reads.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { WriteBehind } from '@tandem/timing/write-behind';
 
-/** Reads of a user since the last write. */
+/** The reads of a user since the last write. */
 export interface ReadCount {
   readonly userId: string;
-  /** An estimate where the process counted a share of the reads. */
+  /** The number of reads; an estimate if the process counted only a share of them. */
   readonly reads: number;
-  /** The label of the first answer; 0 if it had none. An erasure uses it. */
+  /** The label of the first answer; 0 if the answer had none. Erasures compare it with the tombstone. */
   readonly contextVersion: number;
 }
 
@@ -28,25 +28,31 @@ interface ReadCountsOptions {
   /** Returns a number from 0 to 1. */
   readonly random: () => number;
   readonly flushMs?: number;
-  /** Users that a flush should write at most. */
+  /** The maximum number of users in a flush. */
   readonly most?: number;
 }
 
 export interface ReadCounts {
-  /** Counts a read that a prediction of the user answers. An error or a default may be of an id that no user has. */
+  /**
+   * Counts a read that a prediction of the user answers. Errors and defaults are not counted: their ids may not be
+   * users.
+   */
   note(userId: string, result: Pick<Answer, 'source' | 'contextVersion'> | TandemError): void;
-  /** Users whose counts were lost since the start, because more were read than expected or a write failed. */
+  /**
+   * Returns the number of users whose counts were lost since the start, because more users were read than expected or a
+   * write failed.
+   */
   dropped(): number;
-  /** Writes what waits, then counts nothing more. */
+  /** Writes the waiting counts, then counts nothing more. */
   close(): Promise<void>;
 }
 
 const FLUSH_MS = 5_000;
-/** 500 rows a second, which cost Postgres 6 ms of CPU where a million users are counted. */
+/** 500 rows a second. They cost Postgres 6 ms of CPU if a million users are counted. */
 const MOST = 2_500;
-/** Until a flush has shown how many users are read, there is room for as many times more. */
+/** Before the first flush has measured the number of read users, there is room for this many times `most`. */
 const ROOM = 4;
-/** Less would count next to nothing. */
+/** The lowest share of reads to count. */
 const LEAST_SHARE = 1 / 10_000;
 
 export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOST }: ReadCountsOptions): ReadCounts {
@@ -57,7 +63,7 @@ export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOS
     flushMs,
     onFailure: 'drop',
     async before() {
-      // Half the reads are of at least half the users, so the share settles where a flush has `most` of them.
+      // Halving the share removes at most half of the users, so the share settles at about `most` users in a flush.
       share = Math.min(1, Math.max(LEAST_SHARE, (share * most) / Math.max(1, waiting.size)));
     },
     write: (counts) => store.put(counts),

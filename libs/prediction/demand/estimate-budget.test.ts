@@ -9,13 +9,13 @@ const GROUPS = [
 const DAY_MS = 86_400_000;
 
 describe('a budget', () => {
-  it('of a share pays for that part of the users, at least one', () => {
+  it('of a share covers that share of the users, at least one', () => {
     expect(usersWithin({ share: 0.25 }, COSTS)).toBe(250);
     expect(usersWithin({ share: 0.0001 }, COSTS)).toBe(1);
     expect(usersWithin({ share: 1 }, COSTS)).toBe(1_000);
   });
 
-  it('of CPU pays for as many users as earlier runs took; unknown before a run has recorded it', () => {
+  it('of CPU minutes covers users at the cost of earlier runs; unknown before a run has recorded its CPU time', () => {
     expect(usersWithin({ cpuMinutes: 0.01 }, COSTS)).toBe(100);
     expect(usersWithin({ cpuMinutes: 60 }, COSTS)).toBe(1_000);
     expect(usersWithin({ cpuMinutes: 60 }, { ...COSTS, cpuMsPerUser: null })).toBeNull();
@@ -23,7 +23,7 @@ describe('a budget', () => {
 });
 
 describe('an estimate', () => {
-  it('tells the share of reads that are of the most read users, and what scoring them takes', () => {
+  it('gives the share of reads by the most read users, and the cost of scoring them', () => {
     expect(estimateBudget(10, GROUPS, COSTS, DAY_MS)).toMatchObject({
       share: 0.01,
       users: 10,
@@ -35,14 +35,14 @@ describe('an estimate', () => {
     expect(estimateBudget(1_000, GROUPS, COSTS, DAY_MS)).toMatchObject({ reads: 1, readers: 1, seconds: 2 });
   });
 
-  it('estimates the share of users that will be read, which nears that of all users over time', () => {
+  it('gives the share of read users that is covered, which approaches the share of all users over time', () => {
     const readers = (forMs: number) => estimateBudget(10, GROUPS, COSTS, forMs).readers ?? 0;
-    // In half a minute hardly any user is read twice: readers are as reads.
+    // In half a minute hardly any user is read twice, so the share of readers equals the share of reads.
     expect(readers(30_000)).toBeCloseTo(0.9, 2);
     expect(readers(100 * HALF_LIFE_MS)).toBeCloseTo(10 / 110, 6);
   });
 
-  it('does not know the reads where none are counted, nor the CPU where none is recorded', () => {
+  it('is null for reads if none are counted, and for CPU if none is recorded', () => {
     expect(estimateBudget(100, [], { ...COSTS, cpuMsPerUser: null }, DAY_MS)).toEqual({
       ...{ share: 0.1, users: 100, reads: null, readers: null, cpuMinutes: null, seconds: 0.2 },
     });

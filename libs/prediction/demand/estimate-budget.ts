@@ -1,45 +1,48 @@
 /**
- * Estimates a budget before it is spent: how many users a run scores, at what cost, and which part of the reads until
- * the next run is theirs. Reads of a user are assumed to be random, at the rate of the decayed count.
+ * Estimates the effect of a budget before it is spent: how many users a run scores, at what cost, and their share of
+ * the reads until the next run. Reads of a user are assumed to be random, at the rate of the decayed count.
  */
 import type { Budget } from '../runs/budget.ts';
 
-/** A read's count halves after this many milliseconds: three days, in which both frequency and recency show. */
+/** The half-life of a read's count in milliseconds: three days, a compromise between frequency and recency. */
 export const HALF_LIFE_MS = 259_200_000;
 
-/** Users whose weights are about the same. */
+/** A group of users with about the same weight. */
 export interface WeightGroup {
   readonly users: number;
-  /** Weight of one of them. */
+  /** The weight of each user. */
   readonly weight: number;
 }
 
-/** Costs of earlier runs of a predictor. */
+/** The costs of earlier runs of a predictor. */
 export interface RunCosts {
-  /** Users of the last run of everyone. */
+  /** The number of users in the last run of all users. */
   readonly users: number;
-  /** CPU time of workers and their inference, in ms; null: no run has recorded it yet. */
+  /** CPU time of workers and their inference, in ms; null if no run has recorded it yet. */
   readonly cpuMsPerUser: number | null;
   readonly msPerUser: number;
 }
 
-/** Facts that an estimate uses before a budget is spent. */
+/** The facts that an estimate needs before a budget is spent. */
 export interface BudgetFacts {
-  /** On Postgres' clock. */
+  /** The time on Postgres' clock. */
   readonly now: Date;
-  /** Null: no run of everyone has ended yet. */
+  /** Null if no run of all users has ended yet. */
   readonly costs: RunCosts | null;
-  /** The most read users first. */
+  /** Groups of users, the most read first. */
   readonly groups: readonly WeightGroup[];
 }
 
 export interface BudgetEstimate {
-  /** Share of all users. */
+  /** The scored share of all users. */
   readonly share: number;
   readonly users: number;
-  /** The share of reads that are of these users; null: no reads are counted yet. */
+  /** The share of reads that read these users; null if no reads are counted yet. */
   readonly reads: number | null;
-  /** The share of users read before the next run that the budget covers; null: no reads are counted yet. */
+  /**
+   * Of the users that will be read before the next run, the share that the budget covers; null if no reads are counted
+   * yet.
+   */
   readonly readers: number | null;
   readonly cpuMinutes: number | null;
   readonly seconds: number;
@@ -47,7 +50,10 @@ export interface BudgetEstimate {
 
 const MINUTE_MS = 60_000;
 
-/** The number of users that fit into a budget; null if no run has recorded its CPU time yet. */
+/**
+ * Returns the number of users that fit into a budget; null if the budget is in CPU minutes and no run has recorded its
+ * CPU time yet.
+ */
 export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): number | null {
   if ('share' in budget) return Math.min(users, Math.ceil(users * budget.share));
   if (cpuMsPerUser === null) return null;
@@ -56,7 +62,7 @@ export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): 
 
 /**
  * @param groups the most read users first
- * @param forMs until the next run
+ * @param forMs milliseconds until the next run
  */
 export function estimateBudget(
   scored: number,
@@ -87,7 +93,10 @@ export function estimateBudget(
   };
 }
 
-/** For a user who is read at a constant rate, the mean weight is that rate times half-life ÷ ln 2. */
+/**
+ * Returns the probability that a user is read within a period. If the user is read at a constant rate, the mean weight
+ * is that rate times half-life ÷ ln 2.
+ */
 function chanceOfRead(weight: number, forMs: number): number {
   return -Math.expm1((-weight * Math.LN2 * forMs) / HALF_LIFE_MS);
 }

@@ -1,6 +1,6 @@
 /**
- * Erasure against work under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is
- * stored.
+ * Erasure during concurrent work: chunks, loads, live answers. Nothing from before the erasure is served, and in the
+ * end nothing of it is stored.
  */
 
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
@@ -31,21 +31,21 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const NOTHING = { rows: 0, fields: 0, entries: 0 };
-/** The records of a user without events: a place in each generation. */
+/** Returns the records of a user without events: one in each generation. */
 const untouched = () => stored('40');
 
 async function read(userId: string): Promise<string> {
   return inShort((await world.createReader({ memory })(PREDICTOR, [userId], PLAIN_READ))[0]);
 }
 
-/** As hours later, whichever sweeps were due by then. */
+/** Makes all scheduled sweeps due, and runs a round. */
 async function sweep(): Promise<number> {
   await world.pool.query('update tandem.erasures set sweep_at = now() where sweep_at is not null');
   return world.keepErased.round();
 }
 
 describe('an erased user', () => {
-  it('is gone from both stores and from memory; the receipt says what was found, and to repeat it finds nothing', async () => {
+  it('is deleted from both stores and from memory; the receipt has the counts, which are zero for a second call', async () => {
     await world.change('1');
     expect(await read('1')).toBe('live context_newer 0.1');
     expect(await read('2')).toBe('batch fresh 0');
@@ -69,20 +69,20 @@ describe('an erased user', () => {
     expect(memory.size()).toBe(0);
   });
 
-  it('is served again once readmitted, from predictions computed from then on', async () => {
+  it('is served again after readmission, from predictions computed since', async () => {
     await erase('3');
     await world.erasures.readmit('3');
     expect(await read('3')).toBe('live missing 0');
     expect(await read('3')).toBe('live fresh 0');
   });
 
-  it('is deleted from Redis again where a restore lost the readmission, though the sweeps had ended', async () => {
+  it('is deleted from Redis again if a restore lost the readmission, even after the sweeps have ended', async () => {
     await erase('6');
     await world.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null');
     await world.erasures.readmit('6');
     expect(await read('6')).toBe('live missing 0');
     await expect.poll(() => stored('6')).toEqual({ rows: 1, fields: 0, entries: 1 });
-    // As a restore leaves it: Postgres is as it was before the readmission, and Redis as it is.
+    // The state after a restore: Postgres is as it was before the readmission, and Redis is unchanged.
     await world.pool.query(`update tandem.user_contexts set version = deleted_version where user_id = '6';
       delete from tandem.overlay where user_id = '6';
       update tandem.history_rotation set rotation = gen_random_uuid()`);
@@ -92,7 +92,7 @@ describe('an erased user', () => {
     expect(await stored('6')).toEqual(NOTHING);
   });
 
-  it('keeps what was stored since a readmission, whenever the deletes are repeated', async () => {
+  it('keeps predictions stored since a readmission, even if the deletes are repeated later', async () => {
     await erase('5');
     await world.erasures.readmit('5');
     expect(await read('5')).toBe('live missing 0');
@@ -101,13 +101,13 @@ describe('an erased user', () => {
     expect(await stored('5')).toEqual({ rows: 1, fields: 0, entries: 1 });
   });
 
-  it('without records has a tombstone all the same', async () => {
+  it('gets a tombstone even without records', async () => {
     expect(await erase('777')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: 0 } });
     await world.change('777');
     expect(await read('777')).toBe('unknown_user');
   });
 
-  it('stays in a generation’s count no longer: a loader that counts finds all of it', async () => {
+  it('is removed from a generation’s count of users, so that the loader finds the generation complete', async () => {
     const [before] = await world.generations.inForce();
     await erase('4');
     const [after] = await world.generations.inForce();
@@ -116,8 +116,8 @@ describe('an erased user', () => {
   });
 });
 
-describe('what was under way when the user was erased', () => {
-  it('a chunk that had looked for erased users and commits after: publication removes it from Postgres, a sweep from Redis', async () => {
+describe('work in progress during an erasure', () => {
+  it('a chunk that commits before the erasure and loads after it: publication deletes the user from Postgres, a sweep from Redis', async () => {
     const committedBefore: typeof world.runs = {
       ...world.runs,
       async commit(...asked) {
@@ -135,11 +135,11 @@ describe('what was under way when the user was erased', () => {
     expect(await read('11')).toBe('live missing 0');
   });
 
-  it('a chunk of a partial run that commits and loads after: the same sweep takes its entry', async () => {
+  it('a chunk of a partial run that commits and loads after the tombstone: a sweep deletes its entry', async () => {
     const runs: typeof world.runs = {
       ...world.runs,
       async commit(run, chunk, result) {
-        // As where the tombstone is committed after the look and before the commit.
+        // The same state as if the tombstone was committed after the chunk's check and before its commit.
         const outcome = await world.runs.commit(run, chunk, result);
         await world.erase('12');
         return outcome;
@@ -154,7 +154,7 @@ describe('what was under way when the user was erased', () => {
     expect(await stored('12')).toEqual(NOTHING);
   });
 
-  it('a live answer that lands after: Redis refuses it, and the sweep takes it from Postgres', async () => {
+  it('a live answer after the erasure: Redis rejects it, and a sweep deletes it from Postgres', async () => {
     await world.change('13');
     const gate = createGate();
     const reader = world.createReader(
@@ -172,7 +172,7 @@ describe('what was under way when the user was erased', () => {
     await gate.arrived;
     await erase('13');
     gate.open();
-    // It came before the erasure was acknowledged.
+    // The read arrived before the erasure was acknowledged.
     expect(inShort((await reading)[0])).toBe('live context_newer 0.1');
     expect(inShort((await reader(PREDICTOR, ['13'], PLAIN_READ))[0])).toBe('unknown_user');
     await expect.poll(() => stored('13')).toEqual({ rows: 1, fields: 0, entries: 0 });
@@ -180,7 +180,7 @@ describe('what was under way when the user was erased', () => {
     expect(await stored('13')).toEqual(NOTHING);
   });
 
-  it('a readmitted user takes nothing of a flight that landed before the erasure', async () => {
+  it('a readmitted user shares no flight that was completed before the erasure', async () => {
     await world.change('14');
     const reader = world.createReader();
     expect(inShort((await reader(PREDICTOR, ['14'], PLAIN_READ))[0])).toBe('live context_newer 0.1');
@@ -191,8 +191,8 @@ describe('what was under way when the user was erased', () => {
   });
 });
 
-describe('without Redis', () => {
-  it('there is no receipt, but the tombstone stands, and to repeat it once Redis is back gives one', async () => {
+describe('an interrupted erasure', () => {
+  it('sets the tombstone but returns no receipt if Redis does not answer; repeating it later returns the receipt', async () => {
     const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     const online = createErasures({ connection });
     await expect(createEraseUser({ store: world.erasures, online, memory })('21')).rejects.toMatchObject({
@@ -208,7 +208,7 @@ describe('without Redis', () => {
     expect(await stored('21')).toEqual(NOTHING);
   });
 
-  it('nor where the erasing process died: a worker completes the erasure, and tells Redis', async () => {
+  it('is completed by a worker if the erasing process dies, and Redis’ count is updated', async () => {
     const before = (await world.onlineErasures.told())?.count ?? 0;
     await world.erase('22');
     expect(await stored('22')).toEqual(await untouched());

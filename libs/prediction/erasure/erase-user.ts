@@ -1,7 +1,7 @@
 /**
  * Erases a user. The tombstone comes first and applies from its commit. Then rows are deleted, then keys in Redis.
- * Redis gets the new version before anything is deleted there, so that no earlier entry returns to the overlay. Only
- * then is there a receipt. Repeating an erasure is safe: the tombstone stays, and remaining records are deleted.
+ * Redis gets the new version before anything is deleted there, so that no earlier entry returns to the overlay. The
+ * receipt comes last. Repeating an erasure is safe: the tombstone stays, and remaining records are deleted.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
@@ -10,11 +10,14 @@ import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts'
 interface EraseUserDependencies {
   readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'locations'>;
   readonly online: Pick<OnlineErasures, 'tell' | 'forget'>;
-  /** This process's; others drop what they hold when they are next asked for it, or by the clock. */
+  /**
+   * The prediction memory of this process. Other processes drop the user's predictions at the next read of the user, or
+   * when they expire.
+   */
   readonly memory: Pick<PredictionMemory, 'forgetUser'>;
 }
 
-/** Rejects `unavailable` if a store did not answer: what was committed by then stays, and the call may be repeated. */
+/** Rejects with `unavailable` if a store did not answer. Committed changes stay, and the call may be repeated. */
 export type EraseUser = (userId: string) => Promise<ErasureReceipt>;
 
 export function createEraseUser({ store, online, memory }: EraseUserDependencies): EraseUser {

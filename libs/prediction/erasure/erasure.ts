@@ -2,7 +2,7 @@
  * Erasure: removes a user from every store, so that no late event, running batch or live answer brings the user back.
  * The tombstone decides: one short transaction raises the context's version and marks it as deleted. Predictions
  * labelled up to it are not served again. The deletes follow, in Postgres and then in Redis. They are repeated for an
- * hour, because work under way may write after the first delete.
+ * hour, because concurrent work may write after the first delete.
  */
 
 import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
@@ -13,21 +13,21 @@ export interface Tombstone {
   readonly history: string;
   /** The number of the erasure, in the order of commits. */
   readonly number: number;
-  /** The user's version and the deleted version, which are equal. */
+  /** The user's context version, which is also the deleted version. */
   readonly version: number;
-  /** Time by the database's clock. */
+  /** The time of the erasure on the database's clock. */
   readonly erasedAt: Date;
 }
 
-/** Counts of users' records deleted in Postgres. */
+/** The counts of records deleted in Postgres. */
 interface DeletedRows {
   readonly contextValues: number;
   readonly events: number;
   /** Predictions in published generations. */
   readonly predictions: number;
-  /** Live answers, and predictions of partial runs. */
+  /** Live answers and predictions of partial runs. */
   readonly overlayEntries: number;
-  /** Entries in runs' reports of users that could not be scored. */
+  /** The user's entries in the reports of runs that could not score the user. */
   readonly runFailures: number;
   /** Outcomes sent by the application; their ids stay. */
   readonly outcomes: number;
@@ -39,7 +39,7 @@ interface DeletedRows {
   readonly readCounts: number;
 }
 
-/** Counts of users' records deleted in Redis. */
+/** The counts of records deleted in Redis. */
 export interface DeletedKeys {
   readonly predictions: number;
   readonly overlayEntries: number;
@@ -61,7 +61,7 @@ export interface Readmission {
   readonly userId: string;
   readonly history: string;
   readonly version: number;
-  /** False: the user was not erased, and nothing changed. */
+  /** False if the user was not erased, so that nothing changed. */
   readonly wasErased: boolean;
 }
 
@@ -69,7 +69,7 @@ export interface Readmission {
 export interface DueSweep {
   readonly number: number;
   readonly userId: string;
-  /** How often its deletes were repeated. */
+  /** The number of times that the deletes were repeated. */
   readonly sweeps: number;
   readonly isReadmitted: boolean;
 }
@@ -79,7 +79,7 @@ export interface ErasureStore {
   /** Sets the tombstone, or returns the existing one; also returns the counts of cleared context. */
   setTombstone(userId: string): Promise<{ readonly tombstone: Tombstone; readonly contextValues: number }>;
   readmit(userId: string): Promise<Readmission>;
-  /** Deletes records below tombstones, by the tombstones' numbers; safe to repeat. */
+  /** Deletes the records that the tombstones of these numbers cover. Safe to repeat. */
   deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
   locations(): Promise<OnlineLocations>;
   count(): Promise<ErasureCount>;
@@ -92,16 +92,19 @@ export interface ErasureStore {
 
 /** Port: erasures in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
 export interface OnlineErasures {
-  /** Announces an erasure: from then on the store rejects earlier overlay entries, and has no earlier count. */
+  /**
+   * Reports an erasure. From then on the store rejects the user's earlier overlay entries, and its count includes the
+   * erasure.
+   */
   tell(tombstone: Tombstone): Promise<void>;
   /** Deletes all records of the users; safe to repeat. */
   forget(userIds: readonly string[], locations: OnlineLocations): Promise<DeletedKeys>;
-  /** Returns the count of erasures; null if the store has none, or lost it. */
+  /** Returns the count of erasures; null if the store has none or lost it. */
   told(): Promise<ToldOfErasures | null>;
   /**
-   * Sets a count that it lost.
-   * @param count asked for once it is known that it will be noticed if something is lost, or an erasure told, from then
-   * on; false: that was so
+   * Restores the count of erasures in a store that lost it. Returns false if the store lost data or received an erasure
+   * meanwhile.
+   * @param count called after the store has begun to watch for such changes
    */
   restore(count: () => Promise<ErasureCount>): Promise<boolean>;
 }

@@ -5,7 +5,7 @@ import { createKeepErased } from './keep-erased.ts';
 
 const THERE: ErasureCount = { history: 'h', count: 3 };
 
-/** A round, and what it did in order. */
+/** Returns a round, and the record of its actions in order. */
 function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
   const done: string[] = [];
   const store: Pick<ErasureStore, 'deleteRows' | 'locations' | 'count' | 'due' | 'sweepAgain' | 'swept'> = {
@@ -47,8 +47,8 @@ const dueOf = (number: number, userId: string, isReadmitted = false): DueSweep =
   sweeps: 0,
 });
 
-describe('a round that keeps erased users away', () => {
-  it('sweeps again what Redis does not count, and then gives it its count back', async () => {
+describe('a round of repeated deletes', () => {
+  it('sweeps again the erasures that Redis does not count, and then restores its count', async () => {
     const cases = [
       [null, 0],
       [{ history: 'g', count: 3 }, 0],
@@ -66,27 +66,27 @@ describe('a round that keeps erased users away', () => {
     }
   });
 
-  it('repeats the deletes that are due, in both stores, before it says so', async () => {
+  it('repeats the due deletes in both stores before it records them', async () => {
     const { done, round } = roundWith(THERE, [dueOf(1, 'a'), dueOf(3, 'b')]);
     expect(await round()).toBe(2);
     expect(done).toEqual(['rows of 1,3', 'keys of a,b for p', 'swept 1,3']);
   });
 
-  it('leaves what failed in Redis to the next round', async () => {
+  it('leaves deletes that failed in Redis to the next round', async () => {
     const { done, store, online } = roundWith(THERE, [dueOf(1, 'a')]);
     const forget = () => Promise.reject(new Error('away'));
     await expect(createKeepErased({ store, online: { ...online, forget } }).round()).rejects.toThrow('away');
     expect(done).toEqual(['rows of 1']);
   });
 
-  it('deletes rows in Postgres also while Redis does not tell its count', async () => {
+  it('deletes rows in Postgres even if Redis does not return its count', async () => {
     const { done, store, online } = roundWith(THERE, [dueOf(1, 'a')]);
     const told = () => Promise.reject(new Error('away'));
     await expect(createKeepErased({ store, online: { ...online, told } }).round()).rejects.toThrow('away');
     expect(done).toEqual(['rows of 1']);
   });
 
-  it('leaves Redis’ keys of who was readmitted alone, since it does not look at labels there', async () => {
+  it('keeps the Redis keys of a readmitted user, since deletes in Redis do not compare labels', async () => {
     const both = roundWith(THERE, [dueOf(1, 'a', true), dueOf(3, 'b')]);
     expect(await both.round()).toBe(2);
     expect(both.done).toEqual(['rows of 1,3', 'keys of b for p', 'swept 1,3']);

@@ -1,4 +1,4 @@
-/** For the tests of erasure: all data of a user in the stores, usable or not. */
+/** Counts all data of a user in the stores, usable or not, for tests of erasure. */
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 
 export interface Stored {
@@ -12,7 +12,7 @@ export interface Stored {
 
 export type StoredOfUser = (userId: string) => Promise<Stored>;
 
-/** Ids are short here: a field is the id itself. */
+/** Ids are short in these tests, so a field is the id itself. */
 export function createStoredOfUser({ pool, connection, keys }: PredictionWorld): StoredOfUser {
   return async function storedOf(userId) {
     const { rows } = await pool.query<{ rows: number }>(

@@ -5,7 +5,7 @@ import { contextToken, parseContextToken } from './events.ts';
 const history = fc.stringMatching(/^[0-9a-f]{16}$/);
 
 describe('a context token', () => {
-  it('says again what it was made of, for every history and version', () => {
+  it('decodes to its history and version, for every history and version', () => {
     fc.assert(
       fc.property(history, fc.maxSafeNat(), (name, version) => {
         expect(parseContextToken(contextToken(name, version))).toEqual({ history: name, version });
@@ -13,7 +13,7 @@ describe('a context token', () => {
     );
   });
 
-  it('has one spelling: other texts are no token', () => {
+  it('has one spelling; other texts are rejected', () => {
     const whole = `${'a'.repeat(16)}.7`;
     for (const text of ['', '.', '7', whole.toUpperCase(), ` ${whole}`, `${whole}\n`, `${whole}.7`, `x${whole}`])
       expect([text, parseContextToken(text)]).toEqual([text, null]);
@@ -21,7 +21,7 @@ describe('a context token', () => {
       expect([version, parseContextToken(`${'a'.repeat(16)}.${version}`)]).toEqual([version, null]);
   });
 
-  it('is not read from other text', () => {
+  it('is not decoded from malformed text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const parts = parseContextToken(text);

@@ -8,7 +8,7 @@ export interface ContextEvent {
   readonly userId: string;
   /** Time by the sender's clock; null: the time of its acceptance. */
   readonly time: Date | null;
-  /** Feature values by name; null: the event only says that the user changed. */
+  /** Feature values by name; null if the event only reports that the user changed. */
   readonly data: Readonly<Record<string, unknown>> | null;
 }
 
@@ -20,7 +20,7 @@ export interface EventResult {
   readonly contextVersion: number;
   /** `history.version`: the token for Prediction-Min-Context. */
   readonly contextToken: string;
-  /** Names in the event's data that no predictor uses, the first ten, cut to 64 characters; absent: none. */
+  /** The first ten names in the event's data that no predictor uses, cut to 64 characters; absent if there are none. */
   readonly ignored?: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export interface EventStore {
   accept(events: readonly ContextEvent[]): Promise<readonly EventResult[]>;
 }
 
-/** Port: sends a user's newest version to the online store; this only saves work, so failures are ignored. */
+/** Port: sends a user's newest version to the online store. This only saves work, so failures are ignored. */
 export interface HintStore {
   raise(
     hints: readonly { readonly userId: string; readonly history: string; readonly version: number }[],

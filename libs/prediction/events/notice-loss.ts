@@ -1,14 +1,14 @@
 /**
- * Notices a database restore that was not announced. Processes leave a random mark in the database every few seconds, and
- * remember the newest, here and in the online store. A remembered mark that is missing from the history it was seen in
- * proves that the database was set back; the offline store then begins another history.
+ * Detects an unannounced database restore. Processes write a random mark to the database every few seconds, and
+ * remember the newest mark in memory and in the online store. If a remembered mark is missing from the history in which
+ * it was seen, the database was restored. The offline store then begins another history.
  *
- * No recall, no keep: a memory that could not be read is never overwritten, and is only replaced by a mark that was read
- * in the same statement that found the recalled one. Until a process has recalled, the online store may hold predictions
- * of a lost past: it is not asked for candidates (`isSure`).
+ * A mark in the online store is replaced only after it was read and found in the database, by a mark that the same
+ * statement returned. If it cannot be read, it is never overwritten. Until a process has read and found it, the online
+ * store may hold predictions of a lost past, so it is not asked for candidates (`isSure`).
  */
 
-/** A mark in the database, and the history where it was seen. */
+/** A mark in the database, and the history in which it was seen. */
 export interface HistoryMark {
   /** The history: 16 hex digits. */
   readonly past: string;
@@ -19,62 +19,72 @@ export interface HistoryMark {
 export interface MarkLook {
   /** The newest mark in the database; null if there is none yet. */
   readonly newest: HistoryMark | null;
-  /** One of the marks asked about is missing from the history that it was seen in. */
+  /** Whether any of the given marks is missing from the history in which it was seen. */
   readonly isLost: boolean;
 }
 
 /** Port: the marks in the database. */
 export interface HistoryMarks {
-  /** Looks for these marks and the newest in one statement. Where one is lost, another history has begun when this resolves. */
+  /**
+   * Looks for these marks and the newest mark in one statement. If one is lost, another history has begun when the
+   * promise resolves.
+   */
   look(known: readonly HistoryMark[]): Promise<MarkLook>;
   leave(): Promise<void>;
 }
 
-/** The mark that a store held when it was read. Only its reader can replace it. */
+/** The marks that the online store held when they were read. Only the process that read them can replace them. */
 interface RecalledMark {
-  /** One for each server that remembers one. */
+  /** The marks of all servers that have one. */
   readonly marks: readonly HistoryMark[];
-  /** Remembers this mark, unless the memory has changed since; resolves with whether it did. */
+  /** Stores this mark unless the memory has changed since. Resolves with whether it was stored. */
   replace(mark: HistoryMark): Promise<boolean>;
 }
 
-/** Port: a memory of the newest mark that outlives the process, and may be lost or old. */
+/** Port: a memory of the newest mark that outlives the process. It may be lost or outdated. */
 export interface MarkMemory {
-  /** Identifies the server that holds it; null if it is unknown. A process never relies on such a server. */
+  /**
+   * Identifies the server that holds the memory; null if it is unknown. A process never relies on an unknown server.
+   */
   serverId(): string | null;
-  /** Rejects where the memory cannot be read. */
+  /** Reads the memory. Rejects if it cannot be read. */
   recall(): Promise<RecalledMark>;
 }
 
 export interface LossNotice {
-  /** Whether the memory of the server now connected was recalled, and the database found to have what it remembers. */
+  /** Returns whether the memory of the connected server was read, and its marks were found in the database. */
   isSure(): boolean;
   /**
-   * Looks through a new connection to the database, before anything that it says is used. Where the memory cannot be
-   * recalled then, the process is not sure until it could.
+   * Checks a new connection to the database before any of its results is used. If the memory cannot be read at that
+   * time, `isSure` is false until it was read. Resolves with whether a loss was detected.
    */
   connected(look: HistoryMarks['look']): Promise<boolean>;
   /**
-   * Returns whether a transaction may publish a generation. Without this check the online store could hold rows of a lost
-   * past under the same id. True if the memory was recalled within the transaction; if the database lacks the remembered
-   * mark, another history has begun by then. Also true if an earlier call proved this run of the database server.
-   * @param look through the transaction's own connection, which a restore would end
-   * @param server names this run of the database server; another after each restart
+   * Returns whether a transaction may publish a generation. Without this check the online store could hold rows of a
+   * lost past under the same id. True if the memory was read within the transaction; if the database lacks a remembered
+   * mark, another history has then begun. Also true if an earlier call proved this run of the database server.
+   * @param look looks through the transaction's own connection, which a restore would close
+   * @param server identifies this run of the database server; a restart changes it
    */
   prove(look: HistoryMarks['look'], server: string): Promise<boolean>;
-  /** Leaves a mark, looks for the remembered ones, and remembers the newest. Resolves with whether a loss was noticed. */
+  /**
+   * Writes a mark, looks for the remembered marks, and remembers the newest. Resolves with whether a loss was detected.
+   */
   round(): Promise<boolean>;
 }
 
 export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossNotice {
   let known: HistoryMark | null = null;
-  /** The server whose memory was recalled; null while the process is not sure. */
+  /** The server with the memory that was read; null while the process is not sure. */
   let sureOf: string | null = null;
   let doubts = 0;
-  /** The run of the database server that the last proof was about. */
+  /** The run of the database server for which the last proof holds. */
   let proven: string | null = null;
 
-  /** The memory first, then the database: a mark that is remembered was left before. */
+  /**
+   * Reads the memory. This comes before the query of the database, so that each remembered mark was written before the
+   * query.
+   */
   async function recall() {
     const serverId = memory.serverId();
     const before = doubts;
@@ -82,7 +92,10 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
     const isOfServer = recalled !== null && serverId !== null && memory.serverId() === serverId;
     return {
       recalled,
-      /** A connection that was opened meanwhile and could not recall may be to another past. */
+      /**
+       * Accepts the result unless a connection was opened meanwhile that could not read the memory: it may lead to
+       * another past.
+       */
       settle(newest: HistoryMark | null): void {
         known = newest;
         if (isOfServer && before === doubts) sureOf = serverId;

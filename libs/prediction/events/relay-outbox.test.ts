@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type OutboxSlot, relayOutbox } from './relay-outbox.ts';
 
-/** Slots with this many entries each, each entry of another user. */
+/** Returns an outbox with slots of these sizes, and a different user in each entry. */
 function outboxOf(...sizes: readonly number[]) {
   const left = [...sizes];
   const slots = left.map((_, slot): OutboxSlot => {
@@ -20,7 +20,7 @@ function outboxOf(...sizes: readonly number[]) {
 }
 
 describe('the outbox', () => {
-  it('is relayed whole, page by page, and empty after it', async () => {
+  it('is relayed completely, page by page, and then empty', async () => {
     const outbox = outboxOf(2_500, 0, 1_000);
     const raised: string[] = [];
     const raise = async (hints: readonly { userId: string }[]) =>
@@ -30,7 +30,7 @@ describe('the outbox', () => {
     expect(outbox.left).toEqual([0, 0, 0]);
   });
 
-  it('keeps what the online store did not take', async () => {
+  it('keeps entries that the online store did not accept', async () => {
     const outbox = outboxOf(3);
     const raise = async () => Promise.reject(new Error('Redis is away'));
     await expect(relayOutbox(outbox, { raise })).rejects.toThrow('Redis is away');
@@ -50,7 +50,7 @@ describe('the outbox', () => {
     expect(told).toEqual([1_000]);
   });
 
-  it('gives one hint a user of a page, of the highest version', async () => {
+  it('sends one hint per user of a page, with the highest version', async () => {
     const entries = [3, 5, 4].map((version) => ({ userId: '1', version, ageMs: 0 }));
     const slot: OutboxSlot = {
       relay: async (_limit, tell) =>
@@ -65,7 +65,7 @@ describe('the outbox', () => {
     ]);
   });
 
-  it('takes the slots in turn, and leaves the rest of a very long queue for the next round', async () => {
+  it('relays the slots in turn, and leaves the rest of a very long queue to the next round', async () => {
     const outbox = outboxOf(5_000, 5_000);
     let ms = 0;
     const options = { forMs: 3, now: () => ms++ };

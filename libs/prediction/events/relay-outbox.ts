@@ -1,11 +1,11 @@
 /**
- * Sends events to the online store that it may not know: those written in SQL, and those whose hint was lost. Any
- * number of relays share the work. A hint that is repeated is harmless: it only ever raises a version.
+ * Sends hints to the online store for events that it may not know: events written in SQL, and events with a lost hint.
+ * Any number of relays share the work. A repeated hint is harmless, since hints only raise versions.
  */
 import type { HintStore } from './events.ts';
 
 export interface OutboxPage {
-  /** The history in which the versions count. */
+  /** The history that the versions belong to. */
   readonly history: string;
   readonly entries: readonly OutboxEntry[];
 }
@@ -17,16 +17,16 @@ interface OutboxEntry {
   readonly ageMs: number;
 }
 
-/** A part of the outbox, from its oldest entries on. */
+/** A part of the outbox, with its oldest entries first. */
 export interface OutboxSlot {
   /**
-   * Takes up to `limit` entries that no other relay has, and removes them once `tell` has resolved; where it rejects, or the
-   * process ends, they stay. Returns how many it removed.
+   * Locks up to `limit` entries that no other relay has locked, and removes them once `tell` has resolved. If `tell`
+   * rejects or the process ends, the entries stay. Returns how many were removed.
    */
   relay(limit: number, tell: (page: OutboxPage) => Promise<void>): Promise<number>;
 }
 
-/** Port to the versions that committed events raised. */
+/** Port: the versions that committed events raised. */
 export interface Outbox {
   /** Returns the slots that have entries. */
   slots(): Promise<readonly OutboxSlot[]>;
@@ -36,18 +36,18 @@ export interface Outbox {
 const PAGE = 1_000;
 
 interface RelayOptions {
-  /** Bounds one round, so that a process with a long queue can end. */
+  /** Limits the duration of a round, so that a process with a long queue can end. */
   readonly forMs?: number;
   /**
-   * Receives each page after Redis has received it. Must not throw, and is not awaited: the page's rows are locked
-   * meanwhile.
+   * Receives each page after Redis has received it. It must not throw, and its result is not awaited, since the page's
+   * rows are locked during the call.
    */
   onRelayed?(page: OutboxPage): void;
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   now?(): number;
 }
 
-/** Relays until nothing is left, or the time is over; returns how many entries. */
+/** Relays until nothing is left or the time is over. Returns the number of relayed entries. */
 export async function relayOutbox(outbox: Outbox, hints: HintStore, options: RelayOptions = {}): Promise<number> {
   const { forMs = 3_000, onRelayed, now = () => performance.now() } = options;
   const until = now() + forMs;
@@ -66,7 +66,7 @@ export async function relayOutbox(outbox: Outbox, hints: HintStore, options: Rel
   return relayed;
 }
 
-/** One hint a user: of its highest version. */
+/** Returns one hint per user, with the user's highest version. */
 function newestOf({ history, entries }: OutboxPage) {
   const versions = new Map<string, number>();
   for (const { userId, version } of entries) versions.set(userId, Math.max(version, versions.get(userId) ?? 0));

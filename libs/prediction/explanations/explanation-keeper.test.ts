@@ -16,7 +16,7 @@ const EVERYBODY = predictorOf({ share: 1, keepForMs: 1_000 });
 const inputsNow: KeptInputs = {
   ...{ read: 'after_the_reply', readAt: 9, history: 'h', contextVersion: 3, features: [], fault: null },
 };
-/** Two users, the second with a value of an event. */
+/** Two users; the second has a value from an event. */
 const BATCH: FeatureBatch = {
   ...{ history: 'h', readAt: 5, userIds: ['1', '2'], contextVersions: [3, 4], faults: new Map(), unusable: new Map() },
   columns: [
@@ -55,8 +55,8 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
   return { answers, kept, counts, reads };
 }
 
-describe('explanations that are kept', () => {
-  it('are of all answers of a share of the users, and of no user without the setting', async () => {
+describe('kept explanations', () => {
+  it('include all answers of a share of the users, and none without the setting', async () => {
     const { answers, kept } = createWorld({ maxPerSecond: 5_000, maxWaiting: 5_000 });
     const userIds = Array.from({ length: 2_000 }, (_, i) => `${i}`);
     for (const userId of userIds) answers.notice(answer(userId), predictorOf());
@@ -71,7 +71,7 @@ describe('explanations that are kept', () => {
     expect(chosen.size).toBeLessThan(260);
   });
 
-  it('that were inferred have what the model was given, and nothing is read for them', async () => {
+  it('of inferred answers have the model’s own inputs, without another read of features', async () => {
     const { answers, kept, reads } = createWorld();
     answers.notice(answer('2', { source: 'live', inputs: { batch: BATCH, row: 1 } }), EVERYBODY);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -89,11 +89,11 @@ describe('explanations that are kept', () => {
         },
       },
     ]);
-    // Nothing of this process's own is written down.
+    // Fields that only this process uses are not written.
     expect(Object.keys(kept[0]?.answer ?? {})).not.toContain('inputs');
   });
 
-  it('that were stored are read of once more, those of a moment and of a model version together', async () => {
+  it('of stored answers read the inputs again, with one statement for each model version', async () => {
     const { answers, kept, reads } = createWorld();
     for (const userId of ['1', '2', '1', 'gone']) answers.notice(answer(userId), EVERYBODY);
     answers.notice(answer('3', { modelNumber: 9 }), EVERYBODY);
@@ -102,7 +102,7 @@ describe('explanations that are kept', () => {
     expect(kept.map(({ inputs }) => inputs)).toEqual([inputsNow, inputsNow, inputsNow, 'no_row', inputsNow]);
   });
 
-  it('are kept without inputs where those cannot be read', async () => {
+  it('are kept without inputs if these cannot be read', async () => {
     const broken = { versionOf: async () => Promise.reject(new Error('away')), readInputs: async () => new Map() };
     const { answers, kept } = createWorld({ inputs: broken });
     answers.notice(answer('1'), EVERYBODY);
@@ -110,20 +110,20 @@ describe('explanations that are kept', () => {
     expect(kept.map(({ inputs }) => inputs)).toEqual(['not_read']);
   });
 
-  it('are bounded by the queue and by the rate a second; dropped ones are counted', async () => {
+  it('are limited by the queue and by a rate a second; dropped answers are counted', async () => {
     const { answers, counts } = createWorld({ maxPerSecond: 10, maxWaiting: 4 });
     for (let i = 0; i < 7; i++) answers.notice(answer('1'), EVERYBODY);
     expect([answers.waiting(), counts]).toEqual([4, { over_line: 3 }]);
     await vi.advanceTimersByTimeAsync(100);
     expect([answers.waiting(), counts]).toEqual([0, { over_line: 3, kept: 4 }]);
-    // Six are left of this second's, and a tenth of a second has brought one.
+    // Six of this second's tokens are left, and a tenth of a second has added one.
     for (let i = 0; i < 4; i++) answers.notice(answer('1'), EVERYBODY);
     await vi.advanceTimersByTimeAsync(60);
     for (let i = 0; i < 4; i++) answers.notice(answer('1'), EVERYBODY);
     expect(counts.over_rate).toBe(1);
   });
 
-  it('wait for a store that is slow, one batch at a time, and are counted where it fails or leaves them out', async () => {
+  it('wait for a slow store, one batch at a time, and are counted if the store fails or omits them', async () => {
     const batches: PromiseWithResolvers<string[]>[] = [];
     const { answers, counts } = createWorld({
       store: {
@@ -147,14 +147,14 @@ describe('explanations that are kept', () => {
     expect([batches.length, counts]).toEqual([2, { failed: 1, kept: 1, left_out: 1 }]);
   });
 
-  it('are kept at once for any user on request', async () => {
+  it('are kept immediately for any user on request', async () => {
     const { answers, kept, counts } = createWorld({ maxPerSecond: 1, maxWaiting: 0 });
     expect(await answers.keepNow(answer('7', { inputs: { batch: BATCH, row: 0 } }), 500)).toBe('id of 7');
     expect(kept).toMatchObject([{ answer: { userId: '7' }, keepForMs: 500, inputs: { read: 'for_the_answer' } }]);
     expect(counts).toEqual({});
   });
 
-  it('that wait are written at the end, and none is taken after it', async () => {
+  it('that wait are written at close, and none is accepted afterwards', async () => {
     const { answers, kept, counts } = createWorld();
     answers.notice(answer('1'), EVERYBODY);
     await answers.close();
@@ -164,7 +164,7 @@ describe('explanations that are kept', () => {
     expect(counts).toEqual({ kept: 1, failed: 1 });
   });
 
-  it('that a silent store leaves at the end are counted as failed', async () => {
+  it('that the store does not write before close are counted as failed', async () => {
     const first = Promise.withResolvers<string[]>();
     const { answers, counts } = createWorld({ store: { keep: () => first.promise } });
     for (let i = 0; i < 49; i++) answers.notice(answer('1'), EVERYBODY);

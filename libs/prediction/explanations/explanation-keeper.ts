@@ -20,45 +20,48 @@ import type {
 } from './kept-explanation.ts';
 
 /**
- * The result for an answer of a sampled user. `kept`; `left_out`: an erasure came first; `over_rate` and `over_line`:
- * beyond the limit a second, or of the queue; `failed`: it could not be written, or not before the process ended.
+ * The result for an answer of a sampled user. `kept`: it was stored. `left_out`: the user was erased before.
+ * `over_rate` and `over_line`: it exceeded the rate a second, or the queue. `failed`: it could not be written, or not
+ * before the process ended.
  */
 type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
 
 export interface KeepDependencies {
   readonly store: Pick<ExplanationStore, 'keep'>;
   readonly inputs: InputSource;
-  /** For metrics. */
+  /** Receives counts of results, for metrics. */
   counted(predictor: string, outcome: KeepOutcome, answers: number): void;
   /** Called when a batch could not be written. */
   notKept(error: unknown): void;
-  /** Milliseconds that only ever rise; for tests. */
+  /** A clock in milliseconds that only rises; for tests. */
   readonly now?: () => number;
-  /** Answers a second that this process keeps at most. */
+  /** The maximum number of answers that this process keeps a second. */
   readonly maxPerSecond?: number;
-  /** Answers that may wait. */
+  /** The maximum number of waiting answers. */
   readonly maxWaiting?: number;
 }
 
 export interface ExplanationKeeper {
-  /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
+  /** Queues a given answer if its user is sampled. It never throws and never waits. */
   notice(answer: Answer, predictor: Predictor): void;
   /**
-   * Keeps an answer whosever it is, at once. Gives its id; undefined if an erasure has overtaken it. Rejects where it
+   * Keeps an answer of any user immediately. Returns its id; undefined if the user was erased since. Rejects if it
    * could not be written.
    */
   keepNow(answer: Answer, keepForMs: number): Promise<string | undefined>;
-  /** Answers that wait. */
+  /** Returns the number of waiting answers. */
   waiting(): number;
-  /** Takes no more, and writes what waits. Begins no write after 5 s, and counts the rest as `failed`. */
+  /**
+   * Accepts no further answers, and writes the waiting answers. Begins no write after 5 s; the rest counts as `failed`.
+   */
   close(): Promise<void>;
 }
 
-/** A separate salt, so that the sampled users are no arm of any rollout. */
+/** A separate salt, so that the sampled users do not coincide with the arm of a rollout. */
 const SALT = 'kept explanations';
 const MAX_PER_SECOND = 50;
 const MAX_WAITING = 500;
-/** How long answers wait for each other: inputs that are read after the reply should be read soon after it. */
+/** How long answers wait for each other. It is short, since inputs should be read soon after the reply. */
 const GATHER_MS = 50;
 const AT_ONCE = 100;
 
@@ -69,7 +72,7 @@ interface Waiting {
   readonly keepForMs: number;
 }
 
-/** Whether all answers of a user are among those that are kept. */
+/** Returns whether a user is sampled, so that all the user's answers are kept. */
 export function isKept(share: number, userId: string): boolean {
   return bucketOfUser(SALT, userId) < share * BUCKETS;
 }
@@ -145,7 +148,10 @@ function asServed(answer: Answer): ServedAnswer {
   };
 }
 
-/** Adds the inputs of each: those of its inference, else the current ones, by one statement for each model version. */
+/**
+ * Adds the inputs of each answer: those of its inference, else the current ones, with one statement for each model
+ * version.
+ */
 async function completeInputs(source: InputSource, some: readonly Waiting[]): Promise<(KeptInputs | NoInputs)[]> {
   const lacking = some.filter(({ inputs }) => inputs === undefined).map(({ answer }) => answer);
   const read = new Map<ServedAnswer, KeptInputs | NoInputs>();
@@ -165,7 +171,7 @@ async function readNow(source: InputSource, answers: readonly ServedAnswer[]) {
   return source.readInputs(version, [...new Set(answers.map(({ userId }) => userId))]);
 }
 
-// One user's inputs out of the features that were read of several.
+// Returns one user's inputs from the features that were read for several users.
 
 export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['read']): KeptInputs {
   const sent = batch.sent?.get(row) ?? {};

@@ -1,7 +1,7 @@
 /**
- * A kept answer: the answer as served and the inputs of its model. The inputs of a live
- * answer are those of its inference. A stored answer was computed long before, so its inputs are read once more right
- * after the reply, and may be others by then: an explanation says which of the two it has.
+ * A kept answer: the answer as served and the inputs of its model. The inputs of a live answer are those of its
+ * inference. A stored answer was computed long before, so its inputs are read again right after the reply, and may have
+ * changed. An explanation says which of the two cases applies.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -25,11 +25,13 @@ export type ServedAnswer = Pick<
   | 'history'
 >;
 
-/** A feature as the model gets it, and the source of its value: the feature source's row, or an event laid over it. */
+/**
+ * A feature as the model gets it, and the source of its value: the feature source's row, or an event that overlays it.
+ */
 export interface KeptFeature {
   readonly name: string;
   readonly value: number | string | null;
-  /** The event; null: the row. Times in ms since 1970. */
+  /** The event that set the value; null if the value is from the row. Times are in ms since 1970. */
   readonly event: {
     readonly source: string;
     readonly id: string;
@@ -37,14 +39,14 @@ export interface KeptFeature {
     readonly accepted: number;
   } | null;
   /**
-   * For a request feature: whether the call sent it, or the declared default applies. Absent: it is of the feature
+   * For a request feature: whether the call sent it or the declared default applies. Absent for features of the feature
    * source.
    */
   readonly request?: 'sent' | 'default';
 }
 
 export interface KeptInputs {
-  /** When the features were read: for the answer's inference, or after the reply. */
+  /** Whether the features were read for the answer's inference or after the reply. */
   readonly read: 'for_the_answer' | 'after_the_reply';
   /** Postgres' clock at the statement, ms since 1970. */
   readonly readAt: number;
@@ -52,27 +54,27 @@ export interface KeptInputs {
   readonly contextVersion: number;
   /** Returns the columns in the model's order. */
   readonly features: readonly KeptFeature[];
-  /** Why the user cannot be scored from them; null: they can be. */
+  /** Why the user cannot be scored from the inputs; null if the user can. */
   readonly fault: string | null;
 }
 
-/** Why there are no inputs: the feature source has no row of the user, or did not answer. */
+/** Why there are no inputs: the feature source has no row of the user or did not answer. */
 export type NoInputs = 'no_row' | 'not_read';
 
 export interface ExplanationToKeep {
   readonly answer: ServedAnswer;
   readonly inputs: KeptInputs | NoInputs;
-  /** How many ms ago it was answered. */
+  /** The age of the answer in ms when it is stored. */
   readonly ageMs: number;
   readonly keepForMs: number;
 }
 
 export interface KeptExplanation {
   readonly id: string;
-  /** Its place in a list. */
+  /** The explanation's number, which orders lists. */
   readonly number: number;
   readonly modelVersionId: string;
-  /** On Postgres' clock. */
+  /** The time on Postgres' clock. */
   readonly at: Date;
   readonly keepUntil: Date;
   readonly answer: ServedAnswer;
@@ -83,28 +85,34 @@ export interface ExplanationQuery {
   readonly predictor?: string;
   readonly userId?: string;
   readonly limit: number;
-  /** The number of the last one of the page before. */
+  /** The number of the last explanation on the previous page. */
   readonly before?: number;
 }
 
-/** Port: where explanations are kept. */
+/** Port: the store of explanations. */
 export interface ExplanationStore {
-  /** Gives the ids of those that were; the others an erasure has overtaken, or are of another past of the database. */
+  /**
+   * Stores explanations, and returns the ids of the stored ones. It omits answers of users that were erased since, and
+   * answers from another history.
+   */
   keep(explanations: readonly ExplanationToKeep[]): Promise<readonly string[]>;
   find(id: string): Promise<KeptExplanation | undefined>;
-  /** Newest first. */
+  /** Returns explanations, newest first. */
   list(query: ExplanationQuery): Promise<readonly KeptExplanation[]>;
 }
 
-/** Port: reads features once more. */
+/** Port: reads features again. */
 export interface InputSource {
   /** Reads the inputs of several users of one predictor in one statement; users without a row are absent. */
   readInputs(version: ModelVersion, userIds: readonly string[]): Promise<ReadonlyMap<string, KeptInputs>>;
-  /** The version of this number, which an answer names. */
+  /** Returns the model version with the number that an answer names. */
   versionOf(predictor: string, modelNumber: number): Promise<ModelVersion>;
 }
 
-/** Whether an answer was computed from the context that its inputs are of: only then could they give it again. */
+/**
+ * Returns whether an answer and its inputs belong to the same context version. Only then can the inputs reproduce the
+ * answer.
+ */
 export function isOfSameContext(answer: ServedAnswer, { contextVersion, history }: KeptInputs): boolean {
   return answer.predictedFromContextVersion === contextVersion && answer.history === history;
 }

@@ -13,7 +13,7 @@ test('a key is found by its id, and has 32 random bytes of secret', () => {
   expect(writeKey('live', id)).not.toBe(key);
 });
 
-test('a mistyped, truncated, lengthened or swapped text is no key', () => {
+test('a mistyped, truncated, lengthened or swapped text is not a key', () => {
   const key = writeKey('live', newKeyId());
   const other = key[40] === 'a' ? 'b' : 'a';
   const wrong = [

@@ -1,12 +1,12 @@
 /**
  * API keys: their text, their scopes and their stored form.
  *
- * A key reads `tandem_live_<id>_<secret>_<checksum>`, all of it in lower-case hex but for the first two words: 16
- * digits of id, 64 of secret (32 random bytes), and 8 of checksum, which detects a mistyped or truncated key without a
- * lookup. `tandem_(live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}` is what scanners for leaked secrets look for.
+ * A key reads `tandem_live_<id>_<secret>_<checksum>`. After the first two words it is lower-case hex: 16 digits of id,
+ * 64 of secret (32 random bytes), and 8 of checksum, which detects a mistyped or truncated key without a lookup.
+ * Scanners for leaked secrets look for `tandem_(live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}`.
  *
- * The database stores an HMAC-SHA256 of the whole text under a pepper that it does not hold: a copy of the table is of
- * no use for calls, and cannot be extended with keys. A secret of 256 random bits needs no slow hash.
+ * The database stores an HMAC-SHA256 of the whole text under a pepper that it does not hold. So a copy of the table
+ * cannot be used for calls, and keys cannot be added to it. A secret of 256 random bits needs no slow hash.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 
@@ -27,10 +27,12 @@ export const SCOPES = Object.freeze([
 
 export type Scope = (typeof SCOPES)[number];
 
-/** The use of a key, by its own text: the service treats both alike, people and scanners do not. */
+/**
+ * The kind of a key, which its text shows. The service treats both kinds alike; people and scanners distinguish them.
+ */
 export type KeyKind = 'live' | 'test';
 
-/** Random bytes, such as node:crypto's. */
+/** Returns random bytes, like node:crypto's `randomBytes`. */
 type RandomBytes = (size: number) => Buffer;
 
 export const KEY_FORM = /^tandem_(?:live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$/;
@@ -42,7 +44,7 @@ const CHECKSUM_DIGITS = 8;
 const ID_START = 'tandem_live_'.length;
 const ID_END = ID_START + 2 * ID_BYTES;
 
-/** Returns the text at the position of an id, whatever the text is. */
+/** Returns the characters at the position of the id, for any text. */
 export function placeOfId(text: string): string {
   return text.slice(ID_START, ID_END);
 }
@@ -57,19 +59,19 @@ export function writeKey(kind: KeyKind, id: string, random: RandomBytes = random
   return `${start}_${checksumOf(start)}`;
 }
 
-/** The id in a key's text; undefined if the text is none, or was cut or mistyped. */
+/** Returns the id in a key's text; undefined if the text is not a key, or was truncated or mistyped. */
 export function keyIdOf(text: string): string | undefined {
   if (!KEY_FORM.test(text)) return undefined;
   const end = text.length - CHECKSUM_DIGITS - 1;
   return checksumOf(text.slice(0, end)) === text.slice(end + 1) ? placeOfId(text) : undefined;
 }
 
-/** The stored digest of a key: 32 bytes. */
+/** Returns the stored digest of a key: 32 bytes. */
 export function digestOf(text: string, pepper: string): Buffer {
   return createHmac('sha256', pepper).update(text).digest();
 }
 
-/** Identifies a pepper without revealing it, so that keys of another pepper can be named. */
+/** Returns an id of a pepper that does not reveal it, so that keys of another pepper can be named. */
 export function pepperId(pepper: string): string {
   return createHmac('sha256', pepper).update('tandem pepper').digest('hex').slice(0, 8);
 }

@@ -3,7 +3,7 @@ import { digestOf, newKeyId, pepperId, type Scope, writeKey } from './api-key.ts
 import { type HeldKey, KeyRing, type Refusal, type StoredKey } from './key-ring.ts';
 
 const PEPPER = 'a pepper of more than thirty-two characters';
-/** The database's clock is far from this process' own. */
+/** The database's clock differs much from this process's clock. */
 const DATABASE_AT = 1_800_000_000_000;
 
 let now: number;
@@ -64,7 +64,7 @@ describe('KeyRing', () => {
     expect(whyOf(ring.find(text))).toBe('unknown');
   });
 
-  it('refuses an expired key at its moment by the database’s clock, without another load', () => {
+  it('rejects a key from its expiry on the database’s clock, without another load', () => {
     load(stored({ expiresAt: DATABASE_AT + now + 100 }));
     expect(nameOf(ring.find(text))).toBe('shop');
     now += 99;
@@ -73,7 +73,7 @@ describe('KeyRing', () => {
     expect(ring.find(text)).toEqual({ why: 'expired', id });
   });
 
-  it('accepts two secrets while a rotation has its grace, then the new one alone', () => {
+  it('accepts both secrets in the grace period of a rotation, then only the new one', () => {
     const next = writeKey('live', id);
     const before = { digest: digestOf(text, PEPPER), until: DATABASE_AT + now + 1_000 };
     load(stored({ secrets: [{ digest: digestOf(next, PEPPER), until: null }, before] }));
@@ -82,7 +82,7 @@ describe('KeyRing', () => {
     expect([whyOf(ring.find(text)), nameOf(ring.find(next))]).toEqual(['rotated out', 'shop']);
   });
 
-  it('keeps a limit’s use through a load, and restarts a changed limit', () => {
+  it('keeps the used part of a limit through a load, and restarts a changed limit', () => {
     load(stored({ requestsPerSecond: 2, livePerSecond: 3 }));
     const first = ring.find(text) as HeldKey;
     expect([first.requests?.take(2), first.liveQuota?.take(9)]).toEqual([2, 3]);
@@ -94,13 +94,13 @@ describe('KeyRing', () => {
     expect([unlimited.requests, unlimited.liveQuota]).toEqual([undefined, undefined]);
   });
 
-  it('has scopes as stored', () => {
+  it('returns the stored scopes', () => {
     const scopes: Scope[] = ['events:write', 'runs:read'];
     load(stored({ scopes }));
     expect([...(ring.find(text) as HeldKey).scopes]).toEqual(scopes);
   });
 
-  it('is believed for so long after the last word from the database, which need not bring keys', () => {
+  it('is trusted for a limited time after the last answer of the database, even one without keys', () => {
     expect(ring.isBelieved()).toBe(false);
     load(stored());
     now += 60_000;
@@ -111,7 +111,7 @@ describe('KeyRing', () => {
     expect([ring.isBelieved(), nameOf(ring.find(text))]).toEqual([true, 'shop']);
   });
 
-  it('takes texts of any length and alphabet', () => {
+  it('handles texts of any length and alphabet', () => {
     load(stored());
     for (const odd of [`${text}${'x'.repeat(8_000)}`, 'ā'.repeat(102), `${text.slice(0, -1)}\u0161`]) {
       expect(whyOf(ring.find(odd))).toBe('malformed');

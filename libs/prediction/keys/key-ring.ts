@@ -1,9 +1,9 @@
 /**
- * All API keys, in the memory of a process: a request with a key, known or unknown, costs no statement, and unknown
- * keys are not remembered. Each load replaces the whole set. Expiry is judged by the database's clock, continued from
- * the last load.
+ * All API keys in the memory of a process. A request with a known or unknown key costs no statement, and unknown keys
+ * are not remembered. Each load replaces the whole set. Expiry is judged by the database's clock, which is extrapolated
+ * from the last load.
  *
- * An accepted text is kept beside its digest and compared in constant time, which spares the client's next requests the
+ * An accepted text is kept with its digest and compared in constant time, so that the client's next requests need no
  * HMAC. A rejection costs a form check, one HMAC and comparisons of 32 bytes, whether the key is unknown, wrong,
  * revoked or expired.
  */
@@ -14,38 +14,38 @@ import { type Clock, TokenBucket } from './token-bucket.ts';
 /** A secret of a key, as stored. */
 interface StoredSecret {
   readonly digest: Buffer;
-  /** Milliseconds since 1970 on the database's clock; null: as long as the key. */
+  /** The end of validity, in ms since 1970 on the database's clock; null: valid as long as the key. */
   readonly until: number | null;
 }
 
-/** A key as stored. Moments in ms since 1970 on the database's clock. */
+/** A key as stored. Times are in ms since 1970 on the database's clock. */
 export interface StoredKey {
   readonly id: string;
   readonly name: string;
   readonly scopes: readonly Scope[];
-  /** The one in use, and the one before it while that is still accepted. */
+  /** The current secret, and the previous secret while it is still accepted. */
   readonly secrets: readonly StoredSecret[];
   readonly pepperId: string;
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
-  /** Null: no limit. */
+  /** Null if there is no limit. */
   readonly requestsPerSecond: number | null;
-  /** Users inferred live; null: no limit. */
+  /** The limit of users inferred live a second; null if there is no limit. */
   readonly livePerSecond: number | null;
 }
 
-/** All keys at a moment. */
+/** All keys at one moment. */
 export interface KeySnapshot {
-  /** Changes whenever a key does. */
+  /** Changes whenever any key changes. */
   readonly version: string;
-  /** The database's clock, ms. */
+  /** The database's clock in ms. */
   readonly now: number;
-  /** Null: as in the snapshot of the version that the asker named. */
+  /** Null if the keys have not changed since the version that the caller named. */
   readonly keys: readonly StoredKey[] | null;
 }
 
 interface HeldSecret extends StoredSecret {
-  /** The text of this digest, once a client has sent it. */
+  /** The text with this digest, once a client has sent it. */
   accepted: Buffer | null;
 }
 
@@ -54,9 +54,9 @@ export interface HeldKey {
   readonly id: string;
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Undefined: no limit. */
+  /** Undefined if there is no limit. */
   readonly requests: TokenBucket | undefined;
-  /** Users inferred live; undefined: no limit. */
+  /** The limit of users inferred live; undefined if there is no limit. */
   readonly liveQuota: TokenBucket | undefined;
 }
 
@@ -78,7 +78,7 @@ interface Held extends HeldKey {
 interface KeyRingOptions {
   readonly pepper: string;
   readonly clock?: Clock;
-  /** Milliseconds after the last load for which keys stay valid. */
+  /** How long keys stay valid after the last load, in ms. */
   readonly believedForMs: number;
 }
 
@@ -92,9 +92,9 @@ export class KeyRing {
   #keys: ReadonlyMap<string, Held> = new Map();
   #version = '';
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** The database's clock minus ours. */
+  /** The database's clock minus this process's clock. */
   #ahead = 0;
-  /** Longer than any key: a text that does not fit is none. */
+  /** A buffer longer than any key: a text that does not fit is not a key. */
   readonly #presented = Buffer.alloc(256);
 
   constructor({ pepper, clock = () => performance.now(), believedForMs }: KeyRingOptions) {
@@ -108,12 +108,12 @@ export class KeyRing {
     return this.#version;
   }
 
-  /** Whether the keys are known, and not from too long ago. */
+  /** Returns whether the keys are loaded and the last load is recent enough. */
   isBelieved(): boolean {
     return this.#clock() - this.#loadedAt <= this.#believedForMs;
   }
 
-  /** @param askedAt on the ring's clock: the snapshot is of no earlier moment */
+  /** @param askedAt when the snapshot was requested, on the ring's clock; the snapshot is not older */
   load({ version, now, keys }: KeySnapshot, askedAt: number): void {
     this.#ahead = now - askedAt;
     this.#loadedAt = askedAt;
@@ -122,12 +122,12 @@ export class KeyRing {
     this.#version = version;
   }
 
-  /** The key whose text this is, or why it is none. */
+  /** Returns the key with this text, or why the text is rejected. */
   find(text: string): HeldKey | Refusal {
     return this.#findAccepted(text) ?? this.#verify(text);
   }
 
-  /** The form was checked when the text was accepted, and every byte is compared. */
+  /** Returns whether a secret's text was accepted before. The form was checked then, and every byte is compared now. */
   #findAccepted(text: string): HeldKey | undefined {
     const held = this.#keys.get(placeOfId(text));
     if (!held || text.length > this.#presented.length) return undefined;
@@ -162,7 +162,7 @@ export class KeyRing {
     return until !== null && until <= now ? 'rotated out' : undefined;
   }
 
-  /** A key's spent limits, and the texts accepted for it, outlast a load. */
+  /** Returns a loaded key, with its spent limits and accepted texts from before the load. */
   #hold(key: StoredKey): Held {
     const known = this.#keys.get(key.id);
     return {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TokenBucket } from './token-bucket.ts';
 
-test('a second’s worth at once, then as fast as the rate', () => {
+test('a bucket gives the tokens of one second at once, then tokens at the rate', () => {
   let now = 1_000;
   const bucket = new TokenBucket(10, () => now);
   expect(bucket.take(4)).toBe(4);
@@ -15,7 +15,7 @@ test('a second’s worth at once, then as fast as the rate', () => {
   expect(bucket.take(100)).toBe(10);
 });
 
-test('has returned tokens again, and never more than a second’s worth', () => {
+test('a bucket accepts returned tokens, up to the tokens of one second', () => {
   const bucket = new TokenBucket(10, () => 0);
   expect(bucket.take(500)).toBe(10);
   bucket.giveBack(10);
@@ -24,7 +24,7 @@ test('has returned tokens again, and never more than a second’s worth', () => 
   expect(bucket.take(99)).toBe(10);
 });
 
-test('less than one a second still lets one through', () => {
+test('a rate below one a second still allows one request', () => {
   let now = 0;
   const bucket = new TokenBucket(0.5, () => now);
   expect(bucket.take(1)).toBe(1);
@@ -34,7 +34,7 @@ test('less than one a second still lets one through', () => {
   expect(bucket.take(1)).toBe(1);
 });
 
-test('never gives more than the rate and one second’s worth', () => {
+test('a bucket never gives more than the rate plus the tokens of one second', () => {
   const asked = fc.array(fc.tuple(fc.integer({ min: 0, max: 5_000 }), fc.integer({ min: 0, max: 50 })));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), asked, (rate, steps) => {

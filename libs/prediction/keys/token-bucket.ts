@@ -1,14 +1,14 @@
 /**
- * A limit of so many a second: a bucket that fills at that rate and holds the requests of one second, at least one. So
- * the requests of a second may arrive at once; over a longer time at most the rate is allowed, plus these once.
+ * A rate limit: a bucket that fills at the rate and holds the requests of one second, at least one. So the requests of
+ * a second may arrive at once. Over a longer time at most the rate is allowed, plus one full bucket.
  */
 
-/** Milliseconds that only go forward. */
+/** A clock in milliseconds that only rises. */
 export type Clock = () => number;
 
 export class TokenBucket {
   readonly perSecond: number;
-  /** The requests of one second. */
+  /** The capacity: the requests of one second. */
   readonly most: number;
   readonly #clock: Clock;
   #tokens: number;
@@ -22,7 +22,7 @@ export class TokenBucket {
     this.#at = clock();
   }
 
-  /** Takes up to the given number of whole tokens; returns how many. */
+  /** Takes up to the given number of whole tokens, and returns how many were taken. */
   take(wanted: number): number {
     const now = this.#clock();
     this.#tokens = Math.min(this.most, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
@@ -32,12 +32,12 @@ export class TokenBucket {
     return taken;
   }
 
-  /** Returns tokens that were taken and are not used. */
+  /** Puts back tokens that were taken but not used. */
   giveBack(unused: number): void {
     this.#tokens = Math.min(this.most, this.#tokens + unused);
   }
 
-  /** Milliseconds until the next token, as of the last take; 0 if there is one. */
+  /** Returns the seconds from the last take until the next token; 0 if there is a token. */
   secondsToNext(): number {
     return Math.max(0, (1 - this.#tokens) / this.perSecond);
   }

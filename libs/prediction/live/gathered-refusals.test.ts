@@ -4,7 +4,7 @@ import { createGatheredRefusals } from './gathered-refusals.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Refusals that write down when they are told. */
+/** Records the time at which each refusal is answered. */
 function createWorld(patienceMs?: number) {
   const refusals = createGatheredRefusals(patienceMs);
   const start = performance.now();
@@ -17,7 +17,7 @@ function createWorld(patienceMs?: number) {
 }
 
 describe('gathered refusals', () => {
-  it('are told in one turn, ten milliseconds after the first, in their order', () => {
+  it('are answered in one turn, in order, ten milliseconds after the first', () => {
     const { told, refuse } = createWorld();
     refuse('a');
     vi.advanceTimersByTime(4);
@@ -33,7 +33,7 @@ describe('gathered refusals', () => {
     ]);
   });
 
-  it('wait for a twentieth of their time at most, and all with the shortest', () => {
+  it('wait at most a twentieth of their time, and all as long as the shortest', () => {
     const { told, refuse } = createWorld();
     refuse('patient', 10_000);
     refuse('hurried', 40);
@@ -42,13 +42,13 @@ describe('gathered refusals', () => {
     expect(told.map(([, ms]) => ms)).toEqual([2, 2, 2]);
   });
 
-  it('are told at once where there is no patience', () => {
+  it('are answered immediately if the patience is 0', () => {
     const { told, refuse } = createWorld(0);
     refuse('a');
     expect(told).toEqual([['a', 0]]);
   });
 
-  it('wait again after a call', () => {
+  it('wait again after a turn', () => {
     const { told, refuse } = createWorld();
     refuse('a');
     vi.advanceTimersByTime(30);

@@ -1,24 +1,24 @@
 /**
- * Answers refusals together. Under heavy overload a refusal is due every millisecond, between runs of the model on the same
- * processor, which evict this process from its caches. Answered one by one, refusals cost a fifth to a third more CPU
- * (104 µs against 85, and 168 against 112 on a shared machine), which is lost to answers. So the first refusal waits a short
- * time for others. This also slows clients that ask again as soon as they are refused.
- * It is no statement line: nothing is sent, and each refusal has a separate limit.
+ * Answers refusals together. Under heavy overload a refusal is due every millisecond, between runs of the model that
+ * evict this process from the processor's caches. Answered one by one, refusals cost a fifth to a third more CPU (104
+ * µs against 85, and 168 against 112 on a shared machine), which then lacks for answers. So the first refusal waits a
+ * short time for others. This also slows clients that retry immediately after a refusal. A statement line does not fit
+ * here: nothing is sent, and each refusal has a separate limit.
  */
 
 /** Milliseconds. */
 const REFUSAL_PATIENCE_MS = 10;
-/** The same as a share of the time that its reader has. */
+/** The longest wait of a refusal, as a share of its reader's time limit. */
 const REFUSAL_PATIENCE_SHARE = 0.05;
 
 interface GatheredRefusals {
-  /** @param timeoutMs what the reader who is refused had in all */
+  /** @param timeoutMs the time limit of the refused reader */
   add(tell: () => void, timeoutMs: number): void;
 }
 
 /**
- * @param patienceMs that a refusal waits at most; 0: each is answered at once, for example if only few clients can be
- * connected
+ * @param patienceMs the longest wait of a refusal; 0: each is answered immediately, for example if only few clients can
+ * be connected
  */
 export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): GatheredRefusals {
   let waiting: (() => void)[] = [];
@@ -43,7 +43,7 @@ export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): Gather
       const ms = Math.min(patienceMs, timeoutMs * REFUSAL_PATIENCE_SHARE);
       const at = performance.now() + ms;
       if (at >= endsAt) return;
-      // Some predictors' readers have less time than others'.
+      // The readers of some predictors have shorter time limits than others.
       clearTimeout(timer);
       endsAt = at;
       timer = setTimeout(tellAll, ms);

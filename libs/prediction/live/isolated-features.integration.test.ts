@@ -1,4 +1,6 @@
-/** A feature query that fails for one user: the others of its statement are answered, from statements of their own. */
+/**
+ * A feature query that fails for one user: the other users of the statement are answered, each from another statement.
+ */
 import { randomUUID } from 'node:crypto';
 import type { Certificate } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
@@ -9,7 +11,7 @@ import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } fr
 import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
 
 const USERS = 200;
-/** The users that are read, all in one statement. */
+/** The users that one statement reads. */
 const READ = Array.from({ length: 100 }, (_, i) => String(i + 1));
 
 let world: PredictionWorld;
@@ -59,7 +61,7 @@ async function requestFor(userIds: readonly string[], failing: string): Promise<
 }
 
 describe('a feature query that fails for one user', () => {
-  it('fails for that user alone, with the words of Postgres; all others are answered', async () => {
+  it('fails for that user alone, with the message of Postgres; all others are answered', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, '1 / (user_id - 37)'));
     expect(outcomes.get('37')).toEqual({ kind: 'failed', reason: 'features_failed', detail: 'division by zero' });
     const others = READ.filter((userId) => userId !== '37');
@@ -67,11 +69,11 @@ describe('a feature query that fails for one user', () => {
     expect(statements.length).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(READ.length)) + 1);
   });
 
-  it('answers each other user from a statement of its own, whose certificate speaks of that moment', async () => {
+  it('answers each other user from a new statement, with the certificate of that statement', async () => {
     const [request] = [await requestFor(['50', '51'], '1 / (user_id - 51)')];
     const live = createLive({
       async readUsers(version, userIds, certified) {
-        // Between the two statements the user changes: the smaller one sees it, and says so.
+        // The user changes between the two statements. The smaller statement reads the change and certifies it.
         if (userIds.length === 1 && userIds[0] === '50') await world.change('50', 3);
         return world.features.readUsers(version, userIds, certified);
       },
@@ -83,11 +85,11 @@ describe('a feature query that fails for one user', () => {
     expect(outcome.inputs.batch.values[0]?.[outcome.inputs.row]).toBe(3);
   });
 
-  it('is remembered: the next statement leaves that user out, until its row is fixed', async () => {
+  it('is remembered: the next statements leave that user out until the row is fixed', async () => {
     await world.pool.query('update counts set changes = 7 where user_id = 60');
     const live = createLive();
     const asked = await requestFor(READ, '1 / (changes - 7)');
-    // No answer of an earlier statement will do.
+    // These readers accept no answer of an earlier statement.
     const request = { ...asked, readers: asked.readers.map((reader) => ({ ...reader, fresh: true })) };
     await live.predict(request);
     statements.length = 0;
@@ -101,7 +103,7 @@ describe('a feature query that fails for one user', () => {
     expect(statements.map(({ length }) => length)).toEqual([READ.length]);
   });
 
-  it('names every one of several such users', async () => {
+  it('names each of several such users', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, '1 / (user_id % 20)'));
     const failed = READ.filter((userId) => outcomes.get(userId)?.kind === 'failed');
     expect(failed).toEqual(['20', '40', '60', '80', '100']);
@@ -110,7 +112,7 @@ describe('a feature query that fails for one user', () => {
 });
 
 describe('a feature query that fails for every user', () => {
-  it('costs a bounded number of statements, and says what it failed of', async () => {
+  it('costs a limited number of statements, and names the last failure', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, '1 / (user_id - user_id)'));
     expect(statements.length).toBeLessThanOrEqual(16);
     expect(outcomes.get('1')).toMatchObject({
@@ -120,7 +122,7 @@ describe('a feature query that fails for every user', () => {
     expect([...outcomes.values()].filter(({ kind }) => kind !== 'failed')).toEqual([]);
   });
 
-  it('quotes no value of a row: the detail of live_failed is logged', async () => {
+  it('quotes no value of a row, since the detail of live_failed is logged', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, "'secret of ' || user_id"));
     expect(outcomes.get('1')).toMatchObject({
       reason: 'live_failed',
@@ -129,7 +131,7 @@ describe('a feature query that fails for every user', () => {
     expect(JSON.stringify([...outcomes.values()])).not.toContain('secret');
   });
 
-  it('is sent once where Postgres refuses its text', async () => {
+  it('is sent only once if Postgres rejects its text', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, 'no_such_column'));
     expect(statements).toHaveLength(1);
     expect(outcomes.get('1')).toMatchObject({
@@ -139,7 +141,7 @@ describe('a feature query that fails for every user', () => {
   });
 });
 
-it('an outage splits no statement', async () => {
+it('an outage does not split a statement', async () => {
   const away = new TandemError('unavailable', 'The database does not answer at the moment.');
   const live = createLive({ readUsers: () => Promise.reject(away) });
   const outcomes = await live.predict(await requestFor(READ, '0'));
@@ -147,7 +149,7 @@ it('an outage splits no statement', async () => {
   expect(outcomes.get('1')).toMatchObject({ reason: 'live_timeout' });
 });
 
-it('readers whose time is over are not read again', async () => {
+it('users of readers that have timed out are not read again', async () => {
   const gate = createGate();
   const live = createLive({
     async readUsers(version, userIds, certified) {
@@ -161,7 +163,7 @@ it('readers whose time is over are not read again', async () => {
     new Set(['live_timeout']),
   );
   gate.open();
-  // The statement line is one: what comes later leaves behind any statement that the failure would send.
+  // There is one statement line: a later statement is sent after any statement that the failure would send.
   await expect
     .poll(() => live.predict(only(request, '37')))
     .toMatchObject(new Map([['37', { reason: 'features_failed' }]]));

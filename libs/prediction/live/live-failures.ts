@@ -20,17 +20,17 @@ export function unusableFeatures(detail: string, features: readonly string[]): L
 }
 
 /**
- * The outcome of users whose features could not be read because the query failed.
- * @param detail with `isProven` the words of Postgres; else without words that may quote a user's values
- * @param isProven the query fails for this user alone; else for some of them, or for every user
+ * Returns the outcome of users that the feature query failed for.
+ * @param detail the message of Postgres if `isProven`; else a text without a user's values
+ * @param isProven whether the query fails for this user alone; else it fails for some of the users, or for all
  */
 export function queryFailed(detail: string, isProven: boolean): LiveOutcome {
   return { kind: 'failed', reason: isProven ? 'features_failed' : 'live_failed', detail };
 }
 
 /**
- * The error of a feature statement. A database that did not answer cost the reader the time: the model has not failed,
- * nor been asked.
+ * Returns the error of a feature statement. If the database did not answer, it is a `live_timeout`: the model did not
+ * fail, and was not even asked.
  */
 export function unread(error: unknown): unknown {
   if (!isTandemError(error, 'unavailable')) return error;

@@ -15,7 +15,7 @@ interface Asked {
   answers: number;
 }
 
-/** A world in which the test decides when statements leave and what becomes of them. Clock and versions only rise. */
+/** A world in which the test decides when statements are sent and how they end. Clock and versions only rise. */
 function createWorld() {
   const line: Flight[] = [];
   const sent: { readonly flight: Flight; readonly sentAt: number; readonly version: number }[] = [];
@@ -36,7 +36,7 @@ function createWorld() {
       asked.push(one);
       flights.join(read);
     },
-    /** All that waits leaves; its label is its user's version at that moment. */
+    /** Sends all waiting flights. The label of each is its user's version at that moment. */
     send(): void {
       expect(new Set(line.map(({ userId }) => userId)).size).toBe(line.length);
       for (const flight of line.splice(0)) {
@@ -44,7 +44,9 @@ function createWorld() {
         sent.push({ flight, sentAt: ++clock, version: versionOf(flight.userId) });
       }
     },
-    /** When its statement left is told by `computedAt`, or by the detail of the failure. */
+    /**
+     * Completes a sent flight. `computedAt`, or the detail of the failure, is the time at which its statement was sent.
+     */
     complete(at: number, fails: boolean): void {
       const [one] = sent.splice(at % Math.max(1, sent.length), 1);
       if (!one) return;
@@ -65,7 +67,7 @@ function assertFair({ read, askedAt, fresh, answers }: Asked): void {
       expect(outcome.contextVersion).toBeGreaterThanOrEqual(minVersion);
       if (fresh) expect(outcome.computedAt).toBeGreaterThan(askedAt);
     }
-    // A failure from before a reader came is not the reader's failure.
+    // A reader does not get a failure from before it arrived.
     if (outcome?.kind === 'failed') expect(Number(outcome.detail)).toBeGreaterThan(askedAt);
   }
 }
@@ -80,7 +82,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constantFrom('give up' as const), reader: fc.nat(9) }),
 );
 
-test('no reader is answered below its own version, nor from a failure or, demanding, an earlier statement', () => {
+test('no reader gets a label below its version or an earlier failure, or, if it demands an inference, an earlier statement', () => {
   let followed = 0;
   const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
     const world = createWorld();
@@ -103,11 +105,11 @@ test('no reader is answered below its own version, nor from a failure or, demand
     }
   });
   fc.assert(property, { numRuns: 500 });
-  // Else it would prove nothing for later readers.
+  // Otherwise the test would prove nothing for readers that follow a flight.
   expect(followed).toBeGreaterThan(50);
 });
 
-test('a reader that gives up leaves the flight to its other readers', () => {
+test('a reader that gives up does not end the flight for its other readers', () => {
   const world = createWorld();
   world.read(['a'], false);
   world.read(['a', 'b'], true);
@@ -122,7 +124,7 @@ test('a reader that gives up leaves the flight to its other readers', () => {
   ]);
 });
 
-test('a reader without room is rejected at once, at no cost to readers with a flight', () => {
+test('a reader without room is rejected immediately, without effect on readers that have a flight', () => {
   const line: Flight[] = [];
   const flights = createFlightTable(
     (flight) => line.push(flight),

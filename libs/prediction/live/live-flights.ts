@@ -1,8 +1,9 @@
 /**
- * Shares live inferences between readers of one user (single flight). A flight is one feature statement and one run of the
- * model, as far as they concern one user. Three rules decide who shares it:
- * - A reader that comes before the statement is sent joins the flight and takes its result, whatever its label.
- * - A reader that comes later follows the flight. It takes the result only if the label is at least its own version.
+ * Shares live inferences between readers of one user (single flight). A flight is the part of a feature statement and a
+ * model run that concerns one user. These rules decide which readers share it:
+ * - A reader that arrives before the statement is sent joins the flight and accepts its result, whatever the label.
+ * - A reader that arrives later follows the flight. It accepts the result only if the label is at least the reader's
+ *   own version.
  * - A reader that demands a new inference joins only a flight whose statement is not sent yet.
  * - A reader with request features has a separate flight, which no other reader joins or follows.
  *
@@ -21,15 +22,15 @@ export class LiveRead implements Timed {
   readonly outcomes: (LiveOutcome | undefined)[];
   index = -1;
   isOver = false;
-  /** Whether it is over because its caller has gone. */
+  /** Whether the read is over because its caller disconnected. */
   isGone = false;
-  /** Whether its caller tells when it goes. */
+  /** Whether its caller reports when it disconnects. */
   readonly mayLeave: boolean;
   #missing: number;
   readonly #done: () => void;
   readonly #leaving: (() => void)[] = [];
 
-  /** @param done called once: when every reader has an outcome, at the deadline, or when the caller goes */
+  /** @param done called once: when every reader has an outcome, at the deadline, or when the caller disconnects */
   constructor(readers: readonly LiveReader[], deadline: number, done: () => void, mayLeave = false) {
     this.readers = readers;
     this.deadline = deadline;
@@ -52,7 +53,7 @@ export class LiveRead implements Timed {
     this.#done();
   }
 
-  /** Ends it because its caller has gone. */
+  /** Ends the read because its caller disconnected. */
   leave(): void {
     if (this.isOver) return;
     this.isGone = true;
@@ -60,7 +61,7 @@ export class LiveRead implements Timed {
     for (const tell of this.#leaving) tell();
   }
 
-  /** Calls back when the caller goes before the read is over; at once if it has gone already. */
+  /** Calls back if the caller disconnects before the read is over; immediately if it has already disconnected. */
   onGone(tell: () => void): void {
     if (this.isGone) tell();
     else this.#leaving.push(tell);
@@ -69,17 +70,17 @@ export class LiveRead implements Timed {
 
 export interface Flight {
   readonly userId: string;
-  /** For a reader with request features: its rows. */
+  /** The rows of a reader with request features; absent for other flights. */
   readonly rows?: readonly RequestRow[];
-  /** The rows that it takes of the shared room, until the scorer gets it. */
+  /** The number of rows that the flight occupies of the shared room until the scorer gets them. */
   roomTaken: number;
   /** Whether its feature statement has been sent. */
   isSent: boolean;
-  /** The latest deadline of its waiters, on the clock of `performance.now()`. */
+  /** The latest deadline of its readers, on the clock of `performance.now()`. */
   deadline: number;
-  /** Readers that take the result with any label. */
+  /** Readers that accept the result with any label. */
   readonly waiters: Waiter[];
-  /** Readers that came after it was sent. */
+  /** Readers that arrived after the flight was sent. */
   followers: Waiter[] | undefined;
 }
 
@@ -89,7 +90,7 @@ interface Waiter {
   readonly index: number;
 }
 
-/** Returns whether a reader that came after the flight was sent still waits for it. */
+/** Returns whether a reader that arrived after the flight was sent still waits for it. */
 export function isFollowed({ followers }: Flight): boolean {
   return followers?.some(({ read }) => !read.isOver) ?? false;
 }
@@ -100,9 +101,9 @@ interface Completed {
 }
 
 /**
- * How long after its flight's completion a result may still be taken, by the followers' rule. Some readers look into
- * the overlay before the result is stored there, and ask after the flight has completed: each of them would cost
- * another inference.
+ * How long after a flight's completion readers may still accept its result, by the rule for followers. Some readers
+ * look into the overlay before the result is stored there, and request a flight after its completion. Without this time
+ * each of them would cost another inference.
  */
 const LINGER_MS = 250;
 
@@ -124,7 +125,7 @@ export function createFlightTable(
 ): FlightTable {
   /** The latest flight of each user. */
   const flights = new Map<string, Flight>();
-  /** Recent results, for readers that looked into the overlay before the result was there; in order of completion. */
+  /** Recent results in order of completion, for readers that looked into the overlay before the result was stored. */
   const completed = new Map<string, Completed>();
 
   function wait(waiter: Waiter, reader: LiveReader): void {
@@ -201,7 +202,7 @@ export function createFlightTable(
   };
 }
 
-/** Returns whether a reader may take a result whose features were read before it arrived. */
+/** Returns whether a reader may accept a result with features that were read before the reader arrived. */
 function isNewEnough(outcome: LiveOutcome, reader: LiveReader | undefined): boolean {
   return outcome.kind === 'predicted' && reader !== undefined && outcome.contextVersion >= reader.minVersion;
 }

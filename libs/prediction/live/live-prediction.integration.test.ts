@@ -51,7 +51,7 @@ async function requestFor(
   };
 }
 
-/** Features that count their statements; the first waits at the gate after it was sent. */
+/** Features that record their statements. The first statement waits at the gate after it was sent. */
 function gatedFeatures() {
   const gate = createGate();
   const statements: string[][] = [];
@@ -70,7 +70,7 @@ function gatedFeatures() {
 const labelOf = (outcome: unknown) => (outcome as { contextVersion?: number } | undefined)?.contextVersion;
 
 describe('readers of one user', () => {
-  it('share one statement and one inference while it has not left', async () => {
+  it('share one statement and one inference if they arrive before the statement is sent', async () => {
     const { gate, statements, features } = gatedFeatures();
     gate.open();
     const live = createLive({ features });
@@ -81,7 +81,7 @@ describe('readers of one user', () => {
     expect(kept).toHaveLength(1);
   });
 
-  it('who come later share it too where its label is at least their own version', async () => {
+  it('share it even if they arrive later, if its label is at least their own version', async () => {
     const { gate, statements, features } = gatedFeatures();
     const live = createLive({ features });
     const first = live.predict(await requestFor([{ userId: '2' }]));
@@ -92,7 +92,7 @@ describe('readers of one user', () => {
     expect(statements).toHaveLength(1);
   });
 
-  it('whose own version is newer than its label get one of their own', async () => {
+  it('get another inference if their own version is newer than its label', async () => {
     const { gate, statements, features } = gatedFeatures();
     const live = createLive({ features });
     const first = live.predict(await requestFor([{ userId: '3' }]));
@@ -105,7 +105,7 @@ describe('readers of one user', () => {
     expect(statements).toEqual([['3'], ['3']]);
   });
 
-  it('who demand an inference of now never join a statement that has left, whatever its label', async () => {
+  it('never join a statement that is already sent if they demand a new inference', async () => {
     const { gate, statements, features } = gatedFeatures();
     const live = createLive({ features });
     const first = live.predict(await requestFor([{ userId: '4' }]));
@@ -117,7 +117,7 @@ describe('readers of one user', () => {
     await first;
   });
 
-  it('in different tables (history, floor, model version) share nothing', async () => {
+  it('share nothing if history, floor or model version differ', async () => {
     const { gate, statements, features } = gatedFeatures();
     gate.open();
     const live = createLive({ features });
@@ -130,7 +130,7 @@ describe('readers of one user', () => {
 });
 
 describe('users of one statement', () => {
-  it('each get what becomes of them: predicted, poison, without a row, erased', async () => {
+  it('each get their own outcome: predicted, poison, without a row, erased', async () => {
     await world.change('10', 10);
     await world.erase('11');
     await world.erase('9998');
@@ -143,8 +143,7 @@ describe('users of one statement', () => {
       ['9', 'predicted'],
       ['10', 'failed'],
       ['11', 'erased'],
-      // A user without a row is unknown here; that an erased user gets no stale answer is up to the reader's
-      // certificate.
+      // An erased user without a row counts as unknown here. The reader's certificate prevents a stale answer.
       ['9998', 'no_features'],
       ['9999', 'no_features'],
     ]);
@@ -152,7 +151,7 @@ describe('users of one statement', () => {
     expect(kept.map(({ userId }) => userId).sort()).toEqual(['8', '9']);
   });
 
-  it('whose features the model does not take fail for that reason, by name, and the others are predicted', async () => {
+  it('with features that the model does not accept fail with the names of the features; the others are predicted', async () => {
     await world.pool.query('update counts set changes = null where user_id = 14');
     const outcomes = await createLive().predict(await requestFor([{ userId: '14' }, { userId: '15' }]));
     expect(outcomes.get('14')).toMatchObject({ kind: 'failed', reason: 'features_unusable', features: ['changes'] });
@@ -168,7 +167,7 @@ describe('users of one statement', () => {
     expect(kept).toMatchObject([{ userId: '12', contextVersion: 2, source: 'live', history: certificate.history }]);
   });
 
-  it('fail together where the history changed since they were certified: nothing is kept', async () => {
+  it('all fail if the history has changed since their certificate, and nothing is kept', async () => {
     const live = createLive();
     const outcomes = await live.predict(await requestFor([{ userId: '13' }], { history: 'f'.repeat(16) }));
     expect(outcomes.get('13')).toMatchObject({ kind: 'failed', reason: 'live_failed' });
@@ -177,7 +176,7 @@ describe('users of one statement', () => {
 });
 
 describe('a deadline', () => {
-  it('ends the wait of the reader alone: what comes later is kept for the next', async () => {
+  it('ends only the wait of its readers: other readers of the line are still answered', async () => {
     const { gate, features } = gatedFeatures();
     const live = createLive({ features });
     const outcomes = await live.predict(await requestFor([{ userId: '20' }, { userId: '21' }], { timeoutMs: 20 }));
@@ -187,14 +186,14 @@ describe('a deadline', () => {
     expect((await patient).get('22')).toMatchObject({ kind: 'predicted' });
   });
 
-  it('that passed before the statement could leave costs no statement', async () => {
+  it('that passed before the statement could be sent costs no statement', async () => {
     const { gate, statements, features } = gatedFeatures();
     const live = createLive({ features, maxStatements: 1 });
     const first = live.predict(await requestFor([{ userId: '23' }]));
     await gate.arrived;
     const late = await live.predict(await requestFor([{ userId: '24' }], { timeoutMs: 10 }));
     expect(late.get('24')).toMatchObject({ kind: 'failed', reason: 'live_timeout' });
-    // A timer may come a moment early by the other clock.
+    // A timer may fire slightly early on the other clock.
     const over = performance.now() + 5;
     await expect.poll(() => performance.now(), { interval: 1 }).toBeGreaterThan(over);
     gate.open();
@@ -203,7 +202,7 @@ describe('a deadline', () => {
     expect(statements).toEqual([['23'], ['25']]);
   });
 
-  it('is over when the caller has gone: its users cost no statement, but for those that others wait for', async () => {
+  it('ends when the caller disconnects: its users cost no statement unless other readers wait for them', async () => {
     const { gate, statements, features } = gatedFeatures();
     const answered: [string, LiveOutcome][] = [];
     const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, LiveOutcome>) => void answered.push(...outcomes);
@@ -229,7 +228,7 @@ describe('a deadline', () => {
     ]);
   });
 
-  it('takes no room and no statement when its caller has gone already', async () => {
+  it('takes no room and no statement if its caller has already disconnected', async () => {
     const { gate, statements, features } = gatedFeatures();
     gate.open();
     const live = createLive({ features, loadShedding: { room: () => 1 } });
@@ -243,7 +242,7 @@ describe('a deadline', () => {
   it.each([
     [true, '27', CALLER_GONE],
     [false, '28', { kind: 'failed', reason: 'live_timeout', detail: 'no answer within 20 ms' }],
-  ])('of the caller itself (%s) is no failure of the model', async (isCallersTime, userId, expected) => {
+  ])('of the caller itself (%s) is not a failure of the model', async (isCallersTime, userId, expected) => {
     const { gate, features } = gatedFeatures();
     const live = createLive({ features });
     const request = await requestFor([{ userId }], { timeoutMs: 20, isCallersTime });
@@ -252,7 +251,7 @@ describe('a deadline', () => {
   });
 
   it.each([false, true])(
-    'of the caller that ends the run of its rows (%s) is no failure of the model',
+    'of the caller that ends the run of its rows (%s) is not a failure of the model',
     async (hasRows) => {
       const scorer: Scorer = { score: () => Promise.reject(new TandemError('live_timeout', 'late')) };
       const rows = hasRows ? [{ sent: {}, values: [] }] : undefined;
@@ -261,7 +260,7 @@ describe('a deadline', () => {
     },
   );
 
-  it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
+  it('is not used up by Redis: a computed answer is returned even if it was not kept', async () => {
     const never = { putEach: () => new Promise<never>(() => undefined) };
     const live = createLive({ overlay: never });
     const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
@@ -270,10 +269,10 @@ describe('a deadline', () => {
   });
 });
 
-/** A scorer that runs nothing before it is released. A request whose caller has gone is rejected, as the pool does. */
+/** A scorer that runs nothing before it is released. Like the pool, it rejects a request if its caller disconnects. */
 function heldScorer() {
   const released = Promise.withResolvers<void>();
-  /** Users of each request, and of those that were told that their caller has gone. */
+  /** The users of each request, and of the requests that were removed because the caller disconnected. */
   const [asked, removed]: [string[], string[]] = [[], []];
   const scorer: Scorer = {
     score({ onGone, ...request }) {
@@ -294,7 +293,7 @@ function heldScorer() {
   return { scorer, asked, removed, release: released.resolve };
 }
 
-describe('a caller who goes after the features were read', () => {
+describe('a caller that disconnects after the features were read', () => {
   async function readTogether(live: LivePredictor, gate: ReturnType<typeof createGate>, requests: LiveRequest[]) {
     const first = live.predict(await requestFor([{ userId: '59' }]));
     await gate.arrived;
@@ -304,7 +303,7 @@ describe('a caller who goes after the features were read', () => {
   }
 
   it.each([false, true])(
-    'takes its rows from the scorer unless another reader follows one (%s)',
+    'removes its rows from the scorer unless another reader follows one (%s)',
     async (isFollowed) => {
       const { gate, features } = gatedFeatures();
       const { scorer, asked, removed, release } = heldScorer();
@@ -334,7 +333,7 @@ describe('a caller who goes after the features were read', () => {
     },
   );
 
-  it('takes its rows of request features from the scorer', async () => {
+  it('removes its rows of request features from the scorer', async () => {
     const { gate, features } = gatedFeatures();
     const { scorer, asked, removed, release } = heldScorer();
     const live = createLive({ features, scorer, maxStatements: 1 });
@@ -358,13 +357,13 @@ describe('a caller who goes after the features were read', () => {
 });
 
 describe('live inference', () => {
-  it('answers though nothing could be kept', async () => {
+  it('answers even if nothing could be kept', async () => {
     const live = createLive({ overlay: { putEach: () => Promise.reject(new Error('Redis is away')) } });
     const outcomes = await live.predict(await requestFor([{ userId: '30' }]));
     expect(outcomes.get('30')).toMatchObject({ kind: 'predicted', kept: false });
   });
 
-  it('never rejects: features that cannot be read are an outcome', async () => {
+  it('never rejects: unreadable features are an outcome', async () => {
     const live = createLive({
       features: { ...world.features, readUsers: () => Promise.reject(new Error('the query fails')) },
     });
@@ -372,7 +371,7 @@ describe('live inference', () => {
     expect(outcomes.get('31')).toEqual({ kind: 'failed', reason: 'live_failed', detail: 'the query fails' });
   });
 
-  it('says that time ran out where the database did not answer, and blames no model for it', async () => {
+  it('reports a timeout, not a model failure, if the database did not answer', async () => {
     const away = new TandemError('unavailable', 'The database does not answer at the moment.');
     const live = createLive({ features: { ...world.features, readUsers: () => Promise.reject(away) } });
     const outcomes = await live.predict(await requestFor([{ userId: '34' }]));
@@ -383,10 +382,10 @@ describe('live inference', () => {
     });
   });
 
-  it('reports out of time for users that the failure of others left no time for', async () => {
+  it('reports a timeout for users that had no time left after the failure of others', async () => {
     await world.change('36', 10);
     let asked = 0;
-    // The model refuses the two together; then hardly any time is left for each by itself.
+    // The model refuses both rows together; then hardly any time is left to run each row alone.
     const scorer: Scorer = {
       score: (request) => world.inference.score(asked++ === 0 ? request : { ...request, timeoutMs: 0.001 }),
     };
@@ -395,7 +394,7 @@ describe('live inference', () => {
     expect(kept).toEqual([]);
   });
 
-  it('of more rows than there is room for takes no room from readers with more time', async () => {
+  it('of more rows than there is room for takes no room from readers with longer time limits', async () => {
     const { gate, features } = gatedFeatures();
     const loadShedding = { room: (_: unknown, timeoutMs: number) => (timeoutMs > 15_000 ? 100 : 20) };
     const live = createLive({ features, loadShedding });
@@ -408,14 +407,14 @@ describe('live inference', () => {
     expect((await large).get('37')?.kind).toBe('rows');
   });
 
-  it('does nothing at all where it is switched off', async () => {
+  it('does nothing if it is switched off', async () => {
     const { statements, features } = gatedFeatures();
     const live = createLive({ features });
     expect(await live.predict(await requestFor([{ userId: '32' }], { enabled: false }))).toEqual(new Map());
     expect(statements).toEqual([]);
   });
 
-  it('answers on after more tables than it remembers', async () => {
+  it('still answers after more tables than it remembers', async () => {
     const live = createLive();
     const request = await requestFor([{ userId: '33' }]);
     for (let overlayFloor = 0; overlayFloor < 70; overlayFloor++) {

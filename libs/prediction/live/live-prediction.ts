@@ -20,24 +20,26 @@ import { type FlightDependencies, runFlights } from './run-flights.ts';
 import { createSuspects } from './suspects.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
-  /** Decides who can be inferred in time; absent: every request. */
+  /** Decides which requests can be answered in time; absent: all requests. */
   readonly loadShedding?: LoadShedding;
-  /** Receives each request that has ended, for metrics: the result of its readers, and its duration. */
+  /** Receives each request at its end, for metrics: the results of its readers, and its duration. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
-  /** How many ms rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
+  /** The milliseconds that rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
   readonly refusalPatienceMs?: number | undefined;
-  /** Feature statements under way at once. */
+  /** The maximum number of concurrent feature statements. */
   readonly maxStatements?: number;
 }
 
-/** One row for each user, or one for each row of a reader with request features. */
+/**
+ * The maximum number of rows in a statement: one for each user, or one for each row of a reader with request features.
+ */
 const MAX_ROWS_A_STATEMENT = 1_000;
-/** The longest time that live reads wait for each other: the fuller a statement, the less it costs each of them. */
+/** The longest time that live reads wait for each other. A fuller statement costs each of them less. */
 const PATIENCE_MS = 1;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
-  // Groups by the model version, history and floor that answers are computed and stored for. Groups share nothing.
+  // Groups flights by model version, history and floor. Different groups share no flights.
   const tables = new WeakMap<ModelVersion, { readonly request: LiveRequest; readonly table: FlightTable }>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
@@ -65,12 +67,12 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
     const hasRoom = (deadline: number, rows: number) => {
       const room = roomUntil(deadline);
-      // Without other waiting work, a reader of many rows needs less room: the scorer rejects the rows beyond, and
-      // learns from the others.
+      // Without other waiting work, a reader of many rows is accepted even if there is room for fewer. The scorer
+      // rejects the rows without room, and measures its speed with the others.
       return room >= rows || (room > 0 && unscored.rows === 0);
     };
     const table = createFlightTable((flight) => {
-      // Rows without room take none from readers of other models, who share it until the features have been read.
+      // Rows that exceed the room are not counted, so that they take no room from readers of other models.
       if (flight.rows) flight.roomTaken = Math.min(flight.rows.length, Math.max(1, roomUntil(flight.deadline)));
       unscored.rows += flight.roomTaken;
       line.add(flight);
@@ -100,7 +102,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
         const read = new LiveRead(request.readers, askedAt + request.timeoutMs, done, request.onGone !== undefined);
         deadlines.add(read, request.timeoutMs);
         request.onGone?.(() => read.leave());
-        // A caller that has gone already takes no room from others.
+        // A caller that has already disconnected takes no room from others.
         if (!read.isOver) tableOf(request).join(read);
       });
     },
@@ -126,7 +128,7 @@ function outcomesOf({ outcomes, readers, isGone }: LiveRead, request: LiveReques
   return byUser;
 }
 
-/** Returns an outcome as it is where the time that ran out was the caller's. */
+/** Returns an outcome for a time limit that was the caller's own: a `live_timeout` becomes `CALLER_GONE`. */
 function withinCallersTime(outcome: LiveOutcome): LiveOutcome {
   if (outcome.kind === 'rows') return { kind: 'rows', rows: outcome.rows.map(withinCallersTime) };
   return outcome.kind === 'failed' && outcome.reason === 'live_timeout' ? CALLER_GONE : outcome;

@@ -5,7 +5,7 @@ import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '../predi
 import { createLivePredictor } from './live-prediction.ts';
 
 const USERS = 400;
-/** The user changed so often, and the score is a tenth of that; of ten the model refuses the batch. */
+/** The number of changes of a user. The score is a tenth of it; from ten on, the model refuses the batch. */
 const changesOf = (userId: string) => Number(userId) % 11;
 const POISON = 10;
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-// Few of them are poison, else most batches would be tried row by row.
+// Few users are poison: otherwise most batches would be run row by row.
 const userId = fc.oneof(
   { weight: 60, arbitrary: fc.integer({ min: 1, max: USERS }).filter((id) => id % 11 !== POISON) },
   { weight: 1, arbitrary: fc.constantFrom(10, 21, USERS + 1) },
@@ -44,7 +44,7 @@ const read = fc.record({
 const reads = fc.array(read, { minLength: 10, maxLength: 40 });
 const kill = fc.option(fc.nat(30), { freq: 4 });
 
-it('many readers at once each get what their own features give, through poison, deadlines and kills', async () => {
+it('concurrent readers each get the prediction of their own features, despite poison users, deadlines and kills', async () => {
   let predicted = 0;
   const property = fc.asyncProperty(reads, kill, async (concurrent, killAfterMs) => {
     if (killAfterMs !== null) setTimeout(killChild, killAfterMs);
@@ -71,6 +71,6 @@ function killChild(): void {
   try {
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended meanwhile.
+    // The process has already ended.
   }
 }

@@ -4,8 +4,8 @@
  *   model versions
  * - readers that leave early, users whose query fails or whose features are unusable, killed inference processes
  *
- * The model returns its inputs: the user, the model version and a token of the call. So each row shows to which caller it
- * belongs.
+ * The model returns its inputs: the user, the model version and a token of the call. So each row shows which caller it
+ * belongs to.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -148,7 +148,7 @@ async function callLive(
   return { asked, answered, foreign };
 }
 
-/** Scores rows like a chunk of a run: in slices, which live rows overtake. */
+/** Scores rows like a chunk of a run: in slices that live rows overtake. */
 async function callChunk(
   { inference, place }: World,
   version: ModelVersion,
@@ -176,7 +176,7 @@ async function callChunk(
     });
     return { asked: users, answered: users, foreign };
   } catch (error) {
-    // Its process was killed, or there was no room.
+    // The inference process was killed, or there was no room.
     if (error instanceof ScoringCrash || isTandemError(error)) return { asked: users, answered: 0, foreign: [] };
     throw error;
   }
@@ -189,7 +189,7 @@ function killChild(inference: ReturnType<typeof createInferencePool>): number {
     process.kill(pid, 'SIGKILL');
     return 1;
   } catch {
-    // It has ended meanwhile.
+    // The process has already ended.
     return 0;
   }
 }

@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import { mixRows } from './mixed-rows.fixture.ts';
 
-it('no caller gets a row of another, of 100,000 through split and merge', { timeout: 300_000 }, async () => {
+it('no caller gets a row of another caller, in 100,000 rows through split and merge', {
+  timeout: 300_000,
+}, async () => {
   const { asked, answered, foreign, kills, byKind } = await mixRows({ rows: 100_000, seed: 1 });
   expect(foreign).toEqual([]);
   expect(asked).toBeGreaterThanOrEqual(100_000);

@@ -20,7 +20,7 @@ function createReaders() {
   return { add, remove: deadlines.remove, ended };
 }
 
-test('each reader is ended once, at most a twentieth before its time and never after it', () => {
+test('each reader is ended once, at most a twentieth of its time early and never late', () => {
   const { add, ended } = createReaders();
   const due = new Map<string, { at: number; timeoutMs: number }>();
   for (let n = 0; n < 60; n++) {
@@ -39,7 +39,7 @@ test('each reader is ended once, at most a twentieth before its time and never a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('a leaving reader is not ended, and ends no other', () => {
+test('a removed reader is not ended, and its removal ends no other reader', () => {
   const { add, remove, ended } = createReaders();
   const [first, second, third, fourth] = ['1', '2', '3', '4'].map((name) => add(name, 100));
   for (const gone of [first, third, third, fourth]) if (gone) remove(gone);

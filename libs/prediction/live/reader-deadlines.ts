@@ -1,20 +1,20 @@
 /**
- * Ends the wait of readers whose time is over. One ticker checks all readers: a timer for each costs more than a reader's
- * share of a statement. It ticks twenty times within the shortest time that any reader has, and ends the waits that would
- * be over before the next tick. A wait may end up to a twentieth early, and never late.
+ * Ends the wait of readers at their deadlines. One ticker checks all readers: a timer for each would cost more than a
+ * reader's share of a statement. It ticks twenty times within the shortest time limit of the waiting readers, and ends
+ * the waits with a deadline before the next tick. A wait may end up to a twentieth early, but never late.
  */
 
 export interface Timed {
   /** The deadline on the clock of `performance.now`. */
   readonly deadline: number;
-  /** Set here: the index among waiting readers; -1 for a reader that does not wait. */
+  /** The index among the waiting readers, set in this file; -1 for a reader that does not wait. */
   index: number;
-  /** Called once at most, after it was taken out. */
+  /** Called at most once, after the reader was removed. */
   end(): void;
 }
 
 interface ReaderDeadlines {
-  /** @param timeoutMs time until its deadline */
+  /** @param timeoutMs the time until the reader's deadline */
   add(reader: Timed, timeoutMs: number): void;
   remove(reader: Timed): void;
 }
@@ -22,7 +22,7 @@ interface ReaderDeadlines {
 const LOOKS = 20;
 
 export function createReaderDeadlines(): ReaderDeadlines {
-  // In no order: the last reader takes the place of a leaving one.
+  // Unordered: the last reader takes the place of a removed reader.
   const waiting: Timed[] = [];
   let ticker: NodeJS.Timeout | undefined;
   let tickMs = Number.POSITIVE_INFINITY;
@@ -35,7 +35,7 @@ export function createReaderDeadlines(): ReaderDeadlines {
 
   function tick(): void {
     const due = performance.now() + tickMs;
-    // From the end: the reader that takes the place of an ended one has been checked already.
+    // Backwards: the reader that takes the place of an ended reader has already been checked.
     for (let i = waiting.length - 1; i >= 0; i--) {
       const reader = waiting[i];
       if (!reader || reader.deadline > due) continue;

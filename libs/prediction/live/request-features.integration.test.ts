@@ -1,6 +1,6 @@
 /**
- * Reads with request features on real stores and a real model that gives its inputs back: `echo` is [changes, amount], so
- * that an answer shows whose features and which call's values it was computed from.
+ * Reads with request features on real stores and a real model that returns its inputs: `echo` is [changes, amount]. So
+ * an answer shows its source: the user's features and the call's values.
  */
 import { createHash } from 'node:crypto';
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
@@ -23,7 +23,7 @@ const FRESHNESS: FreshnessPolicy = {
 };
 
 let world: PredictionWorld;
-/** By user, the statements that read features, and what was stored in the overlay. */
+/** The users of each feature statement, and the users that were stored in the overlay. */
 let statements: string[][];
 let stored: string[];
 let fails: boolean;
@@ -110,7 +110,7 @@ const short = (results: readonly ReadResult[]) =>
   );
 
 describe('a read with request features', () => {
-  it('is inferred for the call, each row from its own values, and the user’s features are read once', async () => {
+  it('is inferred for the call, each row from its own values; the user’s features are read once', async () => {
     await world.change('1', 3);
     const results = await read([
       ['1', { amount: 5 }],
@@ -130,7 +130,7 @@ describe('a read with request features', () => {
     expect(first).toMatchObject({ kept: false, hit: false, contextVersion: 1, predictedFromContextVersion: 1 });
   });
 
-  it('leaves nothing behind for a read without, and takes nothing of one', async () => {
+  it('shares no predictions with reads without request features', async () => {
     expect(short(await read([['3', { amount: 5 }]]))).toEqual(['live requested 0,5']);
     expect(short(await plain('3'))).toEqual(['live missing 0,40']);
     expect(stored).toEqual(['3']);
@@ -138,9 +138,9 @@ describe('a read with request features', () => {
     expect(short(await plain('3'))).toEqual(['live fresh 0,40']);
   });
 
-  it('joins no flight and is joined by none, though all of a moment share a statement', async () => {
+  it('shares no flight with other reads, but shares their feature statement', async () => {
     const reader = createReader();
-    // From now on it knows the assignment.
+    // From here on the reader knows the assignment.
     await read([['60', {}]], {}, reader);
     statements = [];
     const gate = createGate();
@@ -165,7 +165,7 @@ describe('a read with request features', () => {
     expect(stored).toEqual(['4']);
   });
 
-  it('whose own rows take long costs the readers of its statement no time', async () => {
+  it('with slow rows does not delay the other readers of its statement', async () => {
     const reader = createReader();
     await read([['60', {}]], {}, reader);
     const gate = createGate();
@@ -178,7 +178,7 @@ describe('a read with request features', () => {
     expect(short(await calling)).toEqual(['live requested 0,666']);
   });
 
-  it('that fails is answered from the stored prediction as stale alone, else by the error', async () => {
+  it('that fails is answered only from a stored prediction, as stale, or else with the error', async () => {
     await plain('6');
     fails = true;
     expect(short(await read([['6', { amount: 1 }]]))).toEqual(['stale live_failed 0,40']);
@@ -187,7 +187,7 @@ describe('a read with request features', () => {
     expect(short(await read([['6', { amount: 1 }]]))).toEqual(['live_failed']);
   });
 
-  it('is 504 under only-if-cached, and bounded by max-age where it fails', async () => {
+  it('is 504 with only-if-cached, and respects max-age when it fails', async () => {
     await plain('8');
     expect(short(await read([['8', { amount: 1 }]], { onlyIfCached: true }))).toEqual(['not_cached']);
     expect(short(await read([['8', { amount: 1 }]], { maxStale: Number.POSITIVE_INFINITY }))).toEqual([
@@ -198,7 +198,7 @@ describe('a read with request features', () => {
     expect(short(await read([['8', { amount: 1 }]], { maxAge: 3_600 }))).toEqual(['stale live_failed 0,40']);
   });
 
-  it('of an erased or unknown user is unknown_user, each time', async () => {
+  it('of an erased or unknown user is unknown_user in each row', async () => {
     await world.erase('9');
     const rows: Row[] = [
       ['9', { amount: 1 }],
@@ -210,7 +210,7 @@ describe('a read with request features', () => {
     await world.readmit('9');
   });
 
-  it('that sends what the predictor does not take is refused as a whole, before anything is inferred', async () => {
+  it('with values that the predictor does not accept is rejected as a whole, before any inference', async () => {
     await expect(
       read([
         ['11', { amount: 1 }],
@@ -233,7 +233,7 @@ describe('a read with request features', () => {
   });
 });
 
-it('a chunk of a run has the defaults, by range and by name', async () => {
+it('a chunk of a run uses the defaults, whether it reads a range or named users', async () => {
   const assignment = (await world.authority.certify([])).assignments(NAME)?.stable;
   const version = await world.registry.modelVersion(assignment?.modelVersionId ?? '');
   const range = await world.features.readRange(version, { from: '1', to: '4' });
@@ -249,8 +249,8 @@ it('a chunk of a run has the defaults, by range and by name', async () => {
   expect([range.faults.size, named.faults.size]).toEqual([0, 0]);
 });
 
-describe('a predictor without a default', () => {
-  it('answers reads that send its features, and those alone; nothing is computed ahead of time', async () => {
+describe('a predictor with a request feature without a default', () => {
+  it('answers only reads that send the feature; no run computes it ahead of time', async () => {
     const { default: _default, ...required } = AMOUNT;
     await adoptEcho([required]);
     expect(short(await read([['20', { amount: 1 }]]))).toEqual(['live requested 0,1']);

@@ -26,7 +26,7 @@ import type { Suspects } from './suspects.ts';
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
-  /** Whether its readers are users to re-score: their answers are marked. */
+  /** Whether the readers are re-scorings: their stored answers are marked. */
   readonly refreshes?: boolean;
 }
 
@@ -36,18 +36,19 @@ interface FlightContext {
   readonly request: LiveRequest;
   readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Called with the room of flights that the scorer has now, or never will have. */
+  /** Called with the room of flights that the scorer now has, or that will never reach it. */
   onHandedOver(roomTaken: number): void;
 }
 
 /**
- * Limits the cost of failing statements for the readers of others. Eight users that make the query fail are found among
- * any number; a query that fails for every user costs 16 statements, not thousands.
+ * Limits the cost of failing statements for the readers of other users. Up to eight users that make the query fail are
+ * found, among any number of users. A query that fails for every user costs 16 statements, not thousands.
  */
 const LIMITS: HalvingLimits = { budget: 32, brokenAfter: 16, failingMs: 2_000, culprit: 'the feature query' };
 
 /**
- * Resolves when the features have been read: the inference continues while the next statement is sent. Never rejects.
+ * Runs flights. Resolves when the features have been read: the inference continues while the next statement is sent.
+ * Never rejects.
  */
 export async function runFlights(flights: readonly Flight[], context: FlightContext): Promise<void> {
   const { suspects } = context;
@@ -71,7 +72,7 @@ export async function runFlights(flights: readonly Flight[], context: FlightCont
   );
 }
 
-/** Runs one statement. Fails only if it may succeed for fewer users; any other error is the outcome of all of them. */
+/** Runs one statement. Fails only if fewer users may succeed; any other error is the outcome of all users. */
 async function send(
   flights: readonly Flight[],
   context: FlightContext,
@@ -84,10 +85,10 @@ async function send(
     if (certified) onRead(flights);
     if (certified) inferAndKeep(context, { certified, flights, outcomes });
     else for (const flight of flights) table.complete(flight, outcomes.of(flight));
-    // By now each row has been handed to the scorer, or will not be scored.
+    // At this point the scorer has been called for each row, or the row will not be scored.
     onHandedOver(roomTakenBy(flights));
   } catch (error) {
-    // The log shows the reason of parts that are given up: it may not quote a user's values.
+    // The log shows the reason of parts that are given up, so the reason must not quote a user's values.
     if (isOfSomeUser(error)) return { failed: error.fault.words, summary: `SQLSTATE ${error.fault.sqlState}` };
     fail(flights, context, asFailure(error));
   }
@@ -112,7 +113,7 @@ function completeAll(flights: readonly Flight[], table: FlightTable, outcome: Li
   for (const flight of flights) table.complete(flight, outcome);
 }
 
-/** V1 for all the users of one statement; null if no reader waits for it. */
+/** Reads the features of all users of one statement (V1); returns null if no reader waits for them. */
 async function readFeatures(
   dependencies: FlightDependencies,
   request: LiveRequest,
@@ -144,10 +145,11 @@ interface Statement {
 }
 
 /**
- * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
- * values must not cost others their answers. The rows of a caller that may disconnect are scored separately too: they
- * are removed if it does, unless another reader follows one of them. The scorer may run them together, and retries them
- * separately if that fails. A flight is completed as soon as its own rows are scored. Returns when the scorer has the rows.
+ * Infers and stores (V2 to V4). The rows of each flight with request features are scored separately, within its own
+ * deadline, so that one caller's values cannot affect other answers. The rows of a caller that may disconnect are
+ * scored separately, too. They are removed if the caller disconnects, unless another reader follows one of them. The
+ * scorer may run separate rows together, and retries them separately if that fails. Each flight is completed as soon as
+ * its own rows are scored. Returns once the scorer has been called for all rows.
  */
 function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: Statement): void {
   const { table } = context;
@@ -173,7 +175,7 @@ interface ReadRows {
   readonly certificate: Certificate;
 }
 
-/** V2 for rows that the same callers wait for. */
+/** Scores rows with the same readers (V2). */
 async function score(
   { dependencies, request }: FlightContext,
   batch: FeatureBatch,
@@ -185,7 +187,7 @@ async function score(
   return scoreIsolating(dependencies.scorer, { version, batch, rows, timeoutMs, priority: 'live', onGone });
 }
 
-/** V2 for the rows of one flight with request features. Never rejects. */
+/** Scores the rows of one flight with request features (V2). Never rejects. */
 async function scoreRequest(
   context: FlightContext,
   { batch, certificate }: ReadRows,
@@ -200,7 +202,7 @@ async function scoreRequest(
   }
 }
 
-/** V2 to V4 for rows of users' own features: sets their outcomes. Never rejects. */
+/** Scores rows of users' own features, stores the predictions and sets the outcomes (V2 to V4). Never rejects. */
 async function scorePlain(
   context: FlightContext,
   { batch, certificate }: ReadRows,
@@ -247,7 +249,7 @@ function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
     if (flight.deadline > now && flight.waiters.some(({ read }) => !read.isOver)) inTime.push(flight.userId);
     else outcomes.set(flight, NOT_SENT);
   }
-  // A flight with request features may be of another flight's user.
+  // A flight with request features and another flight may have the same user.
   return mayRepeat ? [...new Set(inTime)] : inTime;
 }
 
@@ -271,18 +273,18 @@ function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs
   };
 }
 
-// Stores live answers where the next reader looks first, and in the lasting copy.
+// Live answers are stored in the overlay, where the next reader looks first, and in Postgres.
 
 interface AnswerStores {
-  /** Awaited: the next read of the user should find the answer. */
+  /** The online overlay. The write is awaited, so that the next read of the user finds the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
-  /** The copy in Postgres: written after the answer; entries may be lost. */
+  /** Writes the copy in Postgres after the answer; entries may be lost. */
   keepLater(entries: readonly OverlayEntry[]): void;
 }
 
 /**
- * Stores the prediction for the next reader. A store that hangs gets half of the remaining time: the answer matters
- * more.
+ * Stores the predictions for the next readers. A store that hangs gets at most half of the remaining time, so that the
+ * answer is still in time.
  */
 async function keep(
   { overlay, keepLater }: AnswerStores,

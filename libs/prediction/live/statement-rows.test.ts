@@ -15,7 +15,7 @@ function flightOf(userId: string, count: number): Flight {
   return { userId, rows, roomTaken: count, isSent: true, deadline: 0, waiters: [], followers: undefined };
 }
 
-test('a long text of a user is not repeated for hundreds of candidates; other calls are answered', () => {
+test('a call that would repeat a user’s long text hundreds of times is rejected; other calls are answered', () => {
   const [long, short] = [flightOf('1', 500), flightOf('2', 500)];
   const outcomes = new Outcomes();
   const asked = rowsToScore({ batch } as unknown as CertifiedFeatures, [long, short], outcomes);

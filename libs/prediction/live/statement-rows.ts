@@ -11,9 +11,9 @@ import type { Flight, LiveRead } from './live-flights.ts';
 
 /** Outcomes of the flights of one statement. A reader with request features never gets a row of another flight. */
 export class Outcomes {
-  /** Users that no flight scores: erased users and users with unusable features. */
+  /** Outcomes of users that no flight scores: erased users and users with unusable features. */
   readonly users = new Map<string, LiveOutcome>();
-  /** Flights of users' own features, by user. */
+  /** Outcomes of flights with users' own features, by user. */
   readonly plain = new Map<string, LiveOutcome>();
   readonly ofRows = new Map<Flight, LiveOutcome>();
 
@@ -28,7 +28,7 @@ export class Outcomes {
   }
 }
 
-/** The rows of a statement's batch that are scored: those of users, and behind all of them those of request features. */
+/** The rows of a statement's batch that are scored: first the rows of users, then the rows of request features. */
 interface AskedRows {
   readonly batch: FeatureBatch;
   /** Rows of users' own features. */
@@ -39,19 +39,25 @@ interface AskedRows {
 
 /** Rows of users' own features that are scored together. */
 export interface PlainRows {
-  /** The caller who alone began these rows, and tells when it goes; undefined: rows of all other callers. */
+  /** The only caller of these rows, if it reports when it disconnects; undefined for the rows of all other callers. */
   readonly caller: LiveRead | undefined;
   readonly rows: number[];
   readonly flights: Flight[];
 }
 
-/** Returns the read that alone began a flight, if its caller tells when it goes. Others may follow the flight later. */
+/**
+ * Returns the only read that joined a flight, if its caller reports when it disconnects. Other reads may follow the
+ * flight later.
+ */
 export function callerOf({ waiters }: Flight): LiveRead | undefined {
   const [first] = waiters;
   return waiters.length === 1 && first?.read.mayLeave ? first.read : undefined;
 }
 
-/** Splits rows by the callers that may leave before they are run. Leaves out rows that no flight wants. */
+/**
+ * Groups rows by caller, so that the rows of a caller that disconnects can be removed. Leaves out rows that no flight
+ * needs.
+ */
 function groupByCaller(rows: readonly number[], { userIds }: FeatureBatch, wanted: ReadonlyMap<string, Flight>) {
   const groups = new Map<LiveRead | undefined, PlainRows>();
   for (const row of rows) {
@@ -66,7 +72,10 @@ function groupByCaller(rows: readonly number[], { userIds }: FeatureBatch, wante
   return [...groups.values()];
 }
 
-/** UTF-16 units of text that the requested rows of one statement may have together: each repeats those of its user. */
+/**
+ * The maximum total text of a statement's rows with request features, in UTF-16 units. Each such row repeats the user's
+ * texts.
+ */
 const MAX_REPEATED_TEXT = 64 * 1_048_576;
 
 function textUnits({ values }: FeatureBatch, row: number): number {
@@ -77,11 +86,11 @@ function textUnits({ values }: FeatureBatch, row: number): number {
 }
 
 function tooMuchText(rows: number): LiveOutcome {
-  const detail = `the texts of this user, once for each of ${rows} rows, are too long; shorten them in the feature query, or send fewer candidates`;
+  const detail = `the texts of this user, repeated for ${rows} rows, are too long; shorten them in the feature query, or send fewer candidates`;
   return unusableFeatures(detail, []);
 }
 
-/** The rows that can be inferred; the others' outcomes are set. */
+/** Returns the rows that can be inferred, and sets the outcomes of the others. */
 export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flight[], outcomes: Outcomes): AskedRows {
   const rows: number[] = [];
   batch.userIds.forEach((userId, row) => {

@@ -13,7 +13,7 @@ const flightOf = (userId: string): Flight => ({
 const flightsOf = (users: number) => Array.from({ length: users }, (_, i) => flightOf(String(i)));
 const sizes = (parts: readonly (readonly Flight[])[]) => parts.map(({ length }) => length);
 
-test('a statement leaves out users whose query failed, and they are read one by one behind it', () => {
+test('a statement leaves out users with a failed query; each of them is read alone after it', () => {
   const suspects = createSuspects();
   const flights = flightsOf(10);
   expect(sizes(suspects.apart(flights))).toEqual([10]);
@@ -25,7 +25,7 @@ test('a statement leaves out users whose query failed, and they are read one by 
   expect(sizes(suspects.apart([flightOf('3')]))).toEqual([1]);
 });
 
-test('a user is no suspect after a minute, or after a read that succeeded', () => {
+test('a user stops being a suspect after a minute, or after a successful read', () => {
   let ms = 0;
   const suspects = createSuspects(() => ms);
   const flights = flightsOf(3);
@@ -39,11 +39,11 @@ test('a user is no suspect after a minute, or after a read that succeeded', () =
   expect(sizes(suspects.apart(flights))).toEqual([3]);
 });
 
-test('however many users fail, at most 16 are read by themselves behind one statement', () => {
+test('at most 16 suspects are read alone after one statement, even if more users fail', () => {
   const suspects = createSuspects();
   const flights = flightsOf(3_000);
   for (const { userId } of flights) suspects.failed(userId);
   expect(sizes(suspects.apart(flights))).toEqual([2_984, ...Array.from({ length: 16 }, () => 1)]);
-  // The earliest are forgotten: 1,000 are remembered.
+  // Only 1,000 users are remembered; the earliest are forgotten.
   expect(sizes(suspects.apart(flights.slice(0, 2_000)))).toEqual([2_000]);
 });

@@ -6,18 +6,18 @@ import type { Flight } from './live-flights.ts';
 
 const REMEMBERED_MS = 60_000;
 const MAX_USERS = 1_000;
-/** The most suspects that are read alone after one statement. Further suspects stay in the statement. */
+/** The maximum number of suspects that are read alone after one statement. Further suspects stay in the statement. */
 const MAX_APART = 16;
 
 export interface Suspects {
-  /** The parts to read: first the flights of all other users, then each suspect. */
+  /** Returns the parts to read: first the flights of all other users, then each suspect. */
   apart(flights: readonly Flight[]): (readonly Flight[])[];
   failed(userId: string): void;
   succeeded(flights: readonly Flight[]): void;
 }
 
 export function createSuspects(now: () => number = () => performance.now()): Suspects {
-  /** User id → time until which the user is a suspect, in the order of the failures. */
+  /** User id → the time at which the user stops being a suspect, in the order of the failures. */
   const until = new Map<string, number>();
 
   function isSuspect(userId: string): boolean {

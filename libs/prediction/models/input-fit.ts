@@ -1,6 +1,6 @@
 /**
- * Whether feature columns fit an input tensor of a model: its shape, how many values they give, and of which kinds. The
- * one place that decides it, for a config before it is adopted and for a definition before it serves.
+ * Checks whether feature columns fit an input tensor of a model: its shape, its number of values, and its element type.
+ * The same check serves a config before it is adopted and a definition before it serves.
  */
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { holdsNumber, TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';
@@ -10,13 +10,14 @@ import { type DescribedTensor, describeTensor, isFixed } from './verification.ts
 export interface Misfit {
   readonly problem: string;
   readonly remedy: string;
-  /**
-   * The path of the predictor's setting that fixes it, `['features', 'nulls', 'income']`; absent: the mapping itself.
-   */
+  /** The path of the predictor's setting to fix: `['features', 'nulls', 'income']`; absent: the mapping itself. */
   readonly setting?: readonly string[];
 }
 
-/** The values of an input's row that a column fills: one, or one for each category of a one-hot column. */
+/**
+ * Returns the number of values that a column fills in an input's row: one, or one for each category of a one-hot
+ * column.
+ */
 export function columnWidth({ categories }: FeatureColumn): number {
   return categories?.encoding === 'one-hot' ? categories.values.length : 1;
 }
@@ -26,9 +27,9 @@ function rowWidth(columns: readonly FeatureColumn[]): number {
 }
 
 /**
- * Everything that keeps the columns from filling the tensor, in order; empty if they fit. An open size fits: what it
- * is, a trial run must show.
- * @param request the columns that calls send: they are changed in the config, the others in the feature query
+ * Returns every reason why the columns cannot fill the tensor, in order; empty if they fit. An open size fits; a trial
+ * run must show its value.
+ * @param request the columns that calls send. They are fixed in the config, the others in the feature query
  */
 export function inputMisfits(
   tensor: DescribedTensor,
@@ -70,7 +71,10 @@ function deeperInput(tensor: DescribedTensor): Misfit {
   };
 }
 
-/** A single dimension of just as many values as a user has: it was exported for a user, not for users. */
+/**
+ * Returns whether a single dimension has exactly the values of one user: the model was exported for one user, without a
+ * dimension for users.
+ */
 function isWithoutUsers({ shape }: DescribedTensor, width: number): boolean {
   return shape.length === 1 && width > 1 && shape[0] === width;
 }
@@ -82,7 +86,9 @@ function withoutUsers(tensor: DescribedTensor): Misfit {
   };
 }
 
-/** A shape without dimensions may also be a shape that the model does not declare: the trial run shows which. */
+/**
+ * Returns the misfits of the shape. If a shape has no dimensions, the model may not declare it; the trial run decides.
+ */
 function shapeMisfits(tensor: DescribedTensor, width: number, rowByRow: boolean): Misfit[] {
   const fixed = batchMisfits(tensor, rowByRow);
   if (tensor.shape.length !== 1 || width === 1) return fixed;
@@ -90,15 +96,15 @@ function shapeMisfits(tensor: DescribedTensor, width: number, rowByRow: boolean)
   return [...fixed, { problem, remedy: 'fill it from one column, or export the model with inputs of rank 2' }];
 }
 
-/** A first dimension of a fixed size; of size 1 it can be served row by row. */
+/** Returns the misfit of a first dimension of fixed size. A size of 1 can be served row by row. */
 function batchMisfits(tensor: DescribedTensor, rowByRow: boolean): Misfit[] {
   const [users] = tensor.shape;
   if (!isFixed(users) || (users === 1 && rowByRow)) return [];
   const dynamic = `export the model so that ${dynamicFirst(tensor)}`;
   return [
     {
-      problem: `the input ${describeTensor(tensor)} is exported for ${users} user${users === 1 ? '' : 's'} at a time, but users are scored many at once`,
-      remedy: users === 1 ? `${dynamic}; or say rowByRow: true, which infers each user alone (slower)` : dynamic,
+      problem: `the input ${describeTensor(tensor)} is exported for ${users} user${users === 1 ? '' : 's'} at a time, but many users are scored at once`,
+      remedy: users === 1 ? `${dynamic}; or set rowByRow: true, which infers each user alone (slower)` : dynamic,
     },
   ];
 }
@@ -128,16 +134,16 @@ function widthMisfits(
   ];
 }
 
-/** The place of a column's declaration, and how to change it. */
+/** The place of a column's declaration, and the texts for its remedies. */
 interface Place {
-  /** The column, with its kind. */
+  /** The text that names the column and its kind. */
   readonly described: string;
-  /** The setting of the whole column; absent: the mapping of the input. */
+  /** The path of the column's setting; absent: the mapping of the input. */
   readonly setting?: readonly string[];
   readonly categories: readonly string[];
   readonly nulls: readonly string[];
   readonly nullText: string;
-  /** How it becomes a column of another kind. */
+  /** The remedies that convert the column to another kind. */
   readonly remedies: Readonly<Record<'number' | 'text' | 'whole' | 'boolean', string>>;
 }
 
@@ -149,7 +155,7 @@ function queryPlace({ name, kind, nullAs = '' }: FeatureColumn): Place {
     nulls: ['features', 'nulls', name],
     nullText: `counts a null as ${nullAs === 'nan' ? 'NaN' : nullAs}`,
     remedies: {
-      number: `say how it becomes a number, as the model was trained: ${list}, or turn ${name} into a number in the query`,
+      number: `declare how it becomes a number, as the model was trained: ${list}, or turn ${name} into a number in the query`,
       text: `cast it: ${name}::text as ${name}`,
       whole: `cast it: ${name}::bigint as ${name}`,
       boolean: `turn it into a boolean: (${name} <> 0) as ${name}`,
@@ -178,7 +184,7 @@ function columnMisfits(tensor: DescribedTensor, type: TensorType, column: Featur
   return kind ? [kind] : [...nullMisfits(tensor, type, column, place), ...categoryMisfits(tensor, type, column, place)];
 }
 
-/** The inputs that a column of each kind may fill, and how to convert it for others. */
+/** Returns the misfit of a column's kind with the element type, and the remedy. */
 function kindMisfit(
   tensor: DescribedTensor,
   type: TensorType,
@@ -236,7 +242,7 @@ function unheld(tensor: DescribedTensor, what: string, setting: readonly string[
   };
 }
 
-/** The number for a text outside the categories; undefined if none is declared. */
+/** Returns the number for a text outside the categories; undefined if none is declared. */
 export function unknownNumber({ unknownAs }: Categories): number | undefined {
   if (unknownAs === undefined) return undefined;
   return unknownAs === 'zeros' ? 0 : unknownAs === 'nan' ? Number.NaN : unknownAs;
@@ -253,7 +259,7 @@ export function isTensorType(type: string | null): type is TensorType {
 
 // Texts and keys as a config file writes them, with any characters.
 
-/** A string literal, in the quotes that need fewer escapes. */
+/** Returns a string literal, in the quotes that need fewer escapes. */
 export function quote(text: string): string {
   const json = JSON.stringify(text);
   const singles = text.split("'").length;
@@ -262,7 +268,7 @@ export function quote(text: string): string {
   return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-/** A key of an object: `score`, `'dense:0'`. */
+/** Returns a key of an object literal: `score`, `'dense:0'`. */
 export function keyText(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
 }

@@ -1,6 +1,6 @@
 /**
- * Whether a field of a prediction can be taken from an output tensor of a model. The one place that decides it, for a
- * config before it is adopted and for a definition before it serves.
+ * Checks whether a field of a prediction can be taken from an output tensor of a model. The same check serves a config
+ * before it is adopted and a definition before it serves.
  */
 
 import { FIXED_BYTES } from '@tandem/freshness/outputs';
@@ -8,7 +8,9 @@ import type { OutputField, TensorType } from '@tandem/freshness/predictor';
 import type { Misfit } from './input-fit.ts';
 import { type DescribedTensor, describeTensor, isFixed } from './verification.ts';
 
-/** A prediction is a few numbers; a wider output is a mistake, or an attack on memory. */
+/**
+ * The maximum width of an output. A prediction is a few numbers; a wider output is a mistake or an attack on memory.
+ */
 const MAX_OUTPUT_WIDTH = 65_536;
 
 /** The use of a tensor: one value a user at `index`, or `width` values from there. */
@@ -19,10 +21,10 @@ interface WantedOutput {
 }
 
 /**
- * Everything that the declaration shows to keep the field from being taken from the tensor, in order; empty if it fits.
- * The sizes that a model declares for its outputs are no promise: LightGBM's converter writes label [1] and gives [users],
- * skl2onnx writes [users, 1] for a forest of two targets and gives [users, 2]. How many values there are, the trial run
- * shows (`widthMisfit`).
+ * Returns every reason, visible in the declaration, why the field cannot be taken from the tensor, in order; empty if
+ * it fits. The output sizes that a model declares may be wrong: LightGBM's converter writes label [1] and gives
+ * [users], skl2onnx writes [users, 1] for a forest of two targets and gives [users, 2]. So the trial run checks the
+ * number of values (`widthMisfit`).
  */
 export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Misfit[] {
   if (tensor.type === null) return [mapOutput(tensor)];
@@ -33,16 +35,17 @@ export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Mi
   }
   const width = valuesPerUser(tensor);
   if (width !== null && width > MAX_OUTPUT_WIDTH) {
-    const problem = `the model gives ${width} values a user in ${describeTensor(tensor)}; ${MAX_OUTPUT_WIDTH} is the most`;
-    misfits.push({ problem, remedy: 'export the model with the few of them that a prediction needs' });
+    const problem = `the model gives ${width} values a user in ${describeTensor(tensor)}; the maximum is ${MAX_OUTPUT_WIDTH}`;
+    misfits.push({ problem, remedy: 'export the model with only the values that a prediction needs' });
   }
   return misfits;
 }
 
 /**
  * Returns the misfit of a field with the values that a run gave; null if they fit.
- * @param given values a user
- * @param isPlaced whether the config chooses values by index or width: the first of several would be a guess
+ * @param given the number of values a user that the run gave
+ * @param isPlaced whether the config chooses values by index or width; without them, a field of several values is
+ * ambiguous
  */
 export function widthMisfit(
   wanted: WantedOutput,
@@ -73,7 +76,10 @@ function counted(values: number): string {
   return values === 1 ? '1 value' : `${values} values`;
 }
 
-/** Values a user in a tensor of shape [users, …]; null if the model leaves it open, or declares no shape. */
+/**
+ * Returns the number of values a user in a tensor of shape [users, …]; null if the model leaves it open or declares no
+ * shape.
+ */
 export function valuesPerUser({ shape }: DescribedTensor): number | null {
   if (shape.length === 0) return null;
   return shape
@@ -81,7 +87,10 @@ export function valuesPerUser({ shape }: DescribedTensor): number | null {
     .reduce<number | null>((width, size) => (width === null || !isFixed(size) ? null : width * size), 1);
 }
 
-/** A half is stored as a single, and may be called so. */
+/**
+ * Returns whether the model's type matches the declared type. A float16 is stored as a float32, so it may be declared
+ * as either.
+ */
 export function sameType(given: string | null, said: TensorType): boolean {
   return given === said || (given === 'float16' && said === 'float32');
 }
@@ -94,13 +103,13 @@ function mapOutput({ name }: DescribedTensor): Misfit {
   };
 }
 
-// Single outputs in the binary layout of outputs.ts, read where they lie: a comparison of generations looks at millions,
-// and a prediction object for each took five times as long as all the rest. (The layout is little-endian.)
+// Single outputs are read in place from the binary layout of outputs.ts (little-endian). A comparison of generations
+// reads millions of outputs, and a prediction object for each took five times as long as the rest of it.
 
-/** An offset into the bytes, of outputs that begin at `start`. */
+/** Returns an offset into the bytes, for outputs that begin at `start`. */
 export type PlaceOf = (bytes: Buffer, start: number) => number;
 
-/** Returns the place of the field at `index`; for `fields.length`, the end of the outputs. */
+/** Returns the offset of the field at `index`; for `fields.length`, the end of the outputs. */
 export function placeOf(fields: readonly OutputField[], index: number): PlaceOf {
   const before = fields.slice(0, index);
   if (before.every(({ type }) => type !== 'string')) {
@@ -121,12 +130,12 @@ function endOf(bytes: Buffer, start: number, field: OutputField): number {
   return at;
 }
 
-/** Whether a field is one number a user (a boolean is 0 or 1). */
+/** Returns whether a field has one number a user (a boolean is 0 or 1). */
 export function isNumber({ type, width }: OutputField): boolean {
   return type !== 'string' && width === null;
 }
 
-/** A value at an offset, as a number; of 64-bit integers beyond 2^53 the nearest. */
+/** Returns the value at an offset as a number. A 64-bit integer beyond 2^53 becomes the nearest double. */
 export function numberReader(type: TensorType): (bytes: Buffer, at: number) => number {
   switch (type) {
     case 'float16':
@@ -152,7 +161,7 @@ export function numberReader(type: TensorType): (bytes: Buffer, at: number) => n
   }
 }
 
-/** A threshold as an output of that type can hold it: 0.7 is above every float32 that is written 0.7. */
+/** Returns a threshold rounded to the output's type: as a double, 0.7 is above the float32 that is printed as 0.7. */
 export function asHeld(type: TensorType, threshold: number): number {
   return type === 'float32' || type === 'float16' ? Math.fround(threshold) : threshold;
 }

@@ -3,43 +3,46 @@
 export type AnswerValue = number | bigint | string | boolean;
 
 export interface AnswerDifference {
-  /** The prediction's field, with its place where it is a vector: `topics[3]`. */
+  /** The prediction's field, for a vector with the index: `topics[3]`. */
   readonly output: string;
   readonly userId: string;
   readonly alone: AnswerValue;
-  /** The answer when repeated, or in a batch. */
+  /** The value when the user was inferred again, or in a batch. */
   readonly other: AnswerValue;
-  /** Absolute; infinite between values that are no floats and not equal. */
+  /** The absolute difference; infinite for unequal values that are not floats. */
   readonly difference: number;
-  /** `difference` divided by the allowed difference: above 1 the answers differ. */
+  /** `difference` divided by the allowed difference; above 1 the answers count as different. */
   readonly ofAllowed: number;
 }
 
-/** The result of a trial for a model whose rows do not depend on one another. */
+/** The result of a trial that found that the rows of a batch do not depend on each other. */
 export interface ParityCertificate {
-  /** Users whose answers were compared, real ones and made-up ones. */
+  /** The number of users whose answers were compared, real and generated. */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** Users without a usable answer of the model, which answers others: they would fail alone. */
+  /** The number of users without a usable answer of the model. In service each of them would fail alone. */
   readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
-  /** Users whose features were read as a run reads them too, and who got the same answer from those. */
+  /** The number of users whose features were also read as a run reads them, with the same answer. */
   readonly readBothWays: number;
-  /** In rising order; [1] where each user is inferred alone. */
+  /** The tried batch sizes in rising order; [1] if each user is inferred alone. */
   readonly batchSizes: readonly number[];
-  /** Answers compared with the first one given to the same user alone. */
+  /** The number of answers that were compared with the user's first answer alone. */
   readonly comparisons: number;
-  /** Relative; 0 if each user is inferred alone: then answers must be equal to the last bit. */
+  /**
+   * The allowed relative difference; 0 if each user is inferred alone, since answers must then be equal to the last
+   * bit.
+   */
   readonly tolerance: number;
-  /** The difference nearest to its limit; null: all answers were equal to the last bit. */
+  /** The difference nearest to its limit; null if all answers were equal to the last bit. */
   readonly largestDifference: AnswerDifference | null;
 }
 
-/** A stored certificate. It is kept as long as the version, and so names no users. */
+/** A stored certificate of admission. It is kept as long as the version, so it names no users. */
 export interface KeptCertificate extends Omit<ParityCertificate, 'refused' | 'largestDifference'> {
   readonly refused: { readonly real: number; readonly madeUp: number };
   readonly largestDifference: Omit<AnswerDifference, 'userId'> | null;
 }
 
-/** No ids or values of users are kept, so an erasure need not look here. */
+/** Returns the certificate without ids and values of users, so that erasures need not change it. */
 export function withoutUsers({ refused, largestDifference, ...parity }: ParityCertificate): KeptCertificate {
   const { real, madeUp } = refused;
   if (largestDifference === null) return { ...parity, refused: { real, madeUp }, largestDifference };
@@ -54,7 +57,7 @@ export interface ModelMetadata {
   /** Domain → version; `ai.onnx` for the standard operators. */
   readonly opset: Readonly<Record<string, number>>;
   readonly irVersion: number;
-  /** `skl2onnx 1.17.0`; empty: unknown. */
+  /** The producer: `skl2onnx 1.17.0`; empty if unknown. */
   readonly producer: string;
   /** Size of the file. */
   readonly bytes: number;
@@ -66,23 +69,26 @@ export interface Verification {
   readonly parity: ParityCertificate;
 }
 
-// How a model's inputs and outputs are written in messages, wherever one of them does not fit.
+// Messages write a model's inputs and outputs in one form.
 
 export interface DescribedTensor {
   readonly name: string;
-  /** Null: not a tensor (a sequence or a map). */
+  /** The element type; null if it is not a tensor but a sequence or a map. */
   readonly type: string | null;
-  /** A number is a fixed dimension; a name (converters of scikit-learn write an empty one), null or a negative number any. */
+  /**
+   * The dimensions. A number is a fixed size. A name, null or a negative number is an open size; converters of
+   * scikit-learn write an empty name.
+   */
   readonly shape: readonly (number | string | null)[];
 }
 
-/** `features float32 [batch, 12]` */
+/** Returns a tensor as a text: `features float32 [batch, 12]`. */
 export function describeTensor({ name, type, shape }: DescribedTensor): string {
   const sizes = shape.map((size) => (isFixed(size) ? size : typeof size === 'string' && size !== '' ? size : '?'));
   return `${name} ${type ?? 'sequence or map'} [${sizes.join(', ')}]`;
 }
 
-/** Runtimes also write an open size as a negative number. */
+/** Returns whether a dimension has a fixed size. Runtimes may write an open size as a negative number. */
 export function isFixed(size: number | string | null | undefined): size is number {
   return typeof size === 'number' && size >= 0;
 }

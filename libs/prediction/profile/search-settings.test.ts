@@ -12,17 +12,19 @@ const GRID: Grid = {
 
 interface Machine {
   readonly cores: number;
-  /** Of a run, in ms: what each costs, and each user. By version. */
+  /** The cost of a run in ms by version: a fixed part, and a part for each user. */
   readonly runMs: Readonly<Record<number, readonly [fixed: number, aUser: number]>>;
-  /** Users of a run from which its working set no longer fits the cache: a user then costs half as much again. */
+  /**
+   * The number of users above which a run's working set no longer fits the cache. A user then costs half as much again.
+   */
   readonly cached: number;
   /** Share of a run that threads can share. */
   readonly parallel: number;
-  /** ms of the feeding process for a user: the bound of cheap models. */
+  /** The milliseconds that the feeding process needs for a user, which limit cheap models. */
   readonly feedMs: number;
 }
 
-/** What a machine that follows these laws would show, with 3 % of noise that is the same for the same setting. */
+/** Returns what a machine with these laws would measure, with 3 % of noise that is the same for equal settings. */
 function simulate(machine: Machine, setting: Setting): Measurement {
   const { version, batch, processes, threads } = setting;
   const [fixed, aUser] = machine.runMs[version] ?? [0, 0];
@@ -62,7 +64,7 @@ const CASES = Object.entries({ TREES, NETWORK, TINY }).flatMap(([name, machine])
 );
 
 it.each(CASES)(
-  '%s, p99 %s ms: the choice is within 10 %% of the grid’s, for 40 %% of its measurements',
+  '%s, p99 %s ms: the choice is within 10 %% of the grid’s best, with less than 40 %% of its measurements',
   async (_, target, machine) => {
     const everything = allSettings(GRID).map((setting) => simulate(machine, setting));
     const best = chooseSetting(everything, target);
@@ -77,7 +79,7 @@ it.each(CASES)(
   },
 );
 
-/** As `tandem profile --exhaustive` measured it on two busy cores: a dense network of 256 units, and one of 512. */
+/** The measurements of `tandem profile --exhaustive` on two busy cores, for dense networks of 256 and 512 units. */
 const RECORDED: readonly Measurement[] = recorded.rows.map((row) => {
   const [version = 0, batch = 0, processes = 0, threads = 0, ...figures] = row;
   const [throughput = 0, p50Ms = 0, p99Ms = 0, cpuMsPerThousand = 0, memoryMb = 0] = figures;
@@ -86,7 +88,7 @@ const RECORDED: readonly Measurement[] = recorded.rows.map((row) => {
 });
 
 it.each([null, 10, 20, 50, 100])(
-  'recorded, p99 %s ms: the choice is within 10 %% of the grid’s, for half of its measurements',
+  'recorded, p99 %s ms: the choice is within 10 %% of the grid’s best, with half of its measurements',
   async (target) => {
     const known = new Map(RECORDED.map((one) => [settingKey(one.setting), one]));
     const { measured, isCut } = await searchSettings({
@@ -107,7 +109,7 @@ function expectWithin10Percent(choice: Measurement | null, best: Measurement | n
   } else expect(choice.p99Ms).toBeLessThanOrEqual(1.1 * best.p99Ms);
 }
 
-it('chooses among the measured settings when the time is over', async () => {
+it('the search returns the measured settings when the time is over', async () => {
   let left = 5;
   const { measured, isCut } = await searchSettings({
     ...{ grid: GRID, target: 20, cores: 4 },
@@ -117,7 +119,7 @@ it('chooses among the measured settings when the time is over', async () => {
   expect(chooseSetting(measured, 20)).not.toBeNull();
 });
 
-it('measures the current setting first', async () => {
+it('the search measures the current setting first', async () => {
   const current: Setting = { version: 2, batch: 256, processes: 1, threads: 1 };
   const { measured } = await searchSettings({
     ...{ grid: GRID, target: null, cores: 4, current },
@@ -126,7 +128,7 @@ it('measures the current setting first', async () => {
   expect(measured[0]?.setting).toEqual(current);
 });
 
-it('prefers fewer processes where throughput is the same, and the shortest p99 where none is within the target', () => {
+it('the choice has fewer processes for equal throughput, and the shortest p99 if no setting is within the target', () => {
   const one = (processes: number, throughput: number, p99Ms: number): Measurement => ({
     ...{ setting: { version: 1, batch: 8, processes, threads: 1 }, throughput, p50Ms: 1, p99Ms },
     ...{ cpuMsPerThousand: 1, memoryMb: 1, failed: 0, lost: 0 },

@@ -1,39 +1,39 @@
 /**
  * Finds the best setting of a grid without measuring all of it.
  *
- * Along each axis the throughput within a latency target rises to one peak and falls: larger batches help until the
- * target or the cache limits them, processes until the cores do. So the search climbs: it measures one start for each
- * version and number of threads, and climbs from the best, one axis after the other, until no neighbour is better. It
- * also climbs from the second best start if that is near, since a peak may hide behind another one.
+ * Along each axis the throughput within a latency target rises to one peak and falls. Larger batches help until the
+ * target or the cache limits them; processes help until the cores limit them. So the search climbs: it measures one
+ * start for each version and number of threads, and climbs from the best start, one axis after the other, until no
+ * neighbour is better. If the second best start is near, it climbs from there too, since there may be another peak.
  */
 import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting, settingKey } from './settings.ts';
 
 interface SearchOptions {
   readonly grid: Grid;
   readonly target: LatencyTarget;
-  /** Cores that the children may use: starts have no more threads in all. */
+  /** The cores that the children may use. A start has at most this many threads in total. */
   readonly cores: number;
-  /** The current setting: measured first, for comparison. */
+  /** The current setting, which is measured first for comparison. */
   readonly current?: Setting | undefined;
-  /** Returns null when the time is over: no further setting is measured. */
+  /** Measures a setting. Returns null when the time is over; no further setting is then measured. */
   measure(setting: Setting): Promise<Measurement | null>;
 }
 
 interface SearchResult {
-  /** In the order in which they were measured. */
+  /** The measurements in their order. */
   readonly measured: readonly Measurement[];
-  /** Whether the time was over before the search was. */
+  /** Whether the time was over before the search ended. */
   readonly isCut: boolean;
 }
 
 type Axis = keyof Setting;
 
-/** A start is near the best one if its throughput is at least this share of that. */
+/** A start is near the best start if its throughput is at least this share of the best. */
 const NEAR = 0.7;
-/** Users of a run at the starts: batches of a few users show what a version costs, and are within most targets. */
+/** The batch size of the starts: batches of a few users show the cost of a version, and are within most targets. */
 const START_BATCH = 16;
 
-/** Settings that can replace each other: threads of one process and processes, processes and larger batches. */
+/** Settings that can replace each other: threads by processes, and processes by larger batches. */
 const EXCHANGED: { readonly [K in Axis]?: Axis } = { threads: 'processes', processes: 'batch' };
 
 class TimeOver extends Error {}
@@ -50,7 +50,7 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
     return found;
   }
 
-  /** Returns the neighbours on an axis, and those with more of one setting for less of another. */
+  /** Returns the neighbours on an axis, and the neighbours that exchange one setting for another. */
   function neighbours(setting: Setting, axis: Axis): readonly Setting[] {
     return (axis === 'batch' ? [2, -2, 1, -1] : [1, -1]).flatMap((step) => {
       const moved = move(grid, setting, axis, step);
@@ -93,7 +93,9 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
   }
 }
 
-/** Returns a start for each version and number of threads: as many processes as fill the cores, and a batch of a few users. */
+/**
+ * Returns a start for each version and number of threads, with a small batch and as many processes as fill the cores.
+ */
 function startsOf({ version, batch, processes, threads }: Grid, cores: number): readonly Setting[] {
   return version.flatMap((v) =>
     threads.map((t) => ({

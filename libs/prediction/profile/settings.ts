@@ -1,9 +1,9 @@
-/** Settings of live inference, their measurements, and the choice for a latency target. */
+/** Settings of live inference, their measurements, and the choice of a setting for a latency target. */
 
 export interface Setting {
   /** Number of the model version. */
   readonly version: number;
-  /** Users of one run at most: `INFERENCE_BATCH_LIMIT`. */
+  /** The maximum number of users in a run: `INFERENCE_BATCH_LIMIT`. */
   readonly batch: number;
   /** Children of one API process: `INFERENCE_PROCESSES`. */
   readonly processes: number;
@@ -11,7 +11,7 @@ export interface Setting {
   readonly threads: number;
 }
 
-/** Returns a text that is the same for equal settings only. */
+/** Returns a text that is equal only for equal settings. */
 export function settingKey({ version, batch, processes, threads }: Setting): string {
   return `${version} ${batch} ${processes} ${threads}`;
 }
@@ -20,10 +20,12 @@ export function isSameSetting(one: Setting, other: Setting): boolean {
   return settingKey(one) === settingKey(other);
 }
 
-/** The values that a profile tries of each setting, ascending. */
+/** The values of each setting that a profile tries, in rising order. */
 export type Grid = { readonly [K in keyof Setting]: readonly number[] };
 
-/** A setting under full load: each child has a run under way, and as many users wait as fill its next one. */
+/**
+ * The measurement of a setting under full load: each child runs a batch, and enough users wait to fill its next batch.
+ */
 export interface Measurement {
   readonly setting: Setting;
   /** Predictions a second. */
@@ -34,9 +36,9 @@ export interface Measurement {
   readonly cpuMsPerThousand: number;
   /** Resident memory of all children. */
   readonly memoryMb: number;
-  /** Requests that the model gave no answer to. */
+  /** The number of requests that the model did not answer. */
   readonly failed: number;
-  /** Crashed children: such a setting is chosen only if no other was measured. */
+  /** The number of crashed children. A setting with crashes is chosen only if no other was measured. */
   readonly lost: number;
 }
 
@@ -47,12 +49,12 @@ export function meetsTarget({ p99Ms, lost }: Measurement, target: LatencyTarget)
   return lost === 0 && (target === null || p99Ms <= target);
 }
 
-/** Two throughputs that differ by less than this share are the same: a repetition differs by as much. */
+/** Two throughputs that differ by less than this share count as equal, since repeated measurements differ as much. */
 const SAME = 0.03;
 
 /**
- * Returns the measurement of the highest throughput within the target; of equal ones that with the fewest threads in all, then
- * the shortest p99. Where none is within it, the one with the shortest p99; null if there is none at all.
+ * Returns the measurement with the highest throughput within the target; among equal throughputs, the fewest threads in
+ * total, then the shortest p99. If none is within the target, returns the shortest p99; null without measurements.
  */
 export function chooseSetting(measured: readonly Measurement[], target: LatencyTarget): Measurement | null {
   const within = measured.filter((one) => meetsTarget(one, target));
@@ -62,7 +64,7 @@ export function chooseSetting(measured: readonly Measurement[], target: LatencyT
   return equal.toSorted((a, b) => costOf(a) - costOf(b) || a.p99Ms - b.p99Ms)[0] ?? null;
 }
 
-/** Returns the threads of all processes: they represent memory and CPU, whose measurements are noisy. */
+/** Returns the threads of all processes. They stand for memory and CPU, since measurements of those are noisy. */
 function costOf({ setting: { processes, threads } }: Measurement): number {
   return processes * threads;
 }
@@ -74,7 +76,7 @@ export function isBetter(one: Measurement, other: Measurement, target: LatencyTa
   return isWithin ? one.throughput > other.throughput : one.p99Ms < other.p99Ms;
 }
 
-/** Returns the cost of a million predictions, for CPU alone. @param pricePerCpuHour in any currency */
+/** Returns the cost of a million predictions, for CPU alone. @param pricePerCpuHour the price in any currency */
 export function costPerMillion({ cpuMsPerThousand }: Measurement, pricePerCpuHour: number): number {
   const cpuHours = (cpuMsPerThousand * 1_000) / 3_600_000;
   return cpuHours * pricePerCpuHour;
@@ -85,7 +87,7 @@ export function memoryPerThousand({ memoryMb, throughput }: Measurement): number
   return (memoryMb * 1_000) / throughput;
 }
 
-/** Returns every combination; versions vary slowest. */
+/** Returns every combination of values; versions vary slowest. */
 export function allSettings({ version, batch, processes, threads }: Grid): readonly Setting[] {
   return version.flatMap((v) =>
     threads.flatMap((t) =>

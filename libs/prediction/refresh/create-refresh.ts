@@ -1,7 +1,7 @@
 /**
- * Near-real-time re-scoring. The relay names users made stale by events. Passes re-score them before a read asks, one
- * pass after the other, with a bounded share of the worker's inference. Nothing here decides freshness: a lost user
- * costs a live read, an unread prediction costs processor time.
+ * Re-scoring after events. The relay names users that events made stale. Passes re-score them before a read asks, one
+ * pass after the other, with a limited share of the worker's inference. Re-scoring decides nothing about freshness: a
+ * lost user costs a live read, and a prediction that is never read costs processor time.
  */
 
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -16,42 +16,42 @@ import {
 } from './refresh-pass.ts';
 import { RefreshQueue, type StaleUser } from './refresh-queue.ts';
 
-/** Port: how often users are read, decayed: recency and frequency in one number. */
+/** Port: how often users are read, as a decayed count that combines recency and frequency. */
 export interface DemandStore {
-  /** Returns the weight of each user that has one; an absent user's is 0. */
+  /** Returns the weight of each user that has a count. Absent users have the weight 0. */
   weightsOf(userIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 
 export interface RefreshDependencies extends RefreshPassDependencies {
   readonly registry: RefreshPassDependencies['registry'] & { predictors(): Promise<readonly Predictor[]> };
   readonly demand: DemandStore;
-  /** Charged here for each user of a pass; the inference pool charges the runs of models. */
+  /** The CPU budget. Re-scoring charges it for each user of a pass, and the inference pool for the runs of models. */
   readonly budget: CpuBudget;
   readonly observer: RefreshObserver;
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   readonly now?: () => number;
-  /** For tests: how many users wait at most. */
+  /** For tests: the maximum number of waiting users. */
   readonly most?: number;
 }
 
-/** For metrics and the log. */
+/** Receives events for metrics and the log. */
 export interface RefreshObserver {
   counted(predictor: string, outcome: RefreshOutcome): void;
-  /** Milliseconds from the event until the answer was stored. */
+  /** Receives the milliseconds from the event until the answer was stored. */
   stored(predictor: string, lagMs: number): void;
   dropped(users: number, why: 'full' | 'late'): void;
-  /** A pass that could not begin: its users are lost. */
+  /** Called for a pass that could not begin: its users are lost. */
   failed(users: number, error: unknown): void;
 }
 
 interface Refresh {
-  /** Called after the relay has sent these events to Redis. Never throws, and waits for nothing. */
+  /** Queues the users of events that the relay has sent to Redis. Never throws and never waits. */
   told(page: OutboxPage): void;
-  /** Users who wait. */
+  /** Returns the number of waiting users. */
   waiting(): number;
-  /** For how long the first of them has waited, in ms. */
+  /** Returns how long the first of them has waited, in ms. */
   oldestMs(): number;
-  /** Ends the pass under way; who waits is lost. */
+  /** Ends the current pass; waiting users are lost. */
   stop(): Promise<void>;
 }
 
@@ -59,11 +59,13 @@ const USERS_A_PASS = 256;
 const WEIGHED_A_PASS = 1_000;
 /** How long users wait for each other, so that they share a statement and a run. */
 const GATHER_MS = 100;
-/** Event-loop time in ms of a processor: the cost of a user beside the model, whatever the result. */
+/** Processor time of the event loop in ms that each user costs in addition to the model, whatever the result. */
 const LOOP_MS_A_USER = 0.05;
-/** Share of a window for which a user waits, so that events that follow at once share an inference: 250 ms of 2 s. */
+/**
+ * The share of a window for which a user waits, so that events in quick succession share an inference: 250 ms of 2 s.
+ */
 const SHARE_OF_WINDOW = 1 / 8;
-/** Before a predictor is known. */
+/** The window before any predictor is known. */
 const USUAL_WINDOW_MS = 2_000;
 
 export function createRefresh(dependencies: RefreshDependencies): Refresh {
@@ -71,7 +73,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
   let shortestMs = USUAL_WINDOW_MS;
   const queue = new RefreshQueue({
     ...(most === undefined ? {} : { most }),
-    // Events of one action share an inference; those that follow it wait for the next window.
+    // Events of one action share an inference. Later events wait for the next window.
     delayMs: () => shortestMs * SHARE_OF_WINDOW,
     onDropped: observer.dropped,
     now,
@@ -93,7 +95,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     });
   }
 
-  /** Continues without a pause while a full pass of users is due and time is left. */
+  /** Runs passes without a pause while a full pass of users is due and time is left. */
   async function pass(): Promise<void> {
     await weigh();
     for (let users = queue.takeDue(USERS_A_PASS); users.length > 0 && !isStopped; users = queue.takeDue(USERS_A_PASS)) {
@@ -103,7 +105,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     }
   }
 
-  /** The predictors that are re-scored, as Postgres has them now; none if it does not answer. */
+  /** Returns the predictors that Postgres currently lists for re-scoring; none if Postgres does not answer. */
   async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
     try {
       const certificate = await authority.certify([]);
@@ -140,7 +142,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     if (outcome === 'waiting') queue.putBack(user, now() + waitMs);
   }
 
-  /** Reads the weights of users. Without weights, users are taken in the order of their events. */
+  /** Reads the weights of users. If they cannot be read, users are taken in the order of their events. */
   async function weigh(): Promise<void> {
     const users = queue.unweighed(WEIGHED_A_PASS);
     if (users.length === 0) return;

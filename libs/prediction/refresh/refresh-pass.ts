@@ -1,7 +1,7 @@
 /**
- * Re-scores users of one predictor by reading them as any read does, over a separate live predictor. The certificate
- * decides which users are stale: a fresh stored prediction ends the user's turn. Inferred answers are labelled and
- * stored by the live use case. No caller gets these answers.
+ * Re-scores users of one predictor: reads them like any read, with a separate live predictor. The certificate decides
+ * which users are stale; a user with a fresh stored prediction is done. The live use case labels and stores the
+ * inferred answers. No caller gets these answers.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
@@ -12,37 +12,43 @@ import { namesWithoutDefault } from '@tandem/freshness/request-features';
 
 /**
  * The result for a user. `inferred`; `taken_out`: no inference was needed or possible (the stored prediction is fresh,
- * or none can be stored); `waiting` for a window that is taken; `erased`; `failed`.
+ * or none can be stored); `waiting`: the user's window is taken; `erased`; `failed`.
  */
 export type RefreshOutcome = 'inferred' | 'taken_out' | 'waiting' | 'erased' | 'failed';
 
 /** Port: the windows in which a user of a predictor is re-scored once, whichever worker does it. */
 export interface RefreshWindows {
-  /** Takes a window of this many ms for each user. Returns 0 if it was free, else the ms until it is free. */
+  /**
+   * Takes a window of this many ms for each user. Returns for each 0 if the window was free, else the ms until it is
+   * free.
+   */
   take(predictor: string, userIds: readonly string[], forMs: number): Promise<readonly number[]>;
 }
 
 export interface RefreshPassDependencies
   extends Pick<PredictionReaderDependencies, 'authority' | 'registry' | 'online'> {
   readonly offline: PredictionReaderDependencies['offline'];
-  /** Its answers are marked as re-scored. */
+  /** The live predictor. It marks its answers as re-scored. */
   readonly live: LivePredictor;
   readonly windows: RefreshWindows;
 }
 
 export interface RefreshedUser {
   readonly outcome: RefreshOutcome;
-  /** For a waiting user: ms until the window is free. */
+  /** For a waiting user: the ms until the window is free. */
   readonly waitMs?: number;
 }
 
 const WITHIN_MS = 2_000;
-/** No caller waits for a pass; a model or query that hangs must not delay the passes after it for long. */
+/**
+ * The time limit of a pass. No caller waits for it, but a model or query that hangs must not delay later passes for
+ * long.
+ */
 const PASS_MS = 5_000;
 
 /**
- * The window of a predictor in ms; null if it is not re-scored, or no event or inference could make it useful.
- * @param version of the stable arm; a version that needs request features has nothing to store
+ * Returns the window of a predictor in ms; null if it is not re-scored, has no events, or does not infer live.
+ * @param version the stable arm's version; if it needs request features, nothing can be stored
  */
 export function refreshWindowMs(
   { freshness }: Pick<Policy, 'freshness'>,
@@ -54,7 +60,7 @@ export function refreshWindowMs(
   return refresh?.withinMs ?? WITHIN_MS;
 }
 
-/** Never rejects. */
+/** Re-scores users, and returns the result of each. Never rejects. */
 export async function refreshUsers(
   { live, windows, ...stores }: RefreshPassDependencies,
   { name, policy }: Predictor,
@@ -74,13 +80,16 @@ export async function refreshUsers(
   return outcomes;
 }
 
-/** An unknown user is erased, or was never scored. Of a rollout's arm that needs request features nothing is stored. */
+/**
+ * Returns the outcome of an error. An unknown user was erased or never scored. For an arm that needs request features
+ * nothing can be stored.
+ */
 function errorOutcome({ code }: TandemError): RefreshOutcome {
   if (code === 'request_features_required') return 'taken_out';
   return code === 'unknown_user' ? 'erased' : 'failed';
 }
 
-/** Infers the users whose windows are free, and records the outcome of each. */
+/** Returns a live predictor that infers only users with free windows, and records each user's outcome. */
 function inWindows(
   live: LivePredictor,
   windows: RefreshWindows,
@@ -105,7 +114,7 @@ function inWindows(
   };
 }
 
-/** @param waitMs undefined if Redis did not answer */
+/** @param waitMs the wait for the user's window; undefined if Redis did not answer */
 function refreshedUser(answer: LiveOutcome, waitMs: number | undefined): RefreshedUser {
   if (waitMs !== undefined && waitMs > 0) return { outcome: 'waiting', waitMs };
   if (answer.kind === 'predicted') return { outcome: 'inferred' };

@@ -18,7 +18,7 @@ function createQueue(most?: number) {
 }
 
 describe('the refresh queue', () => {
-  it('gives a user once for all events of a storm, once the delay after the first has passed', () => {
+  it('gives a user once for a burst of events, after the delay from the first event', () => {
     const { clock, queue, take } = createQueue();
     for (clock.now = 0; clock.now < 900; clock.now += 10) queue.add('1', 5);
     expect(take(10)).toEqual([]);
@@ -29,7 +29,7 @@ describe('the refresh queue', () => {
     expect(queue.oldestMs()).toBe(0);
   });
 
-  it('takes a user again that an event names after the user was taken', () => {
+  it('gives a user again if an event names the user after the user was taken', () => {
     const { clock, queue, take } = createQueue();
     queue.add('1', 1_000);
     expect(take(10)).toEqual(['1']);
@@ -38,7 +38,7 @@ describe('the refresh queue', () => {
     expect(take(10)).toEqual(['1']);
   });
 
-  it('gives the likeliest to be read first, then users who wait longest', () => {
+  it('gives the users that are most likely to be read first, then the longest waiting', () => {
     const { queue, weigh, take } = createQueue();
     for (const [i, userId] of ['a', 'b', 'c', 'd'].entries()) queue.add(userId, 2_000 - i);
     weigh({ c: 3, d: 5 });
@@ -46,7 +46,7 @@ describe('the refresh queue', () => {
     expect(take(3)).toEqual(['b']);
   });
 
-  it('asks for the weight of a user once', () => {
+  it('requests the weight of a user once', () => {
     const { queue, weigh } = createQueue();
     queue.add('1', 0);
     weigh({});
@@ -55,7 +55,7 @@ describe('the refresh queue', () => {
     expect(queue.unweighed(10).map(({ userId }) => userId)).toEqual(['2']);
   });
 
-  it('lets a user wait for the next window, even if an event has named the user meanwhile', () => {
+  it('lets a user wait for the next window, even if an event has named the user again', () => {
     const { clock, queue, take } = createQueue();
     queue.add('1', 1_000);
     const [user] = queue.takeDue(1);
@@ -67,14 +67,14 @@ describe('the refresh queue', () => {
     expect(take(10)).toEqual(['1']);
   });
 
-  it('drops what does not fit, counted', () => {
+  it('drops and counts users that do not fit', () => {
     const { queue, dropped } = createQueue(2);
     for (const userId of ['1', '2', '3', '2']) queue.add(userId, 0);
     expect(queue.size).toBe(2);
     expect(dropped).toEqual(['1 full']);
   });
 
-  it('keeps half of its room for new users: the unlikeliest waiting ones give way', () => {
+  it('keeps half of its room for new users, and drops the waiting users that are least likely to be read', () => {
     const { queue, weigh, take, dropped } = createQueue(6);
     for (const userId of ['1', '2', '3', '4', '5', '6']) queue.add(userId, 2_000);
     weigh({ 5: 1, 6: 2 });
@@ -83,7 +83,7 @@ describe('the refresh queue', () => {
     expect(take(10)).toEqual(['5', '1']);
   });
 
-  it('drops a user whose time came a minute ago', () => {
+  it('drops a user that has been due for a minute', () => {
     const { clock, queue, take, dropped } = createQueue();
     queue.add('1', 0);
     clock.now = 61_001;

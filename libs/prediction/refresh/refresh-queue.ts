@@ -1,14 +1,14 @@
 /**
- * The refresh queue: users made stale by events, in the memory of one worker, until they are re-scored. It holds users
- * without versions: a certificate decides whether a user is still stale. It is lossy by declaration. Users beyond its
- * size, or who wait too long, are dropped and counted. A process that ends loses its queue. Each lost user costs one
- * live read.
+ * The refresh queue: users that events made stale, in the memory of one worker, until they are re-scored. It holds
+ * users without versions, since a certificate decides whether a user is still stale. It is declared lossy: users that
+ * exceed its size or wait too long are dropped and counted, and a process that ends loses its queue. Each lost user
+ * costs one live read.
  */
 
-/** A user who waits. */
+/** A waiting user. */
 export interface StaleUser {
   readonly userId: string;
-  /** When the first event came that the user waits for, on the queue's clock. */
+  /** The arrival of the first unprocessed event, on the queue's clock. */
   readonly at: number;
   /** The earliest time to take the user. */
   dueAt: number;
@@ -17,22 +17,19 @@ export interface StaleUser {
 }
 
 interface RefreshQueueOptions {
-  /** Users that wait at most. */
+  /** The maximum number of waiting users. */
   readonly most?: number;
-  /** Milliseconds from an event until the user may be taken: events that come meanwhile share the inference. */
+  /** The milliseconds from an event until the user may be taken. Later events in this time share the inference. */
   delayMs(): number;
   /** Receives dropped users: the queue was `full`, or they waited too long (`late`). */
   onDropped(users: number, why: 'full' | 'late'): void;
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   now(): number;
 }
 
-/** Some 200 bytes each. */
+/** The default maximum of waiting users, of about 200 bytes each. */
 const MOST = 20_000;
-/**
- * The time after which a due user is dropped: a user that was not re-scored by then was most likely read, or will not
- * be.
- */
+/** The time after which a due user is dropped. By then the user was most likely read, or will not be read. */
 const LATE_MS = 60_000;
 
 export class RefreshQueue {
@@ -56,7 +53,7 @@ export class RefreshQueue {
     return this.#users.size === 0 ? 0 : Math.max(0, this.#options.now() - first);
   }
 
-  /** A user who waits already keeps the place. */
+  /** Adds a user. A user that already waits keeps its place. */
   add(userId: string, ageMs: number): void {
     if (this.#users.has(userId)) return;
     if (this.#users.size >= this.#most) {
@@ -67,7 +64,7 @@ export class RefreshQueue {
     this.#users.set(userId, { userId, at, dueAt: at + this.#options.delayMs(), weight: undefined });
   }
 
-  /** Puts a taken user back, due at `dueAt`, even if a later event has added the user meanwhile. */
+  /** Puts a taken user back, due at `dueAt`, even if a later event has added the user again. */
   putBack({ userId, at, weight }: StaleUser, dueAt: number): void {
     this.#users.set(userId, { userId, at, dueAt, weight });
   }
@@ -83,8 +80,8 @@ export class RefreshQueue {
   }
 
   /**
-   * Takes up to this many due users: the likeliest to be read first; of equals, the longest waiting first. Half of the
-   * queue's room stays free for new users, so that unlikely users do not block likely ones.
+   * Takes up to this many due users. The users that are most likely to be read come first; among equals, the longest
+   * waiting. Half of the queue's room stays free for new users, so that users that are rarely read do not block others.
    */
   takeDue(most: number): StaleUser[] {
     const now = this.#options.now();

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-/** A worker that re-scores, with what it counted. Its clock is ahead of the queue's delay. */
+/** A worker that re-scores, with its counters. The test moves its clock. */
 function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<LivePredictorDependencies> = {}) {
   const counted: Record<string, number> = {};
   const count = (what: string, by = 1) => {
@@ -71,7 +71,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     refresh,
     counted,
     statements,
-    /** Relays what events have come, and lets so many of their users be re-scored. */
+    /** Relays the events that have arrived, and re-scores up to the given number of their users. */
     async relay(): Promise<void> {
       await relayOutbox(createOutbox(world.pool), { raise: async () => {} }, { onRelayed: refresh.told });
     },
@@ -95,7 +95,7 @@ const read = async (userId: string, live?: LivePredictor) =>
   inShort((await world.createReader(live ? { live } : {})(PREDICTOR, [userId], PLAIN_READ))[0]);
 
 describe('re-scoring', () => {
-  it('makes the next read a hit, from the context of the event, without a read between', async () => {
+  it('makes the next read after an event a hit from the context of that event', async () => {
     const worker = createWorker();
     for (const userId of ['1', '2', '3']) await world.change(userId);
     await worker.relay();
@@ -106,7 +106,7 @@ describe('re-scoring', () => {
     expect(await read('4', noLive)).toMatch(/^batch fresh 0/);
   });
 
-  it('marks what it made, in Redis and in the rows', async () => {
+  it('marks its predictions in Redis and in Postgres’ rows', async () => {
     const worker = createWorker();
     await world.change('1');
     await worker.relay();
@@ -124,7 +124,7 @@ describe('re-scoring', () => {
     await vi.waitFor(async () => expect(await marksOf(createStoredPredictions(world.pool))).toEqual(marks));
   });
 
-  it('leaves alone a user that a read has inferred first', async () => {
+  it('skips a user that a read has already inferred', async () => {
     const worker = createWorker();
     await world.change('1');
     expect(await read('1')).toMatch(/^live context_newer 0.1/);
@@ -135,7 +135,7 @@ describe('re-scoring', () => {
     expect(worker.statements).toEqual([]);
   });
 
-  it('leaves alone users whose events do not concern the predictor, and predictors that are not re-scored', async () => {
+  it('skips users with events that do not concern the predictor, and predictors without re-scoring', async () => {
     await world.adoptWith({ events: ['order.*'] });
     await vi.waitFor(async () => {
       await rewriteContexts(world.pool);
@@ -159,7 +159,7 @@ describe('re-scoring', () => {
     }
   });
 
-  it('leaves alone a predictor whose stable version needs request features, until a complete version is stable', async () => {
+  it('skips a predictor while its stable version needs request features', async () => {
     const request = [{ name: 'amount', kind: 'number' }] as const;
     const needing = { modelVersion: async (id: string) => ({ ...(await world.registry.modelVersion(id)), request }) };
     const counted = async (registry: RefreshDependencies['registry']) => {
@@ -174,7 +174,7 @@ describe('re-scoring', () => {
     expect(await counted(world.registry)).toEqual({ inferred: 1, stored: 1 });
   });
 
-  it('infers a user once in a window, for any events and any worker', async () => {
+  it('infers a user at most once in a window, for any number of events and workers', async () => {
     await world.adoptWith({ refresh: { withinMs: 600_000 } });
     const [one, other] = [createWorker(), createWorker()];
     const storm = async (worker: typeof one, skipMs: number) => {
@@ -184,7 +184,7 @@ describe('re-scoring', () => {
     };
     await storm(one, 2_000);
     await vi.waitFor(() => expect(one.counted.inferred).toBe(1), { timeout: 20_000 });
-    // Once a worker knows the window, users wait for a part of it.
+    // When a worker knows the window, users wait for a part of it.
     for (const [worker, skipMs] of [
       [one, 76_000],
       [other, 2_000],
@@ -197,7 +197,7 @@ describe('re-scoring', () => {
     expect([...one.statements, ...other.statements]).toEqual([['1']]);
   });
 
-  it('takes no erased user, and a user that makes the query fail holds up no other', async () => {
+  it('infers no erased user; a user that makes the query fail does not delay others', async () => {
     const worker = createWorker();
     for (const userId of ['1', '2', '3']) await world.change(userId);
     await world.change('3', 20);
@@ -218,7 +218,7 @@ describe('re-scoring', () => {
     try {
       await world.adoptHanging();
       await world.run({ kind: 'all' }, { scorer: pool });
-      // No reader waits: what hangs need not do so for as long as a pass has.
+      // No reader waits here, so the hanging run need not last as long as a pass may.
       const scorer = { ...pool, score: (request: ScoreRequest) => pool.score({ ...request, timeoutMs: 500 }) };
       const worker = createWorker({}, { scorer });
       for (let failures = 1; failures <= 3; failures++) {
@@ -240,7 +240,7 @@ describe('re-scoring', () => {
   it.each([
     ['a rollback', `update tandem.arms set overlay_floor = overlay_floor + 1, revision = revision + 1`],
     ['a restore', 'update tandem.history_rotation set rotation = gen_random_uuid()'],
-  ])('labels nothing wrongly where %s comes between its certificate and its features', async (_what, sql) => {
+  ])('stores no wrong label if %s comes between its certificate and its features', async (_what, sql) => {
     const gate = createGate();
     const features: LivePredictorDependencies['features'] = {
       ...world.features,
@@ -257,11 +257,11 @@ describe('re-scoring', () => {
     await world.pool.query(sql);
     gate.open();
     await worker.settled();
-    // What it stored, if anything, fits no read: the read infers.
+    // If a prediction was stored, it fits no read, so the read infers.
     expect(await read('1')).toMatch(/^live (rolled_back|context_newer|missing) 0.1/);
   });
 
-  it('gives up what it cannot do: no store, no windows, no authority', async () => {
+  it('gives up if a store, the windows or the authority fail', async () => {
     const away = () => Promise.reject(new Error('away'));
     const worker = createWorker({ windows: { take: away } });
     await world.change('1');
@@ -278,7 +278,7 @@ describe('re-scoring', () => {
     expect(await read('1')).toMatch(/^live context_newer 0.1/);
   });
 
-  it('begins nothing while its share of the processors is spent', async () => {
+  it('begins no pass while its share of the processors is spent', async () => {
     const budget = createCpuBudget(0.5, () => 0);
     budget.charge(10_000);
     const worker = createWorker({ budget });

@@ -1,11 +1,11 @@
-/** For the tests of comparisons: two generations as maps of users to outputs, compared as the store does. */
+/** Compares two generations as the store does, from maps of users to outputs, for tests. */
 import { encodeOutputs } from '@tandem/freshness/outputs';
 import type { OutputField } from '@tandem/freshness/predictor';
 import { type Comparison, type ComparisonOptions, createComparison } from './compare-generations.ts';
 
 export const SCORE: OutputField = { name: 'score', output: 'p', type: 'float32', width: null, index: 0 };
 
-/** The bytes of a user's outputs; a value of each field, in order. */
+/** Returns the bytes of a user's outputs, from a value for each field in order. */
 export function outputsOf(
   fields: readonly OutputField[],
   values: readonly (number | string | readonly number[])[],
@@ -25,13 +25,13 @@ export interface Side {
   readonly users: ReadonlyMap<string, Buffer>;
 }
 
-/** One score a user. */
+/** Returns a generation with one score per user. */
 export function scores(users: Iterable<readonly [string, number]>): Side {
   return { fields: [SCORE], users: new Map([...users].map(([id, score]) => [id, outputsOf([SCORE], [score])])) };
 }
 
 type Options = Partial<Pick<ComparisonOptions, 'decision' | 'segments'>> & {
-  /** Segment values of a user. */
+  /** Returns the segment values of a user. */
   readonly valuesOf?: (userId: string) => (string | null)[];
 };
 

@@ -6,7 +6,7 @@ const users = (count: number) => Array.from({ length: count }, (_, i) => `${i}`)
 const uniform = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000]));
 const decision = { output: 'score', threshold: 0.7 };
 
-describe('two generations that are the same', () => {
+describe('two equal generations', () => {
   const figures = compareSides(uniform, uniform, { decision }).figures();
 
   it('differ in nothing', () => {
@@ -30,14 +30,14 @@ describe('two generations that are the same', () => {
 });
 
 describe('a planted shift', () => {
-  // The users of the lowest tenth get 0.8 more; the highest twentieth 0.5 less.
+  // The lowest tenth of the users rises by 0.8; the highest twentieth falls by 0.5.
   const now = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000 + (i < 100 ? 0.8 : i >= 950 ? -0.5 : 0)]));
   const comparison = compareSides(uniform, now, { decision });
   const { outputs, decision: flips } = comparison.figures();
 
   it('gives its PSI', () => {
-    // Of 20 classes of 50 users two are empty now, and 16 and 17 (0.8 to 0.9) have twice as many; the last is empty, and 9
-    // (0.45 to 0.5) has twice as many.
+    // There are 20 classes of 50 users. The first two are now empty, and classes 16 and 17 (0.8 to 0.9) have twice as
+    // many users. The last is empty, and class 9 (0.45 to 0.5) has twice as many.
     const share = (count: number) => (count + 0.5) / 1_010;
     const moved = (was: number, is: number) => (share(is) - share(was)) * Math.log(share(is) / share(was));
     expect(outputs[0]?.psi).toBeCloseTo(3 * moved(50, 0) + 3 * moved(50, 100), 4);
@@ -58,14 +58,14 @@ describe('a planted shift', () => {
     expect(flips).toEqual({ ...decision, up: 100, down: 50, rate: 0.15 });
   });
 
-  it('names who moved furthest', () => {
+  it('names the users with the largest changes', () => {
     const movers = comparison.movers();
     expect(movers).toHaveLength(20);
     expect(movers.every(({ userId, delta }) => Number(userId) < 100 && Math.abs(delta - 0.8) < 1e-5)).toBe(true);
   });
 });
 
-it('the users who moved furthest are found among any', () => {
+it('the users with the largest changes are found in any order of users', () => {
   const deltaOf = (i: number) => (((i * 7_919) % 1_000) - 500) / 1_000;
   const now = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000 + deltaOf(i)]));
   const expected = users(1_000)
@@ -77,7 +77,7 @@ it('the users who moved furthest are found among any', () => {
   expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
 });
 
-it('who is in one generation alone counts for coverage and distribution, not for deltas', () => {
+it('users in only one generation count for coverage and distribution, not for deltas', () => {
   const before = scores([
     ['a', 0.1],
     ['b', 0.2],
@@ -95,7 +95,7 @@ it('who is in one generation alone counts for coverage and distribution, not for
   expect(outputs[0]?.psi).toBeGreaterThan(0.5);
 });
 
-it('a threshold means what applications see: 0.7 of a float32 reaches 0.7', () => {
+it('a threshold compares values as applications see them: a float32 printed as 0.7 reaches 0.7', () => {
   const { decision: flips } = compareSides(scores([['a', 0.1]]), scores([['a', 0.7]]), { decision }).figures();
   expect(flips).toMatchObject({ up: 1, down: 0 });
 });
@@ -105,7 +105,7 @@ describe('by segment', () => {
   const compare = (valuesOf: (userId: string) => (string | null)[]) =>
     compareSides(uniform, now, { decision, segments: ['half'], valuesOf }).figures().segments[0];
 
-  it('each value has its own figures', () => {
+  it('each value has separate figures', () => {
     const segment = compare((id) => [Number(id) % 2 === 0 ? 'even' : null]);
     const [even, none] = ['even', null].map((value) => segment?.values.find((one) => one.value === value));
     expect(even).toMatchObject({
@@ -122,7 +122,7 @@ describe('by segment', () => {
     expect(segment?.others).toBeNull();
   });
 
-  it('the first 50 values are told apart, the others together', () => {
+  it('the first 50 values are counted separately, the others together', () => {
     const segment = compare((id) => [`${Number(id) % 60}`]);
     expect(segment?.values).toHaveLength(50);
     const counted = segment?.values.reduce((sum, { users: { both } }) => sum + both, segment.others?.users.both ?? 0);
@@ -131,7 +131,7 @@ describe('by segment', () => {
   });
 });
 
-describe('outputs of other kinds', () => {
+describe('outputs that are not numbers', () => {
   const fields: OutputField[] = [
     { name: 'label', output: 'l', type: 'string', width: null, index: 0 },
     { name: 'top', output: 't', type: 'int32', width: 2, index: 0 },
@@ -142,7 +142,7 @@ describe('outputs of other kinds', () => {
     users: new Map(values.map((one, i) => [`${i}`, outputsOf(fields, one)])),
   });
 
-  it('have the share of answers that changed, and what lies behind a text is found', () => {
+  it('have the share of changed answers, and outputs after a text are found', () => {
     const before = side([
       ['yes', [1, 2], 0.25],
       ['no', [1, 2], 0.5],
@@ -163,7 +163,7 @@ describe('outputs of other kinds', () => {
     expect(figures.outputs[0]).toMatchObject({ name: 'score', meanBefore: 0.5625, meanNow: 0.625, largestDelta: 0.25 });
   });
 
-  it('of another model version are compared as far as both have them', () => {
+  it('of different model versions are compared if both versions have them', () => {
     const before = scores([['0', 0.5]]);
     const now = side([['yes', [1, 2], 0.75]]);
     const comparison = compareSides(before, now, { decision: { output: 'label', threshold: 1 } });

@@ -1,7 +1,7 @@
 /**
- * Compares two generations user by user in one pass and constant memory: coverage, shift of each output's distribution,
- * deltas, flips of the decision, top movers, and the same by segment. Rows stay bytes: outputs are read in place, and a
- * user's id only if its output is among the largest changes (0.5 µs a user for one score).
+ * Compares two generations user by user, in one pass and constant memory: coverage, shift of each output's
+ * distribution, deltas, flips of the decision, top movers, and the same by segment. Rows stay bytes: outputs are read
+ * in place, and a user's id only if its change is among the largest. It takes 0.5 µs a user for one score.
  */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import { asHeld } from '../models/output-fit.ts';
@@ -10,19 +10,19 @@ import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredA
 import { FlipTally, rounded, ShiftTally, type Sums, UserTally } from './tally.ts';
 
 export interface ComparisonOptions {
-  /** Outputs of the generation served now. */
+  /** The output fields of the currently served generation. */
   readonly before: readonly OutputField[];
   readonly now: readonly OutputField[];
   /** A sample of stored outputs of the current generation, which defines the classes of the distributions. */
   readonly sample: readonly Buffer[];
   readonly decision: DecisionPolicy | null;
-  /** Feature columns, in the order of a row's segment values. */
+  /** The feature columns of segments, in the order of a row's segment values. */
   readonly segments: readonly string[];
 }
 
-/** A user's row; its fields are overwritten by the next. */
+/** A user's row. The next row overwrites its fields. */
 export interface ComparedRow {
-  /** The buffer of the parts below. */
+  /** The buffer that the offsets below refer to. */
   bytes: Buffer;
   readonly userId: StoredAt;
   readonly before: StoredAt;
@@ -33,7 +33,7 @@ export interface ComparedRow {
 export interface Comparison {
   add(row: ComparedRow): void;
   figures(): ReportFigures;
-  /** Furthest first. */
+  /** Returns the users with the largest changes, largest first. */
   movers(): readonly Mover[];
   readonly notes: readonly string[];
 }
@@ -41,7 +41,7 @@ export interface Comparison {
 export function createComparison({ before, now, sample, decision, segments: columns }: ComparisonOptions): Comparison {
   const { numeric, answers, notes } = commonOutputs(before, now, sample);
   const decided = decision === null ? undefined : numeric.find(({ name }) => name === decision.output);
-  // The output that movers and segments are about.
+  // The output that movers and segments are computed from.
   const focus = decided ?? numeric[0];
   const others = numeric.filter((output) => output !== focus);
   const readUser = createUserReader(focus, decided ? decision : null);
@@ -89,7 +89,7 @@ function addNumber({ before, now, tally }: NumericOutput, bytes: Buffer, beforeA
   if (beforeAt >= 0 && nowAt >= 0) tally.addDelta(is - was);
 }
 
-/** The counted facts of a user, over all users and in each segment. */
+/** The facts of a user that are counted for all users and in each segment. */
 interface User {
   isBefore: boolean;
   isNow: boolean;
@@ -99,7 +99,7 @@ interface User {
   isDecided: boolean;
 }
 
-/** Gives one and the same object for every row. */
+/** Returns a function that reuses one object for all rows. */
 function createUserReader(
   output: NumericOutput | undefined,
   decision: DecisionPolicy | null,
@@ -138,7 +138,7 @@ function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
 
 /** Values of a column that are counted separately: the first ones; the others are counted together. */
 const MOST_VALUES = 50;
-/** UTF-16 units of a value that are kept. */
+/** The maximum length of a kept value, in UTF-16 units. */
 const VALUE_LENGTH = 120;
 
 interface SegmentTally {
@@ -148,7 +148,7 @@ interface SegmentTally {
   readonly create: () => Sums;
 }
 
-/** @param ends of the classes of the compared output; null: none */
+/** @param ends the ends of the classes of the compared output; null if there is no such output */
 function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
   const create = () => ({
     users: new UserTally(),
@@ -158,7 +158,7 @@ function createSegment(column: string, ends: Float64Array | null, isDecided: boo
   return { column, values: new Map(), others: create(), create };
 }
 
-/** Returns the sums of users with that value. */
+/** Returns the sums of the users with this value. */
 function sumsOf(segment: SegmentTally, value: string | null): Sums {
   const known = segment.values.get(value);
   if (known) return known;
@@ -185,14 +185,14 @@ function segmentValue(value: string | null, { users, shift, flips }: Sums): Segm
   return { value, users: users.coverage(), shift: shift?.shift() ?? null, flips: flips?.flips() ?? null };
 }
 
-// The users with the largest change, out of any number of users: a heap with the smallest of them at its top.
+// Collects the users with the largest changes in a heap, with the smallest of these changes at the top.
 
 const MOVERS = 20;
 
 class TopMovers {
   readonly #heap: Mover[] = [];
 
-  /** Whether a user with that delta would be among them: only then its id is read. */
+  /** Returns whether a user with this delta would be among them. Only then the user's id is read. */
   admits(delta: number): boolean {
     const size = Math.abs(delta);
     return size > 0 && (this.#heap.length < MOVERS || size > movedBy(this.#heap[0]));
@@ -208,7 +208,7 @@ class TopMovers {
     }
   }
 
-  /** Furthest first; of the same delta, by user id. */
+  /** Returns the users with the largest changes, largest first, then by user id. */
   movers(): readonly Mover[] {
     return this.#heap
       .toSorted((a, b) => movedBy(b) - movedBy(a) || (a.userId < b.userId ? -1 : 1))

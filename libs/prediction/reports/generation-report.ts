@@ -3,57 +3,58 @@ import type { DecisionPolicy, PublishPolicy } from '@tandem/freshness/predictor'
 
 /** The coverage of all users, or of one segment. */
 export interface Coverage {
-  /** In the generation served now. */
+  /** Users in the currently served generation. */
   readonly before: number;
-  /** In the new one. */
+  /** Users in the new generation. */
   readonly now: number;
   readonly both: number;
-  /** In the new one alone. */
+  /** Users only in the new generation. */
   readonly added: number;
-  /** In the one served now alone. */
+  /** Users only in the currently served generation. */
   readonly gone: number;
 }
 
 /**
- * The shift of a numeric output; deltas are new minus previous value, over users in both. Six digits of each are kept.
+ * The shift of a numeric output. Deltas are new minus previous value, over the users in both generations. Figures are
+ * rounded to six digits.
  */
 export interface OutputShift {
-  /** Population stability index over 20 classes: tally.ts. Of all users on each side. */
+  /** The population stability index over 20 classes (tally.ts), of all users of each generation. */
   readonly psi: number;
   readonly meanBefore: number;
   readonly meanNow: number;
   readonly meanDelta: number;
-  /** Mean of the absolute delta. */
+  /** The mean absolute delta. */
   readonly meanAbsoluteDelta: number;
   readonly p50AbsoluteDelta: number;
   readonly p99AbsoluteDelta: number;
   readonly largestDelta: number;
-  /** Share of users with any delta, 0 to 1. */
+  /** The share of users with any delta, 0 to 1. */
   readonly changed: number;
 }
 
-/** Users whose decision is another: `up` reach the threshold now, `down` no longer. */
+/** The users whose decision changed: `up` now reach the threshold, `down` no longer do. */
 export interface DecisionFlips {
   readonly output: string;
   readonly threshold: number;
   readonly up: number;
   readonly down: number;
-  /** Share of the users in both, 0 to 1. */
+  /** Their share of the users in both generations, 0 to 1. */
   readonly rate: number;
 }
 
 export interface SegmentValue {
-  /** null: users without one. */
+  /** The value of the feature; null for users without a value. */
   readonly value: string | null;
   readonly users: Coverage;
-  /** Shift of the decision's output, else of the first with one number; null if there is none. */
+  /** The shift of the decision's output, else of the first output with one number; null if there is none. */
   readonly shift: OutputShift | null;
   readonly flips: Pick<DecisionFlips, 'up' | 'down' | 'rate'> | null;
 }
 
 export interface Segment {
   readonly column: string;
-  /** The first 50 values that were met, those with most users first. */
+  /** The first 50 values that occurred, those with most users first. */
   readonly values: readonly SegmentValue[];
   /** All other users; null if there are none. */
   readonly others: SegmentValue | null;
@@ -63,13 +64,13 @@ export interface ReportFigures {
   readonly users: Coverage;
   /** Outputs with one number a user. */
   readonly outputs: readonly (OutputShift & { readonly name: string })[];
-  /** Texts and vectors: the share of users whose answer is another. */
+  /** Texts and vectors: the share of users whose answer changed. */
   readonly answers: readonly { readonly name: string; readonly changed: number }[];
   readonly decision: DecisionFlips | null;
   readonly segments: readonly Segment[];
 }
 
-/** One of the users whose output moved furthest. Stored separately from the figures, since an erasure deletes it. */
+/** A user with one of the largest changes. It is stored separately from the figures, since an erasure deletes it. */
 export interface Mover {
   readonly userId: string;
   readonly before: number;
@@ -77,10 +78,10 @@ export interface Mover {
   readonly delta: number;
 }
 
-/** A threshold of `publish` that the figures are beyond. */
+/** A threshold of `publish` that the figures exceed. */
 interface Crossing {
   readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
-  /** null: of users rather than of an output. */
+  /** The output; null for a figure of users. */
   readonly output: string | null;
   readonly value: number;
   readonly limit: number;
@@ -91,7 +92,7 @@ type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
 export interface GenerationReport {
   readonly verdict: ReportVerdict;
-  /** null: not compared. */
+  /** Null if nothing was compared. */
   readonly figures: ReportFigures | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
@@ -99,14 +100,14 @@ export interface GenerationReport {
   /** Milliseconds that the comparison took. */
   readonly tookMs: number;
   /**
-   * Set if only some users were compared: one of `oneIn`, chosen by a hash of their ids or by the pages that hold them.
+   * Set if only a sample was compared: one user in `oneIn`, chosen by a hash of the ids or by the pages of the rows.
    */
   readonly sample?: { readonly oneIn: number; readonly users: number };
-  /** The fate of a generation whose comparison ran out of time. */
+  /** What happens to a generation if its comparison exceeded the time limit. */
   readonly outOfTime?: 'sampled' | 'held' | 'published';
 }
 
-/** `PSI 0.41 of score above 0.25`, for people. */
+/** Returns a crossed threshold as a text: `PSI 0.41 of score above 0.25`. */
 export function crossingText({ setting, output, value, limit }: Crossing): string {
   const of = output === null ? '' : ` of ${output}`;
   switch (setting) {
@@ -121,7 +122,7 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
   }
 }
 
-// Which thresholds of a predictor's policy a comparison is beyond: a pure rule over its figures.
+// A pure rule decides which thresholds of a predictor's policy the figures of a comparison exceed.
 
 interface Judgement {
   readonly crossings: readonly Crossing[];
@@ -129,7 +130,7 @@ interface Judgement {
   readonly notes: readonly string[];
 }
 
-/** Shift and delta are judged of the output that is decided by, where there is one, else of each. */
+/** Judges shift and delta of the decision's output if there is one, else of every output. */
 export function judgeReport(
   { users, outputs, decision }: ReportFigures,
   policy: PublishPolicy,

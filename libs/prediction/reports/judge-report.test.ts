@@ -13,7 +13,7 @@ const judge = (policy: Partial<typeof PUBLISH_DEFAULTS>, decided = decision) =>
   judgeReport(figures(), { ...PUBLISH_DEFAULTS, ...policy }, decided);
 
 describe('thresholds', () => {
-  it('block nothing where there are none', () => {
+  it('block nothing if none are set', () => {
     expect(judge({})).toEqual({ crossings: [], notes: [] });
   });
 
@@ -22,17 +22,17 @@ describe('thresholds', () => {
     ['maxFlipRate', 'score'],
     ['maxMeanDelta', 'score'],
     ['minCoverage', null],
-  ] as const)('%s is crossed by itself', (setting, output) => {
+  ] as const)('%s is crossed independently of the others', (setting, output) => {
     const { crossings } = judge({ [setting]: limits[setting] });
     expect(crossings).toMatchObject([{ setting, output, limit: limits[setting] }]);
     expect(crossings.map(crossingText)[0]).toContain(String(limits[setting]));
   });
 
-  it('that are kept are not crossed', () => {
+  it('are not crossed by figures within them', () => {
     expect(judge({ maxPsi: 100, maxFlipRate: 1, maxMeanDelta: 0.5, minCoverage: 0.75 }).crossings).toEqual([]);
   });
 
-  it('of few users say nothing, but coverage does', () => {
+  it('are not judged for few users, except coverage', () => {
     const { crossings, notes } = judge({ ...limits, minUsers: 151 });
     expect(crossings.map(({ setting }) => setting)).toEqual(['minCoverage']);
     expect(notes).toEqual([
@@ -40,7 +40,7 @@ describe('thresholds', () => {
     ]);
   });
 
-  it('of other outputs do not count beside the deciding output', () => {
+  it('apply only to the decision’s output if there is a decision', () => {
     expect(judge(limits, { output: 'another', threshold: 0 }).crossings.map(({ setting }) => setting)).toEqual([
       'minCoverage',
       'maxFlipRate',

@@ -1,10 +1,10 @@
-/** The outputs that two generations have in common, and their sums over users. */
+/** The outputs that two generations share, and their sums over users. */
 
 import type { OutputField } from '@tandem/freshness/predictor';
 import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
 import { classEnds, rounded, ShiftTally } from './tally.ts';
 
-/** The place of stored outputs, from `start` up to `end`; `start` is negative if the generation lacks the user. */
+/** The offsets of stored outputs, from `start` up to `end`; `start` is negative if the generation lacks the user. */
 export interface StoredAt {
   start: number;
   end: number;
@@ -12,19 +12,19 @@ export interface StoredAt {
 
 type NumberOf = (bytes: Buffer, start: number) => number;
 
-/** One number a user, in both generations. */
+/** An output with one number a user in both generations. */
 export interface NumericOutput {
   readonly name: string;
   readonly before: NumberOf;
   readonly now: NumberOf;
   readonly typeBefore: OutputField['type'];
   readonly typeNow: OutputField['type'];
-  /** Ends of the classes of its distribution. */
+  /** The ends of the classes of its distribution. */
   readonly ends: Float64Array;
   readonly tally: ShiftTally;
 }
 
-/** A text or a vector: only whether it is another. */
+/** A text or a vector: only counted as changed or unchanged. */
 interface AnswerOutput {
   readonly name: string;
   readonly before: readonly [PlaceOf, PlaceOf];
@@ -33,7 +33,7 @@ interface AnswerOutput {
   changed: number;
 }
 
-/** Outputs of each kind that are compared. */
+/** The maximum number of compared outputs of each kind. */
 const MOST_OUTPUTS = 16;
 
 interface CommonOutputs {
@@ -44,8 +44,8 @@ interface CommonOutputs {
 }
 
 /**
- * @param before outputs of the generation served now
- * @param sample stored outputs of users of that generation
+ * @param before the output fields of the currently served generation
+ * @param sample stored outputs of some of its users
  */
 export function commonOutputs(
   before: readonly OutputField[],
@@ -61,14 +61,14 @@ export function commonOutputs(
     if (!earlier) notes.push(`output ${field.name} is new`);
     else if (isNumber(field) && isNumber(earlier)) {
       if (numeric.length < MOST_OUTPUTS) numeric.push(numericOutput([before, at], [now, i], sample));
-      else notes.push(`output ${field.name} is one too many to be compared`);
+      else notes.push(`output ${field.name} exceeds the ${MOST_OUTPUTS} outputs that are compared`);
     } else if (field.type !== earlier.type || field.width !== earlier.width) {
-      notes.push(`output ${field.name} is of another type or width`);
+      notes.push(`output ${field.name} has another type or width`);
     } else if (answers.length < MOST_OUTPUTS) {
       const places = (fields: readonly OutputField[], index: number) =>
         [placeOf(fields, index), placeOf(fields, index + 1)] as const;
       answers.push({ name: field.name, before: places(before, at), now: places(now, i), both: 0, changed: 0 });
-    } else notes.push(`output ${field.name} is one too many to be compared`);
+    } else notes.push(`output ${field.name} exceeds the ${MOST_OUTPUTS} outputs that are compared`);
   });
   return { numeric, answers, notes };
 }
@@ -102,7 +102,7 @@ function numberOf(at: FieldAt): NumberOf {
   return (bytes, start) => read(bytes, place(bytes, start));
 }
 
-/** Counts a user who is in both generations. */
+/** Counts a user that is in both generations. */
 export function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, now: number): void {
   const [beforeStart, beforeEnd] = [output.before[0](bytes, before), output.before[1](bytes, before)];
   const [nowStart, nowEnd] = [output.now[0](bytes, now), output.now[1](bytes, now)];

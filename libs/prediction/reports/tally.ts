@@ -1,4 +1,4 @@
-/** Sums over all users or one segment, counted row by row and read at the end. */
+/** Sums over all users or over one segment, added row by row and read at the end. */
 import type { Coverage, DecisionFlips, OutputShift } from './generation-report.ts';
 
 export class UserTally {
@@ -32,7 +32,7 @@ export class ShiftTally {
   #deltas = 0;
   #sizeSum = 0;
 
-  /** @param ends of the classes */
+  /** @param ends the ends of the classes */
   constructor(ends: Float64Array) {
     this.#ends = ends;
     this.#before = { counts: new Float64Array(ends.length + 1), users: 0, sum: 0 };
@@ -47,7 +47,7 @@ export class ShiftTally {
     count(this.#now, this.#ends, value);
   }
 
-  /** Adds the delta of a user in both, whose values were added. */
+  /** Adds the delta of a user in both generations, after both values were added. */
   addDelta(delta: number): void {
     const size = Math.abs(delta);
     this.#both++;
@@ -107,9 +107,9 @@ export class FlipTally {
 /** Sums over all users, or over one segment. */
 export interface Sums {
   readonly users: UserTally;
-  /** null: no output has one number a user. */
+  /** Null if no output has one number a user. */
   readonly shift: ShiftTally | null;
-  /** null: nothing is decided. */
+  /** Null if the predictor declares no decision. */
   readonly flips: FlipTally | null;
 }
 
@@ -118,17 +118,17 @@ export function rounded(value: number): number {
   return Number(value.toPrecision(6));
 }
 
-// Measures the distance of two distributions in one pass. Values are counted in classes that each hold a twentieth of the
-// users served now. The population stability index (PSI) is the sum over classes of (now - before) × ln(now / before), of
-// shares. By convention a PSI below 0.1 is no shift, above 0.25 a large shift. Classes come from a sample, counts from all
-// users.
+// The distance of two distributions is measured in one pass. Values are counted in classes that each hold a twentieth
+// of the currently served users. The population stability index (PSI) is the sum over classes of (now - before) ×
+// ln(now / before), where both are shares of the users. By convention a PSI below 0.1 is no shift, above 0.25 a large
+// shift. Classes come from a sample, counts from all users.
 
 const CLASSES = 20;
 
 /**
- * Returns the upper ends of all classes but the last, ascending; each end belongs to its class. Ties make fewer classes.
- * If many users have the least value, lower values form a separate class.
- * @param sample of values served now, in any order
+ * Returns the upper ends of all classes except the last, in rising order; each end belongs to its class. Ties make
+ * fewer classes. If many users share the least value, lower values form a separate class.
+ * @param sample currently served values, in any order
  */
 export function classEnds(sample: Float64Array): Float64Array {
   const sorted = sample.toSorted();
@@ -143,7 +143,7 @@ export function classEnds(sample: Float64Array): Float64Array {
   return Float64Array.from([...below, ...ends]);
 }
 
-/** The class of a value, from 0 to `ends.length`. */
+/** Returns the class of a value, from 0 to `ends.length`. */
 export function classOf(ends: Float64Array, value: number): number {
   let [low, high] = [0, ends.length];
   while (low < high) {
@@ -154,7 +154,7 @@ export function classOf(ends: Float64Array, value: number): number {
   return low;
 }
 
-/** Half a user in each class beside those counted: an empty class would make it infinite. */
+/** Half a user is added to each class, since an empty class would make the PSI infinite. */
 const PRIOR = 0.5;
 
 /** Returns the PSI of counts by class; 0 if one side has no users. */
@@ -175,11 +175,11 @@ function sumOf(counts: Float64Array): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-// Quantiles of sizes in constant memory and one pass: they are counted in classes 1/32 of a power of two wide, taken from
-// the bits of the number itself, and a quantile is the mean of its class (so that equal sizes give it exactly; at most
-// 3 % off else). As DDSketch does with a logarithm: https://arxiv.org/abs/1908.10693
+// Quantiles of sizes are computed in constant memory and one pass. Sizes are counted in classes that are 1/32 of a
+// power of two wide, taken from the bits of the number. A quantile is the mean of its class: exact for equal sizes,
+// else at most 3 % off. DDSketch does the same with a logarithm: https://arxiv.org/abs/1908.10693
 
-/** Bits of the fraction that distinguish classes, and the 64 powers of two from 2^-30 on that have separate classes. */
+/** The bits of the fraction that distinguish classes. The 64 powers of two from 2^-30 have separate classes. */
 const FRACTION_BITS = 5;
 const LEAST_EXPONENT = -30;
 const DELTA_CLASSES = 64 << FRACTION_BITS;
@@ -196,7 +196,7 @@ export class DeltaSketch {
   #total = 0;
   #largest = 0;
 
-  /** @param size at least 0 */
+  /** @param size a size of at least 0 */
   add(size: number): void {
     this.#total++;
     if (size === 0) {
@@ -214,12 +214,12 @@ export class DeltaSketch {
     return this.#largest;
   }
 
-  /** Sizes that were not 0. */
+  /** The number of sizes that were not 0. */
   get changed(): number {
     return this.#total - this.#zeros;
   }
 
-  /** The size that a share of all does not exceed; 0 if there are none. */
+  /** Returns the size that the given share of all sizes does not exceed; 0 if there are none. */
   quantile(share: number): number {
     const rank = Math.ceil(share * this.#total);
     let passed = this.#zeros;

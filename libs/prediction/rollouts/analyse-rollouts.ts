@@ -1,11 +1,11 @@
 /**
- * Judges active rollouts, each at the interval of its plan, and acts on the verdict if the plan allows it: a canary
- * advances one step, or a version that is proven worse is aborted. Every worker looks; one of them judges. The action
- * writes the findings into the audit. Then the look is recorded with whether it moved the rollout: another process may
- * have moved it first.
+ * Judges active rollouts at the interval of their plans. If the plan allows it, acts on the verdict: a canary advances
+ * one step, or the rollout of a version that is proven worse is aborted. Every worker checks, but only one judges a
+ * look. The action writes the findings to the audit. Then the look is recorded, with whether it moved the rollout,
+ * since another process may have moved it first.
  *
- * A look has two parts. Errors and times of all rollouts are judged first, and a broken guardrail aborts at once.
- * Outcomes follow, which take longer. If a part fails, the rollout holds and its reason says why.
+ * A look has two parts. Errors and times of all rollouts are judged first, and a broken guardrail aborts immediately.
+ * Outcomes follow, since they take longer. If a part fails, the rollout holds and its reason names the error.
  */
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/verdict/rollout-figures';
@@ -19,18 +19,18 @@ import { type FailedRollout, orFailed, type RolloutStore } from './rollout-store
 export interface RolloutCheck {
   readonly step: number;
   readonly verdict: Verdict;
-  /** Whether it moved anything. */
+  /** Whether the look moved the rollout. */
   readonly applied: boolean;
   readonly judgement: Judgement;
 }
 
-/** Port to the looks at rollouts. */
+/** Port: the looks at rollouts. */
 export interface RolloutChecks {
-  /** Returns whether this caller may judge now: no process has judged for `intervalMs`. */
+  /** Claims the next look. Returns whether this caller may judge: no process has judged for `intervalMs`. */
   claim(rolloutId: string, intervalMs: number): Promise<boolean>;
   /** Returns the reads served by the rollout's current step. */
   served(rollout: Rollout): Promise<ServedRecord>;
-  /** Continues counting outcomes for this long, at least for one slice of the users; returns the counts so far. */
+  /** Continues counting outcomes for this long, at least for one slice of the users. Returns the counts so far. */
   outcomes(rollout: Rollout, metrics: readonly OutcomeMetric[], budgetMs: number): Promise<OutcomeStatistics>;
   keep(rolloutId: string, check: RolloutCheck): Promise<void>;
 }
@@ -47,31 +47,31 @@ export interface Analysed {
 
 const ACTOR = 'analysis';
 
-/** The result of one round; if one rollout fails, the others are judged all the same. */
+/** The result of one round. If a rollout fails, the others are still judged. */
 interface AnalysisReport {
   readonly analysed: readonly Analysed[];
   readonly failed: readonly FailedRollout[];
 }
 
-/** Milliseconds for the outcomes of all rollouts in one round, so that errors are soon checked again. */
+/** The milliseconds for the outcomes of all rollouts in a round. It is short, so that errors are soon checked again. */
 const OUTCOMES_MS = 30_000;
-/** The share of it for one rollout. */
+/** The maximum of it for one rollout, in ms. */
 const OUTCOMES_OF_ONE_MS = 10_000;
 
-/** A look whose first part found nothing broken. */
+/** A look whose first part found no broken guardrail. */
 interface Look {
   readonly rollout: Rollout;
   readonly analysis: AnalysisPlan;
   readonly served: ServedRecord;
 }
 
-/** Rejects where the rollouts cannot be listed; what was not judged is due again. */
+/** Runs a round of looks. Rejects if the rollouts cannot be listed; the next round then repeats the looks. */
 export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<AnalysisReport> {
   const { rollouts, checks } = dependencies;
   const analysed: Analysed[] = [];
   const failed: FailedRollout[] = [];
   const looks: Look[] = [];
-  /** Judges and concludes; a look whose `work` fails holds. */
+  /** Judges a look and concludes it. If `work` fails, the rollout holds. */
   const judge = async (rollout: Rollout, analysis: AnalysisPlan, work: () => Promise<Judgement | undefined>) => {
     const judgement = await work().catch((error: unknown) => failedLook(rollout, error, failed));
     if (!judgement) return;
@@ -104,11 +104,11 @@ function judgementOf({ rollout, analysis, served }: Look, outcomes: OutcomeStati
   return judgeRollout(judgedFiguresOf(rollout, analysis, { ...served, outcomes }), rulesOf(rollout, analysis));
 }
 
-/** Holds the rollout; undefined if it no longer exists. */
+/** Returns a judgement that holds the rollout; undefined if the rollout no longer exists. */
 function failedLook(rollout: Rollout, error: unknown, failed: FailedRollout[]): Judgement | undefined {
   if (isTandemError(error, 'unknown_rollout')) return undefined;
   failed.push({ rollout, error });
-  const why = `the last look failed, and nothing moves before one succeeds: ${error instanceof Error ? error.message : String(error)}`;
+  const why = `the last look failed, and the rollout holds until a look succeeds: ${error instanceof Error ? error.message : String(error)}`;
   return { verdict: 'hold', reason: 'look_failed', why, checks: [] };
 }
 
@@ -122,14 +122,14 @@ async function conclude(
   const applied = act !== null && (await perform(act, dependencies));
   const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };
   await dependencies.checks.keep(rollout.id, check);
-  // The reason of the hold stays.
+  // A held rollout keeps the reason of its hold.
   if (!act && rollout.state === 'running') {
     await dependencies.rollouts.note(rollout.id, reasonOf(rollout, analysis, judgement));
   }
   return check;
 }
 
-/** Whether it could be done; not where the rollout is over by now. */
+/** Performs an action. Returns false if the rollout has already moved or ended. */
 async function perform(act: Act, dependencies: AnalyseRolloutsDependencies): Promise<boolean> {
   try {
     await act(dependencies);
@@ -142,7 +142,10 @@ async function perform(act: Act, dependencies: AnalyseRolloutsDependencies): Pro
 
 type Act = (dependencies: AnalyseRolloutsDependencies) => Promise<unknown>;
 
-/** Returns the action of a verdict; null: none. People end an A/B test, unless it does harm. */
+/**
+ * Returns the action of a verdict; null if there is none. Operators end an A/B test; it is aborted automatically only
+ * if it does harm.
+ */
 function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement: Judgement): Act | null {
   const { id, kind, state, step } = rollout;
   if (!automatic || dryRun) return null;
@@ -164,8 +167,8 @@ function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement:
 }
 
 /**
- * Before promotion, an arm needs its generation: otherwise all users would be inferred live. An arm that only infers
- * live never has one.
+ * Returns whether an arm lacks the generation that it needs before promotion: without it all users would be inferred
+ * live. An arm that only infers live never has a generation.
  */
 function lacksGeneration({ plan, step, arms }: Rollout): boolean {
   const isLast = plan.kind === 'canary' && (plan.steps[step + 1] ?? 100) >= 100;

@@ -32,7 +32,7 @@ test('reads are summed by rollout, step, arm and source', () => {
   ]);
 });
 
-test('a latency lies in the first class whose bound it does not exceed, a score of 0 to 1 in one of twenty, another in none', () => {
+test('a latency is in the first class with a bound not below it; a score of 0 to 1 is in one of twenty classes, others in none', () => {
   const counted = counter();
   for (const ms of [0.2, 1, 1.01, 5_000, 5_001]) counted.count(rollout(), read({ ms }));
   for (const [i, score] of [0, 0.049, 0.05, 0.999, 1, -3, 7].entries())
@@ -45,7 +45,7 @@ test('a latency lies in the first class whose bound it does not exceed, a score 
   expect(counts?.scores.reduce((sum, n) => sum + n)).toBe(5);
 });
 
-test('errors and defaults are reads without a prediction of the model', () => {
+test('errors and defaults count as reads without a prediction of the model', () => {
   const counted = counter();
   for (const source of ['error', 'default', 'stale'] as const) counted.count(rollout(), read({ source }));
   expect(counted.changed().map(({ source, counts }) => [source, counts.errors])).toEqual([
@@ -55,7 +55,7 @@ test('errors and defaults are reads without a prediction of the model', () => {
   ]);
 });
 
-test('a user weighs 1, split over the sources of their reads, and has one score', () => {
+test('a user has the weight 1, split over the sources of the user’s reads, and one score', () => {
   const counted = counter();
   const slow = rollout({ slowMs: 100 });
   for (let i = 0; i < 3; i++) counted.count(slow, read({ source: 'live', score: 0.9 }));
@@ -70,7 +70,7 @@ test('a user weighs 1, split over the sources of their reads, and has one score'
   expect(counted.changed().flatMap(({ counts }) => counts.scores.filter((n) => n > 0))).toEqual([1, 1]);
 });
 
-test('the weight of a source that changes without a read of its own is told again', () => {
+test('a source’s sums are reported again if its weight changed without a read of that source', () => {
   const counted = counter();
   counted.count(rollout(), read({ source: 'live' }));
   counted.told(counted.changed());
@@ -81,13 +81,13 @@ test('the weight of a source that changes without a read of its own is told agai
   ]);
 });
 
-test('a user assigned to an arm by hand is not counted', () => {
+test('a user with an override is not counted', () => {
   const counted = counter();
   counted.count(rollout({ overridden: true }), read());
   expect(counted.changed()).toEqual([]);
 });
 
-test('what was told is told again, whole, when it has changed; also by what came while it was being told', () => {
+test('changed sums are reported again as a whole, even if they changed while they were being stored', () => {
   const counted = counter();
   counted.count(rollout(), read());
   const sums = counted.changed();
@@ -98,7 +98,7 @@ test('what was told is told again, whole, when it has changed; also by what came
   expect(counted.changed()).toEqual([]);
 });
 
-test('reads that end after their step are counted there, and steps long over are told once more, then forgotten', () => {
+test('reads that end after their step count in that step; sums of older steps are reported once more, then forgotten', () => {
   const counted = counter();
   for (const step of [0, 1, 0, 1, 0]) counted.count(rollout({ step }), read());
   expect(readsOf(counted.changed()).sort()).toEqual([
@@ -108,7 +108,7 @@ test('reads that end after their step are counted there, and steps long over are
   for (const step of [2, 3]) counted.count(rollout({ step }), read());
   expect(counted.changed()).toHaveLength(4);
   counted.told(counted.changed());
-  // Its old sums are kept elsewhere under another id: new ones do not take their place.
+  // The stored sums of this step have another id, so new sums do not replace them.
   counted.count(rollout({ step: 0 }), read());
   expect(readsOf(counted.changed())).toEqual([[0, 'stable', 'batch', 'p5', 1]]);
 });

@@ -1,17 +1,17 @@
 /**
- * Counts served reads while a rollout is active: sums by rollout, step, arm and source, kept by each process. Analyses
- * read errors, latencies and answers of the arms from them. A read costs a few lookups of short texts.
+ * Counts served reads while a rollout is active: each process keeps sums by rollout, step, arm and source. Looks take
+ * errors, latencies and answers of the arms from these sums. A read costs a few lookups of short texts.
  */
 import type { ServedRollout } from '@tandem/freshness/certificate';
 import { createUserShares, type ExposedUsers, keyOf, type ServedSource, type UserShares } from './exposures.ts';
 
-/** One process's sums since it began to count that step. */
+/** The sums of one process since it began to count a step. */
 export interface ServedSums {
   readonly rolloutId: string;
   readonly step: number;
   readonly arm: string;
   readonly source: ServedSource;
-  /** Process of these sums: a later state replaces an earlier one. */
+  /** The id of the process and step. Later sums with this id replace earlier ones. */
   readonly processId: string;
   readonly counts: ArmCounts;
 }
@@ -26,27 +26,27 @@ export interface ServedRead {
   readonly userId: string;
   readonly source: ServedSource;
   readonly ms: number;
-  /** The deciding output; undefined: the predictor names none, or there is no prediction. */
+  /** The value of the decision's output; undefined if it is not a number or there is no prediction. */
   readonly score: number | undefined;
 }
 
 export interface ServedCounter {
   count(rollout: ServedRollout, read: ServedRead): void;
-  /** Sums that have changed since they were last stored. */
+  /** Returns the sums that have changed since they were last stored. */
   changed(): readonly ServedSums[];
-  /** They are kept: nothing of them need be told again until it changes. */
+  /** Records that these sums were stored: they are not returned again until they change. */
   told(sums: readonly ServedSums[]): void;
 }
 
 /**
- * Rollouts that are remembered, more than are active at once; beyond that the oldest is removed, whose sums were stored
- * long ago.
+ * The maximum number of remembered rollouts, which is more than can be active. Above it the oldest is removed; its sums
+ * were stored long ago.
  */
 const MAX_ROLLOUTS = 1_000;
-/** The current step and the one before, of which reads may still be under way. */
+/** The number of remembered steps: the current step and the previous one, whose reads may not have ended. */
 const STEPS = 2;
 
-/** @param newId a uuid; the sums of each step have an id, so that sums of a later start do not replace them */
+/** @param newId returns a UUID for the sums of each step, so that a restarted process does not replace earlier sums */
 export function createServedCounter(newId: () => string): ServedCounter {
   const rollouts = new Map<string, StepSums[]>();
   const shares = createUserShares();
@@ -72,7 +72,7 @@ export function createServedCounter(newId: () => string): ServedCounter {
   }
 
   return {
-    // A user who was put into an arm by hand says nothing of the arm's users.
+    // A user with an override is not representative of the arm's users.
     count: (rollout, read) => void (rollout.overridden || stepOf(rollout).add(read, isSlow(rollout, read))),
     changed() {
       const all = [...rollouts.values()].flat();
@@ -86,7 +86,7 @@ export function createServedCounter(newId: () => string): ServedCounter {
   };
 }
 
-/** Whether a read is slow, by the classes of the sums of latencies. */
+/** Returns whether a read is slow, by the same classes in which latencies are counted. */
 function isSlow({ slowMs }: ServedRollout, { ms }: ServedRead): boolean {
   return slowMs !== undefined && latencyClassOf(ms) > latencyClassOf(slowMs);
 }
@@ -125,7 +125,7 @@ class StepSums {
       cells.set(source, cell);
       return cell;
     };
-    // Under a separate id: where a step begins again, its users do too.
+    // The seed contains the id of the sums: if a step begins again, its users count as new.
     const made = { cells, cellOf, seed: keyOf(arm, keyOf(this.processId, this.step)) };
     this.#arms.set(arm, made);
     return made;
@@ -147,7 +147,7 @@ class StepSums {
 
 interface ArmSums {
   readonly cells: ReadonlyMap<ServedSource, Cell>;
-  /** Seed of the keys of its users. */
+  /** The seed of the keys of the arm's users. */
   readonly seed: number;
   cellOf(source: ServedSource): Cell;
 }
@@ -171,7 +171,7 @@ class Cell {
     increase(this.#scores, place);
   }
 
-  /** A user's share of this source has changed by so much. */
+  /** Adds the change of a user's share of this source. */
   weigh(share: number, slowShare: number): void {
     this.#users += share;
     this.#slowUsers += slowShare;
@@ -198,22 +198,23 @@ function increase(classes: Float64Array, index: number): void {
   classes[index] = (classes[index] ?? 0) + 1;
 }
 
-// What was served from one arm with one source: sums that a process keeps since a step began, and that are added up over
-// processes. Reports show the reads. Guardrails go by users: each user weighs 1 in each process, split over their reads.
+// The counts of one arm and source: each process keeps sums since a step began, and the sums of all processes are added
+// up. Reports show the reads. Guardrails use users: each user has the weight 1 in each process, split over the user's
+// reads.
 
-/** Upper bounds of the latency classes, ms; one more class lies above the last. */
+/** Upper bounds of the latency classes in ms. One more class lies above the last bound. */
 export const LATENCY_BOUNDS_MS = Object.freeze([1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000] as const);
 
-/** Classes of a score of 0 to 1. Others are not counted: in the last class all of a model's sums of money would be alike. */
+/** The number of classes of scores from 0 to 1. Other scores are not counted: they would all be in the last class. */
 export const SCORE_CLASSES = 20;
 
-/** The class of a time, by LATENCY_BOUNDS_MS: that of the first bound that it does not exceed. */
+/** Returns the class of a time: that of the first bound in LATENCY_BOUNDS_MS that the time does not exceed. */
 export function latencyClassOf(ms: number): number {
   const at = LATENCY_BOUNDS_MS.findIndex((bound) => ms <= bound);
   return at < 0 ? LATENCY_BOUNDS_MS.length : at;
 }
 
-/** The class of a score; undefined if it is not of 0 to 1. */
+/** Returns the class of a score; undefined if the score is not from 0 to 1. */
 export function scoreClassOf(score: number): number | undefined {
   if (!(score >= 0 && score <= 1)) return undefined;
   return Math.min(SCORE_CLASSES - 1, Math.floor(score * SCORE_CLASSES));
@@ -223,13 +224,13 @@ export interface ArmCounts {
   readonly reads: number;
   /** Reads without a prediction of the model: errors of the service and defaults. */
   readonly errors: number;
-  /** Reads by LATENCY_BOUNDS_MS and above. */
+  /** Reads by latency class. */
   readonly latency: readonly number[];
-  /** Each user's first score in the step, by SCORE_CLASSES, of the field that the predictor decides by. */
+  /** Users by the class of their first score in the step, in the decision's output. */
   readonly scores: readonly number[];
-  /** Sum over the users of the share of their reads that are counted here. */
+  /** The sum over users of the share of their reads that this arm and source answered. */
   readonly users: number;
-  /** The part of `users` whose reads were slower than the plan's `slowMs`. */
+  /** The part of `users` for reads slower than the plan's `slowMs`. */
   readonly slowUsers: number;
 }
 
@@ -248,7 +249,7 @@ export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     errors: one.errors + other.errors,
     latency: one.latency.map((count, i) => count + (other.latency[i] ?? 0)),
     scores: one.scores.map((count, i) => count + (other.scores[i] ?? 0)),
-    // Absent from what a process of an earlier release has counted.
+    // Sums of an earlier release lack these fields.
     users: one.users + (other.users ?? 0),
     slowUsers: one.slowUsers + (other.slowUsers ?? 0),
   };
@@ -260,13 +261,16 @@ export interface ArmSourceCounts {
   readonly counts: ArmCounts;
 }
 
-/** The reads that one step of a rollout has served so far, over all processes; a few seconds old. */
+/** The reads that one step of a rollout has served so far, in all processes. The counts are a few seconds old. */
 export interface StepFigures {
   readonly counts: readonly ArmSourceCounts[];
-  /** Users first served in this step, by arm and the source of their first answer: what a sample-ratio check looks at. */
+  /**
+   * Users that were first served in this step, by arm and by the source of their first answer. The sample-ratio check
+   * uses them.
+   */
   readonly exposed: readonly ExposedUsers[];
-  /** Users that this step has served from more than one arm; outcomes leave them out. */
+  /** Users that this step has served from more than one arm. Outcomes exclude them. */
   readonly multipleExposures: number;
-  /** First exposures a day of UTC, the latest last: what "needs N more days" counts by. */
+  /** First exposures by day in UTC, the latest last. The estimate "needs N more days" uses them. */
   readonly newUsers: readonly { readonly day: string; readonly users: number }[];
 }

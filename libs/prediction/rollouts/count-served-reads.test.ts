@@ -14,7 +14,7 @@ afterEach(() => void vi.useRealTimers());
 
 const ROLLOUT: ServedRollout = { id: 'r', kind: 'canary', step: 2, overridden: false };
 const CANDIDATE = { ...ASSIGNMENT, arm: 'candidate', modelVersionId: 'the candidate' };
-/** Even users are the candidate's. */
+/** Users with even ids are in the candidate's arm. */
 const ASSIGNMENTS: Assignments = {
   ...everybodyIn(ASSIGNMENT),
   rollout: {
@@ -62,7 +62,7 @@ function world({
 
 const error = (code: ConstructorParameters<typeof TandemError>[0]) => new TandemError(code, 'no');
 
-test('nothing is kept of reads while there is no rollout', async () => {
+test('reads are not recorded without a rollout', async () => {
   const { kept, note, reads } = world({ assignments: everybodyIn(ASSIGNMENT) });
   note(answer({ rollout: null }));
   note(error('live_failed'));
@@ -70,7 +70,7 @@ test('nothing is kept of reads while there is no rollout', async () => {
   expect([kept.sums, kept.exposures]).toEqual([[], []]);
 });
 
-test('served reads are recorded a moment later, and again only where they changed', async () => {
+test('served reads are recorded at the next flush, and again only if they changed', async () => {
   const { kept, note } = world();
   note(answer());
   note(answer());
@@ -86,7 +86,7 @@ test('served reads are recorded a moment later, and again only where they change
 });
 
 test.each(['sums', 'exposures'] as const)(
-  '%s that could not be written are written with the next, nothing twice',
+  '%s that could not be written are written at the next flush, and nothing is written twice',
   async (which) => {
     const { kept, note, reads, fail } = world();
     fail(kept[which]);
@@ -105,7 +105,7 @@ test.each(['sums', 'exposures'] as const)(
 );
 
 test.each(['live_timeout', 'caller_gone'] as const)(
-  '%s is counted in the arm that the user is in, and exposes the user to it',
+  '%s is counted in the user’s arm, and exposes the user to it',
   async (late) => {
     const { kept, note, reads } = world();
     note(error(late), '2');
@@ -123,7 +123,7 @@ test.each(['live_timeout', 'caller_gone'] as const)(
 );
 
 test.each(['unknown_user', 'not_cached', 'history_changed', 'context_not_reached', 'rate_limited'] as const)(
-  '%s is not the arm’s doing',
+  '%s does not count against an arm',
   async (code) => {
     const { kept, note, reads } = world();
     note(error(code));
@@ -135,8 +135,8 @@ test.each(['unknown_user', 'not_cached', 'history_changed', 'context_not_reached
 test.each<[string, object, Partial<Answer>, number | undefined]>([
   ['of the decision', { decision: { output: 'other', threshold: 0.5 } }, {}, 18],
   ['of the first number', {}, {}, 10],
-  ['of a decision that is yes or no', { decision: { output: 'yes', threshold: 1 } }, { prediction: { yes: true } }, 19],
-  ['of nothing, where the default was served', {}, { source: 'default' }, undefined],
+  ['of a boolean decision', { decision: { output: 'yes', threshold: 1 } }, { prediction: { yes: true } }, 19],
+  ['undefined if the default was served', {}, { source: 'default' }, undefined],
 ])('the score is %s', async (_, decision, changes, place) => {
   const { kept, note, reads } = world({ decision });
   note(answer(changes));
@@ -145,7 +145,7 @@ test.each<[string, object, Partial<Answer>, number | undefined]>([
   expect(scores.indexOf(1)).toBe(place ?? -1);
 });
 
-test('answers of a process that lacks the model version expose users and do not count against the arm', async () => {
+test('answers of a process that lacks the model version expose users but do not count against the arm', async () => {
   const { kept, note, reads } = world({ loaded: ASSIGNMENT.modelVersionId });
   for (const source of ['stale', 'default', 'batch'] as const) note(answer({ source, variant: 'candidate' }), '2');
   note(error('overloaded'), '4');
@@ -158,7 +158,7 @@ test('answers of a process that lacks the model version expose users and do not 
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['2', '4', '1']);
 });
 
-test('answers that a quota of the caller forced expose users and do not count against the arm', async () => {
+test('answers of a caller over its quota expose users but do not count against the arm', async () => {
   const { kept, note, reads } = world();
   for (const source of ['stale', 'default'] as const) note(answer({ source, reason: 'overloaded', isOverQuota: true }));
   note(answer({ source: 'stale', reason: 'overloaded' }), '2');
@@ -167,7 +167,7 @@ test('answers that a quota of the caller forced expose users and do not count ag
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['1', '2']);
 });
 
-test('a read without request features that the version of an arm needs is an error of that arm', async () => {
+test('a read that lacks request features which an arm’s version needs is an error of that arm', async () => {
   const { kept, note, reads } = world();
   note(error('request_features_required'), '2');
   note(error('invalid_input'), '2');

@@ -1,7 +1,7 @@
 /**
- * Counts the reads that an API process answers during a rollout, and flushes them every few seconds: sums for each arm,
- * and users served by it for the first time. Reads do not wait for it. A failed flush is retried with the next; a
- * killed process loses its last seconds.
+ * Counts the reads that an API process answers during a rollout: sums for each arm, and the users that it served for
+ * the first time. The counts are flushed every few seconds. Reads do not wait for a flush. A failed flush is retried
+ * with the next one; a killed process loses its last seconds.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
@@ -14,19 +14,19 @@ import { createExposureLog, type Exposure, type ExposureStore, type ServedSource
 export interface ServedReadsDependencies {
   readonly counts: ArmCountStore;
   readonly exposures: ExposureStore;
-  /** The last known assignments, which name the arm of a failed read. */
+  /** Returns the last known assignments, which give the arm of a failed read. */
   assignments(predictor: string): Assignments | undefined;
-  /** Whether this process may infer live with the version; absent: with any. */
+  /** Returns whether this process may infer live with a version; absent: with any version. */
   readonly mayInfer?: ((modelVersionId: string) => boolean) | undefined;
-  /** A uuid. */
+  /** Returns a UUID. */
   readonly newId: () => string;
-  /** Milliseconds that only go forward. */
+  /** A clock in milliseconds that only rises. */
   readonly now: () => number;
   readonly onFlush: (outcome: 'ok' | 'failed', error?: unknown) => void;
   readonly flushMs?: number;
 }
 
-/** One user's place in an answered read. */
+/** The result of one user in an answered read. */
 interface ReadOfUser {
   readonly predictor: Predictor;
   readonly userId: string;
@@ -37,23 +37,23 @@ interface ReadOfUser {
 
 export interface ServedReads {
   note(read: ReadOfUser): void;
-  /** Exposures that found no place since the start. */
+  /** Returns the number of exposures that were dropped since the start for lack of room. */
   dropped(): number;
-  /** Writes what waits, then nothing more. */
+  /** Writes the waiting counts, then writes nothing more. */
   close(): Promise<void>;
 }
 
 const FLUSH_MS = 5_000;
-/** Exposures of one statement; this many are written without waiting for the next flush. */
+/** The maximum number of exposures in a statement. This many are written without waiting for the next flush. */
 const BATCH = 5_000;
 const MAX_WAITING = 50_000;
 
-/** Errors that are the arm's or the service's; the others are the caller's, or tell that there is no such user. */
+/** Errors that the arm or the service caused. Other errors are the caller's, or mean that the user does not exist. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'no_prediction',
   'features_failed',
   'live_timeout',
-  // A missed deadline: the read of a caller who has gone is not noted.
+  // A missed deadline of the caller. Reads of callers that have disconnected are not counted.
   'caller_gone',
   'live_failed',
   'features_unusable',
@@ -85,7 +85,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     write: (batch) => exposures.put(batch, now()),
     onFlush(outcome, error) {
       onFlush(outcome, error);
-      // Sums change without an exposure, too.
+      // Sums can change without a new exposure.
       waiting.schedule();
     },
   });
@@ -102,7 +102,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
   }
 
-  /** Returns whether this process lacks the version: what it answers instead of live then says nothing about the arm. */
+  /** Returns whether the answer is due to this process, which lacks the version, rather than to the arm. */
   function isOfProcess(source: ServedSource, { predictor, userId }: ReadOfUser): boolean {
     if (source === 'batch' || source === 'live') return false;
     const modelVersionId = assignments(predictor.name)?.of(userId).modelVersionId;
@@ -135,7 +135,9 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
   };
 }
 
-/** Returns the output of the predictor's decision; without one, the first number, as in reports of generations. */
+/**
+ * Returns the output of the predictor's decision; without a decision, the first number, as in reports of generations.
+ */
 function decidingScore({ decision }: Policy, prediction: Prediction): number | undefined {
   const value =
     decision === undefined

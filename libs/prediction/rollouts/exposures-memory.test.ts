@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createUserMemory, keyOf } from './exposures.ts';
 
-test('a hundred thousand users have as many keys, whole numbers that a double holds, of texts and seeds alike', () => {
+test('100,000 different texts and seeds have different keys, all of them safe integers', () => {
   const keys = new Set<number>();
   for (let n = 0; n < 50_000; n++) {
     for (const seed of [0, 7]) keys.add(keyOf(`${n}`, seed));
@@ -11,7 +11,7 @@ test('a hundred thousand users have as many keys, whole numbers that a double ho
   expect(keyOf('42', keyOf('a'))).not.toBe(keyOf('42', keyOf('b')));
 });
 
-test('added users are known, once users forgotten while it grew are added again; and no others', () => {
+test('only added users are known, after users that were forgotten during growth are added again', () => {
   const memory = createUserMemory();
   const addUnknown = () => {
     let added = 0;
@@ -29,12 +29,12 @@ test('added users are known, once users forgotten while it grew are added again;
   expect([known.indexOf(false), known.lastIndexOf(true)]).toEqual([20_000, 19_999]);
 });
 
-test('the oldest are forgotten where it is full, and it grows no further', () => {
+test('a full memory forgets the oldest users and grows no further', () => {
   const memory = createUserMemory(4_096);
   let forgotten = 0;
   for (let n = 0; n < 100_000; n++) {
     memory.add(keyOf(`${n}`));
-    // At least a table that was full at the last change: 0.6 of 4,096.
+    // The memory holds at least one full table: 0.6 of 4,096.
     if (n > 2_458 && !memory.has(keyOf(`${n - 2_457}`))) forgotten++;
   }
   expect(forgotten).toBe(0);

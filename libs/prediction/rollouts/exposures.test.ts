@@ -8,7 +8,7 @@ const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
 });
 const served = (userId: string, arm = 'stable') => ({ userId, arm, source: 'batch', contextVersion: 0 }) as const;
 
-/** With what was added, of which there is room for so much. */
+/** Returns a log and its exposures, with room for a limited number. */
 function log(room = 10) {
   const added: Exposure[] = [];
   let now = 0;
@@ -16,7 +16,7 @@ function log(room = 10) {
   return { ...createExposureLog({ now: () => ++now, add }), added };
 }
 
-test('the first answer of a user, step and arm is logged, and no other', () => {
+test('only the first answer of each user, step and arm is logged', () => {
   const exposures = log();
   for (const userId of ['1', '2', '1']) exposures.note(rollout(), served(userId));
   exposures.note(rollout(), served('1', 'b'));
@@ -33,7 +33,7 @@ test('the first answer of a user, step and arm is logged, and no other', () => {
   expect(exposures.added).toEqual([]);
 });
 
-test('a shadow exposes no users, and users assigned by hand are no part of the test', () => {
+test('a shadow exposes no users, and users with an override are not exposed', () => {
   const exposures = log();
   exposures.note(rollout({ kind: 'shadow' }), served('1'));
   exposures.note(rollout({ overridden: true }), served('1'));

@@ -1,15 +1,15 @@
 /**
- * Exposures: the first time in a step of a rollout that a user is served from an arm. The arm may cause what the user
- * does afterwards. It may also cause a read to fail, so a failed read is an exposure too: leaving failures out would
- * flatter the arm.
+ * An exposure is the first time in a step of a rollout that an arm serves a user. The arm may affect what the user does
+ * afterwards. It may also cause a read to fail, so a failed read is an exposure, too: without failures the arm would
+ * look too good.
  *
- * A process remembers logged users, so it rarely logs a user twice. Exposures are written in batches, a few seconds
- * later, with their time. They are declared lossy.
+ * A process remembers logged users, so it rarely logs a user twice. Exposures are written in batches a few seconds
+ * later, with the time at which they happened. They are declared lossy.
  */
 import type { Source } from '@tandem/freshness/answer';
 import type { ServedRollout } from '@tandem/freshness/certificate';
 
-/** The source of an answer; `error`: there was none. */
+/** The source of an answer; `error` if there was no answer. */
 export type ServedSource = Source | 'error';
 
 export interface Exposure {
@@ -20,7 +20,7 @@ export interface Exposure {
   readonly source: ServedSource;
   /** The user's context version in the answer; 0 if the answer has none. */
   readonly contextVersion: number;
-  /** Milliseconds on this process's monotonic clock. */
+  /** The time in ms on this process's monotonic clock. */
   readonly at: number;
 }
 
@@ -30,20 +30,20 @@ export interface ExposedUsers {
   readonly users: number;
 }
 
-/** Port: keeps those that are the first of their user, step and arm. Safe to repeat. */
+/** Port: keeps the first exposure of each user, step and arm. Safe to repeat. */
 export interface ExposureStore {
-  /** @param now on the clock of their `at` */
+  /** @param now the time on the same clock as the exposures' `at` */
   put(exposures: readonly Exposure[], now: number): Promise<void>;
 }
 
 interface ExposureLog {
-  /** Records a served answer; logs it if it is the first that this process knows of. */
+  /** Logs a served answer if it is the first that this process knows of for its user, step and arm. */
   note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
 }
 
 interface ExposureLogOptions {
   readonly now: () => number;
-  /** Returns false if there is no room: the exposure is logged when its user is next served. */
+  /** Adds an exposure. Returns false if there is no room; the exposure is then logged when the user is next served. */
   add(exposure: Exposure): boolean;
 }
 
@@ -51,7 +51,7 @@ export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog
   const logged = createUserMemory();
   return {
     note({ id, step, kind, overridden }, served) {
-      // A shadow serves no users; and a user assigned by hand was not assigned at random.
+      // A shadow serves no users, and an override does not assign users at random.
       if (kind === 'shadow' || overridden) return;
       const key = keyOf(served.userId, keyOf(served.arm, keyOf(id, step)));
       if (!logged.has(key) && add({ rolloutId: id, step, ...served, at: now() })) logged.add(key);
@@ -59,10 +59,10 @@ export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog
   };
 }
 
-// The users that a process has logged: keys of 53 bits in two tables. A full younger table replaces the older one,
-// whose keys are forgotten, and a new table starts, twice as large up to a bound. Nothing is copied, so no read waits
-// for it. A forgotten user is logged again, which changes nothing. 8 to 16 bytes a user, 16 MB at most. Among a million
-// users, one in ten thousand million is mistaken for another.
+// The logged users of a process are kept as keys of 53 bits in two tables. When the younger table is full, it replaces
+// the older one, whose keys are forgotten. A new table begins, twice as large up to a limit. Nothing is copied, so no
+// read waits for it. A forgotten user is logged again, which changes nothing. A user takes 8 to 16 bytes, all users 16
+// MB at most. Among a million users, the chance that a user's key equals another's is one in ten thousand million.
 
 const FIRST_SLOTS = 4_096;
 const MAX_SLOTS = 2 ** 20;
@@ -70,11 +70,11 @@ const MAX_SLOTS = 2 ** 20;
 interface UserMemory {
   has(key: number): boolean;
   add(key: number): void;
-  /** Bytes that it takes. */
+  /** Returns the bytes that the tables take. */
   bytes(): number;
 }
 
-/** @param maxSlots of a table; a power of two */
+/** @param maxSlots the maximum number of slots of a table, a power of two */
 export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
   let young = new KeyTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new KeyTable(1);
@@ -93,7 +93,7 @@ export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
  * key
  */
 export function keyOf(text: string, seed = 0): number {
-  // A seed may be such a key itself, of more bits than an integer operation takes.
+  // A seed may be such a key itself, with more bits than an integer operation uses.
   let one = 0xdeadbeef ^ (seed >>> 0);
   let other = 0x41c6ce57 ^ (seed / 2 ** 32);
   for (let i = 0; i < text.length; i++) {
@@ -106,9 +106,9 @@ export function keyOf(text: string, seed = 0): number {
   return 2 ** 32 * (other & 0x1fffff) + (one >>> 0) || 1;
 }
 
-// A table of keys with open addressing: numbers above 0 and below 2^53, as `keyOf` gives them.
+// A table with open addressing holds the keys: numbers above 0 and below 2^53, as `keyOf` returns them.
 
-/** Beyond it a search takes more than a few steps. */
+/** The share of slots to fill. Above it a search takes more than a few steps. */
 const FILL = 0.6;
 
 class KeyTable {
@@ -132,7 +132,7 @@ class KeyTable {
     return this.#keys[slot] === key ? slot : -1;
   }
 
-  /** Returns the slot of a key, which is added if the table does not have it. */
+  /** Adds a key if the table does not have it. Returns its slot. */
   add(key: number): number {
     const slot = this.#find(key);
     if (this.#keys[slot] === key) return slot;
@@ -141,7 +141,7 @@ class KeyTable {
     return slot;
   }
 
-  /** Returns the slot of the key, or the empty one where it would stand. */
+  /** Returns the slot of the key, or the empty slot where the key belongs. */
   #find(key: number): number {
     let slot = key & (this.slots - 1);
     while (this.#keys[slot] !== 0 && this.#keys[slot] !== key) slot = (slot + 1) & (this.slots - 1);
@@ -149,16 +149,16 @@ class KeyTable {
   }
 }
 
-// What each user of an arm was answered with, as shares of their own reads. Guardrails add up these shares: a user counts
-// as one user, however often they read. Else the 700 failed reads of one user would be as much evidence as one failed
-// read each of 700 users.
-// A process remembers the last 32 to 64 reads of a user, so that a model that begins to fail late is seen. It keeps at most
-// 630,000 users in 20 MB, in two tables as the user memory above. A forgotten user counts as a new one.
+// The sources of a user's answers are kept as shares of the user's reads. Guardrails add up these shares, so each user
+// counts as one, however often the user is read. Otherwise 700 failed reads of one user would be as much evidence as
+// one failed read of each of 700 users. A process remembers the last 32 to 64 reads of a user, so that guardrails
+// detect a model that begins to fail late. It keeps at most 630,000 users in 20 MB, in two tables like the user memory
+// above. A forgotten user counts as a new user.
 
 const SOURCES: readonly ServedSource[] = Object.freeze(['batch', 'live', 'stale', 'default', 'error'] as const);
-/** Counts of a user: of each source the reads that were not slow, then those that were. */
+/** The counts of a user: for each source the fast reads, then the slow reads. */
 const KINDS = 2 * SOURCES.length;
-/** The reads of a user at which all counts are halved. */
+/** When a user has this many reads, all the user's counts are halved. */
 const WINDOW = 64;
 const MAX_SHARE_SLOTS = 2 ** 19;
 
@@ -171,13 +171,13 @@ interface ReadOfArm {
 type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
 
 export interface UserShares {
-  /** Counts a read of the user of a key (keyOf, of user, arm and step). */
+  /** Counts a read of the user with this key (`keyOf` user, arm and step). */
   note(key: number, read: ReadOfArm, change: ShareChange): void;
-  /** Whether this is the first time that the user of a noted key has a score. */
+  /** Returns true at the first call for a user, which is the user's first score. */
   isFirstScore(key: number): boolean;
 }
 
-/** @param maxSlots of a table; a power of two */
+/** @param maxSlots the maximum number of slots of a table, a power of two */
 export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS): UserShares {
   let young = new ShareTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new ShareTable(1);

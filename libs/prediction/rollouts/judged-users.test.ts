@@ -24,7 +24,7 @@ const USERS = 200;
 const good = (arm: string, userId: string): ServedRead => ({ arm, userId, source: 'batch', ms: 2, score: 0.5 });
 const read = (counter: ServedCounter, one: ServedRead) => counter.count(SERVED, one);
 
-/** Each user of both arms reads once, and is answered well, by one process. */
+/** Returns the counts of one process in which each user of both arms has one good read. */
 function servedWell(): ServedCounter {
   const counter = createServedCounter(() => crypto.randomUUID());
   for (const arm of ['stable', 'candidate']) {
@@ -48,14 +48,14 @@ function judged(...counters: readonly ServedCounter[]) {
 test.each<[string, Partial<ServedRead>]>([
   ['that failed', { source: 'error', score: undefined }],
   ['that were slow', { ms: 3_000 }],
-  ['whose score is another', { score: 0.01 }],
-])('700 reads of one user %s roll no canary back', (_, bad) => {
+  ['with a different score', { score: 0.01 }],
+])('700 reads of one user %s do not roll back a canary', (_, bad) => {
   const counter = servedWell();
   for (let i = 0; i < 700; i++) read(counter, { ...good('candidate', 'candidate-7'), ...bad });
   expect(judged(counter)).toMatchObject({ verdict: 'hold', reads: USERS + 700 });
 });
 
-test('nor do they where eight processes share them', () => {
+test('700 failed reads of one user in eight processes do not roll back a canary', () => {
   const counters = Array.from({ length: 8 }, servedWell);
   for (let i = 0; i < 700; i++) {
     const counter = counters[i % 8];
@@ -64,7 +64,7 @@ test('nor do they where eight processes share them', () => {
   expect(judged(...counters).verdict).not.toBe('roll_back');
 });
 
-test('a tenth of the users whose reads fail do, and so do all users whose reads begin to fail late', () => {
+test('failed reads of a fifth of the users roll back a canary, and so do reads of all users that begin to fail late', () => {
   const some = servedWell();
   for (let i = 0; i < USERS / 5; i++) {
     for (let n = 0; n < 3; n++)

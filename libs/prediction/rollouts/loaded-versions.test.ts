@@ -11,13 +11,13 @@ afterEach(() => void vi.useRealTimers());
 const served = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: true, isTried: false });
 const prepared = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: false, isTried: true });
 
-/** A register and children in memory. */
+/** Creates a register and inference children in memory. */
 function createWorld(...wanted: WantedVersion[]) {
   const world = {
     wanted,
     isAway: false,
     hasLeft: false,
-    /** Why a version cannot be held. */
+    /** Version → why it cannot be loaded. */
     faults: new Map<string, string>(),
     beats: [] as (readonly LoadReport[])[],
     reports: [] as LoadReport[],
@@ -61,8 +61,8 @@ const whyNot = (kept: KeptVersions) => {
   }
 };
 
-describe('versions that are kept loaded', () => {
-  it('are those that are wanted; what became of one is told at once, not with the next beat', async () => {
+describe('kept versions', () => {
+  it('are the wanted versions; the result of a load is reported immediately, not with the next heartbeat', async () => {
     const { world, kept } = createWorld(served('a'), prepared('b'));
     world.faults.set('b', 'too large');
     await kept.started;
@@ -77,7 +77,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are retried with each heartbeat where they failed, and reported when that changes', async () => {
+  it('are retried with each heartbeat if they failed, and reported when their state changes', async () => {
     const { world, kept } = createWorld(served('a'));
     world.faults.set('a', 'damaged');
     await kept.started;
@@ -92,7 +92,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are still loading while the process says that it lives: a load holds up no beat', async () => {
+  it('are loaded beside the heartbeats: a load delays no heartbeat', async () => {
     const { world, kept } = createWorld(served('a'));
     const { promise, resolve } = Promise.withResolvers<readonly LoadOutcome[]>();
     world.load = () => promise;
@@ -117,7 +117,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are those heard of last while the database is away, which is told once, and once when it is back', async () => {
+  it('are the last known versions while the database is unreachable; its loss and its return are each reported once', async () => {
     const { world, kept } = createWorld(served('a'));
     await kept.started;
     world.isAway = true;
@@ -130,7 +130,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are not known before the first beat is answered: a process starts without its database, and is not ready', async () => {
+  it('are unknown before the first heartbeat is answered: without its database a process starts, but is not ready', async () => {
     const { world, kept } = createWorld(served('a'));
     world.isAway = true;
     const another = createWorld(served('a'));
@@ -141,7 +141,7 @@ describe('versions that are kept loaded', () => {
   });
 });
 
-it('a process that ends leaves the register, and says nothing after that, also of what was being loaded', async () => {
+it('a process that ends leaves the register, and then reports nothing, even if a load ends later', async () => {
   const { world, kept } = createWorld(served('a'));
   const { promise, resolve } = Promise.withResolvers<readonly LoadOutcome[]>();
   world.load = () => promise;

@@ -1,28 +1,31 @@
 /**
- * Keeps the model versions loaded that this process may have to answer with, and reports its progress to the others.
- * Two loops that do not wait for each other: the process says every few seconds that it lives, and hears in answer
- * which versions are wanted; and these are loaded, and those that failed tried again. What was heard last counts while
- * the database is away.
+ * Keeps loaded the model versions that this process may have to answer with, and reports its progress to other
+ * processes. Two loops run independently. One sends a heartbeat every few seconds, which returns the wanted versions.
+ * The other loads these versions and retries failed ones. While the database is unreachable, the last known versions
+ * apply.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import { repeat } from '@tandem/timing/repeat';
 import type { LoadReport } from './processes.ts';
 
-/** A version that an arm of an active predictor names, or that a caller waits for. */
+/** A version that an arm of an active predictor names, or that a caller has requested for a limited time. */
 export interface WantedVersion {
   readonly modelVersionId: string;
-  /** Whether users are answered with it now: not while its rollout is being prepared. */
+  /** Whether the version serves users now. It does not while its rollout is being prepared. */
   readonly isServed: boolean;
-  /** Whether it is the version of a rollout's arm, so that its failures must not touch other versions. */
+  /** Whether it is the version of a rollout's arm, so that its failures must not affect other versions. */
   readonly isTried: boolean;
 }
 
-/** Port: where processes are known by one another. */
+/** Port: the register of live processes. */
 export interface ProcessRegister {
-  /** Says that this process lives, and what it has loaded; gives what it should load, the served ones first. */
+  /**
+   * Sends a heartbeat with the loaded versions of this process. Returns the versions that it should load, served
+   * versions first.
+   */
   beat(reports: readonly LoadReport[]): Promise<readonly WantedVersion[]>;
-  /** Says that this process ends, and says nothing after it. */
+  /** Removes this process from the register. It is not called again afterwards. */
   leave(): Promise<void>;
 }
 
@@ -35,32 +38,32 @@ export interface LoadOutcome {
 
 interface KeepLoadedParts {
   readonly register: ProcessRegister;
-  /** Its definition; rejects where it cannot be read. */
+  /** Reads the definition of a version. Rejects if it cannot be read. */
   modelVersion(id: string): Promise<ModelVersion>;
   /**
-   * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been
-   * tried. Calling it again costs little if nothing has changed; a failed version is retried after its pause.
-   * @param tried ids of the versions of rollouts
+   * Loads exactly these versions into each inference child, and warms them up. Resolves when all have been tried.
+   * Another call costs little if nothing has changed; a failed version is retried after its pause.
+   * @param tried the ids of rollouts' versions
    */
   load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
   /** Receives each change of a version's state. */
   onReport?(report: LoadReport): void;
-  /** Called when the register begins to fail, and with null when it answers again. */
+  /** Called with the error when the register begins to fail, and with null when it answers again. */
   onSilence?(error: unknown): void;
-  /** Milliseconds between two beats. */
+  /** The milliseconds between two heartbeats. */
   readonly everyMs?: number;
 }
 
 export interface KeptVersions {
-  /** Resolves when all that was wanted first has been tried, or the register did not answer. */
+  /** Resolves when the first wanted versions have been tried, or when the register did not answer. */
   readonly started: Promise<void>;
-  /** Throws with the reason where a version that users are answered with is not loaded. */
+  /** Throws with the reason if a version that serves users is not loaded. */
   assertServed(): void;
-  /** Whether each child has loaded the version. */
+  /** Returns whether each child has loaded the version. */
   isLoaded(modelVersionId: string): boolean;
-  /** The versions that serve users, in the order in which they are loaded. */
+  /** Returns the versions that serve users, in the order in which they are loaded. */
   served(): readonly string[];
-  /** Tells the register that the process ends; does not wait for loads under way. */
+  /** Removes the process from the register. Does not wait for running loads. */
   close(): Promise<void>;
 }
 
@@ -77,7 +80,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   let isClosed = false;
   const line = new OneAtATime();
 
-  /** Begins after the beat under way. Never rejects. */
+  /** Sends a heartbeat after the current one has ended. Never rejects. */
   function beat(): Promise<void> {
     return line.run(async () => {
       if (isClosed) return;
@@ -101,24 +104,24 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
     served,
     isLoaded: (id) => loads.isReady(id),
     assertServed() {
-      if (wanted === null) throw new Error('which model versions are served is not known yet');
+      if (wanted === null) throw new Error('the served model versions are not known yet');
       for (const id of served()) loads.assertReady(id);
     },
     async close() {
       isClosed = true;
       await beats.stop();
       await line.run(async () => {});
-      // If the register cannot be reached, others notice the end by the missing heartbeat.
+      // If the register cannot be reached, other processes detect the end by the missing heartbeat.
       await register.leave().catch(() => {});
     },
   };
 }
 
 interface Loads {
-  /** Sets exactly these versions; each call retries failed versions after their pause. */
+  /** Sets the wanted versions. Each call retries failed versions after their pause. */
   want(versions: readonly WantedVersion[]): void;
   reports(): readonly LoadReport[];
-  /** Resolves when all that is wanted has been tried. */
+  /** Resolves when all wanted versions have been tried. */
   tried(): Promise<void>;
   isReady(id: string): boolean;
   assertReady(id: string): void;
@@ -126,7 +129,7 @@ interface Loads {
 
 type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'load'> & { onReport(report: LoadReport): unknown };
 
-/** @param onChange something has become ready, or has failed */
+/** @param onChange called when a version has become ready or has failed */
 function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void): Loads {
   let wanted: readonly string[] = [];
   let tried: ReadonlySet<string> = new Set();
@@ -169,7 +172,10 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
   };
 }
 
-/** Never rejects: a version that cannot be read counts as failed, like a version that cannot be loaded. */
+/**
+ * Loads all versions. Never rejects: a version that cannot be read counts as failed, like a version that cannot be
+ * loaded.
+ */
 async function loadAll(
   ids: readonly string[],
   modelVersion: KeepLoadedParts['modelVersion'],

@@ -1,30 +1,29 @@
 /**
- * Outcomes: what users did after they were served, as the application tells it, now or days later; and what a rollout
- * makes of them. Of all outcomes those count that lie in a metric's window after the user's first exposure, by the time
- * at which they happened, whenever they came in.
+ * Outcomes: what users did after they were served, as the application reports it, possibly days later. In a rollout an
+ * outcome counts if it happened within a metric's window after the user's first exposure, whenever it was reported.
  */
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
 
-/** An outcome. `source` and `id` identify it permanently: it counts once, however often it is sent. */
+/** An outcome. `source` and `id` identify it permanently, so it counts once, however often it is sent. */
 export interface Outcome {
   readonly source: string;
   readonly id: string;
   readonly userId: string;
   /** The name of the OutcomeMetric. */
   readonly name: string;
-  /** The value that a `sum` adds; 1 if the sender gave none, so that the sum counts. */
+  /** The value that a `sum` adds; 1 if the sender gave none, so that the sum is a count. */
   readonly value: number;
-  /** When it happened; null: when it is accepted. */
+  /** The time at which it happened; null: the time at which it is accepted. */
   readonly time: Date | null;
 }
 
-/** Limit of a value: its square, summed over millions of users, is still a number. */
+/** The limit of a value: the sum of squares of millions of users is still finite. */
 export const MAX_OUTCOME_VALUE = 1e15;
 
 /**
- * - `accepted`: stored; whether a rollout counts it is another matter: the user need not even be known
- * - `duplicate`: it came before
- * - `erased`: the user is erased, and nothing was kept but the id
+ * - `accepted`: stored. The user need not be known, and no rollout need count it
+ * - `duplicate`: it was already accepted
+ * - `erased`: the user is erased, and only the id was kept
  */
 type OutcomeStatus = 'accepted' | 'duplicate' | 'erased';
 
@@ -35,19 +34,19 @@ export interface OutcomeResult {
   readonly status: OutcomeStatus;
 }
 
-/** Port: takes outcomes in, in one transaction, all or none; a result for each, in order. */
+/** Port: stores outcomes in one transaction, all or none. Returns a result for each, in order. */
 export interface OutcomeStore {
   /**
-   * Rejects with `invalid_input` or `outcome_conflict`, field `[index].name`; `unavailable` where it is not known whether
-   * the commit took place: the same outcomes may be sent again.
+   * Rejects with `invalid_input` or `outcome_conflict`, field `[index].name`; with `unavailable` if the result of the
+   * commit is unknown: the same outcomes may be sent again.
    */
   accept(outcomes: readonly Outcome[]): Promise<readonly OutcomeResult[]>;
 }
 
-/** Sums over users with one figure each: 1 or 0 for a binary metric, else the sum of their values. */
+/** Sums over users with one figure each: 1 or 0 for a binary metric, else the sum of the user's values. */
 interface UserSums {
   readonly users: number;
-  /** Users with an outcome in the window at least. */
+  /** Users with at least one outcome in the window. */
   readonly usersWith: number;
   readonly sum: number;
   readonly sumOfSquares: number;
@@ -55,8 +54,8 @@ interface UserSums {
 
 /**
  * The values of a metric for users exposed to one arm only. `mature` covers users whose window has ended. Only they
- * enter the sequential test: it assumes that a user's figure does not change, so figures of users who still gather
- * outcomes would break its error rate. `all` is for people who watch the trend.
+ * enter the sequential test: it assumes that a user's figure does not change, so users with an open window would break
+ * its error rate. `all` shows the trend to operators.
  */
 export interface ArmOutcomes {
   readonly metric: OutcomeMetric;
@@ -67,11 +66,11 @@ export interface ArmOutcomes {
 
 export interface OutcomeStatistics {
   readonly arms: readonly ArmOutcomes[];
-  /** The moment that they are of; null: the step's users have not all been counted yet. */
+  /** The time of the counts; null if not all of the step's users have been counted yet. */
   readonly asOf: Date | null;
 }
 
-/** Outcomes of an arm's users, or some of them, for one metric. */
+/** Outcomes of all or some of an arm's users, for one metric. */
 export interface OutcomeSums {
   /** Number of the metric in the plan, from 1. */
   readonly no: number;
@@ -80,7 +79,7 @@ export interface OutcomeSums {
   readonly all: UserSums;
 }
 
-/** Adds up the sums of different users; ordered by metric and arm. */
+/** Adds up the sums of disjoint groups of users. Returns them ordered by metric and arm. */
 export function addOutcomeSums(one: readonly OutcomeSums[], other: readonly OutcomeSums[]): readonly OutcomeSums[] {
   const cells = Map.groupBy([...one, ...other], ({ no, arm }) => `${no} ${arm}`);
   return [...cells.values()]

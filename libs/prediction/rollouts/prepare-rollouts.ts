@@ -1,8 +1,8 @@
 /**
- * Starts prepared rollouts: every live process has loaded their model versions, and their required generations exist.
- * Every worker looks every few seconds. Until then the rollout's reason says what it waits for. Starting a rollout
- * twice has no further effect. A rollout that is still preparing after its deadline is reported or aborted, as its plan
- * sets.
+ * Starts rollouts that are prepared: every live API process has loaded their model versions, and their required
+ * generations exist. Every worker checks every few seconds. Until then the rollout's reason says what it waits for.
+ * Starting a rollout twice has no further effect. A rollout that is still preparing after its deadline is reported or
+ * aborted, as its plan says.
  */
 
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
@@ -15,23 +15,23 @@ import { computeArm, type StartRolloutDependencies, uncomputed } from './start-r
 export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependencies, 'hints'> {
   readonly rollouts: Pick<RolloutStore, 'active' | 'begin' | 'note' | 'abort'>;
   readonly runs: Pick<RunStore, 'create' | 'list'>;
-  /** Why these model versions may not be served yet, as sentences that name processes; none if they may. */
+  /** Returns why these model versions may not be served yet, as sentences that name processes; empty if they may. */
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
 }
 
 interface PreparationReport {
   readonly begun: readonly Rollout[];
-  /** Rollouts that wait, and the reasons. */
+  /** Rollouts that wait, with the reasons. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
   /** Rollouts that were aborted because they were not prepared by their deadline. */
   readonly aborted: readonly Rollout[];
   readonly failed: readonly FailedRollout[];
 }
 
-/** Runs of a predictor that are looked through for the newest of an arm. */
+/** How many of a predictor's latest runs are searched for the newest run of an arm. */
 const RUNS = 50;
 
-/** Rejects where the rollouts cannot be listed. */
+/** Runs a round. Rejects if the rollouts cannot be listed. */
 export async function prepareRollouts(dependencies: PrepareRolloutsDependencies): Promise<PreparationReport> {
   const begun: Rollout[] = [];
   const waiting: { rollout: Rollout; why: readonly string[] }[] = [];
@@ -50,7 +50,7 @@ export async function prepareRollouts(dependencies: PrepareRolloutsDependencies)
 interface Prepared {
   readonly begun?: Rollout;
   readonly aborted?: Rollout;
-  /** The reasons for waiting. */
+  /** Returns the reasons for waiting. */
   readonly why: readonly string[];
 }
 
@@ -65,14 +65,14 @@ async function prepare(dependencies: PrepareRolloutsDependencies, rollout: Activ
     return { begun: await rollouts.begin(rollout.id, change), why };
   }
   const deadline = overdueOf(rollout);
-  const late = deadline ? `, not prepared within ${Math.round(deadline.ms / 1_000)} s, its deadline` : '';
+  const late = deadline ? `, not prepared within its deadline of ${Math.round(deadline.ms / 1_000)} s` : '';
   const reason = `waits${late}: ${why.join('; ')}`;
   if (deadline?.rollsBack) return { aborted: await rollouts.abort(rollout.id, { actor: 'tandem', reason }), why };
   if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
   return { why };
 }
 
-/** The deadline that a rollout has missed, and whether it is to be aborted for it; null if it has not. */
+/** Returns the deadline that a rollout has missed, and whether to abort it; null if it has missed none. */
 function overdueOf(rollout: ActiveRollout): { readonly ms: number; readonly rollsBack: boolean } | null {
   const analysis = analysisOf(rollout);
   const ms = analysis?.preparingDeadlineMs;
@@ -82,7 +82,7 @@ function overdueOf(rollout: ActiveRollout): { readonly ms: number; readonly roll
 }
 
 async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rollout): Promise<readonly string[]> {
-  // A shadow serves no users: each process loads it by itself, where it runs.
+  // A shadow serves no users, so it does not wait: each process loads the version where it runs the shadow.
   if (rollout.plan.kind === 'shadow') return [];
   const uncovered: string[] = [];
   for (const arm of uncomputed(rollout)) uncovered.push(...(await whyUncovered(dependencies, rollout, arm)));
@@ -91,7 +91,10 @@ async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rol
   return needsAll ? [...uncovered, ...unserved] : unserved;
 }
 
-/** Requests the run of an arm that was not requested since the rollout was created, or was lost. */
+/**
+ * Returns why an arm has no generation yet. Requests its run if none was requested since the rollout was created, or if
+ * the request was lost.
+ */
 async function whyUncovered(
   dependencies: PrepareRolloutsDependencies,
   rollout: Rollout,
@@ -110,5 +113,5 @@ async function whyUncovered(
 function progressOf(run: Run, arm: string): string {
   if (!isFinished(run.state)) return `run ${run.id} has scored ${run.usersScored} of ${run.usersExpected} users`;
   const why = run.error === null ? '' : ` (${run.error})`;
-  return `run ${run.id} is ${run.state}${why}: tandem run start ${run.predictor} --variant ${arm} makes another`;
+  return `run ${run.id} is ${run.state}${why}: start another run with tandem run start ${run.predictor} --variant ${arm}`;
 }

@@ -14,13 +14,13 @@ const ready: VersionReadiness = {
 };
 const failed = { ...ready, host: 'two', pid: 8, state: 'failed' as const, error: 'it took more than 512 MB of memory' };
 
-describe('a version may be given users', () => {
-  it('when every API has it ready, and where there is none', () => {
+describe('a version may serve users', () => {
+  it('if every API has it ready, or there is no API', () => {
     expect(mayServe([ready, { ...ready, host: 'two' }])).toEqual({ ok: true });
     expect(mayServe([])).toEqual({ ok: true });
   });
 
-  it('not while one is loading it, nor where one failed: each is named, with the reason', () => {
+  it('not while an API is loading it or failed to load it; each such API is named with the reason', () => {
     expect(mayServe([ready, { ...ready, host: 'three', pid: 9, state: 'loading' }, failed])).toEqual({
       ok: false,
       waiting: ['api 9 on three has not loaded model version 2 of repurchase yet'],
@@ -28,7 +28,7 @@ describe('a version may be given users', () => {
     });
   });
 
-  it('whatever a worker or an application with an embedded reader says: no rollout waits for them', () => {
+  it('whatever the state of workers and applications with an embedded reader', () => {
     const others = (['worker', 'embedded'] as const).map((kind) => ({ ...failed, kind }));
     expect(mayServe([ready, ...others])).toEqual({ ok: true });
   });

@@ -1,7 +1,7 @@
 /**
  * The serving processes, and the model versions that each has loaded. A version serves users when every live API has it
- * ready. Workers and applications with an embedded reader load it as well, and are listed, but no rollout waits for
- * them.
+ * ready. Workers and applications with an embedded reader load the version, too, and are listed, but no rollout waits
+ * for them.
  */
 
 /** `embedded`: an application that reads predictions in its own process. */
@@ -10,7 +10,7 @@ export type ProcessKind = 'api' | 'worker' | 'embedded';
 /** `loading` includes a process that does not know the version yet. */
 type LoadState = 'loading' | 'ready' | 'failed';
 
-/** A process as it reports itself. */
+/** A process, as it describes itself. */
 export interface ProcessIdentity {
   /** A UUID, new at each start. */
   readonly id: string;
@@ -41,21 +41,21 @@ export interface VersionReadiness extends LoadReport {
 
 /** A live process with the versions that it has loaded, or tried to load. */
 export interface LiveProcess extends ProcessIdentity {
-  /** The number of the freshness protocol that it knows; null for a release that does not report it. */
+  /** The number of the freshness protocol that the process knows; null for a release that does not report it. */
   readonly protocol: number | null;
   readonly startedAt: Date;
   readonly seenAt: Date;
   readonly versions: readonly (LoadReport & {
     readonly predictor: string;
     readonly modelNumber: number;
-    /** When it entered its state. */
+    /** The time at which the version entered its state. */
     readonly at: Date;
   })[];
 }
 
 type MayServe =
   | { readonly ok: true }
-  /** Sentences for people: the processes that the rollout waits for, and failures with their reasons. */
+  /** Sentences for operators: the processes that the rollout waits for, and failures with their reasons. */
   | { readonly ok: false; readonly waiting: readonly string[]; readonly failed: readonly string[] };
 
 /** Returns whether users may be assigned to these versions now. Without a live API there is nothing to wait for. */
@@ -70,7 +70,7 @@ export function mayServe(readiness: readonly VersionReadiness[]): MayServe {
   };
 }
 
-/** Returns only the sentences, failures first; none if users may be assigned to these versions. */
+/** Returns only the sentences, failures first; empty if users may be assigned to these versions. */
 export function whyNotServed(readiness: readonly VersionReadiness[]): readonly string[] {
   const may = mayServe(readiness);
   return may.ok ? [] : [...may.failed, ...may.waiting];

@@ -48,7 +48,7 @@ const record = (changes: Partial<StepRecord> = {}): StepRecord => ({
 const figures = (one: Rollout = rollout(), analysis = ANALYSIS) => figuresOf(one, analysis, record());
 
 describe('figures of a step', () => {
-  it('add up what each source of an arm has served, and weigh arms by the users they have', () => {
+  it('add up the reads of each source of an arm, and weigh arms by their users', () => {
     expect(figures()).toMatchObject({
       elapsedMs: 60_000,
       stable: { name: 'stable', weight: 9_500, users: 90, reads: 100, sources: { batch: 100 } },
@@ -56,7 +56,7 @@ describe('figures of a step', () => {
     });
   });
 
-  it('weigh users where they are judged, also those of sources that are errors in part', () => {
+  it('count users instead of reads for judgement, including users with some errors', () => {
     expect(judgedFiguresOf(rollout(), ANALYSIS, record())).toMatchObject({
       stable: { users: 90, reads: 4, sources: { batch: 4 } },
       arms: [{ users: 11, reads: 8, errors: expect.closeTo((4 * 2) / 13 + 4 / 7), sources: { batch: 4, live: 4 } }],
@@ -70,7 +70,7 @@ describe('figures of a step', () => {
     [100, 6],
     [5_000, 1],
     [5_001, 1],
-  ])('reads slower than %i ms are those of the classes above it, of which %i here', (slowMs, classes) => {
+  ])('reads slower than %i ms are the reads of the classes above it, here %i', (slowMs, classes) => {
     const analysis = { ...ANALYSIS, guardrails: { ...ANALYSIS.guardrails, slowMs } };
     expect(figures(rollout(), analysis).stable.slow).toBe(classes);
   });
@@ -87,12 +87,12 @@ describe('figures of a step', () => {
     expect([over.stable.weight, over.arms.map(({ name, weight }) => [name, weight])]).toEqual([6_667, [['b', 3_333]]]);
   });
 
-  it('of a canary that is over are those of the step that it was in', () => {
+  it('of an ended canary are those of its last step', () => {
     const { stable, arms } = figures(rollout({ state: 'aborted', step: 1, arms: [] }));
     expect([stable.weight, arms]).toMatchObject([5_000, [{ name: 'candidate', weight: 5_000, users: 11, errors: 3 }]]);
   });
 
-  it('have scores only where there are any, and none of a shadow', () => {
+  it('have scores only if there are any, and none for a shadow', () => {
     expect(figures().arms[0]?.scores).toEqual([]);
     expect(analysisOf({ plan: { kind: 'shadow', version: 2, share: 1, maxPerSecond: 1 } })).toBeNull();
   });
@@ -107,7 +107,7 @@ describe('a report', () => {
     all: sums(2_000, all),
   });
 
-  it('compares outcomes of users whose window is over, and tells beside it how all go', () => {
+  it('compares outcomes of users whose window has ended, and also shows the outcomes of all users', () => {
     const outcomes = { arms: [outcome('stable', 200, 300), outcome('candidate', 260, 420)], asOf: null };
     const report = reportOf(rollout(), ANALYSIS, record({ outcomes }));
     expect(report.multipleExposures).toBe(4);

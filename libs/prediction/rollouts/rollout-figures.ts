@@ -1,4 +1,4 @@
-/** The record of a rollout's step: its reads, which reports show, and its users, by which it is judged. */
+/** The record of a rollout's step: its reads, for reports, and its users, for judgement. */
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
@@ -27,14 +27,14 @@ export interface StepRecord extends ServedRecord {
   readonly outcomes: OutcomeStatistics;
 }
 
-/** Set for a canary or an A/B test; null for a shadow, whose arms serve no users. */
+/** Returns the analysis of a canary or an A/B test; null for a shadow, whose arms serve no users. */
 export function analysisOf({ plan }: Pick<Rollout, 'plan'>): AnalysisPlan | null {
   return plan.kind === 'shadow' ? null : plan.analysis;
 }
 
 /**
- * Returns what a rollout is judged by. A step's deadline begins when a verdict is possible: after `minStep`, and after the
- * longest window of a guardrail outcome. A person who holds a rollout has no deadline.
+ * Returns the rules by which a rollout is judged. A step's deadline begins when a verdict is possible: after `minStep`,
+ * and after the longest window of a guardrail outcome. A rollout that an operator holds has no deadline.
  */
 export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPlan): JudgingRules {
   const { holdDeadlineMs, minStepMs, outcomes } = analysis;
@@ -43,7 +43,7 @@ export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPla
   return { ...analysis, holdDeadlineMs: holdDeadlineMs + Math.max(minStepMs, ...windows) };
 }
 
-/** How a cell's counts enter the figures. */
+/** Returns the counts of an arm and source that enter the figures. */
 interface Measure {
   readonly reads: (counts: ArmCounts) => number;
   readonly errors: (counts: ArmCounts) => number;
@@ -51,19 +51,19 @@ interface Measure {
 }
 
 const READS: Measure = { reads: (counts) => counts.reads, errors: (counts) => counts.errors, slow: slowReads };
-/** Each user weighs 1, split over the sources of their reads. */
+/** Each user has the weight 1, split over the sources of the user's reads. */
 const USERS: Measure = {
   reads: (counts) => counts.users,
   errors: ({ users, errors, reads }) => (reads > 0 ? (users * errors) / reads : 0),
   slow: (counts) => counts.slowUsers,
 };
 
-/** Returns what a step has served, in reads. */
+/** Returns the figures of a step, counted in reads. */
 export function figuresOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutFigures {
   return measured(rollout, analysis, record, READS);
 }
 
-/** Returns what a step is judged by: the same figures, with users in the place of reads. */
+/** Returns the figures by which a step is judged: the same figures, counted in users instead of reads. */
 export function judgedFiguresOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutFigures {
   return measured(rollout, analysis, record, USERS);
 }
@@ -86,7 +86,10 @@ function measured(
   };
 }
 
-/** For a finished rollout, whose arms were removed, the arms of its last step, so that its record can be read. */
+/**
+ * Returns the arms of a rollout. A finished rollout has no arms, so its last arms are returned to make its record
+ * readable.
+ */
 function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: string; weight: number }[] {
   if (isActive(state) || plan.kind === 'shadow') {
     return arms.map(({ name, firstBucket, endBucket }) => ({ name, weight: endBucket - firstBucket }));
@@ -95,7 +98,7 @@ function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: st
   return shares.map(({ name, weight }) => ({ name, weight: Math.round((weight * BUCKETS) / 100) }));
 }
 
-/** The steps in which the stable arm still serves users. */
+/** Returns the steps in which the stable arm still serves users. */
 function comparedSteps({ plan }: Rollout): number {
   return plan.kind === 'canary' ? plan.steps.filter((percent) => percent < 100).length : 1;
 }
@@ -112,7 +115,7 @@ function armFigures(
   return {
     ...{ name, weight },
     users: exposed.filter(({ arm }) => arm === name).reduce((users, one) => users + one.users, 0),
-    // Shares of whole users: a fraction is the rounding error of the sum.
+    // The shares of users add up to whole users; a fraction is the rounding error of the sum.
     reads: Math.round(sumOf(measure.reads)),
     errors: sumOf(measure.errors),
     slow: sumOf((one) => measure.slow(one, slowMs)),
@@ -122,7 +125,10 @@ function armFigures(
   };
 }
 
-/** Counts the classes above the first bound that is at least `slowMs`: counts are no finer. */
+/**
+ * Returns the reads in the classes above the first bound that is at least `slowMs`, since counts are no finer than
+ * classes.
+ */
 function slowReads({ latency }: ArmCounts, slowMs: number): number {
   const within = LATENCY_BOUNDS_MS.findIndex((bound) => bound >= slowMs);
   const first = within === -1 ? LATENCY_BOUNDS_MS.length : within + 1;
@@ -141,9 +147,9 @@ const DAY_MS = 86_400_000;
 interface OutcomeReport {
   readonly metric: OutcomeMetric;
   readonly arm: string;
-  /** Users whose window has ended; tests use only these. */
+  /** Users whose window has ended. Tests use only these. */
   readonly mature: OutcomeComparison;
-  /** All users so far, for information; no test uses them. */
+  /** All users so far, for information. No test uses them. */
   readonly sofar: { readonly stable: { users: number; mean: number }; readonly arm: { users: number; mean: number } };
 }
 
@@ -151,9 +157,9 @@ export interface RolloutReport {
   readonly figures: RolloutFigures;
   readonly judgement: Judgement;
   readonly outcomes: readonly OutcomeReport[];
-  /** The moment that outcomes are of; null: they have not been counted, or the plan has none. */
+  /** The time of the outcomes; null if they have not been counted, or the plan has none. */
   readonly outcomesAsOf: Date | null;
-  /** Users that one step has served from two arms; outcomes leave them out. */
+  /** Users that one step has served from two arms. Outcomes exclude them. */
   readonly multipleExposures: number;
   /** First exposures by day of UTC. */
   readonly newUsers: StepFigures['newUsers'];
@@ -183,7 +189,7 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs 
       mature: compareOutcome({
         ...{ name: metric.name, armName: one.arm, better: metric.better, minimumEffect: metric.minimumEffect },
         ...{ stable: stable.mature, arm: one.mature, alpha },
-        // The users whose window is over came in the days before it.
+        // The users whose window has ended were first exposed at least one window ago.
         days: Math.max(1, (elapsedMs - metric.windowMs) / DAY_MS),
       }),
       sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },

@@ -1,5 +1,6 @@
 /**
- * Port of the rollout use cases, to the store of rollouts and arms. Each change is one transaction with its audit row.
+ * The port of the rollout use cases to the store of rollouts and arms. Each change is one transaction with its audit
+ * row.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -19,21 +20,23 @@ export interface RolloutChange {
   readonly figures?: Readonly<Record<string, unknown>>;
 }
 
-/** A user's assignment to an arm by hand. */
+/** An override: a user's manual assignment to an arm. */
 export interface ArmOverride {
   readonly userId: string;
   readonly arm: string;
 }
 
 export interface ActiveRollout extends Rollout {
-  /** Milliseconds since its step began, or, without a step, since its creation; by the database's clock. */
+  /**
+   * The milliseconds since the rollout's step began, or since its creation if it has no step, on the database's clock.
+   */
   readonly phaseMs: number;
 }
 
 export interface RolloutStore {
   /**
-   * Creates a rollout, `preparing`, with arms without users. An arm gets the generation of its version that an arm used
-   * last, if one is kept that may serve.
+   * Creates a rollout that is `preparing`, with arms without users. An arm gets its version's most recently used
+   * generation, if that is kept and may serve.
    *
    * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`, and
    * `never_stable` (a canary with `atOnce` to a version that was never stable).
@@ -44,11 +47,15 @@ export interface RolloutStore {
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Rollout[]>;
   /** Returns the rollouts that are preparing, running or held. */
   active(): Promise<readonly ActiveRollout[]>;
-  /** `preparing` → `running`: its arms get their users; does nothing for a rollout in another state. */
+  /**
+   * Moves a rollout from `preparing` to `running`: its arms get their users. Does nothing for a rollout in another
+   * state.
+   */
   begin(id: string, change: RolloutChange): Promise<Rollout>;
   /**
    * Moves a canary to a later step, from `held` too; the last step promotes. If `from` is given and is not the current
-   * step, another caller moved it, and nothing happens. Rejects with `rollout_conflict` unless running or held.
+   * step, another caller moved the rollout, and nothing happens. Rejects with `rollout_conflict` unless the rollout is
+   * running or held.
    */
   advance(id: string, change: RolloutChange, from?: number): Promise<Rollout>;
   /**
@@ -56,26 +63,25 @@ export interface RolloutStore {
    * `rollout_conflict` for a shadow and while preparing, since their arms may not serve users.
    */
   promote(id: string, arm: string, change: RolloutChange): Promise<Rollout>;
-  /** Records what an active rollout waits for; without an audit row, since nothing is moved. */
+  /** Records what an active rollout waits for. It writes no audit row, since nothing is moved. */
   note(id: string, reason: string): Promise<void>;
   hold(id: string, change: RolloutChange): Promise<Rollout>;
   resume(id: string, change: RolloutChange): Promise<Rollout>;
   /**
-   * Aborts the rollout: from the commit on, the stable arm serves all users; nothing is recomputed. Also while
-   * preparing.
+   * Aborts a rollout, even while preparing: from the commit on, the stable arm serves all users. Nothing is recomputed.
    */
   abort(id: string, change: RolloutChange): Promise<Rollout>;
   /**
    * Ends a shadow or an A/B test; the stable arm does not change. Rejects with `rollout_conflict` for a canary, which
-   * is promoted or aborted.
+   * must be promoted or aborted.
    */
   end(id: string, change: RolloutChange): Promise<Rollout>;
-  /** Assigns a user to an arm, or (null) removes the user's assignment. At most 1,000 users. */
+  /** Assigns a user to an arm; null removes the assignment. A rollout has at most 1,000 such users. */
   override(id: string, userId: string, arm: string | null, actor: string): Promise<void>;
   overrides(id: string): Promise<readonly ArmOverride[]>;
 }
 
-// One rollout must not block the others: its failure is reported beside them and retried in the next round.
+// A failing rollout must not block the others: its failure is reported separately, and retried in the next round.
 
 export interface FailedRollout {
   readonly rollout: Rollout;

@@ -1,4 +1,4 @@
-/** A rollout is asked for: it is written down, and what its arms lack is asked of the workers. */
+/** Starts a rollout: creates it, and requests from the workers the runs that its arms lack. */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { RunHints, RunStore } from '../runs/run-store.ts';
@@ -11,7 +11,10 @@ export interface StartRolloutDependencies {
   readonly hints: Pick<RunHints, 'plan'>;
 }
 
-/** Rejects as RolloutStore.create does. The next round of prepare-rollouts.ts repeats steps that were lost. */
+/**
+ * Creates a rollout and its runs. Rejects like RolloutStore.create. The next round of prepare-rollouts.ts repeats lost
+ * steps.
+ */
 export async function startRollout(dependencies: StartRolloutDependencies, rollout: NewRollout): Promise<Rollout> {
   const made = await dependencies.rollouts.create(rollout);
   for (const arm of outdated(made)) await computeArm(dependencies, made, arm);
@@ -19,24 +22,25 @@ export async function startRollout(dependencies: StartRolloutDependencies, rollo
 }
 
 /**
- * The arms to compute for: also arms that start with a kept generation of their version. With a generation older than
- * the stable arm's, more users would be answered live, which is not a difference between the versions.
+ * Returns the arms that need a run, including arms that start with a kept generation of their version. With a
+ * generation older than the stable arm's, more users would be answered live, and this difference would not come from
+ * the versions.
  */
 function outdated(rollout: Rollout): readonly RolloutArm[] {
   const { plan, arms } = rollout;
   if (plan.kind === 'shadow') return [];
-  // As a rollback does, it recomputes nothing.
+  // A return to a former version recomputes nothing, like a rollback.
   return plan.kind === 'canary' && plan.atOnce ? uncomputed(rollout) : arms;
 }
 
-/** The arms that serve users, and have nothing computed ahead of time for them. */
+/** Returns the arms that serve users without a generation. */
 export function uncomputed({ kind, arms }: Rollout): readonly RolloutArm[] {
   return kind === 'shadow' ? [] : arms.filter(({ generationId }) => generationId === null);
 }
 
 /**
- * Starts a run of the arm and returns it; null if one is under way, or the rollout is over by now; `never` for a version whose
- * request features lack defaults, which no run can score.
+ * Starts a run of the arm and returns it. Returns null if a run is unfinished or the rollout is over. Returns `never`
+ * if the version has request features without defaults, so that no run can score it.
  */
 export async function computeArm(
   { runs, hints }: Pick<StartRolloutDependencies, 'runs' | 'hints'>,

@@ -17,7 +17,7 @@ function summed(shares: UserShares) {
   };
 }
 
-test('whatever and however often a user reads, their shares make 1 together', () => {
+test('the shares of a user always add up to 1', () => {
   const sums = summed(createUserShares());
   const sources: readonly ServedSource[] = ['batch', 'live', 'stale', 'default', 'error'];
   for (let i = 0; i < 5_000; i++) sums.note(1 + (i % 7), sources[(i * i) % 5] ?? 'batch', i % 3 === 0);
@@ -26,20 +26,20 @@ test('whatever and however often a user reads, their shares make 1 together', ()
   expect(sums.slow()).toBeCloseTo(7 / 3, 0);
 });
 
-test('the last reads count: a user who was answered well a thousand times and then badly 64 times is answered badly', () => {
+test('the last reads count: after a thousand good and 64 bad answers, a user’s share of bad answers is above one half', () => {
   const sums = summed(createUserShares());
   for (let i = 0; i < 1_000; i++) sums.note(1, 'batch');
   for (let i = 0; i < 64; i++) sums.note(1, 'error');
   expect(sums.of('error')).toBeGreaterThan(0.5);
 });
 
-test('a user has one first score', () => {
+test('a user has a first score only once', () => {
   const shares = createUserShares();
   shares.note(1, { source: 'error', isSlow: false }, () => {});
   expect([shares.isFirstScore(1), shares.isFirstScore(1), shares.isFirstScore(2)]).toEqual([true, false, true]);
 });
 
-test('where it is full the oldest users are forgotten, and count as new ones', () => {
+test('full tables forget the oldest users, which then count as new', () => {
   const sums = summed(createUserShares(64));
   for (let key = 1; key <= 1_000; key++) sums.note(key, 'batch');
   expect(sums.all()).toBe(1_000);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createChunkCpu } from './chunk-cpu.ts';
 
 describe('the CPU time of a chunk', () => {
-  it('is what was used while it was under way alone, and its part of what it shared', () => {
+  it('is the time used while it ran alone, and its share of the time used beside others', () => {
     let used = 100;
     const cpu = createChunkCpu(() => used);
     const first = cpu.begin();
@@ -20,7 +20,7 @@ describe('the CPU time of a chunk', () => {
     expect(third.end()).toBe(1);
   });
 
-  it('adds up to what was used while any chunk was under way', () => {
+  it('adds up, over chunks, to the time used while any chunk ran', () => {
     const steps = fc.array(
       fc.record({ ms: fc.integer({ min: 0, max: 1_000 }), chunk: fc.integer({ min: 0, max: 4 }) }),
     );

@@ -1,22 +1,22 @@
 /**
- * The CPU time of chunks. A worker has several under way, of which one is read while another is scored, and its event loop serves
- * them all: chunks that share a moment share its CPU time equally. What inference takes comes in when a run of a model ends.
+ * The CPU time of chunks. A worker has several chunks in progress: it reads one while it scores another, on one event
+ * loop. Concurrent chunks share the CPU time equally. The CPU time of inference is added when a run of a model ends.
  */
 export interface ChunkCpu {
   begin(): ChunkTime;
 }
 
 interface ChunkTime {
-  /** Ends the chunk, and returns its milliseconds of CPU; called again it returns the same. */
+  /** Ends the chunk, and returns its CPU time in ms. A second call returns the same. */
   end(): number;
 }
 
-/** @param total milliseconds of CPU since the start, of this process and of its inference of batches */
+/** @param total returns the CPU time in ms since the start, of this process and of its inference of batches */
 export function createChunkCpu(total: () => number): ChunkCpu {
   const underWay = new Set<{ ms: number }>();
   let last = 0;
 
-  /** Divides what was used since the last call. */
+  /** Divides the CPU time since the last call among the current chunks. */
   function divide(): void {
     const now = total();
     for (const one of underWay) one.ms += (now - last) / underWay.size;

@@ -4,7 +4,7 @@ import { createChunkLoads } from './load-chunk.ts';
 const chunk = (users: number) => ({ runId: 'r', no: 1, users });
 
 describe('loads under way', () => {
-  it('let the next chunk begin, until they hold too many users', async () => {
+  it('let the next chunk begin unless they hold too many users', async () => {
     const loads = createChunkLoads({ mostUsers: 10, onFailed: () => {} });
     const [first, second] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
     await loads.begin(chunk(10), () => first.promise);
@@ -22,7 +22,7 @@ describe('loads under way', () => {
     await loads.settled();
   });
 
-  it('that fail are told, and leave room', async () => {
+  it('that fail are reported, and free their room', async () => {
     const said: string[] = [];
     const loads = createChunkLoads({ mostUsers: 1, onFailed: ({ no }, why) => void said.push(`${no}: ${why}`) });
     await loads.begin(chunk(5), async () => 'Redis is away');
@@ -31,7 +31,7 @@ describe('loads under way', () => {
     expect(said).toEqual(['1: Redis is away', '1: Error: broken']);
   });
 
-  it('are waited for at the end', async () => {
+  it('are awaited at the end', async () => {
     const loads = createChunkLoads({ onFailed: () => {} });
     const load = Promise.withResolvers<null>();
     await loads.begin(chunk(1), () => load.promise);

@@ -1,36 +1,36 @@
 /**
- * How many users a chunk gets, by time: so few that a worker which joins, leaves or dies, or is slower than the others,
- * changes when a run ends by a few hundredths of the run's time. Where a run has few chunks, those at its end are smaller.
+ * Chooses the number of users in a chunk by time. Chunks are so small that a worker that joins, leaves, dies or is slow
+ * changes the duration of a run by only a few percent. If a run has few chunks, the chunks at its end are smaller.
  */
 
-/** How fast an earlier run of the same kind was. */
+/** The speed of an earlier run of the same kind. */
 export interface MeasuredRun {
-  /** Rate of one chunk under way. */
+  /** The rate of one chunk in progress. */
   readonly usersPerSecond: number;
-  /** Time from the first claim to the last commit. */
+  /** The time from the first claim to the last commit. */
   readonly seconds: number;
   readonly users: number;
 }
 
 export interface ChunkSizes {
-  /** Users of a chunk. */
+  /** The number of users in a chunk. */
   readonly size: number;
-  /** Users of a chunk at the end of the run. */
+  /** The number of users in a chunk at the end of the run. */
   readonly lastSize: number;
   /** The intended duration of a chunk of `size` users. */
   readonly chunkMs: number;
 }
 
-/** The time of a chunk without an earlier run. */
+/** The intended duration of a chunk if there is no earlier run. */
 export const USUAL_CHUNK_MS = 5_000;
-/** The cost of claim and commit is small against it, and it is short enough at the end of a run. */
+/** The least duration of a chunk: long compared with claim and commit, and short enough at the end of a run. */
 const LEAST_CHUNK_MS = 500;
 const LEAST_LAST_MS = 100;
-/** However slow a run was: each chunk is a row. */
+/** The maximum number of chunks of a slow run, since each chunk is a row. */
 const MOST_CHUNKS = 20_000;
-/** A run that took less has no tail to speak of, and tells little. */
+/** A shorter run has no tail worth splitting, and its measurement is too imprecise. */
 const SHORTEST_RUN_S = 10;
-/** Share of the time of a run. */
+/** The duration of a chunk as a share of the run's duration. */
 const CHUNK_SHARE = 1 / 50;
 /** Chunks that take less than this share of the run leave no tail. */
 const SHORT_SHARE = 1 / 100;
@@ -38,7 +38,7 @@ const SHORT_SHARE = 1 / 100;
 const LAST_PARTS = 4;
 const LAST_SHARE = 1 / 5;
 
-/** @param most users of a chunk, whatever time they take */
+/** @param most users the maximum number of users in a chunk, whatever their duration */
 export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSizes {
   if (measured === null || measured.seconds < SHORTEST_RUN_S)
     return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
@@ -53,7 +53,8 @@ export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSiz
 }
 
 /**
- * Chooses from the boundaries of ranges of `lastSize` users each those of ranges of about `size`, and at the end all.
+ * Chooses among the boundaries of ranges of `lastSize` users: those of ranges of about `size` users, and at the end of
+ * the run all.
  * @param keys the first key of each range but the first
  */
 export function chooseBoundaries(

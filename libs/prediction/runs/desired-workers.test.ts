@@ -12,13 +12,13 @@ const runOf = (changes: Partial<WaitingRun> = {}): WaitingRun => ({
 const needed = (...runs: WaitingRun[]) => workersNeeded({ runs, chores: [] });
 
 describe('the number of workers', () => {
-  it('is 0 only where nothing waits', () => {
+  it('is 0 only if nothing waits', () => {
     expect(needed()).toBe(0);
     expect(workersNeeded({ runs: [], chores: ['events'] })).toBe(1);
     expect(needed(runOf({ users: 0 }))).toBe(1);
   });
 
-  it('is what ends a run in four fifths of the time to its deadline', () => {
+  it('is the least that ends a run in four fifths of the time to its deadline', () => {
     expect(needed(runOf())).toBe(1);
     expect(needed(runOf({ users: 800_001 }))).toBe(2);
     expect(needed(runOf({ secondsLeft: 250 }))).toBe(4);
@@ -31,15 +31,15 @@ describe('the number of workers', () => {
   it('adds up the work due by each deadline', () => {
     expect(needed(runOf(), runOf({ secondsLeft: 2_000 }))).toBe(1);
     expect(needed(runOf(), runOf())).toBe(2);
-    // The later run waits for the earlier one.
+    // The run with the later deadline waits for the other run.
     expect(needed(runOf({ users: 400_000, secondsLeft: 500 }), runOf({ secondsLeft: 1_000 }))).toBe(2);
   });
 
-  it('of a late run ends it within a minute', () => {
+  it('ends a late run within a minute', () => {
     expect(needed(runOf({ users: 180_000, secondsLeft: -1_000 }))).toBe(3);
   });
 
-  it('never sinks where more waits', () => {
+  it('never falls if more work waits', () => {
     const run = fc.record({
       predictor: fc.constant('p'),
       users: fc.nat(10_000_000),
@@ -75,13 +75,13 @@ describe('scaling', () => {
     );
   });
 
-  it('rises at once, and falls once fewer were enough for the whole time that it holds', () => {
+  it('rises immediately, and falls after fewer workers were enough for the whole hold time', () => {
     const scale = createScaler(limits);
     expect([scale(0, 4), scale(60_000, 0), scale(299_999, 2)]).toEqual([4, 4, 4]);
     expect([scale(300_000, 0), scale(599_998, 0), scale(600_000, 0)]).toEqual([2, 2, 0]);
   });
 
-  it('never falls and rises again within the time that it holds, whatever the need does', () => {
+  it('never falls and rises again within the hold time, unless the need exceeds the earlier number', () => {
     fc.assert(
       fc.property(looks, (all) => {
         const scale = createScaler(limits);
@@ -91,7 +91,7 @@ describe('scaling', () => {
           now += look.afterMs;
           const workers = scale(now, look.needed);
           if (workers < before) fellAt = now;
-          // It fell since nothing needed more for so long: only a need that is new raises it.
+          // It fell because no more were needed for the hold time, so only a new need raises it.
           if (workers > before && now - fellAt < limits.holdMs) expect(look.needed).toBeGreaterThan(before);
           peaks.push({ at: now, needed: look.needed });
           before = workers;

@@ -1,16 +1,16 @@
 /**
- * How many workers the waiting work needs: work ÷ measured rate, against the deadlines. One policy for `tandem worker
- * --autoscale` and for the metric by which a cluster scales.
+ * Computes how many workers the waiting work needs: work ÷ measured rate, against the deadlines. `tandem worker
+ * --autoscale` and the metric for a cluster's autoscaler use the same policy.
  */
 
 /** An unfinished run. */
 export interface WaitingRun {
   readonly predictor: string;
-  /** Users that are not scored yet. */
+  /** The number of users that are not scored yet. */
   readonly users: number;
-  /** Rate of one worker, in this run or the last one; null: not measured yet. */
+  /** The rate of one worker in this run or the last one; null if not measured yet. */
   readonly usersPerSecond: number | null;
-  /** Until its deadline; below 0 once that is over. */
+  /** The time until the deadline; negative after it. */
   readonly secondsLeft: number;
 }
 
@@ -20,14 +20,14 @@ export interface WaitingWork {
   readonly chores: readonly string[];
 }
 
-/** Share of the time to a deadline: the rest is for planning, publishing, and variations of the rate. */
+/** The usable share of the time to a deadline. The rest is for planning, publishing and variations of the rate. */
 const USABLE_SHARE = 0.8;
-/** A run past its deadline gets as many workers as would end it in this time. */
+/** A run past its deadline gets enough workers to end it in this time. */
 const LEAST_SECONDS = 60;
 
 /**
- * Returns the least number of workers that meets every deadline, where runs are worked on by deadline. One does what has no
- * measured rate, and all other work; 0 if nothing waits.
+ * Returns the least number of workers that meets every deadline, if runs are processed in the order of their deadlines.
+ * Runs without a measured rate and other work need one worker in total; 0 if nothing waits.
  */
 export function workersNeeded({ runs, chores }: WaitingWork): number {
   let needed = runs.length + chores.length > 0 ? 1 : 0;
@@ -43,13 +43,14 @@ export function workersNeeded({ runs, chores }: WaitingWork): number {
 export interface ScaleLimits {
   readonly min: number;
   readonly max: number;
-  /** How long fewer workers must be enough before any ends: starting one again costs its start, and warm models. */
+  /** How long fewer workers must be enough before any of them ends. A new worker must start and load models again. */
   readonly holdMs: number;
 }
 
 /**
- * Workers to have, look after look: at once as many as are needed, and fewer only when fewer were enough for a while.
- * @param looks milliseconds that only ever rise, and what was needed then
+ * Returns a function that computes the number of workers at each look: it rises immediately, and falls only when fewer
+ * were enough for a while.
+ * @param looks times in ms that only rise, and the number needed at each time
  */
 export function createScaler({ min, max, holdMs }: ScaleLimits): (nowMs: number, needed: number) => number {
   let looks: { readonly at: number; readonly needed: number }[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ExpiredRows, type Expiry, expire } from './expire.ts';
 
-/** Has so many batches of ten rows to remove. */
+/** Returns an expiry with this many batches of ten rows. */
 function table(name: string, batches: number, taken: string[] = []): Expiry {
   let left = batches;
   return {
@@ -17,7 +17,7 @@ function table(name: string, batches: number, taken: string[] = []): Expiry {
 const pause = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('expiry', () => {
-  it('takes batch after batch until nothing is left, of each table in its turn', async () => {
+  it('removes batches until nothing is left, table by table in turn', async () => {
     const taken: string[] = [];
     const expiries = [table('a', 3, taken), table('b', 1, taken), table('c', 2, taken)];
     expect(await expire(expiries, { pause })).toEqual({ rowsExpired: 60, errors: [] });
@@ -25,7 +25,7 @@ describe('expiry', () => {
     expect(taken.slice().sort().join('')).toBe('aaabcc');
   });
 
-  it('names a table that fails, and does the others all the same', async () => {
+  it('names a table that fails, and still expires the others', async () => {
     const failing: Expiry = { name: 'b', expireSome: () => Promise.reject(new Error('no room')) };
     expect(await expire([table('a', 2), failing, table('c', 2)], { pause })).toEqual({
       rowsExpired: 40,
@@ -33,7 +33,7 @@ describe('expiry', () => {
     });
   });
 
-  it('continues with the others while one is slow', async () => {
+  it('continues with the other tables while one is slow', async () => {
     const { promise, resolve } = Promise.withResolvers<ExpiredRows>();
     const taken: string[] = [];
     const last: Expiry = {
@@ -50,7 +50,7 @@ describe('expiry', () => {
     });
   });
 
-  it('says what it has not finished when its time is over', async () => {
+  it('names unfinished tables when its time is over', async () => {
     const { rowsExpired, errors } = await expire([table('a', 1), table('endless', Number.POSITIVE_INFINITY)], {
       pause,
       roundMs: 5,
@@ -59,7 +59,7 @@ describe('expiry', () => {
     expect(errors).toEqual(['endless: not caught up after 0.005 s']);
   });
 
-  it('stops after the batches under way when it is told to, and reports no failure', async () => {
+  it('stops after the current batches when it is stopped, and reports no failure', async () => {
     const stopping = new AbortController();
     const stop: Expiry = {
       name: 'stop',
@@ -76,7 +76,7 @@ describe('expiry', () => {
     expect(errors).toEqual([]);
   });
 
-  it('begins no further batch once it may not, and reports no failure', async () => {
+  it('begins no further batch when it becomes idle, and reports no failure', async () => {
     const taken: string[] = [];
     const whyIdle = async () => (taken.length >= 4 ? new Error('another protocol') : null);
     const endless = ['a', 'b'].map((name) => table(name, Number.POSITIVE_INFINITY, taken));
@@ -84,7 +84,7 @@ describe('expiry', () => {
     expect(taken.length).toBeLessThanOrEqual(5);
   });
 
-  it('stays stopped though an earlier check says that it may continue', async () => {
+  it('stays stopped even if an earlier check then allows it to continue', async () => {
     const taken: string[] = [];
     const slow = Promise.withResolvers<null>();
     const checks = [() => slow.promise, async () => new Error('another protocol')];

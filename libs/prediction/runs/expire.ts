@@ -1,41 +1,41 @@
-/** Deletes expired rows: table by table, in bounded batches, until nothing is left to remove. */
+/** Deletes expired rows table by table, in limited batches, until nothing is left. */
 import { createStepper } from './independent-steps.ts';
 
-/** One kind of rows that expire. */
+/** A kind of rows that expire. */
 export interface Expiry {
-  /** The name in reports: its table. */
+  /** The name in reports: the table. */
   readonly name: string;
-  /** Removes a bounded number of rows, in bounded time. Finds nothing to do where another worker is at it. */
+  /** Removes a limited number of rows in limited time. Does nothing if another worker is removing them. */
   expireSome(): Promise<ExpiredRows>;
 }
 
 export interface ExpiredRows {
   readonly rows: number;
-  /** Whether nothing is left for now. */
+  /** Whether no expired rows are left for now. */
   readonly isDone: boolean;
 }
 
 interface ExpireOptions {
   /** Resolves after this many milliseconds, or when the round must end. */
   pause(ms: number): Promise<void>;
-  /** Ends the round after the batches under way. */
+  /** Ends the round after the current batches. */
   readonly stopping?: AbortSignal;
-  /** Returns why no further batch may begin; null if one may. */
+  /** Returns why no further batch may begin; null if a batch may begin. */
   whyIdle?(): Promise<unknown>;
-  /** Time budget of a round in ms: the rest is reported and removed in the next round. */
+  /** Time budget of a round in ms. Remaining rows are reported, and removed in the next round. */
   readonly roundMs?: number;
 }
 
 interface ExpiryReport {
   readonly rowsExpired: number;
-  /** Steps that failed or were not finished, by name; the others were done. */
+  /** Steps that failed or were not finished, by name. All others were done. */
   readonly errors: readonly string[];
 }
 
-/** Concurrent batches: a slow table does not delay the others. */
+/** The number of concurrent batches, so that a slow table does not delay the others. */
 const LANES = 2;
 const ROUND_MS = 300_000;
-/** After each batch, of the time that it took: events and reads come first. */
+/** The pause after a batch, as a share of the batch's duration: events and reads have precedence. */
 const PAUSE_RATIO = 0.5;
 
 export async function expire(
@@ -53,7 +53,7 @@ export async function expire(
       const { rows, isDone } = await step(one.name, one.expireSome, { rows: 0, isDone: true });
       rowsExpired += rows;
       if (!isDone) waiting.push(one);
-      // No `||=`, which would read the flag before it waits, and undo what the other lane has found meanwhile.
+      // Not `||=`: it would read the flag before it waits, and overwrite the result of the other lane.
       if (stopping.aborted || (await whyIdle?.())) isStopped = true;
       if (isStopped || performance.now() >= deadline) return;
       if (!isDone) await pause((performance.now() - began) * PAUSE_RATIO);

@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 const user = (userId: string) => ({ userId, contextVersion: 0, outputs: Buffer.of(1) });
 const pageOf = (userIds: readonly string[]) => ({ users: scoredUsers(userIds.map(user)), computedAt: 1 });
 
-/** Of a generation with four buckets, four rows are enough. */
+/** Gathers loads of a generation with four buckets, so that four rows are enough. */
 function gathering(options: GatheringOptions = { rowsPerBucket: 1, waitMs: 100 }) {
   const loaded: string[] = [];
   const loads = gatherLoads(
@@ -29,7 +29,7 @@ function gathering(options: GatheringOptions = { rowsPerBucket: 1, waitMs: 100 }
 }
 
 describe('loads of one generation', () => {
-  it('go together once they are enough, and all who gave rows are told then', async () => {
+  it('are sent together when there are enough rows, and all their promises then resolve', async () => {
     const { add, loaded } = gathering();
     const first = add('g1', ['1', '2']);
     expect(loaded).toEqual([]);
@@ -37,13 +37,13 @@ describe('loads of one generation', () => {
     expect(loaded).toEqual(['g1: 1 2 3 4']);
   });
 
-  it('are sent once they are so many, however many buckets there are', async () => {
+  it('are sent at mostRows, however many buckets there are', async () => {
     const { add, loaded } = gathering({ rowsPerBucket: 1, mostRows: 3, waitMs: 100 });
     await Promise.all([add('g1', ['1', '2']), add('g1', ['3'])]);
     expect(loaded).toEqual(['g1: 1 2 3']);
   });
 
-  it('are sent after ten waits, however often others come, and at a number of bytes', async () => {
+  it('are sent after ten waits even if more rows come, and at mostBytes', async () => {
     const { add, loaded } = gathering({ rowsPerBucket: 100, waitMs: 100 });
     const added: Promise<unknown>[] = [];
     for (let i = 1; i <= 12; i++) {
@@ -58,7 +58,7 @@ describe('loads of one generation', () => {
     expect(small.loaded).toEqual(['g1: 1 2']);
   });
 
-  it('wait while others come, and not for those of another generation', async () => {
+  it('wait while others come, but not for loads of another generation', async () => {
     const { add, loaded } = gathering();
     const all = [add('g1', ['1']), add('g2', ['2', '3'])];
     await vi.advanceTimersByTimeAsync(99);
@@ -70,14 +70,14 @@ describe('loads of one generation', () => {
     await Promise.all(all);
   });
 
-  it('go at once with the last, and so do those that come after it', async () => {
+  it('are sent with the last load immediately, and so are later loads', async () => {
     const { add, loaded } = gathering();
     await Promise.all([add('g1', ['1']), add('g1', ['2'], true)]);
     await add('g1', ['3']);
     expect(loaded).toEqual(['g1: 1 2', 'g1: 3']);
   });
 
-  it('fail together, and later ones do not', async () => {
+  it('fail together; later loads do not', async () => {
     const { add, loaded } = gathering();
     const failed = await Promise.allSettled([add('g1', ['1']), add('g1', ['bad', '2', '3'])]);
     expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected']);

@@ -12,19 +12,19 @@ export interface Generation {
   readonly state: GenerationState;
   readonly history: string;
   readonly buckets: number;
-  /** Time of its oldest prediction at the earliest, ms since 1970; for a budgeted run, the beginning of its base. */
+  /** A lower bound of its predictions' times, in ms since 1970; for a budgeted run, the start of its base. */
   readonly startedAt: number;
-  /** When its own run was planned, ms since 1970. */
+  /** The time at which its own run was planned, in ms since 1970. */
   readonly plannedAt: number;
   readonly publishedAt: Date | null;
-  /** Users with a row in it. */
+  /** The number of users with a row in it. */
   readonly users: number;
-  /** For a budgeted run: the full generation whose rows count for the other users. */
+  /** For a budgeted run: the full generation whose rows serve the other users. */
   readonly baseId: string | null;
   readonly baseNumber: number | null;
   /** Users served by the base, counted at publication; null before that, or without a base. */
   readonly usersLeft: number | null;
-  /** Whether an arm points at it; a base counts only if an arm points at the base itself. */
+  /** Whether an arm is assigned this generation. For a base this is true only if an arm is assigned the base itself. */
   readonly inForce: boolean;
   /** Whether the stable arm ever served its model version; false for a version that a rollout tried and rolled back. */
   readonly wasStable: boolean;

@@ -1,6 +1,6 @@
 import { reasonOf } from '@tandem/freshness/errors';
 
-/** Runs independent steps of a round: a failed step is named, and the others still run. */
+/** Runs independent steps of a round. A failed step is recorded by name, and the others still run. */
 interface Stepper {
   step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T>;
   /** `name: message` of each step that failed. */

@@ -7,7 +7,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('a lease', () => {
-  it('of a few hundred ms is renewed more often than every second', async () => {
+  it('of a few hundred ms is renewed more than once a second', async () => {
     let renewals = 0;
     const held = holdLease(async () => ++renewals > 0, { leaseMs: 300, renewMs: 100 });
     await vi.advanceTimersByTimeAsync(1_000);
@@ -15,7 +15,7 @@ describe('a lease', () => {
     held.release();
   });
 
-  it('is renewed every second while its holder works, and not after its release', async () => {
+  it('is renewed every second while its holder works, but not after its release', async () => {
     const renewals: number[] = [];
     const held = holdLease(async (leaseMs) => renewals.push(leaseMs) > 0, times);
     await vi.advanceTimersByTimeAsync(2_500);
@@ -26,7 +26,7 @@ describe('a lease', () => {
     expect(held.lost.aborted).toBe(false);
   });
 
-  it('is lost once the database says that another worker holds it', async () => {
+  it('is lost when the database says that another worker holds it', async () => {
     const held = holdLease(async () => false, times);
     expect(held.lost.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -34,7 +34,7 @@ describe('a lease', () => {
     held.release();
   });
 
-  it('is not lost because the database does not answer: the fence guards the commit', async () => {
+  it('is not lost if the database does not answer, since the fence guards the commit', async () => {
     let asked = 0;
     const renew = async () => {
       asked++;
@@ -47,7 +47,7 @@ describe('a lease', () => {
     held.release();
   });
 
-  it('asks once at a time, however slow the answer', async () => {
+  it('has at most one renewal in progress, however slow the database is', async () => {
     let asked = 0;
     const renew = () => {
       asked++;

@@ -21,8 +21,8 @@ function stores(changes: Partial<LoadChunkDependencies> = {}) {
   return { dependencies, put, marked };
 }
 
-describe('what a chunk committed', () => {
-  it('of a partial run goes to the overlay: what was written, under the history it was read in and the run’s floor', async () => {
+describe('a committed chunk', () => {
+  it('of a partial run is loaded into the overlay, under the history of its read and the run’s floor', async () => {
     const { dependencies, put, marked } = stores();
     const run = runOf({ scope: 'stale', generationId: null, overlayFloor: 5, history: 'h1' });
     expect(await loadChunk(dependencies, run, chunk, result, scoredUsers([user('2')]), false)).toBeNull();
@@ -42,7 +42,7 @@ describe('what a chunk committed', () => {
     expect(marked).toEqual([3]);
   });
 
-  it('is not loaded into a generation that is dropped, and says so', async () => {
+  it('is not loaded into a dropped generation, and the reason is returned', async () => {
     const { dependencies, marked } = stores();
     expect(await loadChunk(dependencies, runOf(), chunk, result, result.scored, true)).toBe(
       'the generation is dropped',
@@ -50,7 +50,7 @@ describe('what a chunk committed', () => {
     expect(marked).toEqual([]);
   });
 
-  it('never fails its chunk: whatever the stores say is told', async () => {
+  it('does not fail if its load fails: the store’s error is returned', async () => {
     const run = runOf({ generationId: null });
     for (const thrown of [new Error('Redis is away'), 'Redis is away']) {
       const { dependencies, marked } = stores({ overlay: { put: () => Promise.reject(thrown) } });

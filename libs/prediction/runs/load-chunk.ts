@@ -1,6 +1,6 @@
 /**
- * B7: loads a chunk's committed rows into the online store, into its generation's buckets or, from a partial run, into
- * the overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
+ * Loads a chunk's committed rows into the online store (B7): into the buckets of its generation or, from a partial run,
+ * into the overlay. If Redis does not answer, the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
 import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './online-generations.ts';
@@ -16,9 +16,9 @@ export interface LoadChunkDependencies {
 }
 
 /**
- * @param written the committed rows, without users erased meanwhile
- * @param isLast no chunk of the run is open
- * @returns null when loaded, else why not
+ * @param written the committed rows, without users that were erased since the read
+ * @param isLast whether no chunk of the run is open any more
+ * @returns null if the rows were loaded, else the reason
  */
 export async function loadChunk(
   dependencies: LoadChunkDependencies,
@@ -44,7 +44,7 @@ export async function loadChunk(
   }
 }
 
-// What a partial run stores of its users: the same entries in Postgres, at the commit, and in the online store.
+// A partial run stores the same overlay entries in Postgres, at the commit, and in the online store.
 
 export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUsers): OverlayEntry[] {
   return eachUser(written).map(({ userId, contextVersion, outputs }) => ({
@@ -52,7 +52,7 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
     userId,
     modelVersionId: run.modelVersionId,
     history: result.history,
-    // As certificates tell it.
+    // The same sum as in certificates.
     overlayFloor: run.overlayFloor + run.sourceVersion,
     contextVersion,
     source: 'batch',
@@ -61,8 +61,8 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
   }));
 }
 
-// Loads of committed chunks that continue after their jobs are done, so that the next chunk need not wait for Redis. If
-// the process dies, the chunks stay committed: the generation then lacks users, is not marked as loaded, and the
+// Loads of committed chunks continue after their jobs, so that the next chunk need not wait for Redis. If the process
+// dies, the chunks stay committed. Redis then lacks users of the generation, which is not marked as loaded, and the
 // reconciler loads it from its rows.
 
 /** The chunk of a load. */
@@ -74,18 +74,18 @@ interface LoadedChunk {
 
 export interface ChunkLoads {
   /**
-   * Begins a load and waits for room for the next: resolves at once, or when enough of those before have ended.
-   * @param load gives why it failed, or null
+   * Begins a load. Resolves when there is room for another load: immediately, or when enough earlier loads have ended.
+   * @param load returns why it failed, or null
    */
   begin(chunk: LoadedChunk, load: () => Promise<string | null>): Promise<void>;
-  /** When all that were begun have ended. */
+  /** Resolves when all loads have ended. */
   settled(): Promise<void>;
 }
 
 interface ChunkLoadsOptions {
-  /** Users that may be under way: what a slow Redis costs in memory. */
+  /** The maximum number of users in all current loads, which limits the memory that a slow Redis costs. */
   readonly mostUsers?: number;
-  /** Called with the reason of a failed load; it is not retried here. */
+  /** Called with the reason of a failed load, which is not retried here. */
   onFailed(chunk: LoadedChunk, why: string): void;
 }
 
@@ -112,27 +112,31 @@ export function createChunkLoads({ mostUsers = 300_000, onFailed }: ChunkLoadsOp
   };
 }
 
-// Loads of chunks gathered into larger ones. A chunk of 10,000 users meets as many buckets of a large generation: a command
-// for nearly each user, where those of several chunks together share theirs. With two rows a bucket Redis took 2.1 µs of CPU a
-// user, and with 0.6 rows 2.5 (4,000,000 users). More rows than `mostRows` would cost the worker memory.
+// Loads of several chunks are gathered into larger loads. A chunk of 10,000 users touches almost as many buckets of a
+// large generation, with a command for nearly each user. Users of several chunks share buckets, and so commands. With 2
+// rows a bucket Redis took 2.1 µs of CPU a user, and with 0.6 rows 2.5 µs (4,000,000 users). More rows than `mostRows`
+// would cost the worker too much memory.
 //
-// A statement line would send the first chunk at once, alone; here each waits for others, though nothing is under way.
+// A statement line does not fit here: it would send the first chunk alone, whereas here each chunk waits for others.
 
 export interface GatheringOptions {
-  /** Rows for each bucket of the generation that are sent at once. */
+  /** The rows per bucket of the generation at which a load is sent. */
   readonly rowsPerBucket?: number;
-  /** Rows that are sent at once, however many buckets there are. */
+  /** The number of rows at which a load is sent, however many buckets there are. */
   readonly mostRows?: number;
-  /** Bytes of outputs that are sent at once: a vector may take kilobytes a user. */
+  /** The bytes of outputs at which a load is sent, since a vector may take kilobytes a user. */
   readonly mostBytes?: number;
-  /** Milliseconds without a further chunk after which the rows are sent; after ten times as many in any case. */
+  /**
+   * The milliseconds without another chunk after which a load is sent. After ten times as many it is sent in any case.
+   */
   readonly waitMs?: number;
 }
 
 interface GatheredLoads {
   /**
-   * As the loader's `loadScored`, together with others of the generation; its count is that of all of them.
-   * @param isLast no more rows follow: gathered and late rows are written at once
+   * Loads pages like the loader's `loadScored`, together with other pages of the generation. The returned count covers
+   * all of them.
+   * @param isLast whether no more rows are expected; gathered and late rows are then written immediately
    */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast?: boolean): Promise<LoadCount>;
 }
@@ -142,13 +146,13 @@ interface Gathering {
   readonly pages: ScoredPage[];
   rows: number;
   bytes: number;
-  /** Chunks may come until then, on the clock of `performance.now()`. */
+  /** New chunks extend the wait until this time, on the clock of `performance.now()`. */
   readonly until: number;
   readonly timer: NodeJS.Timeout;
   readonly result: PromiseWithResolvers<LoadCount>;
 }
 
-/** A fixed time, even if further chunks arrive. */
+/** The longest wait as a multiple of `waitMs`, even if more chunks arrive. */
 const MOST_WAITS = 10;
 
 export function gatherLoads(

@@ -1,6 +1,6 @@
 /**
- * A failover that loses commits, for real: the test's database is copied as a standby would have it, lives on, and is then
- * replaced by the copy, under another history. Every connection breaks, as it does when a primary dies.
+ * A real failover that loses commits. The test's database is copied, like a standby, and continues. Then the copy
+ * replaces it, under another history. Every connection breaks, as when a primary dies.
  */
 import { createPool } from '@tandem/offline-store/sql/database';
 import { rotateHistory } from '@tandem/offline-store/sql/history-marks';
@@ -8,11 +8,11 @@ import { inject, vi } from 'vitest';
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 
 export interface Standby {
-  /** All that was committed since is lost; resolves when the database answers again, under another history. */
+  /** Loses all later commits. Resolves when the database answers again, under another history. */
   takeOver(): Promise<void>;
 }
 
-/** The data that a standby has received so far. No statement may be under way. */
+/** Copies the database as a standby that receives no more commits. No statement may be running. */
 export async function receiveNothingMore(world: PredictionWorld): Promise<Standby> {
   const url = new URL(world.pool.options.connectionString ?? '');
   const name = url.pathname.slice(1);
@@ -42,7 +42,7 @@ async function onServer(statements: readonly string[]): Promise<void> {
   }
 }
 
-/** Connections that broke are noticed one by one. */
+/** Waits until no connection of the pool is broken: each is detected only when it is used. */
 async function untilItAnswers({ pool, authority }: PredictionWorld): Promise<void> {
   await vi.waitFor(async () => {
     await authority.certify([]);

@@ -1,6 +1,6 @@
 /**
- * What was scored in a past that is lost, whose versions the next past gives away again to other changes. Redis and the
- * memory of a reader still have it; a label alone cannot tell it from the truth.
+ * Predictions that were scored in a lost past. The next history gives the same versions to other changes, so a label
+ * alone cannot distinguish them. Redis and the memory of a reader still have the lost predictions.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -20,7 +20,7 @@ import { loadGeneration } from './online-generations.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import { publishNow } from './steps.fixture.ts';
 
-/** Of the two chunks, and of neither change. */
+/** A user of the first chunk, a user of the second, and a user without changes. */
 const [FIRST, SECOND, OTHER] = ['1', '40', '2'];
 const redisIsAway = () => Promise.reject(new TandemError('unavailable', 'The online store cannot be reached.'));
 
@@ -38,7 +38,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
   return async (...userIds: string[]) => (await read(PREDICTOR, userIds, PLAIN_READ)).map(inShort);
 }
 
-/** Once a chunk is claimed, and before its features are read. */
+/** Runs a step after a chunk is claimed and before its features are read. */
 function readingAfter(happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'features'> {
   const { features } = world;
   const readRange: typeof features.readRange = async (...range) => {
@@ -48,7 +48,7 @@ function readingAfter(happens: () => Promise<unknown>): Pick<RunChunkDependencie
   return { features: { ...features, readRange } };
 }
 
-/** The dead worker's leases are over; another one does all that is not done. */
+/** Expires the leases of the dead worker, and lets another worker finish the run. */
 async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
   await world.pool.query(`update tandem.chunks set lease_until = clock_timestamp() where state = 'claimed'`);
   for (;;) {
@@ -59,7 +59,7 @@ async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
   return publishNow(world.runs, runId, world.loader);
 }
 
-describe('a run that was under way', () => {
+describe('a run in progress at a lossy failover', () => {
   it('is scored again, and rows of the lost past in Redis or memory are ignored', async () => {
     await world.run({ kind: 'all' });
     const runId = await world.plan();
@@ -78,14 +78,14 @@ describe('a run that was under way', () => {
     expect(await holding(FIRST)).toEqual(['batch fresh 0']);
     await world.change(FIRST, 1);
     const outcome = await goOn(runId, { loader: { loadScored: redisIsAway } });
-    // What Redis has of the lost past is not counted as this generation's users.
+    // Rows of the lost past in Redis do not count as users of this generation.
     expect(outcome).toMatchObject({ state: 'done', loaded: false });
     for (const read of [holding, other]) expect(await read(FIRST, OTHER)).toEqual(['batch fresh 0.1', 'batch fresh 0']);
     expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toEqual({ outcome: 'loaded', rows: 40 });
     for (const read of [holding, createReader()]) expect(await read(FIRST)).toEqual(['batch fresh 0.1']);
   });
 
-  it('is not mixed with what a worker of the lost past loads late', async () => {
+  it('is not mixed with rows that a worker of the lost past loads late', async () => {
     const runId = await world.plan();
     await workerWith()(runId, 0);
     const gate = createGate();
@@ -109,7 +109,7 @@ describe('a run that was under way', () => {
 });
 
 describe('a generation', () => {
-  it('that was published before the loss is what it was: its rows in Redis and memory are true', async () => {
+  it('that was published before the lost commits stays valid in Redis and in memory', async () => {
     await world.run({ kind: 'all' });
     const holding = createReader({ offline: { find: redisIsAway } });
     expect(await holding(OTHER)).toEqual(['batch fresh 0']);
@@ -122,7 +122,7 @@ describe('a generation', () => {
     expect(await holding(FIRST, OTHER)).toEqual(['live context_newer 0.1', 'batch fresh 0']);
   });
 
-  it('whose publication is lost is made again', async () => {
+  it('is computed again if its publication is lost', async () => {
     const runId = await world.plan();
     for (const no of [0, 1]) await workerWith()(runId, no);
     const standby = await receiveNothingMore(world);

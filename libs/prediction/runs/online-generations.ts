@@ -1,5 +1,5 @@
 /**
- * Ports to the part of the online store that holds generations. Its rows were committed in Postgres before, so loading
+ * The ports to the part of the online store that holds generations. Its rows are committed in Postgres first, so loads
  * may be repeated, and lost rows are loaded again.
  */
 import type { Generation } from './generations.ts';
@@ -11,34 +11,40 @@ export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'
 /** The committed rows of one chunk. */
 export interface ScoredPage {
   readonly users: ScoredUsers;
-  /** ms since 1970. */
+  /** The time at which the features were read, in ms since 1970. */
   readonly computedAt: number;
 }
 
 export interface LoadCount {
   readonly loaded: number;
-  /** Rows that the store's layout cannot tell (computed before the generation started): they stay in Postgres alone. */
+  /**
+   * Rows that the store's layout cannot represent, since they were computed before the generation started. They stay
+   * only in Postgres.
+   */
   readonly skipped: number;
 }
 
 interface LoadOptions {
-  /** At most this many rows a second; reads share the server. Default 100,000. */
+  /** The maximum number of rows a second, since reads share the server. Default 100,000. */
   readonly rowsPerSecond?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Rejects `unavailable` if the online store does not answer or refuses; then load again, from the start. */
+/**
+ * Loads generations. Rejects with `unavailable` if the online store does not answer or rejects a command. The load must
+ * then begin again.
+ */
 export interface GenerationLoader {
-  /** Writes committed rows into the generation's buckets; existing rows stay unchanged. */
+  /** Writes committed rows into the generation's buckets. Existing rows stay unchanged. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
-  /** The same for what several chunks have committed. */
+  /** Does the same with the committed rows of several chunks. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
   /**
-   * Marks the generation as complete if it has this many users; returns false if some are missing. A generation with a
-   * base is also marked bucket by bucket, so that missing users are known to be its base's.
+   * Marks the generation as complete if it has this many users; returns false if some are missing. For a generation
+   * with a base, each bucket is marked, too. A user without a row in a marked bucket belongs to the base.
    */
   completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
-  /** Loads all rows at a bounded rate; `complete` is false if the store lost some meanwhile. */
+  /** Loads all rows at a limited rate. `complete` is false if the store lost rows during the load. */
   loadGeneration(
     generation: LoadableGeneration,
     pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
@@ -52,25 +58,28 @@ interface SweepCount {
   readonly keys: number;
 }
 
-/** All are safe to repeat, and reject `unavailable` if the online store does not answer. */
+/**
+ * Deletes generations. All calls are safe to repeat, and reject with `unavailable` if the online store does not answer.
+ */
 export interface GenerationSweeper {
   /**
-   * Deletes a generation, in steps that do not delay reads; it never counts as loaded meanwhile. Returns the number of
-   * deleted keys.
+   * Deletes a generation in steps that do not delay reads. From the first step on, it does not count as loaded. Returns
+   * the number of deleted keys.
    */
   forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<number>;
   /**
-   * Deletes all generations that are not listed; the cost depends on the number of generations, not of keys.
-   * @param listKept ids that Postgres lists, of every state but dropped. Called after the generations in the store were
-   * found, so that a generation that starts meanwhile is not deleted
+   * Deletes all generations that are not listed. The cost depends on the number of generations, not on the number of
+   * keys.
+   * @param listKept returns the ids in Postgres of every state except dropped. It is called after the store's
+   * generations were listed, so that a generation that starts in between is not deleted
    */
   sweep(listKept: () => Promise<readonly string[]>): Promise<SweepCount>;
-  /** The same by a look at all keys, at a bounded rate: for keys of which the store has lost track. */
+  /** Does the same with a scan of all keys at a limited rate, to find keys that the store no longer lists. */
   sweepLost(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }
 
-// Fills the online store with a generation from its committed rows: after a flush, a restore, or a run during which
-// Redis was unavailable. The rate is bounded, since reads continue and are answered from Postgres.
+// A generation is loaded into the online store from its committed rows after a flush, a restore, or a run during which
+// Redis was unavailable. The rate is limited, since reads continue and are answered from Postgres.
 
 export interface LoadGenerationDependencies {
   readonly generations: Pick<GenerationStore, 'find' | 'pages'>;
@@ -78,14 +87,14 @@ export interface LoadGenerationDependencies {
 }
 
 interface LoadReport {
-  /** `interrupted`: Redis lost what was loaded meanwhile; the reconciler asks again. */
+  /** `interrupted`: Redis lost rows during the load; the reconciler requests another load. */
   readonly outcome: 'loaded' | 'nothing_to_do' | 'interrupted';
   readonly rows: number;
 }
 
 const PAGE_ROWS = 5_000;
 
-/** @param onProgress called after each page */
+/** @param onProgress called for each page */
 export async function loadGeneration(
   { generations, loader }: LoadGenerationDependencies,
   generationId: string,
@@ -94,7 +103,7 @@ export async function loadGeneration(
   const generation = await generations.find(generationId);
   if (generation?.state !== 'published') return { outcome: 'nothing_to_do', rows: 0 };
   if (await loader.isLoaded(generation)) return { outcome: 'nothing_to_do', rows: 0 };
-  // Its chunks may have loaded all of it, and only the mark is missing.
+  // The chunks may have loaded all rows, so that only the mark is missing.
   if (await loader.completeLoad(generation, generation.users)) return { outcome: 'loaded', rows: 0 };
   const pages = telling(generations.pages(generation, PAGE_ROWS), onProgress);
   const { loaded, complete } = await loader.loadGeneration(generation, pages);

@@ -8,7 +8,7 @@ import { HINTED_CHUNKS } from './work-step.ts';
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const claimed = { predictor: 'visits', fence: 1, attempts: 1, takenOver: false };
 
-/** A store whose step can be claimed; a released step ends as the limit says. */
+/** A store with a step that can be claimed. A released step ends as its limit says. */
 function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunDependencies['runs'] {
   return {
     claimStep: async (runId, step) => ({ ...claimed, runId, step, history: 'h' }),
@@ -22,7 +22,7 @@ function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunD
   };
 }
 
-/** Plans a run into which so many chunks were cut. */
+/** Plans a run with this many claimable chunks, and returns the hints. */
 async function plan(run: Run, claimable: number) {
   const { hints, said } = writeDownHints();
   const refs = Array.from({ length: claimable }, (_, no) => ({ runId: run.id, no, fence: no % 3 }));
@@ -31,7 +31,7 @@ async function plan(run: Run, claimable: number) {
   return said;
 }
 
-/** What becomes of a plan that rejects so. */
+/** Returns the report of a plan that rejects with this error. */
 async function planRejecting(error: Error) {
   const { hints, said } = writeDownHints();
   const report = await planRun({ runs: storeWith({ plan: () => Promise.reject(error) }), hints, lease }, 'r1');
@@ -40,30 +40,30 @@ async function planRejecting(error: Error) {
 }
 
 describe('planning a run', () => {
-  it('hints at its chunks by the fence of their last claim', async () => {
+  it('hints at its chunks with the fence of their last claim', async () => {
     expect(await plan(runOf(), 2)).toEqual(['chunk r1 0 0', 'chunk r1 1 1']);
   });
 
-  it('hints at a bounded number of chunks, however many there are', async () => {
+  it('hints at a limited number of chunks, however many there are', async () => {
     expect(await plan(runOf({ chunkCount: 5_000 }), 5_000)).toHaveLength(HINTED_CHUNKS);
   });
 
-  it('hints that a run without chunks, or whose chunks are all committed, can be published', async () => {
+  it('hints that a run can be published if it has no chunks, or all chunks are committed', async () => {
     expect(await plan(runOf({ chunkCount: 0 }), 0)).toEqual(['publish r1']);
     expect(await plan(runOf({ chunksCommitted: 2 }), 0)).toEqual(['publish r1']);
   });
 
-  it('fails a run that cannot be planned with the reason, and hints at nothing', async () => {
+  it('fails a run that cannot be planned, with the reason and without hints', async () => {
     const report = await planRejecting(new TandemError('config_invalid', 'The feature query fails.'));
     expect(report).toEqual({ outcome: 'failed', error: 'The feature query fails.', ...claimed });
   });
 
-  it('gives the step back where another attempt may succeed', async () => {
+  it('returns the step if another attempt may succeed', async () => {
     const report = await planRejecting(new TandemError('unavailable', 'No answer.', { detail: 'timeout' }));
     expect(report).toEqual({ outcome: 'given_back', error: 'No answer. (timeout)', ...claimed });
   });
 
-  it('ends at once where another worker holds the step', async () => {
+  it('ends immediately if another worker holds the step', async () => {
     const { hints, said } = writeDownHints();
     const runs = storeWith({
       claimStep: async () => null,
@@ -84,7 +84,7 @@ describe('planning a run', () => {
     expect(said).toEqual(['plan r2']);
   });
 
-  it('reports a run that failed because its workers died', async () => {
+  it('reports a run that failed since its workers died', async () => {
     const { hints, said } = writeDownHints();
     const failed = 'cannot be planned: its worker died 12 times in a row';
     const runs = storeWith({
@@ -101,7 +101,7 @@ describe('planning a run', () => {
     expect([await planRun({ runs, hints, lease }, 'r1'), said]).toEqual([{ outcome: 'abandoned', ...claimed }, []]);
   });
 
-  it('hints at nothing while all that is open is claimed', async () => {
+  it('sends no hint while all open chunks are claimed', async () => {
     expect(await plan(runOf({ chunksCommitted: 1 }), 0)).toEqual([]);
   });
 });

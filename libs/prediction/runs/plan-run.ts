@@ -1,4 +1,4 @@
-/** Cuts a run into chunks and hints at the first of them: B1 to B2 of a run that was only asked for. */
+/** Cuts a requested run into chunks and hints at the first of them (B1 and B2). */
 
 import type { RunHints, RunStore } from './run-store.ts';
 import type { Run } from './runs.ts';
@@ -16,7 +16,7 @@ export interface PlanRunDependencies extends StepDependencies {
   readonly hints: RunHints;
 }
 
-/** A feature query that fails, or takes too long, fails the run at once: another attempt would do no better. */
+/** A feature query that fails or takes too long fails the run at the first attempt: a retry would fail, too. */
 const LIMITS = { maxAttempts: 1 };
 
 /** @param onProgress called after each renewal of the lease */

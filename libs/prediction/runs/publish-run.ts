@@ -1,7 +1,7 @@
 /**
- * B9: once all chunks are committed, checks, compares and publishes a run's generation under the lease of that step. It
- * does not wait until Redis holds the rows: the reconciler loads missing ones. It reads the remembered mark from Redis:
- * after an unnoticed restore, Redis holds rows of the lost past under this generation's id.
+ * Checks, compares and publishes a run's generation under the lease of that step, after all chunks are committed (B9).
+ * It does not wait until Redis holds the rows: the reconciler loads missing rows. It reads the remembered mark from
+ * Redis, since after an undetected restore Redis may hold rows of the lost past under this generation's id.
  */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationLoader } from './online-generations.ts';
@@ -15,7 +15,7 @@ export interface PublishRunDependencies extends StepDependencies {
   readonly losses: Pick<LossNotice, 'prove'>;
 }
 
-/** `loaded`: whether the online store holds all of the new generation already. */
+/** The report; `loaded` says whether the online store already holds the whole new generation. */
 export type PublishedRun = PublishOutcome & { readonly loaded: boolean };
 
 const LIMITS = { maxAttempts: 5 };

@@ -11,7 +11,7 @@ let world: PredictionWorld;
 
 beforeAll(async () => {
   world = await createPredictionWorld({ users: 3 * CHUNK });
-  // Read through a view, whose rows fail as the table beneath says.
+  // The query reads a view, whose rows fail as the underlying table says.
   await world.pool.query(`
     alter table counts rename to rows_of_counts;
     alter table rows_of_counts add divisor int not null default 1;
@@ -32,21 +32,21 @@ async function failuresOf(runId: string): Promise<unknown[]> {
 const REASON = `The feature query of predictor ${PREDICTOR} fails: division by zero`;
 
 describe('a run', () => {
-  it('of all names the users that the query fails for, and publishes the others', async () => {
+  it('of all users names the users that the query fails for, and publishes the others', async () => {
     await failFor(['7', '41', '60']);
     const { runId, outcome } = await world.run({ kind: 'all' });
     expect(outcome).toMatchObject({ state: 'done_with_errors', generation: { users: 3 * CHUNK - 3 } });
     expect(await failuresOf(runId)).toEqual(['7', '41', '60'].map((userId) => ({ userId, reason: REASON })));
   });
 
-  it('of named users names them too, also where there is no other', async () => {
+  it('of named users names them, too, even if it has no other user', async () => {
     await failFor(['8']);
     const { runId, reports } = await world.run({ kind: 'users', userIds: ['8'] });
     expect(reports).toMatchObject([{ outcome: 'committed', usersScored: 0, usersFailed: 1 }]);
     expect(await failuresOf(runId)).toEqual([{ userId: '8', reason: REASON }]);
   });
 
-  it('gives a chunk back where the query fails for every user', async () => {
+  it('returns a chunk if the query fails for every user', async () => {
     await failFor(Array.from({ length: 3 * CHUNK }, (_, i) => String(i + 1)));
     const { reports } = await world.run({ kind: 'all' });
     expect(reports[0]).toMatchObject({ outcome: 'given_back', error: expect.stringContaining('division by zero') });
@@ -74,7 +74,7 @@ describe('a chunk whose query fails for one user', () => {
     return { asked, work: readChunk(source, version, { part: EVERYBODY, scope: 'all' }, ALIVE, () => {}) };
   }
 
-  it('reads it in about twice the logarithm of its users', async () => {
+  it('is read in about twice as many statements as the logarithm of its users', async () => {
     const { asked, work } = await readCounting(
       'select user_id, changes + 0 * (1 / (user_id - 9))::int as changes from counts',
     );
@@ -84,7 +84,7 @@ describe('a chunk whose query fails for one user', () => {
     expect(asked.length).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(3 * CHUNK)) + 1);
   });
 
-  it('labels each user with the version of the statement that read that user', async () => {
+  it('labels each user with the version of the statement that read the user', async () => {
     let changed = false;
     const { work } = await readCounting(
       'select user_id, changes + 0 * (1 / (user_id - 1))::int as changes from counts',
@@ -99,12 +99,13 @@ describe('a chunk whose query fails for one user', () => {
     );
     const { batch } = await work;
     const row = batch.userIds.indexOf('60');
-    // Read before the change: the label says so, though later statements of the chunk saw the change.
+    // These features were read before the change, and so is the label, although later statements of the chunk saw the
+    // change.
     expect([batch.contextVersions[row], batch.values[0]?.[row]]).toEqual([0, 0]);
     expect((await world.authority.certify(['60'], PREDICTOR)).user('60', PREDICTOR).version).toBe(1);
   });
 
-  it('stops after 16 statements where it fails for every user', async () => {
+  it('ends after 16 statements if the query fails for every user', async () => {
     const { asked, work } = await readCounting('select user_id, (1 / (user_id - user_id))::int as changes from counts');
     await expect(work).rejects.toMatchObject({ code: 'config_invalid', message: REASON });
     expect(asked).toHaveLength(16);

@@ -3,7 +3,7 @@ import { createReconcile, type ReconcileDependencies } from './reconcile.ts';
 import { generationOf, runOf, writeDownHints } from './run.fixture.ts';
 import type { RunState } from './runs.ts';
 
-/** Everything in line already; each test puts out of line what it is about. */
+/** Returns dependencies with nothing to do. Each test changes the part that it tests. */
 function inLine(changes: Partial<ReconcileDependencies> = {}) {
   const { hints, said } = writeDownHints();
   const dependencies: ReconcileDependencies = {
@@ -24,7 +24,7 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
 const away = (what: string) => () => Promise.reject(new Error(`${what} is away`));
 
 describe('a round of reconciliation', () => {
-  it('does nothing where all is in line', async () => {
+  it('does nothing if nothing is due', async () => {
     const { dependencies, said } = inLine();
     expect(await createReconcile(dependencies)()).toEqual({
       unfinishedRuns: 0,
@@ -65,7 +65,7 @@ describe('a round of reconciliation', () => {
     expect(said).toEqual([]);
   });
 
-  it('enqueues a load of each generation that is not marked as loaded, every round, and counts no users itself', async () => {
+  it('enqueues in each round a load of each generation that is not marked as loaded', async () => {
     const { dependencies, said } = inLine({
       generations: { inForce: async () => ['loaded', 'lost'].map(generationOf) },
       loader: { isLoaded: async ({ id }) => id === 'loaded' },
@@ -77,7 +77,7 @@ describe('a round of reconciliation', () => {
     expect(said).toEqual(['load lost', 'load lost']);
   });
 
-  it('does each step though any of the others fails, and names those that failed', async () => {
+  it('runs each step even if others fail, and names the failed steps', async () => {
     const { dependencies } = inLine({
       runs: { unfinished: away('runs'), claimable: away('chunks') },
       erasures: { round: away('erasures') },

@@ -1,7 +1,7 @@
 /**
- * Brings derived state back in line with Postgres: enqueues unfinished work, sweeps after erasures, reloads what Redis
- * lost. Every worker runs it every few seconds. Each step is idempotent, so several workers may run it at once. After a
- * flushed queue or Redis, or a killed worker, recovery takes at most until the next round.
+ * Restores derived state from Postgres: enqueues unfinished work, sweeps after erasures, and reloads generations that
+ * Redis lost. Every worker runs it every few seconds. Each step is idempotent, so several workers may run it at once.
+ * After a flushed queue or Redis, or a killed worker, recovery takes at most until the next round.
  */
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
@@ -22,13 +22,13 @@ export interface ReconcileDependencies {
   readonly erasures: KeepErased;
 }
 
-/** How much of each a round did; a step that failed is in `errors`, and the others were done all the same. */
+/** The counts of a round. A failed step is in `errors`; all others were done. */
 interface ReconcileReport {
   readonly unfinishedRuns: number;
   readonly chunksHinted: number;
   readonly generationsToLoad: number;
   readonly erasuresSwept: number;
-  /** The database was set back, and another history begun. */
+  /** Detected database restores, after each of which another history began. */
   readonly lossesNoticed: number;
   readonly errors: readonly string[];
 }
@@ -39,7 +39,7 @@ export function createReconcile(dependencies: ReconcileDependencies): Reconcile 
   const { losses, erasures } = dependencies;
   return async function reconcile() {
     const { step, errors } = createStepper();
-    // Beside the others: it waits for Redis, which may hang.
+    // Runs concurrently with the other steps, since it waits for Redis, which may hang.
     const noticing = step('history', async () => Number(await losses.round()), 0);
     const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
     const erasuresSwept = await step('erasures', () => erasures.round(), 0);
@@ -58,8 +58,8 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
 }
 
 /**
- * A generation that Redis lost, or that is not marked as complete, is completed by a job: counting its users asks for
- * the size of every bucket, which one worker does. The job is enqueued in every round: the queue ignores it while the
+ * Enqueues a load of each generation that Redis lost or that is not marked as complete. One job completes it, since
+ * counting its users reads the size of every bucket. The job is enqueued in every round: the queue ignores it while the
  * load waits or runs, and a lost job costs one round.
  */
 async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
@@ -68,7 +68,7 @@ async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies
   return missing.length;
 }
 
-/** Returns the generations that Redis does not hold, or not whole. Rejects where it does not answer. */
+/** Returns the generations that Redis does not hold completely. Rejects if Redis does not answer. */
 export async function findNotLoaded(
   inForce: readonly Generation[],
   loader: Pick<GenerationLoader, 'isLoaded'>,

@@ -32,14 +32,14 @@ describe('retention', () => {
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);
   });
 
-  it('leaves generations, and lost keys, to the worker whose turn it is', async () => {
+  it('leaves generations and lost keys to the worker that has the turn', async () => {
     const { dependencies, said } = retaining({ turns: { take: async () => undefined } });
     expect(await retain(dependencies)).toEqual({ generationsDropped: 0, artifactsRemoved: 0, errors: [] });
     expect([await sweepLostKeys(dependencies, AbortSignal.abort()), said]).toEqual([0, []]);
     expect(await sweepLostKeys(retaining().dependencies, AbortSignal.abort())).toBe(3);
   });
 
-  it('does one step though the other fails, and names it', async () => {
+  it('does one step even if the other fails, and names the failed step', async () => {
     const away = (what: string) => () => Promise.reject(new Error(`${what} is away`));
     const first = retaining({ generations: { dropRetired: away('Postgres') } });
     expect(await retain(first.dependencies)).toEqual({

@@ -1,6 +1,6 @@
 /**
  * Drops the generations that retention does not keep, in Postgres and then in the online store, and model files that no
- * version uses. Its steps may take long, so it runs apart from reconcile.ts, whose rounds must not wait for it.
+ * version uses. Its steps may take long, so it runs separately from reconcile.ts, whose rounds must not wait.
  */
 
 import { createStepper } from './independent-steps.ts';
@@ -12,20 +12,20 @@ export interface RetainDependencies {
   readonly generations: Pick<GenerationStore, 'dropRetired'>;
   readonly sweeper: GenerationSweeper;
   readonly turns: Turns;
-  /** Ids of all generations that the online store may hold. */
+  /** Returns the ids of all generations that the online store may hold. */
   listGenerations(): Promise<readonly string[]>;
-  /** Removes uploaded model files that no version uses; gives how many. */
+  /** Removes uploaded model files that no version uses. Returns how many. */
   removeUnusedArtifacts(): Promise<number>;
 }
 
 interface RetentionReport {
   readonly generationsDropped: number;
   readonly artifactsRemoved: number;
-  /** A step that failed; the other was done all the same. */
+  /** The steps that failed. All others were done. */
   readonly errors: readonly string[];
 }
 
-/** A generation of 100 million users has a million buckets to remove, some seconds of work. */
+/** The lease covers a generation of 100 million users: removing its million buckets takes some seconds. */
 const GENERATIONS = { everyMs: 50_000, leaseMs: 600_000 };
 const ARTIFACTS = { everyMs: 3_600_000, leaseMs: 600_000 };
 
@@ -38,7 +38,7 @@ export async function retain(dependencies: RetainDependencies): Promise<Retentio
   return { generationsDropped, artifactsRemoved, errors };
 }
 
-/** Postgres first: what a kill leaves in Redis, the sweep finds. */
+/** Generations are dropped in Postgres first. The sweep finds what a kill leaves in Redis. */
 async function dropRetired({ generations, sweeper, listGenerations }: RetainDependencies): Promise<number> {
   const dropped = await generations.dropRetired();
   for (const generation of dropped) await sweeper.forget(generation);
@@ -46,10 +46,10 @@ async function dropRetired({ generations, sweeper, listGenerations }: RetainDepe
   return dropped.length;
 }
 
-/** A scan of 500 million keys takes some six hours. */
+/** The lease covers a scan of 500 million keys, which takes about six hours. */
 const LOST_KEYS = { everyMs: 24 * 3_600_000, leaseMs: 8 * 3_600_000 };
 
-/** Removes, once a day, keys of generations of which the online store has lost track. Returns how many. */
+/** Removes once a day the keys of generations that the online store no longer lists. Returns how many. */
 export async function sweepLostKeys(
   { turns, sweeper, listGenerations }: Pick<RetainDependencies, 'turns' | 'sweeper' | 'listGenerations'>,
   signal: AbortSignal,

@@ -1,20 +1,25 @@
-/** Chooses the generation of a rollback: one rule for the store and for the command, which asks for confirmation first. */
+/**
+ * Chooses the generation of a rollback. The store and the command, which first asks for confirmation, use the same
+ * rule.
+ */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Generation } from './generations.ts';
 
 type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStable' | 'modelNumber'>;
 
 export interface WantedRollback {
-  /** A generation's number; null: the newest that the stable arm served before the current one. */
+  /**
+   * The number of the target generation; null: the newest generation that the stable arm served before the current one.
+   */
   readonly to: number | null;
   /** Whether to allow a model version that was never stable. */
   readonly force?: boolean;
 }
 
 /**
- * Returns the generation that a rollback goes to. Without `to`, generations that only a rollout's arm served are skipped.
- * Throws `unknown_generation`, naming the generations to choose from, and `never_stable`.
- * @param all newest first
+ * Returns the generation that a rollback goes to. Without `to`, generations that only a rollout's arm served are
+ * skipped. Throws `unknown_generation`, which names the possible generations, or `never_stable`.
+ * @param all all generations, newest first
  * @param from the current generation; null if there is none
  */
 export function rollbackTarget<T extends Choosable>(
@@ -32,7 +37,10 @@ export function rollbackTarget<T extends Choosable>(
   const numbers = available.map((one) => one.number);
   throw new TandemError('unknown_generation', whyNot(all, from, to), {
     field: 'to',
-    remedy: numbers.length > 0 ? `choose one of ${numbers.join(', ')}` : 'there is none to return to yet',
+    remedy:
+      numbers.length > 0
+        ? `choose one of ${numbers.join(', ')}`
+        : 'start a run first: there is no other published generation yet',
   });
 }
 

@@ -35,7 +35,7 @@ afterAll(() => world?.close());
 const workerWith = (parts: Partial<RunChunkDependencies> = {}) =>
   createRunChunk({ ...world.chunkParts, hints, ...parts });
 
-/** Something happens after the features were read, before anything is committed. */
+/** Runs a step after the features were read and before anything is committed. */
 const scoringAfter = (happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'scorer'> => {
   let happened: Promise<unknown> | undefined;
   return {
@@ -59,7 +59,7 @@ async function storedOf(runId: string): Promise<string[]> {
 }
 
 describe('a chunk of a run', () => {
-  it('hints that the run can be published when no chunk is open any more, and not before', async () => {
+  it('hints that the run can be published only when no chunk is open any more', async () => {
     const runId = await world.plan();
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', chunksOpen: 1 });
     expect(hinted).toEqual([]);
@@ -67,7 +67,7 @@ describe('a chunk of a run', () => {
     expect(hinted).toEqual(['publish']);
   });
 
-  it('whose commit went through though its answer was lost is abandoned: nothing counts twice', async () => {
+  it('is abandoned if its commit succeeded but the answer was lost: nothing counts twice', async () => {
     const runId = await world.plan();
     const answerLost = async (...commit: Parameters<typeof world.runs.commit>) => {
       await world.runs.commit(...commit);
@@ -81,7 +81,7 @@ describe('a chunk of a run', () => {
     expect(outcome).toMatchObject({ state: 'done', loaded: false, generation: { users: 40 } });
   });
 
-  it('writes nothing where the history changed since its features were read, and is done in the new one', async () => {
+  it('writes nothing if the history changed since its features were read, and is scored again in the new history', async () => {
     const runId = await world.plan();
     const rotate = () => world.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
     expect(await workerWith(scoringAfter(rotate))(runId, 0)).toMatchObject({
@@ -93,14 +93,14 @@ describe('a chunk of a run', () => {
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 20 });
   });
 
-  it('writes nothing where its run was cancelled meanwhile', async () => {
+  it('writes nothing if its run was cancelled after the read', async () => {
     const runId = await world.plan();
     const report = await workerWith(scoringAfter(() => world.runs.cancel(runId)))(runId, 0);
     expect(report).toMatchObject({ outcome: 'abandoned', why: 'run_ended' });
     expect(await storedOf(runId)).toEqual([]);
   });
 
-  it('leaves out, in Postgres and Redis, a user who was erased since the features were read', async () => {
+  it('omits, in Postgres and Redis, a user that was erased since the features were read', async () => {
     const runId = await world.plan();
     const report = await workerWith(scoringAfter(() => world.erase('40')))(runId, 1);
     expect(report).toMatchObject({ outcome: 'committed', usersScored: 19, usersFailed: 0 });
@@ -115,19 +115,19 @@ describe('a chunk of a run', () => {
     expect(fields.flat()).not.toContain('40');
   });
 
-  it('of named users neither scores nor names an erased one, also where it could not be scored anyway', async () => {
+  it('of named users neither scores nor names erased users, even those that could not be scored', async () => {
     await world.pool.query('update counts set changes = null where user_id in (38, 39)');
     await world.erase('39');
     const runId = await world.plan({ kind: 'users', userIds: ['38', '39', '40', '9999'] });
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 0, usersFailed: 2 });
     const failed = (await world.runs.failures(runId, 10)).map(({ userId }) => userId);
     expect(failed.sort()).toEqual(['38', '9999']);
-    // Else a run within a budget would lack coverage for them.
+    // Otherwise a run with a budget would not reach its minimum coverage because of them.
     expect(await world.runs.find(runId)).toMatchObject({ usersExpected: 2 });
     await world.pool.query('update counts set changes = 0 where user_id in (38, 39)');
   });
 
-  it('of a run with a budget leaves out a user who has no feature row any more', async () => {
+  it('of a run with a budget omits a user that no longer has a feature row', async () => {
     const budgeted = (share: number) => world.run({ kind: 'all' }, {}, undefined, { share });
     await world.run({ kind: 'all' });
     await world.change('10');
@@ -142,7 +142,7 @@ describe('a chunk of a run', () => {
     await world.pool.query('insert into counts (user_id, changes) values (11, 0)');
   });
 
-  it('whose model version cannot be loaded is given back, with a hint at its next claim, and says why', async () => {
+  it('is returned with the reason and a hint at its next claim if its model version cannot be loaded', async () => {
     const runId = await world.plan();
     const modelVersion = () => Promise.reject(new Error('there is no model version'));
     const report = await workerWith({ registry: { modelVersion } })(runId, 0);
@@ -152,7 +152,7 @@ describe('a chunk of a run', () => {
   });
 
   it.each(['unavailable', 'overloaded', 'live_timeout'] as const)(
-    'is not failed because inference has no time for it (%s): that says nothing of its users',
+    'does not fail if inference has no time for it (%s)',
     async (code) => {
       const runId = await world.plan();
       const score = () => Promise.reject(new TandemError(code, 'not now'));
@@ -166,7 +166,7 @@ describe('a chunk of a run', () => {
   describe.each([
     ['all users', { kind: 'all' }],
     ['named users', { kind: 'users', userIds: ['1', '2'] }],
-  ] as const)('of %s whose feature query never ends', (_, scope) => {
+  ] as const)('of %s with a feature query that never ends', (_, scope) => {
     const asleep = async () =>
       (
         await world.pool.query(
@@ -179,7 +179,7 @@ describe('a chunk of a run', () => {
       return { ...version, id: randomUUID(), query: { ...version.query, sql } };
     };
 
-    it('leaves Postgres and its slot within two seconds of a cancellation', async () => {
+    it('releases its backend and its slot within two seconds of a cancellation', async () => {
       const runId = await world.plan(scope);
       const working = workerWith({ registry: { modelVersion: endless } })(runId, 0);
       await expect.poll(asleep).toBe(1);
@@ -205,7 +205,7 @@ describe('a chunk of a run', () => {
     });
   });
 
-  it('of a partial run from before a rollback answers no reads', async () => {
+  it('of a partial run that began before a rollback answers no reads', async () => {
     await world.run({ kind: 'all' });
     await world.run({ kind: 'all' });
     await world.change('1');
@@ -217,8 +217,8 @@ describe('a chunk of a run', () => {
   });
 });
 
-describe('while Redis is away', () => {
-  it('a run is committed and published all the same, and says what was not loaded', async () => {
+describe('while Redis does not answer', () => {
+  it('a run is still committed and published, and reports which chunks were not loaded', async () => {
     const loader = { ...world.loader, loadScored: redisIsAway, completeLoad: redisIsAway };
     const { reports, runId, outcome } = await world.run({ kind: 'all' }, { loader });
     expect(reports).toMatchObject(
@@ -230,7 +230,7 @@ describe('while Redis is away', () => {
     expect(answers.map(inShort)).toEqual(['batch fresh 0']);
   });
 
-  it('a partial run is committed, and read from the rows', async () => {
+  it('a partial run is committed, and reads find its rows in Postgres', async () => {
     await world.run({ kind: 'all' });
     await world.change('3');
     const { reports } = await world.run({ kind: 'stale' }, { overlay: { put: redisIsAway } });
@@ -241,7 +241,7 @@ describe('while Redis is away', () => {
 });
 
 describe('loads that continue behind their jobs', () => {
-  it('of a worker that died before them are repeated from the rows; reads meanwhile are right', async () => {
+  it('are repeated from the rows if the worker dies before them; reads in between are correct', async () => {
     const runId = await world.plan();
     const dies = { begin: async () => {}, settled: async () => {} };
     for (const no of [0, 1]) {
@@ -261,7 +261,7 @@ describe('loads that continue behind their jobs', () => {
     expect(await read()).toEqual(['batch fresh 0']);
   });
 
-  it('hold all users once they have settled, gathered from several chunks', async () => {
+  it('of several gathered chunks contain all users when they have settled', async () => {
     const runId = await world.plan();
     const failed: string[] = [];
     const loads = createChunkLoads({ onFailed: (_chunk, why) => void failed.push(why) });
@@ -291,7 +291,7 @@ describe('a generation that Redis lost', () => {
     expect(await loadGeneration(world, generation.id)).toEqual({ outcome: 'nothing_to_do', rows: 0 });
   });
 
-  it('once more while it is loaded is not called loaded', async () => {
+  it('again during its load is not reported as loaded', async () => {
     await world.run({ kind: 'all' });
     await world.loseKeys();
     const generation = await generationInForce();
@@ -307,7 +307,7 @@ describe('a generation that Redis lost', () => {
     expect(await loadGeneration(world, generation.id)).toMatchObject({ outcome: 'loaded' });
   });
 
-  it('and that is dropped or was never published is left alone', async () => {
+  it('is not loaded if it is dropped or was never published', async () => {
     const runId = await world.plan();
     const { rows } = await world.pool.query<{ id: string }>('select id from tandem.generations where run_id = $1', [
       runId,

@@ -1,7 +1,8 @@
 /**
- * The unit of a batch run: claims a chunk, scores its users, commits predictions and progress together, loads Redis (B3
- * to B8). A kill between any two steps repeats work after the lease expires; it neither loses nor ages predictions. A
- * commit is final: if the process is killed before Redis is loaded, the reconciler loads it.
+ * Processes the unit of a batch run: claims a chunk, scores its users, commits predictions and progress together, and
+ * loads Redis (B3 to B8). After a kill between any two steps, work is repeated when the lease expires. No prediction is
+ * lost or wrongly labelled. A commit is final: if the process is killed before Redis is loaded, the reconciler loads
+ * it.
  */
 
 import { isTransient, reasonOf, unknownRun } from '@tandem/freshness/errors';
@@ -19,24 +20,30 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly hints: RunHints;
   readonly lease: LeaseTimes;
-  /** Aborts when the process is to end: users not scored yet are returned for another worker. */
+  /** Aborts when the process must end: unscored users are returned for another worker. */
   readonly stopping?: AbortSignal;
   /** A monotonic clock in milliseconds; for tests. */
   now?(): number;
-  /** Runs loads after their jobs; without it each chunk waits for its load. */
+  /** Runs loads after their jobs. Without it each chunk waits for its load. */
   readonly loads?: ChunkLoads;
-  /** Measures the cost of chunks; without it nothing is recorded. */
+  /** Measures the cost of chunks. Without it no cost is recorded. */
   readonly cpu?: ChunkCpu;
-  /** Errors of the chunk itself (feature query, model) after which the run fails. */
+  /** The number of errors of the chunk itself (feature query, model) after which the run fails. */
   readonly maxAttempts?: number;
-  /** Reads of features that reach their time limit, which holds a scoring slot for minutes, before the run fails. */
+  /**
+   * The number of reads that reach their time limit before the run fails. It is low, since such a read holds a slot for
+   * minutes.
+   */
   readonly maxSlowAttempts?: number;
-  /** Failures of an unavailable database or inference: an outage of minutes must not fail a run. */
+  /**
+   * The number of failures of an unavailable database or inference before the run fails. An outage of minutes must not
+   * fail a run.
+   */
   readonly maxTransientAttempts?: number;
 }
 
 export type ChunkReport =
-  /** Claimed by another worker, committed already, or the run has ended. */
+  /** Another worker has claimed the chunk, it is already committed, or the run has ended. */
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
 /** The attempt at a chunk, for the log. */
@@ -50,11 +57,11 @@ type AttemptReport =
       readonly predictor: string;
       readonly why: Extract<CommitOutcome, { committed: false }>['why'];
     }
-  /** This process is to end: the chunk is free for another worker, and the attempt does not count. */
+  /** This process must end: the chunk is free for another worker, and the attempt does not count. */
   | { readonly outcome: 'stopped'; readonly predictor: string }
-  /** An error; the chunk waits for another attempt. */
+  /** An error occurred; the chunk waits for another attempt. */
   | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
-  /** The last allowed error, or too many workers in a row died on the chunk: the run fails. */
+  /** The last allowed error occurred, or too many workers in a row died on the chunk: the run fails. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
 interface CommittedReport {
@@ -62,10 +69,10 @@ interface CommittedReport {
   readonly predictor: string;
   readonly usersScored: number;
   readonly usersFailed: number;
-  /** Users that became new chunks: this worker was slow, or is to end. */
+  /** Users that became new chunks, since this worker was slow or must end. */
   readonly usersHandedBack: number;
   readonly chunksOpen: number;
-  /** Why Redis did not get the rows, or null; also null while the load continues after the job. */
+  /** Why Redis did not get the rows; null if it did, or if the load continues after the job. */
   readonly loadError: string | null;
   readonly readMs: number;
   readonly scoreMs: number;
@@ -73,10 +80,13 @@ interface CommittedReport {
   readonly loadMs: number;
 }
 
-/** @param onProgress called after each step, for callers that must know that a long chunk makes progress */
+/** @param onProgress called after each step, so that the caller sees that a long chunk makes progress */
 export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
 
-/** Rejects only if the chunk could not be claimed or returned: then its lease or the next hint brings it again. */
+/**
+ * Rejects only if the chunk could not be claimed or returned. It is then claimed again after its lease or at the next
+ * hint.
+ */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const {
     runs,
@@ -126,7 +136,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   return async function runChunk(runId, no, onProgress = () => {}) {
     const chunk = await runs.claim(runId, no, lease.leaseMs);
     if (!chunk) return { outcome: 'nothing_to_do' };
-    // After the claim: an earlier look at the run may be from before its plan.
+    // The run is read after the claim: an earlier read may be from before its plan.
     const run = await runs.find(runId);
     if (!run) throw unknownRun(runId);
     const { fence, takenOver } = chunk;
@@ -155,7 +165,7 @@ async function work(
   if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };
   const committed = performance.now();
   onProgress();
-  // Publishing does not wait for Redis.
+  // The hint to publish does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);
   const splitOff = commit.splitOff.map((no) => ({ runId: run.id, no, fence: 0 }));
   if (splitOff.length > 0) await hints.chunks(splitOff);
@@ -178,12 +188,12 @@ async function work(
   };
 }
 
-/** A chunk that takes this many times its intended duration is slow. */
+/** A chunk is slow if it takes this many times its intended duration. */
 const SLOW_TIMES = 2;
 
 /**
- * Returns whether to return the rest of a chunk: at once if the process is to end; if the chunk is slow, only once
- * other workers wait, since users read by name cost more than those of a range.
+ * Returns whether to return the rest of a chunk. If the process must end, this is immediate. If the chunk is slow, it
+ * waits until other workers have nothing to do, since reading users by name costs more than reading a range.
  */
 function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {
   let nextLook = now() + SLOW_TIMES * run.chunkMs;

@@ -1,4 +1,4 @@
-/** Port of the run use cases, to the store of runs, chunks and generations. Each call is one transaction. */
+/** The port of the run use cases to the store of runs, chunks and generations. Each call is one transaction. */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationReport, Mover } from '../reports/generation-report.ts';
 import type { Budget } from './budget.ts';
@@ -22,7 +22,7 @@ export interface NewRun {
   readonly scope: RunScope;
   /** The origin of the run: `api`, `cli`, `schedule`. */
   readonly reason: string;
-  /** The scheduled time; a second run of the same slot and model version is not created: the first is returned. */
+  /** The scheduled time. A slot and model version have one run: a second call returns the first run. */
   readonly scheduleSlot: Date | null;
   /** The arm whose model version scores; default: the stable arm. */
   readonly variant?: string;
@@ -37,17 +37,17 @@ export interface NewRun {
 export interface ChunkRef {
   readonly runId: string;
   readonly no: number;
-  /** The fence of the last claim; the next claim's is one higher. */
+  /** The fence of the last claim. The fence of the next claim is one higher. */
   readonly fence: number;
 }
 
 export interface PublishOutcome {
   readonly state: 'done' | 'done_with_errors' | 'failed';
-  /** Why the run failed, or why its generation was published without becoming current. */
+  /** Why the run failed, or why its generation did not become current. */
   readonly note: string | null;
   /** The current generation, if this run made it. */
   readonly generation: Generation | null;
-  /** The comparison of this call; null if it made none. */
+  /** The comparison that this call made; null if it made none. */
   readonly report: (GenerationReport & { readonly against: { readonly number: number } | null }) | null;
 }
 
@@ -62,58 +62,59 @@ export interface RunStore {
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Run[]>;
   failures(runId: string, limit: number): Promise<readonly RunFailure[]>;
   /**
-   * Claims a step that the run's state asks for and that no worker holds. Null if there is no step to claim: the run is in
-   * another state, its last attempt failed a moment ago, or the predictor has the same step of another run under way.
+   * Claims a step that the run's state requires and that no worker holds. Returns null if there is no step to claim:
+   * the run is in another state, its last attempt has just failed, or another run of the predictor holds the same step.
    */
   claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | DeadStep | null>;
   /** Extends the lease; returns false if the fence is lost, or the run has ended. */
   renewStep(step: ClaimedStep, leaseMs: number): Promise<boolean>;
-  /**
-   * Frees a step after an error for another attempt a while later; after `maxAttempts` the run fails with the reason.
-   */
+  /** Releases a step after an error, for another attempt later. After `maxAttempts` the run fails with the reason. */
   giveBackStep(step: ClaimedStep, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
-  /** Frees a step that did nothing: it can be claimed at once, and the claim does not count as an attempt. */
+  /** Releases a step that did nothing: it can be claimed immediately, and the claim does not count as an attempt. */
   releaseStep(step: ClaimedStep): Promise<void>;
   /**
    * Cuts the run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would cover
-   * more than a fifth of the users becomes `all`. Null if the fence is lost, or the database's history has changed
-   * since the claim. Rejects with an error that names setting and remedy if the feature query does not list its users
-   * within the time limit.
+   * more than a fifth of the users becomes `all`. Returns null if the fence is lost or the database's history has
+   * changed since the claim. If the feature query does not list its users within the time limit, rejects with an error
+   * that names setting and remedy.
    * @param lost ends the scan of the feature query when it aborts
    */
   plan(step: ClaimedStep, lost: AbortSignal): Promise<Run | null>;
-  /** Returns chunks that wait, or whose lease expired. */
+  /** Returns chunks that wait or have an expired lease. */
   claimable(runId: string, limit: number): Promise<readonly ChunkRef[]>;
-  /** Claims a chunk that waits or whose lease expired; null if there is none to claim (claimed, done, run ended). */
+  /**
+   * Claims a chunk that waits or has an expired lease. Returns null if it cannot be claimed: it is claimed or done, or
+   * the run has ended.
+   */
   claim(runId: string, no: number, leaseMs: number): Promise<ClaimedChunk | DeadChunk | null>;
   /** Extends the lease; returns false if the fence is lost. */
   renew(chunk: ClaimedChunk, leaseMs: number): Promise<boolean>;
   /** Returns a chunk to the queue after an error; after `maxAttempts` the chunk fails, and its run with it. */
   giveBack(chunk: ClaimedChunk, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
-  /** Frees a chunk without any progress: it can be claimed at once, and the claim does not count as an attempt. */
+  /**
+   * Releases a chunk without any progress: it can be claimed immediately, and the claim does not count as an attempt.
+   */
   release(chunk: ClaimedChunk): Promise<void>;
   /** Returns whether no chunk of the run waits for a worker. */
   isDry(runId: string): Promise<boolean>;
-  /** B6: commits predictions, progress and returned users in one transaction, guarded by fence and history. */
+  /** Commits predictions, progress and returned users in one transaction, guarded by fence and history (B6). */
   commit(run: Run, chunk: ClaimedChunk, result: ChunkResult): Promise<CommitOutcome>;
   markLoaded(runId: string, no: number): Promise<void>;
   /**
-   * B9: checks and compares, then sets pointer and state in one transaction that the fence guards. Null if chunks are
-   * open (again), or the fence is lost. Rejects with `unavailable` if a generation's past cannot be proven.
+   * Checks and compares, then sets pointer and state in one transaction that the fence guards (B9). Returns null if
+   * chunks are open or the fence is lost. Rejects with `unavailable` if it cannot be proven that no past was lost.
    * @param lost ends the statements that index and compare when it aborts
-   * @param prove called within that transaction
+   * @param prove called within that transaction to prove that no past was lost
    */
   publish(step: ClaimedStep, lost: AbortSignal, prove: LossNotice['prove']): Promise<PublishOutcome | null>;
   /**
-   * Cancels a run: waiting chunks are dropped; chunks and steps under way write nothing more. Rejects with
+   * Cancels a run: waiting chunks are dropped, and current chunks and steps write nothing more. Rejects with
    * `run_conflict` for a finished run.
    */
   cancel(runId: string): Promise<Run>;
-  /**
-   * Resumes a cancelled or failed run with the chunks that are not committed. Rejects with `run_conflict` otherwise.
-   */
+  /** Resumes a cancelled or failed run with its uncommitted chunks. Rejects with `run_conflict` for other runs. */
   resume(runId: string): Promise<Run>;
-  /** Returns the runs that are not finished, of all predictors or of one. */
+  /** Returns the unfinished runs of one predictor, or of all. */
   unfinished(predictor?: string): Promise<readonly UnfinishedRun[]>;
 }
 
@@ -131,7 +132,7 @@ export interface GenerationStore {
   /** Returns the model versions that the stable arm served, newest period first; at most `limit` periods. */
   stableVersions(predictor: string, limit: number): Promise<readonly StableVersion[]>;
   find(id: string): Promise<Generation | undefined>;
-  /** Returns the generations that an arm points at. */
+  /** Returns the generations that arms are assigned. */
   inForce(): Promise<readonly Generation[]>;
   /**
    * Rolls back in one transaction: moves the pointer, raises floor and revision, restarts the expiry, and writes the
@@ -147,33 +148,36 @@ export interface GenerationStore {
 export interface StoredRow {
   readonly userId: string;
   readonly contextVersion: number;
-  /** ms since 1970. */
+  /** The time at which the features were read, in ms since 1970. */
   readonly computedAt: number;
   readonly outputs: Buffer;
 }
 
-// Port to the queue. A hint says that there may be work in Postgres. It carries only ids, may be lost or duplicated,
-// and decides nothing: reconcile.ts repeats hints for unfinished work.
+// The port to the queue. A hint says that there may be work in Postgres. It carries only ids, may be lost or
+// duplicated, and decides nothing. reconcile.ts repeats hints for unfinished work.
 
 export interface RunHints {
-  /** Enqueue hints in bounded time and never reject: if the queue is down, the reconciler's next round repeats them. */
+  /**
+   * Enqueues hints in limited time. Calls never reject: if the queue is unavailable, the reconciler's next round
+   * repeats the hints.
+   */
   plan(runId: string): Promise<void>;
   chunks(refs: readonly ChunkRef[]): Promise<void>;
   publish(runId: string): Promise<void>;
-  /** Fill the online store with a generation again. */
+  /** Hints at a generation to load into the online store again. */
   load(generationId: string): Promise<void>;
 }
 
-// Port for comparing generations: stores reports, and publishes a generation that was held back.
+// The port for comparisons of generations: it stores reports, and publishes a generation that was held back.
 
 /** A stored report. */
 export interface KeptReport extends GenerationReport {
   readonly predictor: string;
   /** Number of the generation. */
   readonly generation: number;
-  /** Number of the generation compared against; null if there was none, or it is no longer known. */
+  /** Number of the generation that it was compared with; null if there was none or it is no longer known. */
   readonly against: number | null;
-  /** Largest change first; without users erased since. */
+  /** The users with the largest changes, largest first, without users erased since. */
   readonly movers: readonly Mover[];
   readonly madeAt: Date;
 }
@@ -187,7 +191,7 @@ export interface Approval {
 }
 
 export interface ReportStore {
-  /** @param generation its number; null: the newest with a report. Rejects with `unknown_generation` */
+  /** @param generation the number; null: the newest generation with a report. Rejects with `unknown_generation` */
   find(predictor: string, generation: number | null): Promise<KeptReport>;
   /**
    * Publishes a generation that was held back and makes it current, in one transaction with its audit row. Repeating it
@@ -197,14 +201,14 @@ export interface ReportStore {
   approve(approval: Approval): Promise<Generation>;
 }
 
-// Formerly stable model versions, and the target of a rollback.
+// Formerly stable model versions, to which a predictor can return.
 
 /** A period in which the stable arm served one model version. */
 export interface StableVersion {
   readonly modelNumber: number;
   readonly since: Date;
-  /** Null: the version is stable now. */
+  /** The end of the period; null if the version is still stable. */
   readonly until: Date | null;
-  /** The kept generation of this version that the stable arm served last; null: none is kept. */
+  /** The kept generation of this version that the stable arm served last; null if none is kept. */
   readonly generationNumber: number | null;
 }

@@ -1,4 +1,4 @@
-/** For the tests of the run use cases: a run, a generation, and hints that are written down. */
+/** A run, a generation and recorded hints, for tests of the run use cases. */
 import type { Generation } from './generations.ts';
 import type { RunHints } from './run-store.ts';
 import type { Run } from './runs.ts';

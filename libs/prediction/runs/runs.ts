@@ -21,26 +21,29 @@ export interface Run {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly overlayFloor: number;
-  /** The predictor's source version before any features were read: above it, the run's generation is stale. */
+  /**
+   * The predictor's source version before any features were read. If the current source version is higher, the run's
+   * generation is stale.
+   */
   readonly sourceVersion: number;
   readonly history: string;
   readonly scheduleSlot: Date | null;
   readonly state: RunState;
   /** The origin of the run: `api`, `cli`, `schedule`, … */
   readonly reason: string;
-  /** The budget; null: no limit. */
+  /** The budget; null if there is no limit. */
   readonly budget: Budget | null;
   readonly error: string | null;
-  /** Attempts at the run's current step, planning or publishing; for a finished run, at its last step. */
+  /** The number of attempts at the run's current step, planning or publishing; for a finished run, at its last step. */
   readonly attempts: number;
-  /** Why the last attempt at that step failed; null if it did not fail. */
+  /** Why the last attempt at that step failed; null if it did not. */
   readonly attemptError: string | null;
   readonly usersExpected: number;
   readonly usersScored: number;
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
-  /** The intended duration of a chunk in ms, by which its users were chosen. */
+  /** The intended duration of a chunk in ms, from which its number of users was computed. */
   readonly chunkMs: number;
   /** Scope `all` only: the generation that the run makes. */
   readonly generationId: string | null;
@@ -55,7 +58,7 @@ export interface RunFailure {
   readonly reason: string;
 }
 
-/** A step of a run beside its chunks: planning the chunks, and checking, comparing and publishing the result. */
+/** A step of a run other than its chunks: planning the chunks, or checking, comparing and publishing the result. */
 export type RunStep = 'plan' | 'publish';
 
 /** A claimed step. A later claim has a higher fence. */
@@ -65,9 +68,9 @@ export interface ClaimedStep {
   readonly step: RunStep;
   readonly fence: number;
   readonly attempts: number;
-  /** Whether another worker held it until its lease expired. */
+  /** Whether another worker held the lease until it expired. */
   readonly takenOver: boolean;
-  /** The database's history at the claim: results read in another history are not written. */
+  /** The database's history at the claim. Results that were read in another history are not written. */
   readonly history: string;
 }
 
@@ -79,7 +82,9 @@ export interface DeadStep extends Pick<ClaimedStep, 'predictor' | 'fence' | 'att
 
 /** An unfinished run as the reconciler sees it. */
 export interface UnfinishedRun extends Run {
-  /** Whether its next step can be claimed: no worker holds it, nor the same step of another run of the predictor. */
+  /**
+   * Whether its next step can be claimed: no worker holds the step, nor the same step of another run of the predictor.
+   */
   readonly isStepFree: boolean;
 }
 
@@ -89,7 +94,7 @@ export interface ClaimedChunk {
   readonly no: number;
   readonly fence: number;
   readonly attempts: number;
-  /** Whether another worker held it until its lease expired. */
+  /** Whether another worker held the lease until it expired. */
   readonly takenOver: boolean;
   /** A key range, or named users. */
   readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
@@ -119,13 +124,13 @@ export interface HandedBack {
   readonly chunkSize: number;
 }
 
-/** The result of a commit; users erased since the read are not in `written`. */
+/** The result of a commit. Users that were erased since the read are not in `written`. */
 export type CommitOutcome =
   | {
       readonly committed: true;
       readonly written: ScoredUsers;
       readonly chunksOpen: number;
-      /** Numbers of the chunks made of returned users. */
+      /** The numbers of the chunks that were made of returned users. */
       readonly splitOff: readonly number[];
     }
   | { readonly committed: false; readonly why: 'fence_lost' | 'history_changed' | 'run_ended' };

@@ -6,7 +6,7 @@ import { type Schedule, type ScheduleRunsDependencies, scheduleRuns } from './sc
 
 const HOUR = 3_600_000;
 const at = (hours: number) => new Date(hours * HOUR);
-/** A schedule of every so many hours. */
+/** Returns the latest slot of a schedule that has a slot every given number of hours. */
 const latestSlot: ScheduleRunsDependencies['latestSlot'] = (schedule, moment) => {
   const every = Number(schedule) * HOUR;
   if (Number.isNaN(every)) throw new RangeError(`${schedule} is no schedule`);
@@ -43,7 +43,7 @@ function schedulesOf(
 }
 
 describe('a schedule', () => {
-  it('that is due makes a run of all users for its newest slot alone, by the clock of Postgres', async () => {
+  it('that is due creates a run of all users only for its newest slot, on Postgres’ clock', async () => {
     const { dependencies, asked, said } = schedulesOf(at(50.5), [
       { predictor: 'repurchase', schedule: '24', after: at(0) },
     ]);
@@ -60,7 +60,7 @@ describe('a schedule', () => {
     expect(said).toEqual(['plan run of repurchase']);
   });
 
-  it('is due at its slot, not before it and not again after it was run', async () => {
+  it('is due at its slot, not before and not again after the run', async () => {
     const due = async (now: Date, after: Date) =>
       (await scheduleRuns(schedulesOf(now, [{ predictor: 'p', schedule: '24', after }]).dependencies)).made.length;
     expect(await due(new Date(at(24).getTime() - 1), at(1))).toBe(0);
@@ -68,13 +68,13 @@ describe('a schedule', () => {
     expect(await due(at(30), at(24))).toBe(0);
   });
 
-  it('whose slot another scheduler took makes nothing here, and no hint', async () => {
+  it('creates no run and no hint if another scheduler has created the slot’s run', async () => {
     const { dependencies, said } = schedulesOf(at(24), [{ predictor: 'made', schedule: '24', after: at(0) }]);
     expect(await scheduleRuns(dependencies)).toEqual({ made: [], failed: [] });
     expect(said).toEqual([]);
   });
 
-  it('of a busy or withdrawn predictor waits, and holds up no other', async () => {
+  it('of a busy or withdrawn predictor waits, and does not delay others', async () => {
     const predictors = ['busy', 'gone', 'repurchase'];
     const { dependencies } = schedulesOf(
       at(24),
@@ -90,7 +90,7 @@ describe('a schedule', () => {
     ] as const;
   const madeOf = (asked: readonly NewRun[]) => asked.map(({ scope, budget }) => [scope.kind, budget]);
 
-  it('of changed users scores only these, or with a budget the users that it chooses', async () => {
+  it('of changed users scores only these users, or with a budget the users that it chooses', async () => {
     const plain = schedulesOf(at(26), twoSchedules(at(24)));
     await scheduleRuns(plain.dependencies);
     expect(madeOf(plain.asked)).toEqual([['stale', null]]);
@@ -100,7 +100,7 @@ describe('a schedule', () => {
     expect(madeOf(limited.asked)).toEqual([['all', budget]]);
   });
 
-  it('whose budget is refused beside an earlier release runs without it, and notes why', async () => {
+  it('runs without its budget if an earlier release is alive, and records the reason', async () => {
     const schedules = twoSchedules(at(24), { budget: { share: 0.25 } }).map((one) => ({ ...one, predictor: 'mixed' }));
     const { dependencies, asked } = schedulesOf(at(26), schedules);
     expect(await scheduleRuns(dependencies)).toMatchObject({ made: [{ predictor: 'mixed' }], failed: [] });
@@ -111,7 +111,7 @@ describe('a schedule', () => {
     expect(asked[1]).toMatchObject({ isOfChanged: true, note: 'no budget: An earlier release is alive.' });
   });
 
-  it('of changed users gives way to that of everyone at the same moment, also where that waits', async () => {
+  it('of changed users yields to a schedule of all users at the same time, even if that waits', async () => {
     const same = schedulesOf(at(24), twoSchedules(at(1)));
     await scheduleRuns(same.dependencies);
     expect(madeOf(same.asked)).toEqual([['all', null]]);
@@ -121,7 +121,7 @@ describe('a schedule', () => {
     );
     await scheduleRuns(busy.dependencies);
     expect(madeOf(busy.asked)).toEqual([['all', null]]);
-    // An hour later the changed users are due by themselves.
+    // An hour later only the schedule of changed users is due.
     const later = schedulesOf(at(25), twoSchedules(at(1)));
     await scheduleRuns(later.dependencies);
     expect(madeOf(later.asked)).toEqual([
@@ -130,7 +130,7 @@ describe('a schedule', () => {
     ]);
   });
 
-  it('whose run cannot be created is told, and holds up no other', async () => {
+  it('is reported if its run cannot be created, and does not delay others', async () => {
     const predictors = ['broken', 'odd', 'repurchase'];
     const { dependencies } = schedulesOf(
       at(24),

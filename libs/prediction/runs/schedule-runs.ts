@@ -1,7 +1,7 @@
 /**
- * Creates the runs that are due. Postgres is the truth: its clock decides which are due, and a unique slot makes any number
- * of schedulers create one run. After a downtime only the newest missed slot runs: older slots would compute the same
- * predictions.
+ * Creates the runs that are due. Postgres' clock decides which runs are due. Slots are unique in Postgres, so any
+ * number of schedulers create one run. After a downtime only the newest missed slot runs: older slots would compute the
+ * same predictions.
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Budget } from './budget.ts';
@@ -10,21 +10,24 @@ import type { NewRun, RunHints, RunStore } from './run-store.ts';
 /** An arm of a predictor with a schedule. */
 export interface Schedule {
   readonly predictor: string;
-  /** The arm: the stable one, or one of a rollout, whose model version is computed beside it. */
+  /** The arm: the stable arm, or the arm of a rollout, whose model version has separate runs. */
   readonly variant: string;
   /** Cron expression in UTC. */
   readonly schedule: string;
-  /** Whether it is of changed users; else of everyone. */
+  /** Whether it schedules runs of changed users, rather than of all users. */
   readonly isOfChanged: boolean;
-  /** The budget of each of its runs; null: no limit. */
+  /** The budget of each of its runs; null if there is no limit. */
   readonly budget: Budget | null;
-  /** The last slot that was run; for a schedule that never ran, the time of its adoption. */
+  /** The last slot with a run; for a schedule without one, the time of its adoption. */
   readonly after: Date;
 }
 
 /** Port to the schedules of active predictors. */
 export interface ScheduleStore {
-  /** `now` is Postgres' clock. Of an arm's two schedules that of everyone is first. */
+  /**
+   * Returns the schedules and Postgres' clock as `now`. Of an arm's two schedules, the schedule of all users comes
+   * first.
+   */
   schedules(): Promise<{ readonly now: Date; readonly schedules: readonly Schedule[] }>;
 }
 
@@ -32,7 +35,7 @@ export interface ScheduleRunsDependencies {
   readonly schedules: ScheduleStore;
   readonly runs: Pick<RunStore, 'create'>;
   readonly hints: RunHints;
-  /** The latest slot of a cron expression that is not after a moment. */
+  /** Returns the latest slot of a cron expression that is not after the given time. */
   latestSlot(schedule: string, at: Date): Date;
 }
 
@@ -44,20 +47,20 @@ interface ScheduledRun {
 
 interface ScheduleReport {
   readonly made: readonly ScheduledRun[];
-  /** Predictors whose run could not be created; their slots stay due. */
+  /** Predictors whose run could not be created. Their slots stay due. */
   readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];
 }
 
 /**
- * Creates the due runs, and returns those that this call created. A slot that is due during an unfinished run of its
- * predictor runs after it, if no newer slot is due by then. Rejects where the schedules cannot be read.
+ * Creates the due runs, and returns the runs that this call created. A slot that is due during an unfinished run of its
+ * predictor runs after that run, unless a newer slot is due by then. Rejects if the schedules cannot be read.
  */
 export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<ScheduleReport> {
   const { schedules, runs, hints, latestSlot } = dependencies;
   const { now, schedules: all } = await schedules.schedules();
   const made: ScheduledRun[] = [];
   const failed: { predictor: string; error: unknown }[] = [];
-  /** Slots of runs of all users by arm that are due, or were due until now. */
+  /** The slots of runs of all users that are due or were just run, by arm. */
   const ofEveryone = new Map<string, Date>();
   for (const one of all) {
     const { predictor, variant, schedule, isOfChanged, after } = one;
@@ -66,7 +69,7 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
       if (slot <= after) continue;
       const arm = `${predictor} ${variant}`;
       if (!isOfChanged) ofEveryone.set(arm, slot);
-      // It is a run of changed users, too, and a slot makes one run of an arm.
+      // A run of all users includes the changed users, and an arm has one run for each slot.
       else if ((ofEveryone.get(arm) ?? after) >= slot) continue;
       const { run, created } = await createWithin(runs, one, slot);
       if (!created) continue;
@@ -79,7 +82,7 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   return { made, failed };
 }
 
-/** A budget that cannot be kept, since an earlier release is alive, is left out: the slot is run all the same. */
+/** Creates a run. If an earlier release is alive, which cannot keep a budget, the run is created without its budget. */
 async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Schedule, slot: Date) {
   try {
     return await runs.create(runOf(schedule, slot));
@@ -90,8 +93,8 @@ async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Sc
 }
 
 /**
- * Returns the run of a schedule. With a budget, a run of changed users chooses its users: changed users first, then
- * others.
+ * Returns the run of a schedule. With a budget, a run of changed users has scope `all` and chooses its users: changed
+ * users first, then others.
  */
 function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSlot: Date): NewRun {
   const kind = isOfChanged && budget === null ? 'stale' : 'all';
@@ -99,6 +102,7 @@ function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSl
 }
 
 /**
- * Another run is under way; or the predictor or the arm was removed since; or its version has no predictions to store.
+ * The codes of errors which mean that no run is possible now: another run is unfinished, the predictor or arm was
+ * removed, or its version has no predictions to store.
  */
 const NOT_NOW = ['run_conflict', 'unknown_predictor', 'invalid_input', 'request_features_required'] as const;

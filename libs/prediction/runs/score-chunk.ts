@@ -1,4 +1,4 @@
-/** Scores the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
+/** Scores the users of one chunk (B4 and B5). A user that cannot be scored fails alone, by name. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
@@ -21,33 +21,36 @@ export interface ScoreChunkDependencies {
   readonly scorer: Scorer;
 }
 
-/** The results of a chunk, and the duration of its parts in ms. */
+/** The results of a chunk, and the durations of its read and its scoring in ms. */
 interface ScoredChunk {
   readonly result: ChunkResult;
   readonly readMs: number;
   readonly scoreMs: number;
 }
 
-/** A model that needs more than this for one user would take a day for a hundred thousand users. */
+/** The time limit for each row. A slower model would take a day for a hundred thousand users. */
 const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
 /** Conditions that end the work on a chunk early. */
 interface ChunkEnd {
-  /** Aborts when the results can no longer be used. */
+  /** Aborts when the results are no longer needed. */
   readonly lost: AbortSignal;
-  /** Aborts when this process is to end: it ends the read of features. */
+  /** Aborts when this process must end; this ends the read of features. */
   readonly stopping?: AbortSignal | undefined;
-  /** Called between parts of the scoring: true returns the users that are not scored yet. */
+  /** Called between parts of the scoring. If it returns true, the unscored users are returned. */
   isEnough?(): Promise<boolean>;
 }
 
-/** The least number of parts of a chunk, and of rows in a part: between two parts it can be split. */
+/** The least number of parts of a chunk, and of rows in a part. A chunk can be split between two parts. */
 const LEAST_PARTS = 4;
 const LEAST_PART_ROWS = 16;
-/** Four runs of a slow model, so that more inference processes than chunks under way find work; one of a fast one. */
+/**
+ * The maximum number of rows in a part: four runs of a slow model, so that there can be more busy inference processes
+ * than chunks; one run of a fast model.
+ */
 const MOST_PART_ROWS = 4_096;
-/** The most chunks that the returned users of one chunk become. */
+/** The maximum number of chunks that are made of a chunk's returned users. */
 const MOST_PIECES = 16;
 
 /** A chunk, and the scope of its run. */
@@ -85,7 +88,10 @@ export async function scoreChunk(
   };
 }
 
-/** Usually the first rows, or all, were scored and none failed: then the columns are those that were read. */
+/**
+ * Returns the scored users. Usually all rows, or the first ones, were scored without a failure, so that the columns
+ * that were read can be used.
+ */
 function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedScores): ScoredUsers {
   const columns = joinParts(scores);
   if (columns) {
@@ -99,7 +105,7 @@ function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedSc
   return scoredUsers(users);
 }
 
-/** Null if the parts are not the first rows without a gap. */
+/** Returns the joined outputs of all parts; null if the parts are not the first rows without a gap. */
 function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'offsets'> | null {
   const offsets = new Uint32Array(parts.reduce((sum, part) => sum + part.rows.length, 1));
   let [row, bytes] = [0, 0];
@@ -111,7 +117,10 @@ function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'of
   return { outputs: Buffer.concat(parts.map(({ encoded }) => encoded.bytes)), offsets };
 }
 
-/** Pieces that each take about half as long as the scored part: waiting workers share slow users. */
+/**
+ * Cuts the returned users into pieces that take about half as long as the scored part, so that waiting workers share
+ * slow users.
+ */
 function handedBackOf({ userIds }: FeatureBatch, { left, parts }: IsolatedScores): Pick<ChunkResult, 'handedBack'> {
   if (left.length === 0) return {};
   const scored = parts.reduce((sum, { rows }) => sum + rows.length, 0);
@@ -123,22 +132,26 @@ function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): R
   return [...faults].map(([row, reason]) => ({ userId: batch.userIds[row] ?? '', reason }));
 }
 
-// Reads the features of a chunk: B4. If the query fails for one user, the users are read in halves until that user is
-// alone: each smaller statement reads features and versions together, so that every label stays true.
+// The features of a chunk are read with their versions (B4). If the query fails for one user, the users are read in
+// halves until that user is alone. Each smaller statement reads features and versions together, so that every label
+// stays true.
 
 interface ChunkFeatures {
   readonly batch: FeatureBatch;
   /** The rows that can be scored. */
   readonly rows: readonly number[];
-  /** Users without a row in the batch: the query fails for them, or the run names them and the feature source has none. */
+  /**
+   * Users without a row in the batch: the query fails for them, or the run names them but the feature source has no
+   * row.
+   */
   readonly failures: readonly RunFailure[];
 }
 
-/** The number of statements that may fail for each user: enough to find one in a hundred. */
+/** The number of failing statements for each user, which is enough to find one faulty user in a hundred. */
 const FAILURES_A_USER = 1 / 8;
 const LIMITS: HalvingLimits = { budget: 128, brokenAfter: 16, failingMs: 120_000, culprit: 'the feature query' };
 
-/** Rejects as the feature source does if the query fails for every user. */
+/** Reads a chunk. Rejects like the feature source if the query fails for every user. */
 export async function readChunk(
   features: FeatureSource,
   version: ModelVersion,
@@ -159,7 +172,7 @@ export async function readChunk(
   }
 }
 
-/** @param cause why they could not be read together */
+/** @param cause why the users could not be read together */
 async function readApart(
   readUsers: (userIds: readonly string[]) => Promise<ChunkFeatures>,
   userIds: readonly string[],
@@ -190,7 +203,7 @@ async function readApart(
     },
     { ...LIMITS, budget: Math.max(LIMITS.budget, userIds.length * FAILURES_A_USER) },
   );
-  // The query fails for every tried user: the attempt fails with the reason.
+  // The query failed for every tried user, so the attempt fails with the reason.
   if (read.length === 0 && !isProven) throw cause;
   const [first = await readUsers([]), ...others] = read;
   return { ...others.reduce(join, first), failures: [...failures, ...read.flatMap((one) => one.failures)] };
@@ -209,8 +222,8 @@ function join(first: ChunkFeatures, second: ChunkFeatures): ChunkFeatures {
 }
 
 /**
- * Reads the features of named users. A run of all users leaves out users without a row, as a range does; other runs report them
- * as failed.
+ * Reads the features of named users. A run of all users omits users without a row, as a range does. Other runs report
+ * them as failed.
  */
 async function readNamed(
   features: FeatureSource,
@@ -220,7 +233,7 @@ async function readNamed(
 ): Promise<ChunkFeatures> {
   const { batch, erased } = await features.readNamed(version, userIds, lost);
   const found = new Set(batch.userIds);
-  // An erased user is neither scored nor named: a run's report is no place for one.
+  // An erased user is neither scored nor named: a run's report must not contain erased users.
   const absent = scope === 'all' ? [] : userIds.filter((userId) => !found.has(userId) && !erased.has(userId));
   const failures = absent.map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
   const isErasedRow = (row: number) => erased.has(batch.userIds[row] ?? '');

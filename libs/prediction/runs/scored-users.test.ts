@@ -8,7 +8,7 @@ const user = fc.record({
   outputs: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
 });
 
-it('scored users in columns are the same users', () => {
+it('scored users in columns decode to the same users', () => {
   fc.assert(
     fc.property(fc.array(user), (users) => {
       expect(eachUser(scoredUsers(users))).toEqual(users);

@@ -1,14 +1,14 @@
 /**
- * The scored users of a chunk in columns. As an object and a buffer each they took 300 bytes a user, and a tenth of a
- * worker's time went into collecting them again.
+ * The scored users of a chunk in columns. With an object and a buffer for each user they took 300 bytes a user, and
+ * their garbage collection took a tenth of a worker's time.
  */
 export interface ScoredUsers {
   readonly userIds: readonly string[];
-  /** The label of each. */
+  /** The label of each user. */
   readonly contextVersions: readonly number[];
-  /** The outputs of all, one after the other, each in the layout of outputs.ts. */
+  /** The outputs of all users in order, in the layout of outputs.ts. */
   readonly outputs: Buffer;
-  /** The offset of each user's outputs, and the end of the last. */
+  /** The offset of each user's outputs, and the end of the last outputs. */
   readonly offsets: Uint32Array;
 }
 
@@ -32,7 +32,7 @@ export function scoredUsers(users: readonly ScoredUser[]): ScoredUsers {
   };
 }
 
-/** Each user alone; the outputs share their memory with those of all. */
+/** Returns an object for each user. The outputs share the memory of the columns. */
 export function eachUser({ userIds, contextVersions, outputs, offsets }: ScoredUsers): ScoredUser[] {
   return userIds.map((userId, i) => ({
     userId,

@@ -28,12 +28,12 @@ const workerWith = (parts: Partial<RunChunkDependencies> = {}) =>
   createRunChunk({ ...world.chunkParts, hints, ...parts });
 
 describe('a chunk of a slow worker', () => {
-  /** Each look at the clock finds that so many ms have passed. */
+  /** Returns a clock that advances by this many ms at each reading. */
   const clockOf = (stepMs: number) => {
     let now = 0;
     return () => (now += stepMs);
   };
-  /** A run with one chunk of all 40 users, which are scored 16 at a time. */
+  /** Plans a run with one chunk of all 40 users, which are scored 16 at a time. */
   async function planOneChunk(): Promise<string> {
     await world.adoptWith({}, { chunkSize: 100 });
     const runId = await world.plan();
@@ -41,7 +41,7 @@ describe('a chunk of a slow worker', () => {
     return runId;
   }
 
-  it('is committed as far as it was scored, and others do the rest: each user has one prediction', async () => {
+  it('is committed as far as it was scored, and other workers score the rest: each user has one prediction', async () => {
     const runId = await planOneChunk();
     const report = await workerWith({ now: clockOf(20_000) })(runId, 0);
     expect(report).toMatchObject({ outcome: 'committed', usersScored: 16, usersHandedBack: 24, chunksOpen: 3 });
@@ -53,7 +53,7 @@ describe('a chunk of a slow worker', () => {
     });
   });
 
-  it('is not split while it takes as long as it was meant to, nor while chunks of the run wait', async () => {
+  it('is not split if it takes its intended time, nor while chunks of the run wait', async () => {
     const runId = await planOneChunk();
     expect(await workerWith({ now: clockOf(1) })(runId, 0)).toMatchObject({ usersScored: 40, usersHandedBack: 0 });
     await world.runs.cancel(runId).catch(() => undefined);
@@ -74,7 +74,7 @@ describe('a chunk of a slow worker', () => {
     expect(await worker(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 16, usersHandedBack: 24 });
   });
 
-  it('of a process that stops before it has read users is released and enqueued again', async () => {
+  it('is released and enqueued again if its process stops before it has read users', async () => {
     const runId = await world.plan();
     const stopping = new AbortController();
     const modelVersion = async (id: string) => {
@@ -87,7 +87,7 @@ describe('a chunk of a slow worker', () => {
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 20 });
   });
 
-  it('whose run is cancelled returns no users; the resumed run scores the remaining users once', async () => {
+  it('returns no users if its run is cancelled; the resumed run scores the remaining users once', async () => {
     const runId = await planOneChunk();
     await workerWith({ now: clockOf(20_000) })(runId, 0);
     await workerWith()(runId, 1);
@@ -101,7 +101,7 @@ describe('a chunk of a slow worker', () => {
     });
   });
 
-  it('that was split before a failover is scored whole in the new history', async () => {
+  it('that was split before a failover is scored as a whole in the new history', async () => {
     const runId = await planOneChunk();
     await workerWith({ now: clockOf(20_000) })(runId, 0);
     await workerWith()(runId, 1);

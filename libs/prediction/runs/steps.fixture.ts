@@ -1,4 +1,4 @@
-/** For tests of what comes before and after: plans and publishes a run as a worker does, at once. */
+/** Plans and publishes a run immediately, as a worker does, for tests of other steps. */
 
 import { unknownRun } from '@tandem/freshness/errors';
 import type { LossNotice } from '../events/notice-loss.ts';
@@ -10,11 +10,11 @@ import type { Run } from './runs.ts';
 
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
-/** A notice that no past was lost. */
+/** A loss notice that proves that no past was lost. */
 export const NOTHING_LOST: Pick<LossNotice, 'prove'> = { prove: async () => true };
 const LOADS_NOTHING = { completeLoad: async () => false };
 
-/** Plans a run and returns it, planned or failed; returns an already planned run unchanged. */
+/** Plans a run and returns it, planned or failed. Returns an already planned run unchanged. */
 export async function planNow(runs: RunStore, runId: string): Promise<Run> {
   const report = await planRun({ runs, hints, lease }, runId);
   if (report.outcome === 'done') return report.result;
@@ -24,7 +24,7 @@ export async function planNow(runs: RunStore, runId: string): Promise<Run> {
   return run;
 }
 
-/** Null where there is nothing to publish. */
+/** Publishes a run; returns null if there is nothing to publish. */
 export async function publishNow(
   runs: RunStore,
   runId: string,

@@ -5,7 +5,7 @@ import { findWaitingWork, type UnfinishedWork } from './waiting-work.ts';
 const now = new Date('2026-03-01T12:00:00Z');
 const at = (minutes: number) => new Date(now.getTime() + 60_000 * minutes);
 
-/** Slots are at each full hour. */
+/** The schedule has a slot at each full hour. */
 const latestSlot = (_: string, moment: Date) => new Date(Math.floor(moment.getTime() / 3_600_000) * 3_600_000);
 const nextSlot = (schedule: string, moment: Date) => new Date(latestSlot(schedule, moment).getTime() + 3_600_000);
 
@@ -42,7 +42,7 @@ function find(
 }
 
 describe('the deadline of a run', () => {
-  it('is so long after it was asked for', async () => {
+  it('is a fixed time after its request', async () => {
     expect(await find([{ createdAt: at(-10) }])).toMatchObject({ runs: [{ predictor: 'p', secondsLeft: 35 * 60 }] });
   });
 
@@ -52,17 +52,17 @@ describe('the deadline of a run', () => {
 });
 
 describe('work beside runs', () => {
-  it('includes a slot without a run, since a worker creates it', async () => {
+  it('includes a due slot without a run, since a worker creates the run', async () => {
     expect(await find([], at(-60))).toEqual({ runs: [], chores: ['schedule'] });
     expect(await find([])).toEqual({ runs: [], chores: [] });
   });
 
-  it('includes a current generation that Redis lost; none can be loaded while Redis does not answer', async () => {
+  it('includes a current generation that Redis lost, unless Redis does not answer', async () => {
     expect(await find([], now, [], async () => false)).toEqual({ runs: [], chores: ['load'] });
     expect(await find([], now, [], () => Promise.reject(new Error('away')))).toEqual({ runs: [], chores: [] });
   });
 
-  it('is what Postgres says', async () => {
+  it('includes the work that Postgres lists', async () => {
     expect(await find([], now, ['events'])).toEqual({ runs: [], chores: ['events'] });
   });
 });

@@ -1,21 +1,21 @@
-/** Work that waits for workers, with deadlines: unfinished runs, and other work that only workers do. */
+/** Finds the work that waits for workers, with deadlines: unfinished runs, and other work that only workers do. */
 import type { WaitingRun, WaitingWork } from './desired-workers.ts';
 import type { GenerationLoader } from './online-generations.ts';
 import { findNotLoaded } from './reconcile.ts';
 import type { GenerationStore } from './run-store.ts';
 import type { ScheduleStore } from './schedule-runs.ts';
 
-/** An unfinished run as Postgres knows it. */
+/** An unfinished run, as Postgres returns it. */
 export interface UnfinishedWork extends Omit<WaitingRun, 'secondsLeft'> {
   readonly createdAt: Date;
   /** The predictor's schedule for runs of this kind: a cron expression in UTC, or null. */
   readonly schedule: string | null;
 }
 
-/** Port to what waits; each call asks for little, however much waits. */
+/** Port to waiting work. Each call is cheap, however much work waits. */
 export interface WorkStore {
   unfinishedWork(): Promise<readonly UnfinishedWork[]>;
-  /** Kinds of work beside runs that wait. */
+  /** Returns the kinds of other waiting work. */
   chores(): Promise<readonly string[]>;
 }
 
@@ -32,7 +32,7 @@ interface WaitingWorkDependencies {
   readonly deadlineMs: number;
 }
 
-/** Rejects where Postgres does not answer. While Redis does not, nothing can be loaded into it. */
+/** Finds waiting work. Rejects if Postgres does not answer. Loads are omitted if Redis does not answer. */
 export async function findWaitingWork(dependencies: WaitingWorkDependencies): Promise<WaitingWork> {
   const { work, schedules: store, generations, loader, latestSlot, nextSlot, deadlineMs } = dependencies;
   const { now, schedules } = await store.schedules();

@@ -1,7 +1,7 @@
 /**
- * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot
- * be claimed ends at once, so that a long step of one predictor delays no other. A kill costs the time until the lease
- * ends.
+ * Makes one attempt at a step of a run: claims it, works under its lease, and releases it after an error. A hint at a
+ * step that cannot be claimed ends immediately, so that a long step of one predictor delays no other. A kill costs the
+ * time until the lease expires.
  */
 import { isTransient, reasonOf, unreachable } from '@tandem/freshness/errors';
 import { holdLease, type LeaseTimes } from './lease.ts';
@@ -11,7 +11,7 @@ import type { ClaimedStep, Run, RunState, RunStep, UnfinishedRun } from './runs.
 export interface StepDependencies {
   readonly runs: Pick<RunStore, 'claimStep' | 'renewStep' | 'giveBackStep' | 'releaseStep'>;
   readonly lease: LeaseTimes;
-  /** Aborts when the process is to end: a step under way is released at once, for another worker. */
+  /** Aborts when the process must end: a current step is released immediately for another worker. */
   readonly stopping?: AbortSignal;
 }
 
@@ -22,31 +22,36 @@ type StepOutcome<T> =
   | { readonly outcome: 'done'; readonly result: T }
   /** Nothing was written: another worker holds the step, or the run has ended or begins again. */
   | { readonly outcome: 'abandoned' }
-  /** An error; the step waits for another attempt. */
+  /** An error occurred; the step waits for another attempt. */
   | { readonly outcome: 'given_back'; readonly error: string }
-  /** This process is to end: the step is free for another worker, and the attempt does not count. */
+  /** This process must end: the step is free for another worker, and the attempt does not count. */
   | { readonly outcome: 'stopped' }
-  /** An error that another attempt would repeat, or the last of the allowed errors: the run has failed. */
+  /** The error is permanent, or it was the last allowed error: the run has failed. */
   | { readonly outcome: 'failed'; readonly error: string };
 
 export type StepReport<T> = { readonly outcome: 'nothing_to_do' } | (StepOutcome<T> & StepAttempt);
 
 interface StepOptions {
-  /** Errors of the step itself after which the run fails. */
+  /** The number of errors of the step itself after which the run fails. */
   readonly maxAttempts: number;
-  /** Attempts that a database that does not answer, or a lock that is held, may cost before the run fails. */
+  /**
+   * The number of attempts that may fail because the database does not answer or a lock is held, before the run fails.
+   */
   readonly maxTransientAttempts?: number;
   /** Called after each renewal of the lease. */
   onProgress(): void;
 }
 
 /**
- * Returns null if it wrote nothing: the fence is lost, or the run begins again.
- * @param lost aborts when the lease is lost, the run has ended, or this process is to end
+ * Does the work of the step. Returns null if it wrote nothing, since the fence is lost or the run begins again.
+ * @param lost aborts when the lease is lost, the run has ended, or this process must end
  */
 export type StepWork<T> = (claimed: ClaimedStep, lost: AbortSignal) => Promise<T | null>;
 
-/** Rejects only where the step could not be claimed or freed: it is claimed again when its lease ends. */
+/**
+ * Makes an attempt. Rejects only if the step could not be claimed or released; it can be claimed again when its lease
+ * expires.
+ */
 export async function workStep<T>(
   { runs, lease, stopping }: StepDependencies,
   runId: string,
@@ -82,22 +87,22 @@ export async function workStep<T>(
     held.release();
   }
   if (result !== null) return { outcome: 'done', result, ...attempt };
-  // Where the fence is still held, the claim would block the predictor's other runs until the lease ends.
+  // If the fence is still held, the claim would block the predictor's other runs until the lease expires.
   await runs.releaseStep(claimed);
   return { outcome: 'abandoned', ...attempt };
 }
 
-// What can be done next of a run, as a hint to the workers.
+// Hints tell workers which work of a run can be done next.
 
 interface HintAtNextDependencies {
   readonly runs: Pick<RunStore, 'claimable'>;
   readonly hints: RunHints;
 }
 
-/** How many chunks of a run are hinted at ahead of the workers; reconcile.ts adds more as they are done. */
+/** The maximum number of chunks of a run in hints. reconcile.ts adds hints as chunks are done. */
 export const HINTED_CHUNKS = 200;
 
-/** Hints at the next step of a run where it can be claimed; returns the number of chunks in the hints. */
+/** Hints at the next step of a run if it can be claimed. Returns the number of chunks in the hints. */
 export async function hintAtNext({ runs, hints }: HintAtNextDependencies, run: UnfinishedRun): Promise<number> {
   const state: RunState = run.state;
   switch (state) {
@@ -119,7 +124,7 @@ export async function hintAtNext({ runs, hints }: HintAtNextDependencies, run: U
   }
 }
 
-/** Hints at what can be claimed; a run without open chunks is ready to be published. */
+/** Hints at the chunks that can be claimed. A run without open chunks is ready to be published. */
 export async function hintAtChunks({ runs, hints }: HintAtNextDependencies, run: Run): Promise<number> {
   if (run.chunksCommitted >= run.chunkCount) {
     await hints.publish(run.id);
@@ -131,8 +136,8 @@ export async function hintAtChunks({ runs, hints }: HintAtNextDependencies, run:
 }
 
 /**
- * Hints at the runs of the predictor that waited for a step which has ended, so that they do not wait for the reconciler.
- * An error is ignored: the next round of the reconciler hints at the same runs.
+ * Hints at the runs of the predictor that waited for an ended step, so that they do not wait for the reconciler. An
+ * error is ignored: the next round of the reconciler hints at the same runs.
  * @param state the state of runs that wait for the same step
  */
 export async function hintAtWaiting(

@@ -1,24 +1,24 @@
 /**
- * A CPU budget for background work: a share of the elapsed time. A run is charged after it ended, since its cost is not
- * known before. While more was spent than earned, no run begins.
+ * A CPU budget for background work: a share of the elapsed time. A run is charged after its end, when its cost is
+ * known. No run begins while more was spent than earned.
  */
 
 export interface CpuBudget {
   isSpent(): boolean;
-  /** Until something may be begun, in ms; 0: now. */
+  /** Returns the ms until work may begin; 0 if it may begin now. */
   msToNext(): number;
   charge(cpuMs: number): void;
 }
 
 /**
- * The most that can be saved up, in ms of wall time: work that was absent all night does not take a processor in the
- * morning.
+ * The most that can be saved up, in ms of elapsed time. So work that paused all night does not occupy a processor in
+ * the morning.
  */
 const SAVED_MS = 1_000;
 
 /**
- * @param share of one processor, above 0; 2 is two processors
- * @param now milliseconds that only ever rise
+ * @param share the share of one processor, above 0; 2 means two processors
+ * @param now a clock in milliseconds that only rises
  */
 export function createCpuBudget(share: number, now: () => number): CpuBudget {
   let balanceMs = share * SAVED_MS;
@@ -33,7 +33,7 @@ export function createCpuBudget(share: number, now: () => number): CpuBudget {
 
   return {
     isSpent: () => balance() <= 0,
-    // A millisecond more, so that a timer that is early finds something.
+    // A millisecond is added, since a timer may fire early.
     msToNext: () => Math.max(0, Math.ceil(-balance() / share) + (balanceMs <= 0 ? 1 : 0)),
     charge(cpuMs) {
       balanceMs = balance() - cpuMs;

@@ -1,4 +1,4 @@
-/** Ports to the feature source. Each batch is read with its versions in the same statement. */
+/** The ports to the feature source. Each batch is read with its versions in the same statement. */
 import type { Certificate } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -12,7 +12,7 @@ export interface KeyRange {
 
 /** The result of one V1 statement: the features, and the certificate of the same moment. */
 export interface CertifiedFeatures {
-  /** Holds only users that have a row; users with two rows are a fault. */
+  /** The features of users that have a row. A user with two rows is a fault. */
   readonly batch: FeatureBatch;
   readonly certificate: Certificate;
 }
@@ -20,17 +20,17 @@ export interface CertifiedFeatures {
 /** The rows of named users, read for a chunk. */
 export interface NamedFeatures {
   readonly batch: FeatureBatch;
-  /** Erased users, with or without a row, from a later statement than the batch's. */
+  /** Erased users, with or without a row, from a statement after the batch's. */
   readonly erased: ReadonlySet<string>;
 }
 
-/** The users that the certificate of a V1 statement covers: all requested users, or only those with a row. */
+/** The users that the certificate of a V1 statement covers: all requested users, or only users with a row. */
 export type CertifiedUsers = 'all' | 'with rows';
 
 export interface FeatureSource {
   /**
-   * Reads the features of the named users in one statement. Certifies all of them by default; fewer cost less. Rejects
-   * with `FeatureQueryFailed` if the query fails, as the other reads do.
+   * Reads the features of the named users in one statement. By default it certifies all of them; fewer cost less.
+   * Rejects with `FeatureQueryFailed` if the query fails, like the other reads.
    */
   readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
   /**
@@ -47,28 +47,28 @@ export interface FeatureSource {
   usersOf(version: ModelVersion, range: KeyRange, lost?: AbortSignal): Promise<readonly string[]>;
 }
 
-/** The message of Postgres about a feature query that it rejects, or ends with an error. */
+/** The error of Postgres for a feature query that it rejects or that fails. */
 interface QueryFault {
-  /** `fails`, `must not write`. */
+  /** The fault of the query: `fails`, `must not write`. */
   readonly what: string;
-  /** May quote values of a row, as in `invalid input syntax for type integer: "…"`. */
+  /** The message of Postgres. It may quote values of a row, as in `invalid input syntax for type integer: "…"`. */
   readonly words: string;
   readonly sqlState: string;
   readonly remedy: string;
   /**
-   * Whether the values of one user may be the cause. False if Postgres rejects the text of the query for every user.
+   * Whether the values of one user may be the cause; false if Postgres rejects the text of the query for every user.
    */
   readonly isOfRow: boolean;
   readonly cause: unknown;
 }
 
 /**
- * Thrown for a statement whose feature query is at fault, unlike an outage or a time limit: repeating it does not help.
+ * Thrown if the feature query of a statement is at fault. Unlike after an outage or a timeout, a retry does not help.
  */
 export class FeatureQueryFailed extends TandemError {
   readonly fault: QueryFault;
 
-  /** @param predictor of the query; absent if the caller names it */
+  /** @param predictor the predictor of the query; absent if the caller names it */
   constructor(fault: QueryFault, predictor?: string, userId?: string) {
     const user = userId === undefined ? '' : ` (user ${userId})`;
     const query = predictor === undefined ? 'The feature query' : `The feature query of predictor ${predictor}`;
@@ -81,12 +81,14 @@ export class FeatureQueryFailed extends TandemError {
   }
 }
 
-/** Returns whether to read fewer users after this failure: the values of one of them may have made the query fail. */
+/**
+ * Returns whether to read fewer users after this failure, since the values of one user may have made the query fail.
+ */
 export function isOfSomeUser(error: unknown): error is FeatureQueryFailed {
   return error instanceof FeatureQueryFailed && error.fault.isOfRow;
 }
 
-/** Thrown when the read of a chunk took longer than its limit: the query is at fault, unlike in an outage. */
+/** Thrown if the read of a chunk took longer than its limit. Unlike in an outage, the query is at fault. */
 export class FeaturesTooSlow extends TandemError {
   constructor(predictor: string, limitMs: number, cause: unknown) {
     const text = `The feature query of predictor ${predictor} did not read the users of a chunk within ${limitMs / 1_000} s`;

@@ -31,7 +31,7 @@ function requestOf(count: number, changes: Partial<ScoreRequest> = {}): ScoreReq
   return { version, batch, rows, timeoutMs: 60_000, priority: 'batch', ...changes };
 }
 
-/** A model whose score is the row's number, and which fails of batches that hold a poison row. */
+/** A model whose score is the row's number, and which fails on batches with a poison row. */
 function modelThatFailsOf(poison: ReadonlySet<number>, failure: () => Error = () => new ScoringCrash('it died')) {
   const asked: ScoreRequest[] = [];
   const scorer: Scorer = {
@@ -48,7 +48,7 @@ const scoresOf = (outputs: ReadonlyMap<number, Buffer>) =>
   [...outputs].map(([row, bytes]) => [row, bytes.readFloatLE()]).sort(([a = 0], [b = 0]) => a - b);
 
 describe('a poison user', () => {
-  it('fails alone, and everyone else has their own score, wherever the poison lies', async () => {
+  it('fails alone, and every other user has the right score, wherever the poison row is', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 300 }),
@@ -71,13 +71,13 @@ describe('a poison user', () => {
     );
   });
 
-  it('costs about two runs for each halving', async () => {
+  it('costs about two runs for each halving step', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([2_718]));
     await scoreIsolating(scorer, requestOf(5_000));
     expect(asked.length).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(5_000)) + 1);
   });
 
-  it('fails alone: one poison user in a hundred fails no other user, spread out or side by side', async () => {
+  it('fails alone: with one poison user in a hundred no other user fails, whether they are spread out or adjacent', async () => {
     const spread = Array.from({ length: 50 }, (_, i) => i * 100 + 7);
     const sideBySide = Array.from({ length: 50 }, (_, i) => i);
     for (const poison of [spread, sideBySide]) {
@@ -88,7 +88,7 @@ describe('a poison user', () => {
     }
   });
 
-  it('is named with what the model said; a score that is no number is a fault of its row alone', async () => {
+  it('is named with the model’s message; a score that is not a number is a fault of its row alone', async () => {
     const { scorer } = modelThatFailsOf(new Set([3]), () => new TandemError('live_failed', 'index 77 is out of range'));
     const odd: Scorer = {
       async score(request) {
@@ -106,15 +106,15 @@ describe('a poison user', () => {
   });
 });
 
-it('a live request is told no number of what the model said: it may be a feature', async () => {
+it('a live request gets the model’s message without numbers, since they may be features', async () => {
   const said = 'idx=-77 is not within [-10,9.5e3] (Gather_12)';
   const { scorer } = modelThatFailsOf(new Set([3]), () => new TandemError('live_failed', said));
   const { faults } = await scoreIsolating(scorer, requestOf(5, { priority: 'live' }));
   expect([...faults]).toEqual([[3, 'idx=… is not within […,…] (Gather_12)']]);
 });
 
-describe('a model that dies of everything', () => {
-  it('is given up after a bounded number of deaths, and every user has a reason', async () => {
+describe('a model that crashes on every batch', () => {
+  it('is given up after a limited number of crashes, and every user has a reason', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set(Array.from({ length: 5_000 }, (_, row) => row)));
     const { outputs, faults } = await scoreIsolating(scorer, requestOf(5_000));
     expect(asked.length).toBeLessThanOrEqual(128);
@@ -122,7 +122,7 @@ describe('a model that dies of everything', () => {
     expect(faults.get(4_999)).toMatch(/given up together with \d+ others after \d+ failures of the model.*it died/);
   });
 
-  it('of half the users is given up within the budget: who failed in company is told so', async () => {
+  it('is given up within the budget, and users that failed together are told so', async () => {
     const poison = new Set(Array.from({ length: 500 }, (_, i) => 2 * i));
     const { scorer, asked } = modelThatFailsOf(poison);
     const { outputs, faults } = await scoreIsolating(scorer, requestOf(1_000), { budget: 100 });
@@ -131,17 +131,14 @@ describe('a model that dies of everything', () => {
   });
 });
 
-describe('what lies in no row', () => {
-  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)(
-    'rejects: %s is the fault of no user',
-    async (code) => {
-      const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
-      await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
-      await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
-    },
-  );
+describe('a failure that no row causes', () => {
+  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)('rejects the whole request: %s', async (code) => {
+    const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
+    await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
+    await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
+  });
 
-  it('runs nothing if there are no users to score', async () => {
+  it('scoring without users runs nothing', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     expect(await scoreIsolating(scorer, requestOf(0))).toEqual({
       parts: [],
@@ -158,7 +155,7 @@ describe('what lies in no row', () => {
 });
 
 describe('time', () => {
-  it('of a live request is its readers’ in all: no part is tried after their deadline, and what was scored is given', async () => {
+  it('of a live request limits all its parts: none is tried after the deadline, and scored rows are returned', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     let clock = 0;
     const slow: Scorer = {
@@ -179,13 +176,13 @@ describe('time', () => {
     expect([...late].sort()).toEqual([...faults.keys()].sort());
   });
 
-  it('of a batch is the same for each part: a user who hangs does not use up that of the others', async () => {
+  it('of a batch applies to each part: a user that hangs does not use up the time of others', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     await scoreIsolating(scorer, requestOf(64, { timeoutMs: 1_000 }));
     expect(new Set(asked.map(({ timeoutMs }) => timeoutMs))).toEqual(new Set([1_000]));
   });
 
-  it('of a batch full of users who hang is a few minutes: their parts end soon, and progress is told after each', async () => {
+  it('of a batch full of users that hang is a few minutes: their parts end soon, each with a progress report', async () => {
     let clock = 0;
     let told = 0;
     let longestSilence = 0;
@@ -193,7 +190,7 @@ describe('time', () => {
     const hangs = (row: number) => row % 2 === 0;
     const scorer: Scorer = {
       async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
-        // A second on top: the child is killed and another started.
+        // One more second: the child is killed, and another is started.
         clock += rows.some(hangs) ? runTimeoutMs + 1_000 : 5;
         if (rows.some(hangs)) throw new ScoringCrash('no answer');
         return { tensors: { score: { data: rows.map(Number), width: 1 } } };
@@ -212,7 +209,7 @@ describe('time', () => {
     expect(outputs.size + faults.size).toBe(5_000);
   });
 
-  it('of a batch is enough to find a few who hang among many who do not', async () => {
+  it('of a batch is enough to find a few users that hang among many that do not', async () => {
     let clock = 0;
     const hanging = new Set([7, 2_500, 4_999]);
     const scorer: Scorer = {
@@ -228,12 +225,12 @@ describe('time', () => {
     expect([...faults.keys()].sort((a, b) => a - b)).toEqual([...hanging]);
   });
 
-  it('of a batch is CPU time: on a busy machine no healthy user fails', async () => {
+  it('of a batch is CPU time, so that no healthy user fails on a busy machine', async () => {
     let clock = 0;
     const scorer: Scorer = {
       async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
         const hangs = rows.includes(2_500);
-        // A twentieth of a processor.
+        // The run gets a twentieth of a processor.
         clock += hangs ? runTimeoutMs * 20 : 5;
         if (hangs) throw new ScoringCrash('no answer', runTimeoutMs);
         return { tensors: { score: { data: rows.map(Number), width: 1 } } };
@@ -244,7 +241,7 @@ describe('time', () => {
     expect([...faults.keys()]).toEqual([2_500]);
   });
 
-  it('is not spent further once the progress callback throws', async () => {
+  it('is not spent further after the progress callback throws', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     const onPart = () => {
       throw new Error('the lease is lost');
@@ -254,7 +251,7 @@ describe('time', () => {
   });
 });
 
-describe('rows that are refused before anything is run', () => {
+describe('rows that are rejected before any run', () => {
   const refusing = (code: 'features_unusable' | 'overloaded', refused: readonly number[]) => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     const picky: Scorer = {
@@ -284,7 +281,7 @@ describe('rows that are refused before anything is run', () => {
     expect([outputs.size, overloaded.size, asked.length]).toEqual([62, 0, 1]);
   });
 
-  it('for want of room are told apart of a live request, and refuse a batch as a whole', async () => {
+  it('for lack of room are marked in a live request, and reject a batch as a whole', async () => {
     const { picky } = refusing('overloaded', [2, 3]);
     const { outputs, overloaded } = await scoreIsolating(picky, requestOf(4, { priority: 'live' }));
     expect([[...outputs.keys()], [...overloaded]]).toEqual([
@@ -296,7 +293,7 @@ describe('rows that are refused before anything is run', () => {
 });
 
 describe('a batch that is scored in parts', () => {
-  it('leaves the parts behind the one after which enough is done, never all', async () => {
+  it('skips the parts after the part with which enough is done, but never all', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     const scores = await scoreIsolating(scorer, requestOf(10), { partRows: 4, isEnough: async () => true });
     expect(asked.map(({ rows }) => rows)).toEqual([[0, 1, 2, 3]]);
@@ -304,7 +301,7 @@ describe('a batch that is scored in parts', () => {
     expect(scoresOf(scores.outputs)).toHaveLength(4);
   });
 
-  it('is not left once a part has failed: what poison costs is bounded for the whole batch alone', async () => {
+  it('is not skipped after a part has failed, since the cost of poison is limited only for the whole batch', async () => {
     const { scorer } = modelThatFailsOf(new Set([0]));
     const scores = await scoreIsolating(scorer, requestOf(10), { partRows: 4, isEnough: async () => true });
     expect(scores).toMatchObject({ left: [], faults: new Map([[0, 'it died']]) });

@@ -1,74 +1,73 @@
 /**
- * Scores users so that a poison user fails alone: if a batch is rejected, or its process died, its halves are scored
- * separately, until the poison row is alone. Costs about 2·log2(rows) runs for one poison user.
+ * Scores users so that a poison user fails alone. If a batch is rejected or its process died, its halves are scored
+ * separately, until the poison row is alone. This costs about 2·log2(rows) runs for one poison user.
  *
- * Where rows hang rather than fail, each failing part of a batch costs its run's limit. So the parts have far less time
- * than the whole, and after two minutes of failures none is halved any further. The remaining parts are fewer than the
- * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of
- * runs.
+ * If rows hang rather than fail, each failing part of a batch costs the time limit of its run. So the parts have far
+ * less time than the whole batch, and after two minutes of failures no part is halved further. The remaining parts are
+ * fewer than the failures so far, and each is tried once. A chunk of 5,000 users that all hang takes about five minutes
+ * of runs.
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
-/** Rows of the batch that were scored together; rows without outputs are among the faults. */
+/** Rows of the batch that were scored together. Rows without outputs are among the faults. */
 interface ScoredPart {
   readonly rows: readonly number[];
   readonly encoded: EncodedBatch;
 }
 
 export interface IsolatedScores {
-  /** In the order in which they were scored. */
+  /** The scored parts in their order. */
   readonly parts: readonly ScoredPart[];
-  /** The same by row: row of the batch → its outputs in the layout of outputs.ts. For few rows: each gets a buffer. */
+  /** Row of the batch → its outputs in the layout of outputs.ts, with a buffer each: for few rows only. */
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has no outputs. */
   readonly faults: ReadonlyMap<number, string>;
   /** Rows of `faults` with features that no input of the model can hold: row of the batch → their names. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
-  /** Rows of `faults` without a usable output of the model, such as NaN. Running them again gives the same. */
+  /** Rows of `faults` without a usable output of the model, such as NaN. A retry gives the same output. */
   readonly withoutOutput: ReadonlySet<number>;
-  /** Rows of `faults` that found no room to wait in. Never of a batch: that is rejected as a whole, and returns. */
+  /** Rows of `faults` for which there was no room to wait. Empty for a batch, which is rejected as a whole. */
   readonly overloaded: ReadonlySet<number>;
   /** Rows of `faults` that were not scored for lack of time. Live requests only. */
   readonly late: ReadonlySet<number>;
-  /** Rows that were not tried, since enough were scored. */
+  /** Rows that were not tried, because enough rows were scored. */
   readonly left: readonly number[];
 }
 
 interface IsolationOptions {
   /** Rows that are scored together at first; default: all. */
   readonly partRows?: number;
-  /** Called between parts, once one was scored and while none has failed: true skips the others. */
+  /** Called between parts after one was scored, while none has failed. If true, the others are skipped. */
   isEnough?(): Promise<boolean>;
   /** Called after each part, scored or failed. An exception ends the work. */
   onPart?(): void;
-  /**
-   * After this many failures, a failing part is given up as a whole: a model must not be tried row by row without end.
-   */
+  /** After this many failures, a failing part is given up as a whole instead of being halved. */
   readonly budget?: number;
   /** A monotonic clock in milliseconds; for tests. */
   now?(): number;
 }
 
-/** After this many failures without any scored row, the model itself is at fault: no more is tried. */
+/** After this many failures without any scored row, the model itself is at fault, and no more rows are tried. */
 const FAILURES_OF_A_BROKEN_MODEL = 128;
 /**
- * The number of failures for each row: enough to find one poison user in a hundred, without spending a day on a chunk
- * full of them.
+ * The allowed number of failures per row. It is enough to find one poison user in a hundred, without spending a day on
+ * a chunk full of poison users.
  */
 const FAILURES_A_ROW = 1 / 8;
-/** For a batch: the total time of failing parts, beside the budget of parts. CPU time if that ended a part. */
+/** For a batch: the limit of the total time of failing parts; CPU time for a part ended by its CPU limit. */
 const FAILING_MS = 120_000;
-/** Time limit of a run of a batch's part: a healthy run of 1,024 rows takes milliseconds. */
+/** The time limit of a run of a batch's part. A healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
 const PART_MS_PER_ROW = 2;
 
 type Rows = readonly number[];
 
 /**
- * A batch has `timeoutMs` for each of its parts; a live request has it in total, since its readers leave then. Rejects
- * as the scorer does if the reason is in no row (overload, deadline).
+ * Scores rows so that a poison row fails alone. For a batch, `timeoutMs` applies to each part; for a live request to
+ * all parts together, since its readers then leave. Rejects like the scorer if no row is the cause (overload,
+ * deadline).
  */
 export async function scoreIsolating(
   scorer: Scorer,
@@ -98,7 +97,7 @@ export async function scoreIsolating(
       return 'done';
     } catch (error) {
       if (isRefusalOfSome(error, request)) return { instead: withoutRefused(rows, error) };
-      // Rows scored before the deadline are still of use to the next reader.
+      // Rows that were scored before the deadline are still useful for the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
       return { failed: reasonOf(error, request), ms: costOf(error) };
@@ -151,7 +150,6 @@ export async function scoreIsolating(
   };
 }
 
-/** Returns the details of faults that are not set apart: all empty. */
 function nobodyApart() {
   return {
     unusable: new Map<number, readonly string[]>(),
@@ -178,28 +176,27 @@ function budgetOf({ rows }: ScoreRequest): number {
   return Math.max(FAILURES_OF_A_BROKEN_MODEL, rows.length * FAILURES_A_ROW);
 }
 
-/**
- * The whole batch is not suspect and may wait for a slow model; a live request's own deadline is shorter than any
- * limit.
- */
+/** Returns the time limit for the run of a batch's part. A live request has only its deadline, which is shorter. */
 function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
   return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
 }
 
-/** A batch without room is rejected as a whole: its chunk is returned, and none of its users counts as failed. */
+/** Returns whether only some rows were rejected. A batch without room is rejected as a whole. */
 function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
   return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
 }
 
 const NUMBERS = /(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
-/** The log quotes the reason of a live request: a model's error may contain a feature's value. */
+/**
+ * Returns the reason of a failure. The log quotes it for live requests, so numbers, which may be features, are removed.
+ */
 function reasonOf(error: Error, { priority }: ScoreRequest): string {
   const mayQuote = priority === 'live' && !(error instanceof ScoringCrash);
   return mayQuote ? error.message.replace(NUMBERS, '…') : error.message;
 }
 
-/** On a busy machine CPU time is far less than elapsed time: innocent users must not be given up for that. */
+/** Returns the CPU time of a failed run, if known. On a busy machine it is far less than the elapsed time. */
 function costOf(error: Error): number | undefined {
   return error instanceof ScoringCrash ? error.cpuMs : undefined;
 }
@@ -208,8 +205,8 @@ function isOfTheRows(error: unknown): error is Error {
   return error instanceof ScoringCrash || isTandemError(error, 'live_failed', 'model_refused');
 }
 
-// Works on many items so that a poison item fails alone: a failing part is halved until the item is alone. One poison
-// item costs about 2·log2(items) attempts; limits bound the total cost of failing parts.
+// `halveFailing` processes many items so that a poison item fails alone: a failing part is halved until the item is
+// alone. One poison item costs about 2·log2(items) attempts. Limits bound the total cost of failing parts.
 
 interface Failures {
   readonly count: number;
@@ -219,7 +216,7 @@ interface Failures {
   readonly last: string;
 }
 
-/** The result of a part: it is finished; these parts are to be tried instead; or it failed, and may be halved. */
+/** The result of a part: it is finished, other parts must be tried instead, or it failed and may be halved. */
 export type Attempted<T> =
   | 'done'
   | { readonly instead: readonly (readonly T[])[] }
@@ -232,20 +229,20 @@ export type Attempted<T> =
 export interface HalvingLimits {
   /** After this many failures, a failing part is given up as a whole. */
   readonly budget: number;
-  /** The same limit, in milliseconds of failing attempts. */
+  /** After this many milliseconds of failing attempts, a failing part is given up as a whole. */
   readonly failingMs: number;
-  /** After this many failures without a success, nothing more is tried: the fault lies in no item. */
+  /** After this many failures without a success, nothing more is tried, since no single item is at fault. */
   readonly brokenAfter: number;
   /** The failing component, in the reason of parts that are given up: `the model`. */
   readonly culprit: string;
 }
 
 interface HalvingWork<T> {
-  /** Rejects if the reason lies in no item, which ends all work. */
+  /** Processes a part. Rejects if no item is the cause, which ends all work. */
   attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
   /** Receives each part that failed for good. */
   giveUp(part: readonly T[], why: string, isProven: boolean): void;
-  /** Whether any item has succeeded. */
+  /** Returns whether any item has succeeded. */
   hasSuccess(): boolean;
   /** Called after each part. An exception ends the work. */
   onPart?(): void;
@@ -253,7 +250,7 @@ interface HalvingWork<T> {
   now?(): number;
 }
 
-/** @param whole the parts to begin with */
+/** @param whole the first parts */
 export async function halveFailing<T>(
   whole: readonly (readonly T[])[],
   { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,
@@ -275,12 +272,12 @@ export async function halveFailing<T>(
     return [];
   }
 
-  /** The reason for items most of which may be innocent. */
+  /** Returns the reason for a part in which most items may be healthy. */
   function givenUp({ length }: readonly T[]): string {
     return `given up together with ${length - 1} others after ${failed.count} failures of ${limits.culprit}, the last: ${failed.last}`;
   }
 
-  // Large parts first: healthy items are done first, and the rest beyond the budget is small.
+  // Large parts come first, so that healthy items are done first, and few items remain when the budget is spent.
   const parts = [...whole];
   for (const part of parts) {
     const isBroken = !hasSuccess() && (failed.count >= limits.brokenAfter || failed.ms >= limits.failingMs);
@@ -290,7 +287,7 @@ export async function halveFailing<T>(
   }
 }
 
-/** Cuts items into parts; no items give no parts. */
+/** Cuts items into parts. Without items there are no parts. */
 export function partsOf<T>(items: readonly T[], most: number = items.length): (readonly T[])[] {
   if (items.length <= most) return items.length > 0 ? [items] : [];
   return Array.from({ length: Math.ceil(items.length / most) }, (_, i) => items.slice(i * most, (i + 1) * most));

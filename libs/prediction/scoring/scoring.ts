@@ -1,4 +1,4 @@
-/** Port to inference: turns feature batches into outputs, outside this process's event loop. */
+/** The port to inference: turns feature batches into outputs, outside this process's event loop. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
@@ -10,15 +10,21 @@ export interface ScoreRequest {
   /** The rows of the batch to score, in this order. */
   readonly rows: readonly number[];
   /**
-   * Milliseconds from now until the answer is useless. The process that runs it is killed then; for a batch, when the
-   * run has taken this much CPU time.
+   * Milliseconds from now until the answer is useless; for a batch, milliseconds of CPU time. After that, the process
+   * that runs it is killed.
    */
   readonly timeoutMs: number;
-  /** Time limit of one run of these rows in ms, counted likewise from its start; default: the rest of `timeoutMs`. */
+  /**
+   * Time limit of one run of these rows in ms, counted in the same way from its start; default: the rest of
+   * `timeoutMs`.
+   */
   readonly runTimeoutMs?: number;
-  /** `live` runs before `batch` if both wait. */
+  /** The priority: `live` runs before `batch` if both wait. */
   readonly priority: 'live' | 'batch';
-  /** Calls back when no reader waits for these rows any more: waiting rows are removed, and the request fails with `caller_gone`. */
+  /**
+   * Calls back when no reader waits for these rows any more. Waiting rows are then removed, and the request fails with
+   * `caller_gone`.
+   */
   readonly onGone?: ((tell: () => void) => void) | undefined;
 }
 
@@ -28,9 +34,10 @@ export interface ScoreResult {
 }
 
 /**
- * Rejects with a TandemError: `live_timeout` (deadline), `caller_gone` (`onGone`), `live_failed` (the model rejected the input or returned
- * another number of rows), `overloaded` (no place in the queue, or too little CPU for a batch), or `ScoringCrash` when
- * the process died. If only some rows are rejected before the run, the error is a `RowsRefused` of one of these codes.
+ * Rejects with a TandemError: `live_timeout` (deadline), `caller_gone` (`onGone`), `live_failed` (the model rejected
+ * the input or returned another number of rows), `overloaded` (no place in the queue, or too little CPU for a batch).
+ * Rejects with `ScoringCrash` if the process died. If only some rows are rejected before the run, the error is a
+ * `RowsRefused` with one of these codes.
  */
 export interface Scorer {
   score(request: ScoreRequest): Promise<ScoreResult>;
@@ -38,16 +45,19 @@ export interface Scorer {
 
 /** Port to the component that knows the free inference capacity. */
 export interface LoadShedding {
-  /** Returns how many more users of a version can be inferred live within this many ms, beside all requests so far. */
+  /**
+   * Returns how many more users of a version can be inferred live within this many ms, in addition to all requests so
+   * far.
+   */
   room(version: ModelVersion, timeoutMs: number): number;
 }
 
-/** Unlimited capacity: no request is rejected before it has waited. */
+/** Load shedding that is off: no request is rejected before it has waited. */
 export const UNBOUNDED: LoadShedding = Object.freeze({ room: () => Number.POSITIVE_INFINITY });
 
-/** Thrown when the process that ran a batch died or was killed: the batch contains a poison row. */
+/** Thrown if the process that ran a batch died or was killed, since the batch contains a poison row. */
 export class ScoringCrash extends Error {
-  /** CPU time in ms at which the run was ended; undefined: it ended for another reason. */
+  /** The CPU time in ms at which the run was ended; undefined if it ended for another reason. */
   readonly cpuMs: number | undefined;
 
   constructor(how: string, cpuMs?: number) {
@@ -59,15 +69,15 @@ export class ScoringCrash extends Error {
 
 /** Further facts about rejected rows. */
 interface RefusalFacts {
-  /** Row of the batch → the names of its features that no input can hold. */
+  /** Row of the batch → the names of the features that no input can hold. */
   readonly unusable?: ReadonlyMap<number, readonly string[]>;
   /** Seconds. */
   readonly retryAfter?: number;
 }
 
 /**
- * Thrown before a run because of some rows: `features_unusable`, an input cannot hold their features; `overloaded`,
- * there is no room for them. The other rows may be retried at once.
+ * Thrown before a run because of some rows. `features_unusable`: an input cannot hold their features. `overloaded`:
+ * there is no room for them. The other rows may be retried immediately.
  */
 export class RowsRefused extends TandemError {
   /** Row of the batch → reason. */

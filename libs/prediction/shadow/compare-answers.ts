@@ -1,11 +1,11 @@
-/** A served answer beside what the candidate would have answered, by the one output that decides. */
+/** Compares a served answer with the candidate's answer, by the decision's output. */
 import type { Policy, Prediction, PredictionValue } from '@tandem/freshness/predictor';
 
 /** The rules by which answers are compared. */
 export interface Yardstick {
-  /** A prediction's field; null: the first that holds one value. */
+  /** The compared field of a prediction; null: the first field with one value. */
   readonly output: string | null;
-  /** The least number of a positive decision; null: there is no decision. */
+  /** The threshold of a positive decision; null if there is no decision. */
   readonly threshold: number | null;
 }
 
@@ -15,15 +15,15 @@ export function yardstickOf({ decision }: Pick<Policy, 'decision'>): Yardstick {
 
 export interface Comparison {
   readonly isDifferent: boolean;
-  /** Both as numbers, where they are such: truth values are 0 and 1. */
+  /** Both values as numbers, with booleans as 0 and 1; absent for other types. */
   readonly numbers: { readonly served: number; readonly candidate: number; readonly delta: number } | null;
-  /** Whether the decision is another one, and which way. */
+  /** Whether the decision changed, and in which direction. */
   readonly flip: 'up' | 'down' | null;
   /** Whether the served answer is at or above the threshold. */
   readonly isAbove: boolean;
 }
 
-/** Undefined where one of the two does not have the output, or has several values of it. */
+/** Compares two predictions; undefined if one of them lacks the output or has several values in it. */
 export function compareAnswers(
   served: Prediction,
   candidate: Prediction,

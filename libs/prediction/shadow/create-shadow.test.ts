@@ -18,7 +18,7 @@ const SHADOWED: Assignments = {
   },
 };
 
-/** A shadow that keeps its sums each second, of a predictor that is not served any more: no pass reads features. */
+/** A shadow that stores its sums every second. Its predictor is no longer served, so no pass reads features. */
 function createWorld() {
   const world = { assignments: SHADOWED, rests: 0, isStuck: false, sums: 0 };
   const asked = () => Promise.reject(new Error('nothing may be asked'));
@@ -50,7 +50,7 @@ function createWorld() {
   return { world, shadow };
 }
 
-it('keeps sums after its processes could not be ended, and tries to end them again', async () => {
+it('a shadow stores its sums even if its processes could not be ended, and tries to end them again', async () => {
   const { world, shadow } = createWorld();
   shadow.notice(answerOf({ rollout: ROLLOUT }));
   await vi.advanceTimersByTimeAsync(500);

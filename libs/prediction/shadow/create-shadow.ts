@@ -1,8 +1,8 @@
 /**
- * The shadow: a candidate model version computes its answers for users who have been answered, and both answers are
- * compared. Reads do not wait for it. Served answers are queued after the reply was made, in a bounded queue. They are
- * computed in batches, one pass at a time, by a scorer and over connections of the shadow (shadow-passes.ts). Answers
- * beyond its rate or its share of a processor are dropped and counted.
+ * The shadow: a candidate model version computes answers for users that were served, and both answers are compared.
+ * Reads do not wait for it. Served answers are queued after the reply, in a bounded queue. The candidate's answers are
+ * computed in batches, one pass at a time, with a separate scorer and separate connections (shadow-passes.ts). Answers
+ * beyond the shadow's rate or its share of a processor are dropped and counted.
  */
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
@@ -19,39 +19,39 @@ export interface ShadowDependencies
   /** Returns the last known assignments of a predictor. */
   assignments(predictor: string): Assignments | undefined;
   readonly store: ShadowStore;
-  /** Tells this process's sums from others'. */
+  /** The id of this process's sums. */
   readonly processId: string;
-  /** Milliseconds between two times that sums are kept; 5 s where it is not said. */
+  /** Milliseconds between two writes of the sums; default 5 s. */
   readonly keepEveryMs?: number | undefined;
-  /** Milliseconds that only ever rise; for tests. */
+  /** A clock in milliseconds that only rises; for tests. */
   readonly now?: () => number;
 }
 
 export interface Shadow {
-  /** An answer was given. Costs next to nothing where there is no shadow, never throws, and waits for nothing. */
+  /** Queues a served answer if its user is shadowed. Never throws and never waits. */
   notice(answer: Answer): void;
-  /** Answers that wait. */
+  /** Returns the number of waiting answers. */
   waiting(): number;
-  /** Ends the passes under way and keeps the sums. */
+  /** Ends the current pass and stores the sums. */
   close(): Promise<void>;
 }
 
-/** Share of one processor: enough for a thousand users of most models within seconds. */
+/** The share of one processor, which is enough for a thousand users of most models within seconds. */
 const CPU_SHARE = 0.25;
 const KEEP_EVERY_MS = 5_000;
-/** After this time without work, its processes are ended. */
+/** The time without work after which the shadow's processes are ended. */
 const IDLE_MS = 60_000;
 
 export function createShadow(dependencies: ShadowDependencies): Shadow {
   const { assignments, store, processId, observer, now = () => performance.now() } = dependencies;
   const { keepEveryMs = KEEP_EVERY_MS } = dependencies;
   const budget = createCpuBudget(CPU_SHARE, now);
-  /** Shadowed rollouts by predictor; the predictor of the last turn is the last. */
+  /** Shadowed rollouts by predictor. The predictor of the last turn comes last. */
   const shadowed = new Map<string, ShadowedRollout>();
   /** Finished rollouts, until their last sums are stored. */
   const over = new Set<ShadowedRollout>();
   const passes = createShadowPasses({ ...dependencies, budget, next, now });
-  // In every process: a round without a shadow does nothing.
+  // The loop runs in every process. A round without a shadow does nothing.
   const keeping = repeat(keepEveryMs, keepAll);
   let isClosed = false;
 
@@ -67,7 +67,8 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
     const known = shadowed.get(predictor);
     if (known?.id === rollout?.id) return known;
     const assigned = assignments(predictor)?.rollout;
-    // The answer may be of a moment before or after what was last heard: there are others.
+    // The answer may belong to an earlier or later assignment than the last known one. It is then skipped; others will
+    // follow.
     if (!assigned || assigned.id !== rollout?.id) return undefined;
     const made = shadowedBy(predictor, assigned, budget, now);
     if (!made) return undefined;
@@ -84,7 +85,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
       tally.raiseFloor(await store.keep({ rolloutId, processId, rows: tally.rows(), movers }));
       if (over.delete(one)) observer.ended(one.predictor, rolloutId, tally.outcomes());
     } catch (error) {
-      // The sums come again with the next; those users may be found again, or are not.
+      // The next write repeats the sums. The lost users with the largest changes may be found again.
       observer.notKept(rolloutId, error);
     }
   }
@@ -120,7 +121,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
   };
 }
 
-// A shadow under way in this process: who is in it, which of their answers wait, and what has been found so far.
+// A shadow in this process consists of its users, their waiting answers, and its results so far.
 
 export interface ShadowedRollout {
   readonly id: string;
@@ -128,11 +129,11 @@ export interface ShadowedRollout {
   readonly candidateVersionId: string;
   readonly line: ShadowLine;
   readonly tally: ShadowTally;
-  /** Whether the user's answers are shadowed: whole users, by their bucket. */
+  /** Returns whether the user's answers are shadowed. Users are chosen by bucket, with all their answers. */
   has(userId: string): boolean;
 }
 
-/** Undefined where the rollout is no shadow, or has no candidate. */
+/** Returns the shadow of a rollout; undefined if the rollout is not a shadow or has no candidate. */
 function shadowedBy(
   predictor: string,
   { id, plan, arms, bucketOf }: AssignedRollout,
@@ -152,14 +153,12 @@ function shadowedBy(
   };
 }
 
-/** Whether the rollout is still what Postgres last said of its predictor. */
+/** Returns whether the rollout is still the predictor's last known rollout. */
 function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignments | undefined): boolean {
   return assignments?.rollout?.id === id;
 }
 
-/**
- * Returns whether the stable arm serves the user of an answer beside a shadow, and the user was not assigned by hand.
- */
+/** Returns whether an answer belongs to a shadow rollout and comes from the stable arm, without an override. */
 function isBesideShadow({ rollout }: Answer): boolean {
   return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;
 }

@@ -1,19 +1,19 @@
 /**
- * Compares a shadow's answers with the served ones: sums that a process keeps as long as the rollout lasts, and that
- * are added up over processes. Classes are fixed, so that the sums of all processes match.
+ * The counts of a shadow's comparisons with the served answers. Each process keeps sums as long as the rollout lasts,
+ * and the sums of all processes are added up. Classes are fixed, so that the sums match.
  */
 import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 
 /**
- * What becomes of a served answer of a user who is shadowed. Each has one of these:
+ * The outcome of a served answer of a shadowed user. Each answer has one of these:
  * - `compared`
- * - not comparable: `not_fresh`, the served answer is not known to be; `context_differs`, the user's context changed
- *   between the two; `no_features`, the candidate's query has no row of the user; `no_value`, one of the two has no such
- *   output
- * - not computed: `repeated`, the same served answer was compared before; `coalesced`, a later answer of the same user took
- *   its place; `over_rate`, `over_cpu` and `over_line`, beyond what a shadow may take
- * - the candidate gave nothing: `features_unusable`, `failed` (it crashed, refused, or gave no finite number), `timed_out`,
- *   `overloaded`, `unavailable` (Postgres does not answer, or the model is paused)
+ * - not comparable: `not_fresh`, the served answer is not known to be fresh; `context_differs`, the user's context
+ *   changed between the two; `no_features`, the candidate's query has no row of the user; `no_value`, one of the two
+ *   lacks the output
+ * - not computed: `repeated`, the same served answer was compared before; `coalesced`, a later answer of the same user
+ *   replaced it; `over_rate`, `over_cpu` and `over_line`, a limit of the shadow was exceeded
+ * - the candidate gave no answer: `features_unusable`, `failed` (it crashed, refused, or gave no finite number),
+ *   `timed_out`, `overloaded`, `unavailable` (Postgres does not answer, or the model is paused)
  */
 const SHADOW_OUTCOMES = Object.freeze([
   'compared',
@@ -36,7 +36,8 @@ const SHADOW_OUTCOMES = Object.freeze([
 export type ShadowOutcome = (typeof SHADOW_OUTCOMES)[number];
 
 /**
- * Lower bounds of the classes of differences, on either side of 0. The middle class is nearer to 0 than the first bound.
+ * Lower bounds of the classes of differences, on both sides of 0. The middle class holds differences below the first
+ * bound.
  */
 const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
 const MIDDLE = DELTA_BOUNDS.length;
@@ -45,40 +46,37 @@ export const DELTA_CLASSES = 2 * MIDDLE + 1;
 /** Comparisons of all users, or of the users of a segment. */
 export interface Comparisons {
   readonly compared: number;
-  /** Answers that differ at all. */
+  /** The number of answers that differ at all. */
   readonly different: number;
-  /** Answers with two numbers, over which candidate minus served is summed. */
+  /** The number of answers with two numbers, over which candidate minus served is summed. */
   readonly measured: number;
   readonly sum: number;
   readonly sumOfSquares: number;
   /** The largest absolute difference. */
   readonly largest: number;
-  /** Differences by DELTA_BOUNDS, from the most negative to the most positive. */
+  /** Differences by class, from the most negative to the most positive. */
   readonly deltas: readonly number[];
-  /** Answers that reach the threshold only with the candidate (`up`), or only as served (`down`). */
+  /** Answers that reach the threshold only with the candidate (`up`) or only as served (`down`). */
   readonly up: number;
   readonly down: number;
-  /** Answers at or above the threshold as they were served. */
+  /** Served answers at or above the threshold. */
   readonly above: number;
 }
 
-/** Cost of the candidate and results by user. Over all users only. */
+/** The outcomes, and the cost of the candidate. For all users together only. */
 interface ShadowEffort {
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
-  /** Scores of 0 to 1 by SCORE_CLASSES: row by row of served classes, the candidate's in each. */
+  /** Scores from 0 to 1 by class: for each class of the served score, the classes of the candidate's score. */
   readonly joint: readonly number[];
-  /**
-   * Latencies by LATENCY_BOUNDS_MS and above: for each user, the statement that read the features and the run that
-   * scored them.
-   */
+  /** Users by latency class of the statement that read their features, and of the run that scored them. */
   readonly featuresMs: readonly number[];
   readonly runMs: readonly number[];
-  /** Users in answered runs, and the CPU time of these runs. */
+  /** The number of users in answered runs, and the CPU time of these runs. */
   readonly usersRun: number;
   readonly cpuMs: number;
-  /** Processes of the candidate that ended by themselves or had to be ended. */
+  /** The number of candidate processes that crashed or had to be ended. */
   readonly processesEnded: number;
-  /** The ages of compared served answers, in seconds, added up. */
+  /** The sum of the ages of compared served answers, in seconds. */
   readonly servedAgeSeconds: number;
 }
 
@@ -86,7 +84,7 @@ export interface ShadowCounts extends Comparisons {
   readonly effort?: ShadowEffort;
 }
 
-/** Users with one value of a feature; null: all users. `value` null: all values without a segment. */
+/** Users with one value of a feature; null: all users. With a `value` of null: users with all other values. */
 export type Segment = { readonly feature: string; readonly value: string | null } | null;
 
 export const NO_COMPARISONS: Comparisons = Object.freeze({
@@ -123,8 +121,8 @@ function addEfforts(one: ShadowEffort, other: ShadowEffort): ShadowEffort {
 }
 
 /**
- * Numbers and lists of numbers added up, name by name of the shape; others are left as the shape has them. What either
- * does not have, since an earlier release wrote it, counts as nothing.
+ * Adds numbers and lists of numbers, for each name of the shape; other fields stay as in the shape. A field that is
+ * missing, since an earlier release wrote the sums, counts as 0.
  */
 function sumOf<T extends object>(shape: T, one: Partial<T>, other: Partial<T>): T {
   const added = Object.entries(shape).map(([name, nothing]: [string, unknown]) => {
@@ -136,7 +134,7 @@ function sumOf<T extends object>(shape: T, one: Partial<T>, other: Partial<T>): 
   return Object.fromEntries(added) as T;
 }
 
-/** The class of a difference, as an index of `deltas`. */
+/** Returns the class of a difference, as an index of `deltas`. */
 export function deltaClassOf(delta: number): number {
   const size = Math.abs(delta);
   let bounds = 0;
@@ -144,7 +142,7 @@ export function deltaClassOf(delta: number): number {
   return delta < 0 ? MIDDLE - bounds : MIDDLE + bounds;
 }
 
-/** Between what a class lies; null: without a bound. */
+/** Returns the bounds of a class; null if a side has no bound. */
 export function deltaRange(index: number): { readonly from: number | null; readonly to: number | null } {
   const far = DELTA_BOUNDS[Math.abs(index - MIDDLE)] ?? null;
   const near = DELTA_BOUNDS[Math.abs(index - MIDDLE) - 1] ?? 0;

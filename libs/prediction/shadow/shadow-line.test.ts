@@ -9,8 +9,8 @@ const answer = (userId: string, more: Partial<Answer> = {}) =>
 const lineOf = (more: Partial<Parameters<typeof createShadowLine>[0]> = {}) =>
   createShadowLine({ maxPerSecond: 1_000, budget: { isSpent: () => false }, now: () => 0, ...more });
 
-describe('the line of a shadow', () => {
-  it('holds one answer of each user, the latest', () => {
+describe('the queue of a shadow', () => {
+  it('holds the latest answer of each user', () => {
     const line = lineOf();
     expect([line.add(answer('1')), line.add(answer('2')), line.add(answer('1', { computedAt: 2 }))]).toEqual([
       'waits',
@@ -33,13 +33,13 @@ describe('the line of a shadow', () => {
     expect(tell(10).filter((outcome) => outcome === 'waits')).toHaveLength(3);
   });
 
-  it('has a bounded length, and accepts no user once its CPU budget is spent', () => {
+  it('has a limited length, and accepts no user when its CPU budget is spent', () => {
     const line = lineOf({ most: 2 });
     expect([1, 2, 3].map((i) => line.add(answer(`${i}`)))).toEqual(['waits', 'waits', 'over_line']);
     expect(lineOf({ budget: { isSpent: () => true } }).add(answer('1'))).toBe('over_cpu');
   });
 
-  it('leaves out answers that are not certified as fresh, and answers compared before', () => {
+  it('skips answers that are not certified as fresh, and answers that were compared before', () => {
     const line = lineOf();
     expect(line.add(answer('1', { source: 'stale' }))).toBe('not_fresh');
     expect(line.add(answer('1', { source: 'default' }))).toBe('not_fresh');
@@ -51,7 +51,7 @@ describe('the line of a shadow', () => {
   });
 });
 
-it('forgets old compared answers, and never confuses two users', () => {
+it('forgets the oldest compared answers, and never confuses two users', () => {
   const compared = createComparedAnswers(1_000);
   for (let i = 0; i < 3_000; i++) compared.add(answer(`user ${i}`));
   const known = Array.from({ length: 3_000 }, (_, i) => compared.has(answer(`user ${i}`)));
@@ -59,18 +59,18 @@ it('forgets old compared answers, and never confuses two users', () => {
   expect(known.indexOf(true)).toBe(2_000);
 });
 
-it('a shadow has its share of a processor, and pays back what it took beyond', () => {
+it('a shadow has a share of a processor, and waits after it has exceeded the share', () => {
   let now = 0;
   const budget = createCpuBudget(0.25, () => now);
   expect([budget.isSpent(), budget.msToNext()]).toEqual([false, 0]);
-  // It may have saved a quarter of a second.
+  // It may have saved up a quarter of a second.
   budget.charge(250 + 100);
   expect(budget.isSpent()).toBe(true);
   now += 399;
   expect(budget.isSpent()).toBe(true);
   now += budget.msToNext();
   expect(budget.isSpent()).toBe(false);
-  // Over a minute it begins what takes 10 ms whenever it may.
+  // For a minute, it begins work of 10 ms whenever it may.
   const end = now + 60_000;
   let taken = 0;
   for (; now < end; now += Math.max(1, budget.msToNext())) {

@@ -1,4 +1,4 @@
-/** The served answers of a shadow that wait to be compared: one of each user, a bounded number, as many a second as may be. */
+/** The served answers of a shadow that wait for comparison: one for each user, with a limited number and rate. */
 import type { Answer } from '@tandem/freshness/answer';
 import { TokenBucket } from '../keys/token-bucket.ts';
 import type { CpuBudget } from '../scoring/cpu-budget.ts';
@@ -6,20 +6,23 @@ import type { ShadowOutcome } from './shadow-counts.ts';
 
 export interface ShadowLine {
   readonly size: number;
-  /** The answer waits now; or else what became of it. Where it takes the place of another, that one is `coalesced`. */
+  /**
+   * Adds an answer. Returns `waits`, or the outcome if it is not queued. If it replaces an earlier answer of the user,
+   * the earlier one is `coalesced`.
+   */
   add(answer: Answer): 'waits' | Exclude<ShadowOutcome, 'compared'>;
-  /** The first so many, which then wait no more. */
+  /** Removes and returns the first answers, up to this many. */
   take(most: number): Answer[];
-  /** An answer has been compared. */
+  /** Records that an answer was compared. */
   done(answer: Answer): void;
 }
 
 interface ShadowLineOptions {
   readonly maxPerSecond: number;
   readonly budget: Pick<CpuBudget, 'isSpent'>;
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   readonly now: () => number;
-  /** Answers that may wait: a few seconds' worth while Postgres or the model is slow, and no more. */
+  /** The maximum number of waiting answers: a few seconds' worth, in case Postgres or the model is slow. */
   readonly most?: number;
 }
 
@@ -60,9 +63,9 @@ export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITIN
   };
 }
 
-// Which served answers have been compared: the same stored prediction beside the same model version gives the same
-// comparison again, and a user who is read a thousand times an hour must not count a thousand times. No user ids are
-// kept, only digests: two users of one digest cost a comparison at worst.
+// Compared answers are remembered. The same stored prediction and model version give the same comparison again, and a
+// user that is read a thousand times an hour must not count a thousand times. Only digests are kept, no user ids: if
+// two users share a digest, at worst a comparison is missing.
 
 interface ComparedAnswers {
   has(answer: Served): boolean;
@@ -71,11 +74,11 @@ interface ComparedAnswers {
 
 type Served = Pick<Answer, 'userId' | 'computedAt' | 'predictedFromContextVersion'>;
 
-/** Users remembered of one shadow, at about 50 bytes each; who is forgotten is compared again. */
+/** The maximum number of remembered users of a shadow, at about 50 bytes each. A forgotten user is compared again. */
 const MOST_USERS = 100_000;
 
 export function createComparedAnswers(most: number = MOST_USERS): ComparedAnswers {
-  /** Digest of the user → digest of the answer; the one added first goes first. */
+  /** Digest of the user → digest of the answer. The oldest entry is removed first. */
   const compared = new Map<number, number>();
   return {
     has: (answer) => compared.get(digestOf(answer.userId)) === answerDigest(answer),
@@ -92,7 +95,7 @@ function answerDigest({ computedAt, predictedFromContextVersion }: Served): numb
   return digestOf(`${computedAt}/${predictedFromContextVersion}`);
 }
 
-/** FNV-1a of 32 bits, twice with other beginnings, to the 53 bits of a safe integer. */
+/** Returns a digest of 53 bits, a safe integer, from two variants of 32-bit FNV-1a. */
 function digestOf(text: string): number {
   let [low, high] = [0x811c9dc5, 0x01000193];
   for (let i = 0; i < text.length; i++) {

@@ -1,4 +1,4 @@
-/** A candidate whose query fails for one user is compared for all others. */
+/** A candidate with a query that fails for one user is compared for all other users. */
 import { randomUUID } from 'node:crypto';
 import type { Answer } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
@@ -53,7 +53,7 @@ it('fails for that user alone', async () => {
   expect(outcomes).toEqual(answers.map(({ userId }) => (userId === '7' ? 'failed' : 'compared')));
 });
 
-it('costs few statements where it fails for every user', async () => {
+it('costs few statements if it fails for every user', async () => {
   const { statements, outcomes } = await pass('(1 / (user_id - user_id))::int');
   expect(new Set(outcomes)).toEqual(new Set(['failed']));
   expect(statements).toBeLessThanOrEqual(8);

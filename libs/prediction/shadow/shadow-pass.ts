@@ -1,6 +1,6 @@
 /**
- * Computes the candidate's answers for the users of some served answers: one statement, one inference, and a comparison
- * for each user whose context is still that of the served answer.
+ * Computes the candidate's answers for the users of served answers, with one statement and one inference. Compares the
+ * answers of each user whose context has not changed since the served answer.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import { isErased } from '@tandem/freshness/certificate';
@@ -25,18 +25,18 @@ import type { ShadowOutcome } from './shadow-counts.ts';
 interface PassDependencies {
   readonly features: Pick<FeatureSource, 'readUsers'>;
   readonly scorer: Scorer & { ready(version: ModelVersion): Promise<void> };
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   readonly now: () => number;
 }
 
 interface PassRequest {
   readonly version: ModelVersion;
-  /** One of each user. */
+  /** The served answers, one for each user. */
   readonly answers: readonly Answer[];
   readonly yardstick: Yardstick;
-  /** Features whose values divide the users. */
+  /** The features by which users are divided into segments. */
   readonly segments: readonly string[];
-  /** Milliseconds for the inference. */
+  /** The time limit of the inference in ms. */
   readonly timeoutMs: number;
 }
 
@@ -53,13 +53,13 @@ export type PassResult =
     };
 
 interface Pass {
-  /** In the order of the answers. */
+  /** The results, in the order of the answers. */
   readonly results: readonly PassResult[];
-  /** Duration of the statements that read the features; null if none did. */
+  /** The duration of the statements that read the features in ms; null if there were none. */
   readonly featuresMs: number | null;
 }
 
-/** A candidate's query that fails for every user costs a pass this many statements. */
+/** The number of statements that a candidate's query costs a pass if it fails for every user. */
 const LIMITS: HalvingLimits = {
   budget: 16,
   brokenAfter: 8,
@@ -67,7 +67,7 @@ const LIMITS: HalvingLimits = {
   culprit: "the candidate's feature query",
 };
 
-/** Never rejects. */
+/** Computes and compares the answers of a pass. Never rejects. */
 export async function performPass(dependencies: PassDependencies, request: PassRequest): Promise<Pass> {
   const { answers, version } = request;
   const results = new Map<Answer, PassResult>();
@@ -130,8 +130,8 @@ async function compareAll(
 const REFUSED = 'features_unusable' as const;
 
 /**
- * Returns the batch with a further row for each answer whose call sent request features: the candidate gets the same values, as
- * its own version declares them. Answers with values that it does not accept are refused.
+ * Returns the batch with a further row for each answer to a call with request features. The candidate gets the same
+ * values, as its own version declares them. Answers with values that it does not accept are rejected.
  */
 function withSentFeatures(
   version: ModelVersion,
@@ -159,7 +159,7 @@ function withSentFeatures(
   return { batch: asked.length === 0 ? batch : withRequestRows(batch, asked), rowOf, refused };
 }
 
-/** Why there is nothing to compare an answer with, as far as the features tell. */
+/** Returns why an answer cannot be compared, judged by the features alone; undefined if it can. */
 function whyNot(
   { batch, certificate }: CertifiedFeatures,
   row: number | undefined,
@@ -169,7 +169,7 @@ function whyNot(
   const user = certificate.user(userId, predictor);
   if (isErased(user)) return 'no_features';
   if (batch.faults.has(row)) return 'features_unusable';
-  // Nothing that concerns the predictor has happened between the two: what else raised the version changed no feature.
+  // No event that concerns the predictor came between the two: other events raised the version, but changed no feature.
   const isSame =
     predictedFromContextVersion !== null &&
     history === batch.history &&

@@ -1,9 +1,9 @@
 /**
- * One pass after the other: the answers that wait beside one shadow are computed together, when a moment's are there and
- * there is processor time for it. What a pass costs is charged to the budget of all.
+ * Runs passes one after the other. A pass computes the waiting answers of one shadow together, when answers have
+ * gathered and there is processor time. Its cost is charged to the budget that all shadows share.
  *
- * This is no `WriteBehind`: the lines of several shadows take turns, the cost of a pass decides when the next one begins, and a
- * close computes nothing more.
+ * A `WriteBehind` does not fit here: several shadows take turns, the cost of a pass decides when the next pass begins,
+ * and nothing more is computed after a close.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -18,22 +18,22 @@ import { type PassResult, performPass } from './shadow-pass.ts';
 
 export interface ShadowPassesDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
-  /** Over connections of the shadow's own. */
+  /** The feature source, over separate connections of the shadow. */
   readonly features: Pick<FeatureSource, 'readUsers'>;
   readonly scorer: ShadowScorer;
   readonly observer: ShadowObserver;
   readonly budget: CpuBudget;
-  /** The shadow whose turn it is among those beside which answers wait. */
+  /** Returns the next shadow in turn that has waiting answers. */
   next(): ShadowedRollout | undefined;
-  /** Milliseconds that only ever rise. */
+  /** A clock in milliseconds that only rises. */
   readonly now: () => number;
 }
 
 interface ShadowPasses {
-  /** Answers wait: there is a pass soon, if none is under way. */
+  /** Schedules a pass for waiting answers, unless one is running. */
   schedule(): void;
   isOf(one: ShadowedRollout): boolean;
-  /** Releases the scorer's processes after they were idle for this long. */
+  /** Ends the scorer's processes if they have been idle for this long. */
   restAfter(idleMs: number): Promise<void>;
   /** Begins no further pass; resolves when the current pass has ended. */
   stop(): Promise<void>;
@@ -41,25 +41,28 @@ interface ShadowPasses {
 
 /** How long answers wait for each other, so that they share a statement and a run. */
 const GATHER_MS = 100;
-/** Far more than a run takes, since its process is the last to be given a processor. */
+/**
+ * The time limit of an inference. It is far longer than a run, since the process has the lowest priority for a
+ * processor.
+ */
 const PASS_MS = 5_000;
 const USERS_A_PASS = 256;
 /**
- * What a user of a pass is charged beside the model's own processor time, in ms: about 50 µs of the event loop that also
- * answers (features, tensors, comparison), and five times that, since there it takes from others. So a shadow of the
- * lightest model takes a twentieth of the loop.
+ * The charge for each user of a pass in ms, in addition to the model's processor time. A user takes about 50 µs of the
+ * event loop that also answers reads (features, tensors, comparison). It is charged five times, since it takes this
+ * time from reads. So the shadow of a very light model takes a twentieth of the loop.
  */
 const LOOP_MS_A_USER = 0.25;
 
 export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
   const { scorer, observer, budget, next, now } = dependencies;
-  /** The rollout whose pass is under way, or was the last, and its cost so far. */
+  /** The rollout of the current or last pass, and its cost so far. */
   let current: ShadowedRollout | undefined;
   let cost = { cpuMs: 0, ended: 0 };
   let timer: NodeJS.Timeout | undefined;
   let passing: Promise<void> | undefined;
   let isStopped = false;
-  /** Null: the scorer has no processes. */
+  /** The time of the last pass; null if the scorer has no processes. */
   let lastAt: number | null = null;
 
   scorer.observe({
@@ -104,7 +107,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
     if (featuresMs !== null) one.tally.read(answers.length, featuresMs);
     for (const [i, answer] of answers.entries()) note(one, answer, results[i] as PassResult, observer);
     const ms = now() - startedAt;
-    // The processor time of a process that died or is to be ended is unknown: the whole elapsed time counts.
+    // The processor time of a process that died or must be ended is unknown, so the whole elapsed time counts.
     const isLost = cost.ended > 0 || results.some(({ outcome }) => outcome === 'timed_out');
     if (isLost) budget.charge(Math.max(0, ms - cost.cpuMs));
     observer.passed(one.predictor, ms, cost.cpuMs);
@@ -124,7 +127,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
       clearTimeout(timer);
       await scorer.rest();
       await passing;
-      // What had read its features by then has asked once more.
+      // A pass that had read its features may have started the processes again.
       await scorer.rest();
     },
   };
@@ -160,15 +163,18 @@ function note(
   tally.consider({ userId: answer.userId, served, candidate, contextVersion, computedAt });
 }
 
-// Ports of the shadow beside its store: who infers for it, and who is told what it does.
+// The shadow has two ports in addition to its store: its scorer and its observer.
 
-/** The scorer of shadows alone. */
+/** The scorer that only shadows use. */
 export interface ShadowScorer extends Scorer {
-  /** Resolves when a process has the model: its start and the loading are no run's time. Rejects with `unavailable`. */
+  /**
+   * Resolves when a process has loaded the model, so that start and load do not count as a run's time. Rejects with
+   * `unavailable`.
+   */
   ready(version: ModelVersion): Promise<void>;
-  /** Receives the cost of each run, in ms of wall and processor, and each process that ended. */
+  /** Receives the cost of each run, in ms of elapsed and processor time, and each process that ended. */
   observe(observer: ShadowScorerObserver): void;
-  /** Ends its processes until it is asked again. */
+  /** Ends its processes until the next run. */
   rest(): Promise<void>;
 }
 
@@ -177,14 +183,14 @@ export interface ShadowScorerObserver {
   ended(): void;
 }
 
-/** For metrics and the log. */
+/** Receives events of the shadow, for metrics and the log. */
 interface ShadowObserver {
   counted(predictor: string, outcome: ShadowOutcome, answers: number): void;
-  /** A pass that read features and inferred; `cpuMs` of the model alone. */
+  /** Called for a pass that read features and inferred. `cpuMs` is the model's processor time. */
   passed(predictor: string, ms: number, cpuMs: number): void;
   processEnded(predictor: string): void;
   began(predictor: string, rolloutId: string): void;
-  /** Called with the outcomes of this process's answers. */
+  /** Called at the end of a shadow with the outcomes of this process's answers. */
   ended(predictor: string, rolloutId: string, outcomes: Readonly<Record<string, number>>): void;
   notKept(rolloutId: string, error: unknown): void;
 }

@@ -7,7 +7,7 @@ import { wilsonInterval } from './wilson.ts';
 
 const YARDSTICK = { output: 'score', threshold: 0.5 };
 
-/** A process that compared these pairs of scores, of users in these countries in turn. */
+/** Returns the sums of a process that compared these pairs of scores, for users in these countries in turn. */
 function tallyOf(pairs: readonly (readonly [number, number])[], countries: readonly string[] = []): ShadowTally {
   const tally = new ShadowTally();
   for (const [i, [served, candidate]] of pairs.entries()) {
@@ -20,7 +20,7 @@ function tallyOf(pairs: readonly (readonly [number, number])[], countries: reado
   return tally;
 }
 
-it('what two processes found adds up to what one would have found', () => {
+it('the sums of two processes add up to the sums of one', () => {
   const pairs = Array.from({ length: 200 }, (_, i) => [(i % 20) / 20, ((i * 7) % 20) / 20] as const);
   const [one, other] = [tallyOf(pairs.slice(0, 80), ['DE', 'FR']), tallyOf(pairs.slice(80), ['DE', 'FR'])];
   one.run(80, 3, 0.5);
@@ -30,7 +30,7 @@ it('what two processes found adds up to what one would have found', () => {
   together.run(80, 3, 0.5);
   together.run(120, 30, 1.5);
   together.count('failed', 3);
-  // As they come back from where they are kept.
+  // The sums as the store returns them.
   const kept = JSON.parse(JSON.stringify([...one.rows(), ...other.rows()])) as ReturnType<typeof one.rows>;
   const [found, expected] = [reportShadow(kept, true), reportShadow(together.rows(), true)];
   expect(found.everybody.meanDelta).toBeCloseTo(expected.everybody.meanDelta ?? 0, 12);
@@ -45,7 +45,7 @@ it('what two processes found adds up to what one would have found', () => {
   expect(found.candidate).toMatchObject({ usersRun: 200, cpuMsPerThousand: 10 });
 });
 
-it('tells mean, deviation and the largest difference exactly, whatever the classes', () => {
+it('a report has the exact mean, deviation and largest difference, whatever the classes', () => {
   const { everybody } = reportShadow(
     tallyOf([
       [0.2, 0.3],
@@ -60,7 +60,7 @@ it('tells mean, deviation and the largest difference exactly, whatever the class
   expect(everybody.largestDelta).toBeCloseTo(0.4, 12);
 });
 
-it('each difference lies within the range of its class, and classes are as far on both sides', () => {
+it('each difference lies within its class, and classes are symmetric', () => {
   for (const delta of [0, 0.0009, 0.001, 0.0015, 0.2, 0.3, 7, 5_000, -0.0009, -0.001, -0.3, -5_000]) {
     const { from, to } = deltaRange(deltaClassOf(delta));
     expect(from ?? Number.NEGATIVE_INFINITY, `${delta}`).toBeLessThanOrEqual(delta);
@@ -69,21 +69,21 @@ it('each difference lies within the range of its class, and classes are as far o
   }
 });
 
-it('shows where the scores of either lie, and nothing of numbers that are none', () => {
+it('a report has the distribution of scores of both sides, and ignores other numbers', () => {
   const { joint } = reportShadow(tallyOf([[0.12, 0.98]]).rows(), true);
   expect(joint?.[2]?.[19]).toBe(1);
   expect(joint?.flat().reduce((a, b) => a + b)).toBe(1);
   expect(reportShadow(tallyOf([[12, 98]]).rows(), true).joint).toBeNull();
 });
 
-it('tells segments apart up to a number of values, and has the users of all further ones together', () => {
+it('a report has segments for a limited number of values, and one for the users of all others', () => {
   const countries = Array.from({ length: 50 }, (_, i) => `country ${i}`);
   const { segments } = reportShadow(tallyOf(Array(100).fill([0.1, 0.9]), countries).rows(), true);
   expect(segments).toHaveLength(21);
   expect(segments[0]).toMatchObject({ segment: { feature: 'country', value: null }, compared: 60, flips: { up: 60 } });
 });
 
-it('holds the users whose answers lie furthest apart, and none of them once they were taken', () => {
+it('a tally holds the users with the largest changes until they are taken', () => {
   const tally = tallyOf(Array.from({ length: 500 }, (_, i) => [0, ((i * 271) % 500) / 500] as const));
   const movers = tally.takeMovers();
   expect(movers).toHaveLength(MOST_MOVERS);
@@ -95,7 +95,7 @@ it('holds the users whose answers lie furthest apart, and none of them once they
   expect(tally.takeMovers().map(({ userId }) => userId)).toEqual(['b']);
 });
 
-it('sums of an earlier release, which lack what was not counted then, add up all the same', () => {
+it('sums of an earlier release, which lack some counts, can still be added', () => {
   const [row] = tallyOf([[0.1, 0.9]]).rows();
   const { processesEnded: _, joint: __, ...less } = row?.counts.effort ?? NO_EFFORT;
   const sum = addShadowCounts({ ...(row?.counts as never as object), effort: less } as never, row?.counts as never);
@@ -103,12 +103,12 @@ it('sums of an earlier release, which lack what was not counted then, add up all
 });
 
 it.each([
-  // Of Wilson's formula, computed by another program (R: binom::binom.wilson).
+  // Intervals by Wilson's formula, computed by another program (R: binom::binom.wilson).
   [10, 1_000, 0.005442, 0.018309],
   [0, 100, 0, 0.036995],
   [50, 100, 0.403832, 0.596168],
   [100, 100, 0.963005, 1],
-])('Wilson: %d of %d', (successes, trials, low, high) => {
+])('Wilson’s interval of %d in %d matches R', (successes, trials, low, high) => {
   const interval = wilsonInterval(successes, trials);
   expect(interval.low).toBeCloseTo(low, 5);
   expect(interval.high).toBeCloseTo(high, 5);

@@ -1,4 +1,4 @@
-/** Makes a shadow's report from the sums of all processes. */
+/** Builds a shadow's report from the sums of all processes. */
 import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 import {
   addShadowCounts,
@@ -13,14 +13,17 @@ import {
 import { type Interval, wilsonInterval } from './wilson.ts';
 
 interface ShadowReport {
-  /** Served answers of users who are shadowed, by what became of them. */
+  /** Served answers of shadowed users, by outcome. */
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   readonly everybody: ComparisonReport;
-  /** Segments by feature, those with more users first. */
+  /** Segments by feature, those with most users first. */
   readonly segments: readonly (ComparisonReport & { readonly segment: NonNullable<Segment> })[];
-  /** Scores of 0 to 1 in classes of equal width: a row for each class of served scores; null: there are no such scores. */
+  /**
+   * Scores from 0 to 1 in classes of equal width, with a row for each class of served scores; null if there are no such
+   * scores.
+   */
   readonly joint: readonly (readonly number[])[] | null;
-  /** The mean age of compared answers when they were served, in seconds; null: none was compared. */
+  /** The mean age of compared answers when they were served, in seconds; null if none was compared. */
   readonly servedAgeSeconds: number | null;
   readonly candidate: CandidateReport;
 }
@@ -34,12 +37,12 @@ export interface ComparisonReport {
   readonly deviation: number | null;
   readonly largestDelta: number | null;
   readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-  /** Null where the predictor declares no threshold. */
+  /** Null if the predictor declares no threshold. */
   readonly flips: FlipReport | null;
 }
 
 interface FlipReport {
-  /** To yes, and to no. */
+  /** The numbers of decisions that changed to yes, and to no. */
   readonly up: number;
   readonly down: number;
   readonly rate: number | null;
@@ -47,26 +50,28 @@ interface FlipReport {
   readonly interval: Interval;
 }
 
-/** The candidate's own figures. */
+/** The cost of the candidate. */
 interface CandidateReport {
-  /** Users by the time of the statement that read their features, and of the run that scored them, at low priority. */
+  /**
+   * Users by the duration of the statement that read their features and of the run that scored them, at low priority.
+   */
   readonly featuresMs: readonly LatencyClass[];
   readonly runMs: readonly LatencyClass[];
   readonly usersRun: number;
-  /** CPU of the model for a thousand users, in ms; null: none was run. */
+  /** The model's processor time for a thousand users, in ms; null if there was no run. */
   readonly cpuMsPerThousand: number | null;
   readonly processesEnded: number;
 }
 
 interface LatencyClass {
-  /** Null: above all bounds. */
+  /** The upper bound of the class; null above all bounds. */
   readonly toMs: number | null;
   readonly users: number;
 }
 
 /**
- * @param rows of all processes
- * @param hasThreshold whether the predictor decides by one
+ * @param rows the sums of all processes
+ * @param hasThreshold whether the predictor's decision has a threshold
  */
 export function reportShadow(rows: readonly ShadowRow[], hasThreshold: boolean): ShadowReport {
   const sums = new Map<string, { segment: Segment; counts: ShadowCounts }>();
@@ -102,7 +107,7 @@ function reportOf(counts: Comparisons, hasThreshold: boolean): ComparisonReport 
     compared,
     differentShare: shareOf(different, compared),
     meanDelta,
-    // A sum of squares may fall short of the square of the sum by what rounding takes.
+    // By rounding, the mean of squares can be slightly below the square of the mean.
     deviation: meanDelta === null ? null : Math.sqrt(Math.max(0, sumOfSquares / measured - meanDelta ** 2)),
     largestDelta: measured === 0 ? null : largest,
     deltas: deltas.map((answers, i) => ({ ...deltaRange(i), answers })),
@@ -129,19 +134,19 @@ function compareTexts(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
 
-// Port: where the sums of all processes are kept, and what stands out among the comparisons.
+// The port of a shadow to its store keeps the sums of all processes, and the users with the largest changes.
 
-/** A user whose two answers lie far apart. It is a prediction of that user, and goes with an erasure as others do. */
+/** A user whose two answers differ much. It contains predictions of the user, so an erasure deletes it. */
 export interface ShadowMover {
   readonly userId: string;
   readonly served: number;
   readonly candidate: number;
-  /** The label of the candidate's answer, and Postgres' clock when its features were read, ms since 1970. */
+  /** The label of the candidate's answer, and Postgres' clock when its features were read, in ms since 1970. */
   readonly contextVersion: number;
   readonly computedAt: number;
 }
 
-/** The sums of a process so far, of all users (null) or of a segment. */
+/** The sums of a process so far, for all users (null) or for a segment. */
 export interface ShadowRow {
   readonly segment: Segment;
   readonly counts: ShadowCounts;
@@ -157,11 +162,11 @@ export interface ShadowSums {
 
 export interface ShadowStore {
   /**
-   * Puts the sums in the place of those that the process gave before. Where the rollout is not there any more, nothing is kept.
-   * @returns the difference that a user's answers must exceed to be among those that are kept from now on; 0 while there is room
+   * Replaces the earlier sums of the process. Keeps nothing if the rollout no longer exists.
+   * @returns the difference that a user's answers must exceed from now on to be kept; 0 while there is room
    */
   keep(sums: ShadowSums): Promise<number>;
 }
 
-/** Users kept of a rollout: those whose answers are furthest apart. */
+/** The number of kept users of a rollout: those with the largest differences. */
 export const MOST_MOVERS = 50;

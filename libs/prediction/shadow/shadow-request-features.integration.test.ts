@@ -63,7 +63,7 @@ async function pass(answers: readonly Answer[], request: readonly RequestColumn[
   return results;
 }
 
-it('a candidate is given what the call sent, so that both answer for the same values', async () => {
+it('a candidate gets the request features of the call, so that both answer for the same values', async () => {
   const answers = await answersOf([
     ['1', { amount: 5 }],
     ['2', { amount: 6 }],

@@ -1,4 +1,4 @@
-/** The sums of one shadow in one process, as they grow. */
+/** The sums of one shadow in one process. */
 import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
 import type { Comparison } from './compare-answers.ts';
 import {
@@ -12,9 +12,11 @@ import {
 } from './shadow-counts.ts';
 import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-report.ts';
 
-/** Values of a feature that are told apart; the users of all further ones are one segment. */
+/**
+ * The maximum number of values of a feature with a separate segment. The users of all other values form one segment.
+ */
 const MOST_VALUES = 20;
-/** Longest text of a value: it is for people, and part of a row's key. */
+/** The maximum length of a value's text, which is for display and part of a row's key. */
 const MOST_CHARACTERS = 64;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly number[] ? number[] : T[K] };
@@ -26,17 +28,17 @@ export class ShadowTally {
   readonly #featuresMs = zeros(LATENCY_BOUNDS_MS.length + 1);
   readonly #runMs = zeros(LATENCY_BOUNDS_MS.length + 1);
   readonly #plain = { usersRun: 0, cpuMs: 0, processesEnded: 0, servedAgeSeconds: 0 };
-  /** Sums by feature, then by value; null: all values without an entry. */
+  /** Sums by feature, then by value; null: all other values. */
   readonly #segments = new Map<string, Map<string | null, Mutable<typeof NO_COMPARISONS>>>();
   #movers: ShadowMover[] = [];
-  /** Differences below it are not among the largest. */
+  /** Smaller differences are not among the largest. */
   #floor = 0;
 
   count(outcome: ShadowOutcome, by = 1): void {
     this.#outcomes[outcome] += by;
   }
 
-  /** @param segments of the user: the value of each declared feature */
+  /** @param segments the segments of the user: the value of each declared feature */
   compare(
     comparison: Comparison,
     servedAgeSeconds: number,
@@ -49,7 +51,7 @@ export class ShadowTally {
     this.#addJoint(comparison);
   }
 
-  /** The candidate's features of so many users were read in that time. */
+  /** Counts the users in a statement that read the candidate's features, by its duration. */
   read(users: number, ms: number): void {
     const at = latencyClassOf(ms);
     this.#featuresMs[at] = (this.#featuresMs[at] ?? 0) + users;
@@ -66,7 +68,7 @@ export class ShadowTally {
     this.#plain.processesEnded++;
   }
 
-  /** Keeps a user in mind who may be among those whose answers are furthest apart. */
+  /** Remembers a user that may be among those with the largest changes. */
   consider(mover: ShadowMover): void {
     const size = distance(mover);
     if (size === 0 || size <= this.#floor) return;
@@ -74,14 +76,17 @@ export class ShadowTally {
     if (this.#movers.length >= 2 * MOST_MOVERS) this.#movers = furthest(this.#movers);
   }
 
-  /** The largest changes found since the last call. They are not kept here: an erasure only reaches stored ones. */
+  /**
+   * Removes and returns the largest changes since the last call. They are not kept in memory, since an erasure only
+   * reaches stored ones.
+   */
   takeMovers(): readonly ShadowMover[] {
     const taken = furthest(this.#movers);
     this.#movers = [];
     return taken;
   }
 
-  /** @param floor as the store says; @see ShadowStore.keep */
+  /** @param floor the floor that the store returned; see ShadowStore.keep */
   raiseFloor(floor: number): void {
     this.#floor = floor;
   }

@@ -1,4 +1,4 @@
-/** The quality of answers by the age of the context that they were computed from. */
+/** Computes the quality of answers by the age of the context that they were computed from. */
 import {
   addRead,
   type Estimate,
@@ -10,22 +10,22 @@ import {
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Lower bounds of the bins, in ms. */
+/** The lower bounds of the bins in ms. */
 const BINS = [0, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS];
-/** An interval of fewer users says more than they know. */
+/** With fewer users an interval would be too narrow. */
 export const LEAST_USERS = 20;
 const RESAMPLES = 500;
 
-/** Answers whose context was so old. */
+/** The number of answers with a context of this age. */
 export interface AgeFigures {
   readonly fromMs: number;
-  /** Exclusive; null: no bound. */
+  /** The exclusive upper bound; null if there is none. */
   readonly toMs: number | null;
   readonly answers: number;
   readonly users: number;
-  /** Null where fewer than 20 users have such answers. */
+  /** Null if fewer than 20 users have such answers. */
   readonly quality: Estimate | null;
-  /** How much better than live-only on the same reads; below 0: worse. */
+  /** The gain over live-only answers on the same reads; negative if worse. */
   readonly againstLive: Estimate | null;
 }
 

@@ -1,10 +1,13 @@
-/** Judges of predictions by what followed: a chance by log-loss, a list by whether the outcome is among its first items. */
+/**
+ * Judges predictions by their outcomes: a probability by log-loss, a list by whether the outcome is among its first
+ * items.
+ */
 import { logLoss } from '@tandem/experiment/value/quality';
 import type { OutputField, PredictionValue } from '@tandem/freshness/predictor';
 import type { Outcome } from './value-history.ts';
 import type { Judge } from './value-report.ts';
 
-/** The value of the judged output by context; undefined if it could not be scored. */
+/** The value of the judged output by context; undefined if the context could not be scored. */
 export type Predicted = ReadonlyMap<number, PredictionValue>;
 
 export function judgeChances(predicted: Predicted): Judge {
@@ -15,7 +18,10 @@ export function judgeChances(predicted: Predicted): Judge {
   };
 }
 
-/** A list of texts or whole numbers holds items, best first; a list of floats, a score for each item from number 0 on. */
+/**
+ * Returns the judge of lists. A list of texts or whole numbers holds items, best first. A list of floats holds a score
+ * for each item, counted from 0.
+ */
 export function judgeLists(predicted: Predicted, { type }: Pick<OutputField, 'type'>, top: number): Judge {
   const isScores = type.startsWith('float');
   const firsts = new Map<number, ReadonlySet<string>>();
@@ -35,7 +41,7 @@ export function judgeLists(predicted: Predicted, { type }: Pick<OutputField, 'ty
   };
 }
 
-/** The places of the scores, the highest first. */
+/** Returns the indexes of the scores, highest score first. */
 function bestPlaces(scores: readonly unknown[]): number[] {
   return scores.map((_, place) => place).sort((a, b) => Number(scores[b]) - Number(scores[a]) || a - b);
 }

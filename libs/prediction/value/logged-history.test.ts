@@ -9,7 +9,7 @@ interface Said {
   readonly at: number;
   readonly version: number;
   readonly value: number | null;
-  /** When the answer was computed; left out: at the answer. */
+  /** The time at which the answer was computed; default: the time of the answer. */
   readonly computedAt?: number;
   readonly computedFrom?: number;
   readonly concerning?: number;
@@ -49,7 +49,7 @@ function log(answers: readonly KeptExplanation[], more: Partial<LoggedParts> = {
 }
 
 describe('the history of kept answers', () => {
-  it('knows the features since the answer was computed, and between answers of the same context', () => {
+  it('knows the features from the computation of an answer on, and between answers of the same context', () => {
     const first = kept({ at: 5 * HOUR, computedAt: HOUR, version: 3, value: 4 });
     const second = kept({ at: 8 * HOUR, computedAt: HOUR, version: 3, value: 4 });
     const { history, features } = log([second, first]);
@@ -71,7 +71,7 @@ describe('the history of kept answers', () => {
     ]);
   });
 
-  it('does not know them between answers with an event between, and puts the event before the later one', () => {
+  it('does not know the features between answers if an event came between, and places the event before the later answer', () => {
     const { history } = log([kept({ at: HOUR, version: 3, value: 4 }), kept({ at: 5 * HOUR, version: 4, value: 5 })]);
     expect(history.timelines[0]?.slice(2)).toEqual([
       { kind: 'context', at: HOUR + 1, context: null },
@@ -81,7 +81,7 @@ describe('the history of kept answers', () => {
     ]);
   });
 
-  it('takes an event of another predictor for none, and inputs of a later context as known at the answer alone', () => {
+  it('ignores an event that does not concern the predictor, and uses inputs of a later context only at their answer', () => {
     const other = log([
       kept({ at: HOUR, version: 3, value: 4 }),
       kept({ at: 5 * HOUR, version: 4, value: 5, concerning: 3 }),
@@ -97,7 +97,7 @@ describe('the history of kept answers', () => {
     expect(later.history.timelines[0]?.[0]).toEqual({ kind: 'context', at: 5 * HOUR, context: 0 });
   });
 
-  it('takes the outcomes of the time after the read, and leaves out reads whose time is not over', () => {
+  it('uses the outcomes in the window after a read, and omits reads with an open window', () => {
     const outcome = (at: number, userId = '7', name = 'order') => ({ userId, name, time: new Date(at) });
     const answers = [kept({ at: HOUR, version: 1, value: 1 }), kept({ at: 50 * HOUR, version: 1, value: 1 })];
     const outcomes = [outcome(HOUR), outcome(25 * HOUR), outcome(60 * HOUR, '8')];
@@ -112,7 +112,7 @@ describe('the history of kept answers', () => {
     expect(items.history.reads.map((read) => read.outcome)).toEqual(['42', '']);
   });
 
-  it('leaves out answers without usable inputs', () => {
+  it('omits answers without usable inputs', () => {
     const answers = [
       kept({ at: HOUR, version: 1, value: 1 }),
       { ...kept({ at: HOUR, version: 1, value: 1 }), inputs: 'no_row' as const },
@@ -122,7 +122,7 @@ describe('the history of kept answers', () => {
     expect(left).toMatchObject({ tooYoung: 0, withoutInputs: 1 });
   });
 
-  it('leaves out answers to calls with request features, and takes no default of one for a feature', () => {
+  it('omits answers to calls with request features, and does not use a request feature’s default as a feature', () => {
     const of = (one: KeptExplanation, request: 'sent' | 'default'): KeptExplanation => {
       if (typeof one.inputs === 'string') return one;
       const features = [...one.inputs.features, { name: 'amount', value: 40, event: null, request }];

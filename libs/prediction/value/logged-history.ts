@@ -1,13 +1,13 @@
 /**
- * Builds a history from kept answers and outcomes. An answer is kept with the features of its user, so these are known
- * at the answer, and back to when it was computed if no event came between. Between two answers they are known if the
- * context version is the same at both; else they are not known there, and the event is taken to have come just before
- * the later one.
+ * Builds a history from kept answers and outcomes. An answer is kept with the features of its user. So they are known
+ * at the answer, and back to its computation if no event came between. Between two answers the features are known if
+ * both have the same context version. Otherwise they are unknown, and the event is assumed to have come just before the
+ * later answer.
  */
 import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
 import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';
 
-/** Duration of an ordinary run. */
+/** The assumed duration of a run. */
 const RUN_MS = 10 * 60_000;
 
 export interface UserOutcome {
@@ -20,21 +20,24 @@ export interface LoggedParts {
   readonly predictor: string;
   readonly kept: readonly KeptExplanation[];
   readonly outcomes: readonly UserOutcome[];
-  /** The outcome counts within this time after a read. */
+  /** The time after a read in which an outcome counts. */
   readonly withinMs: number;
-  /** The prefix before the item in an outcome's name; null: any outcome counts as 1. */
+  /** The prefix of an outcome's name, which the item follows; null: any outcome counts as 1. */
   readonly itemPrefix: string | null;
-  /** Postgres' clock: reads whose time is not over yet are left out. */
+  /** Postgres' clock. Reads with an open outcome window are omitted. */
   readonly now: Date;
-  /** Users that a run scores for the users whose answers are kept. */
+  /** The number of users that a run scores, scaled to the share of users with kept answers. */
   readonly users: number;
 }
 
 export interface LoggedHistory {
   readonly history: ValueHistory;
-  /** Names of the features, in the order of a context's row. */
+  /** The names of the features, in the order of a context's row. */
   readonly features: readonly string[];
-  /** Answers that are too young to know their outcome; without usable inputs; computed from values that the call sent. */
+  /**
+   * The numbers of omitted answers: too recent for an outcome, without usable inputs, or computed from request
+   * features.
+   */
   readonly left: { readonly tooYoung: number; readonly withoutInputs: number; readonly withRequest: number };
 }
 
@@ -42,7 +45,7 @@ type WithInputs = KeptExplanation & { readonly inputs: KeptInputs };
 
 export function historyOfAnswers(parts: LoggedParts): LoggedHistory {
   const withInputs = parts.kept.filter(hasInputs);
-  // No stored prediction could have answered a call that sends values.
+  // No stored prediction could have answered a call with request features.
   const usable = withInputs.filter(({ inputs }) => inputs.features.every(({ request }) => request !== 'sent'));
   const [newest] = usable.toSorted((a, b) => b.number - a.number);
   const ofQuery = newest?.inputs.features.filter(({ request }) => request === undefined) ?? [];
@@ -80,7 +83,7 @@ class AnswerLog {
     this.#parts = parts;
   }
 
-  /** @param answers by time, as are the outcomes */
+  /** @param answers the answers, ordered by time like the outcomes */
   addUser(answers: readonly WithInputs[], outcomes: readonly UserOutcome[]): void {
     const steps: Step[] = [];
     const user = this.#timelines.push(steps) - 1;
@@ -89,7 +92,7 @@ class AnswerLog {
       const at = one.at.getTime();
       const known = Math.max(knownSince(one), before ? before.at.getTime() : Number.NEGATIVE_INFINITY);
       if (before && !isSameContext(before, one)) {
-        // A moment later, so that a run at the answer still knows them.
+        // The end is slightly later, so that a run at the time of the answer still knows the features.
         steps.push({ kind: 'context', at: Math.min(before.at.getTime() + 1, known), context: null });
         if (hadEvent(before, one)) steps.push({ kind: 'event', at: known });
       }
@@ -122,7 +125,7 @@ class AnswerLog {
     steps.push({ kind: 'read', at, read: this.#reads.push({ user, outcome }) - 1 });
   }
 
-  /** A model version of before may have had other features: those that it lacks are null. */
+  /** An earlier model version may have had other features. Features that it lacks are null. */
   #row({ inputs }: WithInputs): FeatureRow {
     const values = new Map(inputs.features.map(({ name, value }) => [name, value]));
     return this.#features.map((name) => values.get(name) ?? null);
@@ -134,8 +137,8 @@ function least(values: readonly number[]): number | undefined {
 }
 
 /**
- * When runs are counted from: soon after the oldest generation was computed, so that the features which the run of each later
- * day read are known at its time.
+ * Returns the time from which runs are counted. It is soon after the oldest generation was computed, so that the
+ * features that each later daily run read are known at that run.
  */
 function firstRun(kept: readonly KeptExplanation[]): number | undefined {
   const stored = kept.flatMap(({ answer: { generationNumber, computedAt } }) =>
@@ -146,7 +149,10 @@ function firstRun(kept: readonly KeptExplanation[]): number | undefined {
   return moments.length === 0 ? undefined : moments.reduce((a, b) => Math.max(a, b)) + RUN_MS;
 }
 
-/** Features that were read for an answer of the same context hold since the answer was computed. */
+/**
+ * Returns the time from which the features of an answer are known. If they are of the same context, this is the
+ * computation of the answer.
+ */
 function knownSince({ answer, inputs, at }: WithInputs): number {
   const moment = at.getTime();
   if (answer.computedAt === null || !isOfSameContext(answer, inputs)) return moment;
@@ -157,7 +163,10 @@ function isSameContext(before: WithInputs, one: WithInputs): boolean {
   return before.inputs.history === one.inputs.history && before.inputs.contextVersion === one.inputs.contextVersion;
 }
 
-/** Whether an event that concerns the predictor came between: an older release did not keep which did. */
+/**
+ * Returns whether an event that concerns the predictor came between two answers. An older release did not record which
+ * events do.
+ */
 function hadEvent(before: WithInputs, one: WithInputs): boolean {
   const last = one.answer.lastConcerningVersion;
   return before.inputs.history !== one.inputs.history || last === null || last > before.inputs.contextVersion;

@@ -33,7 +33,7 @@ const live = { kind: 'live' } as const;
 const EVENT = historyOf([0, 0], [0.5, 'read'], [1.2, 'event'], [1.2, 1], [1.5, 'read'], [1.7, 'read'], [2.5, 'read']);
 
 describe('batch-only', () => {
-  it('answers from the last run, whatever came since, and infers each user at each run', () => {
+  it('answers from the last run whatever came since, and infers each user in each run', () => {
     expect(answers(EVENT, batch)).toEqual({
       contexts: [0, 0, 0, 1],
       ages: [0.5, 0.5, expect.closeTo(0.7, 9), 0.5],
@@ -41,20 +41,20 @@ describe('batch-only', () => {
     });
   });
 
-  it('sees at a run what happened up to its moment, and counts runs from the begin to before the end', () => {
+  it('sees in a run all steps up to its time, and counts runs from the start to before the end', () => {
     const history = historyOf([0, 0], [1, 1], [1, 'read'], [1.1, 'read']);
     expect(answers(history, batch).contexts).toEqual([0, 1]);
     expect(answers(history, { ...batch, cadenceMs: 3 * HOUR }).batchInferences).toBe(20);
   });
 
-  it('has no answer before the first run that knows the user, nor where the features were not known at the run', () => {
+  it('has no answer before the first run that knows the user, nor if the features were unknown at the run', () => {
     expect(answers(historyOf([0.2, 0], [0.5, 'read'], [1.5, 'read']), batch).contexts).toEqual([-1, 0]);
     expect(answers(historyOf([0, 0], [0.5, null], [1.4, 2], [1.5, 'read']), batch).contexts).toEqual([-1]);
   });
 });
 
 describe('the hybrid', () => {
-  it('infers after an event, once until the next event, and else answers from the run', () => {
+  it('infers once after each event, and otherwise answers from the run', () => {
     expect(answers(EVENT, hybrid)).toEqual({
       contexts: [0, 1, 1, 1],
       ages: [0.5, 0, expect.closeTo(0.2, 9), 0.5],
@@ -67,7 +67,7 @@ describe('the hybrid', () => {
     expect(answers(history, hybrid)).toMatchObject({ contexts: [0, 1], liveInferences: 0 });
   });
 
-  it('infers for a user that no run has scored, and if the stored answer is older than maxAge', () => {
+  it('infers if no run has scored the user, or if the stored answer is older than maxAge', () => {
     expect(answers(historyOf([0.2, 0], [0.5, 'read']), hybrid)).toMatchObject({ contexts: [0], liveInferences: 1 });
     const late = historyOf([0, 0], [0.1, 'read'], [0.9, 'read']);
     expect(answers(late, hybrid, 0.5 * HOUR)).toMatchObject({ contexts: [0, 0], liveInferences: 1 });

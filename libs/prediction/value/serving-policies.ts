@@ -1,8 +1,8 @@
 /**
  * Simulates each serving policy on the reads of a history: the context of each answer, and the inferences spent.
- * Batch-only answers from the last run; live-only infers at each read; hybrid answers from the last run, and infers
- * where an event came since, or where the stored answer is older than `maxAge`. A stored answer serves until the next
- * event, so the reads of a burst share one inference.
+ * Batch-only answers from the last run. Live-only infers at each read. Hybrid answers from the last run, and infers if
+ * an event came since or if the stored answer is older than `maxAge`. A stored answer serves until the next event, so
+ * the reads of a burst share one inference.
  */
 import type { Step, ValueHistory } from './value-history.ts';
 
@@ -10,7 +10,7 @@ export type ServingPolicy =
   | { readonly kind: 'batch' | 'hybrid'; readonly cadenceMs: number }
   | { readonly kind: 'live' };
 
-/** By read: the context that it is answered from (-1: not known), and how long before the read that context was read. */
+/** For each read: the context that answers it (-1 if unknown), and the age of that context at the read. */
 export interface PolicyAnswers {
   readonly contexts: Int32Array;
   readonly ages: Float64Array;
@@ -18,7 +18,7 @@ export interface PolicyAnswers {
   readonly batchInferences: number;
 }
 
-/** @param maxAgeMs after which the hybrid infers again; null: never */
+/** @param maxAgeMs the age after which the hybrid infers again; null: never */
 export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null): PolicyAnswers {
   const contexts = new Int32Array(history.reads.length).fill(-1);
   const ages = new Float64Array(history.reads.length);
@@ -45,9 +45,9 @@ interface Served {
 }
 
 interface Server {
-  /** Begins another user. */
+  /** Begins the steps of another user. */
   begin(): void;
-  /** Returns the answer of a read. */
+  /** Processes a step. Returns the answer of a read. */
   step(step: Step): Served | undefined;
 }
 
@@ -64,7 +64,7 @@ function serveLive(): Server {
   };
 }
 
-/** A run sees what happened up to its moment, and at it. */
+/** Serves from runs. A run sees all steps up to and including its time. */
 function serveStored(
   from: number,
   { kind, cadenceMs }: Extract<ServingPolicy, { cadenceMs: number }>,

@@ -5,7 +5,7 @@ import { planValue, reportValue } from './value-report.ts';
 
 const HOUR = 3_600_000;
 
-/** Users who are read once after an event: context 2n before it, 2n + 1 after it. */
+/** Users that are read once after an event. A user n has context 2n before it, and 2n + 1 after it. */
 function historyOf(outcomes: readonly (number | string)[], more: Partial<ValueHistory> = {}): ValueHistory {
   const timelines = outcomes.map((_, user): Step[] => [
     { kind: 'context', at: 0, context: 2 * user },
@@ -24,7 +24,7 @@ const OPTIONS = { cadencesMs: [24 * HOUR], maxAgeMs: null };
 const outcomes = Array.from({ length: 40 }, (_, user) => user % 2);
 
 describe('a value report', () => {
-  it('says what live answers gained over those of the run, by reads that are paired', () => {
+  it('shows the gain of live answers over answers of the run, on paired reads', () => {
     const plan = planValue(historyOf(outcomes), OPTIONS);
     expect(plan.contexts).toHaveLength(80);
     const chances = new Map(
@@ -53,20 +53,20 @@ describe('a value report', () => {
     expect(report.batchByAge).toMatchObject([{ fromMs: HOUR, toMs: 6 * HOUR, answers: 40, users: 40 }]);
   });
 
-  it('finds neither gain nor loss where the interval holds 0, and leaves out reads that the model cannot score', () => {
+  it('finds neither gain nor loss if the interval includes 0, and omits reads that the model cannot score', () => {
     const chances = new Map(Array.from({ length: 79 }, (_, context) => [context, 0.3 + (context % 7) / 20] as const));
     const report = reportValue(planValue(historyOf(outcomes), OPTIONS), judgeChances(chances), 1);
     expect(report.gains[0]?.verdict).toBe('none');
     expect(report.reads).toEqual({ all: 40, judged: 39, unknownContext: 0, unscorable: 1 });
   });
 
-  it('finds nothing of fewer than 20 users, whose interval would be narrower than what they know', () => {
+  it('finds nothing for fewer than 20 users, since their interval would be too narrow', () => {
     const chances = new Map([...Array(38).keys()].map((context) => [context, context % 2 ? 0.9 : 0.5] as const));
     const plan = planValue(historyOf(Array.from({ length: 19 }, () => 1)), OPTIONS);
     expect(reportValue(plan, judgeChances(chances), 1).gains[0]).toMatchObject({ verdict: 'unknown' });
   });
 
-  it('judges all policies by the reads that each of them has a context for', () => {
+  it('judges all policies by the reads for which each policy has a context', () => {
     const plan = planValue(historyOf(outcomes, { from: 1 }), { ...OPTIONS, cadencesMs: [HOUR / 2, 24 * HOUR] });
     expect(plan.judged).toHaveLength(40);
     const late = planValue(historyOf(outcomes, { from: -HOUR / 4 }), OPTIONS);
@@ -75,7 +75,7 @@ describe('a value report', () => {
 });
 
 describe('lists', () => {
-  it('are judged by whether the item is among the first: of items as they are, of scores by the highest', () => {
+  it('are judged by whether the item is among the first items, or among the items with the highest scores', () => {
     const items = judgeLists(new Map([[0, ['a', 'b', 'c']]]), { type: 'string' }, 2);
     expect(['a', 'b', 'c'].map((item) => items.quality(0, item))).toEqual([1, 1, 0]);
     expect(items.quality(1, 'a')).toBeNaN();
@@ -83,7 +83,7 @@ describe('lists', () => {
     expect([0, 1, '2'].map((item) => scores.quality(0, item))).toEqual([0, 1, 1]);
   });
 
-  it('have a hit rate, where higher is better', () => {
+  it('have a hit rate, of which higher is better', () => {
     const lists = new Map<number, number[]>();
     for (const user of outcomes.keys()) lists.set(2 * user, [5, 6]).set(2 * user + 1, [1, 6]);
     const judge = judgeLists(lists, { type: 'int64' }, 1);

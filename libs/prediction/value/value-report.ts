@@ -23,60 +23,60 @@ import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-p
 import type { Outcome, ValueHistory } from './value-history.ts';
 
 const RESAMPLES = 1_000;
-/** Ranks are dearer than means: a draw costs a pass over all reads. */
+/** The number of bootstrap draws for AUC. Ranks cost more than means: a draw is a pass over all reads. */
 const RANK_RESAMPLES = 200;
 
-/** The answers of each policy, and the reads that all of them can be judged by. */
+/** The answers of each policy, and the reads by which all policies can be judged. */
 interface ValuePlan {
   readonly history: ValueHistory;
   readonly served: readonly (PolicyAnswers & { readonly policy: ServingPolicy })[];
-  /** Reads that every policy answers from a known context. */
+  /** The reads that every policy answers from a known context. */
   readonly judged: Uint32Array;
-  /** Contexts to score. */
+  /** The contexts to score. */
   readonly contexts: readonly number[];
 }
 
-/** Judges what a context's prediction was worth. */
+/** Judges the quality of a context's prediction. */
 export interface Judge {
-  /** `logLoss`: lower is better; `hitRate`: 1 where the outcome is among the first items. */
+  /** `logLoss`: lower is better. `hitRate`: 1 if the outcome is among the first items. */
   readonly measure: 'logLoss' | 'hitRate';
-  /** Items that count of a list; null: the answer is a chance. */
+  /** The number of counted items of a list; null if the answer is a probability. */
   readonly top: number | null;
   /** Returns the quality for one read; NaN if the context could not be scored. */
   quality(context: number, outcome: Outcome): number;
-  /** The predicted chance; undefined of a list. */
+  /** Returns the predicted probability; undefined for a list. */
   readonly chance: ((context: number) => number) | undefined;
 }
 
 export interface PolicyFigures {
   readonly policy: ServingPolicy['kind'];
-  /** Between two runs; null of live-only. */
+  /** The time between two runs; null for live-only. */
   readonly cadenceMs: number | null;
   readonly quality: Estimate;
-  /** How much better than live-only on the same reads; below 0: worse. */
+  /** The gain over live-only on the same reads; negative if worse. */
   readonly againstLive: Estimate;
-  /** Area under the ROC curve; null of a list, and where all outcomes are one. */
+  /** The area under the ROC curve; null for a list, or if all outcomes are equal. */
   readonly auc: Estimate | null;
-  /** Null of a list. */
+  /** The calibration; null for a list. */
   readonly calibration: Calibration | null;
   readonly byAge: readonly AgeFigures[];
   readonly inferences: { readonly batch: number; readonly live: number; readonly aRead: number };
 }
 
 interface Calibration {
-  /** Mean prediction minus the share of reads where it happened. */
+  /** The mean prediction minus the share of reads with the outcome. */
   readonly bias: Estimate;
-  /** Mean distance between predicted and observed, over ten bins. */
+  /** The mean difference between predicted and observed shares, over ten bins. */
   readonly error: number;
   readonly bins: readonly CalibrationBin[];
 }
 
-/** The gain of the hybrid over batch-only of the same cadence, on the same reads. */
+/** The gain of the hybrid over batch-only with the same cadence, on the same reads. */
 export interface Gain {
   readonly cadenceMs: number;
-  /** Above 0: the hybrid is better. */
+  /** The gain; positive if the hybrid is better. */
   readonly change: Estimate;
-  /** `unknown`: too few users. */
+  /** The finding; `unknown` if there are too few users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
 
@@ -94,11 +94,11 @@ export interface ValueReport {
     readonly unscorable: number;
   };
   readonly users: { readonly scored: number; readonly judged: number };
-  /** Share of the judged reads where it happened; null of a list. */
+  /** The share of the judged reads with the outcome; null for a list. */
   readonly outcomeRate: number | null;
   readonly gains: readonly Gain[];
   readonly policies: readonly PolicyFigures[];
-  /** Figures of batch-only answers at all cadences. */
+  /** The figures of batch-only answers at all cadences. */
   readonly batchByAge: readonly AgeFigures[];
   readonly resampling: { readonly resamples: number; readonly seed: number };
 }
@@ -123,7 +123,7 @@ export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanO
   return { history, served, judged, contexts: [...contexts] };
 }
 
-/** @param plan with at least one judged read that the judge finds scorable */
+/** @param plan the plan, with at least one judged read that can be scored */
 export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
   const { history } = plan;
   const reads = scorableReads(plan, judge);
@@ -151,7 +151,7 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
   };
 }
 
-/** Returns the judged reads of which no policy's context fails the model. */
+/** Returns the judged reads for which the model can score the context of every policy. */
 export function scorableReads({ history, served, judged }: ValuePlan, judge: Judge): Uint32Array {
   return judged.filter((read) => {
     const { outcome } = history.reads[read] ?? { outcome: 0 };
@@ -168,7 +168,7 @@ interface Board {
   readonly outcomes: Uint8Array;
   /** Quality by policy and judged read. */
   readonly quality: readonly Float64Array[];
-  /** 1 where higher is better, -1 where lower is. */
+  /** 1 if higher is better, -1 if lower is better. */
   readonly sign: number;
 }
 
@@ -193,7 +193,7 @@ function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Arr
   };
 }
 
-/** Adds up a value of each judged read by user. */
+/** Adds up a value of the judged reads by user. */
 function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): UserSums {
   const sums = newUserSums(users);
   userOf.forEach((user, read) => {
@@ -202,7 +202,7 @@ function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): 
   return sums;
 }
 
-/** How much better a policy is than another, by judged read. */
+/** Returns the gain of a policy over another, by judged read. */
 function changeOf({ quality, sign }: Board, policy: number, reference: number): (read: number) => number {
   const [ours, theirs] = [quality[policy] as Float64Array, quality[reference] as Float64Array];
   return (read) => sign * ((ours[read] as number) - (theirs[read] as number));
@@ -233,7 +233,7 @@ function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): P
   }));
 }
 
-/** The answers of a policy as the curve by age takes them. */
+/** Returns the answers of a policy in the form that the age curve needs. */
 function layerOf(plan: ValuePlan, board: Board, policy: number, ages: Float64Array) {
   return {
     users: board.userOf,

@@ -27,7 +27,7 @@ const HELP = `npm run test:faults -- [options]
   --minutes <number>      faults in random order for these minutes; no fault repeats before all have run
   --seed <number>         repeats the choices of that seed
   --users-per-read <n>    the most users of one read, default 60; a larger number judges more answers in the same time
-  --embedded 0.5          the share of readers that ask the application with an embedded reader
+  --embedded 0.5          the share of readers that use the application with an embedded reader
   --watched               the load writes only a watched application table, and sends no events
   --pooler                each program reaches Postgres through a PgBouncer in transaction mode
   --managed               a Postgres role that only owns its database, and may not read the names of its history

@@ -53,7 +53,7 @@ describe('a user who is put into an arm by hand', () => {
   });
 
   it('is of a canary or an A/B test that is under way', async () => {
-    const refusal = [409, { remedy: 'name a canary or an A/B test that is under way' }];
+    const refusal = [409, { remedy: 'name an active canary or A/B test' }];
     await api.post(`/v1/rollouts/${id}/abort`);
     expect(await put('4')).toMatchObject(refusal);
     expect((await api.send('DELETE', `/v1/rollouts/${id}/overrides/4`)).status).toBe(409);
