@@ -29,7 +29,7 @@ export function createRunChunkProcessor(dependencies: RunChunkProcessorDependenc
     }
     if (report.outcome === 'failed') {
       log.error('chunk.failed', { runId, no, error: report.error });
-      // Where it was the last open chunk, the run has failed with it.
+      // If this was the last open chunk, its failure has ended the run.
       const run = await runs.find(runId);
       if (run && isFinished(run.state)) logRunEnded(run, dependencies);
     }
