@@ -120,7 +120,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     [`${path}/anna`, 422, 'invalid_input', expect.any(String)],
     [`${path}/${'9'.repeat(200)}`, 422, 'invalid_input', expect.any(String)],
     [`${path}/%ff`, 400, 'malformed_request', expect.any(String)],
-    [`${path}/1?fresh=1`, 400, 'malformed_request', expect.stringContaining('takes none')],
+    [`${path}/1?fresh=1`, 400, 'malformed_request', expect.stringContaining('no query parameters')],
   ])('refuses %s with a problem', async (url, status, code, remedy) => {
     const response = await api.get(url);
     expect(response.status).toBe(status);
