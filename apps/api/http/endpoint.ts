@@ -56,7 +56,7 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
   return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
 }
 
-/** Serves a request of the endpoint. `Answer` is the type of its answers. */
+/** Serves a request of the endpoint. `A` is the type of its answers. */
 type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
 
 /** @param refuse returns the answer that carries a problem */

@@ -34,7 +34,7 @@ describe('toProblem', () => {
     expect(toProblem(new TandemError('unknown_user', 'who')).headers).toEqual({});
   });
 
-  it("carries the headers of its status", async () => {
+  it('carries the headers of its status', async () => {
     const error = new RequestError('method_not_allowed', 'no', { headers: { allow: 'GET' } });
     const response = problemResponse(toProblem(error));
     expect(response.status).toBe(405);
@@ -56,7 +56,7 @@ describe('toProblem', () => {
     expect(empty).toEqual([]);
   });
 
-  it('has the same codes as the client's type', () => {
+  it('has the same codes as the type in the client', () => {
     expectTypeOf<ClientCode>().toEqualTypeOf<ProblemCode>();
   });
 
