@@ -29,7 +29,7 @@ const answered = async (response: Response) => [response.status, await response.
 const problem = (code: string, more: object = {}) => ({ type: `urn:tandem:problem:${code}`, ...more });
 
 describe('PUT /v1/artifacts/{sha256}', () => {
-  it('takes a file whole, once: again it is there already', async () => {
+  it('stores a whole file, and a repeated upload changes nothing', async () => {
     const [artifact, bytes] = [hashOf(other), other.length];
     const view = { artifact, bytes, received: bytes, complete: true };
     expect(await answered(await api.get(`/v1/artifacts/${artifact}`))).toMatchObject([
@@ -41,7 +41,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await answered(await api.get(`/v1/artifacts/${artifact}`))).toEqual([200, view]);
   });
 
-  it('takes no more than a limit of what no model version uses, whole or in parts, and says what to do', async () => {
+  it('limits files and parts that no model version uses, and says what to do', async () => {
     const small = await createTestApi({}, undefined, undefined, { uploads: { megabytes: 1 } });
     try {
       const put = (bytes: Buffer, headers = {}) => {
@@ -63,7 +63,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     }
   });
 
-  it('takes it in parts, in any order, and says where to resume', async () => {
+  it('accepts parts in any order, and says where to resume', async () => {
     const file = Buffer.alloc(700_000, 'a model, perhaps');
     const part = (first: number, end: number, bytes = file) =>
       upload(bytes.subarray(first, end), hashOf(file), { 'content-range': `bytes ${first}-${end - 1}/${file.length}` });
@@ -81,7 +81,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await got(await part(0, 300_000))).toEqual([200, 700_000]);
   });
 
-  it('holds a few parts in memory at a time, and tells further clients to retry', async () => {
+  it('keeps a limited number of parts in memory, and tells further clients to retry', async () => {
     const file = Buffer.alloc(700_000, 'slow lines');
     const endings: (() => void)[] = [];
     const slow = () => {
@@ -98,7 +98,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(statuses).toEqual([...Array.from({ length: 16 }, () => 400), 503]);
   });
 
-  it('throws parts away that make another file, so that they can come again', async () => {
+  it('drops parts whose file has another hash, so that they can be sent again', async () => {
     const [file, wrong] = [Buffer.alloc(300_000, 'right'), Buffer.alloc(300_000, 'wrong')];
     const whole = (bytes: Buffer) => upload(bytes, hashOf(file), { 'content-range': 'bytes 0-299999/300000' });
     expect(await answered(await whole(wrong))).toMatchObject([422, problem('model_refused')]);
@@ -161,7 +161,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
 });
 
 describe('POST /v1/models/{predictor}/versions', () => {
-  it('stores a version with more columns beside the stable one, which stays; repeating it returns the same version', async () => {
+  it('stores a version with more columns and leaves the stable version; a repeated push returns the same version', async () => {
     await upload(third);
     const body = { artifact: hashOf(third), features: { sql: THREE }, metrics: { auc: 0.82 }, label: 'challenger' };
     const response = await push(body);
@@ -187,7 +187,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
     expect(await (await api.get('/v1/predictions/repurchase/3')).json()).toMatchObject({ modelVersion: '1' });
   });
 
-  it('takes the file itself, as the served version’s definition', async () => {
+  it('accepts the file itself, with the definition of the served version', async () => {
     const path = '/v1/models/repurchase/versions?note=retrained&label=nightly';
     const response = await send('POST', path, other, { 'content-digest': digestOf(other) });
     const expected = { modelVersion: '3', note: 'retrained', labels: ['nightly'], features: { asOf: 'loaded_at' } };
