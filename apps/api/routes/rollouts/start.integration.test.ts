@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 describe('a rollout is started', () => {
-  it('as a canary, with every setting that was left out; a run of its arm is asked for', async () => {
+  it('as a canary with the default of each missing setting, and a run for its arm is created', async () => {
     const rollout = await api.start({ kind: 'canary', version: '1' });
     expect(rollout).toMatchObject({
       ...{ predictor: 'repurchase', rollout: '1', kind: 'canary', state: 'preparing', step: 0, percent: 0 },
@@ -69,11 +69,11 @@ describe('a rollout is started', () => {
       coverage: 'live',
       analysis: { ...ANALYSIS, outcomes: [OUTCOME, { ...OUTCOME, name: 'return' }] },
     },
-  ])('with everything said, and says it back: $kind', async (plan) => {
+  ])('with all settings, which the answer shows: $kind', async (plan) => {
     expect((await api.start(plan)).plan).toEqual(plan);
   });
 
-  it('once of a predictor: another is refused, and says how the first is ended', async () => {
+  it('once for a predictor; the rejection of a second one says how to end the first', async () => {
     await api.start({ kind: 'shadow', version: '1' });
     const second = await api.post(PATH, { kind: 'canary', version: '1' });
     expect([second.status, await second.json()]).toMatchObject([
@@ -149,7 +149,7 @@ describe('a rollout is refused, at the field that is wrong', () => {
     expect(problem.remedy).toBeTruthy();
   });
 
-  it('of a predictor that there is not, and of another media type', async () => {
+  it('for an unknown predictor, and for another media type', async () => {
     const unknown = await api.post('/v1/predictors/nothing/rollouts', canary({}));
     expect([unknown.status, await unknown.json()]).toMatchObject([404, { field: 'predictor' }]);
     const text = await api.post(PATH, JSON.stringify(canary({})), { 'content-type': 'text/plain' });
@@ -158,7 +158,7 @@ describe('a rollout is refused, at the field that is wrong', () => {
   });
 });
 
-it('a client finds the arm of every user that the service serves them from', async () => {
+it('a client computes the same arm for every user as the service', async () => {
   const arms = [{ variant: 'second', version: '1', weight: 40 }];
   const { id } = await api.start({ kind: 'ab', arms, coverage: 'live' });
   await api.begin(id);
@@ -170,6 +170,6 @@ it('a client finds the arm of every user that the service serves them from', asy
   const served = results.filter(({ variant }) => variant).map(({ userId, variant }) => [userId, variant]);
   expect(served.length).toBeGreaterThan(5);
   expect(served).toEqual(served.map(([userId = '']) => [userId, variantOf(rollout, userId)]));
-  // Of all twenty: the few who are served may be in one arm by chance.
+  // Checked for all 20 users, because the few served users may be in one arm by chance.
   expect(new Set(userIds.map((userId) => variantOf(rollout, userId)))).toEqual(new Set(['stable', 'second']));
 });
