@@ -71,7 +71,7 @@ function observing(
 // Inference for shadows, in a separate process with a higher nice value than the serving ones. It exists only while
 // there is something to infer. A candidate that crashes, hangs or leaks affects only this process.
 
-/** Returns the options of one process with the lowest priority above idle scheduling. */
+/** The options of the process, which has the lowest priority above idle scheduling. */
 const OPTIONS = Object.freeze({
   processes: 1,
   niceSteps: 19,
@@ -94,7 +94,7 @@ export function createShadowScorer(
       ...OPTIONS,
       onRun: ({ rows, ms, cpuMs }) => observer?.ran(rows, ms, cpuMs),
       onRestart: () => observer?.ended(),
-      // A failed load shows as an ended process and missing answers.
+      // A paused model already shows as ended processes and missing answers.
       onRest: () => {},
     });
     return pool;
