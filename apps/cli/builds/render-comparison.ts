@@ -1,4 +1,4 @@
-/** An optimised build beside its parent, as people read it. */
+/** Renders the comparison of an optimised build with its parent. */
 import type { BuildComparison, ComparedPace, ComparedVersion } from '@tandem/client/builds';
 import { count, printable, renderFields, renderTable, right } from '../output/text.ts';
 

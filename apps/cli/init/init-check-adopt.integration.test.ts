@@ -120,7 +120,7 @@ test('texts one-hot: a text that came after is told as no category', async () =>
   expect(code).toBe(0);
   const { findings, samples } = parse(out);
   expect(findings).toContainEqual(
-    expect.objectContaining({ text: '3 of 30 cannot be scored: plan is a text that is no category (3)' }),
+    expect.objectContaining({ text: '3 of 30 cannot be scored: plan is a text outside the categories (3)' }),
   );
   expect(samples).toMatchObject([{ userId: '1', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-2)), 5) } }]);
 });
@@ -198,7 +198,7 @@ test('a model is tried within the memory that it will be served in', async () =>
   expect(out).toMatch(/error +config .*churn\.model: .*(memory|256 MB|std::bad_alloc\n +→ .* within the memory of)/);
 });
 
-test('before the schema is there, `check` says so and judges what it can', async () => {
+test('before the schema exists, `check` says so and judges what it can', async () => {
   const bare = await createPlace({ migrated: false });
   try {
     await bare.write('m.onnx', linearModel({ weights: [1] }));
@@ -209,7 +209,7 @@ test('before the schema is there, `check` says so and judges what it can', async
     const { code, out } = await bare.tandem('check');
     expect(code).toBe(0);
     expect(out).toMatch(/warning +schema +lacks .*\n +→ tandem migrate/);
-    expect(out).toMatch(/warning +churn parity .*no real user can be read before the schema is there/);
+    expect(out).toMatch(/warning +churn parity .*no real user can be read before the schema exists/);
   } finally {
     await bare.remove();
   }
