@@ -78,7 +78,7 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
 
   expect(await tandem(`rollout advance ${COUNT}`)).toEqual({
     ...{ code: 2, out: '' },
-    err: 'tandem: this command asks for confirmation, and the input is not a terminal\n  add --yes\n',
+    err: 'tandem: this command asks for confirmation, but the input is not a terminal\n  add --yes\n',
   });
   expect((await tandem(`rollout hold ${COUNT} --reason lunch`)).out).toMatch(/^state +held: lunch$/m);
   expect((await tandem(`rollout resume ${COUNT}`)).out).toMatch(/^state +running: /m);

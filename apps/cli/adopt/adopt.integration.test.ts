@@ -65,17 +65,19 @@ test('a config with an error of `check` is rejected and changes nothing; --force
   const refused = await place.tandem('adopt');
   expect(refused).toMatchObject({ code: 1, out: '' });
   expect(refused.err).toMatch(/tandem\.config\.ts is not adopted: 1 error/);
-  expect(refused.err).toMatch(/error +churn keys +not one row a user: 3 \(2 rows\)\n +→ group the query by user_id/);
+  expect(refused.err).toMatch(
+    /error +churn keys +not one row for each user: 3 \(2 rows\)\n +→ group the query by user_id/,
+  );
   expect(refused.err).toContain('tandem adopt --force');
   await expect(place.sql('select 1 / (1 - count(*)) from tandem.predictors')).resolves.toBeUndefined();
   expect(await place.tandem('adopt --json')).toMatchObject({
     code: 1,
-    out: expect.stringContaining('not one row a user'),
+    out: expect.stringContaining('not one row for each user'),
   });
 
   const forced = await place.tandem('adopt --force');
   expect(forced).toMatchObject({ code: 0, out: expect.stringContaining('churn: model version 1, adopted') });
-  expect(forced.err).toMatch(/ignored: churn keys: not one row a user: 3 \(2 rows\)/);
+  expect(forced.err).toMatch(/ignored: churn keys: not one row for each user: 3 \(2 rows\)/);
   // The config is already adopted, so rejecting it would change nothing.
   const again = await adopt();
   expect(again).toMatchObject({ predictors: [{ change: 'unchanged' }], ignored: [] });
@@ -167,7 +169,7 @@ test('--run starts a run of all users once, and none if predictions are stored',
   const again = await place.tandem('adopt --run');
   // After the end of the run, `run start --follow` would start another run.
   expect(again.out).toContain(`→ follow it: tandem run show ${firstRuns[0]?.runId} --follow`);
-  expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is under way`);
+  expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is in progress`);
   const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
   await expect(place.sql(pending)).resolves.toBeUndefined();
   await place.sql(`update tandem.runs set state = 'done', finished_at = clock_timestamp();

@@ -54,7 +54,7 @@ describe('a machine without such a Python', () => {
   test('gets the commands that install one, with the tested releases', async () => {
     const { code, err } = await build('create', 'repurchase', '2', '--python', './none/python');
     expect(code).toBe(1);
-    expect(err).toContain('a build is made with Python, and there is no ./none/python');
+    expect(err).toContain('making a build needs Python, but ./none/python does not exist');
     expect(err).toMatch(/python3 -m venv build-python && build-python\/bin\/pip install onnx==\S+ onnxruntime==\S+\n/);
     expect(err).toContain('then add: --python build-python/bin/python');
     expect(asked).toEqual([]);
@@ -70,7 +70,7 @@ describe('a machine without such a Python', () => {
     const { code, err } = await build('create', 'repurchase', '2', '--python', python);
     expect([code, err]).toEqual([
       1,
-      expect.stringContaining("cannot do it: ModuleNotFoundError: No module named 'onnx'"),
+      expect.stringContaining("cannot make builds: ModuleNotFoundError: No module named 'onnx'"),
     ]);
   });
 
@@ -118,7 +118,7 @@ describe('a build that was made elsewhere', () => {
   test('that is already known as something else is rejected', async () => {
     answer = () => ({ status: 200, body: { ...MODEL_DETAIL_EXAMPLE, modelVersion: '2' } });
     const { code, err } = await register();
-    expect([code, err]).toEqual([1, expect.stringContaining('is model version 2 already, as no build')]);
+    expect([code, err]).toEqual([1, expect.stringContaining('is already model version 2, as no build')]);
   });
 
   test('needs a known kind and a file', async () => {

@@ -98,11 +98,15 @@ async function inTime<T>(name: string, subject: string, what: string, work: () =
 
 async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<Finding> {
   const duplicates = await findDuplicateKeys(pool, definition.query.sql, DUPLICATES_SHOWN);
-  if (duplicates.length === 0) return ok('keys', 'one row a user');
+  if (duplicates.length === 0) return ok('keys', 'one row for each user');
   const named = duplicates.map(({ userId, rows }) => `${userId ?? 'null'} (${count(rows)} rows)`).join(', ');
   const remedy =
     'group the query by user_id, or select one row for each user (a user with two rows is not scored), and no row with a null key';
-  return failed('keys', `not one row a user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`, remedy);
+  return failed(
+    'keys',
+    `not one row for each user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`,
+    remedy,
+  );
 }
 
 /** Checks the user-ID type: a database supports one type, that of the users with events. */

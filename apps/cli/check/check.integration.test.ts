@@ -134,7 +134,7 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   );
   const adopt = await place.tandem('adopt --config second.config.ts');
   expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
-  expect(adopt.out).toContain('churn: removed from second.config.ts, not served any more');
+  expect(adopt.out).toContain('churn: not in second.config.ts, so no longer served');
 });
 
 test('check warns of texts padded with blanks, and says how to turn a NaN into a null', async () => {
@@ -146,10 +146,8 @@ test('check warns of texts padded with blanks, and says how to turn a NaN into a
   expect(config).toContain('plan::text as plan');
   await place.write('tandem.config.ts', config.replace('plan::text as plan', 'plan'));
   const { out } = await place.tandem('check');
-  expect(out).toMatch(
-    /warning +churn query +column plan is of type character\(6\), whose texts are filled up with blanks/,
-  );
-  expect(out).toContain('→ cast it, which takes the blanks off: plan::text as plan');
+  expect(out).toMatch(/warning +churn query +column plan has type character\(6\), which pads texts with blanks/);
+  expect(out).toContain('→ cast the column, which removes the blanks: plan::text as plan');
   expect(out).toMatch(
     /error +churn sample +none of the 1 users? read can be scored; user 1: feature age is NaN; .*, or a null: nullif\(age, 'NaN'\)/,
   );
@@ -170,7 +168,7 @@ test('a query that fails for one user is a finding that quotes Postgres, beside 
   expect(report.findings).toContainEqual({
     subject: 'churn users',
     level: 'error',
-    text: `how many there are, and whether all have their values, was not seen: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
+    text: `how many there are, and whether all have their values, could not be checked: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
     remedy: 'fix the query, or the rows that it reads; tandem check runs it',
   });
   expect(report.findings.map(({ subject }) => subject)).toEqual(

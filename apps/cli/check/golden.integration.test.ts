@@ -65,7 +65,7 @@ test('columns in another order than in training are detected, and the right orde
   expect(comparison?.order).toEqual(['visits', 'age', 'spent']);
   expect(finding?.text).toMatch(/^golden\.csv: \d+ of 40 users differ by more than 0\.0001 of the value; the worst:\n/);
   expect(finding?.text).toMatch(/user \d+: score [\d.]+ expected, [\d.]+ computed/);
-  expect(finding?.remedy).toContain('in this one the model gives what the file says: visits, age, spent');
+  expect(finding?.remedy).toContain('with this order: visits, age, spent');
 });
 
 test('if each input takes one column by name, the columns with the values of others are named', async () => {
@@ -88,7 +88,7 @@ test('if each input takes one column by name, the columns with the values of oth
       { column: 'age', valuesOf: 'visits' },
     ],
   });
-  expect(finding?.remedy).toContain('visits has those of age, age has those of visits');
+  expect(finding?.remedy).toContain('visits has the values of age, age has the values of visits');
 });
 
 test('a file that cannot be compared is rejected, and the error names the line', async () => {
@@ -110,7 +110,7 @@ test('one wrong score is named, and users without a row or a value do not count 
     unscorable: [{ userId: '41' }],
     order: null,
   });
-  expect(finding?.text).toContain('the query gives no row of 1 user: 99');
+  expect(finding?.text).toContain('the query returns no row for 1 user: 99');
   expect(finding?.text).toMatch(/user 41: .*visits/);
 });
 
@@ -118,6 +118,6 @@ test('options that require --golden are rejected without it', async () => {
   const { code, err } = await place.tandem('check --tolerance 0.1');
   expect({ code, err }).toEqual({
     code: 2,
-    err: expect.stringContaining('--tolerance has no meaning without --golden'),
+    err: expect.stringContaining('--tolerance requires --golden'),
   });
 });

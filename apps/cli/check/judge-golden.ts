@@ -93,7 +93,7 @@ function remedyFor({ order, exchange, differences, unscorable }: GoldenCompariso
     return `exchange these columns in the query; the model returns the expected values if ${moved.join(', ')}`;
   }
   if (order) {
-    return `select the columns in the order of the training; in this one the model gives what the file says: ${order.join(', ')}`;
+    return `select the columns in the order of the training; the model returns the expected values with this order: ${order.join(', ')}`;
   }
   if (differences.length > 0) {
     return 'compare the query with the training (the order of the columns, units, nulls and categories), and check whether the table has changed since the file was written';

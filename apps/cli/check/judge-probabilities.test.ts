@@ -16,7 +16,7 @@ test('check warns of margins that are named probabilities, as of an SVC without 
     {
       level: 'warning',
       subject: 'churn outputs',
-      text: expect.stringContaining('probabilities of user 7 holds 2.2, which is no probability'),
+      text: expect.stringContaining('probabilities of user 7 has the value 2.2, which is not a probability'),
       remedy: expect.stringContaining('rename the field'),
     },
   ]);

@@ -1,4 +1,4 @@
-/** The report of a generation as people read it. */
+/** Renders the report of a generation. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';

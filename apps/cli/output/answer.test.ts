@@ -49,7 +49,7 @@ test('nothing stored, and a row that is gone, are told apart', () => {
 test('an answer that an event left fresh says which version concerns its predictor', () => {
   const later = { ...answer, contextVersion: 6 };
   expect(renderAnswer({ ...answered, answer: later }, plain)).toContain(
-    'context   version 6, predicted from 5; the last that concerns this predictor is 5',
+    'context   version 6, predicted from 5; the last version that concerns this predictor is 5',
   );
 });
 

@@ -56,7 +56,7 @@ function contextOf({
   predictedFromContextVersion: from,
 }: PredictionAnswer) {
   const concerning =
-    last === null || last === contextVersion ? '' : `; the last that concerns this predictor is ${last}`;
+    last === null || last === contextVersion ? '' : `; the last version that concerns this predictor is ${last}`;
   return `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}${concerning}`;
 }
 

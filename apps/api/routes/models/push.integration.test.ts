@@ -110,7 +110,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
       'another file than its hash',
       () => upload(other, 'a'.repeat(64)),
       422,
-      problem('invalid_input', { field: 'sha256', remedy: expect.stringContaining('resend it') }),
+      problem('invalid_input', { field: 'sha256', remedy: expect.stringContaining('resend the file') }),
     ],
     [
       'a body that is not what Content-Digest says',

@@ -145,7 +145,7 @@ describe('raw inference', () => {
 
   it.each([
     ['a model that does not exist', 'nobody', {}, 404, 'unknown_predictor', /no predictor "nobody"/],
-    ['a version that no arm serves', 'repurchase/versions/7', {}, 404, 'unknown_model_version', /use 1, or name no/],
+    ['a version that no arm serves', 'repurchase/versions/7', {}, 404, 'unknown_model_version', /use 1, or leave out/],
     ['a datatype that does not exist', 'repurchase', { datatype: 'FP8' }, 422, 'invalid_input', /use one of BOOL/],
     ['another datatype', 'repurchase', { datatype: 'FP64' }, 422, 'invalid_input', /the model takes FP32/],
     ['another name', 'repurchase', { name: 'x' }, 422, 'invalid_input', /inputs\[0\]\.name is "x".*features/],
@@ -174,7 +174,7 @@ describe('raw inference', () => {
   it.each([
     ['a missing input', { inputs: [] }, /inputs has no "features"/],
     ['an input twice', { inputs: [features([[1, 1]]), features([[1, 1]])] }, /inputs\[1\]\.name is "features" again/],
-    ['an unknown output', { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] }, /the model gives score/],
+    ['an unknown output', { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] }, /the model returns score/],
     ['a timeout in words', { inputs: [features([[1, 1]])], parameters: { timeout: 'soon' } }, /parameters\.timeout/],
     [
       'missing bytes',
