@@ -10,7 +10,7 @@ function infer(cells: readonly string[], isKey = false) {
 test.each<[string, string[], string]>([
   ['whole numbers', ['1', '-20', '0', '9223372036854775807'], 'bigint'],
   ['whole numbers and fractions', ['1', '2.5', '-.5', '1e-3', ' 7 '], 'double precision'],
-  ['what pandas and R write for no number', ['1.5', 'inf', '-inf', 'NaN'], 'double precision'],
+  ['what pandas and R write for missing numbers', ['1.5', 'inf', '-inf', 'NaN'], 'double precision'],
   ['leading zeros', ['007', '1'], 'text'],
   ['ids beyond 64 bits', ['9223372036854775808'], 'text'],
   ['numbers that no double holds', ['1e400'], 'text'],
@@ -32,12 +32,12 @@ test.each<[string, string[], string]>([
   expect(infer(cells).type).toBe(type);
 });
 
-test('empty cells are nulls, those of spaces too, but in a column of texts', () => {
+test('empty cells are nulls, and so are cells of spaces, except in a column of texts', () => {
   expect(infer(['1', '', ' ', '2'])).toEqual({ name: 'c', type: 'bigint', nulls: 2 });
   expect(infer([' ', 'a', '', ' '])).toEqual({ name: 'c', type: 'text', nulls: 1 });
 });
 
-test('a key is of whole numbers or a text', () => {
+test('a key has whole numbers or texts', () => {
   expect(infer(['1', '2'], true).type).toBe('bigint');
   expect(infer(['1.5', '2'], true).type).toBe('text');
 });

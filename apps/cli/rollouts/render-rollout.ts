@@ -12,7 +12,7 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
   ended: 'good',
 };
 
-/** @param said parts of the reason for its state that are shown elsewhere, and not repeated */
+/** @param said parts of the reason that are shown elsewhere and are not repeated */
 export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
   const { arms, createdAt, createdBy, endedAt, state, reason } = rollout;
   const why = reason === said ? '' : `: ${printable(reason)}`;
@@ -53,7 +53,7 @@ function kindOf(rollout: RolloutView): string {
   }
 }
 
-/** Returns where a canary is, or how it ended: an ended canary serves no share of its own. */
+/** Returns the step of a canary, or how it ended: an ended canary has no share of the users. */
 function placeOf({ state, step, percent, plan, stepStartedAt, endedAt }: RolloutView): string {
   const place = `step ${step + 1} of ${(plan.kind === 'canary' && plan.steps?.length) || 1}`;
   if (!endedAt) return `${percent} %, ${place}`;

@@ -1,4 +1,4 @@
-/** Renders the estimate of a budget for people. */
+/** Renders the estimate of a budget. */
 import type { RunPlan } from '@tandem/client/wire';
 import { count, duration, moment, renderTable, right } from '../output/text.ts';
 
@@ -19,7 +19,7 @@ export function renderRunPlan({ predictor, users, until, asked, budgets }: RunPl
   return [
     `${predictor}: ${count(users)} users; reads and readers until ${moment(until)} UTC`,
     ...renderTable(columns, rows),
-    ...(isCounted ? [] : ['no reads are counted yet: the API counts them, and writes them every 5 s']),
+    ...(isCounted ? [] : ['no reads are counted yet; the API counts reads and stores the counts every 5 s']),
   ];
 }
 

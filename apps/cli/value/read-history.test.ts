@@ -23,7 +23,7 @@ async function read(...lines: readonly (object | string)[]) {
   return readHistory(file);
 }
 
-test('a history has each user’s contexts, events and reads, in their order', async () => {
+test('a history has the contexts, events and reads of each user in order', async () => {
   const { history, features } = await read(
     { ...HEAD, users: 9, simulated: true },
     { user: '7', at: '2025-12-31T23:00:00+01:00', kind: 'context', features: [1.5, true] },
@@ -88,6 +88,6 @@ test.each<[string, readonly (object | string)[]]>([
   await expect(read(...lines)).rejects.toThrow(problem);
 });
 
-test('a file that is not there is named', async () => {
+test('a missing file is named', async () => {
   await expect(readHistory(join(folder, 'none'))).rejects.toThrow(/none cannot be read: ENOENT/);
 });

@@ -307,7 +307,7 @@ describe('the hybrid view', () => {
       'repurchase.hybrid',
       [{ name: 'user_id', datatype: 'BYTES', shape: [1, 2], data: ['1', '2'] }],
       422,
-      /one user id a row/,
+      /one user id in each row/,
     ],
     [
       'more users than a read',
