@@ -42,7 +42,7 @@ test.each([
   ['event send 42 --type a --data {"a":1e999}', 'a is not a finite number'],
   ['predict p 1 --max-age soon', 'a whole number from 0 on is expected'],
   ['predict p 1 --feature amount', 'Write name=value, such as amount=12.5.'],
-  ['predict p 1 --feature a=1 --feature a=2', 'a is given twice.'],
+  ['predict p 1 --feature a=1 --feature a=2', 'a occurs twice.'],
   ['predict p 1 --feature a=1 --min-context h.1', 'cannot be used with --feature'],
   ['up --port 70000', 'a port from 1 to 65535 is expected'],
   ['up --api-processes 0', 'a whole number from 1 to 64 is expected'],

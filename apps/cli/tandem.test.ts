@@ -14,7 +14,7 @@ function start(...options: readonly string[]) {
 test('a Node that cannot run TypeScript gets one line that says what to do', () => {
   const { status, stdout, stderr } = start('--no-experimental-strip-types');
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  expect(stderr).toMatch(/^tandem: needs Node 22\.18 or newer, and this is [\d.]+: run npx tandem, .+\n$/);
+  expect(stderr).toMatch(/^tandem: needs Node 22\.18 or newer, but this is [\d.]+; run npx tandem, .+\n$/);
 });
 
 test('a newer Node runs the command', () => {

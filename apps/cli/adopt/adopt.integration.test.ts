@@ -102,7 +102,7 @@ test('a query that returns no user in time is rejected, even if reads are never 
   const slow = config.replace(/ age\n/, ' slow(age) as age\n').replace(/liveTimeout: '[^']+'/, 'live: false');
   await place.write('tandem.config.ts', slow);
   await expect(adoptWithin({ featuresMs: 200, force: false })).rejects.toThrow(
-    /error +churn parity .*with no real users, since the features of 3 users were not read in time\n +→ make/,
+    /error +churn parity .*with no real users, because the features of 3 users were not read in time\n +→ make/,
   );
   const forced = await adoptWithin({ featuresMs: 200, force: true });
   expect(renderAdoption(forced, place.folder)).toEqual([
@@ -132,7 +132,7 @@ test('without stored predictions, adopt names the next slot of the schedule and 
   expect(code).toBe(0);
   expect(out).not.toContain('is due');
   expect(out).toMatch(
-    /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until then reads are live\n +→ start one now: tandem run start churn/,
+    /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until its end, reads are live\n +→ start one now: tandem run start churn/,
   );
   await place.sql("update tandem.predictors set updated_at = clock_timestamp() - interval '2 days'");
   expect((await place.tandem('adopt')).out).toMatch(/a scheduled run is due and starts with the next worker/);
@@ -141,13 +141,13 @@ test('without stored predictions, adopt names the next slot of the schedule and 
 test('without a schedule, adopt says that no run is scheduled', async () => {
   await customers({ nightly: false });
   expect((await place.tandem('adopt')).out).toMatch(
-    /churn: no predictions of model version 1 are stored; no run is scheduled \(batch\.schedule\); until one has ended reads are live/,
+    /churn: no predictions of model version 1 are stored; no run is scheduled \(batch\.schedule\); until a run has ended, reads are live/,
   );
 });
 
 test('if event patterns are added, adopt says until when more reads are live', async () => {
   await customers();
-  const said = /churn: event patterns or features grew; until workers have rewritten the contexts any event/;
+  const said = /churn: event patterns or features were added; until workers have rewritten the contexts, any event/;
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace("events: ['*']", "events: ['order.*']"));
   expect((await place.tandem('adopt')).out).not.toMatch(said);

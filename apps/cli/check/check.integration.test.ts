@@ -98,7 +98,7 @@ test('a query that is too slow for a live read is reported with the step that to
   expect(findings).toContainEqual({
     subject: 'churn parity',
     level: 'error',
-    text: expect.stringContaining('no real users, since the features of 1 user were not read in time'),
+    text: expect.stringContaining('no real users, because the features of 1 user were not read in time'),
     remedy: expect.any(String),
   });
   expect(findings).toContainEqual(
@@ -122,7 +122,7 @@ test('init, check and adopt name the predictors that the adoption would withdraw
 
   const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
   expect(init.out).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
-  expect(init.out).toContain('to serve both, put seg under `predictors` of tandem.config.ts');
+  expect(init.out).toContain('to serve both, move seg to `predictors` of tandem.config.ts');
   expect(init.out).not.toContain('up --config');
   const { code, report } = await check(' --config second.config.ts');
   expect(code).toBe(0);

@@ -46,7 +46,7 @@ test.each([
 
 test('doctor names dblink and postgres_fdw if feature queries may use them, even with only one login', async () => {
   const reaching = async (both = examine()) =>
-    (await both).filter(({ level }) => level === 'warning').map(({ text }) => text.split(':')[0]);
+    (await both).filter(({ level }) => level === 'warning').map(({ text }) => text.split(',')[0]);
   expect(await reaching()).toEqual([]);
   await pool.query(`create extension postgres_fdw; create server elsewhere foreign data wrapper postgres_fdw;
     create extension dblink`);

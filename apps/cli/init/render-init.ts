@@ -33,7 +33,7 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
     paint('strong', inputs.undecided.length > 0 ? `Next: decide these points in ${path}, then run` : 'Next:'),
     ...(result.isMigrated ? [] : ['  npx tandem migrate']),
     `  npx tandem check${option}`,
-    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, after you added it']),
+    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, after you moved it']),
   ];
 }
 

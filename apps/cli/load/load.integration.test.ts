@@ -49,10 +49,10 @@ test.each<[string, string | Buffer, RegExp]>([
   [
     'a user twice',
     'customer_id,a\n1,"x\ny"\n2,x\n1,x\n',
-    /customers\.csv, line 5: customer_id 1 is in line 2 already\n.*one row a user/,
+    /customers\.csv, line 5: customer_id 1 already occurs in line 2\n.*one row for each user/,
   ],
   ['a row without a user', 'customer_id,a\n1,x\n,x\n', /line 3: customer_id is empty/],
-  ['a row of another width', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, and the head has 2/],
+  ['a row of another width', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, but the head has 2/],
   ['no such key', 'customerid2,a\n1,x\n', /line 1: no column is named customer_id\n.*--key/],
   ['a NUL character', 'customer_id,a\n1,x\n2,"x\0"\n', /line 3: a text has a NUL character/],
   ['bytes of another encoding', Buffer.from('customer_id,a\n1,é\n', 'latin1'), /line 2: it is not UTF-8\n.*iconv/],
@@ -75,7 +75,7 @@ test('an existing table is not changed without --replace, which keeps its trigge
   expect(await rows('select * from customers')).toEqual([{ customer_id: 1, a: 1 }]);
 
   const replaced = await place.tandem('load customers.csv --key customer_id --replace');
-  expect(replaced.out).toContain('table customers (its rows were exchanged): 2 rows');
+  expect(replaced.out).toContain('table customers (its rows were replaced): 2 rows');
   expect(await rows('select customer_id from customers order by 1')).toEqual([{ customer_id: 2 }, { customer_id: 3 }]);
   expect(await rows(`select tgname from pg_trigger where tgrelid = 'customers'::regclass`)).toHaveLength(1);
 

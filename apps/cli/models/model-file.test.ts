@@ -20,6 +20,6 @@ test('a file that the service would reject is rejected before it is sent, with t
   });
   await expect(readModelFile({ cwd }, 'empty.onnx')).rejects.toMatchObject({ message: 'empty.onnx is empty' });
   await expect(readModelFile({ cwd }, 'none.onnx')).rejects.toMatchObject({
-    message: `there is no file ${join(cwd, 'none.onnx')}`,
+    message: `the file ${join(cwd, 'none.onnx')} does not exist`,
   });
 });

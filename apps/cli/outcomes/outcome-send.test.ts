@@ -88,7 +88,7 @@ test('a file of JSON lines is sent unchanged and keeps its sources', async () =>
 });
 
 test.each<[string, string, RegExp]>([
-  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, and the head has 3/],
+  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, but the head has 3/],
   ['o.csv', 'id,userId,name\na,"1,order', /line 2: a quotation mark is not closed/],
   ['o.csv', 'id,user,name\na,1,order', /line 1: the head names "user"/],
   ['o.csv', 'id,userId,name,value\na,1,order,x', /line 2: its value is empty, null or not a number/],
@@ -96,11 +96,11 @@ test.each<[string, string, RegExp]>([
   ['o.csv', 'id,userId,name,value\na,1,order,Infinity', /line 2: its value is Infinity, not a finite number/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":null}', /line 1: its value is empty, null or/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":"3"}', /line 1: its value is "3", not a finite number/],
-  ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a text/],
+  ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a string/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it names "amount"/],
   ['o.csv', 'userId,name\n1,order', /line 2: it has no id/],
   ['o.jsonl', '{"id":"a","userId":"1"}', /line 1: it has no name/],
-  ['o.jsonl', '{"id":', /line 1: it is not JSON/],
+  ['o.jsonl', '{"id":', /line 1: the line is not JSON/],
   ['o.jsonl', 'null', /line 1: it has no id/],
 ])('a wrong line of %s is named, and its batch is not sent: %j', async (name, text, problem) => {
   const { code, err } = await sendFile(name, text);
@@ -112,7 +112,7 @@ test('an outcome that the service rejects is named by its place in the file', as
   const lines = Array.from({ length: 1_200 }, (_, n) => `o${n},1,${n === 1_100 ? 'refused' : 'order'}`);
   const { code, err } = await sendFile('o.csv', `id,userId,name\n${lines.join('\n')}`);
   expect([code, err]).toEqual([1, expect.stringContaining('o.csv, outcome 1,101, name: It is refused.')]);
-  expect(err).toContain('1,000 were taken in');
+  expect(err).toContain('1,000 outcomes were accepted before');
 });
 
 test('incomplete options are rejected, and a missing file is named', async () => {

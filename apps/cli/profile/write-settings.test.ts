@@ -31,12 +31,12 @@ it('changes these settings, adds those that are missing, and keeps every other b
     '# ours\r\nDATABASE_URL=postgres://u:p=1@h/d\r\nexport INFERENCE_BATCH_LIMIT =64 # tried\r\n#INFERENCE_THREADS=9\r\nLAST=1\nINFERENCE_PROCESSES=2\nINFERENCE_THREADS=1\n',
   );
   expect(renderWritten(written)).toEqual([
-    `Settings: ${file}; an API, and a worker that reads this file, take them at their next start`,
+    `Settings: ${file}; APIs and workers that read this file use them after their next start`,
     '  INFERENCE_BATCH_LIMIT=64 (was 256)',
     '  INFERENCE_PROCESSES=2',
     '  INFERENCE_THREADS=1',
   ]);
-  expect(renderWritten(await writeSettings(file, profile(BEST), 1))).toEqual([`Settings: ${file} has them already`]);
+  expect(renderWritten(await writeSettings(file, profile(BEST), 1))).toEqual([`Settings: ${file} already has them`]);
 });
 
 it('creates a missing file', async () => {

@@ -56,7 +56,7 @@ const OLD_MS = 60_000;
 
 function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): (readonly [string, string])[] {
   const ageMs = outcomesAsOf === null ? 0 : now - Date.parse(outcomesAsOf);
-  const of = outcomesAsOf === null ? 'none have been counted yet' : `counted ${duration(ageMs)} ago`;
+  const of = outcomesAsOf === null ? 'none have been counted yet' : `the counts are ${duration(ageMs)} old`;
   if (outcomesError !== null) return [['outcomes', `could not be counted (${printable(outcomesError)}): ${of}`]];
   return ageMs < OLD_MS ? [] : [['outcomes', of]];
 }

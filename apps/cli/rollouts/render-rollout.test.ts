@@ -102,7 +102,7 @@ describe('a report', () => {
     expect(renderRolloutReport(REPORT, plain, NOW).slice(7)).toEqual([
       'step     has lasted 11 min 40 s',
       'verdict  roll back: errorRate of candidate, outcome:order of candidate',
-      'moved    3 users were served from two arms: they are left out of outcomes',
+      'moved    3 users were served by two arms, so outcomes do not count them',
       '',
       'variant     users   reads  errors    slow    live',
       'stable     19,000  38,000  0.10 %  0.01 %  0.16 %',
@@ -141,7 +141,7 @@ describe('a report', () => {
     const lineOf = (changes: Partial<RolloutReport>) =>
       renderRolloutReport({ ...REPORT, ...changes }, plain, NOW).find((line) => line.startsWith('outcomes'));
     expect(lineOf({})).toBeUndefined();
-    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  these are of 10 min ago');
+    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  the counts are 10 min old');
     expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
       'outcomes  could not be counted (too slow): none have been counted yet',
     );

@@ -1,4 +1,4 @@
-/** Rollouts as people read them. */
+/** Renders rollouts. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields, right } from '../output/text.ts';

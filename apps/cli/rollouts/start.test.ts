@@ -11,7 +11,7 @@ describe('tandem rollout start', () => {
     ['2 --shadow --steps 5,100', '--steps does not apply to a shadow'],
     ['2 --shadow --min-users 50', '--min-users does not apply to a shadow'],
     ['2 --shadow --psi off', '--psi does not apply to a shadow'],
-    ['2 --outcome-window 2d', '--outcome-window has no --outcome'],
+    ['2 --outcome-window 2d', '--outcome-window requires --outcome'],
     ['2 --shadow --hold-deadline 1h', '--hold-deadline does not apply to a shadow'],
     ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
     ['2 --at-once --min-step 1h', '--min-step has no effect with --at-once'],
@@ -71,7 +71,7 @@ describe('a started rollout', () => {
       },
     ]);
     expect(out).toContain(
-      'note: it takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
+      'note: the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
     );
   });
 

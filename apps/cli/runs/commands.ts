@@ -53,7 +53,7 @@ function runStartCommand(cli: Cli): Command {
     .option('--variant <arm>', 'the arm of a rollout whose model version scores (default: stable)')
     .addOption(shareOption().conflicts('users'))
     .addOption(cpuMinutesOption().conflicts('users'))
-    .option('--follow', 'wait until it has finished')
+    .option('--follow', 'wait until the run has finished')
     .action(async (predictor: string, options: StartOptions) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
       const client = connect(cli, options);
@@ -154,7 +154,7 @@ function runShowCommand(cli: Cli): Command {
     example: 'tandem run show 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e --follow',
   })
     .argument('<id>')
-    .option('--follow', 'wait until it has finished')
+    .option('--follow', 'wait until the run has finished')
     .action(async (id: string, options: ShowOptions) => {
       const client = connect(cli, options);
       const found = await client.runs.show(id);

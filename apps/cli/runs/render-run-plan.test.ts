@@ -26,6 +26,6 @@ test('unknown values are marked, with the reason', () => {
     'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
     '  budget  users  of reads  of readers  CPU  time',
     '  50.0 %  5,000         ?           ?    ?  20 s',
-    'no reads are counted yet: the API counts them, and writes them every 5 s',
+    'no reads are counted yet; the API counts reads and stores the counts every 5 s',
   ]);
 });

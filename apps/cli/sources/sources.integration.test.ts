@@ -34,17 +34,17 @@ async function sourcesBy(command: 'check --json' | 'watch --json'): Promise<read
 test('init declares a watch of the table: check says so, adopt creates the triggers, and unwatch removes them', async () => {
   expect(await place.tandem(INIT)).toMatchObject({
     code: 0,
-    out: expect.stringContaining('adopting creates triggers on it'),
+    out: expect.stringContaining('adopting creates triggers on the table'),
   });
   expect(await place.read('tandem.config.ts')).toContain("watch: [{ table: 'customers', key: 'customer_id' }],");
-  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched once the config is adopted']);
+  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched after the adoption of the config']);
   expect((await place.tandem('adopt')).out).toContain('public.customers: watched for churn, by customer_id');
   expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched, by customer_id']);
   expect((await place.tandem('adopt')).code).toBe(0);
   await place.sql('update customers set age = 70 where customer_id = 7');
   expect(await place.tandem('unwatch customers')).toMatchObject({
     code: 0,
-    out: expect.stringContaining('public.customers: not watched any more\n'),
+    out: expect.stringContaining('public.customers: no longer watched\n'),
   });
   expect(await place.tandem('unwatch customers')).toMatchObject({
     code: 1,
@@ -62,11 +62,11 @@ test('each table of a joined query is listed, and can be watched by a separate k
       sql: 'select c.customer_id as user_id, coalesce(t.visits, 0) + surcharge() as n from customers c left join totals t on t.customer = c.customer_id' } } } };`),
   );
   expect((await place.tandem('adopt')).code).toBe(0);
-  const unwatched = 'not watched; a change without an event is seen at the next run or at maxAge';
+  const unwatched = 'not watched; a change without an event takes effect at the next run or at maxAge';
   expect(await sourcesBy('watch --json')).toEqual([
     `ok: public.customers: ${unwatched}`,
     `ok: public.visits: ${unwatched}`,
-    'ok: function public.surcharge: the tables that it reads are not known here',
+    'ok: function public.surcharge: the tables that it reads are unknown',
   ]);
   expect((await place.tandem('watch visits')).code).toBe(2);
   expect(await place.tandem('watch totals --key customer')).toMatchObject({
@@ -118,7 +118,7 @@ test('doctor and check warn of a declared table that lost its watch by a swap or
   expect((await place.tandem('adopt')).code).toBe(0);
   await swap();
   const lost =
-    'warning: public.customers: not watched any more: the triggers are on public.customers_old, which had this name before';
+    'warning: public.customers: no longer watched: the triggers are on public.customers_old, which had this name before';
   expect(await sourcesBy('watch --json')).toEqual([
     lost,
     'ok: public.customers_old: watched, by customer_id; the query does not name it',
@@ -138,7 +138,7 @@ test('doctor and check warn of a declared table that lost its watch by a swap or
   expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
 
   expect((await place.tandem('unwatch public.customers')).out).toMatch(
-    /^public.customers: not watched any more\n.*features\.watch of the adopted config names it/,
+    /^public.customers: no longer watched\n.*features\.watch of the adopted config names it/,
   );
   const unwatched = 'warning: public.customers: not watched, although features.watch of the adopted config names it';
   expect(await sourcesBy('watch --json')).toEqual([unwatched]);

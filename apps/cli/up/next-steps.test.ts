@@ -59,7 +59,9 @@ test('each request sends the key of the first line if the API requires keys, and
   }
   expect(stepsFor('42').join('\n')).not.toMatch(/Authorization|TANDEM_API_KEY/);
   expect(lines.join('\n')).not.toContain('API_KEY_PEPPER');
-  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain('first set the same API_KEY_PEPPER there');
+  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain(
+    'set the same API_KEY_PEPPER in that terminal',
+  );
 });
 
 test('if no event makes a read live, no event is suggested', () => {

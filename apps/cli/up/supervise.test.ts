@@ -108,7 +108,7 @@ test('everything ends in reverse order, even if a part fails to end', async () =
   }
   await takedown.stopAll();
   expect(ended).toEqual(['worker', 'api', 'postgres']);
-  expect(lines).toEqual(['api did not end in good order: stuck']);
+  expect(lines).toEqual(['api did not end in order: stuck']);
 });
 
 test('a second request during the end kills all remaining processes', async () => {

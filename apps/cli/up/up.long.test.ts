@@ -133,7 +133,7 @@ async function upByShell(endIt: (shell: ChildProcess) => unknown): Promise<void>
   expect(running(mine)).toEqual([]);
 }
 
-test('up ends in order with the shell of npx, to which alone SIGTERM is sent', async () => {
+test('up ends in order if SIGTERM ends only the shell of npx', async () => {
   await upByShell((shell) => shell.kill('SIGTERM'));
 });
 

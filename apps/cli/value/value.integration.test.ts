@@ -88,10 +88,10 @@ describe('of a file', () => {
   });
 
   test.each<[string, string, RegExp, { readonly outcome?: number }]>([
-    ['an invalid outcome', '', /output score is one number, and an outcome is 2/, { outcome: 2 }],
+    ['an invalid outcome', '', /output score is one number, but an outcome is 2/, { outcome: 2 }],
     ['another predictor', ' --output other', /has no output other to judge\n {2}name one of score/, {}],
     ['an invalid cadence', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
-    ['an outcome beside a file', ' --outcome order', /a history has its outcomes/, {}],
+    ['an outcome beside a file', ' --outcome order', /a history file contains its outcomes/, {}],
   ])('%s is refused', async (_, args, problem, { outcome }) => {
     await place.write(
       'h.ndjson',
@@ -123,13 +123,15 @@ describe('of a file', () => {
         .replaceAll(/\[[\d.]+,1\]/g, '[4]')
         .replace('["a","b"]', '["a"]'),
     );
-    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/output score is no chance: it predicts 2\n.*--output/);
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
+      /output score is not a probability: it predicts 2\n.*--output/,
+    );
   });
 
   test('features that do not fit the model, and a predictor that is not in the config, are rejected', async () => {
     await place.write('h.ndjson', history().replace('["a","b"]', '["a","b","c"]').replaceAll(',1]', ',1,1]'));
     expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
-      /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}name the columns .* head/,
+      /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}list the columns .* head/,
     );
     const declared = config("{ score: { from: 'absent', type: 'float32' } }").replace(
       "customers' }",
@@ -138,12 +140,12 @@ describe('of a file', () => {
     await place.write('tandem.config.ts', declared);
     await place.write('h.ndjson', history().replace('["a","b"]', '["a"]').replaceAll(',1]', ']'));
     expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
-      /features of the history do not fit .*features\.nulls\.b: .*outputs\.score.*\n {2}name the columns .*outputs\.score/,
+      /features of the history do not fit .*features\.nulls\.b: .*outputs\.score.*\n {2}list the columns .*outputs\.score/,
     );
     expect((await place.tandem('value other --history h.ndjson', NO_DATABASE)).err).toMatch(
       /h\.ndjson is of predictor churn, not of other/,
     );
-    expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is named/);
+    expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is given/);
   });
 });
 

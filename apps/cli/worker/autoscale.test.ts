@@ -90,7 +90,7 @@ describe('an autoscaler', () => {
   it('keeps its workers while Postgres does not answer, and says so once', async () => {
     const { counts, said } = await run([2, 'away', 'away', 1]);
     expect(counts).toEqual([2, 2, 2, 1]);
-    expect(said.filter((line) => line.includes('cannot be seen'))).toHaveLength(1);
+    expect(said.filter((line) => line.includes('cannot be read'))).toHaveLength(1);
     expect(said).toContain('Postgres answers again');
   });
 
@@ -121,6 +121,6 @@ describe('the range of workers', () => {
   });
 
   it.each(['4', '4..2', '0..0', '0..65', '-1..2', ''])('is not %j', (said) => {
-    expect(() => parseRange(said)).toThrow('is no range of workers');
+    expect(() => parseRange(said)).toThrow('is not a range of workers');
   });
 });
