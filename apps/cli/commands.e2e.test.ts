@@ -317,7 +317,7 @@ test('a rejected push shows the figures and the fix', async () => {
   expect(err).toMatch(/score of user \S+ is \S+ alone, but \S+ in a batch of \d+/);
   expect(err).toContain('Set rowByRow: true');
   const nothing = await tandem('model', 'push', 'repurchase', 'nothing.onnx');
-  expect(nothing).toMatchObject({ code: 1, err: expect.stringContaining('there is no file') });
+  expect(nothing).toMatchObject({ code: 1, err: expect.stringContaining('does not exist') });
   expect(await tandem('model', 'push', 'repurchase')).toMatchObject({ code: 2 });
 });
 
@@ -342,5 +342,5 @@ test('a port in use is reported with its process before anything is started', as
   const { code, out, err } = await runCli(['up', '--port', port], { ...place, cwd: other });
   await rm(other, { recursive: true });
   expect({ code, out }).toEqual({ code: 1, out: '' });
-  expect(err).toMatch(new RegExp(`port ${port} \\(PORT\\) is taken by process \\d+ .*apps/api/main.ts`));
+  expect(err).toMatch(new RegExp(`port ${port} \\(PORT\\) is in use by process \\d+ .*apps/api/main.ts`));
 });

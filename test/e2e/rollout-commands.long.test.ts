@@ -95,7 +95,7 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
 
   expect(await tandem(`version rollback ${COUNT} --to 2 --yes`)).toMatchObject({
     code: 1,
-    err: expect.stringContaining('count: model version 2 is served already'),
+    err: expect.stringContaining('count: model version 2 is already served'),
   });
   expect(await tandem(`version rollback ${COUNT}`)).toMatchObject({ code: 2 });
   const listed = (await tandem(`version list ${COUNT}`)).out.split('\n').map((line) => line.trim().split(/ {2,}/));
