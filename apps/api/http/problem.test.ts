@@ -7,7 +7,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { PROBLEM_KINDS, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {
-  it('says what is wrong, where, and how to fix it, under a stable type', () => {
+  it('names the fault, the place and the fix, under a stable type', () => {
     const error = new TandemError('invalid_input', 'too many', { field: 'userIds', remedy: 'send fewer' });
     expect(toProblem(error, '/v1/predictions/p').problem).toEqual({
       type: 'urn:tandem:problem:invalid_input',

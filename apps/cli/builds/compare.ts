@@ -26,7 +26,7 @@ with the range of 90 % of the rounds.`,
     .option('--users <count>', 'the largest number of users to compare (default: 2,000)', parseWhole(1))
     .option(
       '--labels <file>',
-      'a CSV file user_id,label with observed labels of users on whom neither model was trained',
+      'a CSV file user_id,label with observed labels of users outside the training of both models',
     )
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();

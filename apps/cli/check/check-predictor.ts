@@ -91,7 +91,7 @@ async function inTime<T>(name: string, subject: string, what: string, work: () =
     if (problem)
       return failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy);
     if (!isTooSlow(error)) throw error;
-    const remedy = 'make the query faster for all users, whom each run reads: add indexes or a materialized view';
+    const remedy = 'make the query faster, because each run reads all users: add indexes or a materialized view';
     return warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy);
   }
 }

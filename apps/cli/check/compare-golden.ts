@@ -33,7 +33,7 @@ export interface GoldenComparison {
   readonly equal: number;
   /** The largest difference of each user, in descending order. */
   readonly differences: readonly Difference[];
-  /** Users for whom the query returns no row. */
+  /** Users without a row of the query. */
   readonly unknown: readonly string[];
   /** Users that cannot be scored, and why. */
   readonly unscorable: readonly { readonly userId: string; readonly why: string }[];

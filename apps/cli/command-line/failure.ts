@@ -1,4 +1,4 @@
-/** The failure of a command: what is wrong, where, and how to fix it, without a stack trace. */
+/** The failure of a command: the fault, the place and the fix, without a stack trace. */
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';

@@ -1,4 +1,4 @@
-/** Connects to a Redis for a check. If that fails, finds out what is wrong with the address. */
+/** Connects to a Redis for a check. If that fails, finds the problem of the address. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { connectServer, type OnlineConnection, type OnlineConnectionOptions } from '@tandem/online-store/connection';

@@ -42,17 +42,17 @@ Recommends the highest throughput within --p99, or the highest throughput withou
     .argument('<predictor>')
     .option(
       '--versions <numbers>',
-      'the model versions (default: the serving versions and their builds)',
+      'model versions (default: serving versions and their builds)',
       parseNumbers(MOST_VERSION),
     )
     .addOption(listOption('--batches <sizes>', 'the most users in an inference run', BATCHES, MOST_BATCH))
     .addOption(
-      listOption('--processes <counts>', 'the inference processes of one API process', doublesUpTo(CORES), MOST_COUNT),
+      listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
       listOption(
         '--threads <counts>',
-        'the threads of an inference run',
+        'threads of an inference run',
         doublesUpTo(Math.min(CORES, MOST_THREADS)),
         MOST_COUNT,
       ),
@@ -63,12 +63,7 @@ Recommends the highest throughput within --p99, or the highest throughput withou
       'the price of one core in any currency; adds the cost of a million predictions',
       parsePrice,
     )
-    .option(
-      '--minutes <count>',
-      'the longest duration; the command then ends with the results so far',
-      parseWhole(1, 1_440),
-      10,
-    )
+    .option('--minutes <count>', 'end after this time with the results so far', parseWhole(1, 1_440), 10)
     .option('--seconds <count>', 'the seconds of load for each setting', parseWhole(1, 60), 1)
     .option('--rows <count>', 'the number of users for the measurement', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')

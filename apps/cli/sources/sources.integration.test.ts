@@ -126,7 +126,7 @@ test('doctor and check warn of a declared table that lost its watch by a swap or
   expect(await sourcesBy('check --json')).toContain(lost);
   const doctor = await place.tandem('doctor');
   expect(doctor.out).toMatch(
-    /not watched any more.*\n +→ tandem adopt, or tandem watch public.customers --key customer_id --predictors churn; then/,
+    /no longer watched.*\n +→ tandem adopt, or tandem watch public.customers --key customer_id --predictors churn; then/,
   );
 
   expect((await place.tandem('adopt')).code).toBe(0);
@@ -138,7 +138,7 @@ test('doctor and check warn of a declared table that lost its watch by a swap or
   expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
 
   expect((await place.tandem('unwatch public.customers')).out).toMatch(
-    /^public.customers: no longer watched\n.*features\.watch of the adopted config names it/,
+    /^public.customers: no longer watched\n.*features\.watch of the adopted config names this table/,
   );
   const unwatched = 'warning: public.customers: not watched, although features.watch of the adopted config names it';
   expect(await sourcesBy('watch --json')).toEqual([unwatched]);

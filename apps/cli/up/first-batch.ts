@@ -74,7 +74,7 @@ function isServed({ modelVersion }: { readonly modelVersion: string }, view: Pre
 }
 
 /**
- * Starts a run, or joins one that an earlier start or the schedule has begun. Returns null if no run can score users,
+ * Starts a run, or joins a run that an earlier start or the schedule has begun. Returns null if no run can score users,
  * because the model needs features that only requests send.
  */
 async function startOrJoin(client: Client, view: PredictorView): Promise<Run | null> {

@@ -4,7 +4,7 @@ import { bearer, createKeyedApi, type KeyedApi } from '../../keys/keyed-api.fixt
 let api: KeyedApi;
 beforeAll(async () => {
   api = await createKeyedApi();
-  // Marks the version as one that passed its trial.
+  // Marks the trial of the version as passed.
   await api.pool.query(`update tandem.model_versions set parity = '{}'`);
 });
 afterAll(() => api?.close());
