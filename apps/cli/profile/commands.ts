@@ -31,10 +31,9 @@ export function profileCommand(cli: Cli): Command {
     name: 'profile',
     description: 'measure batch sizes, processes, threads, versions and builds on real users, and recommend the best',
     detail: `Reads users with the feature query of the predictor (DATABASE_URL), and runs its model versions in processes of this command
-under full load. It sends nothing to serving processes, but shares the machine with them, so profile an idle machine of the kind
-that will serve. A search measures a part of all combinations. --exhaustive measures all, and reports what the search would have
-chosen.
-Recommends the highest throughput within --p99, or the highest throughput without it. docs/sizing.md says what the figures leave out.
+under full load. It does not use serving processes, but shares the machine with them, so profile an idle machine of the same
+kind. A search measures a part of all combinations. --exhaustive measures all, and reports the choice of the search too.
+Recommends the highest throughput within --p99, or overall without it. docs/sizing.md says what the figures leave out.
 --write changes only three lines of an environment file: INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES and INFERENCE_THREADS.`,
     example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
     jsonFile: true,
@@ -50,12 +49,7 @@ Recommends the highest throughput within --p99, or the highest throughput withou
       listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
-      listOption(
-        '--threads <counts>',
-        'threads of an inference run',
-        doublesUpTo(Math.min(CORES, MOST_THREADS)),
-        MOST_COUNT,
-      ),
+      listOption('--threads <counts>', 'threads of each run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
     .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(

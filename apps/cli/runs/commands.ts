@@ -113,8 +113,9 @@ function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
-    detail: `"of reads" is the share of reads until the next run that a run of that many most-read users covers. "of readers" is the share of users
-read by then that it covers. Both are computed from counts of reads, as if all users had changed. CPU and time are computed from earlier runs of the predictor.`,
+    detail: `"of reads" is the share of reads until the next run that a run of this many most-read users covers. "of readers" is the
+share of users read by then that it covers. Both are computed from counts of reads, as if all users had changed. CPU and
+time are computed from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

@@ -16,8 +16,8 @@ export function workerCommand(cli: Cli): Command {
     detail: `Without --autoscale, runs one worker. With --autoscale 0..4, runs as many workers as the waiting runs need to end by their
 deadlines (RUN_DEADLINE_MINUTES, or the next slot of their schedule), at the measured rate. Runs no worker while
 no work waits: no run, no due slot, no event to send to Redis, no generation to reload, no erasure to repeat, no
-rollout, and no hourly housekeeping. A worker that is no longer needed returns its unfinished work. Each worker opens up to 37
-connections to Postgres (DATABASE_CONNECTIONS). The first worker listens on WORKER_PORT, the second on the next port, and so on.`,
+rollout, and no hourly housekeeping. A worker that is no longer needed returns its unfinished work. Each worker opens up to
+37 connections to Postgres (DATABASE_CONNECTIONS). The first worker listens on WORKER_PORT, the second on the next port, etc.`,
     example: 'tandem worker --autoscale 0..4',
   })
     .option('--autoscale <least..most>', 'the fewest and the most workers', '1..1')
