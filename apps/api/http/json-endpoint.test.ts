@@ -83,7 +83,7 @@ it('an answer has the declared status and the headers that the handler adds', as
   expect((await ask({})).status).toBe(200);
 });
 
-it('a whole response passes through as it is', async () => {
+it('a whole response is returned unchanged', async () => {
   const answer = await ask({ handle: () => new Response('{"whole":true}', { status: 418 }) });
   expect([answer.status, await answer.text()]).toEqual([418, '{"whole":true}']);
 });

@@ -252,7 +252,7 @@ describe('ModelInfer', () => {
       /1 entries for 2 inputs/,
     ],
     [
-      'texts that are no UTF-8',
+      'texts that are not UTF-8',
       {
         model_name: 'repurchase.hybrid',
         inputs: [

@@ -93,7 +93,7 @@ describe('a shadow', () => {
 
   it.each([
     ['never ends', hostile.endlessModel(), ['timed_out']],
-    ['gives no number', hostile.neverFiniteModel(Number.NaN), ['failed']],
+    ['returns NaN', hostile.neverFiniteModel(Number.NaN), ['failed']],
     // On a busy machine the time limit is reached before the memory limit.
     ['uses memory until it is killed', hostile.growingModel(), ['failed', 'timed_out', 'unavailable']],
     ['cannot be loaded', Buffer.from('no model at all'), ['unavailable']],

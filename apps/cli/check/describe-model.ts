@@ -51,7 +51,8 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   const { users, refused, batchSizes } = predictor.verification.parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
   const largest = batchSizes.at(-1) ?? 1;
-  const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
+  const company =
+    largest === 1 ? 'inferred twice, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
   const text = `the same answer for ${who}: ${company}`;
   const untried = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
   if (untried) return (untried.isRefused ? failed : warning)('parity', `${text}; ${untried.why}`, untried.remedy);

@@ -35,7 +35,7 @@ test('columns are aligned for cells with any colours', () => {
   ).toEqual(['a     1', 'long']);
 });
 
-test('text from elsewhere cannot move the cursor or change colours', () => {
+test('text from other sources cannot move the cursor or change colours', () => {
   expect(printable('a\u001b[2Jb\u009b\r\n')).toBe('a?[2Jb???');
 });
 

@@ -57,7 +57,7 @@ describe('a rollout', () => {
       'rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)',
       'state    running: too few users: 488 of candidate, of 1000',
       'kind     canary, 5 %, step 2 of 5',
-      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users',
       'candidate  3              none yet      5 %',
     ]);
@@ -71,7 +71,7 @@ describe('a rollout', () => {
       ...['rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)'],
       'state    promoted: too few users: 488 of candidate, of 1000',
       'kind     canary, promoted to all users',
-      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users before the end',
       'candidate  3              none yet                     5 %',
     ]);

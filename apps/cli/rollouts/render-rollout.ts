@@ -20,7 +20,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
     ['rollout', `${rollout.rollout} of ${rollout.predictor} (${rollout.id})`],
     ['state', `${paint(TONES[state], state)}${why}`],
     ['kind', kindOf(rollout)],
-    ['asked', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
+    ['created', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
   ]);
   if (arms.length === 0) return lines;
   const columns = ['variant', 'model version', 'generation', right(endedAt ? 'users before the end' : 'users')];
@@ -30,7 +30,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
 
 export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, now: number): string[] {
   if (rollouts.length === 0) return ['no rollouts yet; start one: tandem rollout start <predictor> <version>'];
-  const titles = ['predictor', 'rollout', 'kind', 'state', 'asked', 'reason'];
+  const titles = ['predictor', 'rollout', 'kind', 'state', 'created', 'reason'];
   const rows = rollouts.map((rollout) => [
     rollout.predictor,
     rollout.rollout,

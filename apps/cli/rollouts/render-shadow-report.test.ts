@@ -9,7 +9,7 @@ test('a report of a shadow has a table of segments and bars of differences', () 
   expect(renderShadowReport(SHADOW_REPORT_EXAMPLE, NOW)).toEqual([
     'predictor  repurchase',
     'candidate  model version 3, for 25 % of the users, running',
-    'told       2.0 s ago by 2 processes',
+    'reported   2.0 s ago by 2 processes',
     'decision   score ≥ 0.5',
     'served     7 h 12 min old on average',
     'CPU        3.1 ms for 1,000 users',
@@ -50,7 +50,7 @@ test('a report without findings says so, and lists no decisions without a thresh
     candidate: { featuresMs: [], runMs: [], usersRun: 0, cpuMsPerThousand: null, processesEnded: 1 },
   };
   const text = renderShadowReport(empty, NOW).join('\n');
-  expect(text).toContain('told       never by 0 processes');
+  expect(text).toContain('reported   never by 0 processes');
   expect(text).toContain('ended      1 of its processes');
   expect(text).not.toContain('furthest');
   expect(text).not.toMatch(/NaN|null|undefined|█/);

@@ -26,7 +26,7 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
   return [
     ['predictor', printable(predictor)],
     ['candidate', `model version ${modelVersion}, for ${percent(share)} of the users, ${state}`],
-    ['told', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
+    ['reported', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
     ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
     ...(servedAgeSeconds === null
       ? []

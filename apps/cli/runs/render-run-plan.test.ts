@@ -14,9 +14,9 @@ const plan: RunPlan = {
 test('the requested budget comes first, with its effect and cost', () => {
   expect(renderRunPlan(plan)).toEqual([
     'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
-    '        budget   users  of reads  of readers    CPU  time',
-    'asked   50.0 %   5,000    91.2 %      75.0 %   30 s  20 s',
-    '       100.0 %  10,000   100.0 %     100.0 %  1 min  40 s',
+    '            budget   users  of reads  of readers    CPU  time',
+    'requested   50.0 %   5,000    91.2 %      75.0 %   30 s  20 s',
+    '           100.0 %  10,000   100.0 %     100.0 %  1 min  40 s',
   ]);
 });
 

@@ -14,7 +14,7 @@ export function renderRunPlan({ predictor, users, until, asked, budgets }: RunPl
     right('CPU'),
     right('time'),
   ];
-  const rows = [...(asked === null ? [] : [rowOf('asked', asked)]), ...budgets.map((one) => rowOf('', one))];
+  const rows = [...(asked === null ? [] : [rowOf('requested', asked)]), ...budgets.map((one) => rowOf('', one))];
   const isCounted = budgets.some(({ reads }) => reads !== null);
   return [
     `${predictor}: ${count(users)} users; reads and readers until ${moment(until)} UTC`,

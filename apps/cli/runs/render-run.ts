@@ -23,7 +23,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
     ...budgetOf(run),
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
-    ['asked', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
+    ['created', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
     ['took', tookOf(run, now)],
   ]);
   return [...lines, ...renderFailures(run.failures ?? [], run.usersFailed)];
@@ -31,7 +31,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
 
 export function renderRuns(runs: readonly Run[], paint: Paint, now: number): string[] {
   if (runs.length === 0) return ['no runs yet; start one: tandem run start <predictor>'];
-  const columns = ['run', 'predictor', 'scope', 'state', right('users'), 'generation', 'asked', 'took'];
+  const columns = ['run', 'predictor', 'scope', 'state', right('users'), 'generation', 'created', 'took'];
   const rows = runs.map((run) => [
     run.id,
     run.predictor,

@@ -114,7 +114,7 @@ export async function wrong(): Promise<void> {
   answer.prediction.scores;
   // @ts-expect-error an output of another predictor
   answer.prediction.flagged;
-  // @ts-expect-error an output is no text
+  // @ts-expect-error the output is not a string
   answer.prediction.score satisfies string;
   // @ts-expect-error churn takes no request features
   await tandem.predictUsers('churn', [{ userId: '42', features: {} }]);

@@ -106,11 +106,11 @@ describe('a pruned build', { timeout: 120_000 }, () => {
 
 describe('a comparison is refused', { timeout: 120_000 }, () => {
   it.each<[string, number | string, object | undefined, number, object]>([
-    ['of a version that is no build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
-    ['of no version', 77, undefined, 404, problem('unknown_model_version')],
-    ['of no number', 'new', undefined, 422, problem('invalid_input', { field: 'version' })],
+    ['of a version that is not a build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
+    ['of an unknown version', 77, undefined, 404, problem('unknown_model_version')],
+    ['of a version that is not a number', 'new', undefined, 422, problem('invalid_input', { field: 'version' })],
     ['with too many users', 3, { users: 10_001 }, 422, problem('invalid_input', { field: 'users' })],
-    ['with no labels at all', 3, { labels: [] }, 422, problem('invalid_input', { field: 'labels' })],
+    ['with an empty list of labels', 3, { labels: [] }, 422, problem('invalid_input', { field: 'labels' })],
     [
       'with an id in another spelling',
       3,

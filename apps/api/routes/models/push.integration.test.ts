@@ -107,44 +107,49 @@ describe('PUT /v1/artifacts/{sha256}', () => {
 
   it.each<[string, () => Promise<Response>, number, object]>([
     [
-      'another file than its hash',
+      'a file with another hash',
       () => upload(other, 'a'.repeat(64)),
       422,
       problem('invalid_input', { field: 'sha256', remedy: expect.stringContaining('resend the file') }),
     ],
     [
-      'a body that is not what Content-Digest says',
+      'a body that does not match Content-Digest',
       () => upload(third, hashOf(third), { 'content-digest': digestOf(other) }),
       422,
       problem('invalid_input', { field: 'Content-Digest' }),
     ],
     [
-      'a Content-Digest that is none',
+      'a malformed Content-Digest',
       () => upload(third, hashOf(third), { 'content-digest': 'sha-256=abc' }),
       400,
       problem('malformed_request', { field: 'Content-Digest' }),
     ],
-    ['a path that is no hash', () => upload(third, 'model.onnx'), 422, problem('invalid_input', { field: 'sha256' })],
     [
-      'a file that is larger than a model may be',
+      'a path that is not a hash',
+      () => upload(third, 'model.onnx'),
+      422,
+      problem('invalid_input', { field: 'sha256' }),
+    ],
+    [
+      'a file above the size limit',
       () => upload(third, hashOf(third), { 'content-length': '268435457' }),
       413,
       problem('body_too_large', { remedy: expect.stringContaining('smaller') }),
     ],
     [
-      'parts of such a file',
+      'parts of a file above the size limit',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-300000/268435457' }),
       413,
       problem('body_too_large'),
     ],
     [
-      'parts of a few bytes',
+      'parts that are too small',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-9/300000' }),
       400,
       problem('malformed_request', { field: 'Content-Range' }),
     ],
     [
-      'a part of another length than it says',
+      'a part whose length does not match its range',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-299999/600000' }),
       400,
       problem('malformed_request', { field: 'Content-Range' }),
@@ -205,13 +210,13 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'artifact', remedy: expect.stringContaining('PUT /v1/artifacts/') }),
     ],
     [
-      'columns that the model does not take',
+      'columns that do not fit the model',
       () => push({ artifact: hashOf(other), features: { sql: THREE } }),
       422,
       problem('config_invalid', { field: 'features.sql' }),
     ],
     [
-      'a setting that there is not',
+      'an unknown setting',
       () => push({ artifact: hashOf(other), features: { query: THREE } }),
       422,
       problem('invalid_input', { field: 'features.query' }),
@@ -223,7 +228,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'build' }),
     ],
     [
-      'a parent that there is not',
+      'an unknown parent',
       () => push({ artifact: hashOf(other), parent: '99', build: 'int8' }),
       422,
       problem('invalid_input', { field: 'build.parent' }),
@@ -235,7 +240,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'label' }),
     ],
     [
-      'a file that is no model, as the file itself',
+      'a body that is not a model',
       () => send('POST', '/v1/models/repurchase/versions', Buffer.from('version https://git-lfs.github.com')),
       422,
       problem('model_refused', { field: 'artifact', detail: expect.stringContaining('Git LFS pointer') }),

@@ -44,7 +44,7 @@ describe('POST /v1/outcomes', () => {
     ['another spelling of the user', { userId: '01' }, 422, 'userId'],
     ['a time far ahead', { time: '2099-01-01T00:00:00Z' }, 422, 'time'],
     ['a time long ago', { time: '2001-01-01T00:00:00Z' }, 422, 'time'],
-    ['an id that was another’s', { id: 'taken', value: 7 }, 409, 'id'],
+    ['an id of an earlier outcome', { id: 'taken', value: 7 }, 409, 'id'],
   ])('stores no outcome of a request with %s, and names the field', async (_, change, status, field) => {
     await send(outcome({ id: 'taken' }));
     const before = await stored();
@@ -63,8 +63,12 @@ describe('POST /v1/outcomes', () => {
     ['no array', { outcomes: outcome() }, 422],
     ['an unknown field', { outcomes: [], more: 1 }, 422],
     ['an array alone', [outcome()], 422],
-    ['nothing that it knows', {}, 422],
-    ['a value that was NaN', JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }), 422],
+    ['only unknown fields', {}, 422],
+    [
+      'a value that JSON.stringify wrote for NaN',
+      JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }),
+      422,
+    ],
     ['an infinite value', '{"id":"a","userId":"1","name":"order","value":1e400}', 422],
   ])('refuses %s', async (_, body, status) => {
     const before = await stored();

@@ -73,7 +73,7 @@ const READ = '/v1/predictions/repurchase/3';
 describe('readOneDirectly', () => {
   it.each([
     ['a read', get(READ)],
-    ['a read that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
+    ['a read with demands', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
     ['an unknown directive', get(READ, 'Cache-Control: max-age=soon\r\n')],
     ['a token of another history', get(READ, 'Prediction-Min-Context: 0123456789abcdef.1\r\n')],
     ['a malformed token', get(READ, 'Prediction-Min-Context: x\r\n')],
@@ -81,7 +81,7 @@ describe('readOneDirectly', () => {
     ['an unknown user', get('/v1/predictions/repurchase/77')],
     ['another spelling', get('/v1/predictions/repurchase/03')],
     ['an unknown predictor', get('/v1/predictions/nobody/3')],
-    ['a Host of elsewhere', get(READ).replace('localhost', 'evil.example')],
+    ['a Host of another machine', get(READ).replace('localhost', 'evil.example')],
   ])('answers %s as Hono does', async (_, request) => {
     const before = left;
     const answer = await ask(direct, request);
@@ -97,7 +97,7 @@ describe('readOneDirectly', () => {
     ['a HEAD', get(READ, '', 'HEAD')],
     ['a body', `${get(READ, 'Content-Length: 2\r\n')}{}`],
     ['another path', get('/v1/predictors')],
-    ['a Host that is no name', get(READ).replace('localhost', 'local host')],
+    ['a malformed Host', get(READ).replace('localhost', 'local host')],
   ])('leaves %s to Hono', async (_, request) => {
     const before = left;
     const answer = await ask(direct, request);

@@ -97,7 +97,7 @@ const outcome = (more: object) => analysis({ outcomes: [{ name: 'order', ...more
 describe('a rollout is refused, at the field that is wrong', () => {
   beforeAll(async () => {
     for (const { id } of await api.dependencies.app.rollouts.active()) {
-      await api.dependencies.app.rollouts.abort(id, { actor: 'test', reason: 'out of the way' });
+      await api.dependencies.app.rollouts.abort(id, { actor: 'test', reason: 'unused' });
     }
   });
 
@@ -105,10 +105,10 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['no kind', { version: '1' }, 422, 'kind'],
     ['an unknown kind', { kind: 'blue-green', version: '1' }, 422, 'kind'],
     ['no version', { kind: 'canary' }, 422, 'version'],
-    ['a version that is a number', canary({ version: 1 }), 422, 'version'],
+    ['a version as a JSON number', canary({ version: 1 }), 422, 'version'],
     ['a version of 12 digits', canary({ version: '100000000000' }), 422, 'version'],
-    ['a version that there is not', canary({ version: '7' }), 404, 'version'],
-    ['the version that is served', canary({ version: '2' }), 422, 'version'],
+    ['an unknown version', canary({ version: '7' }), 404, 'version'],
+    ['the served version', canary({ version: '2' }), 422, 'version'],
     ['steps that fall', canary({ steps: [5, 1, 100] }), 422, 'steps'],
     ['a step twice', canary({ steps: [5, 5, 100] }), 422, 'steps'],
     ['steps that end before 100', canary({ steps: [5, 50] }), 422, 'steps'],
@@ -116,32 +116,32 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['a step finer than a bucket', canary({ steps: [1.001, 100] }), 422, 'steps[0]'],
     ['no steps', canary({ steps: [] }), 422, 'steps'],
     ['steps to skip', canary({ steps: [5, 100], atOnce: true }), 422, 'atOnce'],
-    ['at once to a version that was never stable', canary({ atOnce: true }), 409, 'atOnce'],
+    ['atOnce for a version that was never stable', canary({ atOnce: true }), 409, 'atOnce'],
     ['an unknown field', canary({ weight: 5 }), 422, 'weight'],
     ['an unknown setting of the analysis', analysis({ patience: 1 }), 422, 'analysis.patience'],
     ['arms of a canary', canary({ arms: [] }), 422, 'arms'],
     ['weights above 100', ab(['second', '1', 60], ['third', '1', 40.01]), 422, 'arms'],
     ['a weight finer than a bucket', ab(['second', '1', 50.005]), 422, 'arms[0].weight'],
     ['an arm named stable', ab(['stable', '1', 50]), 422, 'arms[0].variant'],
-    ['an arm of another alphabet', ab(['Ärm', '1', 50]), 422, 'arms[0].variant'],
-    ['two arms of one name', ab(['b', '1', 5], ['b', '2', 5]), 422, 'arms'],
-    ['two arms of one version', ab(['b', '1', 5], ['c', '1', 5]), 422, 'arms[1].version'],
-    ['an arm of a version that there is not', ab(['b', '9', 5]), 404, 'arms[0].version'],
+    ['an arm with other letters than ASCII', ab(['Ärm', '1', 50]), 422, 'arms[0].variant'],
+    ['two arms with one name', ab(['b', '1', 5], ['b', '2', 5]), 422, 'arms'],
+    ['two arms with one version', ab(['b', '1', 5], ['c', '1', 5]), 422, 'arms[1].version'],
+    ['an arm with an unknown version', ab(['b', '9', 5]), 404, 'arms[0].version'],
     ['no arms', ab(), 422, 'arms'],
-    ['an outcome whose name cannot be sent', outcome({ name: '1st' }), 422, 'analysis.outcomes[0].name'],
+    ['an outcome with an invalid name', outcome({ name: '1st' }), 422, 'analysis.outcomes[0].name'],
     ['an outcome of an unknown kind', outcome({ kind: 'mean' }), 422, 'analysis.outcomes[0].kind'],
     ['a window of a hundred days', outcome({ window: '100d' }), 422, 'analysis.outcomes[0].window'],
-    ['a window of no time', outcome({ window: '0s' }), 422, 'analysis.outcomes[0].window'],
+    ['a window of length 0', outcome({ window: '0s' }), 422, 'analysis.outcomes[0].window'],
     ['a window without a unit', outcome({ window: '14' }), 422, 'analysis.outcomes[0].window'],
     ['an outcome twice', analysis({ outcomes: [{ name: 'order' }, { name: 'order' }] }), 422, 'analysis.outcomes'],
-    ['a look that never comes', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
-    ['a step without end', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
+    ['an interval that is too long', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
+    ['a minimum step that is too long', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
     ['a slow limit above the counted range', analysis({ slow: '1h' }), 422, 'analysis.slow'],
-    ['a verdict on a handful of users', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
+    ['a minimum of users that is too small', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
     ['a share of a shadow above 1', { kind: 'shadow', version: '1', share: 1.1 }, 422, 'share'],
     ['an analysis of a shadow', { kind: 'shadow', version: '1', analysis: {} }, 422, 'analysis'],
     ['a list', [], 422, undefined],
-    ['more than a body may have', canary({ version: '1'.repeat(1_100_000) }), 413, undefined],
+    ['a body above the size limit', canary({ version: '1'.repeat(1_100_000) }), 413, undefined],
   ])('%s', async (_, body, status, field) => {
     const response = await api.post(PATH, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
