@@ -64,7 +64,7 @@ function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
     inference && /^\/v2(\/|$)/.test(path) ? inference.respond(problem) : problemResponse(problem);
 }
 
-/** Answers known paths with other methods, and unknown paths; a separate router keeps the main one lean. */
+/** Answers unknown paths, and known paths with other methods. A separate router keeps the main router small. */
 function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
   const allowed = new Map<string, string[]>();
   for (const endpoint of endpoints) {

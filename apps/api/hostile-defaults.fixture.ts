@@ -10,7 +10,7 @@ import { createTestApi, type TestApi, workOff } from './api.fixture.ts';
 /** The answer of each step, by the step's name. */
 export type Outcome = Readonly<Record<string, unknown>>;
 
-/** Adopts, runs, reads, sends events over HTTP and in SQL, reads live, lists everything and erases. */
+/** Runs the story: adopts, runs, reads, sends events over HTTP and in SQL, reads live, lists everything and erases. */
 export async function tellStory(defaults: HostileDefaults): Promise<Outcome> {
   const api = await createTestApi({}, undefined, undefined, undefined, { defaults });
   const outcome: Record<string, unknown> = {};

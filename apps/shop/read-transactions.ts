@@ -21,7 +21,7 @@ export async function readTransactions(file: URL = historyFile): Promise<readonl
   const [first, ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n');
   if (first !== header)
     throw new Error(`${file.pathname}:1: expected the columns ${header}, found ${first ?? 'nothing'}`);
-  // Line 1 is the header, and people count from 1.
+  // Line 1 is the header, and line numbers begin with 1.
   return lines.map((line, index) => parseTransaction(line, `${file.pathname}:${index + 2}`));
 }
 

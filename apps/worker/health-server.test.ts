@@ -24,7 +24,7 @@ async function start(whyDead: string | null, hostNames: readonly string[] = [], 
   return (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init);
 }
 
-/** Sends exactly these lines; returns everything that comes back until the connection ends. */
+/** Sends exactly these lines, and returns everything that the server sends until the connection ends. */
 async function send(...lines: readonly string[]): Promise<string> {
   return sendTo('127.0.0.1', ...lines);
 }
@@ -35,7 +35,7 @@ async function sendTo(address: string, ...lines: readonly string[]): Promise<str
   return text(socket);
 }
 
-/** The status of the answer to a request line. */
+/** Returns the status of the answer to a request line. */
 async function statusOf(line: string, host = 'localhost'): Promise<number> {
   return Number((await send(line, `Host: ${host}`)).split(' ')[1]);
 }

@@ -1,4 +1,4 @@
-/** Environment variables of the worker alone. */
+/** Environment variables that only the worker has. */
 import type { Section } from '@tandem/config/environment/environment';
 
 export interface WorkerProcessSection {

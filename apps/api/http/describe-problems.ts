@@ -33,7 +33,7 @@ export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: read
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
-/** Problems of every endpoint that needs a key, where these statuses have no other meaning. */
+/** Problems of every endpoint that needs a key, unless the endpoint uses their statuses for another problem. */
 export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
   return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }

@@ -50,8 +50,16 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
   event_conflict: kind(409, 'Event id used before', 'the same source and id were sent before with other content'),
   outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id were sent before with other content'),
-  run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
-  rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
+  run_conflict: kind(
+    409,
+    'Run conflict',
+    'the state of the run does not allow this, or a run of scope `all` is in progress',
+  ),
+  rollout_conflict: kind(
+    409,
+    'Rollout conflict',
+    'another rollout is active, or the state of the rollout does not allow this',
+  ),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
   version_unverified: kind(409, 'Model version unverified', 'the model version has not passed its trial'),
   version_archived: kind(409, 'Model version archived', 'the model version is archived'),
@@ -78,8 +86,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Invalid input',
     'the request is well-formed, but a value is not allowed; `field` names the value',
   ),
-  config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
-  model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
+  config_invalid: kind(422, 'Invalid configuration', 'the configuration is invalid; `field` names the setting'),
+  model_refused: kind(422, 'Model refused', 'the model file or its signature is rejected'),
   features_failed: kind(
     422,
     'Feature query failed',
@@ -112,7 +120,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   caller_gone: kind(
     STATUS.request_timeout,
     'Caller gone',
-    "the caller closed the connection or cancelled the call, or its own gRPC deadline left too little time for the answer; the service's metrics and log show it",
+    "the caller closed the connection or cancelled the call, or its gRPC deadline left too little time for the answer; only the service's metrics and log show this code",
   ),
   overloaded: kind(
     503,

@@ -95,7 +95,7 @@ export function findFault(text: string): JsonFault | null {
   return null;
 }
 
-/** Follows the structure through a bracket or comma. */
+/** Updates the current place at a bracket or comma. */
 function follow(position: Position, unit: number): void {
   switch (unit) {
     case 0x7b: // {

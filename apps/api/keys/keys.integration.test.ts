@@ -163,7 +163,7 @@ describe('a request', () => {
     }
   });
 
-  it('with a key that only reads posts no event, and a key that only posts reads nothing', async () => {
+  it('cannot send events with a read-only key, or read predictions with a key for events only', async () => {
     const reader = await api.key({ scopes: ['predictions:read'] });
     const writer = await api.key({ scopes: ['events:write'] });
     expect((await api.post('/v1/events', EVENT, { ...CLOUD, ...bearer(reader.key) })).status).toBe(403);

@@ -1,4 +1,4 @@
-/** A stream ends when its key is revoked. */
+/** Tests that a stream ends when its key is revoked. */
 import { revokeApiKey } from '@tandem/offline-store/api-keys';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';

@@ -16,7 +16,7 @@ export type Order =
 
 /** A message from an API process to the primary. */
 export type Report =
-  /** The process listens on its ports. */
+  /** Says that the process listens on its ports. */
   | { readonly kind: 'started' }
   | { readonly kind: 'gather'; readonly id: number; readonly question: Question }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }

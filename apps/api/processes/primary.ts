@@ -56,7 +56,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   async function stopAll(): Promise<void> {
     isEnding = true;
     const [last, ...others] = supervised;
-    // The last one takes the connections that the others refuse.
+    // The last process takes the connections that the others refuse.
     const stopped = Promise.all(others.map((one) => one.stop()));
     await Promise.race([stopped, sleep(OTHERS_FIRST_MS, undefined, { ref: false })]);
     await Promise.all([stopped, last?.stop()]);

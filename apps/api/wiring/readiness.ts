@@ -97,9 +97,9 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
     ...(pools.throughPooler
       ? [{ name: 'pooler', isEssential: true, check: async () => void (await query(pools.pool, { text: 'select 1' })) }]
       : []),
-    // Reads continue without it, from Postgres' rows.
+    // Without Redis, reads continue from Postgres' rows.
     { name: 'redis', isEssential: false, check: () => checkRedis(connection) },
-    // Stored predictions are served without it.
+    // Without inference, stored predictions are still served.
     { name: 'inference', isEssential: false, check: createInferenceCheck(dependencies) },
   ];
 }

@@ -1,4 +1,4 @@
-/** Metrics of states rather than events, or counted elsewhere: sampled at each scrape. */
+/** Metrics that are sampled at each scrape: states, and counts that other parts keep. */
 import type { InferencePool } from '@tandem/inference/live/pool';
 import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -7,7 +7,7 @@ import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /** Connections of all pools except certificates, which have their own. */
+  /** The connections of all pools except the pool of certificates. */
   readonly pool: ConnectionPool;
   /** Connections of statements with a feature query. */
   readonly features: ConnectionPool;

@@ -15,8 +15,8 @@ same alone and together         yes         yes
 AUC                          0.8204      0.8201  -0.0003
 log-loss                     0.4312      0.4318  +0.0006
 
-score      another for 100 % of users; 0.0021 apart in the mean; 0.0184 at most; rank correlation 0.9996
-decisions  8 others (0.4 %, at 95 % 0.2 % to 0.79 %) at score ≥ 0.5: 3 up, 5 down`,
+score      changed for 100 % of users; mean difference 0.0021; largest 0.0184; rank correlation 0.9996
+decisions  8 changed (0.4 %, at 95 % 0.2 % to 0.79 %) at score ≥ 0.5: 3 up, 5 down`,
   );
 });
 
@@ -56,6 +56,6 @@ it('shows errors for labels that are not classes, users without an answer, and o
     },
   );
   expect(text).toMatch(/mean absolute error +2 +2 +0\nroot mean squared error +3 +3 +0\nusers without an answer +0 +4/);
-  expect(text).toContain('label?  another for 13 % of users');
+  expect(text).toContain('label?  changed for 13 % of users');
   expect(text).not.toContain('decisions');
 });

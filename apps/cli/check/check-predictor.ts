@@ -1,4 +1,4 @@
-/** Judges one predictor against the database that it would be served from. */
+/** Judges one predictor with the database that would serve it. */
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';

@@ -53,7 +53,7 @@ test.each([
   ['no column of ids', rows([[1, 2, 0.5]], 'a,b,score'), /line 1: no column is named user_id/],
   ['a text in place of a number', rows([[1, 'high']]), /line 2: score is "high", not a number/],
   ['an empty score', rows([[1, '']]), /line 2: score is empty/],
-  ['an id that no user can have', rows([['1.0', 0.5]]), /line 2: "1\.0" is not a user id/],
+  ['an invalid user id', rows([['1.0', 0.5]]), /line 2: "1\.0" is not a user id/],
   [
     'a user twice',
     rows([

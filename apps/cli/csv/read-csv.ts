@@ -19,7 +19,7 @@ export function splitCsv(line: string): string[] | undefined {
 }
 
 export interface CsvRow {
-  /** The first line of the row in the file, from 1. */
+  /** The number of the row's first line in the file, from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }

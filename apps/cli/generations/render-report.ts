@@ -57,7 +57,7 @@ function usersAndFlips({ users, decision, answers }: Figures): (readonly [string
             `${printable(decision.output)} ≥ ${decision.threshold}: ${count(decision.up)} up, ${count(decision.down)} down (${percent(decision.rate)})`,
           ] as const,
         ]),
-    ...answers.map(({ name, changed }) => [printable(name), `another answer for ${percent(changed)}`] as const),
+    ...answers.map(({ name, changed }) => [printable(name), `changed for ${percent(changed)} of users`] as const),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** The written config is formatted, and is TypeScript for any names. */
+/** Tests that the written config is formatted, and that it is valid TypeScript for any names. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

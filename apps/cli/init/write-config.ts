@@ -9,7 +9,7 @@ import { isPadded, kindOf, type TableFacts } from './table-facts.ts';
 
 interface ConfigParts {
   readonly predictor: string;
-  /** Relative to the config. */
+  /** The path relative to the config. */
   readonly model: string;
   readonly table: TableFacts;
   readonly inputs: InputMatch;

@@ -3,7 +3,7 @@ import type { LoadedColumn } from '@tandem/offline-store/sources/load-table';
 
 export type ColumnType = LoadedColumn['type'];
 
-/** The values of a column seen so far. */
+/** The facts about the values of a column so far. */
 export interface ColumnFacts {
   readonly name: string;
   /** The types that fit all values so far; if there are none, the column is text. */

@@ -52,7 +52,7 @@ test.each<[string, string | Buffer, RegExp]>([
     /customers\.csv, line 5: customer_id 1 already occurs in line 2\n.*one row for each user/,
   ],
   ['a row without a user', 'customer_id,a\n1,x\n,x\n', /line 3: customer_id is empty/],
-  ['a row of another width', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, but the head has 2/],
+  ['a row with too few values', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, but the head has 2/],
   ['no such key', 'customerid2,a\n1,x\n', /line 1: no column is named customer_id\n.*--key/],
   ['a NUL character', 'customer_id,a\n1,x\n2,"x\0"\n', /line 3: a text has a NUL character/],
   ['bytes of another encoding', Buffer.from('customer_id,a\n1,é\n', 'latin1'), /line 2: it is not UTF-8\n.*iconv/],

@@ -28,7 +28,7 @@ test('an answer shows the prediction first, then its source', () => {
   ]);
 });
 
-test('a default was never computed, and its context may be unknown', () => {
+test('a default answer was never computed, and its context may be unknown', () => {
   const unknown = { contextVersion: null, lastConcerningVersion: null, predictedFromContextVersion: null };
   const nothing = { computedAt: null, ageSeconds: null, ...unknown };
   const lines = renderAnswer(

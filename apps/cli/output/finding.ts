@@ -5,7 +5,7 @@ import { counted, printable } from './text.ts';
 type Level = 'ok' | 'warning' | 'error';
 
 export interface Finding {
-  /** The examined part: `postgres`. */
+  /** The checked part, for example `postgres`. */
   readonly subject: string;
   readonly level: Level;
   readonly text: string;

@@ -59,7 +59,7 @@ export interface ProfileReport {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly loadBefore: number };
   readonly users: number;
   readonly grid: Grid;
-  /** Settings in the grid. */
+  /** The number of settings in the grid. */
   readonly combinations: number;
   readonly targetP99Ms: number | null;
   readonly pricePerCpuHour: number | null;

@@ -63,7 +63,7 @@ export function conclusions(report: ProfileReport): string[] {
 
 function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
-  if (!recommended.meetsTarget && targetP99Ms === null) return ['Inference processes crashed with each setting.'];
+  if (!recommended.meetsTarget && targetP99Ms === null) return ['Inference processes crashed with every setting.'];
   if (!recommended.meetsTarget) {
     return [
       `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,

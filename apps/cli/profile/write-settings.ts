@@ -60,7 +60,9 @@ export async function writeSettings(file: string, report: ProfileReport, apiProc
 function writable(file: string, { predictor, recommended, stable, targetP99Ms }: ProfileReport): ProfileFigures {
   if (!recommended?.meetsTarget) {
     const missed =
-      targetP99Ms === null ? 'no setting kept its processes' : `no setting keeps p99 within ${targetP99Ms} ms`;
+      targetP99Ms === null
+        ? 'inference processes crashed with every setting'
+        : `no setting keeps p99 within ${targetP99Ms} ms`;
     const why = recommended ? missed : 'nothing was measured';
     throw new CommandFailure(`${file} was not changed: ${why}`, { remedy: 'choose a longer --p99, or more --minutes' });
   }
@@ -91,7 +93,7 @@ async function replaceFile(name: string, text: string): Promise<void> {
     );
     await mkdir(dirname(file), { recursive: true });
     await writeFile(beside, text, { flag: 'wx', mode: mode ?? 0o666 });
-    // The mode of a new file is masked.
+    // The umask may have changed the mode of the new file.
     if (mode !== undefined) await chmod(beside, mode);
     await rename(beside, file);
   } catch (error) {

@@ -12,7 +12,7 @@ const FORM = 'docs/value.md describes the lines of a history';
 
 interface HistoryFile {
   readonly history: ValueHistory;
-  /** Names, in the order of a context's row. */
+  /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
 }
 

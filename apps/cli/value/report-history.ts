@@ -16,7 +16,7 @@ import { scoreContexts } from './score-contexts.ts';
 
 export interface ValueSource {
   readonly history: ValueHistory;
-  /** Names, in the order of a context's row. */
+  /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
   /** Remarks on the origin of the history. */
   readonly notes: readonly string[];

@@ -106,7 +106,7 @@ describe('an autoscaler', () => {
     expect(said.filter((line) => line.includes('exit code'))).toEqual([]);
   });
 
-  it('ends its workers when it is told to end', async () => {
+  it('ends its workers when its signal aborts', async () => {
     const seen = new Set<FakeWorker>();
     await run([3], (_look, living) => {
       for (const one of living) seen.add(one);

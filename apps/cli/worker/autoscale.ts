@@ -10,7 +10,7 @@ export interface WorkerProcess {
   readonly pid: number;
   /** Resolves with a text of the reason when it has ended. */
   readonly exited: Promise<string>;
-  /** Ends it in order. */
+  /** Ends the worker in order. */
   end(): void;
 }
 

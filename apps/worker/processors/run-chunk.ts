@@ -1,4 +1,4 @@
-/** Job `run-chunk`: one attempt at a chunk. A failed attempt is enqueued with its next fence, not repeated. */
+/** Job `run-chunk`: one attempt at a chunk. After a failure, the chunk is enqueued again with its next fence. */
 import { unreachable } from '@tandem/freshness/errors';
 import type { ChunkReport, RunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
