@@ -93,7 +93,7 @@ describe('the process', () => {
     expect(await client.call('ServerLive', {})).toEqual({ live: true });
     const second = start('./main.ts', { PORT: '0', GRPC_PORT: port });
     expect(await second.ended).toBe(1);
-    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another one`);
+    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another port`);
     first.child.kill('SIGTERM');
     expect(await first.ended).toBe(0);
     await expect(client.call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ details: expect.any(String) });

@@ -39,7 +39,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   expect(made).toMatchObject({ code: 0, err: '' });
   const [text = '', ...rest] = made.out.split('\n');
   expect(text).toMatch(/^tandem_live_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$/);
-  expect(rest.join('\n')).toMatch(/shown this once/);
+  expect(rest.join('\n')).toMatch(/shown only once/);
   const id = text.slice(12, 28);
 
   const listed = await key('list');
@@ -67,7 +67,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
 test.each([
   [['create', '--name', 'x', '--scopes', 'prediction:read'], 2, 'did you mean predictions:read?'],
   [['create', '--name', 'x'], 2, '--scopes'],
-  [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'like 90d'],
+  [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'such as 90d'],
   [['revoke', 'missing'], 1, 'There is no key "missing".'],
 ])('%j is rejected with a remedy', async (args, code, message) => {
   const ended = await key(...args);
@@ -104,7 +104,7 @@ describe('in the folder of a `tandem up`', () => {
     [
       'another pepper',
       { API_KEY_PEPPER: 'o'.repeat(40) },
-      /^tandem: API_KEY_PEPPER is another one .*\n {2}unset API_KEY_PEPPER/,
+      /^tandem: API_KEY_PEPPER differs .*\n {2}unset API_KEY_PEPPER/,
     ],
     ['no pepper', {}, /^tandem: this command has no API_KEY_PEPPER.*\n {2}set API_KEY_PEPPER/],
   ])('a command with %s creates no key that the API would reject', async (_, own, message) => {
