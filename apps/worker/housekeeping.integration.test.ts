@@ -108,7 +108,7 @@ describe('schedules', () => {
     expect(await count()).toBe(2);
   });
 
-  it('with a budget limit the runs of changed users, or without such runs those of all users', async () => {
+  it('limit runs of changed users by the budget, or runs of all users if there are no others', async () => {
     await adoptedDaysAgo(2);
     await pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,budget}', '{"share": 0.5}')`);
     const budgets = async () =>

@@ -173,7 +173,7 @@ async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv
   // The API could choose a free port, but its clients would not know it.
   const port = wanted === 0 ? await findFreePort() : wanted;
   const isFree = await isPortFree(port);
-  // Without an API, the port may be in use, for example by the example.
+  // Without an API, another program may use the port, for example the example shop.
   if (!options.servers && !isFree) throw taken(port);
   return { port, url: localUrl(fromEnvironment.host, port), isFree };
 }
