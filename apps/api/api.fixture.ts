@@ -1,5 +1,5 @@
 /**
- * For the integration tests: the API on a separate database, a separate key prefix, and a small real model:
+ * Fixture of the integration tests: the API with a separate database, a separate key prefix, and a small real model:
  * `repurchase`, sigmoid(orders / 2 - recency / 10), over the table `customers`.
  */
 
@@ -40,20 +40,22 @@ export interface TestApi {
   readonly pool: ReturnType<typeof createPool>;
   readonly databaseUrl: string;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  /** Sends JSON; a text is sent unchanged. */
+  /** Sends a body as JSON. A string is sent unchanged. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  /** Does a worker's round: it writes the count of erasures to Redis, without which no unverified answer is served. */
+  /**
+   * Runs a worker's erasure round. It writes the count of erasures to Redis; without it no unverified answer is served.
+   */
   keepErased(): Promise<void>;
-  /** The API's own way to Postgres; `pool` has another. */
+  /** The API's connections to Postgres. `pool` does not use them. */
   readonly postgres: CuttableConnection;
   close(): Promise<void>;
 }
 
 const WEIGHTS = [-0.1, 0.5] as const;
-/** For a busy machine: these tests check answers; the limits have tests of their own. */
+/** Milliseconds; long enough for a busy machine. These tests check answers, and other tests check the time limits. */
 const PATIENCE_MS = 20_000;
 
-/** Customers 1 to 9: recency 10 × id, orders id. */
+/** Customers 1 to 9. Their recency is 10 × id, and their orders are id. */
 const CUSTOMERS = `
   create table customers (user_id bigint primary key, recency double precision not null, orders int not null,
     loaded_at timestamptz not null);
@@ -62,15 +64,15 @@ const CUSTOMERS = `
 interface DatabaseBefore {
   readonly defaults?: HostileDefaults;
   readonly prepare?: (pool: TestApi['pool']) => Promise<unknown>;
-  /** `postgres`, the connection that can be cut, acts as the pooler; the direct address is the server's. */
+  /** Whether the cuttable connection `postgres` acts as the pooler. The direct address is then the server's. */
   readonly hasPooler?: boolean;
 }
 
 /**
- * @param redisUrl another Redis than the tests' own, possibly an unreachable one
- * @param answerCache predictions in memory; none by default
- * @param more keys, which are off by default, another log than none, and further parts of readiness
- * @param before the database's defaults for every session on it, and its contents before the API starts
+ * @param redisUrl default: the Redis of the tests; it may be unreachable
+ * @param answerCache the prediction memory; default: none
+ * @param more API keys (default: off), a log (default: none), and further parts of readiness
+ * @param before the database's session defaults, and its contents before the API starts
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
@@ -145,7 +147,7 @@ function bodyOf(body: unknown): { body?: string } {
   return { body: typeof body === 'string' ? body : JSON.stringify(body) };
 }
 
-/** Does a worker's part: plans the run, scores all of its chunks, publishes. */
+/** Does the work of a worker for a run: plans it, scores its chunks and publishes it. */
 export async function workOff({ pool, dependencies }: TestApi, runId: string): Promise<void> {
   const { runs, registry } = dependencies.app;
   const features = createFeatureSource(pool);

@@ -29,7 +29,7 @@ const BARE = new Set(['text/html', 'application/octet-stream']);
 const document = async () => (await (await api.get('/openapi.json')).json()) as Document;
 
 describe('the application', () => {
-  it('describes exactly what it serves, each answer with an example', async () => {
+  it('describes exactly the endpoints that it serves, and gives an example for each answer', async () => {
     const { openapi, paths } = await document();
     expect(openapi).toBe('3.1.0');
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -54,7 +54,7 @@ describe('the application', () => {
     expect(lacking).toEqual([]);
   });
 
-  it('documents every problem, on a page that needs nothing from elsewhere', async () => {
+  it('documents every problem on a page that loads nothing from other hosts', async () => {
     const page = await api.get('/docs', { accept: 'text/html,*/*;q=0.1' });
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
     const html = await page.text();
@@ -80,7 +80,7 @@ describe('the application', () => {
     );
   });
 
-  it('is live, and ready with each part named', async () => {
+  it('is live and ready, and names each part of its readiness', async () => {
     expect(await (await api.get('/livez')).json()).toEqual({ status: 'live' });
     await api.get('/v1/predictions/repurchase/1');
     const ready = await api.get('/readyz');
@@ -96,7 +96,7 @@ describe('the application', () => {
     ]);
   });
 
-  it('is not ready where a part that it was given fails', async () => {
+  it('is not ready if an additional part fails', async () => {
     const check = () => Promise.reject(new Error('all connections are taken'));
     const full = await createTestApi({}, undefined, undefined, {
       parts: [{ name: 'connections', isEssential: true, check }],
@@ -107,7 +107,7 @@ describe('the application', () => {
     await full.close();
   });
 
-  it('counts what it served, by source and reason, and how long it took', async () => {
+  it('counts answers by source and reason, and their durations', async () => {
     await api.get('/v1/predictions/repurchase/1');
     await api.get('/v1/predictions/repurchase/999');
     const text = await (await api.get('/metrics', { accept: 'text/plain;version=0.0.4' })).text();

@@ -13,13 +13,13 @@ export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 
 export type App = ReturnType<typeof createApp>;
 
-/** The OpenAPI document is built at its first read, or before that by `describe`. */
+/** Builds the OpenAPI document at its first read, or earlier by `describe`. */
 export function createApp(dependencies: AppDependencies) {
   const document = once(() => JSON.stringify(describeApi(endpoints)));
   const page = once(() => docsPage(JSON.parse(document()) as DocumentedApi));
   const endpoints = createEndpoints(dependencies, { document, page });
   return Object.assign(mount(endpoints, dependencies), {
-    /** Takes about 50 ms, which block other requests. */
+    /** Builds the OpenAPI document. This takes about 50 ms and blocks other requests. */
     describe: () => void page(),
   });
 }
@@ -64,7 +64,7 @@ function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
     inference && /^\/v2(\/|$)/.test(path) ? inference.respond(problem) : problemResponse(problem);
 }
 
-/** Answers known paths with other methods, and unknown paths; a separate router keeps the main one lean. */
+/** Answers unknown paths, and known paths with other methods. A separate router keeps the main router small. */
 function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
   const allowed = new Map<string, string[]>();
   for (const endpoint of endpoints) {
@@ -86,9 +86,9 @@ function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
     });
   }
   app.notFound(({ req }) => {
-    const error = new RequestError('no_such_path', 'There is no such path.', {
+    const error = new RequestError('no_such_path', 'This path does not exist.', {
       remedy:
-        'look at its spelling, from /v1/ or /v2/ on; GET /docs lists every path, GET /openapi.json has them for programs',
+        'check the spelling of the path, including /v1/ or /v2/; GET /docs lists all paths, and GET /openapi.json has them for programs',
     });
     return refuse(req.path, toProblem(error, new URL(req.url).pathname));
   });

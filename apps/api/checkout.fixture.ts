@@ -1,6 +1,6 @@
 /**
- * Builds an API with a second predictor, `checkout`, for the tests of request features. Its model returns its inputs: `orders`
- * of the customer, `amount` and `channel` of the call.
+ * Builds an API with a second predictor, `checkout`, for the tests of request features. Its model returns its inputs:
+ * `orders` of the customer, and `amount` and `channel` of the request.
  */
 import { createHash } from 'node:crypto';
 import type { FreshnessPolicy, Policy, RequestColumn } from '@tandem/freshness/predictor';

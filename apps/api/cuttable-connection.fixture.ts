@@ -1,8 +1,11 @@
-/** For the integration tests: a way to a server that can be cut, as a server that dies or a network that parts would. */
+/**
+ * Fixture of the integration tests: a proxy to a server whose connections a test can cut, as when the server dies or
+ * the network is partitioned.
+ */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface CuttableConnection {
-  /** The server's URL, by this way. */
+  /** The server's URL through this proxy. */
   readonly url: string;
   /** Breaks all connections and refuses new ones until `restore` is called. */
   cut(): void;
@@ -30,7 +33,7 @@ export async function startCuttableConnection(serverUrl: string): Promise<Cuttab
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = new URL(serverUrl);
-  // The server may be on another host: a container's.
+  // The server may be on another host, for example in a container.
   url.hostname = '127.0.0.1';
   url.port = String((server.address() as AddressInfo).port);
   const breakAll = () => {

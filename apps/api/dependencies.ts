@@ -44,22 +44,22 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   /** `connections`: the total of all pools. */
   readonly database: ReadingSettings['database'] & { readonly connections?: number };
   readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
-  /** Limit of uploaded files that no model version uses, in total; absent: a default. */
+  /** The total size of uploaded files that no model version uses; absent: a default. */
   readonly uploads?: { readonly megabytes: number };
   readonly servesMetrics: boolean;
   /** API keys; absent: off. */
   readonly keys?: KeyMode;
-  /** Time in which runs should end, for the metric of needed workers; absent: an hour. */
+  /** Time in which runs should end, for the metric of needed workers; absent: one hour. */
   readonly runDeadlineMs?: number;
   /** Milliseconds between two checks for changed keys. */
   readonly keysEveryMs?: number;
-  /** Whether a Host header names this service. */
+  /** Returns whether a Host header names this service. */
   readonly isOurHost: HostRule;
   /** Further parts of the service's readiness. */
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  /** How often a shadow's sums are stored; absent: its own default. */
+  /** How often a shadow's sums are stored; absent: the shadow's default. */
   readonly shadow?: { readonly keepEveryMs?: number };
 }
 
@@ -124,7 +124,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   };
 }
 
-/** Opens the listeners that are notified of each answer. */
+/** Opens the shadow and the explanation keeper, which are notified of each answer. */
 function openListeners(
   settings: ApiSettings,
   pools: ApiPools,
@@ -146,7 +146,7 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
   });
 }
 
-/** Adds the parts of readiness that are not proved yet. */
+/** Opens the pools and checks the database. The result says which parts of readiness are not proved yet. */
 async function openProvedPools({ database }: ApiSettings, opened: Opened) {
   const pools = openPools(database, database.connections);
   opened.push(() => pools.close());

@@ -60,7 +60,7 @@ describe('createEnding', () => {
     await vi.waitFor(() => expect(exits).toEqual([1]));
   });
 
-  it('exits with 1 where the drain hangs', async () => {
+  it('exits with 1 if the drain hangs', async () => {
     create().onSignal('SIGTERM');
     await vi.advanceTimersByTimeAsync(LAST_RESORT_MS - 1);
     expect(exits).toEqual([]);
@@ -68,7 +68,7 @@ describe('createEnding', () => {
     expect([exits, errors]).toEqual([[1], ['api.hung']]);
   });
 
-  it('exits with 1 where the drain fails', async () => {
+  it('exits with 1 if the drain fails', async () => {
     create().onSignal('SIGTERM');
     drained.reject(new Error('cannot close'));
     await vi.waitFor(() => expect(exits).toEqual([1]));

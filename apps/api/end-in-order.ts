@@ -1,22 +1,22 @@
 /**
- * Ends the process in order, after a signal or an uncaught fault. Requests under way may finish within bounds; after
- * the last time limit the process exits, even if something hangs.
+ * Ends the process in order, after a signal or an uncaught fault. Requests in progress may finish within a time limit.
+ * After the last limit the process exits, even if something hangs.
  */
 import type { Log } from '@tandem/telemetry/log';
 
 interface EndingParts {
   readonly log: Log;
-  /** Lets requests under way finish, and closes everything; resolves with whether that was in time. */
+  /** Lets requests in progress finish and closes everything. Resolves with whether that was in time. */
   drain(cause: 'signal' | 'fault'): Promise<boolean>;
   exit(code: number): void;
-  /** Milliseconds after which the process ends, drained or not. */
+  /** Milliseconds after which the process ends, even if it is not drained. */
   readonly lastResortMs: number;
 }
 
 interface Ending {
-  /** Exit code 0. A second signal ends at once with 1: its sender does not want to wait. */
+  /** Drains and exits with 0. A second signal exits with 1 at once, because its sender does not want to wait. */
   onSignal(signal: string): void;
-  /** Exit code 1. State may be broken, so the process ends; most requests under way are not affected. */
+  /** Drains and exits with 1. State may be broken, so the process ends. Most requests in progress are not affected. */
   onFault(error: unknown): void;
 }
 
@@ -25,7 +25,7 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
 
   async function end(cause: 'signal' | 'fault', reason: string = cause): Promise<void> {
     log.info('api.stopping', { reason });
-    // Not awaited: it must not keep an idle process alive.
+    // Not awaited: the timer must not keep an idle process alive.
     setTimeout(() => {
       log.error('api.hung', { afterMs: lastResortMs });
       exit(1);

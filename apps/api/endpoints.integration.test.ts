@@ -1,4 +1,7 @@
-/** What every endpoint refuses alike. Keys are walked in keys/keys.integration.test.ts: 401 without one, 403 without its scope. */
+/**
+ * Rejections that are the same for every endpoint. keys/keys.integration.test.ts tests those without a key (401) or
+ * scope (403).
+ */
 import type { z } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
@@ -16,13 +19,13 @@ afterAll(() => api?.close());
 const UNKNOWN_ID = '00000000-0000-0000-0000-000000000000';
 
 interface PathPart {
-  /** Well formed; what it names need not be there. */
+  /** A well-formed value; the resource that it names need not exist. */
   readonly good: string;
   readonly bad: string;
   readonly status: number;
   readonly code: RegExp;
 }
-/** By the name of the path parameter. */
+/** Values by the name of the path parameter. */
 const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   predictor: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
   model: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
@@ -34,7 +37,7 @@ const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   sha256: { good: '0'.repeat(64), bad: 'model.onnx', status: 422, code: /^invalid_input$/ },
 };
 
-/** Where a refusal may call the part by another name. */
+/** Names of a path parameter in rejections, if they differ from its own. */
 const NAMED_AS: Readonly<Record<string, RegExp>> = { id: /^(id|runId)$/, model: /^predictor$/ };
 
 function partOf(name: string): PathPart {
@@ -45,7 +48,7 @@ function pathNames({ route }: Endpoint): readonly string[] {
   return Object.keys((route.request?.params as z.ZodObject | undefined)?.shape ?? {});
 }
 
-/** The path with one part malformed, or none. */
+/** Returns the path; the value of `malformed` is a malformed one. */
 function pathOf(endpoint: Endpoint, malformed?: string): string {
   return pathNames(endpoint).reduce((path, name) => {
     const { good, bad } = partOf(name);
@@ -58,7 +61,7 @@ interface Body {
   readonly text: string;
 }
 
-/** Well-formed bodies, where the body is looked at before the path. */
+/** Well-formed bodies of endpoints that check the body before the path. */
 const BODIES: Readonly<Record<string, unknown>> = {
   readPredictions: { userIds: ['1'] },
   rank: { userId: '1', candidates: [{ id: 'a', features: {} }] },
@@ -68,7 +71,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   archiveModel: { archived: true },
 };
 
-/** Undefined where it takes none. */
+/** Returns undefined if the endpoint takes no body. */
 function bodyOf({ route }: Endpoint): Body | undefined {
   const [type] = Object.keys(route.request?.body?.content ?? {});
   return type === undefined ? undefined : { type, text: JSON.stringify(BODIES[route.operationId] ?? {}) };
@@ -90,7 +93,7 @@ async function ask({ route }: Endpoint, path: string, body?: Body): Promise<Refu
 }
 
 describe('every endpoint', () => {
-  it('refuses a query parameter that it does not know with 400', async () => {
+  it('rejects an unknown query parameter with 400', async () => {
     const found = await Promise.all(
       endpoints.map(async (one) => {
         return [one.route.operationId, await ask(one, `${pathOf(one)}?nope=1`, bodyOf(one))];
@@ -100,11 +103,11 @@ describe('every endpoint', () => {
     expect(found).toEqual(endpoints.map(({ route }) => [route.operationId, refused]));
   });
 
-  it('refuses a malformed part of its path with 404 or 422, and names it', async () => {
+  it('rejects a malformed path parameter with 404 or 422, and names it', async () => {
     let walked = 0;
     for (const endpoint of endpoints) {
       const names = pathNames(endpoint);
-      // The rollout is looked up before the user: without one there is none to refuse.
+      // The rollout is looked up before the user is checked, and there is no rollout.
       for (const name of names.filter((one) => one !== 'userId' || !names.includes('id'))) {
         const { status, code } = partOf(name);
         const refusal = await ask(endpoint, pathOf(endpoint, name), bodyOf(endpoint));
@@ -122,7 +125,7 @@ describe('every endpoint', () => {
     expect(walked).toBeGreaterThan(40);
   });
 
-  it('refuses a body of another type with 415, half a JSON with 400, and another JSON with 422', async () => {
+  it('rejects a body of another media type with 415, truncated JSON with 400, and JSON of another schema with 422', async () => {
     let walked = 0;
     for (const endpoint of endpoints) {
       const { operationId, request } = endpoint.route;

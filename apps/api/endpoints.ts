@@ -100,15 +100,15 @@ export interface EndpointDependencies
   readonly explanations: ExplanationStore;
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
-  /** Whether this port serves /metrics: only on loopback. */
+  /** Whether this port serves /metrics. It does only on loopback. */
   readonly servesMetrics: boolean;
 }
 
-/** The endpoints that serve the API's description. */
+/** Sources of the endpoints that serve the API's description. */
 interface ApiDescription {
-  /** The OpenAPI document as JSON. */
+  /** Returns the OpenAPI document as JSON. */
   readonly document: () => string;
-  /** The page for people. */
+  /** Returns the documentation page as HTML. */
   readonly page: () => string;
 }
 
@@ -125,7 +125,7 @@ export function createEndpoints(
     ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
-    // Before the path of a run by id.
+    // Must precede the path of a run by id, which would match it.
     planRun(dependencies),
     showRun(dependencies),
     showProgress(dependencies),

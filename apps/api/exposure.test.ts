@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { findExposure } from './exposure.ts';
 
 const PEPPER = 'p'.repeat(32);
-/** As hosts files have it: the machine's own name is loopback. */
+/** Resolves names as hosts files do, which map the machine's own name to loopback. */
 const resolve = async (name: string) =>
   ({ machine: '127.0.1.1', localhost: '127.0.0.1', 'machine.example': '192.0.2.7' })[name];
 
@@ -27,11 +27,11 @@ test.each([
   ['127.0.0.1', 'machine', false],
   ['127.0.0.1', '192.0.2.7', false],
   ['machine.example', 'machine.example', false],
-] as const)('HOST=%s PUBLISHED_ON=%s: reached by this machine alone, %s', async (host, publishedOn, isLocal) => {
+] as const)('HOST=%s PUBLISHED_ON=%s: only this machine reaches the API: %s', async (host, publishedOn, isLocal) => {
   expect(await expose(host, publishedOn)).toMatchObject({ isLocal, keys: isLocal ? null : { pepper: PEPPER } });
 });
 
-test('where keys are off and a proxy publishes it on loopback, it has loopbackâ€™s names and those it is given', async () => {
+test('with keys off and a proxy on loopback, the API accepts the names of loopback and the configured names', async () => {
   const { isOurHost, servesMetrics } = await expose('0.0.0.0', '127.0.0.1', { hostNames: ['api', 'Tandem.internal'] });
   const ours = ['localhost:8080', '127.0.0.1:49160', '[::1]', 'api:8080', 'tandem.internal'];
   expect(ours.filter((host) => !isOurHost(host))).toEqual([]);
@@ -40,7 +40,7 @@ test('where keys are off and a proxy publishes it on loopback, it has loopbackâ€
   expect(servesMetrics).toBe(false);
 });
 
-test('accepts any host name where keys are required or access is open to every client', async () => {
+test('accepts any host name if keys are required or if access is open to all clients', async () => {
   for (const [publishedOn, mode] of [
     ['127.0.0.1', 'required'],
     ['0.0.0.0', 'auto'],

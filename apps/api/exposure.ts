@@ -1,6 +1,6 @@
 /**
- * Decides who can reach the service. From that follow whether keys are required, whether metrics, which need none, are
- * on the same port, and the accepted host names.
+ * Decides who can reach the service. This decides whether keys are required, whether the same port serves metrics
+ * (which need no key), and which host names are accepted.
  */
 import type { ApiKeysSection, HttpSection } from '@tandem/config/environment/environment-sections';
 import {
@@ -15,24 +15,24 @@ import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
 interface ExposureSettings {
   readonly http: Pick<HttpSection, 'host' | 'metricsPort'>;
   readonly apiKeys: ApiKeysSection;
-  /** Names besides loopback's own. */
+  /** Accepted host names in addition to those of loopback. */
   readonly hostNames: readonly string[];
 }
 
 export interface Exposure {
   /** Whether only this machine reaches the API. */
   readonly isLocal: boolean;
-  /** Whether a proxy or a cluster may be in front, which has to notice when the API leaves. */
+  /** Whether a proxy or a cluster may be in front. It must notice when the API leaves. */
   readonly isFronted: boolean;
   readonly keys: KeyMode;
   readonly servesMetrics: boolean;
   readonly isOurHost: HostRule;
-  /** For the metrics' own port, which scrapers reach at any address. */
+  /** The host rule of the separate metrics port, which scrapers reach at any address. */
   readonly isMetricsHost: HostRule;
 }
 
 /**
- * @param resolve the address of a name; undefined if it has none
+ * @param resolve returns the address of a name; undefined if it has none
  * @throws TandemError `config_invalid` if keys are required without a pepper
  */
 export async function findExposure(
@@ -41,13 +41,13 @@ export async function findExposure(
 ): Promise<Exposure> {
   const listensOnLoopback = await isOnLoopback(host, resolve);
   const { publishedOn } = apiKeys;
-  // A name that resolves to loopback here may not do so elsewhere: hosts files map a machine's own name. Only the
-  // listening address is certain to be what it resolves to.
+  // A name that resolves to loopback here may not do so elsewhere: hosts files map a machine's own name to loopback.
+  // Only for the listening address is the resolved address certain.
   const isLocal = publishedOn === host ? listensOnLoopback : isLoopback(publishedOn);
   const keys = chooseKeyMode(apiKeys, isLocal);
   const byName = createHostRule([host, ...hostNames]);
   const byAny = () => true;
-  // Without a key, a web page whose host name points at loopback could read and change everything, through any program
+  // Without keys, a web page whose host name resolves to loopback could read and change everything through a program
   // that publishes the API there.
   const isOurHost = listensOnLoopback || (isLocal && keys === null) ? byName : byAny;
   const servesMetrics = metricsPort === null && listensOnLoopback && isLocal && keys === null;

@@ -19,7 +19,7 @@ interface Answer {
   readonly type: string | undefined;
 }
 
-/** As a browser would send it, with headers that `fetch` does not let programs set. */
+/** Sends a request as a browser does, with headers that programs cannot set with `fetch`. */
 function send(method: string, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -44,13 +44,13 @@ function send(method: string, path: string, headers: Readonly<Record<string, str
 
 const FORBIDDEN: Answer = { status: 403, type: 'urn:tandem:problem:forbidden' };
 
-/** Every endpoint with something in the place of its parameters. */
+/** Returns every endpoint, with a value for each path parameter. */
 function endpoints(): [method: string, path: string][] {
   return api.app.routes.map(({ method, path }) => [method, path.replace(/:\w+/g, '1')]);
 }
 
-describe('pages of elsewhere', () => {
-  it('cannot change anything, and changes nothing', async () => {
+describe('web pages', () => {
+  it('of another origin cannot change anything', async () => {
     const changing = endpoints().filter(([method]) => method !== 'GET');
     expect(changing.length).toBeGreaterThanOrEqual(6);
     const page = { host: `127.0.0.1:${server.port}`, 'sec-fetch-site': 'cross-site', origin: 'http://evil.example' };
@@ -63,7 +63,7 @@ describe('pages of elsewhere', () => {
     }
   });
 
-  it('cannot read under a name of their own', async () => {
+  it('of a host name that points at loopback cannot read anything', async () => {
     const rebound = { host: `evil.example:${server.port}`, 'sec-fetch-site': 'same-origin' };
     const everything: [string, string][] = [
       ...endpoints(),
@@ -83,7 +83,7 @@ describe('pages of elsewhere', () => {
     const unknownRun = { status: 404, type: 'urn:tandem:problem:unknown_run' };
     expect(await send('POST', cancel, own)).toEqual(unknownRun);
     expect(await send('POST', cancel, { host })).toEqual(unknownRun);
-    // A link on a page of elsewhere may lead to the documentation.
+    // A page of another origin may link to the documentation.
     expect((await send('GET', '/docs', { host, 'sec-fetch-site': 'cross-site' })).status).toBe(200);
   });
 });

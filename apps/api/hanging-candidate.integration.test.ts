@@ -7,7 +7,7 @@ import { createTestApi, repurchase, type TestApi } from './api.fixture.ts';
 
 const PATIENCE = { timeout: 60_000, interval: 200 };
 
-/** One inference process serves the stable version; the candidate hangs for customers whose recency is without end. */
+/** One inference process serves the stable version. The candidate hangs for customers with an infinite recency. */
 let api: TestApi;
 beforeEach(async () => {
   const { name, definition } = repurchase();
@@ -47,7 +47,7 @@ async function loadedVersions(): Promise<readonly string[]> {
   );
 }
 
-it('a candidate that hangs for each of its users takes no live read from the stable version', async () => {
+it('a candidate that hangs for each of its users delays no live read of the stable version', async () => {
   await expect.poll(async () => [...(await loadedVersions())].sort(), PATIENCE).toEqual(['1', '2']);
   const [hanging, served] = [USERS.filter(isOfCandidate), USERS.filter((userId) => !isOfCandidate(userId))];
   expect(Math.min(hanging.length, served.length)).toBeGreaterThan(1);

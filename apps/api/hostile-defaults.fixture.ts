@@ -1,13 +1,16 @@
-/** A small but whole story of the service on a database with other defaults: what it answered, without what differs by chance. */
+/**
+ * A short story of the whole service on a database with other defaults. It returns the answers without the values that
+ * vary by chance.
+ */
 import type { HostileDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import pg from 'pg';
 import { vi } from 'vitest';
 import { createTestApi, type TestApi, workOff } from './api.fixture.ts';
 
-/** Each step's answer, by its name. */
+/** The answer of each step, by the step's name. */
 export type Outcome = Readonly<Record<string, unknown>>;
 
-/** Adopts, runs, reads, sends events over HTTP and in SQL, reads live, lists everything and erases. */
+/** Runs the story: adopts, runs, reads, sends events over HTTP and in SQL, reads live, lists everything and erases. */
 export async function tellStory(defaults: HostileDefaults): Promise<Outcome> {
   const api = await createTestApi({}, undefined, undefined, undefined, { defaults });
   const outcome: Record<string, unknown> = {};
@@ -55,14 +58,14 @@ function eventOf(subject: string, data: object) {
   return { specversion: '1.0', id: `e${subject}`, source: '/test', type: 'order.placed', subject, data };
 }
 
-/** The register of processes says what each has loaded; a start does not wait for it. */
+/** Waits until the API has loaded its model. The start of the API does not wait for the load. */
 async function untilLoaded(api: TestApi): Promise<void> {
   await vi.waitUntil(async () => (await (await api.get('/v1/processes')).text()).includes('"state":"ready"'), {
     timeout: 60_000,
   });
 }
 
-/** Live answers are kept after they were given. */
+/** Waits until the live answers of the users are stored, which happens after the reply. */
 async function untilKept({ pool }: TestApi, userIds: readonly string[]): Promise<void> {
   const text = 'select from tandem.overlay where user_id = any($1)';
   const isKept = async () => (await pool.query(text, [userIds])).rowCount === userIds.length;
@@ -70,8 +73,8 @@ async function untilKept({ pool }: TestApi, userIds: readonly string[]): Promise
 }
 
 /**
- * As an application does, in a session with the database's defaults, and in a transaction that may write. Gives the version,
- * or why the event is refused.
+ * Sends an event in SQL as an application does: in a session with the database's defaults and a transaction that may
+ * write. Returns the version, or the error of a rejected event.
  */
 async function sendInSql(databaseUrl: string, event: Readonly<Record<string, string>>): Promise<unknown> {
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -91,7 +94,7 @@ async function sendInSql(databaseUrl: string, event: Readonly<Record<string, str
   }
 }
 
-/** Ids, times and places become their kinds. */
+/** Replaces ids, times and addresses with their kind. */
 function withoutChance(value: unknown): unknown {
   const text = JSON.stringify(value ?? null)
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')

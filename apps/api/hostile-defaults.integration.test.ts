@@ -1,4 +1,4 @@
-/** Whatever a database has by default, the service's answers are the same: each group of settings at once. */
+/** The service's answers do not depend on the database's default settings. Each test sets one group of them. */
 import { CLOSED_HISTORY, HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
 import { createTestApi } from './api.fixture.ts';
@@ -10,7 +10,7 @@ beforeAll(async () => {
   expected = await tellStory({ name: 'none', settings: {} });
 });
 
-test('the story on a database as it comes', () => {
+test('the story is as expected on a database with the usual defaults', () => {
   expect(expected).toMatchObject({
     run: { status: 200, body: { state: 'done', usersScored: 9 } },
     batch: { status: 200, body: { source: 'batch', reason: 'fresh' } },
@@ -27,15 +27,15 @@ test('the story on a database as it comes', () => {
   });
 });
 
-test.each(Object.entries(HOSTILE_DEFAULTS))('the same with other defaults of %s', async (name, all) => {
+test.each(Object.entries(HOSTILE_DEFAULTS))('the answers are the same with other defaults of %s', async (name, all) => {
   expect(await tellStory(together(name, all))).toEqual(expected);
 });
 
-test('the same where the functions that name the history are closed', async () => {
+test('the answers are the same if the functions that name the history may not be called', async () => {
   expect(await tellStory(CLOSED_HISTORY)).toEqual(expected);
 });
 
-test('a right that Postgres refuses is answered with how to find the grant, and not in the words of Postgres', async () => {
+test('if a right is missing, the answer says how to find the grant and does not quote Postgres', async () => {
   const api = await createTestApi();
   const refused = await api.pool.query('set role pg_monitor; select from tandem.runs').catch((error: unknown) => error);
   await api.close();

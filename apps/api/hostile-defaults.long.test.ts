@@ -1,6 +1,4 @@
-/**
- * As `hostile-defaults.integration.test.ts`, with each setting separately: names the setting that changes an answer.
- */
+/** Like `hostile-defaults.integration.test.ts`, but with one setting at a time, so that a failure names the setting. */
 import { HOSTILE_DEFAULTS } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';

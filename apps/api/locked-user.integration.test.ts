@@ -8,7 +8,7 @@ beforeEach(async () => {
 afterEach(() => api?.close());
 
 const PATH = '/v1/predictions/repurchase/1';
-/** More than the API has connections for everything but the authority. */
+/** More events than the API has connections, apart from that of the authority. */
 const EVENTS = 16;
 
 const send = (id: number) =>
@@ -24,12 +24,12 @@ it('certifies reads while events wait for a locked user', async () => {
   const locker = await api.pool.connect();
   try {
     await locker.query(`begin; select 1 from tandem.user_contexts where user_id = '2' for update`);
-    // The authority has to reconnect, as after any statement that took too long.
+    // Makes the authority reconnect, as after a statement that took too long.
     const others = `from pg_stat_activity where datname = current_database() and application_name = 'tandem-api'`;
     await api.pool.query(`select pg_terminate_backend(pid) ${others}`);
     const count = async (where: string) => (await api.pool.query(`select 1 ${others} and ${where}`)).rows.length;
     await expect.poll(() => count('true')).toBe(0);
-    // An event gives up after a second, and its sender retries: so a request waits as long as the user is locked.
+    // An event times out after a second and its sender retries, so that requests wait as long as the user is locked.
     let isLocked = true;
     const waiting = Array.from({ length: EVENTS }, async (_, i) => {
       while (isLocked) await send(i + 1);
@@ -37,7 +37,7 @@ it('certifies reads while events wait for a locked user', async () => {
     await expect.poll(() => count(`wait_event_type = 'Lock'`), { interval: 5 }).toBeGreaterThanOrEqual(5);
     const reason = async () => ((await (await api.get(PATH)).json()) as { reason: string }).reason;
     const reasons = () => Promise.all(Array.from({ length: 20 }, reason));
-    // The first read meets the connection that is gone.
+    // The first read uses the terminated connection.
     await expect.poll(reasons, { interval: 5 }).toEqual(Array(20).fill('fresh'));
     isLocked = false;
     await locker.query('rollback');

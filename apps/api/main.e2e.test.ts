@@ -53,11 +53,11 @@ const eventsOf = ({ said }: Started) =>
     .map((line) => JSON.parse(line) as { event: string; error?: { message: string } });
 
 describe('the process', () => {
-  it('logs an uncaught fault, finishes requests under way, and exits with 1', async () => {
+  it('logs an uncaught fault, finishes requests in progress, and exits with 1', async () => {
     const port = await findFreePort();
     const started = start('./faulty-main.fixture.ts', { PORT: String(port) });
     await expect.poll(() => started.said.out, { timeout: 120_000 }).toContain('"api.started"');
-    // A request under way: its body comes only after the fault.
+    // A request in progress: its body arrives only after the fault.
     const body = '{"userIds":["1"]}';
     const socket = connect(port, '127.0.0.1');
     let answer = '';
@@ -83,7 +83,7 @@ describe('the process', () => {
     expect(eventsOf(started).at(-1)).toMatchObject({ event: 'api.stopped', reason: 'fault', inTime: true });
   });
 
-  it('serves gRPC on its own port, names it where it is taken, and ends it with the others', async () => {
+  it('serves gRPC on a separate port, names the port if it is in use, and closes it at the end', async () => {
     const first = start('./main.ts', { PORT: '0', GRPC_PORT: '0' });
     await expect.poll(() => first.said.out, { timeout: 120_000 }).toContain('"api.started"');
     const started = eventsOf(first).find(({ event }) => event === 'api.started') as { grpc?: string } | undefined;
@@ -93,14 +93,14 @@ describe('the process', () => {
     expect(await client.call('ServerLive', {})).toEqual({ live: true });
     const second = start('./main.ts', { PORT: '0', GRPC_PORT: port });
     expect(await second.ended).toBe(1);
-    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another one`);
+    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another port`);
     first.child.kill('SIGTERM');
     expect(await first.ended).toBe(0);
     await expect(client.call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ details: expect.any(String) });
     client.close();
   });
 
-  it('tells a bad environment in a line for each fault, without a stack, and exits with 1', async () => {
+  it('reports each error of the environment in one line without a stack, and exits with 1', async () => {
     const started = start('./main.ts', { LOG_LEVEL: 'loud', PORT: 'http', API_PROCESSES: '0' });
     expect(await started.ended).toBe(1);
     expect(started.said.out).toBe('');
@@ -111,7 +111,7 @@ describe('the process', () => {
     ]);
   });
 
-  it('tells once what keeps each of several processes from starting, and ends with 1', async () => {
+  it('reports once what keeps several processes from starting, and exits with 1', async () => {
     const started = start('./main.ts', { API_PROCESSES: '3', PORT: '0', HOST: '192.0.2.1', API_KEYS: 'off' });
     expect(await started.ended).toBe(1);
     expect(started.said.err.trimEnd().split('\n')).toEqual([

@@ -1,8 +1,8 @@
 /**
- * Starts the API: the only file that touches the process. On SIGTERM or SIGINT it reports not ready and continues to
+ * Starts the API; only this file uses the process. On SIGTERM or SIGINT the API reports not ready and continues to
  * serve while proxies notice. Then, or at once after an uncaught fault, it accepts no more connections, ends streams,
- * finishes requests under way, and closes its resources in reverse order. Exit code 0 after a signal; 1 if it could not
- * start, met a fault, or hung.
+ * finishes requests in progress, and closes its resources in reverse order. The exit code is 0 after a signal, and 1 if
+ * the API could not start, met a fault, or hung.
  */
 
 import cluster from 'node:cluster';
@@ -41,7 +41,7 @@ import { type RunningServer, startGrpc, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 interface AnswerCacheSection {
-  /** Memory for recently read predictions, in MB of 10^6 bytes. 0: none, each read asks Redis. */
+  /** Memory for recently read predictions, in MB of 10^6 bytes. 0: none; each read then asks Redis. */
   readonly megabytes: number;
 }
 
@@ -55,17 +55,23 @@ const uploads: Section<{ readonly megabytes: number }> = (read) => ({
   megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
 });
 
-/** Grace period of requests under way at the end. */
+/** Milliseconds for requests in progress at the end. */
 const GRACE_MS = 10_000;
-/** For direct clients: at most that long, and only while clients are connected. */
+/** The longest drain without a proxy, in ms. It lasts only while clients are connected. */
 const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
-/** A proxy that asks `/readyz` once a second needs two bad answers (deploy/haproxy.cfg) before it looks elsewhere. */
+/**
+ * The drain behind a proxy, in ms. A proxy that asks `/readyz` once a second needs two failures (deploy/haproxy.cfg)
+ * before it uses another server.
+ */
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
-/** Longer than drain, grace and closing; less than the 30 s after which orchestrators kill. */
+/**
+ * Milliseconds after which the process exits in any case. Longer than the drain, the grace period and closing together,
+ * and shorter than the 30 s after which orchestrators kill.
+ */
 const LAST_RESORT_MS = 20_000;
-/** The drain of one of several processes: the others keep serving the port. */
+/** The drain of one of several processes, in ms: the others keep serving the port. */
 const AT_ONCE = Object.freeze({ leastMs: 0, mostMs: 0 });
-/** Connections to the metrics' own port: filling it takes no place from the API's callers. */
+/** The most connections to the separate metrics port. They do not count against the API's connections. */
 const MOST_SCRAPING = 8;
 
 const readSettings = () =>
@@ -94,7 +100,8 @@ async function start(): Promise<void> {
 }
 
 /**
- * Joins the primary as one of several processes. Only the primary ends them: a terminal's Ctrl-C reaches all of them.
+ * Joins the primary as one of several processes. Signals are ignored, because Ctrl-C in a terminal reaches all
+ * processes and only the primary may end them.
  */
 function joinProcesses(): Member {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2']) process.on(signal, () => {});
@@ -109,7 +116,7 @@ async function serveByProcesses({ apiProcesses: processes, logging, watchdogMs }
   const log = createLog({ level: logging.level, name: 'api' });
   watchEventLoop('api', watchdogMs);
   const { createPrimary } = await import('./processes/primary.ts');
-  // The processes share the processors, so their inference children do too.
+  // The API processes share the CPUs, so each gets a share of the inference children.
   const children = Math.max(1, Math.round((availableParallelism() - 1) / processes));
   const primary = createPrimary({
     ...{ processes, log, killAfterMs: LAST_RESORT_MS + 1_000, exit: (code) => process.exit(code) },
@@ -154,9 +161,9 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
 type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
 
 interface Places {
-  /** Maximum over HTTP and gRPC together. */
+  /** The most connections over HTTP and gRPC together. */
   readonly all: number;
-  /** Connections over HTTP. */
+  /** The most connections over HTTP. */
   readonly connections: Connections;
   readonly overGrpc: number;
 }
@@ -167,7 +174,7 @@ function shareConnections({ grpcPort }: HttpSection, processes: number): Places 
   return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
 }
 
-/** Starts the API, and the metrics and gRPC if they have a separate port. */
+/** Starts the API, and the separate ports of metrics and gRPC if they are configured. */
 async function listen(
   app: AppDependencies,
   { host, port, metricsPort, grpcPort }: HttpSection,
@@ -175,7 +182,7 @@ async function listen(
   { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
-  // Before any request can be kept waiting by it.
+  // Before the first request, which would otherwise wait for it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);
@@ -240,7 +247,7 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
-      // Not earlier: a client that watches a run reconnects at once, and should reach another API.
+      // Not earlier: a client that watches a run reconnects at once, and should then reach another API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
       await dependencies.close();
@@ -256,7 +263,7 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
   if (member === null) {
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
     // Node's default action ends the process without draining it.
-    const why = 'SIGUSR2 restarts processes one after the other, and this is the only one';
+    const why = 'SIGUSR2 restarts several processes one after the other, and this API has only one';
     process.on('SIGUSR2', () => log.warn('api.not_restarted', { why, remedy: 'set API_PROCESSES to 2 or more' }));
   }
   process.on('uncaughtException', onFault);

@@ -1,4 +1,4 @@
-/** What the API reports about its stores: metrics, and the wide event of a request. */
+/** Reports of the API about its stores: metrics, and the wide event of a request. */
 import { createLog } from '@tandem/telemetry/log';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
@@ -37,7 +37,7 @@ const storedLabels = async () =>
   (await api.pool.query('select user_id, context_version::int as version from tandem.overlay order by 1')).rows;
 
 describe('the time until an event is visible', () => {
-  it('is counted once for each context version, by the first prediction of it that is stored', async () => {
+  it('is counted once for each context version, when the first prediction from it is stored', async () => {
     expect(await read('1')).toMatchObject({ source: 'live', reason: 'missing' });
     await expect.poll(storedLabels).toEqual([{ user_id: '1', version: 0 }]);
     expect(await sample(VISIBLE)).toBeUndefined();
@@ -45,7 +45,7 @@ describe('the time until an event is visible', () => {
     expect(await read('1')).toMatchObject({ source: 'live', reason: 'context_newer' });
     await expect.poll(() => sample(VISIBLE)).toBe(1);
     await expect.poll(storedLabels).toEqual([{ user_id: '1', version: 1 }]);
-    // Another inference from the same context, and then a user whose look at it ends the wait.
+    // A second inference from the same context is not counted. The read of another user shows when it was stored.
     expect(await read('1', { 'cache-control': 'no-cache' })).toMatchObject({ source: 'live', reason: 'requested' });
     await send('2');
     await read('2');
@@ -73,13 +73,13 @@ describe('metrics', () => {
     expect(await sample('tandem_postgres_waiting{pool="api"')).toBe(0);
   });
 
-  it('count refusals by route and code', async () => {
+  it('count rejections by route and code', async () => {
     await read('nobody');
     const series = 'tandem_http_problems_total{route="readPrediction",status="422",code="invalid_input"';
     expect(await sample(series)).toBe(1);
   });
 
-  it('count a change of the history, and the log says from what to what', async () => {
+  it('count a change of the history, and the log names the old and the new history', async () => {
     await read('4');
     expect(await sample('tandem_history_changes_total')).toBe(0);
     await api.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
@@ -106,12 +106,12 @@ describe('the event of a request', () => {
     ]);
   });
 
-  it('counts what became of events', async () => {
+  it('counts events by result', async () => {
     await send('8');
     expect(served('sendEvents')).toMatchObject([{ status: 202, events: 1, outcomes: { accepted: 1 } }]);
   });
 
-  it('says why live inference failed for users who are answered as stale', async () => {
+  it('says why live inference failed for users who get a stale answer', async () => {
     await read('9');
     await send('9');
     await api.pool.query('alter table customers rename to customers_away');
@@ -124,8 +124,8 @@ describe('the event of a request', () => {
     expect(served('readPredictions').at(-1)).toMatchObject({ answers: { 'stale live_failed': 1 }, liveFailures });
   });
 
-  // The last one: afterwards this API has no Postgres.
-  it('says of a read where its time went', async () => {
+  // Must be the last test: afterwards this API has no Postgres.
+  it('gives the time that a read spent in each part', async () => {
     await read('5');
     expect(served('readPrediction')).toMatchObject([
       { status: 200, source: 'live', reason: 'missing', certifyMs: expect.any(Number), liveMs: expect.any(Number) },

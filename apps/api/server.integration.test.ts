@@ -5,7 +5,7 @@ import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;
 let server: RunningServer;
-/** A run that no worker processes. */
+/** Starts a run that no worker takes. */
 let runId: string;
 beforeAll(async () => {
   api = await createTestApi();
@@ -19,7 +19,7 @@ afterAll(async () => {
   await api?.close();
 });
 
-/** Writes bytes to the server, and gives all that it writes back. */
+/** Writes bytes to the server, and returns all that it writes back. */
 function exchange(bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(server.port, '127.0.0.1', () => socket.write(bytes));
@@ -37,7 +37,7 @@ const post = (headers: string, body = '') =>
   `POST /v1/predictions/repurchase HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n${body}`;
 
 describe('startServer', () => {
-  it('names every method of the service in the answer to CONNECT', async () => {
+  it('answers CONNECT with all methods of the service', async () => {
     const answer = await exchange('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
     const { paths } = (await (await api.get('/openapi.json')).json()) as { paths: Record<string, object> };
     const documented = Object.values(paths).flatMap((path) => Object.keys(path).map((method) => method.toUpperCase()));
@@ -45,7 +45,7 @@ describe('startServer', () => {
     expect(/^allow: (.*)\r$/m.exec(answer)?.[1]).toBe(methods.join(', '));
   });
 
-  it('answers malformed requests with a problem, and closes', async () => {
+  it('answers malformed requests with a problem, and closes the connection', async () => {
     const cases: [string, number][] = [
       [`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`, 431],
       ['nonsense\r\n\r\n', 400],
@@ -83,13 +83,13 @@ describe('startServer', () => {
     expect(statusOf(answer)).toBe(413);
   });
 
-  it('gives up on a request whose headers do not come', async () => {
+  it('times out a request whose headers do not arrive', async () => {
     const startedAt = performance.now();
     expect(statusOf(await exchange('GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: '))).toBe(408);
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
-  it('stops to poll for a watcher that hung up', async () => {
+  it('stops polling for a watcher that has disconnected', async () => {
     const { runWatcher } = api.dependencies.app;
     const controller = new AbortController();
     const stream = await fetch(`${server.url}/v1/runs/${runId}/progress`, { signal: controller.signal });
@@ -99,14 +99,14 @@ describe('startServer', () => {
     await expect.poll(() => runWatcher.watchers(runId)).toBe(0);
   });
 
-  it('says what to do where the port is taken', async () => {
+  it('says what to do if the port is in use', async () => {
     await expect(startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: server.port })).rejects.toThrow(
       /set PORT/,
     );
   });
 
-  // The last one: afterwards this API is drained.
-  it('finishes requests under way, ends streams and accepts no more', async () => {
+  // Must be the last test: afterwards this API is drained.
+  it('finishes requests in progress, ends streams and accepts no more connections', async () => {
     let arrived = 0;
     const counted = await startServer({
       fetch(request) {
@@ -127,7 +127,7 @@ describe('startServer', () => {
     const answers = Array.from({ length: 20 }, (_, i) =>
       fetch(`${counted.url}/v1/predictions/repurchase/${(i % 9) + 1}`, { headers: { 'cache-control': 'no-cache' } }),
     );
-    // What has not arrived when it closes is refused, as it should be.
+    // Requests that arrive after the close are refused, as expected.
     await expect.poll(() => arrived, { interval: 1 }).toBe(21);
     api.dependencies.app.readiness.drain();
     api.dependencies.app.runWatcher.close();

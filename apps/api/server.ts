@@ -1,4 +1,4 @@
-/** The API's HTTP server: the application on libs/http-server, with a problem document for every rejection. */
+/** The API's HTTP server: the application on libs/http-server. Every rejection is a problem document. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
@@ -12,16 +12,16 @@ import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
 interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
-  /** Receives each request first and returns whether it answers it; `fetch` answers the others. */
+  /** Receives each request first and returns whether it answers the request. `fetch` answers the others. */
   direct?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
-  /** Receives exceptions of answers, for the log. */
+  /** Receives the errors that answers throw, for the log. */
   onFault?(error: unknown, url: string): void;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Default: as many as the process has files for. */
+  /** Default: as many as the open-file limit of the process allows. */
   readonly connections?: Connections;
-  /** Where another process accepts connections for this one: see createServerDrain. */
+  /** Set if another process accepts connections for this one: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface RunningServer extends HttpServer {
 /** The server of all endpoints. */
 const METHODS = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';
 
-/** Rejects if the server cannot listen on the address. */
+/** Starts the server. Rejects if it cannot listen on the address. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { fetch, direct = () => false, onFault = () => {}, host, port } = options;
   const { connections = createConnections({ most: connectionLimit() }) } = options;
@@ -50,25 +50,28 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { ...server, url: `http://${nameIn(host)}:${server.port}` };
 }
 
-/** Rejects a Host or a path from which Hono's adapter makes no Request. */
+/** Rejects a Host or a path from which Hono's adapter cannot make a Request. */
 function refuseUnreadable(error: unknown): Response {
   if (!(error instanceof UnreadableRequest)) return problemResponse(toProblem(error));
   return problemResponse(
     toProblem(
-      new RequestError('malformed_request', "The request's Host and path make no URL.", {
-        remedy: 'send a Host, and a path that begins with / and is percent-encoded',
+      new RequestError('malformed_request', 'The Host and the path of the request do not form a URL.', {
+        remedy: 'send a Host header, and a percent-encoded path that begins with /',
         cause: error,
       }),
     ),
   );
 }
 
-/** @param setting the variable that sets the port */
+/** @param setting the environment variable that sets the port */
 function describeListenError(error: NodeJS.ErrnoException, host: string, port: number, setting = 'PORT'): Error {
   if (error.code === 'EADDRINUSE') {
-    return new Error(`Port ${port} of ${host} is in use; set ${setting} to another one, or stop what listens there.`, {
-      cause: error,
-    });
+    return new Error(
+      `Port ${port} of ${host} is in use; set ${setting} to another port, or stop the program that listens there.`,
+      {
+        cause: error,
+      },
+    );
   }
   return new Error(`Cannot listen on ${host} port ${port} (${error.code ?? error.message}); set HOST and ${setting}.`, {
     cause: error,

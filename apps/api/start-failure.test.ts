@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { describeStartFailure } from './start-failure.ts';
 
 describe('describeStartFailure', () => {
-  it('tells each fault of the environment in a line, with the remedy', () => {
+  it('reports each error of the environment in one line, with the remedy', () => {
     let thrown: unknown;
     try {
       readEnvironment({ LOG_LEVEL: 'loud', DATABASE_URL: 'postgres://h/d' }, { database, log });
@@ -17,7 +17,7 @@ describe('describeStartFailure', () => {
     ]);
   });
 
-  it('tells any other failure in one line', () => {
+  it('reports any other failure in one line', () => {
     const remedy = { remedy: 'run tandem migrate' };
     expect(describeStartFailure(new TandemError('unavailable', 'No answer.', remedy))).toEqual([
       'tandem: No answer.; run tandem migrate',

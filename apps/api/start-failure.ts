@@ -1,4 +1,4 @@
-/** Reports why the service could not start: a line for each problem with its fix, and no stack. */
+/** Describes why the service could not start: one line for each problem, with its remedy and without a stack. */
 
 import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { isTandemError } from '@tandem/freshness/errors';

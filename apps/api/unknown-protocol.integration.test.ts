@@ -9,14 +9,14 @@ afterEach(() => api?.close());
 
 const setProtocol = (protocol: number) => api?.pool.query('update tandem.settings set protocol = $1', [protocol]);
 
-it('answers nothing while the schema follows a protocol that this release does not know, and names both numbers', async () => {
+it('rejects reads while the schema follows a protocol that this release does not know, and names both numbers', async () => {
   const warnings: unknown[] = [];
   const log: Log = { ...silentLog, warn: (event, fields) => void warnings.push([event, fields]), with: () => log };
   api = await createTestApi({}, undefined, { megabytes: 1 }, { log });
   await api.keepErased();
   const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
   await workOff(api, ((await started.json()) as { id: string }).id);
-  // The second read is from memory; the third is a live answer in the overlay.
+  // The second read is answered from memory, and the third from the overlay.
   for (const user of ['1', '1', '2']) expect((await api.get(`${path}/${user}`)).status).toBe(200);
   expect((await api.get('/readyz')).status).toBe(200);
 
@@ -48,7 +48,7 @@ it('answers nothing while the schema follows a protocol that this release does n
   expect((await api.get('/readyz')).status).toBe(200);
 });
 
-it('writes nothing under a protocol that it does not know: no erasure, no rollback, no run, no live answer', async () => {
+it('writes nothing under an unknown protocol: no erasure, no rollback, no run, no live answer', async () => {
   api = await createTestApi();
   await api.get(`${path}/1`);
   const kept = () => api?.pool.query('select count(*)::int as kept from tandem.overlay');

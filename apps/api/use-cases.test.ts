@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 const root = import.meta.dirname;
 
-/** What a file imports, and what the files of this app among that import, and so on. */
+/** Returns all imports of a file, including those of imported files of this app. */
 function importsOf(file: string, found = new Set<string>()): Set<string> {
   for (const [, specifier = ''] of readFileSync(join(root, file), 'utf8').matchAll(/from '([^']+)'/g)) {
     const target = specifier.startsWith('.') ? relative(root, join(root, dirname(file), specifier)) : specifier;

@@ -17,7 +17,7 @@ let api: TestApi | undefined;
 afterEach(() => api?.close());
 
 describe('without Redis', () => {
-  it('answers as right as ever, takes events and runs, and says that it is degraded', async () => {
+  it('answers correctly, accepts events and runs, and is degraded', async () => {
     api = await createTestApi({}, NOBODY_LISTENS);
     const first = await api.get(`${path}/1`);
     expect([first.status, await first.json()]).toMatchObject([200, { source: 'live', reason: 'missing' }]);
@@ -38,7 +38,7 @@ describe('without Redis', () => {
 });
 
 describe('without Postgres', () => {
-  it('serves stored predictions as unverified where the predictor allows it, rejects all else, and recovers when it is back', async () => {
+  it('serves stored predictions as unverified if the predictor allows it, rejects all else, and recovers afterwards', async () => {
     api = await createTestApi();
     await api.keepErased();
     await api.get(`${path}/1`);

@@ -1,4 +1,4 @@
-/** `tandem audit list`: who moved what, when and why. */
+/** `tandem audit list`: changes of generations, rollouts, labels and keys, with actor, time and reason. */
 import type { AuditRow } from '@tandem/client/audit';
 import type { Command } from 'commander';
 import { type Cli, createApiCommand, given, group, type PageOptions, paged, present } from './command-line/command.ts';
@@ -6,26 +6,30 @@ import { connect } from './command-line/environment.ts';
 import { moment, printable, renderClipped } from './output/text.ts';
 
 export function auditCommands(cli: Cli): Command {
-  return group('audit', 'who moved what, when and why', [auditListCommand(cli)]);
+  return group('audit', 'changes of generations, rollouts, labels and keys, with actor, time and reason', [
+    auditListCommand(cli),
+  ]);
 }
 
 function auditListCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'list',
-    description: 'list changes of pointers and keys with actor and reason, newest first',
+    description: 'list changes of generations, rollouts, labels and keys, newest first',
     example: 'tandem audit list --predictor repurchase',
-    detail: 'The figures that a step rests on are in --json.',
-  }).option('--predictor <name>', 'of this predictor only');
-  return paged(command, '--before <number>', 'those before this row: the last one of a page').action(
-    async ({ predictor, limit, before, ...options }: PageOptions) => {
-      const page = await connect(cli, options).audit({ limit, ...given({ predictor, before }) });
-      present(cli, options, page, ({ rows }) => render(rows));
-    },
-  );
+    detail: '--json also has the figures behind each step of a rollout.',
+  }).option('--predictor <name>', 'only changes of this predictor');
+  return paged(
+    command,
+    '--before <number>',
+    'only changes before this row; for the next page, the last row of a page',
+  ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
+    const page = await connect(cli, options).audit({ limit, ...given({ predictor, before }) });
+    present(cli, options, page, ({ rows }) => render(rows));
+  });
 }
 
 function render(rows: readonly AuditRow[]): string[] {
-  if (rows.length === 0) return ['nothing was moved yet'];
+  if (rows.length === 0) return ['nothing was changed yet'];
   const titles = ['number', 'at', 'who', 'what', 'predictor', 'why'];
   return renderClipped(
     titles,

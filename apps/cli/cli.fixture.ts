@@ -1,4 +1,4 @@
-/** Runs the real command line as a separate process, for the tests. */
+/** Runs the real CLI as a separate process, for the tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -24,9 +24,9 @@ export interface Ended {
 
 export interface CliProcess {
   readonly pid: number;
-  /** Resolves once its standard output matches; rejects with all it said when it ends before, or stays silent. */
+  /** Resolves when its standard output matches. If it ends before or stays silent, rejects with its whole output. */
   waitFor(pattern: RegExp, withinMs?: number): Promise<void>;
-  /** Its standard output so far. */
+  /** Returns its standard output so far. */
   output(): string;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;

@@ -1,6 +1,6 @@
 /**
- * The commands and the client against the real service, which `tandem up` runs on the example. One command of each way to
- * end, to print and to be followed is a separate process; the others run in this one.
+ * The commands and the client with the real service, which `tandem up` runs on the example. For each way to end, to
+ * print and to follow, one command runs as a separate process; the others run in this process.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -47,7 +47,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-// The API's address comes from the folder, as for a user who tries the commands beside `tandem up`.
+// The address of the API comes from the folder, as for a user who tries the commands beside `tandem up`.
 const tandem = (...args: string[]): Promise<Ran> => run(args, place);
 const spawned = (...args: string[]): Promise<Ended> => runCli(args, place);
 
@@ -67,12 +67,12 @@ test('after the first start every user has a stored prediction', async () => {
   });
 });
 
-test('an event makes the next read live; the same event again changes nothing', async () => {
+test('an event makes the next read live, and a repeated event changes nothing', async () => {
   const event = ['event', 'send', '43', '--type', 'order.placed', '--id', 'order-1'];
   const first = await json(...event);
   expect(first).toMatchObject({ status: 'accepted', userId: '43', contextVersion: 1 });
   const demand = ['--min-context', String(first.contextToken)];
-  // A machine that is busy may not infer in time: it says so, and to come again.
+  // A busy machine may not infer in time. The answer then says to retry.
   let answer: unknown;
   const read = async () => {
     const { code, out } = await tandem('predict', 'repurchase', '43', ...demand, '--json');
@@ -84,19 +84,19 @@ test('an event makes the next read live; the same event again changes nothing', 
   expect(await json(...event)).toMatchObject({ status: 'duplicate', contextVersion: 1 });
 });
 
-test('a value that no predictor takes is told', async () => {
+test('a value that no predictor takes is reported', async () => {
   const { code, out } = await spawned('event', 'send', '46', '--type', 'order.placed', '--data', '{"nmae":1}');
   expect(code).toBe(0);
   expect(out).toMatch(/^ignored +nmae {2}\(no predictor takes it from events\)$/m);
 });
 
-test('an answer that still stands is a 304 to the client', async () => {
+test('the client gets a 304 for an answer that is still current', async () => {
   const { etag } = await client.predict('repurchase', '44');
   const again = await client.predict('repurchase', '44', { ifNoneMatch: etag ?? '' });
   expect(again).toMatchObject({ notModified: true, answer: null, etag });
 });
 
-test('of many users each has an answer or its own refusal', async () => {
+test('in a read of many users, each has an answer or an error', async () => {
   const { code, out } = await spawned('predict', 'repurchase', '1', '042', '999999', '2');
   expect(code).toBe(1);
   const lines = out.trimEnd().split('\n');
@@ -106,7 +106,7 @@ test('of many users each has an answer or its own refusal', async () => {
   expect(lines[4]).toMatch(/^2 .*batch +fresh/);
 });
 
-test('an unknown predictor, user and run are told with their codes', async () => {
+test('an unknown predictor, user and run have their error codes', async () => {
   await expect(client.predict('nope', '1')).rejects.toSatisfy((error) => isProblem(error, 'unknown_predictor'));
   await expect(client.explanation('repurchase', '999999')).resolves.toMatchObject({ answer: null });
   const { code, out, err } = await tandem('run', 'show', '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11', '--json');
@@ -114,7 +114,7 @@ test('an unknown predictor, user and run are told with their codes', async () =>
   expect(JSON.parse(out)).toMatchObject({ error: { code: 'unknown_run' } });
 });
 
-test('a run is followed to its end, a line for each tenth, and makes the next generation', async () => {
+test('a run is followed to its end with a line for each tenth, and makes the next generation', async () => {
   const { code, out, err } = await spawned('run', 'start', 'repurchase', '--follow');
   expect(code).toBe(0);
   expect(out).toMatch(/state +done\n/);
@@ -123,7 +123,7 @@ test('a run is followed to its end, a line for each tenth, and makes the next ge
   expect((await client.predict('repurchase', '45')).answer.generation).toBe('2');
 });
 
-test('a generation has a report of how it differs from the one before, and needs no approval where nothing held it back', async () => {
+test('a generation has a report of the differences, and needs no approval unless it is held back', async () => {
   const { out } = await tandem('generation', 'report', 'repurchase');
   expect(out).toMatch(/^repurchase: generation 2, compared with generation 1 in .*: passed\n/);
   expect(out).toMatch(/^ +users +2,357 before, 2,357 now; 2,357 in both, 0 new, 0 removed\n/m);
@@ -135,7 +135,7 @@ test('a generation has a report of how it differs from the one before, and needs
   });
 });
 
-test('a run of a few users finishes too; the client watches it', async () => {
+test('the client watches a run of a few users to its end', async () => {
   const started = await client.runs.start({ predictor: 'repurchase', scope: { userIds: ['1', '2'] } });
   const seen: Run[] = [];
   for await (const run of client.runs.watch(started.id)) seen.push(run);
@@ -147,7 +147,7 @@ test('a run of a few users finishes too; the client watches it', async () => {
   expect(older.runs[0]).toMatchObject({ scope: 'all', generation: '2' });
 });
 
-test('a finished run can neither be cancelled nor resumed', async () => {
+test('a finished run can be neither cancelled nor resumed', async () => {
   const { runs } = await client.runs.list({ limit: 1 });
   for (const verb of ['cancel', 'resume']) {
     const { code, err } = await tandem('run', verb, runs[0]?.id ?? '');
@@ -183,7 +183,7 @@ test('a rollback applies to the next read', async () => {
   expect(out).toMatch(/^ +1 {2}current/m);
 });
 
-test('an erasure is asked about, gives a receipt, and ends with a readmission', async () => {
+test('an erasure is confirmed, gives a receipt, and ends with a readmission', async () => {
   const refused = await run('user erase 48', { env: { TANDEM_URL: url }, ask: async () => 'n' });
   expect(refused).toMatchObject({ code: 1, err: 'tandem: nothing was changed\n' });
   const { code, out } = await tandem('user', 'erase', '48', '--yes');
@@ -199,13 +199,13 @@ test('an erasure is asked about, gives a receipt, and ends with a readmission', 
   expect((await client.predict('repurchase', '48')).answer).toMatchObject({ source: 'live', contextVersion: 2 });
 });
 
-test('an answer of the example is kept, and shown again with what it was made of', async () => {
+test('an answer of the example is kept, and shown again with its inputs', async () => {
   const kept = await json('explanation', 'keep', 'repurchase', '42');
   expect(kept).toMatchObject({ answer: { predictor: 'repurchase', userId: '42' } });
   expect(await json('explanation', 'show', String(kept.id))).toMatchObject({ id: kept.id, answer: kept.answer });
 });
 
-test('model versions are listed, with what serves them', async () => {
+test('model versions are listed with the arms that serve them', async () => {
   const { code, out } = await tandem('model', 'list', 'repurchase');
   expect(code).toBe(0);
   expect(out).toMatch(/^repurchase +1 {2}stable +[0-9a-f]{12} /m);
@@ -213,7 +213,7 @@ test('model versions are listed, with what serves them', async () => {
   expect(models).toMatchObject([{ predictor: 'repurchase', modelVersion: '1', variants: ['stable'] }]);
 });
 
-test('explain tells the answer, what was there to choose from, and each feature', async () => {
+test('explain shows the answer, the stored predictions, and each feature', async () => {
   const { code, out } = await tandem('explain', 'repurchase', '43');
   expect(code).toBe(0);
   expect(out).toMatch(/A read answers score 0\.\d+: live/);
@@ -221,7 +221,7 @@ test('explain tells the answer, what was there to choose from, and each feature'
   expect(out).toMatch(/order_count +\d+ +row/);
 });
 
-test('explain of an unknown user ends with 1 and a line that says so', async () => {
+test('explain of an unknown user exits with 1 and says that the user is unknown', async () => {
   const { code, out, err } = await tandem('explain', 'repurchase', '999999');
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^tandem: .*no feature row for user 999999/) });
   expect(out).toContain('the feature source has no row of this user');
@@ -245,7 +245,7 @@ test('adopting the same config again changes nothing', async () => {
   });
 });
 
-test('a model of 14 columns is pushed beside the one of 12 that is served, shown, labelled; again it is the same', async () => {
+test('a model with 14 columns is pushed beside the served one with 12, shown and labelled; a repeated push changes nothing', async () => {
   const weights = Array.from({ length: 14 }, (_, i) => (i % 2 === 0 ? 0.001 : -0.001));
   const sql = `select customer_id as user_id, recency_days, tenure_days, order_count, orders_30d, orders_90d, orders_180d,
     active_days, total_quantity, total_amount, amount_90d, avg_amount, max_amount, order_count * 2 as twice,
@@ -275,7 +275,7 @@ test('a model of 14 columns is pushed beside the one of 12 that is served, shown
   });
 });
 
-test('an archived version leaves the list, and no rollout starts with it until it is unarchived', async () => {
+test('an archived version is not listed, and no rollout starts with it until it is unarchived', async () => {
   const listed = async (...options: string[]) => {
     const { models } = (await json('model', 'list', 'repurchase', ...options)) as {
       models: { modelVersion: string }[];
@@ -298,7 +298,7 @@ test('an archived version leaves the list, and no rollout starts with it until i
   expect(await listed()).toEqual(['2', '1']);
 });
 
-test('a config defines a version completely; the served version is recognised by it', async () => {
+test('a config defines a version completely, so pushing it finds the served version', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   expect(await json('model', 'push', 'repurchase', '--config', config)).toMatchObject({
     modelVersion: '1',
@@ -306,7 +306,7 @@ test('a config defines a version completely; the served version is recognised by
   });
 });
 
-test('a rejected push gives the figures and the fix', async () => {
+test('a rejected push shows the figures and the fix', async () => {
   await writeFile(join(folder, 'scaled.onnx'), batchScaledModel());
   await writeFile(
     join(folder, 'two.sql'),
@@ -317,11 +317,11 @@ test('a rejected push gives the figures and the fix', async () => {
   expect(err).toMatch(/score of user \S+ is \S+ alone, but \S+ in a batch of \d+/);
   expect(err).toContain('Set rowByRow: true');
   const nothing = await tandem('model', 'push', 'repurchase', 'nothing.onnx');
-  expect(nothing).toMatchObject({ code: 1, err: expect.stringContaining('there is no file') });
+  expect(nothing).toMatchObject({ code: 1, err: expect.stringContaining('does not exist') });
   expect(await tandem('model', 'push', 'repurchase')).toMatchObject({ code: 2 });
 });
 
-test('a killed API is started again', async () => {
+test('a killed API is restarted', async () => {
   const record = join(folder, '.tandem/processes/api.json');
   const pidOf = async () => JSON.parse(await readFile(record, 'utf8')).pid as number;
   const first = await pidOf();
@@ -330,17 +330,17 @@ test('a killed API is started again', async () => {
   expect(await waitUntil(async () => (await pidOf()) !== first && (await answers()), 60_000)).toBe(true);
 });
 
-test('a second `up` in the same folder is refused with who holds it', async () => {
+test('a second `up` in the same folder is rejected and names the process of the first', async () => {
   const { code, err } = await spawned('up', '--example');
   expect(code).toBe(1);
   expect(err).toContain(`is in use by process ${up.pid}`);
 });
 
-test('a taken port is told with who has it, before anything is started', async () => {
+test('a port in use is reported with its process before anything is started', async () => {
   const other = await mkdtemp(join(tmpdir(), 'tandem-cli-'));
   const { port } = new URL(url);
   const { code, out, err } = await runCli(['up', '--port', port], { ...place, cwd: other });
   await rm(other, { recursive: true });
   expect({ code, out }).toEqual({ code: 1, out: '' });
-  expect(err).toMatch(new RegExp(`port ${port} \\(PORT\\) is taken by process \\d+ .*apps/api/main.ts`));
+  expect(err).toMatch(new RegExp(`port ${port} \\(PORT\\) is in use by process \\d+ .*apps/api/main.ts`));
 });

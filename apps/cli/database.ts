@@ -1,5 +1,6 @@
 /**
- * `tandem migrate` and `tandem history rotate`: what a database needs after an update of Tandem, and after a restore.
+ * `tandem migrate` and `tandem history rotate`: the commands for a database after an upgrade of Tandem and after a
+ * restore.
  */
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
@@ -15,11 +16,11 @@ export function migrateCommand(cli: Cli): Command {
     name: 'migrate',
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
     detail: `Processes of the previous release keep serving during and after the migration. --contract also drops what only earlier
-releases use: afterwards you cannot go back to them. It fails while a process of another release is alive.`,
+releases use: afterwards you cannot go back to them. It fails while a process of another release is live.`,
     example: 'DATABASE_URL=postgres://… tandem migrate',
   })
     .option('--contract', 'also drop objects that only earlier releases use')
-    .option('--after-upgrade', 'after the migration wait up to 5 minutes until no process of another release is alive')
+    .option('--after-upgrade', 'after the migration, wait up to 5 minutes until no process of another release is live')
     .action(async (options: MigrateOptions) => {
       const url = findDatabaseUrl(cli);
       const { migrate } = await import('@tandem/offline-store/sql/migrate');
@@ -36,7 +37,7 @@ releases use: afterwards you cannot go back to them. It fails while a process of
 }
 
 export function historyCommands(cli: Cli): Command {
-  return group('history', 'which past of the database this is', [historyRotateCommand(cli)]);
+  return group('history', 'the history: the identity of the past of the database', [historyRotateCommand(cli)]);
 }
 
 function historyRotateCommand(cli: Cli): Command {
@@ -51,7 +52,7 @@ function historyRotateCommand(cli: Cli): Command {
     });
     present(cli, options, change, ({ from, to }) => [
       `the history is ${to}; it was ${from}`,
-      'Context tokens of before are refused (409, history_changed), and overlay entries count for nothing.',
+      'Earlier context tokens are rejected (409, history_changed), and earlier overlay entries are ignored.',
     ]);
   });
 }

@@ -29,22 +29,23 @@ interface Options extends ApiOptions {
 function eventSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
-    description: 'send an event: from its acknowledgement on, no read is answered from older context',
+    description: 'send an event; after its acknowledgement, no read is answered as fresh from older context',
     example: 'tandem event send 42 --type order.placed',
   })
     .argument('<userId>')
     .requiredOption('--type <type>', 'what happened: order.placed')
     .option(
       '--data <json>',
-      'feature values by name, as a JSON object, for predictors that name features.asOf or features.overlayFor',
+      'feature values by name, as a JSON object, for predictors with features.asOf or features.overlayFor',
       parseJsonObject,
     )
-    .option('--id <id>', 'the event’s id (default: a new one); the same id again changes nothing')
+    .option('--id <id>', 'the id of the event (default: a new one); a repeated id changes nothing')
     .option('--source <source>', 'the sender (default: tandem-cli)')
-    .option('--time <moment>', 'when it happened, ISO 8601 (default: when it is accepted)')
+    .option('--time <moment>', 'the time of the event, ISO 8601 (default: when it is accepted)')
     .action(async (userId: string, options: Options) => {
       const [result] = await connect(cli, options).sendEvents([eventOf(userId, options)], { signal: cli.signal });
-      if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
+      if (result === undefined)
+        throw new CommandFailure('the service acknowledged no event', { remedy: 'see its log' });
       present(cli, options, result, () => renderResult(result));
     });
 }
@@ -68,7 +69,7 @@ function renderResult({
 }: EventResult): string[] {
   return renderFields([
     [status, `user ${printable(userId)}, context version ${contextVersion}`],
-    ['token', `${contextToken}  (a read can demand it: --min-context ${contextToken})`],
+    ['token', `${contextToken}  (require it in a read: --min-context ${contextToken})`],
     ['event', printable(`${id} of ${source}`)],
     ...(ignored.length === 0
       ? []

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * The `tandem` command of the npm package; the build copies it to bin/tandem.mjs. It uses only what Node 20 has.
+ * The `tandem` command of the npm package. The build copies it to bin/tandem.mjs. It uses only features of Node 20.
  *
- * Node 22.18 and newer import TypeScript (`tandem.config.ts`), and run the program in this process. For an older one this
- * fetches the Node that the release is tested with, once, into the user's cache, and hands over to it.
+ * Node 22.18 and newer import TypeScript (`tandem.config.ts`) and run the program in this process. On an older version,
+ * this file fetches the Node version of the release once into the user's cache, and runs the program with it.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -26,14 +26,14 @@ function fail(problem, remedy) {
   process.exit(1);
 }
 
-/** Returns the program of a new enough Node, from the user's cache or the registry. */
+/** Returns the path of a Node that is new enough, from the user's cache or the registry. */
 function provideNode() {
   const { tandem } = JSON.parse(fs.readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const name = `node-${process.platform}-${process.arch}`;
   const home = join(cache, `node-${tandem.node}`);
   const program = join(home, 'bin/node');
   if (fs.existsSync(program)) return program;
-  const old = `Tandem needs Node 22.18 or newer, and this is ${process.versions.node}`;
+  const old = `Tandem needs Node 22.18 or newer, but this is Node ${process.versions.node}`;
   const remedy = `install Node ${tandem.node.split('.')[0]} and put it first on the PATH`;
   if (process.platform !== 'linux') fail(old, remedy);
   process.stderr.write(`tandem: ${old}: fetching Node ${tandem.node} into ${home} (once, 120 MB)\n`);
@@ -60,7 +60,9 @@ function install(spec, folder) {
   if (status !== 0) throw error ?? new Error(`npm install ${spec} ended with code ${status}`);
 }
 
-/** Renamed in one step: another start may be doing the same. The package's headers (67 MB) are not kept. */
+/**
+ * Moves the files in one step, because another start may do the same. The headers in the package (67 MB) are not kept.
+ */
 function keep(bin, home) {
   const whole = fs.mkdtempSync(`${home}.`);
   fs.renameSync(bin, join(whole, 'bin'));
@@ -76,7 +78,7 @@ function handOver(node) {
   const child = spawn(node, [PROGRAM, ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   const parent = process.ppid;
-  // npx runs a command by way of a shell, which ends by a signal without a word to the command.
+  // npx runs a command in a shell, which ends by a signal without passing the signal on.
   if (process.env.npm_lifecycle_script) {
     setInterval(() => process.ppid === parent || child.kill('SIGTERM'), LOOK_EVERY_MS).unref();
   }
@@ -89,7 +91,7 @@ function handOver(node) {
   });
 }
 
-// Compiled code is kept for the next start; the processes that this one starts use it too.
+// Keeps compiled code for the next start and for the processes that this one starts.
 process.env.NODE_COMPILE_CACHE ??= join(cache, 'compile-cache');
 if (runsHere()) {
   module.enableCompileCache(process.env.NODE_COMPILE_CACHE);

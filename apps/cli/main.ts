@@ -1,22 +1,32 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
-/** The `tandem` command: the only file that touches the process. Everything else receives what it needs. */
+/** The `tandem` command. Only this file uses the process; everything else receives its dependencies. */
 import { createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
 
-/** Ctrl-C, SIGTERM and SIGHUP: the first requests an orderly end, the second ends the process at once. */
+/**
+ * The handling of Ctrl-C, SIGTERM and SIGHUP. The first signal requests an orderly end, and the second ends the process
+ * at once.
+ */
 interface SignalWatch {
-  /** Aborted by the first of them. */
+  /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  /** Registers what the second one does before the process ends; gives what takes it back. */
+  /**
+   * Registers a function that runs at the second signal, before the process ends. Returns a function that removes it.
+   */
   readonly whenForced: (act: () => void) => () => void;
   /** Requests an orderly end without a signal. */
   readonly end: (why: string) => void;
-  /** Whether something is registered for the second one: it runs because of this process. */
+  /**
+   * Returns whether a function is registered for the second signal, so that this process has started other processes.
+   */
   readonly keeps: () => boolean;
 }
 
-/** `exec node` under npm gets a terminal's Ctrl-C twice (from the terminal, and passed on): that is one wish. */
+/**
+ * Milliseconds within which two signals count as one. `exec node` under npm gets Ctrl-C twice: from the terminal, and
+ * from npm.
+ */
 const SAME_WISH_MS = 300;
 
 function watchSignals(now: () => number = () => performance.now()): SignalWatch {
@@ -47,13 +57,13 @@ function watchSignals(now: () => number = () => performance.now()): SignalWatch 
 
 const { signal, whenForced, end, keeps } = watchSignals();
 
-/** A script of npm, or what npx makes of a command, that is this program alone: it stays in the foreground. */
+/** Matches a script of npm or npx that runs only this program in the foreground. */
 const ALONE = /^[^&;|]*(tandem|scripts\/run\.mjs)[^&;|]*$/;
 const LOOK_EVERY_MS = 500;
 
 /**
- * npx runs a command by way of a shell, to which it passes SIGTERM on. The shell ends, and tells the command nothing. npm
- * ends by SIGHUP without a word, too.
+ * Ends this process with npm. npx runs a command in a shell and passes SIGTERM to the shell, which ends without passing
+ * it on. npm does not pass on SIGHUP either.
  */
 function endWithNpm(): void {
   if (!ALONE.test(process.env.npm_lifecycle_script ?? '')) return;
@@ -86,7 +96,7 @@ async function askOnTerminal(question: string): Promise<string> {
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A terminal that was closed has sent SIGHUP: the started processes are ended in order, without output.
+    // A closed terminal has sent SIGHUP, so the started processes are ended in order without output.
     if (signal.aborted || error.code === 'EIO') return;
     if (error.code !== 'EPIPE') throw error;
     // A reader that closes early (`tandem run list | head -1`) is not a failure.

@@ -1,4 +1,4 @@
-/** `tandem predict`: the answer for one user, or for many. */
+/** `tandem predict`: reads the predictions of one or more users. */
 import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from './command-line/command.ts';
@@ -22,21 +22,24 @@ export function predictCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'predict',
     description: 'read the predictions of one or more users',
-    detail: 'Ends with 0: all answered; 1: a user without an answer, or none at all; 2: wrong usage.',
+    detail: 'Exit codes: 0 if all users have an answer; 1 if a user has none or the request failed; 2 for wrong usage.',
     example: 'tandem predict repurchase 42 --no-cache',
   })
-    .argument('<predictor>', 'as named in tandem.config.ts')
+    .argument('<predictor>', 'its name in tandem.config.ts')
     .argument('<userId...>', 'up to 1,000')
     .option(
       '--feature <name=value>',
-      'a request feature: a number, true, false, or a text; may be given several times',
+      'a request feature: a number, true, false or a text; may be repeated',
       parseFeature,
     )
     .option('--no-cache', 'infer now, ignoring stored predictions')
     .option('--only-if-cached', 'never infer; accept only a stored answer')
-    .option('--max-age <seconds>', 'reject answers older than this', parseWhole(0))
-    .option('--max-stale [seconds]', 'accept a stored answer that is stale, for at most this long', parseWhole(0))
-    .option('--min-context <token>', "require this context or newer (an event's contextToken); one user only")
+    .option('--max-age <seconds>', 'the oldest answer to accept, in seconds', parseWhole(0))
+    .option('--max-stale [seconds]', 'accept a stale stored answer, up to this many seconds', parseWhole(0))
+    .option(
+      '--min-context <token>',
+      'require this context or a newer one (the contextToken of an event); one user only',
+    )
     .option('--if-none-match <etag>', 'print nothing if the answer with this etag is still current; one user only')
     .action(async (predictor: string, userIds: string[], options: Options) => {
       const [first, ...others] = userIds;
@@ -62,12 +65,12 @@ async function predictOne(cli: Cli, predictor: string, userId: string, options: 
 async function predictMany(cli: Cli, predictor: string, userIds: readonly string[], options: Options): Promise<void> {
   const { minContext, ifNoneMatch, ...demands } = demandsOf(options);
   if (minContext !== undefined || ifNoneMatch !== undefined) {
-    throw usageError('--min-context and --if-none-match are about one user', 'leave them out, or name one user');
+    throw usageError('--min-context and --if-none-match require exactly one user', 'leave them out, or read one user');
   }
   presentMany(cli, options, await connect(cli, options).predictMany(predictor, userIds, demands));
 }
 
-/** Reads the users, each with the same request features. */
+/** Reads the users with the same request features for each. */
 async function predictUsers(
   cli: Cli,
   predictor: string,
@@ -98,7 +101,7 @@ function parseFeature(text: string, earlier: Features = {}): Features {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Write name=value, such as amount=12.5.');
   const name = text.slice(0, at);
-  if (Object.hasOwn(earlier, name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  if (Object.hasOwn(earlier, name)) throw new InvalidArgumentError(`${name} occurs twice.`);
   return { ...earlier, [name]: parseValue(text.slice(at + 1)) };
 }
 
@@ -107,7 +110,7 @@ function parseValue(text: string): Features[string] {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
   } catch {
-    // A text without quotes.
+    // The value is a text without quotes.
   }
   return text;
 }

@@ -5,7 +5,7 @@ import { renderProcesses } from './processes.ts';
 
 const now = Date.parse('2026-11-24T10:30:02Z');
 
-test('processes are listed with each model version that they keep loaded, and why one failed', () => {
+test('processes are listed with their loaded model versions and the reason of a failed load', () => {
   const worker = { ...PROCESS_EXAMPLE, kind: 'worker' as const, pid: 12, protocol: null, models: [] };
   expect(renderProcesses([PROCESS_EXAMPLE, worker], plain, now)).toEqual([
     'process  host   pid   release  protocol  started          predictor   version  state            since            why',
@@ -15,6 +15,6 @@ test('processes are listed with each model version that they keep loaded, and wh
   ]);
 });
 
-test('without any the way to the first is told', () => {
-  expect(renderProcesses([], plain, now)).toEqual(['no process is alive; start one: tandem up']);
+test('an empty list says how to start a process', () => {
+  expect(renderProcesses([], plain, now)).toEqual(['no process is live; start one: tandem up']);
 });

@@ -1,4 +1,4 @@
-/** `tandem process`: the live processes, and which model versions each has loaded. */
+/** `tandem process`: lists the live processes and the model versions that each has loaded. */
 import type { ProcessView } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import {
@@ -14,7 +14,7 @@ import { connect } from './command-line/environment.ts';
 import { ago, printable, renderTable } from './output/text.ts';
 
 export function processCommands(cli: Cli): Command {
-  return group('process', 'what serves: APIs and workers', [processListCommand(cli)]);
+  return group('process', 'the live processes: APIs, workers and embedded readers', [processListCommand(cli)]);
 }
 
 function processListCommand(cli: Cli): Command {
@@ -33,7 +33,7 @@ type LoadedModel = ProcessView['models'][number];
 const TONES: Readonly<Record<LoadedModel['state'], Tone>> = { ready: 'good', loading: 'warn', failed: 'bad' };
 
 export function renderProcesses(processes: readonly ProcessView[], paint: Paint, now: number): string[] {
-  if (processes.length === 0) return ['no process is alive; start one: tandem up'];
+  if (processes.length === 0) return ['no process is live; start one: tandem up'];
   const titles = [
     'process',
     'host',

@@ -1,4 +1,4 @@
-/** Runs one invocation of the command line within the test's process, and gives what it said. */
+/** Runs one invocation of the CLI in the process of the test, and returns its output. */
 import { Readable } from 'node:stream';
 import { type Cli, createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
@@ -9,7 +9,7 @@ export interface Ran {
   readonly err: string;
 }
 
-/** @param args words, or a line that is split at its spaces */
+/** @param args words, or a line that is split at spaces */
 export async function run(args: string | readonly string[], parts: Partial<Cli> = {}): Promise<Ran> {
   const said = { out: [] as string[], err: [] as string[] };
   const cli = createCli({

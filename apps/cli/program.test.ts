@@ -1,4 +1,4 @@
-/** Answers of the command line to unexpected arguments. */
+/** Tests of the CLI with unexpected arguments. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -24,11 +24,11 @@ test.each([
   ],
   ['cancel', "tandem: unknown command 'cancel'\n(Did you mean run cancel?)\n  see: tandem --help\n"],
   ['run strat', "tandem: unknown command 'strat'\n(Did you mean start?)\n  see: tandem run --help\n"],
-])('`%s`, which is no command, is told with where to look', async (args, said) => {
+])('the error for the unknown command `%s` says which help to read', async (args, said) => {
   expect(await run(args)).toEqual({ code: 2, out: '', err: said });
 });
 
-test('a misspelt option gets a suggestion, and where to look', async () => {
+test('a misspelt option gets a suggestion and the help to read', async () => {
   const { code, err } = await run('predict repurchase 42 --no-cach');
   expect(code).toBe(2);
   expect(err).toContain('Did you mean --no-cache?');
@@ -42,7 +42,7 @@ test.each([
   ['event send 42 --type a --data {"a":1e999}', 'a is not a finite number'],
   ['predict p 1 --max-age soon', 'a whole number from 0 on is expected'],
   ['predict p 1 --feature amount', 'Write name=value, such as amount=12.5.'],
-  ['predict p 1 --feature a=1 --feature a=2', 'a is given twice.'],
+  ['predict p 1 --feature a=1 --feature a=2', 'a occurs twice.'],
   ['predict p 1 --feature a=1 --min-context h.1', 'cannot be used with --feature'],
   ['up --port 70000', 'a port from 1 to 65535 is expected'],
   ['up --api-processes 0', 'a whole number from 1 to 64 is expected'],
@@ -51,7 +51,7 @@ test.each([
   ['run start p --scope all --users 1', 'cannot be used with option'],
   ['init --model m.onnx --table t', "required option '--key <column>' not specified"],
   ['run list --limit 0', 'a whole number from 1 on is expected'],
-])('`%s` is refused with what was expected', async (args, message) => {
+])('`%s` is rejected with the expected form', async (args, message) => {
   const { code, err } = await run(args);
   expect(err).toContain(message);
   expect(code).toBe(2);
@@ -73,13 +73,13 @@ test('every command has a description and an example in its help', async () => {
   }
 });
 
-test('no command at all shows the help', async () => {
+test('without a command, the help is shown', async () => {
   const { code, err, out } = await run('');
   expect(out + err).toContain('Usage: tandem');
   expect(code).toBe(2);
 });
 
-test('a service that is not there is told in two lines: where, and what to do', async () => {
+test('a missing service is reported in two lines: the address, and what to do', async () => {
   server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -95,20 +95,20 @@ test('a service that is not there is told in two lines: where, and what to do', 
   expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code: 'unreachable' }) });
 });
 
-test('an address that is none is a usage error that names its place', async () => {
+test('an invalid address is a usage error that names its place', async () => {
   expect(await run('run list', { env: { TANDEM_URL: 'localhost' } })).toMatchObject({
     code: 2,
     err: expect.stringContaining('TANDEM_URL is not an address'),
   });
 });
 
-test('a rollback without a terminal to confirm it is not made', async () => {
+test('a rollback without a terminal for the confirmation is not made', async () => {
   const { code, err } = await run('generation rollback repurchase');
   expect(code).toBe(2);
   expect(err).toContain('--yes');
 });
 
-test('commands that need a database say how to name one', async () => {
+test('commands that need a database say how to configure one', async () => {
   for (const command of ['migrate', 'adopt', 'check', 'init --model m.onnx --table t --key id']) {
     const { code, err } = await run(command);
     expect(code, command).toBe(1);
@@ -116,7 +116,7 @@ test('commands that need a database say how to name one', async () => {
   }
 });
 
-test('Ctrl-C ends a command that waits, with the code that shells know', async () => {
+test('Ctrl-C ends a waiting command with exit code 130', async () => {
   server = createServer(() => undefined).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const controller = new AbortController();
@@ -127,7 +127,7 @@ test('Ctrl-C ends a command that waits, with the code that shells know', async (
   expect(ran).toEqual({ code: 130, out: '', err: '' });
 });
 
-test('request features are numbers, booleans or texts, as JSON says; a text needs no quotes', async () => {
+test('request features are numbers, booleans or texts as in JSON, and texts need no quotes', async () => {
   const bodies: string[] = [];
   server = createServer((request, response) => {
     request.setEncoding('utf8').on('data', (part: string) => bodies.push(part));

@@ -1,4 +1,4 @@
-/** The whole command line, composed; runs one invocation and gives its exit code. */
+/** Composes the CLI, runs one invocation and returns its exit code. */
 import { RELEASE } from '@tandem/telemetry/release';
 import { Command, CommanderError } from 'commander';
 import { adoptCommand } from './adopt/commands.ts';
@@ -31,10 +31,10 @@ import { valueCommand } from './value/commands.ts';
 import { versionCommands } from './versions.ts';
 import { workerCommand } from './worker/commands.ts';
 
-/** Commands that have something to take down when they are interrupted; the others just end. */
+/** Commands that must stop processes when they are interrupted. The others just end. */
 const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker', 'profile']);
 
-/** Commands in the order of the help. */
+/** The commands in the order of the help. */
 const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   upCommand,
   workerCommand,
@@ -79,14 +79,14 @@ export function createProgram(cli: Cli): Command {
   return configure(program, cli);
 }
 
-/** Runs the command in `args` (without node and script). Never throws, never exits. */
+/** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
   const done = createProgram(cli).parseAsync([...args], { from: 'user' });
   try {
     await (ENDS_IN_ITS_OWN_ORDER.has(args[0] ?? '') ? done : Promise.race([done, rejectWhenAborted(cli.signal)]));
     return 0;
   } catch (error) {
-    // Help and version end this way too, with code 0; the problem has been printed by then.
+    // Help and version end this way too, with code 0. Commander has already printed the problem.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     return report(cli, args, error);
   }
@@ -113,7 +113,7 @@ function report(cli: Cli, args: readonly string[], error: unknown): number {
   return failure.exitCode;
 }
 
-/** Commander's own ways of writing and exiting give way to ours, in every command. */
+/** Replaces the output and the exit of Commander in every command. */
 function configure(command: Command, cli: Cli): Command {
   command.exitOverride();
   command.configureOutput({
@@ -130,7 +130,7 @@ function configure(command: Command, cli: Cli): Command {
   return command;
 }
 
-/** For a verb that was typed without its noun: returns the nouns that have this verb. */
+/** Returns the nouns that have a verb, for a verb that was typed without its noun. */
 function nounsOf(command: Command, error: string): string {
   const verb = /^error: unknown command '(.*)'\n$/.exec(error)?.[1];
   const nouns = command.commands.filter((noun) => noun.commands.some((child) => child.name() === verb));

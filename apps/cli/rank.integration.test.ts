@@ -1,4 +1,4 @@
-/** `tandem rank` against the real API, over a socket. */
+/** Tests of `tandem rank` with the real API over a socket. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { type RunningServer, startServer } from '../api/server.ts';
 import type { Input } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 
-/** The model returns the amount, and NaN is no prediction. */
+/** The model returns the amount. A NaN is not a prediction. */
 const REQUEST = CHECKOUT_REQUEST.map((column) =>
   column.name === 'amount' ? { ...column, default: null, nullAs: 'nan' } : column,
 );
@@ -21,7 +21,7 @@ let cwd: string;
 
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'tandem-rank-'));
-  // Enough time that no load shedding interferes.
+  // Long enough that load shedding does not interfere.
   api = await createCheckoutApi({ request: REQUEST, freshness: { liveTimeoutMs: 20_000 } });
   server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
 });
@@ -39,7 +39,7 @@ const stdinOf = (text: string): Input => Readable.from([Buffer.from(text)]);
 const rank = (line: string, stdin: Input = stdinOf(linesOf(BASKETS))) =>
   run(`rank checkout ${line}`, { cwd, stdin, env: { TANDEM_URL: server.url } });
 
-test('a table of the candidates, best first, with the label that certifies them', async () => {
+test('prints a table of the candidates, best first, with their common context version', async () => {
   const { code, out, err } = await rank('3 --by amount --limit 2 --items-as-of 2026-11-24T10:50:00+01:00');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out.split('\n')).toEqual([
@@ -56,7 +56,7 @@ test('a table of the candidates, best first, with the label that certifies them'
   ]);
 });
 
-test('the answer of the service as JSON, from a file with an array', async () => {
+test('prints the answer of the service as JSON, for a file with an array', async () => {
   await writeFile(join(cwd, 'baskets.json'), `\uFEFF ${JSON.stringify(BASKETS, null, 2)}`);
   const { code, out } = await rank('3 --candidates baskets.json --by amount --json');
   expect([code, JSON.parse(out)]).toMatchObject([
@@ -80,8 +80,8 @@ test.each<[string, string, number, RegExp]>([
   ['3 --by amount', linesOf([...BASKETS, candidate('d', -1)]), 1, /candidates\[3\]\.features\.amount is less than 0/],
   ['3 --by amount', linesOf([5]), 1, /candidates\[0\]/],
   ['3 --by amount', '', 1, /at least one candidate/],
-  ['3 --by amount', '{"id":"a","features":{}}\n{"id":', 1, /standard input, line 2: it is not JSON \(.*\)\n {2}write/],
-  ['3 --by amount', '[{"id":"a","features":{}}', 1, /standard input: it is not JSON/],
+  ['3 --by amount', '{"id":"a","features":{}}\n{"id":', 1, /standard input, line 2 is not JSON \(.*\)\n {2}write/],
+  ['3 --by amount', '[{"id":"a","features":{}}', 1, /standard input is not JSON/],
   ['3 --by amount --candidates nope.json', '', 1, /nope\.json cannot be read: ENOENT/],
   ['3', linesOf(BASKETS), 1, /by is missing.*\n.*name one of orders, amount, channel/],
   ['03 --by amount', linesOf(BASKETS), 1, /send "3"/],
@@ -91,7 +91,7 @@ test.each<[string, string, number, RegExp]>([
   expect(ran).toEqual({ code, out: '', err: expect.stringMatching(words) });
 });
 
-test('without candidates, a terminal is told how to give them', async () => {
+test('without candidates, a terminal gets a message that says how to pass them', async () => {
   const terminal = Object.assign(Readable.from([]), { isTTY: true });
   expect(await rank('3', terminal)).toMatchObject({ code: 2, err: expect.stringContaining('--candidates') });
 });

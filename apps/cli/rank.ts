@@ -1,4 +1,4 @@
-/** `tandem rank`: candidates in the order of a prediction for one user. */
+/** `tandem rank`: ranks candidates by predictions for one user. */
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -31,18 +31,21 @@ interface Options extends ApiOptions {
 export function rankCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'rank',
-    description: 'rank candidates for one user, by a prediction for each',
-    detail: `Candidates are a JSON array of { "id": "sku-7", "features": { "price": 19.9 } }, or one such object a line.
-Ends with 0: all ranked; 1: a candidate refused, or no ranking; 2: wrong usage.`,
+    description: 'rank candidates for one user by a prediction for each candidate',
+    detail: `Candidates are a JSON array of { "id": "sku-7", "features": { "price": 19.9 } }, or one such object in each line.
+Exit codes: 0 if all are ranked; 1 if a candidate is not ranked or the request failed; 2 for wrong usage.`,
     example: 'tandem rank offers 42 --candidates offers.ndjson --by score --limit 10',
   })
-    .argument('<predictor>', 'as named in tandem.config.ts')
+    .argument('<predictor>', 'its name in tandem.config.ts')
     .argument('<userId>')
-    .option('--candidates <file>', `up to ${MAX_CANDIDATES}, with request features (default: standard input)`)
-    .option('--by <output>', "the output to rank by, highest first (default: the decision's, or the only number)")
+    .option(
+      '--candidates <file>',
+      `a file with up to ${MAX_CANDIDATES} candidates and their request features (default: standard input)`,
+    )
+    .option('--by <output>', 'the output to rank by, highest first (default: that of the decision, or the only number)')
     .option('--limit <count>', 'the number of top candidates to return', parseWhole(1, MAX_CANDIDATES))
     .option('--items-as-of <moment>', 'when the features of the candidates were read, ISO 8601; the answer repeats it')
-    .option('--min-context <token>', "require this context or newer (an event's contextToken)")
+    .option('--min-context <token>', 'require this context or a newer one (the contextToken of an event)')
     .action(async (predictor: string, userId: string, options: Options) => {
       const { by, limit, itemsAsOf, minContext } = options;
       const input = {
@@ -56,10 +59,13 @@ Ends with 0: all ranked; 1: a candidate refused, or no ranking; 2: wrong usage.`
     });
 }
 
-/** Reads a JSON array, or one JSON value a line; the service checks each. Rejects with a CommandFailure that names the place. */
+/**
+ * Reads a JSON array, or one JSON value in each line. The service checks each candidate. Rejects with a CommandFailure
+ * that names the place.
+ */
 async function readCandidates({ stdin, cwd }: Cli, file: string | undefined): Promise<RankInput['candidates']> {
   if (file === undefined && stdin.isTTY) {
-    throw usageError('there are no candidates', 'name a file with --candidates, or pipe them in');
+    throw usageError('no candidates are given', 'set --candidates to a file, or pipe the candidates in');
   }
   const place = file ?? 'standard input';
   const said = await text(file === undefined ? stdin : createReadStream(resolve(cwd, file))).catch((error: Error) => {
@@ -76,8 +82,8 @@ function parse(json: string, place: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
-    throw new CommandFailure(`${place}: it is not JSON (${error instanceof Error ? error.message : error})`, {
-      remedy: 'write a JSON array of { "id": …, "features": { … } }, or one such object a line',
+    throw new CommandFailure(`${place} is not JSON (${error instanceof Error ? error.message : error})`, {
+      remedy: 'write a JSON array of { "id": …, "features": { … } }, or one such object in each line',
       cause: error,
     });
   }
@@ -90,7 +96,7 @@ function renderRanking(ranking: Ranking, paint: Paint): string[] {
     ...[String(i + 1), printable(id)],
     ...names.map((name) => renderValue(prediction[name])),
   ]);
-  // One label certifies all candidates.
+  // All candidates share one context version.
   const certified = answerFields({ ...ranking, prediction: {}, generation: null, ageSeconds: 0 }, paint);
   return [
     ...renderTable([right('rank'), 'id', ...names.map((name) => right(printable(name)))], rows),

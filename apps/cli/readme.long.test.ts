@@ -1,4 +1,7 @@
-/** What a visitor copies out of README.md: the example with its requests and its application, and the commands that serve the visitor's own model. */
+/**
+ * Runs the commands of README.md: the example with its requests and its application, and the commands that serve a
+ * user's model.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -32,7 +35,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The first block of a language behind the words, with this test's port. */
+/** Returns the first block of a language after some words, with the port of this test. */
 async function blockOf(language: string, words: string): Promise<string> {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
   const [, below = ''] = readme.split(words);
@@ -47,7 +50,7 @@ async function start(args: readonly string[], env: CliPlace['env'] = {}): Promis
   await started.waitFor(/Ctrl-C stops everything/);
 }
 
-/** What a program prints that ends with 0. */
+/** Runs a program that must exit with 0 and returns its output. */
 async function run(program: string, args: readonly string[]): Promise<string> {
   const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise((resolve) => child.once('close', resolve));
@@ -56,7 +59,7 @@ async function run(program: string, args: readonly string[]): Promise<string> {
   return out;
 }
 
-test('the example: its requests find a stored and a live answer, its application prints one', async () => {
+test('the requests of the example return a stored and a live answer, and its application prints one', async () => {
   await start(['up', '--example']);
   const lines = (await blockOf('sh', 'Then read a')).replaceAll('\\\n', ' ').trim().split('\n');
   expect(lines).toHaveLength(3);
@@ -73,7 +76,7 @@ test('the example: its requests find a stored and a live answer, its application
   expect(printed).toMatch(/^0\.\d+ (live|stale) \w+\n$/);
 });
 
-test("the visitor's own model is served by the commands of the page", async () => {
+test("the commands of the page serve a user's model", async () => {
   const weights = [0.5, -1];
   const rowOf = (id: number) => [id % 7, id / 10];
   const database = await createEmptyDatabase(inject('databaseUrl'));
@@ -91,7 +94,7 @@ test("the visitor's own model is served by the commands of the page", async () =
   const env = { DATABASE_URL: database.url };
   const written = await runCli(argumentsOf(init), { cwd: folder, env });
   expect(written).toMatchObject({ code: 0, err: '' });
-  // A busy machine may take longer than the 250 ms that a read is written to wait.
+  // A busy machine may take longer than the 250 ms that the config allows for a read.
   const config = await readFile(join(folder, 'tandem.config.ts'), 'utf8');
   await writeFile(join(folder, 'tandem.config.ts'), config.replace("liveTimeout: '250ms'", "liveTimeout: '20s'"));
   await start(argumentsOf(up), env);
@@ -100,7 +103,7 @@ test("the visitor's own model is served by the commands of the page", async () =
   expect(answer.prediction.score).toBeCloseTo(linearScore(weights, 0.1, rowOf(42)), 5);
 }, 240_000);
 
-/** The words behind `npx tandem`. */
+/** Returns the words after `npx tandem`. */
 function argumentsOf(line: string): string[] {
   expect(line).toMatch(/^npx tandem /);
   return line.split(' ').slice(2);

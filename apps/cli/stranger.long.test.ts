@@ -1,4 +1,7 @@
-/** The walk of README.md, docs/quick-start.md and docs/models.md: own servers, a CSV file, `load`, `init`, `check`, `up`. */
+/**
+ * The steps of README.md, docs/quick-start.md and docs/models.md: servers only, a CSV file, `load`, `init`, `check`,
+ * `up`.
+ */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -40,7 +43,7 @@ async function start(...args: string[]): Promise<CliProcess> {
 const WEIGHTS = [0.5, -1];
 const ACCOUNTS = Array.from({ length: 20 }, (_, i) => ({ account: `a ${i + 1}`, row: [(i + 1) % 7, (i + 1) / 10] }));
 
-/** The stranger's export of accounts, and of what the training computed of them. */
+/** A user's export of accounts, and the expected predictions of the training. */
 async function writeFiles(): Promise<void> {
   const accounts = ACCOUNTS.map(({ account, row }) => `${account},${row.join(',')},2026-01-31 10:00\n`);
   await writeFile(join(folder, 'accounts.csv'), `account,logins,spent,loaded_at\n${accounts.join('')}`);
@@ -49,9 +52,9 @@ async function writeFiles(): Promise<void> {
   await writeFile(join(folder, 'churn.onnx'), linearModel({ weights: WEIGHTS, bias: 0.1 }));
 }
 
-test("a stranger's model and table are served", async () => {
+test('an unknown model and table are served', async () => {
   const port = await findFreePort();
-  // The example shop may still have the port of its API, which servers alone do not need.
+  // The example shop may still use its API port, which `up --servers` does not need.
   const example = createServer().listen(port, '127.0.0.1');
   await once(example, 'listening');
   const servers = await start('up', '--servers', '--port', String(port));
@@ -66,7 +69,7 @@ test("a stranger's model and table are served", async () => {
     samples: [{ predictor: 'churn' }],
     golden: { users: 20, equal: 20 },
   });
-  // A busy machine may take longer than the 250 ms that a read is written to wait.
+  // A busy machine may take longer than the 250 ms that the config allows for a read.
   const config = await readFile(join(folder, 'tandem.config.ts'), 'utf8');
   await writeFile(join(folder, 'tandem.config.ts'), config.replace("liveTimeout: '250ms'", "liveTimeout: '20s'"));
   servers.kill('SIGTERM');

@@ -1,4 +1,4 @@
-/** The command that npm links in a clone, as node_modules/.bin/tandem. */
+/** Tests of the command that npm links in a clone as node_modules/.bin/tandem. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -11,10 +11,10 @@ function start(...options: readonly string[]) {
   return { status, stdout, stderr };
 }
 
-test('a Node that cannot run TypeScript is told in one line what to do', () => {
+test('a Node that cannot run TypeScript gets one line that says what to do', () => {
   const { status, stdout, stderr } = start('--no-experimental-strip-types');
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  expect(stderr).toMatch(/^tandem: needs Node 22\.18 or newer, and this is [\d.]+: run npx tandem, .+\n$/);
+  expect(stderr).toMatch(/^tandem: needs Node 22\.18 or newer, but this is [\d.]+; run npx tandem, .+\n$/);
 });
 
 test('a newer Node runs the command', () => {

@@ -6,7 +6,7 @@ import { connect } from './command-line/environment.ts';
 import { printable, renderFields } from './output/text.ts';
 
 export function userCommands(cli: Cli): Command {
-  return group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]);
+  return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);
 }
 
 interface EraseOptions extends ApiOptions {
@@ -22,7 +22,7 @@ function userEraseCommand(cli: Cli): Command {
     .argument('<userId>')
     .option('--yes', 'do not ask')
     .action(async (userId: string, options: EraseOptions) => {
-      if (!options.yes) await confirm(cli, `Erase all that is stored of user ${printable(userId)}, for good?`);
+      if (!options.yes) await confirm(cli, `Erase all stored records of user ${printable(userId)} permanently?`);
       present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
     });
 }
@@ -41,7 +41,7 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
 function userReadmitCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'readmit',
-    description: 'serve an erased user again, from predictions computed from now on',
+    description: 'serve an erased user again, with predictions computed from now on',
     example: 'tandem user readmit 42',
   })
     .argument('<userId>')

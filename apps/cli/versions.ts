@@ -1,4 +1,4 @@
-/** `tandem version`: which model versions were stable, and the way back to one, with the predictions that it stored. */
+/** `tandem version`: lists the model versions that were stable, and rolls back to one with its stored predictions. */
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
 import type { Command } from 'commander';
@@ -16,7 +16,10 @@ import { CommandFailure } from './command-line/failure.ts';
 import { ago, moment, renderTable, right } from './output/text.ts';
 
 export function versionCommands(cli: Cli): Command {
-  return group('version', 'which model version is served', [versionListCommand(cli), versionRollbackCommand(cli)]);
+  return group('version', 'the model versions that were stable', [
+    versionListCommand(cli),
+    versionRollbackCommand(cli),
+  ]);
 }
 
 function versionListCommand(cli: Cli): Command {
@@ -53,12 +56,12 @@ interface Options extends ApiOptions {
 function versionRollbackCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'rollback',
-    description: 'serve an earlier model version again, from the generation that is kept of it',
+    description: 'serve an earlier model version again, from its kept generation',
     example: 'tandem version rollback repurchase --to 2',
-    detail: 'Without --to it returns to the version that was stable before this one. tandem version list shows which.',
+    detail: 'Without --to, returns to the previous stable version, which tandem version list shows.',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the model version (default: the version that was stable before this one)')
+    .option('--to <number>', 'the model version (default: the previous stable version)')
     .option('--force', 'allow a version that was never stable')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, { to, force = false, yes, ...options }: Options) => {
@@ -67,7 +70,7 @@ function versionRollbackCommand(cli: Cli): Command {
       const served = stable[0]?.modelVersion;
       const target = to === undefined ? previousOf(predictor, stable) : await versionTo(client, predictor, to, stable);
       if (target.modelVersion === served) {
-        throw noTarget(predictor, `model version ${served} is served already`);
+        throw noTarget(predictor, `model version ${served} is already served`);
       }
       if (target.generation === null) {
         throw noTarget(predictor, `no generation of model version ${target.modelVersion} is kept`);
@@ -92,7 +95,7 @@ function previousOf(predictor: string, stable: readonly StableVersionView[]): Ta
   throw noTarget(predictor, 'no other model version was stable before');
 }
 
-/** A version that was never stable has generations too, of a rollout: the newest one counts. */
+/** A version that was never stable may have generations of a rollout. The newest one counts. */
 async function versionTo(
   client: Client,
   predictor: string,
@@ -108,6 +111,6 @@ async function versionTo(
 
 function noTarget(predictor: string, problem: string): CommandFailure {
   return new CommandFailure(`${predictor}: ${problem}`, {
-    remedy: `tandem version list ${predictor} shows the versions to return to; tandem rollout start serves any other`,
+    remedy: `tandem version list ${predictor} shows the versions to return to; use tandem rollout start for any other`,
   });
 }

@@ -1,34 +1,37 @@
 /**
- * The second example: a simulated feed in which minutes count. SIMULATED: no person did any of this. The process, with all
- * of its numbers, is described in docs/value.md and is this file; every draw comes from one seed.
+ * The second example: a simulated feed in which minutes count. It is SIMULATED: no person did any of this. This file
+ * defines the process with all of its numbers, and docs/value.md describes it. Every draw comes from one seed.
  */
 import { normalQuantile } from '@tandem/experiment/distributions/normal';
 import { createRandom } from '@tandem/experiment/distributions/random';
 
 export const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** An item that was shown counts for so long. */
+/** Milliseconds for which a shown item counts. */
 export const WINDOW_MS = 10 * MINUTE_MS;
 export const DAYS = 7;
 export const USERS = 1_000;
 
-/** Sessions a day of a user: the mean over users, split by a Zipf law of the user's rank. */
+/** Sessions per day of a user: the mean over users, distributed by a Zipf law of the user's rank. */
 const SESSIONS_A_DAY = 1;
 const ZIPF_EXPONENT = 0.6;
-/** Items of a session: after each one the user leaves with this chance. */
+/** The chance that the user leaves after an item of a session. */
 const LEAVES = 0.12;
-/** Time from an item to the next read of the same user: log-normal, median 60 s, 1 % under 200 ms. */
+/** The time from an item to the next read of the same user: log-normal with a median of 60 s and 1 % under 200 ms. */
 const GAP_MEDIAN_MS = MINUTE_MS;
 const GAP_SIGMA = Math.log(300) / 2.326;
-/** A session begins keen with this chance; a keen user turns idle at this rate, and stays so. */
+/** A session begins keen with this chance. A keen user turns idle at this rate and stays idle. */
 const KEEN = 0.35;
 const COOLING_MS = 20 * MINUTE_MS;
-/** The chance that an item which is shown is opened. */
+/** The chance that a shown item is opened. */
 const OPENS = { keen: 0.7, idle: 0.15 };
-/** Log-odds that the offer at a read is taken; `affinity` is the user's own, standard normal, and known to the model. */
+/**
+ * The log-odds that the offer at a read is taken. The `affinity` of each user is standard normal and known to the
+ * model.
+ */
 const OFFER = { idle: -3.2, keen: 2.6, affinity: 0.6 };
 
-/** A read with the offer's outcome, and the item that is shown right after it: opened or passed. */
+/** A read with the outcome of its offer, and whether the item that is shown right after it is opened or passed. */
 export interface View {
   readonly atMs: number;
   /** The chance of the outcome, which only the simulator knows. */
@@ -49,7 +52,7 @@ export interface FeedOptions {
   readonly users?: number;
 }
 
-/** Yields the users, the busiest first. */
+/** Yields the users, the most active first. */
 export function* simulateFeed({ seed, users = USERS }: FeedOptions): Generator<FeedUser> {
   const random = createRandom(seed);
   const weights = Array.from({ length: users }, (_, rank) => (rank + 1) ** -ZIPF_EXPONENT);
@@ -63,7 +66,7 @@ export function* simulateFeed({ seed, users = USERS }: FeedOptions): Generator<F
 
 function* simulateViews(random: () => number, affinity: number, pauseMs: number): Generator<View> {
   for (let at = exponential(random, pauseMs); at < DAYS * DAY_MS; at += exponential(random, pauseMs)) {
-    // When it turns idle: from the beginning, or after a while.
+    // The time at which the session turns idle: at its beginning, or later.
     const keenUntil = random() < KEEN ? at + exponential(random, COOLING_MS) : at;
     for (let isHere = true; isHere && at < DAYS * DAY_MS; isHere = random() >= LEAVES) {
       const isKeen = at < keenUntil;

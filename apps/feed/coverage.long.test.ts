@@ -1,4 +1,4 @@
-/** Of a hundred seeds the report's intervals cover the simulator's truth about as often as they say. */
+/** Over 100 seeds, the intervals of the report contain the true value of the simulator about as often as they claim. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { trueGain } from './truth.fixture.ts';
 const USERS = 300;
 const CADENCES = [3_600_000, 86_400_000];
 
-test('the interval covers the true gain in at least 90 of 100 seeds', { timeout: 1_200_000 }, async () => {
+test('the interval contains the true gain for at least 90 of 100 seeds', { timeout: 1_200_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tandem coverage-'));
   const file = join(folder, 'h.ndjson');
   const truths = CADENCES.map((cadence) =>

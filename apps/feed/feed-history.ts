@@ -1,14 +1,14 @@
 /** Writes the simulated feed as a history for `tandem value` (docs/value.md). */
 import { DAYS, type FeedOptions, type FeedUser, MINUTE_MS, simulateFeed, USERS, WINDOW_MS } from './behaviour.ts';
 
-/** Any time would do; this is the beginning of a day. */
+/** The beginning of the history: the start of an arbitrary day. */
 const BEGIN_MS = Date.UTC(2026, 0, 5);
 const END_MS = BEGIN_MS + DAYS * 24 * 60 * MINUTE_MS;
 
 /** Features of a user: the affinity, and items opened and passed in the last ten minutes. */
 const FEATURES = ['affinity', 'opened_10m', 'passed_10m'] as const;
 
-/** Yields the file's lines, the head first. */
+/** Yields the lines of the file, the head first. */
 export function* feedHistory(options: FeedOptions): Generator<string> {
   yield JSON.stringify({
     ...{ format: 'tandem-value-1', predictor: 'offer', simulated: true, features: FEATURES },
@@ -17,7 +17,7 @@ export function* feedHistory(options: FeedOptions): Generator<string> {
   for (const user of simulateFeed(options)) for (const line of linesOf(user)) yield JSON.stringify(line);
 }
 
-/** The features change when an item is shown, and when it is ten minutes old. */
+/** Yields the changes of the features: when an item is shown, and when it is ten minutes old. */
 function* linesOf({ id, affinity, views }: FeedUser): Generator<object> {
   const counts = { opened: 0, passed: 0 };
   const changes = views.flatMap(({ atMs, isOpened }) => {

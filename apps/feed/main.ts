@@ -7,11 +7,11 @@ import { finished } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { feedHistory } from './feed-history.ts';
 
-const help = `Usage: npm run feed      writes a SIMULATED history, in which minutes count (docs/value.md)
+const help = `Usage: npm run feed      writes a SIMULATED history in which minutes count (docs/value.md)
 
 Options:
-  --seed 1                            draws everything
-  --file .tandem/feed-history.ndjson  where the history goes
+  --seed 1                            the seed of all random draws
+  --file .tandem/feed-history.ndjson  the file for the history
 `;
 
 const { values } = parseArgs({

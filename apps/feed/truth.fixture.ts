@@ -1,12 +1,12 @@
 /**
- * The true gain of the hybrid over batch-only in the simulated feed, computed apart from the report: from the views alone, by
- * counting them, with the chances that only the simulator knows in place of outcomes. Expected log-loss of a score has no
- * noise of outcomes, so a few populations give it well.
+ * The true gain of the hybrid over batch-only in the simulated feed, computed independently of the report. It is
+ * computed from the views, with the chances that only the simulator knows in place of outcomes. The expected log-loss
+ * of a score has no noise of outcomes, so a few populations are enough.
  */
 import { type FeedUser, logistic, simulateFeed, type View, WINDOW_MS } from './behaviour.ts';
 import { BIAS, WEIGHTS } from './offer-model.ts';
 
-/** @returns the mean over reads, above 0 if the hybrid is better */
+/** @returns the mean gain over reads, above 0 if the hybrid is better */
 export function trueGain(cadenceMs: number, seeds: readonly number[], users?: number): number {
   let [gain, reads] = [0, 0];
   for (const seed of seeds) {
@@ -14,7 +14,7 @@ export function trueGain(cadenceMs: number, seeds: readonly number[], users?: nu
       user.views.forEach((view, i) => {
         const run = Math.max(0, Math.ceil(view.atMs / cadenceMs) - 1) * cadenceMs;
         const previous = user.views[i - 1];
-        // Each read but a user's first has the event of the one before behind it.
+        // Each read, except the first of a user, follows the event of the read before.
         const isStale = previous !== undefined && previous.atMs > run;
         const batch = scoreOf(user, shownBetween(user.views, run - WINDOW_MS, run));
         const now = scoreOf(

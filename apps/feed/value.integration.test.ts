@@ -1,4 +1,6 @@
-/** The report on the simulated feed, where minutes count: it must find what the simulator knows. */
+/**
+ * Tests of the report on the simulated feed, in which minutes count. It must find the values that the simulator knows.
+ */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,20 +29,20 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Populations of other seeds: 20 have about a million reads. */
+/** The number of populations with other seeds: 20 have about a million reads. */
 const SEEDS = Array.from({ length: 20 }, (_, i) => 5_001 + i);
 
-test.each([0, 1, 2, 3])('the interval of the gain covers the true gain of the process, cadence %#', (i) => {
+test.each([0, 1, 2, 3])('the interval of the gain contains the true gain of the process, cadence %#', (i) => {
   const { cadenceMs, change, verdict } = report.gains[i] ?? { cadenceMs: 0, change: undefined, verdict: 'none' };
   const truth = trueGain(cadenceMs, SEEDS);
   expect(verdict).toBe('gain');
   expect(change?.low).toBeLessThan(truth);
   expect(change?.high).toBeGreaterThan(truth);
-  // So narrow that it says something: a fifth of the gain to either side.
+  // The interval must be narrow enough: at most a fifth of the gain to either side.
   expect(width(change)).toBeLessThan(0.4 * truth);
 });
 
-test('a context that is ten minutes old costs what one of a week costs, one of a minute less', () => {
+test('a context of ten minutes costs as much as one of a week, and one of a minute costs less', () => {
   const costs = new Map(report.batchByAge.map(({ fromMs, againstLive }) => [fromMs / 60_000, againstLive]));
   const [first, minutes, hour, day] = [0, 1, 10, 1_440].map((from) => costs.get(from)?.value ?? Number.NaN);
   expect(first).toBeGreaterThan(minutes ?? 0);
@@ -49,13 +51,13 @@ test('a context that is ten minutes old costs what one of a week costs, one of a
   expect(costs.get(1)?.high).toBeLessThan(0);
 });
 
-test('all that is shown says that it is simulated', async () => {
+test('all output says that the history is simulated', async () => {
   expect(report.simulated).toBe(true);
   expect(report.conclusions[0]).toMatch(/^A significant gain: on this simulated history/);
   expect(await readFile(report.picture, 'utf8')).toContain('offer (simulated data)');
 });
 
-test('the same seed gives the same history, another seed another, and the model is that of its coefficients', async () => {
+test('the same seed gives the same history, another seed gives another, and the model file has the coefficients', async () => {
   expect([...feedHistory({ seed: 1 })].join('\n')).toBe(text);
   expect([...feedHistory({ seed: 2 })].join('\n')).not.toBe(text);
   expect(await readFile(MODEL_FILE)).toEqual(offerModel());

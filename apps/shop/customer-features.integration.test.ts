@@ -1,6 +1,6 @@
 /**
- * The features that a read takes from the view, by either query, are those that the models were trained on: golden.csv
- * holds 50 customers as the training script saw them, many on the day of a purchase.
+ * Both queries must return the features on which the models were trained. golden.csv has 50 customers as the training
+ * script saw them, many on the day of a purchase.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadHistory } from './load-history.ts';
@@ -16,7 +16,7 @@ const queries = {
 let database: ShopDatabase;
 beforeAll(async () => {
   database = await createShopDatabase();
-  // All of it: the view itself must leave out what lies after the clock's day.
+  // Loads the whole history, because the view must exclude purchases after the day of the clock.
   await loadHistory(database.pool, { until: '1998-06-30' });
 });
 afterAll(() => database.close());
@@ -34,7 +34,7 @@ async function readFeatures(
 }
 
 describe.each(Object.entries(queries))('by %s', (_, { sql, columns }) => {
-  test('the view gives the model exactly the features it was trained on', async () => {
+  test('the view returns exactly the features on which the model was trained', async () => {
     const { names, rows } = await readGolden();
     expect(rows).toHaveLength(50);
     for (const { customerId, asOf, features } of rows) {
@@ -45,7 +45,7 @@ describe.each(Object.entries(queries))('by %s', (_, { sql, columns }) => {
     }
   });
 
-  test("the columns come in the model's order, each a number that float32 can be made from", async () => {
+  test('the columns are in the order of the model, and each is a number that converts to float32', async () => {
     const { names } = await readGolden();
     const { fields } = await database.pool.query(`select * from (${sql}) f limit 0`);
     expect(fields.map(({ name }) => name)).toEqual(['user_id', ...names.slice(0, columns)]);
@@ -58,7 +58,7 @@ describe.each(Object.entries(queries))('by %s', (_, { sql, columns }) => {
     ['one user', 'user_id = 42'],
     ['many users', `user_id = any('{42,7,2001}'::bigint[])`],
     ['a chunk', 'user_id > 500 and user_id <= 1000'],
-  ])('the predicate of %s reaches the index below the aggregation', async (_, predicate) => {
+  ])('the predicate of %s uses the index below the aggregation', async (_, predicate) => {
     const { rows } = await database.pool.query<{ 'QUERY PLAN': string }>(
       `explain select * from (${sql}) f where ${predicate}`,
     );

@@ -1,4 +1,4 @@
-/** `node apps/shop/load-history-main.ts`: gives the database in DATABASE_URL the shop's past. */
+/** `node apps/shop/load-history-main.ts`: loads the history of the shop into the database in DATABASE_URL. */
 import { Pool } from 'pg';
 import { loadHistory } from './load-history.ts';
 

@@ -19,24 +19,24 @@ async function count(): Promise<{ rows: number; customers: number; last: string 
   return rows[0];
 }
 
-test('the past is loaded whole and the clock stands on its last day', async () => {
+test('the history is loaded completely, and the clock is set to its last day', async () => {
   expect(await loadHistory(database.pool)).toEqual({ loaded: 5728, today: '1997-12-31' });
   expect(await count()).toEqual({ rows: 5728, customers: 2357, last: '1997-12-31' });
 });
 
-test('an earlier day leaves the later purchases out', async () => {
+test('with an earlier day, later purchases are left out', async () => {
   expect(await loadHistory(database.pool, { until: '1997-01-01' })).toMatchObject({ today: '1997-01-01' });
   expect((await count()).last).toBe('1997-01-01');
 });
 
-test('loading again changes neither the purchases nor a clock that has moved on', async () => {
+test('loading again changes neither the purchases nor an advanced clock', async () => {
   await loadHistory(database.pool);
   await database.pool.query(`update shop.clock set today = '1998-02-03'`);
   expect(await loadHistory(database.pool)).toEqual({ loaded: 0, today: '1998-02-03' });
   expect((await count()).rows).toBe(5728);
 });
 
-test('two processes that load at once load the history once', async () => {
+test('two concurrent loads store the history once', async () => {
   const results = await Promise.all([loadHistory(database.pool), loadHistory(database.pool)]);
   expect(results.map(({ loaded }) => loaded).sort()).toEqual([0, 5728]);
   expect((await count()).rows).toBe(5728);
@@ -48,7 +48,7 @@ test('a load that fails leaves nothing behind', async () => {
   expect(rows).toEqual([{ schema: null }]);
 });
 
-test('the clock reads the same where the database writes dates in German', async () => {
+test('the clock is read correctly if the database formats dates in German', async () => {
   await loadHistory(database.pool);
   await database.pool.query(
     `do $$ begin execute format('alter database %I set datestyle = German', current_database()); end $$`,

@@ -1,29 +1,30 @@
 /**
- * Gives a database the shop's past: its schema, the purchases up to a day, and a clock that stands on that day. The
- * days after it are left for a replay.
+ * Loads the history of the shop into a database: its schema, the purchases up to a day, and a clock that is set to that
+ * day. Later days are left for a replay.
  */
 import { readFile } from 'node:fs/promises';
 import { type ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
 
-/** What the database holds afterwards: `loaded` purchases added now (0 when there were some already), and its today. */
+/**
+ * The result of a load: the number of purchases added by it (0 if there were some before), and the shop's current day.
+ */
 interface LoadedHistory {
   readonly loaded: number;
   readonly today: string;
 }
 
 interface LoadHistoryOptions {
-  /** ISO date of the last day to load, and the shop's today. */
+  /** The ISO date of the last day to load, which becomes the shop's current day. */
   readonly until: string;
 }
 
-/** The last day before the example's replay; the model has seen no purchase after it. */
+/** The last day before the replay of the example. The model has seen no later purchase. */
 export const replayEve = '1997-12-31';
 
 /**
- * Creates the schema and loads the history up to `until` where no purchase is stored yet. Calling it again does
- * nothing, also at the same time from two processes: it is one transaction under a lock. A client that is passed
- * must not be in a transaction.
+ * Creates the schema, and loads the history up to `until` if no purchase is stored yet. A repeated or concurrent call
+ * does nothing, because it is one transaction under a lock. A client that is passed must not be in a transaction.
  */
 export async function loadHistory(
   db: Pool | ClientBase,
@@ -39,7 +40,7 @@ export async function loadHistory(
   });
 }
 
-/** Restores the shop to the end of a day, whatever a replay or a story changed. */
+/** Resets the shop to the end of a day, and undoes changes of replays and stories. */
 export async function resetHistory(db: Pool, until: string): Promise<void> {
   await db.query('truncate shop.transactions, shop.clock');
   await loadHistory(db, { until });
@@ -65,12 +66,12 @@ async function insertTransactions(client: ClientBase, transactions: readonly Tra
       transactions.map(({ amount }) => amount),
     ],
   );
-  // The first run follows at once, before autovacuum would gather statistics.
+  // The first run follows at once, before autovacuum would collect statistics.
   await client.query('analyze shop.transactions');
   return transactions.length;
 }
 
-/** A clock that already runs keeps its day: a replay may have moved it. */
+/** Keeps the day of an existing clock, because a replay may have advanced it. */
 async function startClock(client: ClientBase, until: string): Promise<string> {
   await client.query('insert into shop.clock (today) values ($1) on conflict do nothing', [until]);
   const { rows } = await client.query<{ today: string }>(
@@ -94,7 +95,7 @@ async function inTransaction<T>(db: Pool | ClientBase, work: (client: ClientBase
     await db.query('commit');
     return result;
   } catch (error) {
-    // On a lost connection there is nothing to roll back, and the first error is reported.
+    // After a lost connection there is nothing to roll back. The first error is reported.
     await db.query('rollback').catch(() => undefined);
     throw error;
   }

@@ -1,4 +1,4 @@
-/** A customer buys: the shop inserts the row into its database, and sends Tandem an event. */
+/** Makes a purchase: the shop inserts the row into its database, and sends an event to Tandem. */
 import type { Client } from '@tandem/client/create-client';
 import type { EventResult } from '@tandem/client/wire';
 import type { Pool } from 'pg';
@@ -11,7 +11,10 @@ interface Purchase {
   readonly amount: string;
 }
 
-/** The row is committed before the event is sent: a read after the event finds it in the feature view. */
+/**
+ * Makes the purchase. The row is committed before the event is sent, so a read after the event finds it in the feature
+ * view.
+ */
 export async function buy(db: Pool, tandem: Client, purchase: Purchase): Promise<EventResult> {
   const { rows } = await db.query<{ id: string }>(
     'insert into shop.transactions (customer_id, day, quantity, amount) values ($1, $2, $3, $4) returning id',
@@ -19,11 +22,11 @@ export async function buy(db: Pool, tandem: Client, purchase: Purchase): Promise
   );
   const id = `transaction-${rows[0]?.id}-${crypto.randomUUID()}`;
   const [result] = await tandem.sendEvents([{ subject: purchase.customerId, type: 'order.placed', id }]);
-  if (!result) throw new Error(`the event ${id} was sent, but no acknowledgement came back`);
+  if (!result) throw new Error(`the event ${id} was sent, but not acknowledged`);
   return result;
 }
 
-/** The shop's today. */
+/** Returns the shop's current day. */
 export async function readToday(db: Pool): Promise<string> {
   const { rows } = await db.query<{ today: string }>(`select to_char(today, 'YYYY-MM-DD') as today from shop.clock`);
   if (!rows[0]) throw new Error('shop.clock is empty: start the example with `npm start` first');

@@ -1,10 +1,10 @@
-/** Reads purchases after a day, which the history knows and no model may use. */
+/** Reads purchases after a day, which are in the history but must not be used by a model. */
 import type { Transaction } from './read-transactions.ts';
 
 /** Days: the models predict a purchase within four weeks. */
 export const horizonDays = 28;
 
-/** Answers whether a customer bought after a day, within the horizon. */
+/** Returns whether a customer bought within the horizon after a day. */
 export function indexPurchases(history: readonly Transaction[]): (customerId: string, day: string) => boolean {
   const daysOf = new Map<string, string[]>();
   for (const { customerId, day } of history) daysOf.set(customerId, [...(daysOf.get(customerId) ?? []), day]);

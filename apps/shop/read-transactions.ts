@@ -1,7 +1,10 @@
-/** Reads the shop's history in the repository: the past to load, and the events for a replay. */
+/** Reads the history of the shop from the repository, for the load and for replays. */
 import { readFile } from 'node:fs/promises';
 
-/** One purchase. `customerId` is a bigint's text, `day` an ISO date, `amount` dollars with two decimals, as text. */
+/**
+ * One purchase. `customerId` is the text of a bigint, `day` is an ISO date, and `amount` is the text of dollars with
+ * two decimals.
+ */
 export interface Transaction {
   readonly customerId: string;
   readonly day: string;
@@ -13,12 +16,12 @@ const historyFile = new URL('./data/transactions.csv', import.meta.url);
 const header = 'customer_id,date,quantity,amount';
 const row = /^(?<customerId>\d+),(?<day>\d{4}-\d{2}-\d{2}),(?<quantity>\d+),(?<amount>\d+\.\d{2})$/;
 
-/** All purchases in the file's order (by customer, then by day); equal rows are separate purchases. */
+/** Returns all purchases in the order of the file: by customer, then by day. Equal rows are separate purchases. */
 export async function readTransactions(file: URL = historyFile): Promise<readonly Transaction[]> {
   const [first, ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n');
   if (first !== header)
     throw new Error(`${file.pathname}:1: expected the columns ${header}, found ${first ?? 'nothing'}`);
-  // Line 1 is the header, and people count from 1.
+  // Line 1 is the header, and line numbers begin with 1.
   return lines.map((line, index) => parseTransaction(line, `${file.pathname}:${index + 2}`));
 }
 

@@ -1,9 +1,9 @@
-/** A batch refresh of everyone, from start to end. */
+/** Runs a batch of all users from start to end. */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
 
-/** Waits for the end; where a run of everyone is under way already, waits for that one and then starts its own. */
+/** Runs a batch and waits for its end. If a run of all users is already in progress, waits for that run first. */
 export async function runBatch(tandem: Client): Promise<Run> {
   const started = await startRun(tandem);
   const run = await finish(tandem, started);

@@ -1,4 +1,4 @@
--- The shop's own tables, as any application might have them: Tandem reads the view and writes nothing here.
+-- The tables of the shop, as any application might have them. Tandem reads the view and writes nothing here.
 -- Running this file again changes nothing.
 
 create schema if not exists shop;
@@ -14,13 +14,13 @@ create table if not exists shop.transactions (
 
 create index if not exists transactions_customer_day on shop.transactions (customer_id, day);
 
--- The shop's current date, because its history is of 1997 and 1998: one row, which a replay of the history advances.
+-- The current date of the shop, in one row. Its history is of 1997 and 1998, and a replay of the history advances the date.
 create table if not exists shop.clock (
   id smallint primary key default 1 check (id = 1),
   today date not null
 );
 
--- One row a customer, as of the shop's today; a transaction of a later day does not count yet. "In the last W days"
+-- One row for each customer, as of the shop's current day. Transactions of later days do not count yet. "In the last W days"
 -- means today - day < W. Columns after customer_id are the model's inputs, in its order (model/features.py computes
 -- the same ones for training). They are int or double precision: numeric would reach JavaScript as text.
 --

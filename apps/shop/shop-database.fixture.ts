@@ -1,4 +1,4 @@
-/** A database for each test, so that tests share neither the shop's tables nor its clock. */
+/** Creates a database for each test, so that tests share neither the tables of the shop nor its clock. */
 import { createEmptyDatabase } from '@tandem/testing/databases';
 import { Pool } from 'pg';
 import { inject } from 'vitest';
@@ -11,7 +11,7 @@ export interface ShopDatabase {
 export async function createShopDatabase(): Promise<ShopDatabase> {
   const database = await createEmptyDatabase(inject('databaseUrl'));
   const pool = new Pool({ connectionString: database.url, max: 4 });
-  // A connection that is about to end may still hear that its database is dropped.
+  // A connection that is about to end may still get an error because its database is dropped.
   pool.on('error', () => {});
   return {
     pool,

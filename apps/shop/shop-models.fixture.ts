@@ -1,4 +1,7 @@
-/** The shop's models and what training saw of them, for tests: golden.csv holds 50 customers, features and scores. */
+/**
+ * Fixture for tests: the models of the shop, and golden.csv with the features and scores of 50 customers from the
+ * training.
+ */
 import { readFile } from 'node:fs/promises';
 import { type ToyPredictor, toyPredictor } from '@tandem/inference/live/toy-predictor.fixture';
 import { readModel, shopVersions } from './rollouts/versions.ts';
@@ -8,7 +11,7 @@ export const modelNames = ['repurchase', ...shopVersions.map(({ name }) => name)
 export interface GoldenRow {
   readonly customerId: string;
   readonly asOf: string;
-  /** Fourteen, of which the last two are those of fourteen.sql alone. */
+  /** The fourteen features. The last two come only from fourteen.sql. */
   readonly features: readonly number[];
   /** Scores by model. */
   readonly scores: Readonly<Record<string, number>>;
@@ -37,7 +40,7 @@ export async function readGolden(): Promise<Golden> {
   };
 }
 
-/** The model as its version has it, by its columns: twelve or fourteen of golden.csv's. */
+/** Returns the definition of a model by its columns: the first twelve or all fourteen of golden.csv. */
 export async function shopModel(name: string, names: readonly string[]): Promise<ToyPredictor> {
   const columns = names.slice(0, columnCountOf(name));
   return toyPredictor(

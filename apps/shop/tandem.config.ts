@@ -6,7 +6,7 @@ export default defineConfig({
     repurchase: {
       model: './model/repurchase.onnx',
       features: {
-        // The model reads its inputs by position: the order is that of model/features.py.
+        // The model reads its inputs by position, in the order of model/features.py.
         sql: `
           select customer_id as user_id,
             recency_days, tenure_days, order_count, orders_30d, orders_90d, orders_180d, active_days,
@@ -14,7 +14,8 @@ export default defineConfig({
           from shop.customer_features`,
       },
       outputs: { score: 'float32' },
-      // A catalogue costs $1, an order brings $8 (rollouts/outcomes.ts): it pays from a chance of one in eight.
+      // A catalogue costs $1 and an order brings $8 (rollouts/outcomes.ts), so a catalogue pays from a chance of one in
+      // eight.
       decision: { output: 'score', threshold: 0.125 },
       freshness: {
         maxAge: '36h',
@@ -22,12 +23,13 @@ export default defineConfig({
         onLiveFailure: 'stale',
         // The share of customers who buy within four weeks on an average day of 1997 (model/metrics.json, baseRate).
         default: { score: 0.08 },
-        // A purchase says that the customer changed; the new numbers are in the view by then, so it carries none.
+        // A purchase event only says that the customer changed. It carries no values, because the view already has the
+        // new ones.
         events: ['order.*'],
       },
       batch: { schedule: '0 2 * * *', chunkSize: 500 },
-      // Answers of one customer in a hundred are kept with their inputs; `explanation keep` keeps those of any other
-      // customer.
+      // Answers of one customer in a hundred are kept with their inputs. `explanation keep` keeps an answer of any
+      // customer customer.
       explanations: { share: 0.01, keepFor: '7d' },
     },
   },

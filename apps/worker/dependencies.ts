@@ -1,4 +1,4 @@
-/** Builds what a worker works with, from the environment, and closes it in reverse. */
+/** Builds the worker's dependencies from the environment, and closes them in reverse order. */
 
 import { availableParallelism } from 'node:os';
 import type {
@@ -81,10 +81,16 @@ export interface BuiltDependencies extends WorkerDependencies {
   close(): Promise<void>;
 }
 
-/** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
+/**
+ * Limits of bulk writes. They wait for a server that is busy with earlier writes; the 50 ms of a read would be too
+ * short.
+ */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
-/** Rejects with `config_invalid` if the schema is not this release's, or the queue's Redis may evict keys. */
+/**
+ * Builds the dependencies. Rejects with `config_invalid` if another release migrated the schema, or if the queue's
+ * Redis may evict keys.
+ */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
@@ -135,7 +141,10 @@ async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void>
   for (const step of steps) await step();
 }
 
-/** Opens the pools. Refuses invalid settings, but not a database that is away: it may be back when the first job comes. */
+/**
+ * Opens the pools. Rejects invalid settings. An unavailable database is no error: it may be back when the first job
+ * comes.
+ */
 async function openProvedPools(environment: WorkerEnvironment): Promise<WorkerPools> {
   const pools = openPools(environment);
   const { url, featuresUrl } = environment.database;
@@ -172,7 +181,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
   };
 }
 
-/** @param assertKnown stops loads and sweeps that began before the number of the protocol changed */
+/** @param assertKnown throws after the protocol number has changed; it stops loads and sweeps that began before */
 function createOnline(url: string, log: Log, assertKnown: () => void) {
   const libraryLog = createLibraryLog(log);
   const connection = createOnlineConnection({
@@ -202,7 +211,7 @@ async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: 
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 
-/** The CPU time of chunks: of this process, and of the batches that its children ran. */
+/** Measures the CPU time of chunks: that of this process, and that of the batches in its children. */
 function createBatchCpu() {
   let inferenceMs = 0;
   return {
@@ -216,20 +225,23 @@ function createBatchCpu() {
   };
 }
 
-/** On a machine that both share, below the children of an API (10), for whose runs readers wait, and above shadows (19). */
+/**
+ * The nice value of inference children. On a shared machine, an API's children (10) come first, because readers wait
+ * for them. Shadows (19) come last.
+ */
 const NICE_STEPS = 14;
 
-/** Rows of one inference run of a chunk at most. */
+/** The most rows of a chunk in one inference run. */
 const SLICE_ROWS = 4_096;
 
-/** Creates the scorer, with the share of re-scoring and the measured time of chunks. */
+/** Creates the scorer, the CPU budget of re-scoring, and the CPU clock of chunks. */
 function createScorer(
   { inference, workerProcess }: Pick<WorkerEnvironment, 'inference' | 'workerProcess'>,
   registry: Pick<StoredRegistry, 'loadArtifact'>,
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
   const { processes, memoryMb, threads } = inference;
-  // More processes than processors less one hide waiting; they add no processor.
+  // Further processes run while others wait, but add no CPU.
   const processors = Math.min(processes, Math.max(1, availableParallelism() - 1));
   const share = createRefreshBudget(workerProcess.refreshShare, processors, metrics);
   const cpu = createBatchCpu();

@@ -24,7 +24,7 @@ async function start(whyDead: string | null, hostNames: readonly string[] = [], 
   return (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init);
 }
 
-/** Sends exactly these lines; returns everything that comes back until the connection ends. */
+/** Sends exactly these lines, and returns everything that the server sends until the connection ends. */
 async function send(...lines: readonly string[]): Promise<string> {
   return sendTo('127.0.0.1', ...lines);
 }
@@ -35,13 +35,13 @@ async function sendTo(address: string, ...lines: readonly string[]): Promise<str
   return text(socket);
 }
 
-/** The status of the answer to a request line. */
+/** Returns the status of the answer to a request line. */
 async function statusOf(line: string, host = 'localhost'): Promise<number> {
   return Number((await send(line, `Host: ${host}`)).split(' ')[1]);
 }
 
 describe('a health server', () => {
-  it('is alive while the worker is, and says why it is not', async () => {
+  it('answers 200 while the worker is alive, and otherwise says why it is not', async () => {
     expect((await (await start(null))('/livez')).status).toBe(200);
     await server.close();
     const dead = await (await start('5 scoring jobs wait'))('/livez');
@@ -49,13 +49,13 @@ describe('a health server', () => {
     expect(await dead.text()).toMatch('5 scoring jobs wait');
   });
 
-  it('gives the metrics in the Prometheus format', async () => {
+  it('serves the metrics in the Prometheus format', async () => {
     const answer = await (await start(null))('/metrics');
     expect(answer.headers.get('content-type')).toMatch('text/plain');
     expect(await answer.text()).toMatch('# TYPE tandem_chunks_total counter');
   });
 
-  it('answers GET and HEAD of its two paths, and refuses everything else in plain text', async () => {
+  it('answers GET and HEAD on its two paths, and rejects all other requests in plain text', async () => {
     const ask = await start(null);
     const head = await ask('/livez', { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
@@ -68,7 +68,7 @@ describe('a health server', () => {
     }
   });
 
-  it('answers requests whose target is no URL', async () => {
+  it('answers requests with a target that is not a URL', async () => {
     await start(null);
     const targets = ['//', '//livez', '///', '/\\', '/%', 'http://localhost/livez', 'http://', '*', '/livez?a=%zz'];
     const statuses = await Promise.all(targets.map((target) => statusOf(`GET ${target} HTTP/1.1`)));

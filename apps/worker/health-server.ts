@@ -12,12 +12,12 @@ interface HealthServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Names besides loopback's own and `host` that it answers to on loopback. */
+  /** Host names that are accepted on loopback, in addition to the names of loopback and `host`. */
   readonly hostNames: readonly string[];
   readonly metrics: Pick<Metrics, 'exposition' | 'contentType'>;
-  /** Why the worker must be restarted, or null. */
+  /** Returns why the worker must be restarted, or null. */
   whyDead(): string | null;
-  /** Receives what an answer threw, for the log. */
+  /** Receives the errors that answers throw, for the log. */
   onFault(error: unknown, url: string): void;
 }
 
@@ -26,17 +26,19 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Probes and scrapes are few; a crowd here must not take the worker's file descriptors. */
+/**
+ * Limits the connections: probes and scrapes are few, and other clients must not use up the worker's file descriptors.
+ */
 const MOST_CONNECTIONS = 8;
-/** Milliseconds for an answer under way when the worker ends. */
+/** Milliseconds for requests in progress when the worker ends. */
 const GRACE_MS = 1_000;
 const METHODS = 'GET, HEAD';
-/** The host of a HTTP/1.0 request without a Host header: such a request names no other machine. */
+/** The host of an HTTP/1.0 request without a Host header: such a request names no other machine. */
 const WITHOUT_HOST = 'http://localhost';
 
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, hostNames, onFault } = options;
-  // Elsewhere Prometheus and orchestrators use whatever address they found.
+  // On other addresses, Prometheus and orchestrators use any address that they discovered.
   const isOurHost = (await isOnLoopback(host)) ? createHostRule([host, ...hostNames]) : () => true;
   const server = await startHttpServer({
     async answer(incoming, outgoing) {
@@ -59,7 +61,7 @@ async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: He
   try {
     const { method = '', url = '', headers } = incoming;
     checkHost({ url: WITHOUT_HOST, header: () => headers.host }, isOurHost);
-    // Neither changes anything, so that it does not matter which page asks.
+    // GET and HEAD change nothing, so the origin of the request does not matter.
     if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method);
     return await show(targetPath(url), options);
   } catch (error) {
@@ -71,7 +73,7 @@ async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: He
 async function show(path: string, { metrics, whyDead }: HealthServerOptions): Promise<Reply> {
   if (path === '/metrics') return plain(200, await metrics.exposition(), metrics.contentType);
   if (path !== '/livez') {
-    throw new RequestError('no_such_path', 'There is no such path.', { remedy: 'request /livez or /metrics' });
+    throw new RequestError('no_such_path', 'This path does not exist.', { remedy: 'request /livez or /metrics' });
   }
   const why = whyDead();
   return plain(why === null ? 200 : 503, `${why ?? 'ok'}\n`);

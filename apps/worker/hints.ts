@@ -8,7 +8,8 @@ export function createRunHints(queue: HintQueue): RunHints {
   return {
     plan: async (runId) => void (await queue.enqueue('plan-run', { runId })),
     async chunks(refs) {
-      // Chunks that can be claimed while no job waits: no worker works on them, even if the queue has jobs.
+      // No job waits, but these chunks can be claimed. So no worker has them, and active jobs for them are left from
+      // workers that died.
       const isIdle = await isScoringIdle(queue);
       await (isIdle ? queue.enqueueAnew('run-chunk', ...refs) : queue.enqueue('run-chunk', ...refs));
     },

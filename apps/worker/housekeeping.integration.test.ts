@@ -20,7 +20,7 @@ let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;
 let worker: BuiltDependencies;
 let hinted: string[];
-/** Writes down what it is told. */
+/** Records all hints. */
 const hints: RunHints = {
   plan: async (runId) => void hinted.push(`plan ${runId}`),
   chunks: async (refs) => void hinted.push(...refs.map(({ runId, no, fence }) => `chunk ${runId} ${no} ${fence}`)),
@@ -67,7 +67,7 @@ describe('schedules', () => {
     expect(await count()).toBe(0);
   });
 
-  it('make one run of a slot, however many schedulers there are', async () => {
+  it('make one run for each slot, with any number of schedulers', async () => {
     await adoptedDaysAgo(2);
     const made = (await Promise.all([1, 2, 3, 4, 5].map(schedule))).flat();
     expect(made).toHaveLength(1);
@@ -92,7 +92,7 @@ describe('schedules', () => {
     expect(await schedule()).toHaveLength(1);
   });
 
-  it('of changed users wait for the full run and for their own last one, then score changed users', async () => {
+  it('for changed users wait for the full run and their own previous run, then score the changed users', async () => {
     await adoptedDaysAgo(2);
     await pool.query(
       `update tandem.predictors set policy = jsonb_set(policy, '{batch,changedSchedule}', '"* * * * *"')`,
@@ -108,7 +108,7 @@ describe('schedules', () => {
     expect(await count()).toBe(2);
   });
 
-  it('with a budget limit the runs of changed users, and without such a schedule those of everyone', async () => {
+  it('limit runs of changed users by the budget, or runs of all users if there are no others', async () => {
     await adoptedDaysAgo(2);
     await pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,budget}', '{"share": 0.5}')`);
     const budgets = async () =>
@@ -125,7 +125,7 @@ describe('schedules', () => {
     ]);
   });
 
-  it('of a deactivated predictor make no runs', async () => {
+  it('make no runs for a deactivated predictor', async () => {
     await adoptedDaysAgo(2);
     await pool.query('update tandem.predictors set active = false');
     expect(await schedule()).toEqual([]);
@@ -133,7 +133,7 @@ describe('schedules', () => {
 });
 
 describe('the relay of events', () => {
-  it('re-scores users made stale by events: a stored answer of the event, before any read', async () => {
+  it('re-scores users after events: the new answer is stored before any read', async () => {
     await runToTheEnd(await startAll());
     await pool.query(`insert into tandem.events (user_id) values ('7'), ('9')`);
     const { outbox, userHints, onRelayed = () => {} } = worker.relaying;
@@ -152,7 +152,7 @@ describe('the relay of events', () => {
 });
 
 describe('reconciliation', () => {
-  it('finds the next step of every run that all hints were lost of', async () => {
+  it('finds the next step of each run after all of its hints were lost', async () => {
     const runId = await startAll();
     await round();
     expect(hinted.splice(0)).toEqual([`plan ${runId}`]);
@@ -174,7 +174,7 @@ describe('reconciliation', () => {
     expect(hinted).toEqual([]);
   });
 
-  it('has a generation loaded that Redis lost, and only then', async () => {
+  it('reloads a generation if Redis lost it, and not otherwise', async () => {
     const published = await runToTheEnd(await startAll());
     expect(published).toMatchObject({ state: 'done_with_errors', loaded: true });
     hinted = [];
@@ -186,13 +186,13 @@ describe('reconciliation', () => {
     expect(hinted).toEqual([`load ${generation.id}`]);
   });
 
-  it('tells Redis of events written in SQL', async () => {
+  it('sends events written in SQL to Redis', async () => {
     await pool.query("insert into tandem.events (user_id) values ('1'), ('1'), ('2')");
     const { outbox, userHints } = worker.relaying;
     expect([await relayOutbox(outbox, userHints), await relayOutbox(outbox, userHints)]).toEqual([2, 0]);
   });
 
-  it('drops what retention does not keep from Postgres and Redis', async () => {
+  it('deletes rows and keys beyond their retention from Postgres and Redis', async () => {
     const generations = [];
     for (let i = 0; i < 4; i++) generations.push((await runToTheEnd(await startAll()))?.generation);
     expect(await retain(worker.retaining)).toMatchObject({ generationsDropped: 1, errors: [] });
@@ -202,7 +202,7 @@ describe('reconciliation', () => {
     expect(await worker.loader.isLoaded(next)).toBe(true);
   });
 
-  it('continues while retention hangs: runs are hinted at, events relayed', async () => {
+  it('sends hints for runs and relays events while retention hangs', async () => {
     const runId = await startAll();
     const hangs = () => new Promise<never>(() => {});
     const sweeper = { forget: hangs, sweep: hangs, sweepLost: hangs };
@@ -223,7 +223,7 @@ describe('reconciliation', () => {
     void housekeeping.stop();
   });
 
-  it('is one event a round, with what it did or what failed', async () => {
+  it('logs one event for each round, with its work and its failures', async () => {
     const runId = await startAll();
     const lines: Record<string, unknown>[] = [];
     const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
@@ -258,7 +258,7 @@ describe('reconciliation', () => {
     );
   });
 
-  it('does its other steps where one fails, and says which', async () => {
+  it('continues with the other steps if one fails, and names the failed step', async () => {
     const runId = await startAll();
     const losses = { round: () => Promise.reject(new Error('Redis is away')) };
     const report = await createReconcile({ ...worker.reconciling, hints, losses })();

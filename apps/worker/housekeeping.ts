@@ -1,7 +1,8 @@
 /**
  * The loops that every worker runs beside its jobs:
  * - create due runs; start and judge rollouts; reconcile derived state; send events to Redis
- * - rewrite contexts after event rules grew; measure waiting work; less often, drop expired generations and rows
+ * - rewrite contexts after event rules were added; measure waiting work; less often, delete expired generations and
+ *   rows
  *
  * No loop waits for another: a long queue of events must not delay the next job of a run. Each round is one wide event
  * with its work and its failures.
@@ -37,12 +38,12 @@ export interface HousekeepingDependencies {
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
-  /** Rewrites contexts for a while after event rules grew; returns how many. */
+  /** Rewrites contexts for a limited time after event rules were added; returns their number. */
   readonly rewriting: { rewriteContexts(): Promise<number> };
-  /** Looks at waiting work; absent: no loop does. */
+  /** Measures waiting work; absent: it is not measured. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
-  /** Returns why no round may begin now; null if one may. Absent: rounds always may. */
+  /** Returns why no round may begin now, or null if a round may begin. Absent: rounds may always begin. */
   readonly whyIdle?: () => Promise<unknown>;
   /** Called after each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;
@@ -73,7 +74,7 @@ export type RoundName = (typeof ROUNDS)[number];
 interface RoundReport {
   /** Counts of work done, by name. */
   readonly done: Readonly<Record<string, number>>;
-  /** Failed steps; the other steps were done. */
+  /** Failed steps; the other steps succeeded. */
   readonly errors: readonly string[];
 }
 
@@ -134,7 +135,7 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
 
 const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });
 
-/** Never rejects. A round without work is logged at debug only. */
+/** Runs one round, and never rejects. A round without work is logged at debug level only. */
 async function runRound(
   round: RoundName,
   work: () => Promise<RoundReport>,
@@ -177,7 +178,7 @@ function tellJudged({ rollout, check }: Analysed, log: Log): void {
   const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
   if (reason === 'look_failed') log.warn('rollout.look_failed', facts);
   else log.info('rollout.judged', facts);
-  // A separate event, so that an alert can distinguish it from a verdict that moves nothing.
+  // A separate event, so that alerts can distinguish a failed look from a verdict that moves nothing.
   if (applied && verdict === 'roll_back') log.warn('rollout.taken_back', facts);
 }
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
-it('refuses an environment that is wrong, all of it at once, in a line that can be read and without a stack', () => {
+it('reports all errors of the environment at once, in a readable line without a stack', () => {
   const main = fileURLToPath(new URL('./main.ts', import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [main], {
     env: { PATH: process.env.PATH, LOG_LEVEL: 'wran', INFERENCE_MEMORY_MB: '64' },

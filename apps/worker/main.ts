@@ -1,6 +1,7 @@
 /**
- * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
- * orderly end, 1 if it could not start or has to be restarted. Its watchdog kills it if it hangs.
+ * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. The exit code is 0
+ * after an orderly end, and 1 if the worker could not start or must be restarted. A watchdog kills the process if it
+ * hangs.
  */
 
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -22,7 +23,10 @@ import { startHealthServer } from './health-server.ts';
 import { startWorker } from './worker.ts';
 import { workerProcess } from './worker-section.ts';
 
-/** Orchestrators kill after 30 s: jobs under way get most of that. */
+/**
+ * Milliseconds for jobs in progress at the end. Orchestrators kill a process after 30 s, and its jobs get most of that
+ * time.
+ */
 const DRAIN_MS = 25_000;
 const LAST_RESORT_MS = 28_000;
 
@@ -56,7 +60,7 @@ async function main(log: Log): Promise<void> {
   async function stop(reason: string, code: number): Promise<void> {
     if (stopping) return;
     stopping = true;
-    // Not awaited: it must not keep an idle process alive, and ends a hanging process.
+    // Not awaited: the timer must not keep an idle process alive. It ends a process that hangs.
     setTimeout(() => process.exit(1), LAST_RESORT_MS).unref();
     const drained = await worker.stop(DRAIN_MS);
     await server?.close();

@@ -31,7 +31,7 @@ function observer(first: Partial<Backlog>, queue = { counts }) {
   return { observe, seriesOf };
 }
 
-it('tells runs by predictor and state, chunks and the oldest by predictor', async () => {
+it('counts runs by predictor and state, and chunks and the oldest run by predictor', async () => {
   const { observe, seriesOf } = observer({
     runs: [
       { ...run, state: 'running' },
@@ -54,7 +54,7 @@ it('tells runs by predictor and state, chunks and the oldest by predictor', asyn
   );
 });
 
-it('forgets a run that has ended, a rollout that has begun, and a predictor that is served no more', async () => {
+it('drops the values of ended runs, begun rollouts, and predictors that are no longer served', async () => {
   const { observe, seriesOf } = observer({
     runs: [{ ...run, state: 'running' }],
     generations: [{ predictor: 'churn', ageSeconds: 60 }],
@@ -85,7 +85,7 @@ it('forgets a run that has ended, a rollout that has begun, and a predictor that
   }
 });
 
-it('sets what one store says where the other does not answer, and fails', async () => {
+it('sets the gauges of one store and rejects if the other store does not answer', async () => {
   const { observe, seriesOf } = observer(
     { generations: [{ predictor: 'churn', ageSeconds: 60 }] },
     { counts: () => Promise.reject(new Error('the queue is away')) },

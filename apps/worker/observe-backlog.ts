@@ -9,7 +9,10 @@ interface ObserveBacklogDependencies {
   readonly metrics: Metrics;
 }
 
-/** Rejects where Postgres or the queue's Redis does not answer: then the gauges of that store keep their values. */
+/**
+ * Creates the measurement. It rejects if Postgres or the queue's Redis does not answer; the gauges of that store then
+ * keep their values.
+ */
 export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBacklogDependencies): () => Promise<void> {
   return async () => {
     const looks = await Promise.allSettled([

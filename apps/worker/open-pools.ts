@@ -1,4 +1,7 @@
-/** The connections of a worker to Postgres, by what must not wait for what. Each pool opens them as it needs them. */
+/**
+ * The connections of a worker to Postgres. Work that must not wait for other work has a separate pool. Pools open
+ * connections on demand.
+ */
 import type { DatabaseSection, WorkerSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
@@ -7,28 +10,31 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import type { WorkerProcessSection } from './worker-section.ts';
 
-/** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
+/** Concurrent statements of one chunk: its work, and the renewal of its lease. */
 const CONNECTIONS_A_CHUNK = 2;
 /** For the loops, loads, and the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
 /** Connections for cancelling and for re-scoring, in addition to those of steps and chunks. */
 const OTHER_FEATURE_CONNECTIONS = 2;
-/** Re-scoring: a pass, and beside it the rows that it leaves behind; the pass's feature statement. */
+/**
+ * Connections of re-scoring: `pool` for a pass and for the rows that it stores later, `features` for its feature
+ * statement.
+ */
 const REFRESH = Object.freeze({ pool: 2, features: 1 });
 const NO_REFRESH = Object.freeze({ pool: 0, features: 0 });
-/** For this process's own signs of life, which must not wait for what exhausts the others. */
+/** For the heartbeats of this process, which must not wait when the other pools are exhausted. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
 const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
-/** A plan and a publication, each at times at our own statements and at times at those of features. */
+/** For a plan and a publication. Each needs one connection for Tandem's statements and one for feature statements. */
 const CONNECTIONS_A_STEP = 4;
 /**
- * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
- * Postgres. So long plans of a few predictors delay no other predictor.
+ * How many plans run at once, and how many publications. A predictor has at most one of each, and both mostly wait for
+ * Postgres. With several at once, the long plans of a few predictors delay no other predictor.
  */
 const USUAL_STEPS = 4;
 const MOST_STEPS = 8;
 
-/** @param most connections of all pools together; throws where they are too few for the chunks and re-scoring */
+/** @param most connections of all pools together; throws if they are too few for chunks and re-scoring */
 function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) {
   const refresh = refreshShare > 0 ? REFRESH : NO_REFRESH;
   const least = FIXED + refresh.pool + refresh.features + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
@@ -38,7 +44,7 @@ function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) 
     const whose = `CHUNK_CONCURRENCY ${chunkConcurrency} needs with REFRESH_SHARE ${refreshShare}`;
     const needed = `the ${least + CONNECTIONS_A_STEP} that ${whose}`;
     const remedy =
-      'raise it for the worker, or lower CHUNK_CONCURRENCY; without re-scoring (REFRESH_SHARE=0) it needs 3 fewer';
+      'raise it for the worker, or lower CHUNK_CONCURRENCY; without re-scoring (REFRESH_SHARE=0) the worker needs 3 fewer';
     const field = 'DATABASE_CONNECTIONS';
     throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
   }

@@ -1,6 +1,6 @@
 /**
- * The re-scoring of this worker: a reader and a live predictor over the worker's own connections and children, and the share
- * of them that it may take.
+ * Opens the re-scoring of this worker: a reader and a live predictor that use the worker's connections and children,
+ * and a budget for their share.
  */
 import type { FinishedRun } from '@tandem/inference/live/slot';
 import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
@@ -32,9 +32,9 @@ interface OpenRefreshOptions
 }
 
 interface OpenedRefresh {
-  /** Called by the relay. */
+  /** Receives each page of events that the relay has sent. */
   onRelayed(page: OutboxPage): void;
-  /** For the exposition of metrics. */
+  /** Sets the gauges at each scrape. */
   sample(): void;
   close(): Promise<void>;
 }
@@ -75,8 +75,8 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
 const NO_REFRESH: OpenedRefresh = Object.freeze({ onRelayed() {}, sample() {}, async close() {} });
 
 /**
- * The share of the worker's children that re-scoring may take, and what it is charged by: nothing else in a worker infers
- * live.
+ * Creates the CPU budget of re-scoring: a share of the worker's children. It is charged with live inference, which only
+ * re-scoring does in a worker.
  */
 export function createRefreshBudget(share: number, processes: number, metrics: Pick<Metrics, 'refreshCpu'>) {
   const budget = createCpuBudget(share * processes, () => performance.now());

@@ -3,7 +3,7 @@ import { protocolUnknown } from '@tandem/freshness/protocol';
 import { expect, test } from 'vitest';
 import { createProtocolGate } from './protocol-gate.ts';
 
-test('no work may begin while the protocol is not known, which the log says once', async () => {
+test('no work may begin while the protocol is unknown, and the log says so once', async () => {
   const lines: unknown[] = [];
   const note = (event: string, fields?: object) => void lines.push(fields ? [event, fields] : event);
   let answer: () => Promise<void> = async () => {};
@@ -12,10 +12,10 @@ test('no work may begin while the protocol is not known, which the log says once
   assertKnown();
   answer = () => Promise.reject(protocolUnknown(2));
   for (let round = 0; round < 3; round++) expect(await whyIdle()).toMatchObject({ code: 'protocol_unknown' });
-  // Work that cannot reach the database says so itself.
+  // Without the database, the work itself fails and reports the error.
   answer = () => Promise.reject(new TandemError('unavailable', 'away'));
   expect(await whyIdle()).toBeNull();
-  // It has not heard of another number.
+  // No check has found a known number since.
   expect(assertKnown).toThrow(expect.objectContaining({ code: 'protocol_unknown' }));
   answer = async () => {};
   expect(await whyIdle()).toBeNull();

@@ -1,11 +1,14 @@
-/** Whether this worker may work: not while the schema follows a freshness protocol that this release does not know. */
+/**
+ * Decides whether this worker may work. It may not while the schema follows a freshness protocol that this release does
+ * not know.
+ */
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
 
 interface ProtocolGate {
-  /** Asks before each job and each round. Returns why none may begin now; null if it may. Logs each change once. */
+  /** Returns why no job or round may begin now, or null. Called before each of them; logs each change once. */
   whyIdle(): Promise<TandemError | null>;
-  /** Throws `protocol_unknown` if that was the last answer: stops work under way at its next step, without a query. */
+  /** Throws `protocol_unknown` if the last check found that. Stops running work at its next step, without a query. */
   assertKnown(): void;
 }
 

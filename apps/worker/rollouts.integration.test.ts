@@ -28,7 +28,7 @@ let worker: BuiltDependencies;
 let rollouts: ReturnType<typeof createRolloutStore>;
 const hints: RunHints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
 
-/** Version 2 serves; version 1 is known, and counts as never served. */
+/** Adopts two model versions: version 2 serves, and version 1 counts as never served. */
 beforeEach(async () => {
   database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   pool = createPool({ url: database.url, applicationName: 'worker-test' });
@@ -76,7 +76,7 @@ async function computeAll(): Promise<void> {
   }
 }
 
-/** Reads of so many users of each arm, as a process of the API counts them, so many of them errors. */
+/** Counts `users` reads for each arm, `errors` of them failed, as an API process does. */
 async function serve(
   rolloutId: string,
   step: number,
@@ -98,7 +98,7 @@ async function serve(
 }
 
 describe('a canary', () => {
-  it('waits for its generation and for every process of the API, and says so; then it begins', async () => {
+  it('begins after its generation is published and every API process is ready, and says what it waits for', async () => {
     const { id } = await start();
     const api = { id: crypto.randomUUID(), kind: 'api' as const, host: 'one', pid: 7, release: '1' };
     const register = createRegister(pool, api);
@@ -127,7 +127,7 @@ describe('a canary', () => {
     expect(await prepare()).toEqual({ begun: [], waiting: [], aborted: [], failed: [] });
   });
 
-  it('that is aborted by hand while it is judged is not attributed to the verdict', async () => {
+  it('that an operator aborts during a judgement is not recorded as aborted by the verdict', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -145,7 +145,7 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject({ state: 'aborted', reason: 'a test' });
   });
 
-  it('goes from step to step while its guardrails hold, and is the stable version in the end', async () => {
+  it('advances step by step while its guardrails hold, and its version becomes stable', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -168,7 +168,7 @@ describe('a canary', () => {
     expect(rows[0].checks.map(({ name }: { name: string }) => name)).toContain('errorRate');
   });
 
-  it('of a version that needs request features has no generation to wait for', async () => {
+  it('waits for no generation if its version needs request features', async () => {
     const [request, columns] = [[{ name: 'amount', kind: 'number' as const }], ['recency', 'amount']];
     await adoptCustomers(pool, { users: 50, chunkSize: 25, request, columns });
     await adoptCustomers(pool, { users: 50, chunkSize: 25, model: linearModel({ weights: [0.4, -0.2] }) });
@@ -182,7 +182,7 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject({ state: 'promoted' });
   });
 
-  it('that fails more often than the stable version is aborted by itself, with the figures in the audit', async () => {
+  it('that fails more often than the stable version is aborted automatically, with the figures in the audit', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -198,7 +198,7 @@ describe('a canary', () => {
     });
   });
 
-  it('whose failed live reads are answered stale rolls back by itself', async () => {
+  it('is rolled back automatically if its failed live reads are answered stale', async () => {
     const guardrails = { ...PLAN.analysis.guardrails, staleShare: 0.05 };
     const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, guardrails } });
     await prepare();
@@ -211,7 +211,7 @@ describe('a canary', () => {
     });
   });
 
-  it('whose outcomes cannot be counted holds and says why, and is rolled back all the same for its errors', async () => {
+  it('holds and says why if outcomes cannot be counted, and is still rolled back for errors', async () => {
     const outcome = { name: 'order', kind: 'binary', windowMs: 1, better: 'higher', guardrail: true } as const;
     const outcomes = [{ ...outcome, minimumEffect: 0.5 }];
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, outcomes } });
@@ -235,7 +235,7 @@ describe('a canary', () => {
     });
   });
 
-  it('whose look fails is told by a warning of its own', async () => {
+  it('logs a separate warning if a look fails', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -254,7 +254,7 @@ describe('a canary', () => {
     await housekeeping.stop();
   });
 
-  it('whose counts cannot be read holds; another rollout is judged all the same', async () => {
+  it('holds if its counts cannot be read, and other rollouts are still judged', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -269,7 +269,7 @@ describe('a canary', () => {
   it.each([
     ['alert', { state: 'running', reason: expect.stringMatching(/^no other verdict within 0 s, the hold deadline: /) }],
     ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^no other verdict within 0 s/) }],
-  ] as const)('that holds past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
+  ] as const)('that holds past its deadline alerts or rolls back, as configured: %s', async (onDeadline, after) => {
     const { id } = await start({
       ...{ ...PLAN, coverage: 'live' },
       analysis: { ...PLAN.analysis, holdDeadlineMs: 0, onDeadline },
@@ -288,7 +288,7 @@ describe('a canary', () => {
       'roll_back',
       { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s/) },
     ],
-  ] as const)('that is preparing past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
+  ] as const)('that prepares past its deadline alerts or rolls back, as configured: %s', async (onDeadline, after) => {
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
     expect((await prepare()).aborted).toEqual([]);
     await pool.query(`update tandem.rollouts set created_at = created_at - interval '2 s' where id = $1`, [id]);
@@ -296,7 +296,7 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject(after);
   });
 
-  it('is judged and not moved in a dry run, nor where people decide, and says what it would have done', async () => {
+  it('is judged but not moved in a dry run, and says what the verdict would have done', async () => {
     const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, dryRun: true } });
     await prepare();
     await serve(id, 0, { stable: 19_000, candidate: 1_000 }, { candidate: 120 });
@@ -307,7 +307,7 @@ describe('a canary', () => {
     });
   });
 
-  it('that is held does not advance, but is aborted if it does harm', async () => {
+  it('that is held does not advance, but is aborted if it is harmful', async () => {
     const { id } = await start({ ...PLAN, coverage: 'live' });
     await prepare();
     await rollouts.hold(id, { actor: 'ops', reason: 'a look' });
@@ -318,7 +318,7 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject({ state: 'aborted' });
   });
 
-  it('is judged by one worker at a time, as often as its plan says', async () => {
+  it('is judged by one worker at a time, at the interval of its plan', async () => {
     const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, intervalMs: 3_600_000 } });
     await prepare();
     const both = await Promise.all([analyseRollouts(worker.rolling), analyseRollouts(worker.rolling)]);
@@ -328,7 +328,7 @@ describe('a canary', () => {
   });
 });
 
-it('a shadow begins at once: no process that serves loads its model version', async () => {
+it('a shadow begins at once, because no serving process loads its model version', async () => {
   const plan = { kind: 'shadow', version: 1, share: 0.5, maxPerSecond: 10 } as const;
   const { id } = await startRollout(
     { rollouts, runs: worker.runs, hints },

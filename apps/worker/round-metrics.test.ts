@@ -19,7 +19,7 @@ function start() {
   };
 }
 
-it('tells how long ago the last good round was, from the start on', async () => {
+it('reports the age of the last successful round, counted from the start if there is none', async () => {
   const { onRound, pass, sampled } = start();
   pass(7_000);
   expect(await sampled('tandem_round_age_seconds{round="retention"')).toBe(7);
@@ -32,7 +32,7 @@ it('tells how long ago the last good round was, from the start on', async () => 
   expect(await sampled('tandem_rounds_failed_total{round="reconcile"')).toBe(1);
 });
 
-it('adds up what was relayed, and believes no number of a round that failed', async () => {
+it('sums the relayed hints, and ignores the generation count of a failed round', async () => {
   const { onRound, sampled } = start();
   for (const hintsRelayed of [3, 4]) onRound({ round: 'outbox', done: { hintsRelayed }, errors: [] });
   onRound({ round: 'reconcile', done: { generationsToLoad: 2 }, errors: [] });

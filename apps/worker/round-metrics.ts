@@ -1,4 +1,4 @@
-/** Metrics of the rounds of housekeeping: what they did, and how long ago the last good one was. */
+/** Metrics of housekeeping rounds: their work, and the age of the last successful round. */
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type EndedRound, ROUNDS, type RoundName } from './housekeeping.ts';
 
@@ -10,7 +10,7 @@ interface RoundMetrics {
 
 type Instruments = Pick<Metrics, 'roundAge' | 'roundsFailed' | 'outboxRelayed' | 'generationsNotLoaded'>;
 
-/** @param now milliseconds that only ever rise */
+/** @param now returns monotonic milliseconds */
 export function createRoundMetrics(metrics: Instruments, now = () => performance.now()): RoundMetrics {
   const lastGood = new Map<RoundName, number>(ROUNDS.map((round) => [round, now()]));
   return {

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { createSlowWorld, SLOW_PLAN } from './run-steps.fixture.ts';
 
-test('the plan of a worker that was killed is made by another, once its lease is over', async () => {
+test('another worker makes the plan of a killed worker after its lease has expired', async () => {
   const world = await createSlowWorld({ seconds: 3, planTimeout: 3 });
   onTestFinished(() => world.close());
   const first = world.startWorker();

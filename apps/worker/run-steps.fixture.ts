@@ -1,6 +1,6 @@
 /**
- * Plans, chunks and comparisons that take long, beside a predictor whose do not: two workers, five predictors. A function in their
- * feature queries sleeps, once a statement, where the statement is one of the kind that is to be slow.
+ * Two workers and five predictors. Four predictors have slow plans, chunks or comparisons; the fifth is quick. The
+ * feature queries call a function that sleeps once in each statement of the slow kind.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,18 +18,18 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { inject, vi } from 'vitest';
 import { adoptCustomers, predictorOf, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
 
-/** Each has 200 users; `quick` must not wait for the others. */
+/** Names of the predictors, each with 200 users. `quick` must not wait for the others. */
 export const SLOW_PLAN = 'slow_plan';
 export const SLOW_COMPARISON = 'slow_comparison';
 export const ENDLESS = 'endless';
-/** The query of its first chunk never ends; its plan and its other chunks are quick. */
+/** The predictor whose first chunk has a query that never ends; its plan and other chunks are quick. */
 export const ENDLESS_CHUNK = 'endless_chunk';
 export const QUICK = 'quick';
 
 export interface SlowSteps {
   /** Seconds of the plan of `slow_plan` and of the comparison of `slow_comparison`. */
   readonly seconds: number;
-  /** Seconds after which the plan of `endless` is given up. */
+  /** Seconds after which the plan of `endless` times out. */
   readonly planTimeout: number;
 }
 
@@ -62,11 +62,11 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
     end $$`);
   const customers = { users: 200, chunkSize: 50 };
   await adoptCustomers(pool, customers);
-  // Each user has a number, so that none fails.
+  // Every feature is a number, so that no user fails.
   await pool.query(`update customers set recency = 1 where recency = 'NaN'`);
   const of = (name: string, policy: NonNullable<Parameters<typeof predictorOf>[0]['policy']> = {}) =>
     predictorOf({ ...customers, name, where: `paced('${name}')`, policy });
-  // The comparison by segments has 60 % of this time, all of which it takes; then it is made without them.
+  // The comparison by segments uses all of its time, 60 % of this limit. Then it is made without segments.
   const publish = { ...PUBLISH_DEFAULTS, maxPsi: 0.5, reportTimeoutMs: Math.ceil((seconds * 1_000) / 0.6) };
   const predictors = [
     of(SLOW_PLAN),
@@ -95,19 +95,19 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
       return worker;
     },
     until,
-    /** The run once it has ended. */
+    /** Returns the run after its end. */
     async ended(runId: string, timeout?: number): Promise<Run> {
       await until(async () => (await store.find(runId))?.finishedAt, timeout);
       return (await store.find(runId)) as Run;
     },
-    /** A run of the quick predictor from its start to its end, in ms. */
+    /** Runs the quick predictor and returns the duration in ms. */
     async quick(): Promise<number> {
       const started = performance.now();
       const runId = await ask(QUICK);
       await until(async () => (await store.find(runId))?.state === 'done');
       return performance.now() - started;
     },
-    /** Statements of workers that sleep now. */
+    /** Counts the statements of workers that sleep now. */
     async asleep(): Promise<Asleep> {
       const { rows } = await pool.query<Asleep>(
         `select count(*) filter (where query like '%user_keys%')::int as plans,
@@ -137,7 +137,10 @@ export interface Seen {
   readonly ended: readonly Pick<Run, 'state' | 'error'>[];
 }
 
-/** All of them at once, the endless chunk until it is cancelled: how long runs of the quick predictor take alone, and beside the slow ones, in ms. */
+/**
+ * Runs all slow predictors at once and then cancels the endless chunk. Measures runs of the quick predictor, alone and
+ * during the slow runs, in ms.
+ */
 export async function runSideBySide({ ask, ended, quick, asleep, store }: SlowWorld): Promise<Seen> {
   await ended(await ask(SLOW_COMPARISON));
   const alone = Math.max(await quick(), await quick());
@@ -172,7 +175,10 @@ const SLEEPING: Readonly<Record<string, keyof Asleep>> = {
   [ENDLESS_CHUNK]: 'chunks',
 };
 
-/** How long a cancellation takes, and how long it takes until the worker's statement has ended in Postgres, in ms. */
+/**
+ * Cancels a run and returns, in ms, how long the call takes and how long until the worker's statement has ended in
+ * Postgres.
+ */
 export async function cancelAsleep({ ask, store, asleep, until }: SlowWorld, predictor: string) {
   const kind = SLEEPING[predictor] ?? 'plans';
   const runId = await ask(predictor);

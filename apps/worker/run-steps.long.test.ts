@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-test('a plan and a comparison of a minute, and a query without an end, delay no other predictor', async () => {
+test('a plan and a comparison of one minute, and a query that never ends, delay no other predictor', async () => {
   const { alone, beside, most, ended } = await runSideBySide(world);
   process.stdout.write(
     `quick runs: ${Math.round(alone)} ms alone, ${beside.length} beside, at most ${Math.round(Math.max(...beside))} ms\n`,

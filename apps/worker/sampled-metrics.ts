@@ -1,4 +1,4 @@
-/** Metrics of states rather than events: sampled at each scrape. */
+/** Metrics of states, which are sampled at each scrape. */
 import type { InferencePool } from '@tandem/inference/live/pool';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';

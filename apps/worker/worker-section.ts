@@ -1,18 +1,18 @@
-/** Environment variables of the worker alone. */
+/** Environment variables that only the worker has. */
 import type { Section } from '@tandem/config/environment/environment';
 
 export interface WorkerProcessSection {
   readonly host: string;
-  /** The port of `/livez` and `/metrics`; null: none; 0: any free port. */
+  /** The port of `/livez` and `/metrics`. null: no port; 0: any free port. */
   readonly port: number | null;
   /**
-   * Lease of a chunk, and of the planning and the publication of a run: without a renewal it ends after this many ms.
-   * After a kill, another worker takes the work this much later.
+   * Milliseconds until the lease of a chunk, a plan or a publication expires without a renewal. After a worker is
+   * killed, another worker takes over its work after this time.
    */
   readonly leaseMs: number;
-  /** Memory of Redis for generations kept for a rollback, beside the current ones. */
+  /** Redis memory for generations that are kept for a rollback, in addition to the current ones. */
   readonly rollbackCacheMb: number;
-  /** The share of this worker's inference that re-scoring may take, 0 to 1; 0: it re-scores no user. */
+  /** The share of this worker's inference that re-scoring may use, from 0 to 1. 0: re-scoring is off. */
   readonly refreshShare: number;
 }
 

@@ -16,7 +16,7 @@ const CHUNKS = 30;
 const CHUNK_SIZE = 40;
 const USERS = CHUNKS * CHUNK_SIZE;
 
-// A Redis of its own: it is flushed here.
+// A separate Redis, because these tests flush it.
 let folder: string;
 let redis: LocalServer;
 let database: TestDatabase;
@@ -72,7 +72,7 @@ async function find(runId: string) {
 const committed = (at: number) => async (runId: string) => (await find(runId)).chunksCommitted >= at;
 const until = (condition: () => unknown, timeout = 120_000) => vi.waitUntil(condition, { timeout, interval: 50 });
 
-/** Every customer but the one whose feature is no number, each once. */
+/** Checks that each customer is scored once, except the customer whose feature is not a number. */
 async function expectEveryoneOnce(runId: string): Promise<void> {
   const run = await find(runId);
   const { rows } = await pool.query<{ rows: number; users: number }>({
@@ -99,7 +99,7 @@ describe('workers', () => {
     expect(worker.lines.filter((line) => line.event === 'chunk.not_loaded')).toEqual([]);
   });
 
-  it('finish a killed worker’s run: no user is missing or scored twice', async () => {
+  it('finish the run of a killed worker: no user is missing or scored twice', async () => {
     const doomed = start();
     const runId = await ask();
     await until(() => committed(10)(runId));
@@ -110,7 +110,7 @@ describe('workers', () => {
     await expectEveryoneOnce(runId);
   });
 
-  it('finish a run that is killed again and again, wherever it is', async () => {
+  it('finish a run whose workers are killed repeatedly, at any step', async () => {
     const runId = await ask();
     for (const at of [0, 3, CHUNKS - 1]) {
       const worker = start();
@@ -124,12 +124,12 @@ describe('workers', () => {
     await expectEveryoneOnce(runId);
   });
 
-  it('finish a run during which Redis is flushed, and load what it lost', async () => {
+  it('finish a run during which Redis is flushed, and reload the lost predictions', async () => {
     const worker = start();
     const runId = await ask();
     await until(() => committed(10)(runId));
     const queue = await createQueue({ url: redis.url, log: silentLog });
-    // Loads of chunks are gathered: what was not sent yet cannot be lost.
+    // Chunks are loaded in groups: only predictions that were already sent can be lost.
     await until(() => holdsPartOfAGeneration(redis.url));
     await flush(redis.url);
     await untilEnded(runId);
@@ -139,7 +139,7 @@ describe('workers', () => {
     await queue.close();
   });
 
-  it('end in good order on SIGTERM, in the middle of a run', async () => {
+  it('end in order on SIGTERM during a run', async () => {
     const worker = start();
     const runId = await ask();
     await until(() => committed(5)(runId));
@@ -153,7 +153,7 @@ describe('workers', () => {
     await expectEveryoneOnce(runId);
   });
 
-  it('refuse to start without the servers they need, and say which', async () => {
+  it('refuse to start without a required server, and name it', async () => {
     const worker = startWorkerProcess({});
     expect(await worker.ended).toBe(1);
     expect(worker.lines.at(-1)?.problem).toMatch('DATABASE_URL');

@@ -1,4 +1,4 @@
-/** For the worker's tests: a predictor over a table of customers, and workers as processes of their own. */
+/** Fixture of the worker's tests: a predictor over a table of customers, and workers as separate processes. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export interface Customers {
   readonly columns?: readonly string[];
   readonly request?: readonly RequestColumn[];
   readonly name?: string;
-  /** A condition of its feature query. */
+  /** A condition in the feature query. */
   readonly where?: string;
   readonly policy?: Partial<Policy> & { readonly planTimeoutMs?: number };
 }
@@ -37,7 +37,7 @@ export interface Customers {
 export const CUSTOMERS = 'customers';
 const WEIGHTS = [0.5, -0.25];
 
-/** Customers 1 to n and the predictor over them; customer 13 has a feature that is no number. */
+/** Creates customers 1 to n and adopts a predictor for them. A feature of customer 13 is NaN. */
 export async function adoptCustomers(pool: Pool, customers: Customers): Promise<void> {
   await pool.query(`
     create table if not exists customers (id bigint primary key, recency float8 not null, orders int not null);
@@ -92,14 +92,14 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly event: stri
 export interface WorkerProcess {
   readonly pid: number;
   readonly lines: readonly LogLine[];
-  /** The first line of that event that fits, now or later; rejects where the process ends before. */
+  /** Resolves with the first matching line of that event, now or later; rejects if the process ends before. */
   until(event: string, fits?: (line: LogLine) => boolean): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
-  /** The exit code, or the signal that ended it. */
+  /** Resolves with the exit code, or the signal that ended the process. */
   readonly ended: Promise<number | NodeJS.Signals | null>;
 }
 
-/** Starts the worker's own program; it is running once it has written `worker.started`. */
+/** Starts the worker program. It is ready after it logs `worker.started`. */
 export function startWorkerProcess(environment: Readonly<Record<string, string>>): WorkerProcess {
   const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [main], {

@@ -1,6 +1,6 @@
 /**
- * A worker: jobs from the queues, and the loops that keep the queues in line with Postgres. It knows neither the process
- * it runs in nor how its parts were made.
+ * A worker: it runs jobs from the queues, and the loops that reconcile the queues with Postgres. It depends neither on
+ * its process nor on how its dependencies were built.
  */
 import type { TandemError } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
@@ -39,14 +39,14 @@ export interface WorkerDependencies {
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];
   readonly rewriting: HousekeepingDependencies['rewriting'];
-  /** Looks at what waits, for metrics. */
+  /** Measures waiting work, for metrics. */
   observeBacklog(): Promise<void>;
-  /** Returns why this worker may begin no work now; null if it may. */
+  /** Returns why this worker may begin no work now, or null if it may. */
   whyIdle(): Promise<TandemError | null>;
   /** Called after each round of housekeeping. */
   onRound(round: EndedRound): void;
   readonly queue: Queue;
-  /** Plans, and publications, under way at once. */
+  /** How many plans run at once, and how many publications. */
   readonly steps: number;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -54,20 +54,20 @@ export interface WorkerDependencies {
 
 interface WorkerOptions {
   readonly queueUrl: string;
-  /** Chunks under way at once: the reading of one overlaps the scoring and writing of another. */
+  /** Chunks in progress at once: one chunk is read while another is scored and written. */
   readonly chunkConcurrency: number;
-  /** Ms in which no job is taken, while jobs wait, after which the worker counts as dead. */
+  /** Milliseconds after which the worker counts as dead if jobs wait and it takes none. */
   readonly idleMs: number;
-  /** Called once, when the worker lives and does nothing: end the process, so that it is started again. */
+  /** Called once when the worker counts as dead. The callback ends the process so that it is restarted. */
   onDead(why: string): void;
 }
 
 interface RunningWorker {
-  /** Takes no more work and waits for work under way; returns false if that did not end in time. */
+  /** Takes no more jobs and waits for those in progress. Returns false if some did not end in time. */
   stop(drainMs: number): Promise<boolean>;
 }
 
-/** Milliseconds between two checks whether this worker may take jobs. */
+/** Milliseconds between checks of whether this worker may take jobs. */
 const HOLD_EVERY_MS = 1_000;
 
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
@@ -88,7 +88,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     onDead,
   });
   const housekeeping = startHousekeeping(dependencies);
-  // Other workers take the jobs that this release may not run.
+  // Jobs that this release may not run are left to other workers.
   const holding = repeat(HOLD_EVERY_MS, async () => jobs.hold((await dependencies.whyIdle()) !== null));
   log.info('worker.started', { chunkConcurrency });
   return {
@@ -115,7 +115,7 @@ function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal)
   };
 }
 
-/** Wraps a handler so that a job that may not begin now waits for its next attempt. */
+/** Wraps a handler: a job that may not begin now waits for its next attempt. */
 function unlessIdle<N extends JobName>(handler: Handler<N>, { whyIdle }: WorkerDependencies): Handler<N> {
   return async (payload, job) => {
     const why = await whyIdle();

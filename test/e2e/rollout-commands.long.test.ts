@@ -78,7 +78,7 @@ it('a model version is pushed, prepared, served to some users, then to all, and 
 
   expect(await tandem(`rollout advance ${COUNT}`)).toEqual({
     ...{ code: 2, out: '' },
-    err: 'tandem: this command asks for confirmation, and the input is not a terminal\n  add --yes\n',
+    err: 'tandem: this command asks for confirmation, but the input is not a terminal\n  add --yes\n',
   });
   expect((await tandem(`rollout hold ${COUNT} --reason lunch`)).out).toMatch(/^state +held: lunch$/m);
   expect((await tandem(`rollout resume ${COUNT}`)).out).toMatch(/^state +running: /m);
@@ -95,7 +95,7 @@ it('a model version is pushed, prepared, served to some users, then to all, and 
 
   expect(await tandem(`version rollback ${COUNT} --to 2 --yes`)).toMatchObject({
     code: 1,
-    err: expect.stringContaining('count: model version 2 is served already'),
+    err: expect.stringContaining('count: model version 2 is already served'),
   });
   expect(await tandem(`version rollback ${COUNT}`)).toMatchObject({ code: 2 });
   const listed = (await tandem(`version list ${COUNT}`)).out.split('\n').map((line) => line.trim().split(/ {2,}/));

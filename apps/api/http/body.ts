@@ -1,11 +1,11 @@
-/** Reads and checks a JSON body of a known form; a rejection names field and remedy. */
+/** Reads and checks a JSON body of a known schema. A rejection names the field and the remedy. */
 import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 
-/** Reads the body as JSON of one of these media types; returns it with its type. */
+/** Reads the body as JSON of one of these media types. Returns the value and the media type. */
 export async function jsonBody<T extends string>(
   { req }: Context,
   types: readonly T[],
@@ -15,7 +15,7 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-/** Reads a body of the service's own form. */
+/** Reads an `application/json` body and checks it against a schema. */
 export async function parseBody<S extends Schema>(context: Context, form: BodyForm<S>): Promise<Read<S>> {
   const { optional = false } = form;
   const isAbsent =
@@ -24,19 +24,19 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
   return checkForm(form, value);
 }
 
-// Reads a request's body as bytes, counted as they arrive: a header's promise is not trusted.
+// Reads a request's body as bytes and counts them as they arrive: the length in the header is not trusted.
 
 export const MAX_BODY_BYTES = 1_048_576;
 
-/** The part of a Request that this function reads. */
+/** The part of a Request that `readBody` uses. */
 interface BodySource {
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
 /**
- * Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated.
- * @param contentLength the header; if present, the server's parser enforces it
+ * Reads the bytes. Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated.
+ * @param contentLength the header; if present, the HTTP parser enforces it
  */
 export async function readBody(request: BodySource, contentLength: string | null | undefined): Promise<Uint8Array> {
   try {
@@ -67,12 +67,12 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `A body has at most ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests',
-    // No `Connection: close`: the rest of the body is read and discarded for a while, since closing on a client that
-    // still sends would reset the connection, and with it the answer.
+    // No `Connection: close`: the rest of the body is read and discarded for a while. Closing while the client still
+    // sends would reset the connection, and the client would lose the answer.
   });
 }
 
-/** JSON answers that may not be cached: all but predictions. */
+/** Returns a JSON answer that may not be cached. All answers except predictions are of this kind. */
 export function jsonResponse(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(JSON.stringify(value), {
     status,
@@ -85,7 +85,7 @@ export function jsonResponse(value: unknown, status = 200, headers: Readonly<Rec
   });
 }
 
-// Content-Type (RFC 9110, 8.3) as far as JSON bodies need it.
+// Content-Type (RFC 9110, 8.3), as far as JSON bodies need it.
 
 const TYPE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:;(.*))?$/;
 const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;
@@ -109,7 +109,7 @@ export function requireMediaType<T extends string>(header: string | null | undef
     if (/^[ \t]*charset/i.test(parameter) && !CHARSET.test(parameter)) {
       throw new RequestError(
         'unsupported_media_type',
-        `JSON is read in UTF-8 alone, not ${JSON.stringify(parameter.trim().slice(0, 40))}.`,
+        `JSON must be in UTF-8, not ${JSON.stringify(parameter.trim().slice(0, 40))}.`,
         { field: 'Content-Type', remedy },
       );
     }
@@ -117,7 +117,7 @@ export function requireMediaType<T extends string>(header: string | null | undef
   return known;
 }
 
-/** A body is read without decoding: a decoded body could be a thousand times its size. */
+/** Rejects encoded bodies: a decoded body could be a thousand times as large. */
 export function refuseContentEncoding(header: string | null | undefined): void {
   if (!header || header.trim().toLowerCase() === 'identity') return;
   throw new RequestError(

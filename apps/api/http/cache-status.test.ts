@@ -19,12 +19,12 @@ const live = (forwarded: CacheStatusFacts['reason'], kept = true): CacheStatusFa
 });
 
 describe('cacheStatus', () => {
-  it('says for how long a hit is fresh, where that is known', () => {
+  it('gives the remaining seconds of freshness of a hit, if they are known', () => {
     expect(cacheStatus(hit, null)).toBe('tandem; hit');
     expect(cacheStatus(hit, 60_000)).toBe('tandem; hit; ttl=50');
   });
 
-  it('says how long a stale hit has been over, and why it is stale', () => {
+  it('gives the seconds since a stale hit expired, and why it is stale', () => {
     expect(cacheStatus({ ...hit, source: 'stale', reason: 'expired', ageSeconds: 90 }, 60_000)).toBe(
       'tandem; hit; ttl=-30; detail=expired',
     );
@@ -41,12 +41,12 @@ describe('cacheStatus', () => {
     ['requested', 'request'],
     ['version_changed', 'miss'],
     ['rolled_back', 'miss'],
-  ] as const)('says why a read went past the store: %s is fwd=%s', (reason, fwd) => {
+  ] as const)('says why no stored prediction was used: %s is fwd=%s', (reason, fwd) => {
     expect(cacheStatus(live(reason), 60_000)).toBe(`tandem; fwd=${fwd}; stored; detail=${reason}`);
     expect(cacheStatus(live(reason, false), null)).toBe(`tandem; fwd=${fwd}; detail=${reason}`);
   });
 
-  it('never calls a hit what was served because live inference failed', () => {
+  it('never calls an answer a hit if it was served because live inference failed', () => {
     const fallen: CacheStatusFacts = { ...hit, source: 'stale', reason: 'live_timeout', forwarded: 'context_newer' };
     expect(cacheStatus(fallen, 60_000)).toBe('tandem; fwd=stale; detail=context_newer');
   });

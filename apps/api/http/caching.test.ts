@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { NO_DIRECTIVES, parseCacheControl } from './caching.ts';
 
 describe('parseCacheControl', () => {
-  it('demands nothing where there is no header', () => {
+  it('demands nothing without a header', () => {
     expect(parseCacheControl(null)).toBe(NO_DIRECTIVES);
     expect(parseCacheControl('')).toBe(NO_DIRECTIVES);
   });
 
-  it('reads every directive that says how fresh an answer must be, whatever its case and spacing', () => {
+  it('reads every freshness directive, in any case and spacing', () => {
     expect(parseCacheControl('No-Cache')).toEqual({ ...NO_DIRECTIVES, noCache: true });
     expect(parseCacheControl(' only-if-cached ,max-stale')).toEqual({
       ...NO_DIRECTIVES,
@@ -19,12 +19,12 @@ describe('parseCacheControl', () => {
     expect(parseCacheControl('min-fresh=5, min-fresh=60')).toEqual({ ...NO_DIRECTIVES, minFresh: 60 });
   });
 
-  it('takes the stricter of two ages, and caps too large values', () => {
+  it('takes the stricter of two ages, and caps values that are too large', () => {
     expect(parseCacheControl('max-age=60, max-age=10').maxAge).toBe(10);
     expect(parseCacheControl('max-age=99999999999').maxAge).toBe(2 ** 31);
   });
 
-  it('ignores what it does not know, with commas inside quotes', () => {
+  it('ignores unknown directives, including those with quoted commas', () => {
     expect(parseCacheControl('no-store, x="a, no-cache", no-transform, ,')).toEqual(NO_DIRECTIVES);
   });
 
@@ -38,7 +38,7 @@ describe('parseCacheControl', () => {
     'a b',
     '"',
     'no-cache, only-if-cached',
-  ])('refuses %j, naming the header', (header) => {
+  ])('rejects %j and names the header', (header) => {
     expect(() => parseCacheControl(header)).toThrow(
       expect.objectContaining({ code: 'malformed_request', field: 'Cache-Control' }),
     );

@@ -1,7 +1,7 @@
 /**
  * Parses the request's Cache-Control (RFC 9111, 5.2.1) as a demand on a prediction. Unknown directives, and directives
- * without meaning here, are ignored as the RFC asks. Malformed directives that have an effect are rejected: dropping a
- * demand silently could give an answer staler than the caller allows.
+ * without meaning here, are ignored as the RFC requires. Malformed directives that have an effect are rejected:
+ * ignoring them could give an answer that is staler than the caller allows.
  */
 
 import { hash } from 'node:crypto';
@@ -14,9 +14,9 @@ interface RequestDirectives {
   readonly noCache: boolean;
   readonly onlyIfCached: boolean;
   readonly maxAge: number | null;
-  /** null: not sent; Infinity: any staleness. */
+  /** null if not sent; Infinity allows any staleness. */
   readonly maxStale: number | null;
-  /** How long the answer must still be fresh. */
+  /** The seconds for which the answer must still be fresh. */
   readonly minFresh: number | null;
 }
 
@@ -28,12 +28,12 @@ export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
   minFresh: null,
 });
 
-/** RFC 9111 1.2.2: a larger number of seconds counts as this one. */
+/** The largest number of seconds; larger values count as this one (RFC 9111, 1.2.2). */
 const MAX_SECONDS = 2 ** 31;
 /** One directive: a token with an optional value (token or quoted string). */
 const DIRECTIVE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=([!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?[ \t]*$/;
 
-/** Throws a RequestError `malformed_request` if the header is malformed. */
+/** Parses the header. Throws a RequestError `malformed_request` if it is malformed. */
 export function parseCacheControl(header: string | null | undefined): RequestDirectives {
   if (!header) return NO_DIRECTIVES;
   const found: { -readonly [K in keyof RequestDirectives]: RequestDirectives[K] } = { ...NO_DIRECTIVES };
@@ -88,7 +88,7 @@ function malformed(what: string): RequestError {
 
 export type CacheStatusFacts = Pick<Answer, 'hit' | 'kept' | 'forwarded' | 'source' | 'reason' | 'ageSeconds'>;
 
-/** @param maxAgeMs the predictor's; a hit then gives the remaining seconds of freshness */
+/** @param maxAgeMs the predictor's `maxAge`; with it, a hit gives the remaining seconds of freshness */
 export function cacheStatus(answer: CacheStatusFacts, maxAgeMs: number | null): string {
   const { hit, kept, forwarded } = answer;
   // Without the database nothing was decided or requested: the stored answer was used as it is.
@@ -99,7 +99,8 @@ export function cacheStatus(answer: CacheStatusFacts, maxAgeMs: number | null): 
 }
 
 /**
- * Returns the seconds of freshness left, negative if expired; unknown if an event ended it, or a rollback restarted it.
+ * Returns the remaining seconds of freshness, negative if it has expired. They are unknown if an event ended it or a
+ * rollback restarted it.
  */
 function ttl({ ageSeconds, reason }: CacheStatusFacts, maxAgeMs: number | null): string {
   if (maxAgeMs === null || ageSeconds === null || (reason !== 'fresh' && reason !== 'expired')) return '';
@@ -118,7 +119,7 @@ function forwardReason(why: Reason): string {
       return 'request';
     case 'version_changed':
     case 'rolled_back':
-      // There are stored predictions, but none may be used.
+      // A stored prediction exists, but it may not be used.
       return 'miss';
     case 'context_newer':
     case 'expired':
@@ -136,12 +137,12 @@ function forwardReason(why: Reason): string {
   }
 }
 
-// Entity tags (RFC 9110, 8.8.3): a weak tag over everything that decides an answer, and the comparisons of both
-// conditions.
+// Entity tags (RFC 9110, 8.8.3): a weak tag that covers everything that decides an answer, and the comparisons for
+// If-None-Match and If-Match.
 
-/** Joins parts so that no two lists of parts give the same text. */
+/** Returns a weak tag. Different lists of parts give different tags. */
 export function weakETag(parts: readonly (string | number | null)[]): string {
-  // 128 bits of SHA-256: no caller can make two answers collide.
+  // 128 bits of SHA-256: callers cannot make two answers collide.
   return `W/"${hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22)}"`;
 }
 
@@ -156,14 +157,14 @@ export function matchesETag(ifNoneMatch: string, etag: string): boolean {
 }
 
 /**
- * Throws `precondition_failed` if an `If-Match` does not match the current state (RFC 9110, 13.1.1). The comparison is
- * strong, so a weak tag equals none, not even itself: only `*` matches. Call it after all other checks (13.2.1), and
- * before any change.
+ * Throws `precondition_failed` if `If-Match` does not match the current state (RFC 9110, 13.1.1). The comparison is
+ * strong, and all tags here are weak, so only `*` matches. Call it after all other checks (13.2.1) and before any
+ * change.
  */
 export function checkIfMatch(ifMatch: string | undefined): void {
   if (ifMatch === undefined || ifMatch.trim() === '*') return;
-  throw new RequestError('precondition_failed', 'If-Match names a tag that matches no strong tag here.', {
+  throw new RequestError('precondition_failed', 'If-Match requires a strong tag, and answers have weak tags only.', {
     field: 'If-Match',
-    remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
+    remedy: 'leave out If-Match; use If-None-Match to ask whether an answer has changed',
   });
 }

@@ -1,4 +1,4 @@
-/** How long the caller of an HTTP request waits for its answer: until it closes the connection. */
+/** The time for which the caller of an HTTP request waits: until the caller closes the connection. */
 import type { CallerPatience } from '@tandem/freshness/read-options';
 import type { HonoRequest } from 'hono';
 

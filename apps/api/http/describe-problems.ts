@@ -9,7 +9,7 @@ const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not
 /** The form of an endpoint's rejections. */
 export interface RefusalForm {
   respond(problem: HttpProblem): Response;
-  /** The media type, and the schema, of the body. */
+  /** The media type and the schema of the body. */
   readonly type: string;
   readonly schema: Schema;
   /** The body that carries the problem. */
@@ -28,12 +28,12 @@ export function problems(...codes: readonly ProblemCode[]) {
   return refusalsIn(PROBLEM_DOCUMENTS, ...codes);
 }
 
-/** Returns the same responses in another form. */
+/** Returns the same responses in another body form. */
 export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: readonly ProblemCode[]) {
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
-/** Problems of every endpoint that needs a key, where these statuses have no other meaning. */
+/** Problems of every endpoint that needs a key, unless the endpoint uses their statuses for another problem. */
 export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
   return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }

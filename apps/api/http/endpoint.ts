@@ -15,17 +15,19 @@ import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from '
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
 export interface Endpoint {
-  /** Its OpenAPI description; `path` in OpenAPI's form, `operationId` names it in logs and metrics. */
+  /** Its OpenAPI description. `path` has OpenAPI form; `operationId` names the endpoint in logs and metrics. */
   readonly route: RouteConfig & { readonly operationId: string };
-  /** The scope that a key needs here. */
+  /** The scope that a key needs for this endpoint. */
   readonly scope: RouteScope;
-  /** The media type of its answers: `Accept` must let it through. */
+  /** The media type of its answers, which `Accept` must allow. */
   readonly produces: string;
   /** The known query parameters; others are rejected. */
   readonly query?: readonly string[];
   /** The form of its rejections; absent: problem documents. */
   readonly refusals?: RefusalForm;
-  /** Answers, or throws a TandemError or RequestError. Facts added to the event are logged with the request. */
+  /**
+   * Returns the answer, or throws a TandemError or RequestError. Fields added to the event are logged with the request.
+   */
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
 }
 
@@ -35,8 +37,8 @@ export function honoPath(endpoint: Endpoint): string {
 }
 
 // The common part of all endpoints: checks the request before the handler, turns errors into problems, and reports one
-// wide event and one metric. It is a plain function around the handler rather than middleware: with a single handler
-// for each path Hono composes nothing, and headers are set once, where the response is made.
+// wide event and one metric. It is a plain function around the handler, not middleware. With one handler for each path,
+// Hono composes nothing, and headers are set once, where the response is made.
 
 export interface ServeOptions {
   readonly log: Log;
@@ -54,7 +56,7 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
   return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
 }
 
-/** Serves a request of the endpoint, with any form of answer. */
+/** Serves a request of the endpoint. `A` is the type of its answers. */
 type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
 
 /** @param refuse returns the answer that carries a problem */
@@ -67,7 +69,7 @@ export function createServing<A extends { readonly status: number }>(
   const { scope } = endpoint;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
-  // The log must not name erased users, and such a path contains the user id.
+  // The path contains the user id, and the log must not name erased users.
   const isPathLogged = scope !== 'users:erase';
   const facts = { operation: operationId };
   const logging = { log };
@@ -120,7 +122,7 @@ export function createServing<A extends { readonly status: number }>(
   };
 }
 
-/** A defect is logged with its stack; a declared rejection with its reason and causes. */
+/** Logs a defect with its stack, and a declared rejection with its reason and causes. */
 function describeError(error: unknown): unknown {
   return isTandemError(error) || error instanceof RequestError ? serialiseRefusal(error) : error;
 }
@@ -136,7 +138,7 @@ function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'q
   if (req.url.includes('?')) checkQuery(new URL(req.url).searchParams, endpoint.query ?? []);
 }
 
-/** The router does not decode malformed parts: `%ff` and `%25ff` would then name the same user. */
+/** Rejects malformed percent-encoding, which the router does not decode: `%ff` and `%25ff` would name the same user. */
 function checkEncoding(url: string): void {
   try {
     decodeURIComponent(url);
@@ -150,7 +152,8 @@ function checkEncoding(url: string): void {
 
 function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   for (const name of new Set(given.keys())) {
-    const allowed = known.length === 0 ? 'this path takes none' : `those known are ${known.join(', ')}`;
+    const allowed =
+      known.length === 0 ? 'this path has no query parameters' : `known parameters are ${known.join(', ')}`;
     if (!known.includes(name)) {
       throw new RequestError(
         'malformed_request',
@@ -170,7 +173,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   }
 }
 
-/** Hono's requests have a whole URL; a request that Hono does not see has a plain path. */
+/** Returns the path and query. Requests of Hono have an absolute URL; requests that bypass Hono have only a path. */
 function pathOf({ url }: RequestHead): string {
   return url.startsWith('/') ? url : new URL(url).pathname;
 }

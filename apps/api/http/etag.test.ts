@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { checkIfMatch, matchesETag, weakETag } from './caching.ts';
 
 describe('weakETag', () => {
-  it('is the same for the same parts, and another for any other', () => {
+  it('is equal for equal parts, and differs if any part differs', () => {
     expect(weakETag(['p', '42', 1, null])).toBe(weakETag(['p', '42', 1, null]));
     const all = [
       ['p', '42', 1],
@@ -37,7 +37,7 @@ describe('matchesETag', () => {
 describe('checkIfMatch', () => {
   const etag = weakETag(['p', '42']);
 
-  it('holds of any answer that is there, and of no tag: weak ones are never equal strongly', () => {
+  it('accepts no header or `*`, and rejects every tag: a strong comparison never matches weak tags', () => {
     for (const holding of [undefined, '*', ' * ']) expect(() => checkIfMatch(holding)).not.toThrow();
     for (const tags of [etag, etag.slice(2), '"other"', '']) {
       expect(() => checkIfMatch(tags)).toThrow(expect.objectContaining({ code: 'precondition_failed' }));

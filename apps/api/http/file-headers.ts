@@ -3,12 +3,12 @@
 import { createHash } from 'node:crypto';
 import { RequestError } from '@tandem/http-server/request-error';
 
-/** A member of the dictionary, base64 between colons. */
+/** A member of the header's dictionary: base64 between colons. */
 const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;
 const MEMBER = /^[a-z*][a-z0-9_.*-]*[ \t]*=[ \t]*:[A-Za-z0-9+/]*={0,2}:$/;
 
 /**
- * Returns the digest in hex; undefined without the header, or if it has other algorithms only. Throws
+ * Returns the digest in hex; undefined without the header, or if the header has only other algorithms. Throws
  * `malformed_request`.
  */
 export function digestIn(header: string | undefined): string | undefined {
@@ -35,13 +35,15 @@ export interface ContentRange {
   readonly first: number;
   /** Inclusive. */
   readonly last: number;
-  /** Size of the whole file. */
+  /** The size of the whole file, in bytes. */
   readonly total: number;
 }
 
 const RANGE = /^bytes[ \t]+(\d{1,15})-(\d{1,15})\/(\d{1,15})$/i;
 
-/** Returns undefined without the header: the body is the whole file. Throws `malformed_request`. */
+/**
+ * Returns the range; undefined without the header, because the body is then the whole file. Throws `malformed_request`.
+ */
 export function rangeIn(header: string | undefined): ContentRange | undefined {
   if (header === undefined) return undefined;
   const [, first, last, total] = (RANGE.exec(header.trim()) ?? []).map(Number);
@@ -53,7 +55,8 @@ export function rangeIn(header: string | undefined): ContentRange | undefined {
   });
 }
 
-// Reads a body that is a file: counted and hashed as it arrives, so that no larger or other file is stored.
+// Reads a body that is a file. It is counted and hashed as it arrives, so that a file that is too large or has another
+// hash is not stored.
 
 interface ReadFile {
   readonly bytes: Buffer;
@@ -63,7 +66,7 @@ interface ReadFile {
 
 interface FileBounds {
   readonly most: number;
-  /** The alternative for a larger file. */
+  /** The remedy for a larger file. */
   readonly remedy: string;
 }
 
@@ -73,13 +76,14 @@ function inUnits(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
 }
 
-/** Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated. */
+/** Reads the file. Throws a RequestError: `body_too_large`, or `malformed_request` if the body is truncated. */
 export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
   const announced = Number(request.headers.get('content-length') ?? 0);
-  const tooLarge = () => new RequestError('body_too_large', `The body has at most ${inUnits(most)}.`, { remedy });
+  const tooLarge = () =>
+    new RequestError('body_too_large', `The body is too large: at most ${inUnits(most)} are allowed.`, { remedy });
   if (announced > most) throw tooLarge();
   const hash = createHash('sha256');
-  // One buffer of the announced size, whose pages the system allocates as they are written: no second copy at the end.
+  // One buffer of the announced size avoids a copy at the end. The system allocates its pages as they are written.
   const file = announced > 0 ? Buffer.alloc(announced) : null;
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -39,12 +39,12 @@ const SERVING = {
   access: openAccess,
 };
 
-/** Returns the answer to a request of an endpoint. */
+/** Returns the response of an endpoint. */
 async function ask(parts: Partial<Declared>): Promise<Response> {
   return new Hono().post('/', serveEndpoint(endpointWith(parts), SERVING)).request('/', { method: 'POST' });
 }
 
-/** The codes of each status, in the order of the document. */
+/** Returns the problem codes of each status, in the order of the document. */
 function codesOf({ route }: ReturnType<typeof endpointWith>): Record<string, string[]> {
   const described = JSON.parse(JSON.stringify(route.responses)) as Record<string, { description: string }>;
   return Object.fromEntries(
@@ -55,7 +55,7 @@ function codesOf({ route }: ReturnType<typeof endpointWith>): Record<string, str
   );
 }
 
-it('an endpoint with a body has the problems of bodies before its own', () => {
+it('an endpoint with a body describes the problems of bodies before its own problems', () => {
   expect(codesOf(endpointWith({ body: BODY }))).toMatchObject({
     413: ['body_too_large'],
     415: ['unsupported_media_type'],
@@ -66,12 +66,12 @@ it('an endpoint with a body has the problems of bodies before its own', () => {
   expect(without).not.toHaveProperty('413');
 });
 
-it('the query parameters that are allowed are those of its schema', () => {
+it('an endpoint allows the query parameters of its schema', () => {
   expect(endpointWith({ query: LimitQuery }).query).toEqual(['limit']);
   expect(endpointWith({})).not.toHaveProperty('query');
 });
 
-it('an answer has the status that is declared, and the headers that the handler adds', async () => {
+it('an answer has the declared status and the headers that the handler adds', async () => {
   const created = { ...ANSWER, status: 201 } as const;
   const plain = await ask({ answer: created });
   expect([plain.status, plain.headers.get('location')]).toEqual([201, null]);
@@ -83,16 +83,16 @@ it('an answer has the status that is declared, and the headers that the handler 
   expect((await ask({})).status).toBe(200);
 });
 
-it('a whole response passes through as it is', async () => {
+it('a whole response is returned unchanged', async () => {
   const answer = await ask({ handle: () => new Response('{"whole":true}', { status: 418 }) });
   expect([answer.status, await answer.text()]).toEqual([418, '{"whole":true}']);
 });
 
-it('an answer or an example that is not of its schema does not compile', () => {
+it('an answer or an example that does not match its schema does not compile', () => {
   // @ts-expect-error: `variant` is missing.
   expect(endpointWith({ handle: () => ({ overrides: [{ userId: '42' }] }) })).toBeDefined();
-  // @ts-expect-error: a user id is a text.
+  // @ts-expect-error: a user id is a string.
   expect(endpointWith({ answer: { ...ANSWER, example: { overrides: [{ userId: 42, variant: 'b' }] } } })).toBeDefined();
-  // @ts-expect-error: a body has no such field.
+  // @ts-expect-error: the body has no field of this name.
   expect(endpointWith({ body: { ...BODY, example: { arm: 'candidate' } } })).toBeDefined();
 });

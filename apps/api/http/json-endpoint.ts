@@ -1,4 +1,7 @@
-/** Declares an endpoint that answers with JSON. One description serves the router, the OpenAPI document and the reader. */
+/**
+ * Declares an endpoint that answers with JSON. The router, the OpenAPI document and the body parser use the same
+ * declaration.
+ */
 
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { BodyForm } from '@tandem/embedded/check-form';
@@ -17,7 +20,7 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   /** The endpoint's name in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
-  /** The path, with parameters in OpenAPI's form: `/v1/runs/{id}`. */
+  /** The path with parameters in OpenAPI form: `/v1/runs/{id}`. */
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
@@ -26,12 +29,12 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   /** The allowed query parameters; others are rejected. */
   readonly query?: FieldsSchema;
   readonly headers?: FieldsSchema;
-  /** The schema of the body; its handler reads it with `parseBody`. */
+  /** The schema of the body, which the handler reads with `parseBody`. */
   readonly body?: BodyForm<B>;
   readonly answer: JsonAnswer<S>;
-  /** The codes specific to it. Those of every endpoint, and of every body, are added. */
+  /** The problem codes of this endpoint. The codes of every endpoint, and of every body, are added. */
   readonly problems: readonly ProblemCode[];
-  /** Returns the answer's body, or a whole response. Throws a TandemError or RequestError. */
+  /** Returns the body of the answer, or a whole response. Throws a TandemError or RequestError. */
   handle(...request: Parameters<Endpoint['handle']>): Handled<Answered<S>> | Promise<Handled<Answered<S>>>;
 }
 
@@ -46,7 +49,7 @@ interface JsonAnswer<S extends Schema> {
   readonly headers?: FieldsSchema;
 }
 
-/** A body whose answer has its own headers. */
+/** An answer's body with additional headers. */
 class WithHeaders<A> {
   readonly body: A;
   readonly headers: Readonly<Record<string, string>>;
@@ -105,7 +108,7 @@ function jsonContent(schema: Schema, example: unknown) {
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Leaves out undefined fields. */
+/** Removes undefined fields. */
 function given<T extends object>(parts: T): Given<T> {
   return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Given<T>;
 }

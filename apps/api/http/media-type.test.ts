@@ -20,7 +20,7 @@ describe('requireMediaType', () => {
     'application/json; charset=utf-7',
     'application/json; charset=utf-16',
     'json',
-  ])('rejects %j, naming the supported types', (header) => {
+  ])('rejects %j and names the supported types', (header) => {
     expect(() => requireMediaType(header, ['application/json'])).toThrow(
       expect.objectContaining({ code: 'unsupported_media_type', remedy: expect.stringContaining('application/json') }),
     );
@@ -28,7 +28,7 @@ describe('requireMediaType', () => {
 });
 
 describe('refuseContentEncoding', () => {
-  it('takes a body as it is, and no other', () => {
+  it('accepts a body without a content encoding only', () => {
     refuseContentEncoding(null);
     refuseContentEncoding('identity');
     expect(() => refuseContentEncoding('gzip')).toThrow(expect.objectContaining({ field: 'Content-Encoding' }));

@@ -12,9 +12,9 @@ interface AskedPage {
 
 /**
  * Throws `invalid_input`.
- * @param isNext returns whether a text can be the `next` of a page at all; a store would reject others with another
+ * @param isNext returns whether a text can be the `next` of a page; for other texts a store would fail with another
  * error
- * @param what such a text is: `the id of a run`
+ * @param what the name of such a text, for example `the id of a run`
  */
 export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string): AskedPage {
   const limit = limitOf(req.query('limit'));
@@ -45,7 +45,10 @@ export function isRowNumber(text: string): boolean {
   return /^[1-9][0-9]{0,14}$/.test(text);
 }
 
-/** Returns a page of the found rows, of which one more was requested: that row shows whether there is a next page. */
+/**
+ * Returns a page of the rows that a query found. The query asks for one row more than the page; that row shows whether
+ * there is a next page.
+ */
 export function pageOf<T>(
   found: readonly T[],
   limit: number,

@@ -7,7 +7,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { PROBLEM_KINDS, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {
-  it('says what, where and how to fix, under a stable type', () => {
+  it('names the fault, the place and the fix, under a stable type', () => {
     const error = new TandemError('invalid_input', 'too many', { field: 'userIds', remedy: 'send fewer' });
     expect(toProblem(error, '/v1/predictions/p').problem).toEqual({
       type: 'urn:tandem:problem:invalid_input',
@@ -20,7 +20,7 @@ describe('toProblem', () => {
     });
   });
 
-  it('shows nothing of an unexpected error, nor of a private detail', () => {
+  it('shows neither an unexpected error nor a private detail', () => {
     const secret = 'postgres://tandem:secret@db';
     const unexpected = problemResponse(toProblem(new Error(secret)));
     expect(unexpected.status).toBe(500);
@@ -34,7 +34,7 @@ describe('toProblem', () => {
     expect(toProblem(new TandemError('unknown_user', 'who')).headers).toEqual({});
   });
 
-  it("carries a status's own headers", async () => {
+  it('carries the headers of its status', async () => {
     const error = new RequestError('method_not_allowed', 'no', { headers: { allow: 'GET' } });
     const response = problemResponse(toProblem(error));
     expect(response.status).toBe(405);
@@ -43,7 +43,7 @@ describe('toProblem', () => {
     expect(response.headers.get('content-type')).toBe('application/problem+json');
   });
 
-  it('gives the remedy instead of a pointer to the documentation', () => {
+  it('gives a remedy that does not only point to the documentation', () => {
     const root = join(import.meta.dirname, '../../..');
     const sources = globSync('{apps,libs}/**/*.ts', { cwd: root }).filter((path) => !/\.test\.ts$/.test(path));
     expect(sources.length).toBeGreaterThan(200);
@@ -56,11 +56,11 @@ describe('toProblem', () => {
     expect(empty).toEqual([]);
   });
 
-  it('has the codes that the client completes', () => {
+  it('has the same codes as the type in the client', () => {
     expectTypeOf<ClientCode>().toEqualTypeOf<ProblemCode>();
   });
 
-  it('uses only statuses that the wire declares, and 500 for defects alone', () => {
+  it('uses only statuses that the wire declares, and 500 for defects only', () => {
     const declared = new Set([400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 431, 503, 504]);
     const others = Object.entries(PROBLEM_KINDS).filter(([, { status }]) => !declared.has(status));
     expect(others.map(([code]) => code)).toEqual(['internal_error']);

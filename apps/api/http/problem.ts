@@ -1,6 +1,7 @@
 /**
- * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which the OpenAPI
- * document and the docs page also list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
+ * Every error of the service as an HTTP problem (RFC 9457). One table maps each code to its status and title; the
+ * OpenAPI document and the docs page list it. `type` is `urn:tandem:problem:<code>`, and it is stable, so that programs
+ * can react to it.
  */
 
 import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
@@ -31,28 +32,36 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'a web page of another origin sent a change, or `Host` names another machine',
   ),
   missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
-  no_such_path: kind(STATUS.no_such_path, 'No such path', 'the service has no such path; /docs lists them'),
-  unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
-  unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),
-  unknown_run: kind(404, 'Unknown run', 'there is no run with this id'),
+  no_such_path: kind(STATUS.no_such_path, 'No such path', 'the path does not exist; /docs lists all paths'),
+  unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name is adopted'),
+  unknown_user: kind(404, 'Unknown user', 'the user has no prediction and no feature row, or was erased'),
+  unknown_run: kind(404, 'Unknown run', 'no run has this id'),
   unknown_generation: kind(404, 'Unknown generation', 'the generation does not exist, or is no longer kept'),
-  unknown_rollout: kind(404, 'Unknown rollout', 'there is no rollout with this id'),
-  unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version of this number'),
-  unknown_explanation: kind(404, 'Unknown explanation', 'there is no explanation with this id, or it has expired'),
-  unknown_artifact: kind(404, 'Unknown artifact', 'there is no complete model file with this hash'),
+  unknown_rollout: kind(404, 'Unknown rollout', 'no rollout has this id'),
+  unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version with this number'),
+  unknown_explanation: kind(404, 'Unknown explanation', 'no explanation has this id, or it has expired'),
+  unknown_artifact: kind(404, 'Unknown artifact', 'no complete model file with this hash is stored'),
   method_not_allowed: kind(
     STATUS.method_not_allowed,
     'Method not allowed',
-    'the path exists, `Allow` names its methods',
+    'the path exists with other methods; `Allow` names them',
   ),
-  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes the media types of the path'),
+  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes the media type of the path'),
   request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
   event_conflict: kind(409, 'Event id used before', 'the same source and id were sent before with other content'),
   outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id were sent before with other content'),
-  run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
-  rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
+  run_conflict: kind(
+    409,
+    'Run conflict',
+    'the state of the run does not allow this, or a run of scope `all` is in progress',
+  ),
+  rollout_conflict: kind(
+    409,
+    'Rollout conflict',
+    'another rollout is active, or the state of the rollout does not allow this',
+  ),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
-  version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
+  version_unverified: kind(409, 'Model version unverified', 'the model version has not passed its trial'),
   version_archived: kind(409, 'Model version archived', 'the model version is archived'),
   version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
   history_changed: kind(409, 'History changed', 'the context token belongs to another history of the database'),
@@ -60,25 +69,25 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   precondition_failed: kind(
     STATUS.precondition_failed,
     'Precondition failed',
-    '`If-Match` names a tag, and every answer here has a weak one',
+    '`If-Match` names a tag, and all answers have weak tags',
   ),
   body_too_large: kind(
     STATUS.body_too_large,
     'Body too large',
-    'the body has more bytes than the service reads, or uploads that no model version uses have reached their limit',
+    'the body is larger than the service reads, or uploads that no model version uses have reached their limit',
   ),
   unsupported_media_type: kind(
     STATUS.unsupported_media_type,
     'Unsupported media type',
-    'another content type, charset or content encoding',
+    'the service does not take this content type, charset or content encoding',
   ),
   invalid_input: kind(
     422,
     'Invalid input',
-    'the request is well-formed, but a value is not allowed; `field` names its place',
+    'the request is well-formed, but a value is not allowed; `field` names the value',
   ),
-  config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
-  model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
+  config_invalid: kind(422, 'Invalid configuration', 'the configuration is invalid; `field` names the setting'),
+  model_refused: kind(422, 'Model refused', 'the model file or its signature is rejected'),
   features_failed: kind(
     422,
     'Feature query failed',
@@ -87,7 +96,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   request_features_required: kind(
     422,
     'Request features required',
-    'the predictor has request features without a default, and the call sends none',
+    'the predictor has request features without a default, and the request does not send them',
   ),
   features_unusable: kind(
     422,
@@ -97,13 +106,13 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   output_unusable: kind(
     422,
     'Output unusable',
-    'the model gives NaN or Infinity for this user, and no lower rung may answer; a retry helps only after features or model change',
+    'the model returns NaN or Infinity for this user, and no lower rung may answer; a retry helps only after the features or the model change',
   ),
-  rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
+  rate_limited: kind(429, 'Too many requests', 'the limit of this key is used up; see `Retry-After`'),
   headers_too_large: kind(
     STATUS.headers_too_large,
     'Header fields too large',
-    'the header section is larger than the service reads',
+    'the header fields are larger than the service reads',
   ),
   no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
   live_timeout: kind(503, 'Live inference too slow', 'the deadline passed, and no lower rung may answer'),
@@ -111,12 +120,12 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   caller_gone: kind(
     STATUS.request_timeout,
     'Caller gone',
-    "the caller closed the connection or cancelled the call, or its own gRPC deadline left too little time for the answer; the service's metrics and log show it",
+    "the caller closed the connection or cancelled the call, or its gRPC deadline left too little time for the answer; only the service's metrics and log show this code",
   ),
   overloaded: kind(
     503,
     'Overloaded',
-    'no place in the queue of live inference, or the machine is too busy to try a model; see `Retry-After`',
+    'the queue of live inference is full, or the machine is too busy to try a model; see `Retry-After`',
   ),
   protocol_unknown: kind(
     503,
@@ -124,8 +133,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     "the database's schema follows a freshness protocol that this release does not know; see `Retry-After`",
   ),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
-  not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
-  internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),
+  not_cached: kind(504, 'Not cached', 'the request has `only-if-cached`, and no stored prediction may be served'),
+  internal_error: kind(STATUS.internal_error, 'Internal error', 'the service has a defect; its log names the request'),
 });
 
 /** A problem document with its HTTP headers. */
@@ -144,7 +153,7 @@ export function problemType(code: ProblemCode): string {
 
 /**
  * @param instance the request's path
- * @param field the place of the error, if the caller knows it better than the error does
+ * @param field the place of the error; it overrides the field of the error
  */
 export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
   const { code, detail, remedy, headers, ...rest } = describe(error);
@@ -165,7 +174,7 @@ export function toProblem(error: unknown, instance?: string, field?: string): Ht
   };
 }
 
-/** Returns the answer that carries a problem; caches never store it. */
+/** Returns the answer that carries a problem. Caches never store it. */
 export function problemReply({ problem, headers }: HttpProblem): Reply {
   return {
     status: problem.status,
@@ -203,7 +212,7 @@ function describe(error: unknown): Described {
     const remedy = error.remedy ?? (code === 'unavailable' ? 'try again after the time in Retry-After' : undefined);
     return { code, detail: message, field, remedy, headers };
   }
-  // A revoked right is no defect of the service: granting it again fixes it.
+  // A missing right is no defect of the service: an operator can grant it.
   if (sqlState(error) === '42501') {
     return {
       code: 'unavailable',
@@ -213,12 +222,12 @@ function describe(error: unknown): Described {
       headers: { 'retry-after': String(RETRY_AFTER) },
     };
   }
-  // An unexpected error is not shown: its text may name tables, hosts or values.
+  // An unexpected error is not shown, because its text may name tables, hosts or values.
   return {
     code: 'internal_error',
     detail: 'The service failed with an unexpected error.',
     field: undefined,
-    remedy: "repeat the request; if that does not help, look in the service's log",
+    remedy: "repeat the request; if it fails again, look in the service's log",
     headers: {},
   };
 }

@@ -18,20 +18,20 @@ describe('readBody', () => {
     expect(await readBody(post(null), null)).toHaveLength(0);
   });
 
-  it('refuses a length beyond the limit before a byte is read', async () => {
+  it('rejects a length above the limit before it reads a byte', async () => {
     const request = post(streamOf(1, 1));
     await expect(readBody(request, '99999999999')).rejects.toThrow(tooLarge);
     expect(request.bodyUsed).toBe(false);
   });
 
-  it('counts what comes without a length, and stops at the limit', async () => {
-    // By its length: printing the bytes of a body that was read all the same takes minutes.
+  it('counts a body without a length, and stops at the limit', async () => {
+    // Compares the length only: if the test fails, printing the bytes would take minutes.
     const read = readBody(post(streamOf(1_000, 64 * 1024)), undefined).then(({ length }) => length);
     await expect(read).rejects.toThrow(tooLarge);
     expect(await readBody(post(streamOf(16, MAX_BODY_BYTES / 16)), null)).toHaveLength(MAX_BODY_BYTES);
   });
 
-  it('calls a body that breaks off malformed', async () => {
+  it('rejects a truncated body as malformed', async () => {
     const broken = new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) });
     await expect(readBody(post(broken), null)).rejects.toThrow(expect.objectContaining({ code: 'malformed_request' }));
   });

@@ -6,7 +6,7 @@ const BOUNDS = { most: 100_000, remedy: 'send a smaller one' };
 const file = Buffer.alloc(90_000, 'a file that comes in pieces');
 const sha256 = createHash('sha256').update(file).digest('hex');
 
-/** @param length what the header says; absent: sent in chunks */
+/** @param length the Content-Length header; absent: the body is sent in chunks */
 function request(bytes: Buffer, length?: number, breaksAt = Number.POSITIVE_INFINITY): Request {
   let at = 0;
   const body = new ReadableStream<Uint8Array>({
@@ -30,7 +30,7 @@ it.each([
   expect(read.bytes.equals(file)).toBe(true);
 });
 
-it('rejects files announced or sent larger, and truncated ones', async () => {
+it('rejects files that are announced or sent too large, and truncated files', async () => {
   const large = Buffer.alloc(120_000);
   const tooLarge = { code: 'body_too_large', remedy: 'send a smaller one' };
   await expect(readFileBody(request(large, large.length), BOUNDS)).rejects.toMatchObject(tooLarge);

@@ -9,7 +9,7 @@ function start({ logShare = 0 } = {}) {
   return { at, logged };
 }
 
-test('a key over its limit is named once a minute, each key by itself', () => {
+test('logs each key above its limit once a minute', () => {
   const { at, logged } = start();
   expect([logged(100, 'rate_limited', 'one'), logged(100, 'rate_limited', 'other')]).toEqual([1, 1]);
   at.ms = 59_999;
@@ -18,14 +18,14 @@ test('a key over its limit is named once a minute, each key by itself', () => {
   expect(logged(100, 'rate_limited', 'one')).toBe(1);
 });
 
-test('of strangers ten a second are logged', () => {
+test('logs ten rejections of strangers a second', () => {
   const { at, logged } = start();
   expect([logged(100, 'unauthorized', undefined), logged(100, 'forbidden', undefined)]).toEqual([10, 10]);
   at.ms = 500;
   expect(logged(100, 'unauthorized', 'one')).toBe(5);
 });
 
-test('beyond that, and of an overload, a share is logged; of all others each', () => {
+test('logs a share of further rejections and of overloads, and every other rejection', () => {
   const none = start();
   expect([none.logged(9, 'overloaded', 'one'), none.logged(99, 'malformed_request', undefined)]).toEqual([0, 99]);
   const all = start({ logShare: 1 });

@@ -1,6 +1,6 @@
 /**
- * Decides which rejected requests are logged. Metrics count each. With thousands of equal rejections, a line for each
- * would delay requests that can be answered.
+ * Decides which rejected requests are logged. Metrics count all of them. If there are thousands of equal rejections, a
+ * line for each would delay requests that can be answered.
  */
 import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { ProblemCode } from './problem.ts';
@@ -15,12 +15,12 @@ interface RefusalLogOptions {
   readonly clock?: () => number;
 }
 
-/** Too many requests, in total or of one key, and requests whose callers do not wait. */
+/** Rejections of too many requests, in total or of one key, and requests whose callers have gone. */
 const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited', 'caller_gone']);
-/** Rejections that strangers can cause at any rate. */
+/** Rejections that clients without a key can cause at any rate. */
 const OF_STRANGERS: readonly ProblemCode[] = ['unauthorized', 'forbidden'];
 const STRANGERS_PER_SECOND = 10;
-/** How often a key over its limit is logged in any case. */
+/** Milliseconds after which a key above its limit is logged again, whatever the share. */
 const NAMED_EVERY_MS = 60_000;
 /** The most keys that can exist. */
 const MOST_NAMED = 10_000;

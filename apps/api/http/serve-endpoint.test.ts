@@ -14,7 +14,7 @@ const endpointOf = (scope: RouteScope) =>
   }) as const;
 const request = { url: 'http://127.0.0.1/x', header: () => undefined };
 
-/** Serves requests of which no success is logged for its share. */
+/** Creates an endpoint whose share of logged successes is 0. */
 function createServed(scope: RouteScope) {
   const lines: string[] = [];
   const serve = createServing<{ readonly status: number }>(
@@ -33,7 +33,7 @@ function createServed(scope: RouteScope) {
   return { serve, lines };
 }
 
-/** The status that an error becomes, and the line that is logged of it. */
+/** Returns the status of an error and its log line. */
 async function served(error: Error, scope: RouteScope = 'public'): Promise<readonly [number, Record<string, unknown>]> {
   const { serve, lines } = createServed(scope);
   const { status } = await serve(request, () => Promise.reject(error));
@@ -53,9 +53,9 @@ it('logs a declared rejection with code, reason and causes, and without a stack'
     },
   });
   expect(JSON.stringify(line)).not.toContain('stack');
-  expect(await served(new TandemError('not_cached', 'Nothing stored will do.'))).toMatchObject([
+  expect(await served(new TandemError('not_cached', 'No stored prediction may be served.'))).toMatchObject([
     504,
-    { level: 'info', code: 'not_cached', error: { message: 'Nothing stored will do.' } },
+    { level: 'info', code: 'not_cached', error: { message: 'No stored prediction may be served.' } },
   ]);
 });
 
@@ -74,7 +74,7 @@ it('logs the path of a rejection, but not of a rejected erasure, whose path has 
   expect(line).not.toHaveProperty('path');
 });
 
-it('logs a success that its handler marks as notable, beyond the share that is logged', async () => {
+it('logs a success that its handler marks as notable, in addition to the logged share', async () => {
   const { serve, lines } = createServed('public');
   await serve(request, () => ({ status: 200 }));
   expect(lines).toEqual([]);

@@ -25,7 +25,7 @@ describe('malformedAt', () => {
     ['-', 0],
     ['1 2', 2],
     [' ', 1],
-  ])('finds the fault of %j at %i', (text, position) => {
+  ])('finds the error in %j at %i', (text, position) => {
     expect(malformedAt(text)).toBe(position);
   });
 

@@ -2,14 +2,14 @@
  * Parses bytes as a JSON value, and rejects content that would do harm later. Malformed text is a 400 that names the
  * position; well-formed text that is rejected is a 422 that names the path.
  *
- * Existing parsers do not suffice: secure-json-parse only checks prototype keys, and parsers that see duplicate keys
- * build a syntax tree. JSON.parse does the parsing; scan-json.ts checks the texts that it accepts.
+ * Existing parsers do not suffice: secure-json-parse checks prototype keys only, and parsers that detect duplicate keys
+ * build a syntax tree. Here JSON.parse parses the text, and scan-json.ts checks the texts that JSON.parse accepts.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 
-/** Throws a RequestError `malformed_request` or a TandemError `invalid_input`. */
+/** Parses the bytes. Throws a RequestError `malformed_request` or a TandemError `invalid_input`. */
 export function readJson(bytes: Uint8Array): unknown {
   const text = decode(bytes);
   if (/^[ \t\r\n]*$/.test(text.slice(0, 100)) && text.trim() === '') throw malformed('the body is empty');
@@ -23,7 +23,7 @@ export function readJson(bytes: Uint8Array): unknown {
 
 function decode(bytes: Uint8Array): string {
   try {
-    // ignoreBOM keeps a byte order mark in the text, which the parser then rejects as JSON does.
+    // `ignoreBOM` keeps a byte order mark in the text, so that the parser rejects it.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw malformed('the body is not UTF-8', cause);
@@ -52,7 +52,7 @@ function tooNested(position: number): JsonFault {
   return {
     path: '',
     problem: `JSON is nested at most ${MAX_DEPTH} levels deep (position ${position})`,
-    remedy: 'send it flatter: values are texts, numbers, booleans or null',
+    remedy: 'send it flatter: values are strings, numbers, booleans or null',
   };
 }
 
@@ -63,8 +63,8 @@ function refused({ path, problem, remedy }: JsonFault): TandemError {
   });
 }
 
-// Finds where a text stops being JSON. JSON.parse names the position of some errors only, so this runs after the parser
-// has rejected the text. The depth limit checked before bounds the recursion.
+// Finds the position at which a text stops being JSON, because JSON.parse names it for some errors only. This runs
+// after the parser has rejected the text. The depth limit, which is checked before, bounds the recursion.
 
 class Fault {
   readonly position: number;
@@ -146,18 +146,18 @@ function space(text: string, start: number): number {
 
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
-/** Returns null without a value. Throws a TandemError `invalid_input` for that field. */
+/** Parses a time; returns null without a value. Throws a TandemError `invalid_input` for that field. */
 export function parseTime(value: unknown, field: string): Date | null {
   if (value === undefined || value === null) return null;
   const parts = typeof value === 'string' ? RFC3339.exec(value) : null;
   const time = new Date(parts ? String(value).toUpperCase() : Number.NaN);
-  // Date turns 30 February into March: the result must be the same day.
+  // Date turns 30 February into a day of March, so the day of the result is compared.
   const day = Number(parts?.[3]);
   const month = Number(parts?.[2]);
   const exists = day >= 1 && day <= new Date(Date.UTC(2000 + (Number(parts?.[1]) % 400), month, 0)).getUTCDate();
   if (!Number.isNaN(time.getTime()) && exists) return time;
   throw new TandemError('invalid_input', `${field}: the time is not an RFC 3339 timestamp.`, {
     field,
-    remedy: 'send one such as 2026-11-24T02:00:11Z, or none',
+    remedy: 'send a time such as 2026-11-24T02:00:11Z, or leave it out',
   });
 }

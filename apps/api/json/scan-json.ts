@@ -1,11 +1,11 @@
 /**
  * Finds harmful parts of valid JSON text that JSON.parse accepts: duplicate and prototype keys, NUL characters and lone
- * surrogates (which jsonb rejects), numbers that JavaScript cannot hold. One pass without recursion; strings are
- * skipped by search, so the pass costs less than the parse before it.
+ * surrogates (which jsonb rejects), numbers that JavaScript cannot hold. It is one pass without recursion. Strings are
+ * skipped by search, so the pass costs less than the parse.
  */
 
 export interface JsonFault {
-  /** Path to the value or key: `data.score`, `[3].subject`; empty for the whole text. */
+  /** The path to the value or key, for example `data.score` or `[3].subject`; empty for the whole text. */
   readonly path: string;
   readonly problem: string;
   readonly remedy: string;
@@ -19,25 +19,26 @@ const MAX_KEYS = 5_000;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /**
- * A regular expression, and not `text.includes`: to V8's optimizer the outcome of that is free to repeat, so it moves the
- * search to where the outcome is used, into a loop, and a large body costs its length squared.
+ * A regular expression, not `text.includes`: V8's optimizer may repeat `includes` and moves it into the loop that uses
+ * the result. A large body then costs time proportional to the square of its length.
  */
 const ESCAPE = /\\u/;
 const KEY_TWICE: Fault = { problem: 'the key occurs twice', remedy: 'send it once' };
-const KEY_FORBIDDEN: Fault = { problem: 'a key of this name is not allowed', remedy: 'give it another name' };
+const KEY_FORBIDDEN: Fault = { problem: 'this key is not allowed', remedy: 'give it another name' };
 const KEYS_TOO_MANY: Fault = {
   problem: `an object has at most ${MAX_KEYS} keys`,
   remedy: 'leave out unneeded parts, or split it over several requests',
 };
-const NUL: Fault = { problem: 'text has no NUL characters', remedy: 'leave out \\u0000' };
+const NUL: Fault = { problem: 'the text has a NUL character', remedy: 'leave out \\u0000' };
 const LONE_SURROGATE: Fault = {
-  problem: 'text is well-formed Unicode, without lone surrogates',
-  remedy: 'send the whole character, in UTF-8 or as a pair of \\u escapes; a text that was cut may end in half of one',
+  problem: 'the text has a lone surrogate',
+  remedy:
+    'send the whole character, in UTF-8 or as a pair of \\u escapes; a truncated text may end in half a character',
 };
 const TOO_LARGE: Fault = { problem: 'the number is too large', remedy: 'send one below 1.8e308, or null' };
 const LOSES_DIGITS: Fault = {
   problem: 'a whole number beyond 2^53 would lose digits',
-  remedy: 'send an id as text, a value with at most 15 digits',
+  remedy: 'send an id as a string, or a value with at most 15 digits',
 };
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -59,11 +60,11 @@ export function findTooDeep(text: string): number {
 interface Frame {
   /** The keys seen in an object; null for an array. */
   readonly keys: Set<string> | null;
-  /** The current key or index. */
+  /** The key or index of the current value. */
   at: string | number;
 }
 
-/** The position of a pass. */
+/** The state of a pass. */
 interface Position {
   readonly frames: Frame[];
   /** Whether the next string is a key. */
@@ -94,7 +95,7 @@ export function findFault(text: string): JsonFault | null {
   return null;
 }
 
-/** Follows the structure through a bracket or comma. */
+/** Updates the current place at a bracket or comma. */
 function follow(position: Position, unit: number): void {
   switch (unit) {
     case 0x7b: // {
@@ -110,7 +111,7 @@ function follow(position: Position, unit: number): void {
       position.expectKey = false;
       return;
     case 0x2c: {
-      // A comma: the next key, or the next index.
+      // After a comma comes the next key or the next index.
       const frame = position.frames.at(-1);
       if (frame?.keys) position.expectKey = true;
       else if (frame) frame.at = Number(frame.at) + 1;
@@ -145,7 +146,7 @@ function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Faul
 
 /** @param quoted the string with its quotes */
 function stringFault(quoted: string): Fault | null {
-  // Only an escape can contain the wanted character: raw control characters and surrogates never pass the parser.
+  // Only an escape can contain such a character: the parser rejects raw control characters and surrogates.
   return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;
 }
 
@@ -166,7 +167,7 @@ function endOfNumber(text: string, start: number): number {
 }
 
 function numberFault(token: string): Fault | null {
-  // Shorter ones without an exponent can neither overflow nor lose a digit.
+  // Shorter numbers without an exponent can neither overflow nor lose a digit.
   if (token.length < 16 && !/e/i.test(token)) return null;
   const value = Number(token);
   if (!Number.isFinite(value)) return TOO_LARGE;

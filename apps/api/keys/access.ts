@@ -12,27 +12,27 @@ import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
- * The access that a route requires: a scope; several scopes, of which the handler demands one, depending on the request;
- * or `public`: no key. A route without it does not compile.
+ * The access that a route requires. It is a scope, a list of scopes, or `public` if no key is needed. From a list, the
+ * handler demands one scope, depending on the request. A route without it does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 
 /** The caller of a request. */
 export interface Caller {
-  /** The actor's name in audit rows: `key:ci`; `api` where keys are off. */
+  /** The name of the actor in audit rows: `key:ci`, or `api` if keys are off. */
   readonly actor: string;
-  /** Undefined: the request counts against no key's limit. */
+  /** Undefined if the request counts against no key's limit. */
   readonly liveQuota: TokenBucket | undefined;
-  /** Throws a RequestError `missing_scope`: for a route of several scopes. */
+  /** Throws a RequestError `missing_scope`. For routes with several scopes. */
   demand(scope: Scope): void;
-  /** Whether the caller would still be let in: for answers that take longer than a request. */
+  /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;
 }
 
 /**
- * Lets a request in, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, or
- * `unavailable` if this process has had no keys from Postgres for too long. Adds the key, or the reason of the
- * rejection, to the event.
+ * Grants access to a request, and adds the key or the reason of the rejection to the event. Throws a RequestError
+ * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process could not
+ * read the keys from Postgres for too long.
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
@@ -43,7 +43,7 @@ const ANYBODY: Caller = Object.freeze({
   hasAccess: () => true,
 });
 
-/** Access with keys off. */
+/** Grants access to every request: keys are off. */
 export const openAccess: Access = () => ANYBODY;
 
 export function createKeyedAccess(ring: KeyRing): Access {
@@ -57,7 +57,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
       throw unauthorized();
     }
     event.add({ keyId: found.id });
-    // Before the scope: requests beyond a key's scope count against its limit too.
+    // Checked before the scope: requests without the scope count against the limit too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     const { name, scopes, liveQuota } = found;
     const demand = (...wanted: Scope[]) => {
@@ -75,7 +75,7 @@ function hasAccess(ring: KeyRing, text: string, wanted: readonly Scope[]): boole
   return !('why' in found) && wanted.some((scope) => found.scopes.has(scope));
 }
 
-/** The scheme's case is free (RFC 9110). A malformed token gets the same answer as a wrong one. */
+/** The scheme is case-insensitive (RFC 9110). A malformed token gets the same answer as a wrong one. */
 const BEARER = /^bearer +([^\s,]+)$/i;
 
 function bearerToken(authorization: string | undefined): string {
@@ -91,13 +91,13 @@ function unauthorized(): RequestError {
   });
 }
 
-/** @param wanted scopes of which one suffices */
+/** @param wanted scopes, one of which suffices */
 function missingScope(wanted: readonly Scope[]): RequestError {
-  // Several scopes in a challenge are all required (RFC 6750, section 3).
+  // A challenge with several scopes would mean that all are required (RFC 6750, section 3).
   const challenged = wanted.length === 1 ? `, scope="${wanted[0]}"` : '';
   return new RequestError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
     field: 'Authorization',
-    remedy: `use a key with it: tandem key create --scopes ${wanted.join(', or --scopes ')}`,
+    remedy: `use a key with this scope: tandem key create --scopes ${wanted.join(', or --scopes ')}`,
     headers: { 'www-authenticate': `Bearer error="insufficient_scope"${challenged}` },
   });
 }

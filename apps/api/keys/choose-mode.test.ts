@@ -19,7 +19,7 @@ test.each([
 test.each([
   ['auto', '0.0.0.0 is not loopback'],
   ['required', 'API_KEYS=required'],
-] as const)('API_KEYS=%s without a pepper is refused, and said why', (mode, why) => {
+] as const)('API_KEYS=%s without a pepper is rejected with the reason', (mode, why) => {
   const choose = () => chooseKeyMode({ mode, pepper: null, publishedOn: '0.0.0.0' }, false);
   expect(choose).toThrow(expect.objectContaining({ code: 'config_invalid', message: expect.stringContaining(why) }));
   try {

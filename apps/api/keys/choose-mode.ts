@@ -1,8 +1,8 @@
-/** Decides whether keys are required: not if only this machine can reach the service, else yes. */
+/** Decides whether keys are required. They are not if only this machine can reach the service. */
 import type { ApiKeysSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 
-/** Keys are required, and stored under this pepper; null: they are off. */
+/** The pepper under which required keys are stored; null if keys are off. */
 export type KeyMode = { readonly pepper: string } | null;
 
 /**
@@ -17,6 +17,6 @@ export function chooseKeyMode({ mode, pepper, publishedOn }: ApiKeysSection, isL
   throw new TandemError('config_invalid', `API_KEY_PEPPER is not set, and API keys are needed (${why})`, {
     field: 'API_KEY_PEPPER',
     remedy:
-      'set it, or API_KEY_PEPPER_FILE, to the same secret for every process and for tandem key (openssl rand -hex 32); or set API_KEYS=off where something else keeps strangers out',
+      'set it, or API_KEY_PEPPER_FILE, to the same secret for every process and for tandem key (openssl rand -hex 32); or set API_KEYS=off if something else keeps out strangers',
   });
 }

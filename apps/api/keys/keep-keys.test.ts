@@ -25,7 +25,7 @@ function stored(changes: Partial<StoredKey> = {}): StoredKey {
   };
 }
 
-/** A keeper of what `snapshots` give one after the other, the last one again and again; an error is an outage. */
+/** Starts a keeper that reads these snapshots in order and repeats the last one. An error stands for an outage. */
 function keep(...snapshots: (KeySnapshot | Error)[]) {
   const told: string[] = [];
   const asked: string[] = [];
@@ -48,7 +48,7 @@ function keep(...snapshots: (KeySnapshot | Error)[]) {
 
 const snapshot = (version: string, keys: readonly StoredKey[] | null) => ({ version, now: 1_000, keys });
 
-test('keys are there when it has started, and go when Postgres says so', async () => {
+test('keys are known after the start, and removed when they are gone from Postgres', async () => {
   const { ring, asked, started } = keep(snapshot('a', [stored()]), snapshot('a', null), snapshot('b', []));
   await started;
   expect(ring.find(text)).toMatchObject({ name: 'shop' });
@@ -56,7 +56,7 @@ test('keys are there when it has started, and go when Postgres says so', async (
   expect(asked.slice(0, 3)).toEqual(['', 'a', 'a']);
 });
 
-test('an outage is logged once, and its end; known keys stay', async () => {
+test('an outage is logged once at its start and once at its end, and known keys stay', async () => {
   const away = new Error('away');
   const { ring, told, asked, started } = keep(snapshot('a', [stored()]), away, away, away, snapshot('a', null));
   await started;
@@ -65,13 +65,13 @@ test('an outage is logged once, and its end; known keys stay', async () => {
   expect(ring.find(text)).toMatchObject({ name: 'shop' });
 });
 
-test('a service that starts without its database starts, and believes nothing', async () => {
+test('a service starts without its database, and trusts no key', async () => {
   const { ring, started } = keep(new Error('away'));
   await started;
   expect(ring.isBelieved()).toBe(false);
 });
 
-test('keys of another pepper are logged, unless they are expired or revoked', async () => {
+test('keys with another pepper are logged, unless they are expired or revoked', async () => {
   const foreign = keep(snapshot('a', [stored({ pepperId: 'other' })]));
   await foreign.started;
   expect(foreign.told).toEqual(['keys.of_another_pepper']);

@@ -1,7 +1,7 @@
 /**
- * Keeps a ring of keys in line with Postgres: asks once a second with one small statement, which returns the keys only
- * when one has changed. So a revocation applies in every process about a second after its commit, and requests do not
- * wait for it. While Postgres is unavailable, the known keys stay valid until the ring no longer trusts them.
+ * Synchronises a ring of keys with Postgres. One small statement a second returns the keys only if one has changed. So
+ * a revocation applies in every process about a second after its commit, and no request waits for the check. While
+ * Postgres is unavailable, the known keys stay valid until the ring no longer trusts them.
  */
 import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
@@ -9,9 +9,9 @@ import { repeat } from '@tandem/timing/repeat';
 
 interface KeyKeeperParts {
   readonly ring: KeyRing;
-  /** Id of the pepper that keys are checked with here. */
+  /** The id of the pepper with which this process checks keys. */
   readonly pepperId: string;
-  /** Returns all keys, or that nothing has changed since the known version. */
+  /** Returns all keys, or says that nothing has changed since the known version. */
   read(knownVersion: string): Promise<KeySnapshot>;
   readonly log: Log;
   /** Milliseconds between two checks. */

@@ -1,4 +1,4 @@
-/** An API that requires keys, its log, and keys for it. */
+/** Fixture: an API that requires keys, with its log and a way to create keys. */
 import { Writable } from 'node:stream';
 import type { FreshnessPolicy } from '@tandem/freshness/predictor';
 import { type ApiKeyWithText, insertApiKey, type NewApiKey } from '@tandem/offline-store/api-keys';
@@ -9,9 +9,9 @@ import { createTestApi, type TestApi } from '../api.fixture.ts';
 export const PEPPER = 'a pepper of more than thirty-two characters';
 
 export interface KeyedApi extends TestApi {
-  /** All lines so far. */
+  /** Returns all log lines so far. */
   readonly logged: () => string;
-  /** Makes a key, and waits until the API knows it. */
+  /** Creates a key and waits until the API knows it. */
   key(changes?: Partial<NewApiKey>): Promise<ApiKeyWithText>;
 }
 
@@ -35,8 +35,8 @@ export async function createKeyedApi(freshness: Partial<FreshnessPolicy> = {}): 
     logged: () => lines,
     async key(changes = {}) {
       const key = await insertApiKey(api.pool, { ...ANY_KEY, ...changes }, PEPPER);
-      // Keys are loaded all at once: a process that knows a later key knows this one. The limits of this key stay as
-      // they are.
+      // All keys are loaded at once, so a process that knows a later key knows this one. Asking with the later key uses
+      // no quota of this key.
       const later = await insertApiKey(api.pool, ANY_KEY, PEPPER);
       await expect.poll(() => statusOf(api, later.key)).toBe(403);
       return key;
@@ -53,7 +53,7 @@ const ANY_KEY: NewApiKey = {
   livePerSecond: null,
 };
 
-/** The answer of a path whose scope the key lacks. */
+/** Returns the status of a path whose scope the key lacks. */
 async function statusOf(api: TestApi, key: string): Promise<number> {
   return (await api.get('/v1/models', bearer(key))).status;
 }

@@ -1,4 +1,4 @@
-/** Keys as operators and clients meet them: the command line makes and revokes them, two processes of the API obey. */
+/** Keys from end to end: the CLI creates and revokes them, and two API processes apply the changes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { connect } from 'node:net';
@@ -12,7 +12,7 @@ import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const PEPPER = 'a pepper of more than thirty-two characters';
-/** The promised bound. */
+/** The documented limit. */
 const REVOKED_WITHIN_MS = 5_000;
 const files = {
   api: fileURLToPath(new URL('../main.ts', import.meta.url)),
@@ -64,8 +64,8 @@ async function key(...args: readonly string[]): Promise<{ id: string; key: strin
   return JSON.parse(out);
 }
 
-describe('two processes that ask for keys', () => {
-  it('know a new key, both secrets of a rotated one, and refuse a revoked one, each within 5 s', async () => {
+describe('two processes that require keys', () => {
+  it('accept a new key and both secrets of a rotated key, and reject a revoked key, each within 5 s', async () => {
     const env = { API_KEYS: 'required', API_KEY_PEPPER: PEPPER };
     const apis = await Promise.all([startApi(env), startApi(env)]);
     const statuses = (secret: string) =>
@@ -105,7 +105,7 @@ describe('two processes that ask for keys', () => {
     for (const { said } of apis) {
       for (const secret of [made, rotated]) expect(said()).not.toContain(secret.key.slice(29, 93));
     }
-    // Metrics ask for no key, and so are not where keys are asked for.
+    // Metrics need no key, so a port that requires keys does not serve them.
     for (const { url } of apis) expect((await fetch(`${url}/metrics`)).status).toBe(404);
   });
 });
@@ -121,7 +121,7 @@ describe('a process on another address than loopback', () => {
     );
   });
 
-  it('asks for keys, and has its metrics on a port of their own', async () => {
+  it('requires keys and serves metrics on a separate port', async () => {
     const metricsPort = await findFreePort();
     const { url, port } = await startApi({
       HOST: '0.0.0.0',
@@ -134,7 +134,8 @@ describe('a process on another address than loopback', () => {
     const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
     expect(await metrics.text()).toContain('route="listModels",status="401"');
     expect((await fetch(`http://127.0.0.1:${metricsPort}/v1/models`)).status).toBe(404);
-    // Connections to it have few places of their own: one of many is sent away, before one to the API that is older.
+    // The metrics port has its own small limit: of many connections to it one is closed, and an older one to the API
+    // stays.
     const hold = (to: number) => {
       const socket = connect(to, '127.0.0.1').on('error', () => {});
       return { socket, closed: new Promise<number>((resolve) => socket.once('close', () => resolve(to))) };
@@ -144,7 +145,7 @@ describe('a process on another address than loopback', () => {
     for (const { socket } of holding) socket.destroy();
   });
 
-  it('asks for none where a proxy publishes it on loopback, or where it is told so, and then says it', async () => {
+  it('requires no keys behind a proxy on loopback or with API_KEYS=off, and logs the latter', async () => {
     const behind = await startApi({ HOST: '0.0.0.0', PUBLISHED_ON: '127.0.0.1', TANDEM_HOSTS: 'localhost api' });
     expect((await fetch(`${behind.url}/v1/models`)).status).toBe(200);
     expect((await fetch(`${behind.url}/metrics`)).status).toBe(404);

@@ -1,4 +1,4 @@
-/** Answers by key: malformed keys, keys with other scopes, revoked keys. */
+/** Answers to malformed keys, keys with other scopes, and revoked keys. */
 import { revokeApiKey, rotateApiKey } from '@tandem/offline-store/api-keys';
 import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { bearer, createKeyedApi, type KeyedApi, PEPPER } from './keyed-api.fixtu
 const READ = '/v1/predictions/repurchase/3';
 const EVENT = { specversion: '1.0', id: '1', source: 's', type: 'order.placed', subject: '3' };
 const CLOUD = { 'content-type': 'application/cloudevents+json' };
-/** All that is answered without a key. */
+/** All endpoints that need no key. */
 const PUBLIC = [
   ...['get /livez', 'get /readyz', 'get /openapi.json', 'get /docs'],
   ...['get /v2', 'get /v2/', 'get /v2/health/live', 'get /v2/health/ready'],
@@ -44,10 +44,10 @@ async function operations() {
 }
 
 describe('routes', () => {
-  it('are all served that are described, each public by name or with its scopes', async () => {
+  it('are all described and served, and are public only if this test lists them', async () => {
     const found = await operations();
     expect(new Set(found.map(({ name }) => name))).toEqual(
-      // /metrics is there for this test alone: main.ts keeps it off this port where keys are required.
+      // Only this test serves /metrics on this port: main.ts does not if keys are required.
       new Set(api.app.routes.map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`)),
     );
     const open = found.filter(({ security }) => security?.length === 0).map(({ name }) => name);
@@ -82,7 +82,7 @@ describe('routes', () => {
     }
   });
 
-  it('of models demand `models:infer` for tensors and `predictions:read` for users', async () => {
+  it('of models require `models:infer` for tensors and `predictions:read` for users', async () => {
     const [reader, inferrer] = [await api.key(), await api.key({ scopes: ['models:infer'] })];
     const input = { name: 'features', datatype: 'FP32', shape: [1, 2], data: [10, 1] };
     const user = { name: 'user_id', datatype: 'BYTES', shape: [1], data: ['3'] };
@@ -106,7 +106,7 @@ describe('routes', () => {
     });
   });
 
-  it('answer a key that has their scope', async () => {
+  it('accept a key that has their scope', async () => {
     const all = await api.key({ scopes: SCOPES });
     for (const { name, ask } of await operations()) {
       expect([name, [401, 403].includes((await ask(bearer(all.key))).status)]).toEqual([name, false]);
@@ -115,7 +115,7 @@ describe('routes', () => {
 });
 
 describe('a request', () => {
-  it('without a valid key has one answer, whatever the problem', async () => {
+  it('without a valid key always gets the same answer', async () => {
     const good = await api.key();
     const revoked = await api.key();
     await revokeApiKey(api.pool, revoked.id);
@@ -156,14 +156,14 @@ describe('a request', () => {
     expect((await api.get(READ, bearer(good.key))).status).toBe(200);
   });
 
-  it('may write the scheme as it likes', async () => {
+  it('may write the authorization scheme in any case', async () => {
     const { key } = await api.key();
     for (const scheme of ['bEaReR', 'BEARER', 'bearer ']) {
       expect([scheme, (await api.get(READ, { authorization: `${scheme} ${key}` })).status]).toEqual([scheme, 200]);
     }
   });
 
-  it('with a key that only reads posts no event, and a key that only posts reads nothing', async () => {
+  it('cannot send events with a read-only key, or read predictions with a key for events only', async () => {
     const reader = await api.key({ scopes: ['predictions:read'] });
     const writer = await api.key({ scopes: ['events:write'] });
     expect((await api.post('/v1/events', EVENT, { ...CLOUD, ...bearer(reader.key) })).status).toBe(403);
@@ -173,7 +173,7 @@ describe('a request', () => {
     expect((await api.get(READ, bearer(writer.key))).status).toBe(403);
   });
 
-  it('has no key in its URL', async () => {
+  it('is not authorized by a key in its URL', async () => {
     const { key } = await api.key();
     for (const name of ['key', 'api_key', 'access_token']) {
       expect((await api.get(`${READ}?${name}=${key}`)).status).toBe(401);
@@ -184,7 +184,7 @@ describe('a request', () => {
     expect((await api.get(`/v1/predictions/repurchase/${key}`)).status).toBe(401);
   });
 
-  it('is refused before its body is read', async () => {
+  it('is rejected before its body is read', async () => {
     const body = new ReadableStream(
       {
         pull() {
@@ -222,7 +222,7 @@ describe('a request', () => {
 });
 
 describe('a plain read on Node’s own request', () => {
-  it('is asked for its key as any other', async () => {
+  it('needs a key like any other request', async () => {
     const { key } = await api.key();
     const { key: limited } = await api.key({ requestsPerSecond: 0.001 });
     const { key: writer } = await api.key({ scopes: ['events:write'] });
@@ -259,7 +259,7 @@ describe('a plain read on Node’s own request', () => {
 });
 
 describe('Postgres away', () => {
-  it('leaves known keys valid, and new ones unknown', async () => {
+  it('leaves known keys valid, and new keys unknown', async () => {
     const own = await createKeyedApi();
     try {
       const { key } = await own.key();

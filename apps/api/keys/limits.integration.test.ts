@@ -1,4 +1,4 @@
-/** The limits of a key. Limits of one in a thousand seconds: a spent limit stays spent during a test. */
+/** The limits of a key. They are one request in 1,000 s, so that a used limit stays used during a test. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
 
@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 describe('a limit of requests', () => {
-  it('is answered with 429 and a time to come again, whatever address the request says it is of', async () => {
+  it('is answered with 429 and Retry-After, whatever address the headers of the request name', async () => {
     const { key } = await api.key({ requestsPerSecond: ONE });
     expect((await api.get(`${READ}/1`, bearer(key))).status).toBe(200);
     for (const address of ['10.0.0.1', '10.0.0.2']) {
@@ -35,7 +35,7 @@ describe('a limit of requests', () => {
     }
   });
 
-  it('is each key’s own, and counts requests rejected for a missing scope', async () => {
+  it('applies to each key separately, and counts requests rejected for a missing scope', async () => {
     const [one, other] = [await api.key({ requestsPerSecond: ONE }), await api.key({ requestsPerSecond: ONE })];
     expect((await api.get('/v1/runs', bearer(one.key))).status).toBe(403);
     expect((await api.get('/v1/runs', bearer(one.key))).status).toBe(429);
@@ -77,7 +77,7 @@ describe('a limit of live inferences', () => {
     ]);
   });
 
-  it('is not used up by a ranking that is refused for what it ranks by', async () => {
+  it('is not used by a ranking that is rejected for its field `by`', async () => {
     const { key } = await api.key({ livePerSecond: ONE });
     const asked = { userId: '1', by: 'profit', candidates: [{ id: 'a', features: {} }] };
     const refused = await api.post('/v1/rankings/repurchase', asked, bearer(key));
@@ -86,7 +86,7 @@ describe('a limit of live inferences', () => {
     expect(ranked.status).toBe(200);
   });
 
-  it('is 429 only where nothing may be served instead', async () => {
+  it('is 429 only if nothing may be served instead', async () => {
     const { key } = await strict.key({ livePerSecond: ONE });
     expect((await strict.get(`${READ}/1`, bearer(key))).status).toBe(200);
     const refused = await strict.get(`${READ}/2`, bearer(key));

@@ -1,4 +1,4 @@
-/** A stream ends when its key is revoked. */
+/** Tests that a stream ends when its key is revoked. */
 import { revokeApiKey } from '@tandem/offline-store/api-keys';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
@@ -8,7 +8,7 @@ const HEARTBEAT_MS = 15_000;
 let api: KeyedApi;
 beforeAll(async () => {
   api = await createKeyedApi();
-  // Heartbeats alone are intervals.
+  // Only heartbeats use intervals.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
 });
 afterAll(async () => {
@@ -16,7 +16,7 @@ afterAll(async () => {
   await api?.close();
 });
 
-it('continues with the heartbeats of a valid key, and ends at the first after it is revoked', async () => {
+it('sends heartbeats while the key is valid, and ends at the first heartbeat after its revocation', async () => {
   const { key, id } = await api.key({ scopes: ['runs:read', 'runs:write'] });
   const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' }, bearer(key));
   const run = (await started.json()) as { id: string };

@@ -1,4 +1,4 @@
-/** The Open Inference Protocol over gRPC, with a client of the protocol's own file. */
+/** The Open Inference Protocol over gRPC, with a client that is generated from the protocol's `.proto` file. */
 import { status } from '@grpc/grpc-js';
 import type { TensorData } from '@tandem/inference/process/protocol';
 import { writeBinary } from '@tandem/open-inference/binary-data';
@@ -32,7 +32,7 @@ function serve({ dependencies }: TestApi): Promise<RunningServer> {
 const features = { name: 'features', datatype: 'FP32', shape: [2, 2] };
 const ROWS = [10, 1, 20, 2];
 
-/** Every input of `zoo` with two rows, as typed contents and as bytes. */
+/** Two rows for every input of `zoo`, as typed contents and as raw contents. */
 const CONTENTS: readonly [
   name: string,
   datatype: string,
@@ -67,13 +67,13 @@ const shapes: Readonly<Record<string, number[]>> = { vector: [2, 3], count: [2] 
 const inputOf = (name: string, datatype: string) => ({ name, datatype, shape: shapes[name] ?? [2, 1] });
 
 describe('the six rpcs', () => {
-  it('say that the server is live and ready, and what it is', async () => {
+  it('say that the server is live and ready, and give its metadata', async () => {
     expect(await grpc.call('ServerLive', {})).toEqual({ live: true });
     expect(await grpc.call('ServerReady', {})).toEqual({ ready: true });
     expect(await grpc.call('ServerMetadata', {})).toMatchObject({ name: 'tandem' });
   });
 
-  it('say of a model whether it is ready, and what it takes and gives', async () => {
+  it('say whether a model is ready, and describe its inputs and outputs', async () => {
     expect(await grpc.call('ModelReady', { name: 'repurchase' })).toEqual({ ready: true });
     expect(await grpc.call('ModelReady', { name: 'repurchase', version: '9' })).toEqual({ ready: false });
     expect(await grpc.call('ModelReady', { name: 'nobody' })).toEqual({ ready: false });
@@ -102,9 +102,9 @@ describe('ModelInfer', () => {
     expect(answer.outputs).toHaveLength(CONTENTS.length);
   });
 
-  it('answers typed contents with typed contents, and takes float16 as raw contents only', async () => {
+  it('answers typed contents with typed contents, and accepts float16 only as raw contents', async () => {
     const halves = { ...inputOf('float16', 'FP16') };
-    // FP16 has raw contents only, and a request has raw contents for all inputs or for none.
+    // FP16 has no typed contents, and a request must have raw contents for all inputs or for none.
     const mixed = grpc.call('ModelInfer', { model_name: 'zoo', inputs: [halves] });
     await expect(mixed).rejects.toMatchObject({ details: expect.stringContaining('send raw_input_contents') });
     const answer = await grpc.call('ModelInfer', {
@@ -115,7 +115,7 @@ describe('ModelInfer', () => {
     expect(answer.outputs[0].contents.fp32_contents[0]).toBeCloseTo(scoreOf(10, 1), 5);
   });
 
-  it('takes and gives typed contents of every element type that has them', async () => {
+  it('accepts and returns typed contents of every element type that has them', async () => {
     const inputs = TYPED.map(([name, datatype, contents]) => ({ ...inputOf(name, datatype), contents }));
     const answer = await grpc.call('ModelInfer', { model_name: 'typed', inputs });
     expect(answer.raw_output_contents).toEqual([]);
@@ -140,7 +140,7 @@ describe('ModelInfer', () => {
     ['string', { bytes_contents: [] }, 'bytes_contents has 0 values'],
     ['float32', { fp64_contents: [1, 2] }, 'fp32_contents has 0 values'],
     ['uint64', { int64_contents: [1, 2] }, 'uint64_contents has 0 values'],
-  ])('refuses typed contents of %s that its tensor cannot be filled with', async (name, contents, text) => {
+  ])('rejects typed contents of %s that do not fill the tensor', async (name, contents, text) => {
     const inputs = TYPED.map(([one, datatype, good]) => ({
       ...inputOf(one, datatype),
       contents: one === name ? contents : good,
@@ -153,7 +153,7 @@ describe('ModelInfer', () => {
   });
 
   it.each(CONTENTS.map(([name], i) => [name, i] as const))(
-    'refuses raw contents of %s that lack a byte',
+    'rejects raw contents of %s that lack a byte',
     async (_, i) => {
       const raw = CONTENTS.map(([, , , data]) => writeBinary(data));
       raw[i] = (raw[i] as Buffer).subarray(0, -1);
@@ -167,7 +167,7 @@ describe('ModelInfer', () => {
     },
   );
 
-  it('gives certified predictions of users with their provenance', async () => {
+  it('returns certified predictions of users with their provenance', async () => {
     const answer = await grpc.call('ModelInfer', {
       model_name: 'zoo.hybrid',
       inputs: [
@@ -198,7 +198,7 @@ describe('ModelInfer', () => {
     expect(contents[6].int64_contents).toEqual(['0', '0']);
   });
 
-  it('honours a read’s directives in metadata', async () => {
+  it('honours the directives of a read in metadata', async () => {
     const ask = grpc.call(
       'ModelInfer',
       {
@@ -252,7 +252,7 @@ describe('ModelInfer', () => {
       /1 entries for 2 inputs/,
     ],
     [
-      'texts that are no UTF-8',
+      'texts that are not UTF-8',
       {
         model_name: 'repurchase.hybrid',
         inputs: [
@@ -278,7 +278,7 @@ describe('ModelInfer', () => {
     await expect(refused).rejects.toMatchObject({ code, details: expect.stringMatching(details) });
   });
 
-  it('names the stable type of a problem in the trailers', async () => {
+  it('gives the stable type of a problem in the trailers', async () => {
     const error = await grpc.call('ModelInfer', { model_name: 'nobody' }).catch((refused: unknown) => refused);
     const { metadata } = error as { metadata: { get(name: string): string[] } };
     expect(metadata.get('problem-type')).toEqual(['urn:tandem:problem:unknown_predictor']);
@@ -302,7 +302,7 @@ describe('keys', () => {
 
   const asked = { model_name: 'repurchase', inputs: [{ ...features, contents: { fp32_contents: ROWS } }] };
 
-  it('are asked for, with the scope of the model', async () => {
+  it('are required, with the scope of the model', async () => {
     await expect(client.call('ModelInfer', asked)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
     const writer = await keyed.key({ scopes: ['events:write'] });
     const denied = client.call('ModelInfer', asked, bearer(writer.key));
@@ -338,7 +338,7 @@ describe('keys', () => {
       code: status.RESOURCE_EXHAUSTED,
       details: expect.stringContaining('send at most 1 rows in a request'),
     });
-    // The refused request used up none of the limit.
+    // The rejected request did not count against the limit.
     const one = { ...features, shape: [1, 2], contents: { fp32_contents: [10, 1] } };
     const single = client.call('ModelInfer', { ...asked, inputs: [one] }, bearer(few.key));
     expect(await single).toMatchObject({ model_version: '1' });

@@ -12,11 +12,11 @@ import { errorText, isReady, SERVER } from './open-server.ts';
 
 interface ModelName {
   readonly name: string;
-  /** Empty: the server chooses. */
+  /** The version; empty if the server chooses. */
   readonly version: string;
 }
 
-/** An rpc: the scopes of which its key needs one, and how its message is answered. */
+/** An RPC: the scopes, of which its key needs one, and its handler. */
 interface Rpc {
   readonly scope: RouteScope;
   answer(message: unknown, asked: Asked): object | Promise<object>;
@@ -25,14 +25,14 @@ interface Rpc {
 type Rpcs = Readonly<Record<RpcName, Rpc>>;
 
 interface ServedReply {
-  /** The status of the same answer over HTTP. */
+  /** The status that the answer has over HTTP. */
   readonly status: number;
   readonly reply: GrpcReply;
 }
 
 export function createServeCall(dependencies: OpenInferenceDependencies & ReadyDependencies & ServeOptions): ServeCall {
   const rpcs = rpcsOf(createOpenModels(dependencies), dependencies);
-  // No browser page can use gRPC, so the authority needs no check.
+  // Browser pages cannot use gRPC, so the authority needs no check.
   const options = { ...dependencies, isOurHost: () => true };
   const servings = new Map(
     Object.entries(rpcs).map(([name, { scope }]) => [name, createServing(endpointOf(name, scope), options, refuse)]),
@@ -42,7 +42,8 @@ export function createServeCall(dependencies: OpenInferenceDependencies & ReadyD
     const { reply } = await serve(call, async (event, caller) => {
       const asked = { head: call, caller, event, leftMs: call.leftMs, onGone: call.onGone };
       const { scope, answer } = rpcs[name];
-      // Public rpcs have empty messages, which are not read: a client without a key cannot make the server keep one.
+      // Messages of public RPCs are empty and are not read, so that a client without a key cannot make the server
+      // buffer a message.
       const sent = scope === 'public' ? {} : await message();
       return { status: 200, reply: { response: await answer(sent, asked) } };
     });
@@ -103,7 +104,7 @@ const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
   503: 'UNAVAILABLE',
 };
 
-/** Codes of the problems whose HTTP status is not precise enough. */
+/** gRPC codes of problems whose HTTP status is not precise enough. */
 const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
   live_timeout: 'DEADLINE_EXCEEDED',
   not_cached: 'FAILED_PRECONDITION',
@@ -112,7 +113,7 @@ const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
   output_unusable: 'FAILED_PRECONDITION',
 };
 
-/** Clients take 8 KiB of metadata, in which a character may take nine bytes. */
+/** The longest status message. Clients accept 8 KiB of metadata, in which a character may take nine bytes. */
 const MOST_TEXT = 700;
 
 function refuse({ code, problem, headers }: HttpProblem): ServedReply {

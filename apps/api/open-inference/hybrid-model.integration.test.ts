@@ -1,4 +1,4 @@
-/** How long a hybrid model reads for a caller: until its deadline, or until it goes. */
+/** A hybrid model reads until the caller's deadline, or until the caller goes. */
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { PoolClient } from 'pg';
@@ -14,7 +14,7 @@ let blocker: PoolClient;
 beforeAll(async () => {
   api = await createOpenApi({ liveTimeoutMs: 30_000, default: null });
   blocker = await api.pool.connect();
-  // Until it ends, no statement reads features.
+  // Until this transaction ends, no statement can read features.
   await blocker.query('begin; lock table customers in access exclusive mode');
 });
 afterAll(async () => {
@@ -35,7 +35,7 @@ function inferFor(userId: string, patience: Pick<Asked, 'leftMs' | 'onGone'>) {
   return find('repurchase.hybrid', undefined).then((model) => model.infer(request, asked));
 }
 
-/** Returns the value of a series whose labels have this text; undefined: there is none. */
+/** Returns the value of the series whose labels contain this text; undefined if there is none. */
 async function counted(metric: string, text: string): Promise<number | undefined> {
   const series = new RegExp(`${metric}\\{.*${text}.*\\} (\\d+)`).exec(await (await api.get('/metrics')).text());
   return series?.[1] === undefined ? undefined : Number(series[1]);
@@ -50,7 +50,7 @@ describe('a hybrid read', () => {
     const onGone = (tell: () => void) => void listeners.push(tell);
     const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
     const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
-    // No read before this one has a statement that waits.
+    // No earlier read has a statement that waits.
     await expect.poll(async () => (await blocker.query(WAITING)).rows[0].n).toBe(1);
     for (const tell of listeners) tell();
     await ended;
@@ -58,7 +58,7 @@ describe('a hybrid read', () => {
     expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([1, undefined]);
   });
 
-  it('that live inference would make late is answered before the deadline of its caller', async () => {
+  it('is answered before the caller’s deadline if live inference would be too late', async () => {
     const before = (await inferred('caller_gone')) ?? 0;
     const { outputs } = await inferFor('3', { leftMs: () => 200, onGone: () => {} });
     expect(outputs).toMatchObject([{ data: ['urn:tandem:problem:caller_gone'] }, { data: [''] }]);
@@ -66,7 +66,7 @@ describe('a hybrid read', () => {
     expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([before + 1, undefined]);
   });
 
-  it('of a predictor without live inference infers nothing, and the model itself still answers', async () => {
+  it('of a predictor without live inference infers nothing, and raw inference still works', async () => {
     const idle = await createOpenApi({ live: false, onLiveFailure: 'error', default: null });
     try {
       const user = { name: 'user_id', datatype: 'BYTES', shape: [1], data: ['3'] };
@@ -83,7 +83,7 @@ describe('a hybrid read', () => {
     }
   });
 
-  it('of a caller who has gone already infers nothing', async () => {
+  it('of a caller who has already gone infers nothing', async () => {
     const before = await inferred('caller_gone');
     const reading = inferFor('5', { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell) => tell() });
     await expect(reading).rejects.toMatchObject({ code: 'caller_gone' });

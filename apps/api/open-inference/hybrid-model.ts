@@ -1,6 +1,7 @@
 /**
- * A predictor as a model that takes user ids and gives certified predictions: what `POST /v1/predictions/{predictor}` answers,
- * as tensors. A field of the prediction is an output; where each prediction comes from is in the outputs `tandem.…`.
+ * Serves a predictor as a model that takes user ids and returns certified predictions: the answers of `POST
+ * /v1/predictions/{predictor}` as tensors. Each field of the prediction is an output. The outputs `tandem.…` give the
+ * provenance of each prediction.
  */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
@@ -32,7 +33,7 @@ interface HybridModelDependencies {
 
 const USER_ID: TensorMetadata = Object.freeze({ name: 'user_id', type: 'string', shape: [-1] });
 
-/** Outputs with the provenance of a prediction; -1 and the empty text mean null. */
+/** Outputs with the provenance of a prediction. -1 and the empty string mean null. */
 const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) => number | string]>(
   Object.entries({
     'tandem.source': ['string', ({ source }) => source],
@@ -52,8 +53,8 @@ const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) 
 );
 
 /**
- * The output with the type of a user's problem, or the empty text. A caller that requests it gets the other users'
- * answers.
+ * The output with the type of a user's problem, or the empty string. If a caller requests it, a problem of one user
+ * does not fail the request.
  */
 const ERROR = 'tandem.error';
 const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
@@ -76,12 +77,12 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
-        // Nothing was served.
+        // The caller has gone, so nothing is served.
         if (isGone) throw callerGone();
         const fitted = results.map((result) => fitting(result, version.outputs));
         const failed = wanted.includes(ERROR) ? undefined : fitted.find((one) => one instanceof TandemError);
         if (failed) {
-          // The caller gets none of the other predictions.
+          // The caller gets only the error, so the other predictions are not counted as served.
           tell(fitted.map((one) => (one === failed ? one : undefined)));
           throw failed;
         }
@@ -98,7 +99,7 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
 
 const PROVENANCE_TENSORS = [...PROVENANCE].map(([name, [type]]): TensorMetadata => ({ name, type, shape: [-1] }));
 
-/** Returns the output of a field; predictions keep float16 as float32. */
+/** Returns the output tensor of a field. Predictions store float16 as float32. */
 function fieldTensor({ name, type, width }: OutputField): TensorMetadata {
   return { name, type: type === 'float16' ? 'float32' : type, shape: width === null ? [-1] : [-1, width] };
 }
@@ -113,7 +114,7 @@ async function readAll(
   const userIds = userIdsIn(request);
   if (request.parameters.timeout) {
     const remedy = 'leave it out: freshness.liveTimeout of the predictor limits a read';
-    throw refused('parameters.timeout', 'is not supported by a hybrid model', remedy);
+    throw refused('parameters.timeout', 'is not supported by hybrid models', remedy);
   }
   if (head.header(MIN_CONTEXT) !== undefined && userIds.length > 1) throw tokenOfOneUser();
   const demanded = { ...readOptions(head, caller.liveQuota), patience: asked };
@@ -129,23 +130,31 @@ function userIdsIn({ inputs }: InferRequest): readonly string[] {
   if (tensor === undefined) return [];
   const { type, dims, data } = tensor;
   if (type !== 'string' && type !== 'int64') {
-    throw refused('inputs[0].datatype', `is ${datatypeOf(type)}`, 'send user ids as BYTES, or whole numbers as INT64');
+    throw refused(
+      'inputs[0].datatype',
+      `is ${datatypeOf(type)}`,
+      'send user ids as BYTES, or whole-number ids as INT64',
+    );
   }
   if (dims.length === 0 || dims.slice(1).some((size) => size !== 1)) {
-    throw refused('inputs[0].shape', `is ${shown(dims)}`, 'give one user id a row: [users] or [users, 1]');
+    throw refused(
+      'inputs[0].shape',
+      `is ${shown(dims)}`,
+      'send one user id in each row: the shape is [users] or [users, 1]',
+    );
   }
   if (data.length > MAX_USERS) throw refused('inputs[0]', `has ${data.length} users`, `send at most ${MAX_USERS}`);
   return Array.from(data as readonly string[], String);
 }
 
-/** The prediction, or the error, that a row of the tensors shows. */
+/** The prediction or the error of one row of the tensors. */
 type Row = { readonly view: PredictionView } | { readonly error: TandemError };
 
 function rowOf(result: ReadResult): Row {
   return result instanceof TandemError ? { error: result } : { view: predictionView(result) };
 }
 
-/** Returns how many predictions are from which source, for callers that do not request the outputs `tandem.…`. */
+/** Returns the number of predictions by source, for callers that do not request the outputs `tandem.…`. */
 function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = { batch: 0, live: 0, stale: 0, default: 0, unverified: 0 };
   for (const row of rows) {
@@ -157,7 +166,10 @@ function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
   return counts;
 }
 
-/** Returns the result, or an error where a version with other fields than the stable one's gave the prediction. */
+/**
+ * Returns the result. It is an error if the prediction comes from a model version whose fields differ from those of the
+ * stable version.
+ */
 function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult {
   if (result instanceof TandemError) return result;
   const { prediction, userId, modelNumber } = result;
@@ -166,13 +178,13 @@ function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult
     return values.length !== (width ?? 1) || values.some((value) => !isOfType(value, type));
   });
   if (!odd) return result;
-  const text = `The prediction of user ${userId} has no field ${odd.name} of the model's form.`;
-  return new TandemError('output_unusable', `${text} Model version ${modelNumber} gives other fields.`, {
+  const text = `The prediction of user ${userId} has no field ${odd.name} of the expected type.`;
+  return new TandemError('output_unusable', `${text} Model version ${modelNumber} has other fields.`, {
     remedy: 'use GET /v1/predictions/{predictor}/{userId} until the rollout, or the next batch, has ended',
   });
 }
 
-/** Returns whether a value has the type; an integer that a JSON number cannot carry is a text. */
+/** Returns whether a value has the type. An integer that a JSON number cannot hold is a string. */
 function isOfType(value: unknown, type: TensorType): boolean {
   if (type === 'string') return typeof value === 'string';
   if (type === 'bool') return typeof value === 'boolean';
@@ -192,7 +204,7 @@ function tensorOf({ name, type, shape }: TensorMetadata, rows: readonly Row[]): 
   return { name, type, dims: [rows.length, ...shape.slice(1)], data: dataOf(type, values) };
 }
 
-/** Returns a row's values of one output; those of an error are zeros and empty texts. */
+/** Returns the values of one output in a row. The values of an error are zeros and empty strings. */
 function valuesOf(row: Row, name: string, type: TensorType, width: number): readonly (number | string | boolean)[] {
   if ('error' in row) {
     if (name === ERROR) return [problemType(row.error.code)];

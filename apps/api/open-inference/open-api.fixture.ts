@@ -1,7 +1,7 @@
 /**
- * For the tests of the Open Inference Protocol: an API with three predictors. `repurchase` is that of api.fixture.ts, `zoo` has
- * an input and an output of every element type: each output is its input, which a user's features fill from the orders. `typed`
- * is the same without float16, for which gRPC has no typed contents.
+ * Fixture for the tests of the Open Inference Protocol: an API with three predictors. `repurchase` is that of
+ * api.fixture.ts. `zoo` has an input of every element type, computed from the user's orders, and returns each input as
+ * an output. `typed` is `zoo` without float16, for which gRPC has no typed contents.
  */
 import { createHash } from 'node:crypto';
 import type { FeatureColumn, TensorType } from '@tandem/freshness/predictor';
@@ -11,7 +11,7 @@ import { copyingModel } from '@tandem/testing/onnx-models';
 import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
 import { createTestApi, repurchase, type TestApi } from '../api.fixture.ts';
 
-/** `vector` has a row of three values, `count` one dimension. */
+/** `vector` has three values in a row; `count` has one dimension. */
 export const ZOO: readonly { readonly name: string; readonly type: TensorType; readonly width: number | null }[] = [
   ...TENSOR_TYPES.map((type) => ({ name: type, type, width: 1 })),
   { name: 'vector', type: 'float32', width: 3 },
@@ -20,7 +20,7 @@ export const ZOO: readonly { readonly name: string; readonly type: TensorType; r
 
 type Settings = Parameters<typeof createTestApi>[3];
 
-/** @param freshness of the predictors */
+/** @param freshness the freshness policy of the predictors */
 export function createOpenApi(
   freshness: Parameters<typeof repurchase>[0] = {},
   settings: Settings = {},
@@ -43,7 +43,7 @@ function copying(
   const columns = parts.flatMap(({ name, type, width }) =>
     Array.from({ length: width ?? 1 }, (_, i) => columnOf(`${name}_${i}`, type)),
   );
-  // No field is taken from it, so admission does not look at it.
+  // No field uses this output, so admission does not check it.
   const unmapped = { name: 'pairs', type: 'float32', shape: ['N', 'N'] };
   const outputs = [...tensors.map((tensor) => ({ ...tensor, name: `${tensor.name}_out` })), unmapped];
   const metadata: ModelMetadata = {

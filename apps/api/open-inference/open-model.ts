@@ -1,4 +1,4 @@
-/** A view of a predictor as a model of the protocol, with inputs and outputs, for HTTP and gRPC alike. */
+/** A predictor as a model of the protocol, with inputs and outputs, for both HTTP and gRPC. */
 import type { CallerPatience } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
@@ -14,7 +14,7 @@ import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { Caller } from '../keys/access.ts';
 
-/** A request's caller and headers; its deadline is the transport's own. */
+/** The caller and the headers of a request. Its deadline is that of the transport. */
 export interface Asked extends CallerPatience {
   readonly head: RequestHead;
   readonly caller: Caller;
@@ -28,13 +28,16 @@ export interface OpenModel {
   infer(request: InferRequest, asked: Asked): Promise<InferAnswer>;
 }
 
-/** The scopes of models, of which one lets a key see what there is. */
+/** The scopes of models. A key with either may read metadata. */
 export const MODEL_SCOPES: readonly Scope[] = Object.freeze(['predictions:read', 'models:infer']);
 
-/** Rejects with `unknown_predictor` or `unknown_model_version`. @param version its number; undefined: the server chooses */
+/**
+ * Finds a model by its name and version. Rejects with `unknown_predictor` or `unknown_model_version`. @param version
+ * the number; undefined: the server chooses
+ */
 export type FindOpenModel = (name: string, version: string | undefined) => Promise<OpenModel>;
 
-/** The view of a predictor that takes user ids. */
+/** The suffix of the view that takes user ids. */
 export const HYBRID = '.hybrid';
 
 /** Returns the inputs in the model's order. Throws `invalid_input` for an unknown, repeated or missing one. */
@@ -53,12 +56,12 @@ export function inputsInOrder(given: readonly WireTensor[], taken: readonly Tens
   });
 }
 
-/** Returns the names of the wanted outputs. Throws `invalid_input` for an output that the model does not have. */
+/** Returns the names of the requested outputs. Throws `invalid_input` for an unknown or repeated output. */
 export function wantedOutputs(wanted: readonly string[], given: readonly TensorMetadata[]): readonly string[] {
   for (const [i, name] of wanted.entries()) {
     const field = `outputs[${i}].name`;
     const names = given.map((output) => output.name);
-    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model gives ${names.join(', ')}`);
+    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model returns ${names.join(', ')}`);
     if (wanted.indexOf(name) < i) throw refused(field, `is ${shown(name)} again`, 'request it once');
   }
   return wanted;

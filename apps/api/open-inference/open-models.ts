@@ -1,4 +1,4 @@
-/** Both views of each predictor as models of the Open Inference Protocol. */
+/** Finds models of the Open Inference Protocol: each predictor has a raw and a hybrid view. */
 import type { Authority } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -24,9 +24,13 @@ export function createOpenModels(dependencies: OpenInferenceDependencies): FindO
   return async function findOpenModel(name, version) {
     if (!name.endsWith(HYBRID)) return findRaw(name, version);
     if (version === undefined) return findHybrid(name.slice(0, -HYBRID.length));
-    throw new TandemError('unknown_model_version', 'A hybrid model has no versions: each user is served from an arm.', {
-      field: 'version',
-      remedy: 'name no version; the output tensor tandem.model_version says which answered',
-    });
+    throw new TandemError(
+      'unknown_model_version',
+      'A hybrid model has no versions, because the arm of each user decides the version.',
+      {
+        field: 'version',
+        remedy: 'leave out the version; the output tensor tandem.model_version names the version that answered',
+      },
+    );
   };
 }

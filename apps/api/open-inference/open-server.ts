@@ -5,7 +5,7 @@ import { RELEASE } from '@tandem/telemetry/release';
 import type { ProblemView } from '@tandem/wire/problem';
 import type { ReadyDependencies } from '../routes/health/ready.ts';
 
-/** The server's metadata over HTTP; over gRPC there is no binary extension. */
+/** The server's metadata over HTTP. gRPC does not have the binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
 
 export async function isReady({ readiness }: ReadyDependencies): Promise<boolean> {
@@ -17,7 +17,7 @@ export async function assertReady(dependencies: ReadyDependencies): Promise<void
   if (await isReady(dependencies)) return;
   throw new TandemError('unavailable', 'The service is not ready.', {
     retryAfter: 1,
-    remedy: 'ask another one, or ask again; GET /readyz names the part that fails',
+    remedy: 'retry, or use another server; GET /readyz names the part that fails',
   });
 }
 

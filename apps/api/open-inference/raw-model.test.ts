@@ -16,7 +16,7 @@ const served = {
   outputs: [{ name: 'score', type: 'float32', shape: [-1, 1] }],
 } as unknown as ServedVersion;
 
-/** Infers one row. @param leftMs until the deadline of the transport */
+/** Infers one row. @param leftMs milliseconds until the deadline of the transport */
 async function inferOneRow(leftMs: number, parameters: Parameters, infer: Infer) {
   const model = await createRawModels({ findServedVersion: async () => served, infer })('repurchase', undefined);
   const head = { url: '/', header: () => undefined };
@@ -31,15 +31,15 @@ async function inferOneRow(leftMs: number, parameters: Parameters, infer: Infer)
 
 test.each([
   ['the deadline of the caller’s transport', 5, {}, 'caller_gone'],
-  ['the deadline of a transport that leaves more time than the predictor has', 10_000, {}, 'live_timeout'],
+  ['a deadline of the transport that is longer than the limit of the predictor', 10_000, {}, 'live_timeout'],
   ['the parameter timeout, whose caller waits for the answer', 5, { timeout: 1_000 }, 'live_timeout'],
   ['the limit of the predictor', Number.POSITIVE_INFINITY, {}, 'live_timeout'],
-])('a model that is later than %s has the right problem', async (_, leftMs, parameters, code) => {
+])('a model that exceeds %s gets the right problem', async (_, leftMs, parameters, code) => {
   const infer = () => Promise.reject(new TandemError('live_timeout', 'late'));
   await expect(inferOneRow(leftMs, parameters, infer)).rejects.toMatchObject({ code });
 });
 
-test('a call whose deadline has passed asks for no room', async () => {
+test('a call whose deadline has passed does not enter the queue', async () => {
   const infer = () => Promise.reject(new TandemError('overloaded', 'no room'));
   await expect(inferOneRow(0, {}, infer)).rejects.toMatchObject({ code: 'caller_gone' });
 });

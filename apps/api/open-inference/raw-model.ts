@@ -1,6 +1,6 @@
 /**
- * Serves a predictor's model itself: tensors in, tensors out, in the same queue and the same runs as live reads. Nothing of a
- * user is read or stored, and nothing is certified.
+ * Serves the model of a predictor: tensors in, tensors out, in the same queue and the same inference runs as live
+ * reads. It neither reads nor stores records of users, and certifies nothing.
  */
 import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -69,7 +69,7 @@ async function inferRaw(
   const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
   const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
   const callersMs = leftMs();
-  // Before quota and room: an answer would be too late in any case.
+  // Checked before the quota and the queue, because an answer would be too late in any case.
   if (callersMs <= 0) throw callerGone();
   const timeoutMs = timeFor(request.parameters.timeout, callersMs, liveTimeoutMs);
   event.add({ predictor: predictor.name, rows });
@@ -81,7 +81,8 @@ async function inferRaw(
     return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
-    // With a deadline beyond liveTimeout the model was too slow, not the caller's deadline too short.
+    // If the deadline is longer than liveTimeout, the model was too slow; otherwise the caller's deadline was too
+    // short.
     const isCallersTime = timeoutMs === callersMs && callersMs < liveTimeoutMs;
     if (isCallersTime && isTandemError(error, 'live_timeout')) throw callerGone();
     if (!isTandemError(error, 'overloaded')) throw error;
@@ -90,13 +91,13 @@ async function inferRaw(
   }
 }
 
-/** Returns the number of rows. Throws `invalid_input` if it differs between inputs, or is too large. */
+/** Returns the number of rows. Throws `invalid_input` if it differs between inputs or is too large. */
 function rowsOf(tensors: readonly WireTensor[], { inputs }: InferRequest): number {
   const [rows, ...others] = tensors.map(({ dims }) => dims[0]);
   const odd = tensors.find((_, i) => i > 0 && others[i - 1] !== rows) ?? (rows === undefined ? tensors[0] : undefined);
   if (odd) {
     const field = `inputs[${inputs.indexOf(odd)}].shape`;
-    throw refused(field, `is ${shown(odd.dims)}`, 'give every input the same number of rows, as its first size');
+    throw refused(field, `is ${shown(odd.dims)}`, 'give every input the same number of rows as its first dimension');
   }
   if (rows !== undefined && rows <= MOST_ROWS) return rows;
   throw refused('inputs', `have ${rows ?? 0} rows`, `send at most ${MOST_ROWS} in a request`);
@@ -123,10 +124,10 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
 }
 
 /**
- * Returns the milliseconds that an answer may take: the caller's limit, else the predictor's limit of a live read. Throws
+ * Returns the most milliseconds for an answer: the caller's limit, or else the predictor's limit for live reads. Throws
  * `invalid_input`.
- * @param timeout in microseconds, as in Triton; 0: not stated
- * @param leftMs until the deadline of the transport; Infinity: it has none
+ * @param timeout in microseconds, as in Triton; 0: none
+ * @param leftMs milliseconds until the deadline of the transport; Infinity: none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {
   if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0))) {
@@ -136,7 +137,7 @@ function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: 
   return stated === Number.POSITIVE_INFINITY ? liveTimeoutMs : Math.min(stated, MOST_MS);
 }
 
-/** Takes all rows or none. Throws `rate_limited`. */
+/** Takes all rows from the key's quota, or none. Throws `rate_limited`. */
 function takeQuota({ liveQuota }: Caller, rows: number): void {
   if (liveQuota === undefined) return;
   const taken = liveQuota.take(rows);
@@ -148,21 +149,21 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
     remedy:
       rows > most
         ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
-        : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
+        : 'retry after the time in Retry-After, or send fewer rows; --live-rate of tandem key create sets the limit',
   });
 }
 
 function overloaded(cause: TandemError): TandemError {
-  return new TandemError('overloaded', 'The model cannot answer these rows in time behind the requests that wait.', {
+  return new TandemError('overloaded', 'Other requests wait for the model, so it cannot answer these rows in time.', {
     retryAfter: cause.retryAfter ?? 1,
-    remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
+    remedy: 'retry after the time in Retry-After, send fewer rows, or allow more time (the parameter timeout)',
     cause,
   });
 }
 
 function crashed(cause: ScoringCrash): TandemError {
-  return new TandemError('live_failed', `The model ended its process on these rows: ${cause.message}.`, {
-    remedy: 'check the input values; the same rows end the process again',
+  return new TandemError('live_failed', `These rows made the model end its process: ${cause.message}.`, {
+    remedy: 'check the input values; the same rows would end the process again',
     cause,
   });
 }

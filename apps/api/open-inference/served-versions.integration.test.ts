@@ -19,7 +19,7 @@ const ANALYSIS = {
   outcomes: [],
 };
 
-/** Adopts the predictor with another model, which the stable arm serves then. */
+/** Adopts the predictor with another model, which the stable arm then serves. */
 async function adoptOther(weights = [0.2, 0.1]): Promise<void> {
   const base = repurchase();
   const artifact = linearModel({ weights });
@@ -28,7 +28,7 @@ async function adoptOther(weights = [0.2, 0.1]): Promise<void> {
   await adopt(api.pool, { predictors: [predictor], actor: 'test' });
 }
 
-it('asks for arms once a second, and uses the last known ones while Postgres does not answer', async () => {
+it('reads the arms once a second, and uses the last known arms while Postgres does not answer', async () => {
   let now = 0;
   const find = createServedVersions({ ...api.dependencies.app, now: () => now });
   const first = await find('repurchase', undefined);
@@ -44,7 +44,7 @@ it('asks for arms once a second, and uses the last known ones while Postgres doe
   expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
 });
 
-it('has the policy that the registry has now, though it had an older one when the version was found', async () => {
+it('has the current policy of the registry, even if the version was found with an older policy', async () => {
   api.postgres.restore();
   const { registry } = api.dependencies.app;
   const newest = await registry.predictor('repurchase');
@@ -57,7 +57,7 @@ it('has the policy that the registry has now, though it had an older one when th
   expect((await find('repurchase', undefined)).predictor).toBe(await registry.predictor('repurchase'));
 });
 
-it('keeps no version of arms that changed while it was looked for', async () => {
+it('does not keep a version if the arms changed during its lookup', async () => {
   let now = 0;
   const { registry } = api.dependencies.app;
   const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -68,7 +68,7 @@ it('keeps no version of arms that changed while it was looked for', async () => 
     asked.resolve();
     await gate.promise;
     const held = await registry.predictor(name);
-    // An adoption gives a new object, not the object found before.
+    // After an adoption the registry returns a new object.
     return held && { ...held };
   };
   const modelVersion = (id: string) => registry.modelVersion(id);
@@ -89,7 +89,7 @@ it('keeps no version of arms that changed while it was looked for', async () => 
   expect((await find('repurchase', undefined)).numbers).toEqual(newest.numbers);
 });
 
-it('waits for Postgres once while it does not answer', async () => {
+it('waits only once for Postgres while it does not answer', async () => {
   let now = 0;
   const answers: (() => Promise<Certificate>)[] = [];
   const { authority } = api.dependencies.app;
@@ -111,14 +111,14 @@ it('waits for Postgres once while it does not answer', async () => {
   away.reject(new Error('still away'));
 });
 
-it('learns of versions and arms that came while Postgres did not answer', async () => {
+it('finds versions and arms that were added while Postgres did not answer', async () => {
   let now = 0;
   const find = createServedVersions({ ...api.dependencies.app, now: () => now });
   const { numbers } = await find('repurchase', undefined);
   api.postgres.cut();
   now += 1_001;
   expect(await find('repurchase', undefined)).toMatchObject({ numbers });
-  // Changed by another way to Postgres, which is not cut.
+  // Uses another connection to Postgres, which is not cut.
   await adoptOther([0.3, 0.3]);
   const arms = [{ name: 'second', version: 2, weight: 30 }];
   const plan = { kind: 'ab', arms, coverage: 'live', analysis: ANALYSIS } as const;
@@ -137,12 +137,12 @@ it('learns of versions and arms that came while Postgres did not answer', async 
   expect(await known('2')).toEqual([2, 'second', ['4', '2']]);
 });
 
-it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {
+it('takes outputs from the mapping alone if a version has no metadata of its file', async () => {
   api.postgres.restore();
   const find = createServedVersions(api.dependencies.app);
   const { inputs, outputs, triedOutputs } = await find('repurchase', undefined);
   expect(inputs).toEqual([{ name: 'features', type: 'float32', shape: [-1, 2] }]);
   expect(outputs).toEqual([{ name: 'score', type: 'float32', shape: [-1, -1] }]);
-  // Without the file's metadata it is unknown whether the trial has seen every column.
+  // Without the file's metadata it is unknown whether the trial covered every column.
   expect(triedOutputs.size).toBe(0);
 });

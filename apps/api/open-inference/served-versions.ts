@@ -1,4 +1,4 @@
-/** The model versions that raw inference may run: those of a predictor's arms. */
+/** Finds the model versions that raw inference may run: those of a predictor's arms. */
 import { createKnownAssignments } from '@tandem/embedded/known-assignments';
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -21,9 +21,9 @@ export interface ServedVersion {
   /** Input tensors in the model's order. */
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
-  /** The names of all outputs: the array of `wantedBy`, so that requests and reads run together. */
+  /** The names of all outputs. It is the array of `wantedBy`, so that requests and reads share inference runs. */
   readonly outputNames: readonly string[];
-  /** Names of the outputs whose values admission found to be independent of the other rows of a run. */
+  /** Names of the outputs whose values do not depend on the other rows of an inference run, as admission found. */
   readonly triedOutputs: ReadonlySet<string>;
 }
 
@@ -34,7 +34,10 @@ interface ServedVersionDependencies {
   readonly now?: () => number;
 }
 
-/** Finds the version of that number, or the stable one. Rejects with `unknown_predictor` or `unknown_model_version`. */
+/**
+ * Finds the version with this number; undefined: the stable version. Rejects with `unknown_predictor` or
+ * `unknown_model_version`.
+ */
 export type FindServedVersion = (predictor: string, number: string | undefined) => Promise<ServedVersion>;
 
 export function createServedVersions(dependencies: ServedVersionDependencies): FindServedVersion {
@@ -43,7 +46,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   let known: Certificate | undefined;
   /** Served versions by predictor and number, under the known certificate. Each certificate has a separate map. */
   let found = new Map<string, Promise<ServedVersion>>();
-  /** Described versions by id; a version never changes. */
+  /** Descriptions of versions by id. A version never changes. */
   const described = new IdleCache(async (id) => {
     const version = await registry.modelVersion(id);
     const [record] = await models.list({ predictor: version.predictor, number: version.number });
@@ -70,7 +73,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     const ofCertificate = found;
     const key = `${predictor}\n${number ?? ''}`;
     const before = await ofCertificate.get(key);
-    // The registry may have given an older policy, where it could not load the newest in time.
+    // The registry may have returned an older policy because it could not load the newest one in time.
     if (before && before.predictor === (await registry.predictor(predictor))) return before;
     const finding = find(predictor, number, certificate);
     ofCertificate.set(key, finding);
@@ -81,7 +84,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
 
 type Description = Omit<ServedVersion, 'predictor' | 'variant' | 'numbers'>;
 
-/** @param declared outputs of the model's file */
+/** @param declared the outputs that the model file declares */
 function describe(version: ModelVersion, declared: readonly DescribedTensor[]): Description {
   const outputs = outputsOf(version, declared);
   return {
@@ -104,7 +107,10 @@ function widthOf(column: Parameters<typeof columnWidth>[0] | undefined): number 
   return column === undefined ? 1 : columnWidth(column);
 }
 
-/** Returns the outputs that predictions are taken from. Admission does not check the others, which may mix rows. */
+/**
+ * Returns the outputs that predictions use. Admission does not check other outputs, whose values may depend on other
+ * rows.
+ */
 function outputsOf(version: ModelVersion, declared: readonly DescribedTensor[]): TensorMetadata[] {
   return wantedBy(version).map((name): TensorMetadata => {
     const tensor = declared.find((one) => one.name === name);
@@ -126,7 +132,7 @@ function described({ name, type, shape }: DescribedTensor, otherwise: OutputFiel
   return {
     name,
     type: isTensorType(type) ? type : otherwise,
-    // A shape without dimensions: the file declares none.
+    // A shape without dimensions means that the file declares none.
     shape: shape.length === 0 ? [-1, -1] : [-1, ...row.map((size) => (isFixed(size) ? size : -1))],
   };
 }
@@ -135,6 +141,6 @@ function notServed(predictor: string, number: string, numbers: readonly string[]
   const text = `Predictor ${predictor} does not serve model version ${JSON.stringify(number.slice(0, 80))}.`;
   return new TandemError('unknown_model_version', text, {
     field: 'version',
-    remedy: `use ${numbers.join(' or ')}, or name no version for the stable one; a rollout makes other versions available`,
+    remedy: `use ${numbers.join(' or ')}, or leave out the version to use the stable one; a rollout makes other versions available`,
   });
 }

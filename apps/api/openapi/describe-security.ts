@@ -3,13 +3,14 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import { keyProblems } from '../http/describe-problems.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 
-/** Registers the endpoints, each with its scope. */
+/** Adds the endpoints to the document, each with its scope. */
 export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpoints: readonly Endpoint[]): void {
   const { name } = registry.registerComponent('securitySchemes', 'apiKey', {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'tandem_(live|test)_<id>_<secret>_<checksum>',
-    description: 'An API key, made by `npx tandem key create`. Not asked for where the service is on loopback alone.',
+    description:
+      'An API key, created by `npx tandem key create`. A service that only listens on loopback does not require one.',
   });
   for (const { route, scope, refusals } of endpoints) {
     if (scope === 'public') registry.registerPath({ ...route, security: [] });

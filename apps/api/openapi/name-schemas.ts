@@ -1,11 +1,11 @@
 /**
- * Gives every object schema of the OpenAPI document a name in `components.schemas`. Generators of clients need it: they
- * make one class per object, and leave out objects and endpoints when two names clash. A schema without
- * `.meta({ id: 'Name' })` is named by its place: an item of `User.predictors` becomes `UserPredictor`.
+ * Gives every object schema of the OpenAPI document a name in `components.schemas`. Client generators need names: they
+ * generate one class for each object, and leave out objects and endpoints whose names clash. A schema without `.meta({
+ * id: 'Name' })` is named after its place: an item of `User.predictors` becomes `UserPredictor`.
  */
 import type { ApiDocument } from './openapi.ts';
 
-/** A JSON schema: the keywords that contain other schemas or may accompany a reference. */
+/** A JSON schema, reduced to the keywords that contain other schemas or may accompany a reference. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -31,7 +31,7 @@ interface Operation {
 
 type NamedSchemas = Map<string, JsonSchema>;
 
-/** Throws where two schemas would have one name: `.meta({ id: 'Name' })` gives one of them another. */
+/** Names the schemas. Throws if two schemas have the same name; `.meta({ id: 'Name' })` renames one of them. */
 export function nameSchemas({ paths, components, ...rest }: ApiDocument): ApiDocument {
   const named: NamedSchemas = new Map();
   for (const [name, schema] of Object.entries((components?.schemas ?? {}) as Record<string, JsonSchema>)) {
@@ -51,7 +51,7 @@ function nameContents(named: NamedSchemas, name: string, { content = {} }: Conte
   for (const body of Object.values(content)) if (body.schema) body.schema = byName(named, name, body.schema);
 }
 
-/** A reference where the schema is an object with fields; else the schema with references for its parts. */
+/** Returns a reference if the schema is an object with fields; otherwise the schema with references for its parts. */
 function byName(named: NamedSchemas, name: string, schema: JsonSchema): JsonSchema {
   if (!schema.properties) return withNamedParts(named, name, schema);
   const { description, default: preset, type, ...object } = schema;

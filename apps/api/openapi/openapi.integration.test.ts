@@ -21,7 +21,7 @@ interface Content {
   readonly example?: unknown;
 }
 
-/** Every body that an endpoint takes or gives, with its place. */
+/** Returns the request and response bodies of an endpoint, each with its place. */
 function contents({ route }: Endpoint): [place: string, content: Content][] {
   const { body } = route.request ?? {};
   const answers = Object.entries(route.responses).map(
@@ -48,7 +48,7 @@ interface DescribedOperation {
   readonly responses: Readonly<Record<string, DescribedBody>>;
 }
 
-/** The document as programs read it. */
+/** Returns the document as clients read it. */
 function published() {
   return JSON.parse(JSON.stringify(describeApi(endpoints))) as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, DescribedOperation>>>>;
@@ -56,7 +56,7 @@ function published() {
   };
 }
 
-/** Every schema of the document with its place, from `components` and from bodies down. */
+/** Returns every schema in `components` and in bodies, at any depth, with its place. */
 function schemas(): [place: string, schema: JsonSchema][] {
   const { components } = published();
   const ofBodies = bodies().map(({ place, schema }): [string, JsonSchema] => [place, schema]);
@@ -80,7 +80,7 @@ function operations(): DescribedOperation[] {
   return Object.values(published().paths).flatMap((methods) => Object.values(methods));
 }
 
-/** Every body of the document. */
+/** Returns every body of the document. */
 function bodies(): { place: string; isRequest: boolean; type: string; schema: JsonSchema }[] {
   return operations().flatMap(({ operationId, requestBody, responses }) =>
     Object.entries({ request: requestBody, ...responses }).flatMap(([name, one]) =>
@@ -91,7 +91,7 @@ function bodies(): { place: string; isRequest: boolean; type: string; schema: Js
   );
 }
 
-/** CPU of a piece of work in ms: what it takes however loaded the machine is. */
+/** Returns the CPU time of work in ms, which hardly depends on the load of the machine. */
 async function cpuOf(work: () => unknown): Promise<number> {
   const begin = process.cpuUsage();
   await work();
@@ -100,7 +100,7 @@ async function cpuOf(work: () => unknown): Promise<number> {
 }
 
 describe('the description of the API', () => {
-  it('names each operation once, under a heading that is explained', () => {
+  it('names each operation once, under a tag with a description', () => {
     const ids = endpoints.map(({ route }) => route.operationId);
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
     const explained = describeApi(endpoints).tags?.map(({ name }) => name) ?? [];
@@ -108,7 +108,7 @@ describe('the description of the API', () => {
     expect([...used].filter((tag) => !explained.includes(tag))).toEqual([]);
   });
 
-  it('has examples that are what their schemas say', () => {
+  it('has examples that match their schemas', () => {
     const wrong = endpoints.flatMap(contents).flatMap(([place, { schema, example }]) => {
       const result = example === undefined ? undefined : schema?.safeParse(example);
       return result === undefined || result.success ? [] : [`${place}: ${result.error.message}`];
@@ -116,7 +116,7 @@ describe('the description of the API', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('ends with the scopes that an operation asks for', () => {
+  it('ends the description of each operation with its scopes', () => {
     const operations = Object.values(published().paths).flatMap((methods) => Object.values(methods));
     const asked = operations.map(({ operationId, description, security }) => {
       const scopes = security.flatMap((one) => one.apiKey ?? []);
@@ -127,7 +127,7 @@ describe('the description of the API', () => {
     expect(asked.filter(({ scope, said }) => scope !== said)).toEqual([]);
   });
 
-  it('takes bodies whose names the generator of the client’s types knows as sent', () => {
+  it('has request bodies that the generator of the client’s types lists as sent', () => {
     const named = Object.keys(published().components.schemas);
     const sent = bodies()
       .filter(({ isRequest }) => isRequest)
@@ -136,7 +136,7 @@ describe('the description of the API', () => {
     expect(SENT.filter((name) => !sent.includes(name))).toEqual([]);
   });
 
-  it('names the query parameters that are taken, and no other', () => {
+  it('describes exactly the query parameters that are accepted', () => {
     const named = endpoints.map(({ route, query = [] }) => {
       const shape = (route.request?.query as z.ZodObject | undefined)?.shape ?? {};
       return { id: route.operationId, described: Object.keys(shape).sort(), taken: [...query].sort() };
@@ -144,9 +144,9 @@ describe('the description of the API', () => {
     expect(named.filter(({ described, taken }) => described.join() !== taken.join())).toEqual([]);
   });
 
-  it('is made by `describe`, after which who reads it first waits no more than others do', async () => {
+  it('is built by `describe`, so that its first reader does not wait for it', async () => {
     const cpu = { making: Number.POSITIVE_INFINITY, reading: Number.POSITIVE_INFINITY };
-    // The least of several: this process does other things meanwhile.
+    // The minimum of several rounds, because this process does other work meanwhile.
     for (let i = 0; i < 6; i++) {
       const app = createApp(api.dependencies.app);
       const making = await cpuOf(app.describe);
@@ -158,7 +158,7 @@ describe('the description of the API', () => {
   });
 });
 
-describe('what generators of clients need of the description', () => {
+describe('the description, for client generators,', () => {
   it('names every object schema', () => {
     const named = new Set(Object.keys(published().components.schemas));
     const unnamed = schemas().filter(([place, { properties }]) => properties !== undefined && !named.has(place));
@@ -166,19 +166,19 @@ describe('what generators of clients need of the description', () => {
     expect(named.size).toBeGreaterThan(100);
   });
 
-  it('has no two names that differ in case or punctuation alone: they would be one class', () => {
+  it('has no names that differ only in case or punctuation, which would become one class', () => {
     const names = Object.keys(published().components.schemas).map((name) => name.toLowerCase().replaceAll(/\W|_/g, ''));
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });
 
-  it('says at its use that a named schema may be null, not in the schema', () => {
+  it('says that a named schema may be null where it is used, not in the schema', () => {
     const nullable = Object.entries(published().components.schemas).filter(([, { type }]) =>
       [type].flat().includes('null'),
     );
     expect(nullable.map(([name]) => name)).toEqual([]);
   });
 
-  it('has bodies of media types that generators read and write', () => {
+  it('uses only media types that generators can read and write', () => {
     const unread = bodies().filter(({ type, isRequest }) => {
       const isKnown = type === 'application/octet-stream' || /^application\/([\w.-]+\+)?json$/.test(type);
       return !isKnown && (isRequest || !type.startsWith('text/'));
@@ -186,8 +186,8 @@ describe('what generators of clients need of the description', () => {
     expect(unread.map(({ place }) => place)).toEqual([]);
   });
 
-  // Else what openapi-python-client writes does not import what it names: a NameError.
-  it('has an optional parameter for each operation that takes several media types', () => {
+  // Otherwise the code of openapi-python-client raises a NameError, because it lacks an import.
+  it('has an optional parameter in each operation that takes several media types', () => {
     const without = operations().filter(
       ({ requestBody, parameters = [] }) =>
         Object.keys(requestBody?.content ?? {}).length > 1 && parameters.every(({ required }) => required),
@@ -195,7 +195,7 @@ describe('what generators of clients need of the description', () => {
     expect(without.map(({ operationId }) => operationId)).toEqual([]);
   });
 
-  // openapi-python-client asks `isinstance(body, list[Event])` there, which raises a TypeError for each body.
+  // For such bodies openapi-python-client generates `isinstance(body, list[Event])`, which always raises a TypeError.
   it('has no array among the bodies of an operation that takes several media types', () => {
     const requests = bodies().filter(({ isRequest }) => isRequest);
     const operationOf = ({ place }: { place: string }) => place.split(' ')[0];

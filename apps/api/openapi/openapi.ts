@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document: gathered from the endpoints, so that no path is described and not served, or the reverse. */
+/** The OpenAPI 3.1 document. It is built from the endpoints, so that exactly the served paths are described. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Endpoint } from '../http/endpoint.ts';
 import { PROBLEM_KINDS, problemType } from '../http/problem.ts';
@@ -28,9 +28,9 @@ ${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
       { name: 'predictors', description: 'Configured predictors, generations, their differences, and rollbacks' },
       { name: 'models', description: 'Model versions and pushes' },
       { name: 'rollouts', description: 'Canaries, shadows and A/B tests, and their outcomes' },
-      { name: 'audit', description: 'Changes of pointers and keys, with actor and time' },
+      { name: 'audit', description: 'Changes of generations, rollouts, labels and keys, with actor and time' },
       { name: 'inference', description: 'The Open Inference Protocol v2, for clients of KServe and Triton' },
-      { name: 'health', description: 'For load balancers and monitoring' },
+      { name: 'health', description: 'Health checks for load balancers and monitoring' },
       { name: 'documentation' },
     ],
   });

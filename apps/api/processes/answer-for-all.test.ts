@@ -3,7 +3,7 @@ import { readyTogether } from './answer-for-all.ts';
 
 const part = (name: string, status: 'ok' | 'failed' | 'draining') => ({ name, status });
 
-it('is not ready if no process is, or if they drain, and degraded if one process is not ready', () => {
+it('the port is not ready if no process is or if one drains, and degraded if some are not ready', () => {
   const ready = { status: 'ready' as const, parts: [part('postgres', 'ok'), part('redis', 'ok')] };
   const slow = { status: 'degraded' as const, parts: [part('postgres', 'ok'), part('redis', 'failed')] };
   const full = { status: 'not_ready' as const, parts: [part('connections', 'failed')] };

@@ -1,6 +1,7 @@
 /**
- * Metrics and readiness of a port that several processes share. A request reaches any one of them, so each answers for all:
- * with the series of every process, and `degraded` where some of them are not ready, since the others keep serving.
+ * Metrics and readiness of a port that several processes share. A request can reach any of them, so each answers for
+ * all. Metrics have the series of every process. The readiness is `degraded` if some processes are not ready, because
+ * the others keep serving.
  */
 import { mergeExpositions } from '@tandem/telemetry/merge-expositions';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -44,8 +45,8 @@ const SILENT: Readiness = Object.freeze({
 const WORST_PART = ['draining', 'failed', 'ok'] as const;
 
 /**
- * Combines the readiness of all processes: `not_ready` if none is ready, or if one drains, since the primary then ends them
- * all. Each part has its worst status. Exported for its test.
+ * Combines the readiness of all processes. It is `not_ready` if no process is ready, or if one drains, because the
+ * primary then ends all of them. Each part has its worst status. Exported for its test.
  */
 export function readyTogether(all: readonly Readiness[]): Readiness {
   const parts = new Map<string, Readiness['parts'][number]['status']>();

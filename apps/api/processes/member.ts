@@ -1,7 +1,9 @@
-/** One of several API processes on a port: it follows orders of the primary, and asks questions of the other processes. */
+/**
+ * One of several API processes on a port. It obeys the orders of the primary and asks the other processes questions.
+ */
 import type { Order, Question, Report } from './messages.ts';
 
-/** The IPC channel to the primary: Node's `process`. */
+/** The IPC channel to the primary; Node's `process` in production. */
 interface Channel {
   /** Sends a report; does nothing if the primary has ended. */
   send(report: Report): void;
@@ -10,15 +12,15 @@ interface Channel {
   exit(): void;
 }
 
-/** The side of the channel that the rest of an API process uses. */
+/** The interface of the channel for the rest of an API process. */
 export interface Member {
   /** The process's number, from 1 on. A replacement has the number of the process that it replaces. */
   readonly number: number;
   /** Tells the primary that this process listens. */
   started(): void;
-  /** Registers how this process answers a question of another process. */
+  /** Registers a function that answers a question of other processes. */
   answer(question: Question, work: () => Promise<unknown>): void;
-  /** Returns the answers of all other processes that listen; null for each that did not answer in time. */
+  /** Returns the answers of all other processes that listen, with null for a process that did not answer in time. */
   gather(question: Question): Promise<readonly unknown[]>;
   /** Resolves when all connections that the primary sent before have arrived, and it has received all earlier reports. */
   flush(): Promise<unknown>;
@@ -26,13 +28,13 @@ export interface Member {
   onLeave(act: (cause: 'end' | 'restart', reason: string) => void): void;
 }
 
-/** A little longer than the primary waits for the others. */
+/** Milliseconds; a little longer than the primary waits for the other processes. */
 const ANSWERS_WITHIN_MS = 2_000;
 
 export function createMember(number: number, channel: Channel): Member {
   const answers = new Map<Question, () => Promise<unknown>>();
   const waiting = new Map<number, (answers: readonly unknown[]) => void>();
-  // Until the app registers its own: nothing is served yet.
+  // The default until the app registers its own callback: nothing is served yet, so the process exits.
   let leave: (cause: 'end' | 'restart', reason: string) => void = () => channel.exit();
   let asked = 0;
 

@@ -3,8 +3,8 @@ import { createLog } from '@tandem/telemetry/log';
 import { expect, it } from 'vitest';
 import { createPrimary } from './primary.ts';
 
-it('a process that cannot be forked is a failed start, not the end of the primary', async () => {
-  // Where the machine has no room for another process, it fails in the same way: an error, and no exit.
+it('if a process cannot be forked, its start fails and the primary continues', async () => {
+  // A machine without room for another process fails in the same way: an error event and no exit event.
   cluster.setupPrimary({ cwd: '/nowhere' });
   const log = createLog({ level: 'info', name: 'api', destination: { write: () => undefined } });
   const primary = createPrimary({ processes: 2, environment: {}, log, killAfterMs: 1_000, exit: () => {} });

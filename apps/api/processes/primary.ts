@@ -2,9 +2,10 @@
  * The primary of several API processes on one port. It accepts connections and distributes them in turn (Node's
  * `cluster`, round robin), restarts a process that ended, and ends all in order. It answers no requests.
  *
- * Why not SO_REUSEPORT: a process that leaves resets the connections that wait in its own queue, few connections are spread
- * badly, and a second service on the port would go unnoticed. Here a process gets its next connection when it has taken the
- * last one, so that a process that hangs gets no second one; a connection that a draining process refuses goes to another.
+ * SO_REUSEPORT is not used for three reasons: a process that ends resets the connections in its accept queue, few
+ * connections are distributed unevenly, and a second service on the port would go unnoticed. Here a process gets its
+ * next connection after it has taken the previous one, so a process that hangs gets no further connection. A connection
+ * that a draining process refuses goes to another process.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +16,7 @@ import { createQuestions, type Questions } from './questions.ts';
 
 interface PrimaryOptions {
   readonly processes: number;
-  /** Variables of each process beside those of the primary; `API_PROCESS` is added. */
+  /** Environment variables of each process in addition to those of the primary. `API_PROCESS` is added. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: Log;
   /** Milliseconds after which a process that was asked to leave is killed. */
@@ -25,20 +26,23 @@ interface PrimaryOptions {
 
 export interface Primary {
   /**
-   * Starts the processes, the first alone, so that a fault common to all is reported once. Rejects if one cannot start, after
-   * ending the others.
+   * Starts the first process alone and then the others, so that a common fault is reported once. If one cannot start,
+   * ends the others and rejects.
    */
   start(): Promise<void>;
   /** Ends all processes in order, then this one. A second signal ends them at once. */
   onSignal(signal: string): void;
   /**
-   * Restarts the processes one after the other: each ends once its replacement listens. If a replacement does not start, the
-   * remaining processes keep running.
+   * Restarts the processes one after the other. Each ends after its replacement listens. If a replacement does not
+   * start, the remaining processes keep running.
    */
   restartAll(): Promise<void>;
 }
 
-/** How long the last process keeps serving while the others end, within the grace period of an orchestrator. */
+/**
+ * Milliseconds for which the last process keeps serving while the others end. It fits into the grace period of an
+ * orchestrator.
+ */
 const OTHERS_FIRST_MS = 5_000;
 
 export function createPrimary(options: PrimaryOptions): Primary {
@@ -52,7 +56,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
   async function stopAll(): Promise<void> {
     isEnding = true;
     const [last, ...others] = supervised;
-    // The last one takes the connections that the others refuse.
+    // The last process takes the connections that the others refuse.
     const stopped = Promise.all(others.map((one) => one.stop()));
     await Promise.race([stopped, sleep(OTHERS_FIRST_MS, undefined, { ref: false })]);
     await Promise.all([stopped, last?.stop()]);
@@ -99,7 +103,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
         const others = Array.from({ length: processes - 1 }, (_, i) => startOne(i + 2));
         await Promise.all(others).finally(() => Promise.allSettled(others));
       } catch (error) {
-        // A start that a signal cut off is no failure.
+        // A start that a signal interrupted is no failure.
         if (isEnding) return;
         await stopAll();
         throw error;
@@ -128,14 +132,17 @@ function killAll(): void {
 }
 
 interface Fleet {
-  /** Resolves when the process listens. If it ends before, a first start rejects, and a restart (`isAgain`) resolves. */
+  /**
+   * Starts a process and resolves when it listens. If it ends before, a first start rejects and a restart (`isAgain`)
+   * resolves.
+   */
   start(number: number, isAgain: boolean): Promise<Started>;
-  /** Whether a process that was asked to leave ended with another code than 0. */
+  /** Returns whether a process that was asked to leave ended with an exit code other than 0. */
   hasFailed(): boolean;
 }
 
 function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
-  /** Processes that listen, by number: metrics count a draining process and its replacement as one. */
+  /** Listening processes by number. Metrics count a draining process and its replacement as one. */
   const listening = new Map<number, { readonly worker: Worker; readonly questions: Questions }>();
   let hasFailed = false;
 
@@ -171,7 +178,7 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
           if (isLeaving && code !== 0) hasFailed = true;
           resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
         });
-        // Also emitted if a message cannot be sent to a process that was just killed: `exit` follows then.
+        // Also emitted if a message cannot be sent to a process that was just killed; `exit` then follows.
         worker.on('error', (error) => {
           log.warn('api.process_error', { process: number, error });
           if (worker.process.pid === undefined) resolve(error.message);
@@ -200,7 +207,7 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
   };
 }
 
-/** The error of a process that ended before it listened; its standard error says why. */
+/** The error of a process that ended before it listened. Its standard error says why. */
 export class ProcessNotStarted extends Error {
   constructor(number: number, how: string) {
     super(`API process ${number} did not start (${how}); its log above says why`);
@@ -208,12 +215,12 @@ export class ProcessNotStarted extends Error {
 }
 
 /**
- * Closes the connection that was being passed to a killed process. Node waits for the process to acknowledge it, and
- * would keep it open forever: its client would wait until its own timeout. A connection that the process had taken is
- * closed in the primary already, and closing it again does nothing.
+ * Closes the connection that was being passed to a process when it was killed. Node waits for the process to
+ * acknowledge the connection and would keep it open, so its client would wait until a timeout. If the process had
+ * already taken it, closing it again has no effect.
  */
 function closeUndelivered({ process }: Worker): void {
-  /** Sent connections by the message's number, until the process has accepted or refused them. */
+  /** Sent connections by message number, until the process accepts or refuses them. */
   const sent = new Map<unknown, { close(): void }>();
   const send = process.send.bind(process) as (...args: unknown[]) => boolean;
   process.send = (...args: unknown[]): boolean => {

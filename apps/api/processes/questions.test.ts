@@ -11,13 +11,13 @@ function createProcess() {
   return { ...questions, sent };
 }
 
-it('a process that hangs delays the first answer by 250 ms and later ones not at all, and counts as it last answered for 5 s', async () => {
+it('a process that hangs delays only the first answer, by 250 ms, and its last answer counts for 5 s', async () => {
   const { ask, receive, sent } = createProcess();
   const first = ask('readiness');
   receive(1, 'ready');
   expect(await first).toBe('ready');
 
-  // From here on it hangs.
+  // From here on the process hangs.
   const second = ask('readiness');
   await vi.advanceTimersByTimeAsync(100);
   const third = ask('readiness');
@@ -37,7 +37,7 @@ it('a process that hangs delays the first answer by 250 ms and later ones not at
   expect(await next).toBe('ready');
 });
 
-it('series of a process that hangs are left out, after a longer wait and once', async () => {
+it('the series of a process that hangs are left out after one longer wait', async () => {
   const { ask, receive } = createProcess();
   const scrape = ask('exposition');
   receive(1, 'series');

@@ -1,20 +1,26 @@
 /**
- * The primary's questions to one API process. Each is under way once at a time: a process that hangs costs the first caller
- * a short wait and later callers none. Until it answers again, its last answer counts for a while, then none.
+ * The primary's questions to one API process. Each question is asked only once at a time. If the process hangs, the
+ * first caller waits a short time and later callers do not wait. Its last answer then counts for a limited time.
  */
 import { within } from '@tandem/timing/within';
 import type { Question } from './messages.ts';
 
 export interface Questions {
-  /** Returns the answer; the last one if the process is slow, and null if that is too old. */
+  /** Returns the answer. If the process is slow, it is the last answer, or null if that is too old. */
   ask(question: Question): Promise<unknown>;
   /** Takes an answer of the process. */
   receive(id: number, answer: unknown): void;
 }
 
-/** Milliseconds that callers wait for a question, from its start on. A probe of `/readyz` often has 1 s, a scrape 10 s. */
+/**
+ * Milliseconds from the start of a question after which callers stop waiting. Probes of `/readyz` often time out after
+ * 1 s, scrapes after 10 s.
+ */
 const WAIT_MS: Readonly<Record<Question, number>> = { readiness: 250, exposition: 1_500 };
-/** Milliseconds for which an answer counts in place of the next one. Series of a process that hangs are left out instead. */
+/**
+ * Milliseconds for which an answer may replace a late one. Series are not replaced: those of a process that hangs are
+ * left out.
+ */
 const KEPT_MS: Readonly<Record<Question, number>> = { readiness: 5_000, exposition: 0 };
 
 interface UnderWay extends PromiseWithResolvers<unknown> {
@@ -22,7 +28,7 @@ interface UnderWay extends PromiseWithResolvers<unknown> {
   readonly at: number;
 }
 
-/** @param send sends the question to the process; its answer comes to `receive` with the same id */
+/** @param send sends the question to the process, whose answer must be passed to `receive` with the same id */
 export function createQuestions(send: (id: number, question: Question) => void): Questions {
   const underWay = new Map<Question, UnderWay>();
   const last = new Map<Question, { readonly answer: unknown; readonly at: number }>();

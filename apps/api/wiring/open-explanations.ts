@@ -1,4 +1,4 @@
-/** Opens the keeper of explanations, and the dependencies of showing and replaying them. */
+/** Opens the keeper of explanations, and the dependencies for showing and replaying explanations. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -23,8 +23,8 @@ interface ExplanationKeeperSettings {
 }
 
 /**
- * Connects when there is an answer to keep. @param pools whose connections for work after replies are separate from
- * those of reads
+ * Opens the keeper, which connects when there is an answer to keep. @param pools their connections for work after
+ * replies are separate from those of reads
  */
 export function openExplanationKeeper(
   { log, metrics }: ExplanationKeeperSettings,
@@ -45,7 +45,7 @@ interface ExplanationStores {
   readonly registry: StoredRegistry;
 }
 
-/** @param opened resources to close at the end; this function adds its own */
+/** @param opened resources to close at the end, to which this function adds its own */
 export function openExplanations(
   settings: ReplaySettings,
   { pool, features, registry }: ExplanationStores,
@@ -61,11 +61,11 @@ export function openExplanations(
 }
 
 // Inference for replays, in a separate process with a higher nice value than the serving children. It exists only while
-// replays are requested. So a model that no longer serves is loaded beside no other, and a hanging model delays no
-// read. One replay runs at a time; a few may wait.
+// replays are requested. So it never loads an old model into a serving process, and a model that hangs delays no read.
+// One replay runs at a time, and a few may wait.
 
 export interface ReplayScorer {
-  /** Infers the one user of a batch. Rejects as a Scorer does, and with `overloaded` if too many wait. */
+  /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
   infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
   close(): Promise<void>;
 }
@@ -76,7 +76,7 @@ interface ReplaySettings {
 }
 
 const MOST_WAITING = 8;
-/** CPU time of a run; loading the model has its own limit. */
+/** The most CPU time of an inference run, in ms. Loading the model has a separate limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
@@ -84,7 +84,7 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
-      // No answer depends on it, so nothing here is a warning.
+      // No answer depends on replays, so their failures are not warnings.
       log: (event, fields) => log.info(event as EventName, { ...fields, replay: true }),
       memoryLimitMb: inference.memoryMb,
       ...options,
@@ -117,5 +117,7 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
 }
 
 function busy(): TandemError {
-  return new TandemError('overloaded', `${MOST_WAITING} other replays are waiting.`, { retryAfter: 5 });
+  return new TandemError('overloaded', `${MOST_WAITING} other replays are waiting, which is the limit.`, {
+    retryAfter: 5,
+  });
 }

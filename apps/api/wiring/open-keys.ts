@@ -1,4 +1,4 @@
-/** Opens access by keys: the ring, the loop that keeps it, and its part of readiness. */
+/** Opens access by keys: the ring, the loop that updates it, and its part of readiness. */
 import type { Part } from '@tandem/embedded/prove-database';
 import { readKeySnapshot } from '@tandem/offline-store/api-keys';
 import type { createPool } from '@tandem/offline-store/sql/database';
@@ -17,14 +17,17 @@ interface OpenedKeys {
   close(): Promise<void>;
 }
 
-/** How long keys stay valid that Postgres has not confirmed: long enough for an outage, but not for a day. */
+/**
+ * Milliseconds for which keys stay valid without a confirmation from Postgres: long enough for an outage, but shorter
+ * than a day.
+ */
 const BELIEVED_MS = 15 * 60_000;
 const KEYS_OFF: OpenedKeys = Object.freeze({ access: openAccess, parts: [], close: async () => {} });
 
 /**
- * Waits for the first look at the keys, not for its success: a service may start before its database. Reads changed
- * keys each second, or every `everyMs`. @param pool with short limits, which no other work exhausts: a revocation
- * applies within 5 s
+ * Waits for the first check of the keys, but not for its success, because a service may start before its database.
+ * Reads changed keys each second, or every `everyMs`. @param pool with short limits and no other work, so that a
+ * revocation applies within 5 s
  */
 export async function openKeys(mode: KeyMode, pool: Pool, log: Log, everyMs?: number): Promise<OpenedKeys> {
   if (mode === null) return KEYS_OFF;

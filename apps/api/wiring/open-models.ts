@@ -1,4 +1,4 @@
-/** Opens the dependencies of model versions: where files lie, how a pushed version is tried, and labels. */
+/** Opens the dependencies of model versions: file storage, trials of pushed versions, and labels. */
 import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
@@ -42,7 +42,7 @@ type OpenedModels = Omit<
 interface ModelSettings {
   readonly artifacts?: BucketOptions | null;
   readonly uploads?: { readonly megabytes: number };
-  /** Memory of the process that tries a model, beside the serving ones. */
+  /** Memory of the process that tries a model, in addition to that of the serving processes. */
   readonly inference: { readonly memoryMb: number };
 }
 

@@ -1,26 +1,24 @@
 /**
- * The connections of an API to Postgres: those of any reading process, and separate ones for work that requests must
- * not wait for: model files, explanations and shadows.
+ * The connections of an API to Postgres. They are those of any reading process, and separate ones for work that must
+ * not delay requests: model files, explanations and shadows.
  */
 import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
 import { openReadingPools, poolOpener, roomOf } from '@tandem/embedded/open-pools';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 
-/**
- * Used after replies, for shadows and explanations. A slow statement delays only the next one, which waits that long.
- */
+/** The pool for work after replies: shadows and explanations. A slow statement delays only the next one. */
 const BACKGROUND = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 2_500 });
-/** A trial's reads and a file transfer have more time. One trial or comparison at a time. */
+/** The pool for trials and file transfers, whose statements have more time. One trial or comparison runs at a time. */
 const MODELS = Object.freeze({ max: 3, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
 const MODEL_FEATURES = 2;
-/** Connections of pools that only an API has. */
+/** The connections of pools that only an API has. */
 const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 
 export type ApiPools = ReturnType<typeof openPools>;
 
 /**
- * @param most connections of all pools together; the rest beside the others is for requests and their feature
- * statements
+ * @param most connections of all pools together. Connections that the other pools do not need are for requests and
+ * their feature statements
  */
 export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {

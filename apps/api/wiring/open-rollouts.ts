@@ -20,13 +20,13 @@ export function openRollouts(pool: ReturnType<typeof createPool>) {
 }
 
 // Before a rollback to another model version, every process loads that version, within a time limit. Stored predictions
-// are served at once, but live inference would have to wait for the load. The limit keeps the rollback fast.
+// are served at once, but live inference would have to wait for the load. The time limit keeps rollbacks fast.
 
 type Database = Parameters<typeof readinessOf>[0];
 
 const WITHIN_MS = 5_000;
 const ASK_EVERY_MS = 200;
-/** How long processes keep the version loaded, even if the rollback is then rejected. */
+/** Milliseconds for which processes keep the version loaded, even if the rollback is then rejected. */
 const HELD_MS = 60_000;
 
 export function withReadyRollback(generations: GenerationStore, db: Database): GenerationStore {

@@ -27,7 +27,7 @@ export function openRuns({ pool, features, losses }: RunParts, queue: Queue) {
   };
 }
 
-/** Rejects if the queue did not accept it; a worker's reconciler then finds the run. */
+/** Enqueues the job. Rejects if the queue does not accept it; a worker's reconciler then finds the run. */
 async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
-  if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
+  if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not accept the job');
 }

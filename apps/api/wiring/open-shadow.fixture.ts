@@ -1,4 +1,4 @@
-/** For the tests of shadows: puts one beside what the test API serves, and asks what it has found. */
+/** Fixture for the tests of shadows: starts a shadow of the model that the test API serves, and reads its report. */
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ShadowReport } from '@tandem/client/wire';
@@ -7,15 +7,15 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { repurchase, type TestApi } from '../api.fixture.ts';
 
 export interface ShadowOptions {
-  /** The candidate's file; the served one where it is not said. */
+  /** The candidate's file; default: the served file. */
   readonly model?: Buffer;
-  /** Its feature query; a query of the same features where it is not said. */
+  /** The candidate's feature query; default: a query of the same features. */
   readonly sql?: string;
   readonly share?: number;
   readonly maxPerSecond?: number;
 }
 
-/** Applies to every read that begins after it resolves. Returns the id of the rollout. */
+/** Starts a shadow, which applies to every read that begins after this resolves. Returns the id of the rollout. */
 export async function startShadow({ pool }: TestApi, options: ShadowOptions = {}): Promise<string> {
   const { model, share = 1, maxPerSecond = 100_000 } = options;
   const { artifact, definition: served } = repurchase();
@@ -51,7 +51,7 @@ export async function endShadow({ pool }: TestApi, rolloutId: string): Promise<v
   ]);
 }
 
-/** The threshold of the predictor's decision, and its segments. */
+/** Sets the threshold of the predictor's decision, and its segments. */
 export async function declareDecision({ pool }: TestApi, threshold: number, segments: readonly string[]) {
   const policy = JSON.stringify({ decision: { output: 'score', threshold }, segments });
   await pool.query('update tandem.predictors set policy = policy || $1::jsonb', [policy]);
@@ -63,7 +63,7 @@ export async function reportOf(api: TestApi, rolloutId: string): Promise<ShadowR
   return (await response.json()) as ShadowReport;
 }
 
-/** Process ids of this process's inference children, by their niceness. */
+/** Returns the inference children of this process with their nice values. */
 export function inferenceChildren(): { readonly pid: number; readonly niceness: number }[] {
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/process/worker.ts'))
@@ -71,7 +71,7 @@ export function inferenceChildren(): { readonly pid: number; readonly niceness: 
     .map((pid) => ({ pid: Number(pid), niceness: nicenessOf(read(pid, 'stat')) }));
 }
 
-/** The 19th field; the name in parentheses may hold spaces. */
+/** The nice value is the 19th field. The name in parentheses may contain spaces. */
 function nicenessOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 }

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
 import { declareDecision, endShadow, inferenceChildren, reportOf, startShadow } from './open-shadow.fixture.ts';
 
-// Sums are kept every five seconds, and a candidate that hangs is ended after two.
+// Sums are stored every five seconds, and a candidate that hangs is killed after two seconds.
 vi.setConfig({ testTimeout: 240_000 });
 const PATIENCE = { timeout: 60_000, interval: 250 };
 
@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => api?.close());
 
-/** Customers 1 to n, none with a score of exactly one half. */
+/** Creates customers 1 to n. No score is exactly 0.5. */
 async function haveCustomers(n: number): Promise<void> {
   await api.pool.query(
     `insert into customers select n, (n * 7) % 100 + 0.5, n % 20, now() - interval '1 hour' from generate_series(1, $1::int) n
@@ -35,7 +35,7 @@ async function readEveryone(n: number): Promise<void> {
   }
 }
 
-/** What was answered, but for its age; the tag covers all the rest. */
+/** Returns the answers without their age. */
 async function answersOf(userIds: readonly number[]): Promise<unknown[]> {
   return Promise.all(
     userIds.map(async (userId) => {
@@ -50,7 +50,7 @@ const outcomesOf = (rolloutId: string) => reportOf(api, rolloutId).then(({ outco
 const sumOf = (outcomes: Readonly<Record<string, number>>) => Object.values(outcomes).reduce((a, b) => a + b, 0);
 
 describe('a shadow', () => {
-  it('finds a hundredth of decisions that are planted to be others, and none beside the same model', async () => {
+  it('finds no changed decision with the same model, and exactly the planted 1 % with another query', async () => {
     const users = 1_000;
     await haveCustomers(users);
     await declareDecision(api, 0.5, ['orders']);
@@ -65,7 +65,7 @@ describe('a shadow', () => {
     expect(joint?.every((row, i) => row.every((count, j) => i === j || count === 0))).toBe(true);
     expect(candidate).toMatchObject({ usersRun: users, processesEnded: 0, cpuMsPerThousand: expect.any(Number) });
     await endShadow(api, same);
-    // Of every hundredth user the candidate says the opposite: 1 - score.
+    // For every hundredth user, the candidate's score is 1 - score.
     const other = await startShadow(api, {
       sql: `select user_id, case when user_id % 100 = 0 then 10 * orders - recency else recency end as recency, orders,
         loaded_at from customers`,
@@ -78,13 +78,13 @@ describe('a shadow', () => {
     expect(interval?.low).toBeGreaterThan(0.005);
     expect(interval?.high).toBeLessThan(0.02);
     expect(found.movers.map(({ userId }) => Number(userId) % 100)).toEqual(Array.from({ length: 10 }, () => 0));
-    // Every hundredth customer has no orders, or any multiple of twenty.
+    // The orders are the id modulo 20, so every hundredth customer has 0 orders.
     const flipped = found.segments.filter(({ flips }) => (flips?.rate ?? 0) > 0);
     expect(flipped).toMatchObject([{ feature: 'orders', value: '0', compared: users / 20 }]);
     expect(found.segments.reduce((sum, { compared }) => sum + compared, 0)).toBe(users);
   });
 
-  /** As before, but the answers are stored by now. */
+  /** Reads all users again; their answers are now stored. */
   async function readStored(users: number): Promise<void> {
     const userIds = Array.from({ length: users }, (_, i) => `${i + 1}`);
     const response = await api.post('/v1/predictions/repurchase', { userIds });
@@ -93,10 +93,10 @@ describe('a shadow', () => {
 
   it.each([
     ['never ends', hostile.endlessModel(), ['timed_out']],
-    ['gives no number', hostile.neverFiniteModel(Number.NaN), ['failed']],
-    // On a machine that has no processor to spare its time is over before its memory is.
-    ['takes memory until it is ended', hostile.growingModel(), ['failed', 'timed_out', 'unavailable']],
-    ['is refused when it is loaded', Buffer.from('no model at all'), ['unavailable']],
+    ['returns NaN', hostile.neverFiniteModel(Number.NaN), ['failed']],
+    // On a busy machine the time limit is reached before the memory limit.
+    ['uses memory until it is killed', hostile.growingModel(), ['failed', 'timed_out', 'unavailable']],
+    ['cannot be loaded', Buffer.from('no model at all'), ['unavailable']],
   ] as const)('that %s changes no answer', async (_, model, expected) => {
     const users = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     await answersOf(users);
@@ -108,7 +108,7 @@ describe('a shadow', () => {
     await expect.poll(() => outcomesOf(rolloutId).then(sumOfExpected), PATIENCE).toBeGreaterThan(0);
     expect(await answersOf(users)).toEqual(before);
     expect((await outcomesOf(rolloutId)).compared).toBe(0);
-    // Only its own process crashed: no serving child had to be replaced.
+    // Only the shadow's process crashed: no serving child had to be replaced.
     const exposed = await (await api.get('/metrics', { accept: 'text/plain' })).text();
     expect(exposed).not.toContain('tandem_inference_restarts_total{');
     // Live inference continues meanwhile.
@@ -116,7 +116,7 @@ describe('a shadow', () => {
     expect(await live.json()).toMatchObject({ source: 'live', reason: 'requested' });
   });
 
-  it('is run by a process of its own, nicer than those that serve, which goes when it is over', async () => {
+  it('runs in a separate process with a higher nice value, which ends with the shadow', async () => {
     await answersOf([1]);
     const serving = inferenceChildren().map(({ pid }) => pid);
     const rolloutId = await startShadow(api);
@@ -132,9 +132,9 @@ describe('a shadow', () => {
     );
   });
 
-  it('is killed and continues', async () => {
+  it('continues after its process was killed', async () => {
     const rolloutId = await startShadow(api, { model: loopModel() });
-    // The model answers the number of orders; it turns as often as the user was seldom here.
+    // The model returns the number of orders, and loops `recency` times.
     await answersOf([1]);
     await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ compared: 1 });
     const nicest = inferenceChildren().sort((one, other) => other.niceness - one.niceness)[0];
@@ -144,7 +144,7 @@ describe('a shadow', () => {
     expect((await reportOf(api, rolloutId)).candidate.processesEnded).toBe(1);
   });
 
-  it('takes whole users, and no more answers than its rate allows; every answer is accounted for', async () => {
+  it('compares all answers of sampled users up to its rate, and counts every other answer', async () => {
     await haveCustomers(400);
     const rolloutId = await startShadow(api, { share: 0.5, maxPerSecond: 10 });
     const startedAt = performance.now();
@@ -159,7 +159,7 @@ describe('a shadow', () => {
     expect(outcomes.over_rate).toBe(shadowed - (outcomes.compared ?? 0));
   });
 
-  it('compares an answer once, and none of a context that has changed meanwhile', async () => {
+  it('compares an answer once, and not if the context has changed since', async () => {
     const read = async (userId: string) => {
       const [answer] = await api.dependencies.app.readPrediction('repurchase', [userId], PLAIN_READ);
       return answer as Answer;
@@ -176,7 +176,7 @@ describe('a shadow', () => {
     await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ ...expected, repeated: 1 });
   });
 
-  it('forgets an erased user', async () => {
+  it('removes an erased user from its report', async () => {
     await haveCustomers(3);
     const rolloutId = await startShadow(api, {
       model: loopModel(),

@@ -1,6 +1,6 @@
 /**
- * The shadow of this process, over connections and with an inference process that serve no reads. They are opened when
- * a shadow starts.
+ * The shadow of this process. It has separate connections and a separate inference process, which serve no reads and
+ * are opened when a shadow starts.
  */
 import { randomUUID } from 'node:crypto';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/live/pool';
@@ -35,7 +35,7 @@ export function openShadow(
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
-      // No answer depends on it, so nothing here is a warning.
+      // No answer depends on the shadow, so its failures are not warnings.
       log: (event, fields) => log.info(event as EventName, { ...fields, shadow: true }),
       memoryLimitMb: inference.memoryMb,
       ...options,
@@ -69,24 +69,24 @@ function observing(
 }
 
 // Inference for shadows, in a separate process with a higher nice value than the serving ones. It exists only while
-// there is something to run. A candidate that crashes, hangs or leaks affects only this process.
+// there is something to infer. A candidate that crashes, hangs or leaks affects only this process.
 
-/** Options of one process at the lowest priority above idle scheduling. */
+/** The options of the process, which has the lowest priority above idle scheduling. */
 const OPTIONS = Object.freeze({
   processes: 1,
   niceSteps: 19,
-  // No request waits for a pass: a pass that is late is ended at once.
+  // No request waits for a pass, so a late pass is ended at once.
   killGraceMs: 50,
   maxLiveRows: 256,
 });
 
-/** @param open creates the pool, which starts nothing yet */
+/** @param open creates the pool, which does not start a process yet */
 export function createShadowScorer(
   open: (options: Partial<InferencePoolOptions>) => InferencePool,
 ): ShadowScorer & { stats(): ReturnType<InferencePool['stats']> | null } {
   let pool: InferencePool | undefined;
   let observer: ShadowScorerObserver | undefined;
-  /** Artifacts that the pool keeps loaded. */
+  /** The artifacts that the pool keeps loaded. */
   const ready = new Set<string>();
 
   function opened(): InferencePool {
@@ -94,7 +94,7 @@ export function createShadowScorer(
       ...OPTIONS,
       onRun: ({ rows, ms, cpuMs }) => observer?.ran(rows, ms, cpuMs),
       onRestart: () => observer?.ended(),
-      // Reported by the process that ended, and by missing answers.
+      // A paused model already shows as ended processes and missing answers.
       onRest: () => {},
     });
     return pool;
@@ -105,7 +105,7 @@ export function createShadowScorer(
       if (ready.has(version.artifactHash)) return;
       const asked = opened();
       await asked.warmUp(version);
-      // Each replacement process loads it.
+      // Each replacement process loads the artifact.
       if (asked === pool) ready.add(version.artifactHash);
     },
     score: (request) => opened().score(request),

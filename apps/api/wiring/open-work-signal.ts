@@ -1,5 +1,5 @@
 /**
- * Reports the work that waits for workers, for the metrics that scale them. The API does it, since there may be no
+ * Reports the work that waits for workers, for metrics that scale workers. The API does this, because there may be no
  * worker.
  */
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';

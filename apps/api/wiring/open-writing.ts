@@ -12,7 +12,7 @@ import type { HintStore } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { createRecordEvents } from '../routes/events/record-events.ts';
 
-/** How long an erasure waits for Redis to answer a batch of its deletes: the receipt is worth the wait. */
+/** Milliseconds that an erasure waits for Redis to answer a batch of deletes. The receipt must count them. */
 const ERASING_MS = 2_000;
 
 /** Opens the stores of Redis that only an API has. */
@@ -20,12 +20,14 @@ export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'o
   return {
     hints: createHintStore(keys),
     loader: createGenerationLoader(keys),
-    // Its deletes delay no read.
+    // A separate connection, so that the deletes delay no read.
     erasures: createErasures(open(ERASING_MS)),
   };
 }
 
-/** An acknowledgement waits no longer than this. Repeating an event with its id has no effect. */
+/**
+ * Limits how long an acknowledgement waits. A sender can repeat an event, because the same id has no further effect.
+ */
 const LIMIT = Object.freeze({ withinMs: 3_000 });
 
 interface WritingParts {

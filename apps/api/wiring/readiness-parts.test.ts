@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createInferenceCheck } from './readiness.ts';
 
-/** Children as the pool reports them, the models that they hold, and how often a child was asked. */
+/** A pool with its children, their loaded models, and the number of questions to a child. */
 function createChildren(idle: number) {
   const children = { idle, fault: null as string | null, asked: 0, answer: async (): Promise<void> => {} };
   const check = createInferenceCheck({
@@ -26,13 +26,13 @@ function createChildren(idle: number) {
 }
 
 describe('the inference part', () => {
-  it('works while the serving models are loaded and a child is free, without asking the child', async () => {
+  it('is ready while the serving models are loaded and a child is free, without asking the child', async () => {
     const { children, check } = createChildren(2);
     for (let look = 0; look < 3; look++) await check();
     expect(children.asked).toBe(0);
   });
 
-  it('fails while a serving model is not loaded, though children are alive and free', async () => {
+  it('fails while a serving model is not loaded, even if children are alive and free', async () => {
     const { children, check } = createChildren(2);
     children.fault = 'the bytes are not those that were registered';
     for (let look = 0; look < 2; look++) await expect(check()).rejects.toThrow('not those that were registered');
@@ -40,7 +40,7 @@ describe('the inference part', () => {
     await check();
   });
 
-  it('asks where none is free, once for all who look', async () => {
+  it('asks a child if none is free, once for all concurrent callers', async () => {
     const { children, check } = createChildren(0);
     const { promise, resolve } = Promise.withResolvers<void>();
     children.answer = () => promise;

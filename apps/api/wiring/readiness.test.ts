@@ -11,12 +11,12 @@ const failing = (name: string, isEssential: boolean): Part => ({
 });
 
 describe('createReadiness', () => {
-  it('is ready where every part works', async () => {
+  it('is ready if every part works', async () => {
     const readiness = createReadiness({ parts: [ok], ...quiet });
     expect(await readiness.check()).toEqual({ status: 'ready', parts: [{ name: 'postgres', status: 'ok' }] });
   });
 
-  it('names the failing part, and shows its reason to the log alone', async () => {
+  it('names the failing part, and writes the reason only to the log', async () => {
     const onFailed = vi.fn();
     const readiness = createReadiness({ parts: [ok, failing('redis', false)], ...quiet, onFailed });
     const found = await readiness.check();
@@ -33,20 +33,20 @@ describe('createReadiness', () => {
     );
   });
 
-  it('is not ready without an essential part, also where it never answers', async () => {
+  it('is not ready if an essential part fails or never answers', async () => {
     const hanging: Part = { name: 'postgres', isEssential: true, check: () => new Promise(() => {}) };
     const readiness = createReadiness({ parts: [hanging], timeoutMs: 5, ...quiet });
     expect((await readiness.check()).status).toBe('not_ready');
   });
 
-  it('asks once for all who ask at the same moment', async () => {
+  it('checks the parts once for all concurrent callers', async () => {
     const check = vi.fn(async () => {});
     const readiness = createReadiness({ parts: [{ ...ok, check }], ...quiet });
     await Promise.all([readiness.check(), readiness.check(), readiness.check()]);
     expect(check).toHaveBeenCalledTimes(1);
   });
 
-  it('tells the log when a part begins to fail and when it works again, not at every look', async () => {
+  it('logs when a part begins to fail and when it works again, not each check', async () => {
     const check = vi.fn(async () => {});
     const told: string[] = [];
     const onFailed = (name: string) => void told.push(`${name} failed`);
@@ -57,7 +57,7 @@ describe('createReadiness', () => {
     expect(told).toEqual(['postgres failed', 'postgres recovered']);
   });
 
-  it('is not ready once the process is about to end', async () => {
+  it('is not ready when the process is about to end', async () => {
     const readiness = createReadiness({ parts: [ok], ...quiet });
     readiness.drain();
     expect(await readiness.check()).toEqual({ status: 'not_ready', parts: [{ name: 'process', status: 'draining' }] });

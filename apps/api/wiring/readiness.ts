@@ -1,6 +1,6 @@
 /**
  * Decides whether this process should receive requests, from the state of each part that it depends on. Parts are
- * checked together, each within a time limit, and once for all concurrent callers.
+ * checked concurrently, each within a time limit, and once for all concurrent callers.
  */
 import type { KeptModels } from '@tandem/embedded/keep-loaded';
 import type { Part } from '@tandem/embedded/prove-database';
@@ -93,18 +93,18 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
     { name: 'postgres', isEssential: true, check: () => certified(authority, (error) => !isOtherProtocol(error)) },
     { name: 'protocol', isEssential: true, check: () => certified(authority, isOtherProtocol) },
     { name: 'schema', isEssential: true, check: () => checkSchema(pools.vital) },
-    // Certificates do not use it; events and live reads do.
+    // Events and live reads use it, but certificates do not.
     ...(pools.throughPooler
       ? [{ name: 'pooler', isEssential: true, check: async () => void (await query(pools.pool, { text: 'select 1' })) }]
       : []),
-    // Reads continue without it, from Postgres' rows.
+    // Without Redis, reads continue from Postgres' rows.
     { name: 'redis', isEssential: false, check: () => checkRedis(connection) },
-    // Stored predictions are served without it.
+    // Without inference, stored predictions are still served.
     { name: 'inference', isEssential: false, check: createInferenceCheck(dependencies) },
   ];
 }
 
-/** Rejects with the database's error if it does not certify and the error counts. */
+/** Checks certificates. Rejects with the database's error if it counts. */
 async function certified(authority: Authority, counts: (error: unknown) => boolean): Promise<void> {
   await authority.certify([]).catch((error: unknown) => {
     if (counts(error)) throw error;
@@ -116,14 +116,14 @@ function isOtherProtocol(error: unknown): boolean {
 }
 
 /**
- * A living child proves little: it may be starting for the tenth time, or have rejected its model. So inference counts
- * as working while each child holds the serving models, and a child is free or completes its next request.
+ * Checks inference. A live child proves little: it may have restarted many times, or it may have rejected its model. So
+ * inference works if each child has the serving models loaded, and a child is free or completes its next request.
  */
 export function createInferenceCheck({
   scorer,
   kept,
 }: Pick<ReadinessPartsDependencies, 'scorer' | 'kept'>): () => Promise<void> {
-  /** One check for all callers: if nothing answers, checks must not pile up. */
+  /** Shares one check among all callers, so that checks do not pile up if no child answers. */
   let asking: Promise<void> | undefined;
   return async () => {
     kept.assertServed();
@@ -140,7 +140,8 @@ async function checkSchema(pool: Pool): Promise<void> {
   // A newer release migrates before it is rolled out: the older one continues to serve meanwhile. The protocol is a
   // separate part.
   if (state === 'current' || state === 'ahead' || state === 'other_protocol') return;
-  if (state === 'contracted') throw new Error(`a newer release dropped what this one uses: ${unknown.join(', ')}`);
+  if (state === 'contracted')
+    throw new Error(`a newer release dropped objects that this release uses: ${unknown.join(', ')}`);
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }
 

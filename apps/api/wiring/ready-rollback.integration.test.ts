@@ -8,7 +8,7 @@ interface Listed {
   readonly processes: { readonly models: { readonly modelVersion: string; readonly state: string }[] }[];
 }
 
-it('a rollback to another model version answers when every process has it loaded', async () => {
+it('a rollback to another model version waits until every process has loaded it', async () => {
   const api = await createTestApi();
   try {
     const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
@@ -22,7 +22,7 @@ it('a rollback to another model version answers when every process has it loaded
       ((await (await api.get('/v1/processes')).json()) as Listed).processes.map(({ models }) =>
         models.map(({ modelVersion, state }) => `${modelVersion} ${state}`),
       );
-    // The first version is named by no arm any more, and goes.
+    // No arm uses the first version any more, so it is unloaded.
     await expect.poll(loaded, { timeout: 60_000 }).toEqual([['2 ready']]);
     const response = await api.post('/v1/predictors/repurchase/rollback', {});
     expect([response.status, await response.json()]).toMatchObject([

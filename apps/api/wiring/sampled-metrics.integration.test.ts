@@ -8,14 +8,14 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-/** The number of a series that the exposition has. */
+/** Returns the value of a series in the exposition. */
 async function sample(series: string): Promise<number | undefined> {
   const text = await (await api.get('/metrics', { accept: 'text/plain' })).text();
   const line = text.split('\n').find((one) => one.startsWith(series));
   return line === undefined ? undefined : Number(line.split(' ').at(-1));
 }
 
-/** Process ids of this process's own inference children. */
+/** Returns the process ids of this process's inference children. */
 function inferenceChildren(): number[] {
   const read = (pid: string, file: string) => {
     try {
@@ -31,7 +31,7 @@ function inferenceChildren(): number[] {
 }
 
 describe('metrics', () => {
-  it('count live answers that could not be kept', async () => {
+  it('count live answers that could not be stored', async () => {
     expect(await sample('tandem_overlay_writes_dropped_total')).toBe(0);
     await api.pool.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'no room'; end $$;
       create trigger refuse before insert on tandem.overlay for each row execute function refuse()`);
@@ -40,7 +40,7 @@ describe('metrics', () => {
     expect(await sample('tandem_overlay_writes_dropped_total')).toBe(1);
   });
 
-  it('tell how many workers the waiting work needs, and nothing while Postgres does not answer', async () => {
+  it('give the number of needed workers, and no value while Postgres does not answer', async () => {
     const created = await createTestApi();
     const told = async () => {
       const text = await (await created.get('/metrics', { accept: 'text/plain' })).text();
@@ -49,7 +49,7 @@ describe('metrics', () => {
     try {
       const started = await created.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
       expect(started.status).toBe(202);
-      // Planned, and not yet divided into chunks.
+      // The run is created but not yet split into chunks.
       expect(await told()).toBe('1');
     } finally {
       await created.close();
@@ -65,7 +65,7 @@ describe('metrics', () => {
     }
   });
 
-  it('tell how long a run is past its deadline', async () => {
+  it('give the seconds since the deadline of a run', async () => {
     const late = await createTestApi();
     try {
       await late.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
@@ -78,7 +78,7 @@ describe('metrics', () => {
     }
   });
 
-  it('count inference processes that were replaced, by why', async () => {
+  it('count replaced inference processes by reason', async () => {
     await api.get('/v1/predictions/repurchase/1');
     const series = 'tandem_inference_restarts_total{why="killed"';
     expect(await sample(series)).toBeUndefined();

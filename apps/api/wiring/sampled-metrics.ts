@@ -1,4 +1,4 @@
-/** Metrics of states rather than events, or counted elsewhere: sampled at each scrape. */
+/** Metrics that are sampled at each scrape: states, and counts that other parts keep. */
 import type { InferencePool } from '@tandem/inference/live/pool';
 import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -7,13 +7,13 @@ import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /** Connections of all pools except certificates, which have their own. */
+  /** The connections of all pools except the pool of certificates. */
   readonly pool: ConnectionPool;
   /** Connections of statements with a feature query. */
   readonly features: ConnectionPool;
-  /** Answers waiting to be compared. */
+  /** The answers that wait for a comparison. */
   readonly shadow: { waiting(): number };
-  /** Answers waiting to be kept. */
+  /** The answers that wait to be kept. */
   readonly explanationKeeper: { waiting(): number };
   isOnlineOpen(): boolean;
   /** Predictions in memory. */
@@ -26,7 +26,7 @@ interface SampledParts {
   readonly workSignal: WorkSignal;
 }
 
-/** The shortest time between two samples, for any number of scrapers. */
+/** The least milliseconds between two samples of waiting work, for any number of scrapers. */
 const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
@@ -71,7 +71,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   };
 }
 
-/** A scaler must not act on an old number, or on 0. */
+/** Removes the values: an autoscaler must act neither on an old number nor on 0. */
 function forgetWork({ desiredWorkers, waitingUsers, workerRate, runOverdue }: Metrics): void {
   desiredWorkers.remove();
   for (const gauge of [waitingUsers, workerRate, runOverdue]) gauge.reset();
@@ -81,7 +81,7 @@ function setWork(metrics: Metrics, waiting: WaitingWork): void {
   metrics.desiredWorkers.set(workersNeeded(waiting));
   // A predictor without a run must not keep its old value.
   for (const gauge of [metrics.waitingUsers, metrics.workerRate, metrics.runOverdue]) gauge.reset();
-  // The run that is due first comes last, and shows how late its predictor is.
+  // The run with the earliest deadline comes last, so its delay is the value of its predictor.
   for (const run of waiting.runs.toSorted((a, b) => b.secondsLeft - a.secondsLeft)) {
     const { predictor, users, usersPerSecond, secondsLeft } = run;
     metrics.waitingUsers.inc({ predictor }, users);

@@ -1,4 +1,4 @@
-/** A process that serves a user after the other, and says how much of it is written down; until it is killed. */
+/** A process that serves one user after another and prints the number of stored reads, until it is killed. */
 
 import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => api?.close());
 
-/** A test in which the stable arm serves every user: the counts do not depend on the number of arms. */
+/** Creates an A/B test without arms, so that the stable arm serves every user. Returns its id. */
 async function beginRollout(): Promise<string> {
   const { rows } = await api.pool.query<{ id: string }>(
     `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by)
@@ -33,7 +33,7 @@ const exposed = async () =>
 
 const FIXTURE = fileURLToPath(new URL('./served-reads.fixture.ts', import.meta.url));
 
-/** Ends it with SIGKILL as soon as so many reads are written down; gives how many it had served by then. */
+/** Serves until `least` reads are stored and then kills the process. Returns the number of served reads. */
 async function serveUntilKept(rolloutId: string, least: number): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [FIXTURE, api.databaseUrl, rolloutId], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -50,12 +50,12 @@ async function serveUntilKept(rolloutId: string, least: number): Promise<number>
   return served;
 }
 
-it('the sums of processes that are killed add up to what they had written down', async () => {
+it('the counts of killed processes add up to their stored reads', async () => {
   const rolloutId = await beginRollout();
   const first = await serveUntilKept(rolloutId, 20);
   const [afterFirst] = await counted();
   expect(afterFirst?.reads).toBeGreaterThanOrEqual(20);
-  // Its last line may be of before some more.
+  // The process may have stored more reads after its last line.
   expect(afterFirst?.reads).toBeLessThanOrEqual(first + 20);
   const second = await serveUntilKept(rolloutId, (afterFirst?.reads ?? 0) + 20);
   const [afterBoth] = await counted();
@@ -66,7 +66,7 @@ it('the sums of processes that are killed add up to what they had written down',
   expect(users.length).toBeGreaterThan(10);
 });
 
-it('what the API answers during a rollout is counted by arm and source, and each user noted once', async () => {
+it('answers during a rollout are counted by arm and source, and each exposed user once', async () => {
   const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
   await workOff(api, ((await started.json()) as { id: string }).id);
   await api.get('/v1/predictions/repurchase/1');
@@ -91,7 +91,7 @@ it('what the API answers during a rollout is counted by arm and source, and each
   ]);
 });
 
-it('users whose request failed as a whole are not counted as served', async () => {
+it('users of a request that failed as a whole are not counted as served', async () => {
   await beginRollout();
   const inputs = [{ name: 'user_id', datatype: 'BYTES', shape: [2], data: ['1', '777'] }];
   const failed = await api.post('/v2/models/repurchase.hybrid/infer', { inputs });
@@ -103,7 +103,7 @@ it('users whose request failed as a whole are not counted as served', async () =
   expect(await exposed()).toEqual([{ user_id: '2', arm: 'stable', source: 'live' }]);
 });
 
-it('a read that fails in an arm is an error of that arm', async () => {
+it('a failed read counts as an error of its arm', async () => {
   await api.close();
   api = await createTestApi({ onLiveFailure: 'error' });
   await beginRollout();

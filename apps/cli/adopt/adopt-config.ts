@@ -1,4 +1,4 @@
-/** Adopts a config: from then on API and worker serve what it says. */
+/** Adopts a config. API and worker serve its predictors from then on. */
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -22,11 +22,11 @@ import { renderWatched, watchRequests } from '../sources/watch-table.ts';
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
   readonly file: string;
-  /** A user for a first request: of the first predictor, and scorable; null: none was seen. */
+  /** A scorable user of the first predictor, for a first request; null if none was found. */
   readonly toTry: ToTry | null;
-  /** Errors that `check` finds, and that `--force` ignored. */
+  /** Errors of `check` that `--force` ignored. */
   readonly ignored: readonly Finding[];
-  /** Warnings that `check` finds in what the adoption changed. */
+  /** Warnings of `check` about predictors that the adoption changed. */
   readonly warnings: readonly Finding[];
   /** The tables that the config watches. */
   readonly watched: readonly Watched[];
@@ -35,30 +35,30 @@ export interface AdoptedConfig extends AdoptionOutcome {
 export interface ToTry {
   readonly predictor: string;
   readonly userId: string;
-  /** Type of an event that makes the next read infer; null: no event does. */
+  /** The type of an event after which the next read infers live; null if there is none. */
   readonly eventType: string | null;
 }
 
 interface AdoptionOptions {
   /** Memory limit of the process that tries a model. */
   readonly memoryLimitMb: number;
-  /** Adopts a config that `check` finds errors in. */
+  /** Adopts the config even if `check` finds errors. */
   readonly force: boolean;
-  /** The command, for the remedy of a refusal. */
+  /** The command that the remedy of a rejection names. */
   readonly command: 'tandem adopt' | 'tandem up';
   readonly reportProgress?: ReportProgress;
-  /** How long a query may take for the users that models are tried with. */
+  /** Time limits of the queries that read users for the trials of models. */
   readonly sampling?: SampleLimits;
   /**
    * Receives lines for warnings, for ignored errors and for predictors that will no longer be served, before the
    * adoption.
    */
   readonly say: (line: string) => void;
-  /** The folder that files are named from. */
+  /** The folder to which printed paths are relative. */
   readonly cwd: string;
 }
 
-/** Rejects where the config cannot be adopted, or where `check` calls something of it an error and `force` is not given. */
+/** Adopts the config. Rejects if it cannot be adopted, or if `check` finds an error and `force` is not set. */
 export async function adoptConfig(
   databases: Databases,
   path: string,
@@ -75,7 +75,7 @@ export async function adoptConfig(
   for (const { subject, text } of ignored) say(`ignored: ${subject}: ${text}`);
   const withdrawn = await findWithdrawn(pool, predictors);
   if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, from)}; ${KEEP_SERVED}`);
-  // What cannot be watched refuses the config before anything is changed, also with `force`.
+  // A table that cannot be watched rejects the config before anything is changed, even with `force`.
   const watches = predictors.flatMap(watchRequests);
   for (const request of watches) await checkWatchable(pool, request);
   const adopted = await adopt(pool, { predictors, actor: 'cli' });
@@ -92,7 +92,9 @@ async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest
   return [...watched.values()];
 }
 
-/** Returns what `check` finds in what adopting would change: refusing the rest would not stop it from being served. */
+/**
+ * Returns the findings of `check` about predictors that the adoption would change. The others are served in any case.
+ */
 async function judgeChanged(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
@@ -133,16 +135,19 @@ const CHANGES = {
   unchanged: 'unchanged',
 } as const;
 
-/** A config that was adopted before does not undo what was promoted or rolled back to since. */
+/**
+ * Names the served model version if it differs: adopting an earlier config again does not undo a promotion or a
+ * rollback.
+ */
 function servedInstead(adopted: number, served: number): string {
   if (served === adopted) return '';
-  return `; served is model version ${served}, by a rollout or a rollback since (npx tandem audit list)`;
+  return `; model version ${served} is served, because of a later rollout or rollback (npx tandem audit list)`;
 }
 
 const PENDING =
-  'event patterns or features grew; until workers have rewritten the contexts any event of a user makes the stored prediction stale, so more reads are live (docs/failures/events.md, "Event patterns grow")';
+  'event patterns or features were added; until workers have rewritten the contexts, any event of a user makes the stored prediction stale, so more reads are live (docs/failures/events.md, "Event patterns grow")';
 
-/** A line for each predictor, and one more where its reads change for a while. */
+/** Returns a line for each predictor, and a second line if its reads change temporarily. */
 export function renderAdoption({ file, predictors, deactivated, watched }: AdoptedConfig, cwd: string): string[] {
   const from = relative(cwd, file) || file;
   return [
@@ -152,6 +157,6 @@ export function renderAdoption({ file, predictors, deactivated, watched }: Adopt
     ),
     ...predictors.flatMap(({ predictor, patternsPending }) => (patternsPending ? [`${predictor}: ${PENDING}`] : [])),
     ...watched.map(renderWatched),
-    ...deactivated.map((name) => `${name}: removed from ${from}, not served any more`),
+    ...deactivated.map((name) => `${name}: not in ${from}, so no longer served`),
   ];
 }

@@ -1,4 +1,4 @@
-/** What `adopt` refuses, and what it says of the first run of what it adopts. */
+/** Tests what `adopt` rejects, and what it prints about the first runs of adopted predictors. */
 import { join } from 'node:path';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -6,11 +6,11 @@ import { withDatabases } from '../command-line/environment.ts';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from './adopt-config.ts';
 
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 300_000 });
 
 let place: Place;
-/** What `init` writes of the table. */
+/** The config that `init` writes for the table. */
 let written: string;
 beforeAll(async () => {
   place = await createCustomers();
@@ -33,7 +33,7 @@ async function createCustomers(): Promise<Place> {
   return created;
 }
 
-/** The config of a table of three users, in which user 3 has two rows or one. */
+/** Creates a table of three users, in which user 3 has one row or two, and its config. */
 async function customers({ twice = false, nightly = true } = {}): Promise<void> {
   if (twice) {
     await place.sql(`alter table customers drop constraint customers_pkey; create index on customers (customer_id);
@@ -60,28 +60,30 @@ async function adopt(args = ''): Promise<Adopted> {
   return JSON.parse(out) as Adopted;
 }
 
-test('what `check` calls an error is refused, and nothing changes; --force adopts it and says what it ignores', async () => {
+test('a config with an error of `check` is rejected and changes nothing; --force adopts it and names the ignored errors', async () => {
   await customers({ twice: true });
   const refused = await place.tandem('adopt');
   expect(refused).toMatchObject({ code: 1, out: '' });
   expect(refused.err).toMatch(/tandem\.config\.ts is not adopted: 1 error/);
-  expect(refused.err).toMatch(/error +churn keys +not one row a user: 3 \(2 rows\)\n +→ group the query by user_id/);
+  expect(refused.err).toMatch(
+    /error +churn keys +not one row for each user: 3 \(2 rows\)\n +→ group the query by user_id/,
+  );
   expect(refused.err).toContain('tandem adopt --force');
   await expect(place.sql('select 1 / (1 - count(*)) from tandem.predictors')).resolves.toBeUndefined();
   expect(await place.tandem('adopt --json')).toMatchObject({
     code: 1,
-    out: expect.stringContaining('not one row a user'),
+    out: expect.stringContaining('not one row for each user'),
   });
 
   const forced = await place.tandem('adopt --force');
   expect(forced).toMatchObject({ code: 0, out: expect.stringContaining('churn: model version 1, adopted') });
-  expect(forced.err).toMatch(/ignored: churn keys: not one row a user: 3 \(2 rows\)/);
-  // The config is adopted already: rejecting it would change nothing.
+  expect(forced.err).toMatch(/ignored: churn keys: not one row for each user: 3 \(2 rows\)/);
+  // The config is already adopted, so rejecting it would change nothing.
   const again = await adopt();
   expect(again).toMatchObject({ predictors: [{ change: 'unchanged' }], ignored: [] });
 });
 
-test('it prints the warnings of `check` before it adopts, each with its remedy', async () => {
+test('adopt prints the warnings of `check` before it adopts, each with its remedy', async () => {
   await customers();
   await place.sql('insert into customers (customer_id) values (4)');
   const config = await place.read('tandem.config.ts');
@@ -92,7 +94,7 @@ test('it prints the warnings of `check` before it adopts, each with its remedy',
   expect(adopted).toMatchObject({ code: 0, err: expect.stringMatching(warned) });
 });
 
-test('a query that gives no user in time is refused, also where reads are never live; --force remains', async () => {
+test('a query that returns no user in time is rejected, even if reads are never live, and --force adopts it', async () => {
   await customers();
   await place.sql(`create function slow(real) returns real language plpgsql stable as
     'begin perform pg_sleep(0.3); return $1; end'`);
@@ -100,7 +102,7 @@ test('a query that gives no user in time is refused, also where reads are never 
   const slow = config.replace(/ age\n/, ' slow(age) as age\n').replace(/liveTimeout: '[^']+'/, 'live: false');
   await place.write('tandem.config.ts', slow);
   await expect(adoptWithin({ featuresMs: 200, force: false })).rejects.toThrow(
-    /error +churn parity .*with no real users, since the features of 3 users were not read in time\n +→ make/,
+    /error +churn parity .*with no real users, because the features of 3 users were not read in time\n +→ make/,
   );
   const forced = await adoptWithin({ featuresMs: 200, force: true });
   expect(renderAdoption(forced, place.folder)).toEqual([
@@ -109,7 +111,7 @@ test('a query that gives no user in time is refused, also where reads are never 
   ]);
 });
 
-/** As the command, which waits 5 s for the features. */
+/** Adopts as the command does, with a limit of 5 s for the features. */
 function adoptWithin({ featuresMs, force }: { featuresMs: number; force: boolean }): Promise<AdoptedConfig> {
   const urls = { url: place.databaseUrl, featuresUrl: place.databaseUrl };
   return withDatabases(urls, { applicationName: 'adopt-test' }, (databases) =>
@@ -124,28 +126,28 @@ function adoptWithin({ featuresMs, force }: { featuresMs: number; force: boolean
   );
 }
 
-test('without a stored prediction it names the next slot of the schedule, and how to start a run now', async () => {
+test('without stored predictions, adopt names the next slot of the schedule and how to start a run now', async () => {
   await customers();
   const { code, out } = await place.tandem('adopt');
   expect(code).toBe(0);
   expect(out).not.toContain('is due');
   expect(out).toMatch(
-    /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until then reads are live\n +→ start one now: tandem run start churn/,
+    /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until its end, reads are live\n +→ start one now: tandem run start churn/,
   );
   await place.sql("update tandem.predictors set updated_at = clock_timestamp() - interval '2 days'");
   expect((await place.tandem('adopt')).out).toMatch(/a scheduled run is due and starts with the next worker/);
 });
 
-test('without a schedule it says that no run is scheduled', async () => {
+test('without a schedule, adopt says that no run is scheduled', async () => {
   await customers({ nightly: false });
   expect((await place.tandem('adopt')).out).toMatch(
-    /churn: no predictions of model version 1 are stored; no run is scheduled \(batch\.schedule\); until one has ended reads are live/,
+    /churn: no predictions of model version 1 are stored; no run is scheduled \(batch\.schedule\); until a run has ended, reads are live/,
   );
 });
 
-test('of a predictor whose event patterns grow it says until when more reads are live', async () => {
+test('if event patterns are added, adopt says until when more reads are live', async () => {
   await customers();
-  const said = /churn: event patterns or features grew; until workers have rewritten the contexts any event/;
+  const said = /churn: event patterns or features were added; until workers have rewritten the contexts, any event/;
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace("events: ['*']", "events: ['order.*']"));
   expect((await place.tandem('adopt')).out).not.toMatch(said);
@@ -154,7 +156,7 @@ test('of a predictor whose event patterns grow it says until when more reads are
   expect(await adopt()).toMatchObject({ predictors: [{ change: 'unchanged', patternsPending: true }] });
 });
 
-test('--run starts a run of all users once, and none where predictions are stored', async () => {
+test('--run starts a run of all users once, and none if predictions are stored', async () => {
   await customers();
   const { firstRuns } = await adopt(' --run');
   expect(firstRuns).toEqual([
@@ -165,9 +167,9 @@ test('--run starts a run of all users once, and none where predictions are store
   expect(slot.getTime()).toBeGreaterThan(Date.now());
   expect(slot.getTime()).toBeLessThanOrEqual(Date.now() + 86_400_000);
   const again = await place.tandem('adopt --run');
-  // Once the run has ended, `run start --follow` would start another one.
+  // After the end of the run, `run start --follow` would start another run.
   expect(again.out).toContain(`→ follow it: tandem run show ${firstRuns[0]?.runId} --follow`);
-  expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is under way`);
+  expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is in progress`);
   const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
   await expect(place.sql(pending)).resolves.toBeUndefined();
   await place.sql(`update tandem.runs set state = 'done', finished_at = clock_timestamp();

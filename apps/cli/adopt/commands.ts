@@ -1,4 +1,4 @@
-/** `tandem adopt`: makes a config what API and worker serve. */
+/** `tandem adopt`: adopts a config, whose predictors API and worker then serve. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
@@ -16,17 +16,17 @@ export function adoptCommand(cli: Cli): Command {
   return createCommand({
     name: 'adopt',
     description: 'check a config and adopt it; adopting the same config again changes nothing',
-    detail: `Refuses a config that tandem check finds errors in, and changes nothing then. Errors of predictors that would not change
-do not count. Prints the warnings of tandem check. --force adopts it all the same and prints each error that it ignores.
-A config is all that a database serves: adopting one stops serving each predictor that is not in it.
+    detail: `Rejects a config with errors of tandem check, and then changes nothing. Errors of predictors that would not change
+do not count. Prints the warnings of tandem check. --force adopts the config despite errors and prints each of them.
+A database serves exactly one config: adopting a config stops serving every predictor that is not in it.
 Until a run has scored all users of a new model version, reads are live. adopt prints when the schedule starts that run.
-Ends with 0: adopted; 1: refused, and nothing changed; 2: wrong usage.`,
+Exit codes: 0 if adopted, 1 if rejected without a change, 2 for wrong usage.`,
     example: 'tandem adopt --config ./tandem.config.ts --run',
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')
-    .option('--force', 'adopt it although check finds errors in it')
+    .option('--force', 'adopt the config even if check finds errors')
     .option('--run', 'start a run of all users of each predictor that has no stored predictions')
-    .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is alive')
+    .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is live')
     .action(async (options: Options) => {
       const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
       const { untilUpgraded } = await import('@tandem/offline-store/upgrade');

@@ -1,4 +1,4 @@
-/** Says when the first run of what was adopted comes, or starts it. */
+/** Reports when the first run of each adopted predictor comes, or starts it. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -6,20 +6,20 @@ import { STABLE } from '@tandem/freshness/rollout';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { type AwaitedRun, createScheduleStore, findAwaitedRuns } from '@tandem/offline-store/runs/schedules';
 
-/** A predictor without stored predictions, and the run that brings them. */
+/** A predictor without stored predictions, and the run that will store them. */
 interface FirstRun {
   readonly predictor: string;
   readonly modelNumber: number;
   readonly live: boolean;
-  /** The run that is under way; null if there is none. */
+  /** The run in progress, or null. */
   readonly runId: string | null;
-  /** ISO 8601: the next slot of its schedule, or a past slot that is due; null without a schedule. */
+  /** The next slot of its schedule, or a past slot that is due, in ISO 8601; null without a schedule. */
   readonly nextSlot: string | null;
   /** Whether the slot has passed, so that the next worker starts the run. */
   readonly isDue: boolean;
 }
 
-/** @param starts whether to start a run of all users if none is in progress */
+/** @param starts whether a run of all users is started if none is in progress */
 export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readonly FirstRun[]> {
   const awaited = await findAwaitedRuns(pool);
   const slotOf = await readSlots(pool);
@@ -34,7 +34,7 @@ export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readon
 
 type SlotOf = (predictor: string) => Pick<FirstRun, 'nextSlot' | 'isDue'>;
 
-/** Reads the slots that are due by Postgres' clock, as the workers do. */
+/** Returns the due slots by Postgres' clock, as workers do. */
 async function readSlots(pool: Pool): Promise<SlotOf> {
   const { now, schedules } = await createScheduleStore(pool).schedules();
   return (predictor) => {
@@ -46,7 +46,7 @@ async function readSlots(pool: Pool): Promise<SlotOf> {
   };
 }
 
-/** The workers find the run in Postgres. Null where another process has started one at the same moment. */
+/** Starts a run, which workers find in Postgres. Returns null if another process has just started one. */
 async function startRun(pool: Pool, { predictor }: AwaitedRun): Promise<string | null> {
   try {
     const { run } = await createRunStore(pool).create({
@@ -63,15 +63,15 @@ async function startRun(pool: Pool, { predictor }: AwaitedRun): Promise<string |
 
 export function renderFirstRun({ predictor, modelNumber, live, runId, nextSlot, isDue }: FirstRun): string[] {
   if (runId !== null) {
-    return [`${predictor}: run ${runId} is under way`, `  → follow it: tandem run show ${runId} --follow`];
+    return [`${predictor}: run ${runId} is in progress`, `  → follow it: tandem run show ${runId} --follow`];
   }
   const reads = live ? 'reads are live' : 'reads find no prediction';
   const when =
     nextSlot === null
-      ? `no run is scheduled (batch.schedule); until one has ended ${reads}`
+      ? `no run is scheduled (batch.schedule); until a run has ended, ${reads}`
       : isDue
-        ? `a scheduled run is due and starts with the next worker; until it has ended ${reads}`
-        : `next scheduled run: ${nextSlot.slice(0, 16).replace('T', ' ')} UTC; until then ${reads}`;
+        ? `a scheduled run is due and starts with the next worker; until it has ended, ${reads}`
+        : `next scheduled run: ${nextSlot.slice(0, 16).replace('T', ' ')} UTC; until its end, ${reads}`;
   return [
     `${predictor}: no predictions of model version ${modelNumber} are stored; ${when}`,
     `  → start one now: tandem run start ${predictor}`,

@@ -1,4 +1,4 @@
-/** `tandem build` against a socket, and against machines without the Python that it needs. */
+/** Tests of `tandem build` against a socket, and on machines without a suitable Python. */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -51,16 +51,16 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 const build = (...args: string[]) => run(['build', ...args, '--url', url], { cwd: folder });
 
 describe('a machine without such a Python', () => {
-  test('is told how to make one, with the releases that were tried', async () => {
+  test('gets the commands that install one, with the tested releases', async () => {
     const { code, err } = await build('create', 'repurchase', '2', '--python', './none/python');
     expect(code).toBe(1);
-    expect(err).toContain('a build is made with Python, and there is no ./none/python');
+    expect(err).toContain('making a build needs Python, but ./none/python does not exist');
     expect(err).toMatch(/python3 -m venv build-python && build-python\/bin\/pip install onnx==\S+ onnxruntime==\S+\n/);
     expect(err).toContain('then add: --python build-python/bin/python');
     expect(asked).toEqual([]);
   });
 
-  test('is told what its Python says', async () => {
+  test('gets the error of its Python', async () => {
     const python = join(folder, 'python');
     await writeFile(
       python,
@@ -70,11 +70,11 @@ describe('a machine without such a Python', () => {
     const { code, err } = await build('create', 'repurchase', '2', '--python', python);
     expect([code, err]).toEqual([
       1,
-      expect.stringContaining("cannot do it: ModuleNotFoundError: No module named 'onnx'"),
+      expect.stringContaining("cannot make builds: ModuleNotFoundError: No module named 'onnx'"),
     ]);
   });
 
-  test('hears of wrong usage first', async () => {
+  test('gets errors of usage first', async () => {
     const { code, err } = await build('create', 'repurchase', '2', '--rows', '10', '--python', './none/python');
     expect([code, err]).toEqual([2, expect.stringContaining('add --static')]);
     expect((await build('create', 'repurchase', '2', '--kind', 'pruned')).code).toBe(2);
@@ -87,7 +87,7 @@ describe('a build that was made elsewhere', () => {
     return build('register', 'repurchase', '2', 'small.onnx', '--kind', 'int8', ...more);
   };
 
-  test('is pushed as what it is, and what comes next is named', async () => {
+  test('is pushed with its kind and parent, and the next command is printed', async () => {
     const { code, out } = await register('--row-by-row', '--note', 'by hand', '--metric', 'auc=0.8');
     expect(code).toBe(0);
     expect(asked).toEqual([
@@ -102,7 +102,7 @@ describe('a build that was made elsewhere', () => {
     expect(out).toContain('tandem build compare repurchase 3');
   });
 
-  test('whose rows depend on one another is refused in the words of the command', async () => {
+  test('whose rows depend on each other is rejected with the option of the command', async () => {
     const problem = {
       ...{ type: 'urn:tandem:problem:model_refused', title: 'no', status: 422, field: 'artifact' },
       detail: 'score of user 4 is 0.81 alone, but 0.79 in a batch of 64',
@@ -115,13 +115,13 @@ describe('a build that was made elsewhere', () => {
     expect(err).toContain('add --row-by-row');
   });
 
-  test('that is known as something else is not told to be kept', async () => {
+  test('that is already known as something else is rejected', async () => {
     answer = () => ({ status: 200, body: { ...MODEL_DETAIL_EXAMPLE, modelVersion: '2' } });
     const { code, err } = await register();
-    expect([code, err]).toEqual([1, expect.stringContaining('is model version 2 already, as no build')]);
+    expect([code, err]).toEqual([1, expect.stringContaining('is already model version 2, as no build')]);
   });
 
-  test('needs a kind that is known, and a file', async () => {
+  test('needs a known kind and a file', async () => {
     expect((await build('register', 'repurchase', '2', 'small.onnx')).code).toBe(2);
     expect((await build('register', 'repurchase', '2', 'small.onnx', '--kind', 'tiny')).code).toBe(2);
     const { code, err } = await build('register', 'repurchase', '2', 'none.onnx', '--kind', 'other');
@@ -130,7 +130,7 @@ describe('a build that was made elsewhere', () => {
 });
 
 describe('a comparison', () => {
-  test('asks for the users of a file, and shows both side by side', async () => {
+  test('compares the users of a file, and shows both versions side by side', async () => {
     await writeFile(join(folder, 'labels.csv'), 'user_id,label\n42,1\n43,0\n');
     const { code, out } = await build('compare', 'repurchase', '3', '--labels', 'labels.csv');
     expect(code).toBe(0);
@@ -142,7 +142,7 @@ describe('a comparison', () => {
     expect(out).toMatch(/^repurchase: int8 build 3 compared with model version 2/);
   });
 
-  test('is one JSON document where that is wanted', async () => {
+  test('is one JSON document with --json', async () => {
     const { out } = await build('compare', 'repurchase', '3', '--users', '50', '--json');
     expect(JSON.parse(out)).toEqual(BUILD_COMPARISON_EXAMPLE);
     expect(asked[0]?.body).toEqual({ users: 50 });

@@ -1,5 +1,6 @@
 /**
- * `tandem build create` and `register`: make or take an optimised build, and push it with its parent's settings.
+ * `tandem build create` and `register`: create an optimised build or take one from a file, and push it with the
+ * settings of its parent.
  */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -38,20 +39,22 @@ const ROWS = 500;
 function buildCreateCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'create',
-    description: 'make an int8 build of a model version and push it; the build is tried but does not serve traffic yet',
-    detail: `Needs a Python with onnx and onnxruntime, and says how to get one. A dynamic build scales what it multiplies run by run,
-so that users may have to be inferred one by one (--row-by-row); a static one is calibrated on rows of real users, read
-from the database (DATABASE_URL, FEATURES_DATABASE_URL), of the half that comparisons leave out. They lie in a folder that is gone afterwards.
-Ends with 3 where the model has nothing to quantise, as trees have not.`,
+    description:
+      'create an int8 build of a model version and push it; the build is tried but does not serve traffic yet',
+    detail: `Needs a Python with onnx and onnxruntime, and says how to install one. A dynamic build computes its scales in each run,
+so users may have to be inferred one by one (--row-by-row). A static build is calibrated on rows of real users, read
+from the database (DATABASE_URL, FEATURES_DATABASE_URL), from the half that comparisons leave out. The rows are kept in a
+temporary folder, which is deleted afterwards.
+The exit code is 3 if the model has nothing to quantise, for example if it consists of trees.`,
     example: 'tandem build create repurchase 2 --kind int8 --static --python build-python/bin/python',
   })
     .argument('<predictor>')
     .argument('<version>', 'the model version to optimise', parseWhole(1))
     .addOption(new Option('--kind <kind>', 'the kind of build').choices(['int8']).default('int8'))
-    .option('--static', 'take scales from rows of real users, not from each run')
-    .option('--rows <count>', `users of a static build (default: ${ROWS})`, parseWhole(1))
-    .option('--python <path>', 'the Python to make it with (default: python3)')
-    .option('--output <file>', 'also keep the file here, even if it is refused');
+    .option('--static', 'make a static build: calibrate the scales on rows of real users')
+    .option('--rows <count>', `the number of users for a static build (default: ${ROWS})`, parseWhole(1))
+    .option('--python <path>', 'the Python that makes the build (default: python3)')
+    .option('--output <file>', 'also write the build to this file, even if the service rejects it');
   return withBuildWords(command).action(async (predictor: string, parent: number, options: CreateOptions) => {
     if (options.rows !== undefined && !options.static) throw rowsWithoutStatic();
     const python = await findPython(cli, options.python);
@@ -77,16 +80,16 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
     const [version] = await listModelVersions(pool, { predictor, number });
     if (version) return await readCalibrationRows(features, version, rows);
     throw new CommandFailure(
-      `DATABASE_URL belongs to another service: it has no model version ${number} of ${predictor}`,
+      `DATABASE_URL has no model version ${number} of ${predictor}: it belongs to another service`,
       {
-        remedy: 'name the database of the API that --url names',
+        remedy: 'set DATABASE_URL to the database of the API in --url',
       },
     );
   });
 }
 
 function rowsWithoutStatic(): CommandFailure {
-  return usageError('--rows are for a static build', 'add --static');
+  return usageError('--rows requires a static build', 'add --static');
 }
 
 export function buildCommands(cli: Cli): Command {
@@ -139,13 +142,13 @@ interface Build {
 /** Adds the options that describe a build to a command. */
 function withBuildWords(command: Command): Command {
   return command
-    .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
-    .option('--note <text>', 'how it was made, for people')
-    .option('--label <label>', 'a label to move to the version')
-    .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric);
+    .option('--row-by-row', 'infer each user alone, for int8 weights with a dynamic scale')
+    .option('--note <text>', 'a note on how it was made')
+    .option('--label <label>', 'a label to move to this version')
+    .option('--metric <name=number>', 'a measured value; may be repeated', parseMetric);
 }
 
-/** Presents the stored build. Query, inputs and outputs are its parent's. */
+/** Presents the stored build. Its query, inputs and outputs are those of its parent. */
 async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
   const version = await send(cli, build, options);
   if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);
@@ -166,12 +169,12 @@ function send(cli: Cli, { predictor, parent, kind, model }: Build, options: Push
   });
 }
 
-/** Replaces the service's word `rowByRow` by the option of this command. */
+/** Replaces the setting `rowByRow` in an error of the service by the option of this command. */
 function inWordsOfCommand(error: unknown): unknown {
   if (!isProblem(error, 'model_refused') || !error.remedy?.startsWith('Set rowByRow: true')) return error;
-  return new CommandFailure(`the build is refused: ${error.message}`, {
+  return new CommandFailure(`the build was rejected: ${error.message}`, {
     remedy:
-      'add --row-by-row, which infers each user alone; or make a static build, whose scale is no batch’s: --static',
+      'add --row-by-row, which infers each user alone; or make a static build, whose scales do not depend on a batch: --static',
     cause: error,
   });
 }
@@ -179,7 +182,7 @@ function inWordsOfCommand(error: unknown): unknown {
 function knownOtherwise({ modelVersion, parent, build }: ModelDetail, { kind, parent: said }: Build): CommandFailure {
   const known = parent === null ? 'as no build' : `as ${build} of model version ${parent}`;
   return new CommandFailure(
-    `this file with these features is model version ${modelVersion} already, ${known}, not as ${kind} of ${said}`,
-    { remedy: 'compare it under its recorded kind and parent, or make the build again' },
+    `this file with these features is already model version ${modelVersion}, ${known}, not as ${kind} of ${said}`,
+    { remedy: 'use the recorded kind and parent, or make the build again' },
   );
 }

@@ -16,15 +16,18 @@ export function buildCompareCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'compare',
     description: 'compare size, answers, speed and parity of an optimised build with its parent',
-    detail: `The service runs both versions in turns on the machine that would serve them, on the half of the users that no build is
-calibrated on; with --labels, on the users in the file. Speed is the time of a run: the ratio is the median of many rounds,
-with the range of nine in ten.`,
+    detail: `The service runs both versions alternately on the machine that would serve them, on the half of the users that no build is
+calibrated on; with --labels, on the users in the file. Speed is the time of an inference run. The ratio is the median of
+many rounds, with the range of 90 % of them.`,
     example: 'tandem build compare repurchase 3 --labels held-out.csv',
   })
     .argument('<predictor>')
-    .argument('<build>', 'the build’s model version', parseWhole(1))
+    .argument('<build>', 'the model version of the build', parseWhole(1))
     .option('--users <count>', 'the largest number of users to compare (default: 2,000)', parseWhole(1))
-    .option('--labels <file>', 'a CSV file user_id,label: observed labels of users that neither model was trained on')
+    .option(
+      '--labels <file>',
+      'a CSV file user_id,label with observed labels of users outside the training of both models',
+    )
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();
       const labels = file === undefined ? undefined : readLabels((await readNamedFile(cli, file)).toString(), file);
@@ -36,7 +39,7 @@ with the range of nine in ten.`,
 }
 
 function usersAndLabels(): CommandFailure {
-  return usageError('--labels already selects the users', 'leave out --users');
+  return usageError('--labels already selects the users, so --users cannot be used', 'leave out --users');
 }
 
 interface Label {
@@ -44,12 +47,12 @@ interface Label {
   readonly label: number;
 }
 
-/** The limit of the service. */
+/** The most labels that the service accepts. */
 const MOST_LABELS = 10_000;
 const COLUMNS = ['user_id', 'label'];
 
 /**
- * Reads what became of users from a CSV text with the head `user_id,label`. Throws a CommandFailure that names the line
+ * Reads the labels of users from a CSV text with the head `user_id,label`. Throws a CommandFailure that names the line
  * of the file.
  */
 export function readLabels(text: string, file: string): readonly Label[] {
@@ -62,21 +65,21 @@ export function readLabels(text: string, file: string): readonly Label[] {
   const labels = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];
     const cells = splitCsv(line);
-    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it has not ${names.length} values`);
+    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it does not have ${names.length} values`);
     const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
     const label = Number(text);
-    if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is no number');
+    if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is not a number');
     return [{ userId, label }];
   });
-  if (labels.length === 0) throw wrongLine(file, 2, 'there is no user');
+  if (labels.length === 0) throw wrongLine(file, 2, 'the file has no user');
   if (labels.length <= MOST_LABELS) return labels;
-  throw new CommandFailure(`${file} has ${labels.length} labels, and a comparison takes ${MOST_LABELS}`, {
+  throw new CommandFailure(`${file} has ${labels.length} labels, more than the limit of ${MOST_LABELS}`, {
     remedy: `draw ${MOST_LABELS} of them: shuf -n ${MOST_LABELS}`,
   });
 }
 
 function wrongLine(file: string, no: number, problem: string): CommandFailure {
   return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy: 'it begins with user_id,label; then each line has a user’s id and a number, such as 0 or 1',
+    remedy: 'write the head user_id,label, and then lines with a user id and a number, such as 0 or 1',
   });
 }

@@ -15,10 +15,10 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 NOTHING_TO_QUANTISE = 3
-# The opset of the standard operators that added scales per channel.
+# The opset in which the standard operators got scales per channel.
 LEAST_OPSET = 13
 STANDARD = ("", "ai.onnx")
-# Only these operators gain from int8: others cost little CPU, and would lose more accuracy than they save.
+# Only these operators benefit from int8. Others use little CPU and would lose accuracy for little gain.
 PRODUCTS = ["MatMul", "Gemm", "Conv"]
 INTEGER_PRODUCTS = {"MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv"}
 ROWS_OF_A_RUN = 64
@@ -90,7 +90,7 @@ def quantise(source, target, kind, calibration):
 def main():
     source, target, kind, *rest = sys.argv[1:]
     model, built = quantise(source, target, kind, rest[0] if rest else None)
-    # Of a file that was int8 already there may be some before.
+    # A file that was already int8 has some of these nodes before.
     quantised = int8_products(built) - int8_products(model)
     if quantised > 0:
         drop_unused_domains(built)

@@ -1,6 +1,6 @@
 /**
- * Finds a Python that can quantise, and runs quantise.py on files in a temporary folder: they may hold features of
- * users.
+ * Finds a Python that can quantise, and runs quantise.py on files in a temporary folder, because they may contain
+ * features of users.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,17 +13,17 @@ import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 
-/** The Python packages that it needs, as tested; other versions may work. */
+/** The Python packages of quantise.py in the tested versions. Other versions may work. */
 const PACKAGES = 'onnx==1.23.2 onnxruntime==1.32.0';
 const IMPORTS = 'import onnx, onnxruntime.quantization; print(onnxruntime.__version__)';
-/** Imports read some hundred files, also from a slow disk. */
+/** The time limit of the imports, in ms. They read some hundred files, maybe from a slow disk. */
 const IMPORT_TIMEOUT_MS = 60_000;
 
 const run = promisify(execFile);
 
 /**
- * Returns the path of a Python that can make builds: quantisation is part of onnxruntime for Python alone. Rejects with
- * how to make one if there is none.
+ * Returns the path of a Python that can make builds, because only onnxruntime for Python can quantise. If there is
+ * none, rejects and says how to install one.
  */
 export async function findPython({ cwd, env, signal }: Cli, said: string | undefined): Promise<string> {
   const python = said ?? 'python3';
@@ -32,8 +32,8 @@ export async function findPython({ cwd, env, signal }: Cli, said: string | undef
     return python;
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw new CommandFailure(`a build is made with Python, and ${problemOf(python, cause)}`, {
-      remedy: `make one: python3 -m venv build-python && build-python/bin/pip install ${PACKAGES}
+    throw new CommandFailure(`making a build needs Python, but ${problemOf(python, cause)}`, {
+      remedy: `create an environment: python3 -m venv build-python && build-python/bin/pip install ${PACKAGES}
   then add: --python build-python/bin/python`,
       cause,
     });
@@ -42,29 +42,29 @@ export async function findPython({ cwd, env, signal }: Cli, said: string | undef
 
 function problemOf(python: string, cause: unknown): string {
   if (!(cause instanceof Error)) return `${python} does not run`;
-  if ('code' in cause && cause.code === 'ENOENT') return `there is no ${python}`;
-  if ('code' in cause && cause.code === 'EACCES') return `${python} may not be run`;
+  if ('code' in cause && cause.code === 'ENOENT') return `${python} does not exist`;
+  if ('code' in cause && cause.code === 'EACCES') return `${python} is not executable`;
   const said = 'stderr' in cause ? String(cause.stderr).trimEnd().split('\n').at(-1) : undefined;
-  return `${python} cannot do it${said ? `: ${said}` : ''}`;
+  return `${python} cannot make builds${said ? `: ${said}` : ''}`;
 }
 
 interface Quantised {
   readonly model: Buffer;
-  /** Matrix products and convolutions that became int8. */
+  /** The number of matrix products and convolutions that became int8. */
   readonly products: number;
-  /** Release of Python's onnxruntime that made it. */
+  /** The release of onnxruntime for Python that made the build. */
   readonly onnxruntime: string;
 }
 
-/** How a command ends where a model has nothing that could become int8; as quantise.py does. */
+/** The exit code if a model has nothing that could become int8, equal to that of quantise.py. */
 const EXIT_NOTHING_TO_QUANTISE = 3;
 
 const SCRIPT = fileURLToPath(new URL('./quantise.py', import.meta.url));
-/** Calibration runs the model on every row. */
+/** The time limit in ms. Calibration runs the model on every row. */
 const TIMEOUT_MS = 600_000;
 const MOST_OUTPUT = 1 << 20;
 
-/** numpy's names of what a tensor holds; no strings. */
+/** The numpy names of element types, without strings. */
 const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
   float16: '<f2',
   float32: '<f4',
@@ -80,9 +80,7 @@ const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
   bool: '|b1',
 };
 
-/**
- * @param calibration for a static build; null: a dynamic build. Rejects with a CommandFailure that names the problem.
- */
+/** @param calibration for a static build; null: a dynamic build */
 export async function quantise(
   cli: Pick<Cli, 'env' | 'signal'>,
   python: string,
@@ -121,13 +119,13 @@ async function runScript(
     const { code, stdout = '', stderr = '' } = cause as Error & { code?: unknown; stdout?: string; stderr?: string };
     if (code === EXIT_NOTHING_TO_QUANTISE) throw nothingToQuantise(reportIn(stdout));
     throw new CommandFailure(`the int8 build could not be made: ${lastLine(stderr) || cause.message}`, {
-      remedy: 'see that Python can run the model; or make the build elsewhere: tandem build register',
+      remedy: 'check that this Python can run the model, or make the build elsewhere and use tandem build register',
       cause,
     });
   }
 }
 
-/** Libraries print what they like before it. */
+/** Returns the last line, because libraries may print other lines before it. */
 function reportIn(stdout: string): Report {
   return JSON.parse(lastLine(stdout)) as Report;
 }
@@ -139,21 +137,21 @@ function lastLine(text: string): string {
 function nothingToQuantise({ operators }: Report): CommandFailure {
   const trees = operators.some((name) => name.startsWith('TreeEnsemble'));
   const problem = trees
-    ? 'trees have nothing to quantise: they compare features with thresholds, and multiply nothing'
+    ? 'trees have nothing to quantise: they compare features with thresholds and multiply nothing'
     : `the model has nothing to quantise: no float32 matrix product or convolution (it has ${operators.join(', ')})`;
   const remedy = trees
-    ? 'make it smaller instead: fewer or shallower trees, or a distilled model; then tandem build register'
-    : 'register a build that was made elsewhere: tandem build register';
+    ? 'make the model smaller instead (fewer or shallower trees, or a distilled model), then run tandem build register'
+    : 'make the build elsewhere, then run tandem build register';
   return new CommandFailure(problem, { remedy, exitCode: EXIT_NOTHING_TO_QUANTISE });
 }
 
-/** Gives the manifest's path. */
+/** Writes the calibration rows and their manifest. Returns the path of the manifest. */
 async function writeCalibration(folder: string, { tensors }: CalibrationRows): Promise<string> {
   const manifest = await Promise.all(
     tensors.map(async ({ name, type, dims, data }, i) => {
       if (type === 'string' || !('buffer' in data)) {
-        throw new CommandFailure(`a static build is calibrated on numbers, and input ${name} takes texts`, {
-          remedy: 'make a dynamic one: leave out --static',
+        throw new CommandFailure(`a static build is calibrated on numbers, but input ${name} takes strings`, {
+          remedy: 'make a dynamic build: leave out --static',
         });
       }
       const file = `input-${i}.bin`;

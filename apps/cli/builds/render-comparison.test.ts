@@ -3,7 +3,7 @@ import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
 import { expect, it } from 'vitest';
 import { renderComparison } from './render-comparison.ts';
 
-it('shows both side by side, then how far their answers are apart', () => {
+it('shows both versions side by side, then the differences of their answers', () => {
   expect(renderComparison(BUILD_COMPARISON_EXAMPLE).join('\n')).toBe(
     `repurchase: int8 build 3 compared with model version 2, on 1,994 of 2,000 real users
                           version 2     build 3
@@ -15,8 +15,8 @@ same alone and together         yes         yes
 AUC                          0.8204      0.8201  -0.0003
 log-loss                     0.4312      0.4318  +0.0006
 
-score      another for 100 % of users; 0.0021 apart in the mean; 0.0184 at most; rank correlation 0.9996
-decisions  8 others (0.4 %, at 95 % 0.2 % to 0.79 %) at score ≥ 0.5: 3 up, 5 down`,
+score      changed for 100 % of users; mean difference 0.0021; largest 0.0184; rank correlation 0.9996
+decisions  8 changed (0.4 %, at 95 % 0.2 % to 0.79 %) at score ≥ 0.5: 3 up, 5 down`,
   );
 });
 
@@ -29,7 +29,7 @@ const changed = (build: Partial<BuildComparison['build']>, more: Partial<BuildCo
     build: { ...BUILD_COMPARISON_EXAMPLE.build, ...build },
   }).join('\n');
 
-it('says that a build must be pinned, and that a pinned one need not be', () => {
+it('says if a build must be pinned, or if a pinned build need not be', () => {
   const apart = changed({ rowsAgree: false, largestRowDifference: 0.00312, rowByRow: true });
   expect(apart).toMatch(/inferred +in batches +row by row\n/);
   expect(apart).toMatch(/same alone and together +yes +0\.0031 apart +it must be pinned to one row at a time/);
@@ -37,14 +37,14 @@ it('says that a build must be pinned, and that a pinned one need not be', () => 
   expect(changed({ rowsAgree: null })).toMatch(/same alone and together +yes +not known\n/);
 });
 
-it('keeps the figures of a build that is far slower', () => {
+it('shows enough digits for a build that is far slower', () => {
   const { pace } = BUILD_COMPARISON_EXAMPLE;
   const slow = { parentUs: 0.9031, buildUs: 344.61, speedup: { median: 0.002617, low: 0.0021, high: 0.00299 } };
   const text = changed({}, { pace: { ...pace, together: { users: 256, ...slow } } });
   expect(text).toMatch(/0\.903 µs +345 µs +0\.00262× as fast \(0\.0021 to 0\.00299\)/);
 });
 
-it('names errors where labels are no classes, users without an answer, and texts by their share alone', () => {
+it('shows errors for labels that are not classes, users without an answer, and only the changed share of strings', () => {
   const errors = { meanAbsoluteError: 2, rootMeanSquaredError: 3 };
   const text = changed(
     { refused: 4 },
@@ -56,6 +56,6 @@ it('names errors where labels are no classes, users without an answer, and texts
     },
   );
   expect(text).toMatch(/mean absolute error +2 +2 +0\nroot mean squared error +3 +3 +0\nusers without an answer +0 +4/);
-  expect(text).toContain('label?  another for 13 % of users');
+  expect(text).toContain('label?  changed for 13 % of users');
   expect(text).not.toContain('decisions');
 });

@@ -1,4 +1,4 @@
-/** An optimised build beside its parent, as people read it. */
+/** Renders the comparison of an optimised build with its parent. */
 import type { BuildComparison, ComparedPace, ComparedVersion } from '@tandem/client/builds';
 import { count, printable, renderFields, renderTable, right } from '../output/text.ts';
 
@@ -71,9 +71,9 @@ function labelRows({ labels }: BuildComparison): Row[] {
 function answerFields({ outputs, decision }: BuildComparison): (readonly [string, string])[] {
   const fields = outputs.map(({ name, changed, meanDifference, largestDifference, rankCorrelation }) => {
     const parts = [
-      `another for ${percent(changed)} of users`,
-      ...(meanDifference === null ? [] : [`${figure(meanDifference)} apart in the mean`]),
-      ...(largestDifference === null ? [] : [`${figure(largestDifference)} at most`]),
+      `changed for ${percent(changed)} of users`,
+      ...(meanDifference === null ? [] : [`mean difference ${figure(meanDifference)}`]),
+      ...(largestDifference === null ? [] : [`largest ${figure(largestDifference)}`]),
       ...(rankCorrelation === null ? [] : [`rank correlation ${figure(rankCorrelation, 6)}`]),
     ];
     return [printable(name), parts.join('; ')] as const;
@@ -85,7 +85,7 @@ function answerFields({ outputs, decision }: BuildComparison): (readonly [string
     ...fields,
     [
       'decisions',
-      `${count(up + down)} others (${range}) at ${printable(output)} ≥ ${threshold}: ${up} up, ${down} down`,
+      `${count(up + down)} changed (${range}) at ${printable(output)} ≥ ${threshold}: ${up} up, ${down} down`,
     ],
   ];
 }

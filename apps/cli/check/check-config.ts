@@ -1,4 +1,4 @@
-/** Examines a config before it is adopted: each predictor's query, keys, plans, model and times. */
+/** Checks a config before its adoption: the query, keys, plans, model and times of each predictor. */
 import { basename } from 'node:path';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
@@ -16,17 +16,17 @@ import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText
 export interface CheckReport {
   readonly file: string | null;
   readonly findings: readonly Finding[];
-  /** The results of each model's trial. */
+  /** The results of the trial of each model. */
   readonly trials: readonly Trial[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];
-  /** How the predictions of `--golden` were met; null if there was none, or nothing to compare it with. */
+  /** The comparison with the predictions of `--golden`; null without the option, or if there was nothing to compare. */
   readonly golden: GoldenComparison | null;
 }
 
 interface CheckOptions {
   readonly reportProgress?: ReportProgress;
-  /** How long a query may take for the users that models are tried with. */
+  /** Time limits of the queries that read users for the trials of models. */
   readonly sampling?: SampleLimits;
   readonly golden?: GoldenRequest | undefined;
 }
@@ -69,7 +69,7 @@ export async function checkConfig(
   return { file: config.file, findings, trials, samples: judged.samples, golden: golden?.comparison ?? null };
 }
 
-/** A config is all that a database serves. */
+/** Reports predictors that the adoption would withdraw, because a database serves exactly one config. */
 async function checkServed(pool: Pool, { file, predictors }: ReadConfig): Promise<Finding[]> {
   const withdrawn = await findWithdrawn(pool, predictors);
   return withdrawn.length === 0 ? [] : [warning('config', withdrawalText(withdrawn, basename(file)), KEEP_SERVED)];
@@ -88,7 +88,7 @@ async function tryReadConfig(
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;
     return problems.map((problem) => {
-      // Its own two lines: where and what, then the remedy.
+      // Two lines for each problem: its place and text, then the remedy.
       const [text = '', ...remedy] = formatProblem(problem).split('\n');
       return failed('config', text.trim(), remedy.join('\n').trim().replace(/^→ /, ''));
     });

@@ -1,4 +1,4 @@
-/** Judges one predictor against the database that it would be served from. */
+/** Judges one predictor with the database that would serve it. */
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -29,11 +29,11 @@ import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './c
 import { describeModel } from './describe-model.ts';
 
 const DUPLICATES_SHOWN = 5;
-/** Time limit for reading the ids of all users, while check looks for a user that makes the query fail. */
+/** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */
 const KEYS_MS = 10_000;
 
 /**
- * @param isMigrated whether the schema's tables exist, which the plans and the last run need
+ * @param isMigrated whether the tables of the schema exist, which the plans and the last run need
  * @param memoryLimitMb of the process that the model was tried in
  */
 export async function checkPredictor(
@@ -77,34 +77,39 @@ export async function checkPredictor(
 }
 
 function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {
-  const text = `column ${name} is of type ${type}, whose texts are filled up with blanks, and the model is given them so`;
-  return warning('query', text, `cast it, which takes the blanks off: ${name}::text as ${name}`);
+  const text = `column ${name} has type ${type}, which pads texts with blanks, so the model gets padded texts`;
+  return warning('query', text, `cast the column, which removes the blanks: ${name}::text as ${name}`);
 }
 
-/** Returns the findings of the work, or one finding that the query failed or took too long. */
+/** Returns the findings of the work, or one finding if the query failed or took too long. */
 async function inTime<T>(name: string, subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
   const begin = performance.now();
   try {
     return await work();
   } catch (error) {
     const problem = settingProblem(name, error);
-    if (problem) return failed(subject, `${what} was not seen: ${problem.problem} (${problem.path})`, problem.remedy);
+    if (problem)
+      return failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy);
     if (!isTooSlow(error)) throw error;
-    const remedy = 'make the query quicker over all users, which each run reads: indexes, or a materialized view';
-    return warning(subject, `${what} was not seen within ${duration(performance.now() - begin)}`, remedy);
+    const remedy = 'make the query faster, because each run reads all users: add indexes or a materialized view';
+    return warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy);
   }
 }
 
 async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<Finding> {
   const duplicates = await findDuplicateKeys(pool, definition.query.sql, DUPLICATES_SHOWN);
-  if (duplicates.length === 0) return ok('keys', 'one row a user');
+  if (duplicates.length === 0) return ok('keys', 'one row for each user');
   const named = duplicates.map(({ userId, rows }) => `${userId ?? 'null'} (${count(rows)} rows)`).join(', ');
   const remedy =
-    'group the query by user_id, or take one row a user (a user with two is not scored), and none whose key is null';
-  return failed('keys', `not one row a user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`, remedy);
+    'group the query by user_id, or select one row for each user (a user with two rows is not scored), and no row with a null key';
+  return failed(
+    'keys',
+    `not one row for each user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`,
+    remedy,
+  );
 }
 
-/** Users whose events are kept have ids of one type in a database. */
+/** Checks the user-ID type: a database supports one type, that of the users with events. */
 async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
   const [other] = await query<{ known: KeyType }>(pool, {
     text: `select key_type as known from tandem.settings
@@ -116,7 +121,7 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
   return [
     failed(
       'keys',
-      `events of users with ids of type ${KEY_SQL[other.known]} are kept here, and these are ${KEY_SQL[keyType]}`,
+      `this database has events of users with ids of type ${KEY_SQL[other.known]}, but the ids of this query are ${KEY_SQL[keyType]}`,
       remedy,
     ),
   ];
@@ -124,7 +129,7 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
 
 const REASONS: Readonly<Record<UnscorableValue, string>> = {
   null: 'null',
-  unknown: 'a text that is no category',
+  unknown: 'a text outside the categories',
   not_finite: 'NaN or infinite',
   too_long: 'a text of more than 1 MiB',
 };
@@ -132,9 +137,9 @@ const REASONS: Readonly<Record<UnscorableValue, string>> = {
 function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
   switch (reason) {
     case 'null':
-      return 'set features.nulls to the value that the training used for a null';
+      return 'set features.nulls to the value that training used for a null';
     case 'unknown':
-      return 'set unknown of features.categories to the value of a text outside the categories';
+      return 'set unknown of features.categories to the value for texts outside the categories';
     case 'too_long':
       return `shorten it in the query: left(${column}, 10000) as ${column}`;
     case 'not_finite':
@@ -147,14 +152,14 @@ async function checkUsers(pool: Pool, { definition, policy, verification }: Chec
   const { users, unscorable, reasons } = await counted.catch((error: unknown) =>
     throwNamingUser(pool, definition, error),
   );
-  if (users === 0) return warning('users', 'the feature query gives none', 'see that its tables hold rows');
+  if (users === 0) return warning('users', 'the feature query returns no user', 'check that its tables have rows');
   if (unscorable === 0)
-    return ok('users', `${count(users)}, none without a value that is needed; ${triedText(verification, users)}`);
+    return ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`);
   const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
-  const remedy = [...new Set(reasons.map(remedyOf)), 'or leave such rows out of the query'].join('; ');
+  const remedy = [...new Set(reasons.map(remedyOf)), 'or exclude such rows in the query'].join('; ');
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
-  const refusal = `; a run is published only where ${policy.batch.minCoverage * 100} % are (batch.minCoverage)`;
+  const refusal = `; a run is published only if ${policy.batch.minCoverage * 100} % of the users are scored (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
 }
 
@@ -168,7 +173,7 @@ async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definit
   throw await namingUser(pool, definition, userIds, error);
 }
 
-/** `64 of 200 tried on the model`: what the trial took of them. */
+/** Renders how many of the users the trial ran on: `64 of 200 tried on the model`. */
 function triedText({ parity }: CheckedPredictor['verification'], users: number): string {
   return `${count(parity.users.real + parity.refused.real)} of ${count(users)} tried on the model`;
 }
@@ -177,7 +182,7 @@ async function checkPlans(pool: Pool, { definition, policy }: CheckedPredictor):
   const [one, range] = [await explainUser(pool, definition), await explainRange(pool, definition)];
   return [
     judgePlan('one user', one, policy.freshness.live ? failed : warning),
-    // A run reads each user once; without an index it reads all users once a chunk.
+    // A run reads each user once. Without an index it reads all users once for each chunk.
     judgePlan('a chunk', range, warning),
   ];
 }
@@ -209,8 +214,8 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
 }
 
 /**
- * Warns if a budget limits every scheduled run: rows of users that are not read then last until the base is 40 days
- * old.
+ * Warns if a budget limits every scheduled run. Predictions of users who are not read are then kept until the base is
+ * 40 days old.
  */
 export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): readonly Finding[] {
   const { budget, changedSchedule } = policy.batch;
@@ -221,14 +226,14 @@ export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): reado
     warning(
       'budget',
       text,
-      'schedule runs of everyone, batch.schedule: { everyone, changed }, or set freshness.maxAge',
+      'schedule runs of all users, batch.schedule: { everyone, changed }, or set freshness.maxAge',
     ),
   ];
 }
 
 /**
- * Returns which tables the query reads, which of them are watched, and whether those that the config names can be.
- * Requires the schema of this release.
+ * Returns findings on the tables that the query reads: whether they are watched, and whether the tables that the config
+ * names can be watched. Requires the schema of this release.
  */
 async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
   const requests = watchRequests(predictor);
@@ -252,7 +257,7 @@ function asTandemError(error: unknown): TandemError {
   throw error;
 }
 
-/** Returns the steps of an EXPLAIN plan that read these relations, each with the lines that belong to it. */
+/** Returns the steps of an EXPLAIN plan that read these relations, each with its lines. */
 export function scanSteps(plan: string, relations: readonly string[]): string {
   const lines = plan.split('\n');
   const steps = lines.flatMap((line, i) => {

@@ -1,4 +1,4 @@
-/** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
+/** Tests of `check` on an unknown config: it reports only what it has tried, and what the adoption would change. */
 import { join } from 'node:path';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 import { checkConfig } from './check-config.ts';
 
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 let place: Place;
@@ -29,14 +29,14 @@ async function check(args = ''): Promise<{ code: number; err: string; report: Re
   return { code, err, report: JSON.parse(out) as Report };
 }
 
-/** As skl2onnx exports a forest of two targets: [users, 1] declared, [users, 2] given. */
+/** Like a forest of two targets that skl2onnx exports: it declares [users, 1] and returns [users, 2]. */
 function twoTargets() {
   const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));
   const both = node('Compress', ['features', 'keep'], ['variable'], { axis: 1 });
   return model(graph([both], [keep], [value('features', FLOAT, ['', 2])], [value('variable', FLOAT, ['', 1])]));
 }
 
-test('a model that gives two values where it declares one serves neither, until the config says which', async () => {
+test('a model that declares one value and returns two is rejected until the config says which to use', async () => {
   await place.write('m.onnx', twoTargets());
   await place.sql(`create table customers (customer_id integer primary key, a real, b real);
     insert into customers values (1, 3, 7)`);
@@ -58,7 +58,7 @@ test('a model that gives two values where it declares one serves neither, until 
   }
 });
 
-test('it is told how many users were tried, and they are from everywhere among the keys', async () => {
+test('check says how many users it tried, and takes them from the whole range of keys', async () => {
   await place.write('m.onnx', rootModel());
   await place.sql(`create table customers (customer_id integer primary key, x real);
     insert into customers select n, case when n > 900 then -1 else 1 end from generate_series(1, 1000) n`);
@@ -68,7 +68,7 @@ test('it is told how many users were tried, and they are from everywhere among t
   expect(report.findings).toContainEqual({
     subject: 'churn users',
     level: 'ok',
-    text: expect.stringMatching(/^1,000, none without a value that is needed; [89]\d of 1,000 tried on the model$/),
+    text: expect.stringMatching(/^1,000, all with the required values; [89]\d of 1,000 tried on the model$/),
   });
   const parity = report.findings.find(({ subject }) => subject === 'churn parity');
   expect(parity).toMatchObject({
@@ -77,7 +77,7 @@ test('it is told how many users were tried, and they are from everywhere among t
   });
 });
 
-test('a query that is too slow for a live read is told so, with what was waited for', async () => {
+test('a query that is too slow for a live read is reported with the step that took too long', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
   await place.sql(`create table customers (customer_id integer primary key, age real); insert into customers values (1, 1);
     create function slow(real) returns real language plpgsql stable as 'begin perform pg_sleep(1.1); return $1; end'`);
@@ -98,7 +98,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
   expect(findings).toContainEqual({
     subject: 'churn parity',
     level: 'error',
-    text: expect.stringContaining('no real users, since the features of 1 user were not read in time'),
+    text: expect.stringContaining('no real users, because the features of 1 user were not read in time'),
     remedy: expect.any(String),
   });
   expect(findings).toContainEqual(
@@ -111,7 +111,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
   expect(steps).toContain('reading some users of churn');
 });
 
-test('what adopting would withdraw is told by init, by check, and by adopt before it does', async () => {
+test('init, check and adopt name the predictors that the adoption would withdraw', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
   await place.sql(
     'create table customers (customer_id integer primary key, age real); insert into customers values (1, 1)',
@@ -122,7 +122,7 @@ test('what adopting would withdraw is told by init, by check, and by adopt befor
 
   const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
   expect(init.out).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
-  expect(init.out).toContain('to serve both, put seg under `predictors` of tandem.config.ts');
+  expect(init.out).toContain('to serve both, move seg to `predictors` of tandem.config.ts');
   expect(init.out).not.toContain('up --config');
   const { code, report } = await check(' --config second.config.ts');
   expect(code).toBe(0);
@@ -134,10 +134,10 @@ test('what adopting would withdraw is told by init, by check, and by adopt befor
   );
   const adopt = await place.tandem('adopt --config second.config.ts');
   expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
-  expect(adopt.out).toContain('churn: removed from second.config.ts, not served any more');
+  expect(adopt.out).toContain('churn: not in second.config.ts, so no longer served');
 });
 
-test('texts that a hand-written query leaves filled up with blanks are told; of a NaN, how it becomes a null', async () => {
+test('check warns of texts padded with blanks, and says how to turn a NaN into a null', async () => {
   await place.write('m.onnx', textModel());
   await place.sql(`create table customers (customer_id integer primary key, plan character(6), age float8);
     insert into customers values (1, 'paid', 'NaN')`);
@@ -146,23 +146,21 @@ test('texts that a hand-written query leaves filled up with blanks are told; of 
   expect(config).toContain('plan::text as plan');
   await place.write('tandem.config.ts', config.replace('plan::text as plan', 'plan'));
   const { out } = await place.tandem('check');
-  expect(out).toMatch(
-    /warning +churn query +column plan is of type character\(6\), whose texts are filled up with blanks/,
-  );
-  expect(out).toContain('→ cast it, which takes the blanks off: plan::text as plan');
+  expect(out).toMatch(/warning +churn query +column plan has type character\(6\), which pads texts with blanks/);
+  expect(out).toContain('→ cast the column, which removes the blanks: plan::text as plan');
   expect(out).toMatch(
     /error +churn sample +none of the 1 users? read can be scored; user 1: feature age is NaN; .*, or a null: nullif\(age, 'NaN'\)/,
   );
   expect(out).toContain("→ turn it into null in the query, nullif(age, 'NaN') as age");
 });
 
-test('a query that fails for one user is a finding with the words of Postgres, beside all other findings', async () => {
+test('a query that fails for one user is a finding that quotes Postgres, beside all other findings', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
   await place.sql(`create table customers (customer_id integer primary key, age real);
     insert into customers select n, n from generate_series(1, 3000) n`);
   expect((await place.tandem(INIT)).code).toBe(0);
   const config = await place.read('tandem.config.ts');
-  // A user outside of the sample that the model is tried with.
+  // A user outside the sample for the trial.
   const userId = await userOutsideOfSample();
   await place.write('tandem.config.ts', config.replace(/ age\n/, ` age / (customer_id - ${userId}) as age\n`));
   const { code, report } = await check();
@@ -170,7 +168,7 @@ test('a query that fails for one user is a finding with the words of Postgres, b
   expect(report.findings).toContainEqual({
     subject: 'churn users',
     level: 'error',
-    text: `how many there are, and whether all have their values, was not seen: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
+    text: `how many there are, and whether all have their values, could not be checked: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
     remedy: 'fix the query, or the rows that it reads; tandem check runs it',
   });
   expect(report.findings.map(({ subject }) => subject)).toEqual(
@@ -184,7 +182,7 @@ test('a query that fails for one user is a finding with the words of Postgres, b
 });
 
 async function userOutsideOfSample(): Promise<number> {
-  // The sample's own order, from its end: 256 of 3,000 are read, and 32 neighbours.
+  // Takes the last user in the order of the sample, which reads 256 of 3,000 users and 32 neighbours.
   const pool = createPool({ url: place.databaseUrl, max: 1, applicationName: 'check-test' });
   try {
     const text = `select customer_id from (select customer_id, row_number() over (order by hashtextextended(customer_id::text, 0)) as place
@@ -195,7 +193,7 @@ async function userOutsideOfSample(): Promise<number> {
   }
 }
 
-test('a predictor whose calls must send features is adoptable; the sample has values that a call could send', async () => {
+test('a predictor with required request features can be adopted, and its sample has possible values of them', async () => {
   await place.write('m.onnx', echoModel('float32', 2));
   await place.sql(`create table customers (customer_id integer primary key, age real);
     insert into customers select n, 30 from generate_series(1, 20) n`);

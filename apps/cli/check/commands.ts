@@ -1,4 +1,4 @@
-/** `tandem check`: would this config work, here? */
+/** `tandem check`: checks whether a config would work with this database. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
@@ -21,33 +21,32 @@ interface Options extends CommonOptions {
   readonly tolerance?: number;
 }
 
-/** The usual difference of 32-bit floats between two programs. */
+/** The usual difference between 32-bit floats of two programs. */
 const TOLERANCE = 1e-4;
 
-/** Looking for duplicate keys reads the whole source; a query that takes longer is reported as slow. */
+/**
+ * The time limit in ms. The search for duplicate keys reads the whole source; a query that takes longer is reported as
+ * slow.
+ */
 const STATEMENT_TIMEOUT_MS = 30_000;
 
 export function checkCommand(cli: Cli): Command {
   return createCommand({
     name: 'check',
-    description: 'check a config against its database and its models, without adopting it',
-    detail: `Checks the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real and
+    description: 'check a config with its database and its models, without adopting it',
+    detail: `Checks the query (columns, types, one row for each user, nulls, index), the model (signature; trial runs on real and
 made-up users, alone and in batches) and the times. Shows one prediction of each predictor with its inputs and cost.
-Tries the model within INFERENCE_MEMORY_MB, as it will be served. Reads the database and changes nothing there.
---golden compares the model's predictions with those that training exported: a CSV file with a column of user ids and a
+Tries the model within INFERENCE_MEMORY_MB, the limit with which it will be served. Only reads the database.
+--golden compares the model's predictions with those that training exported, in a CSV file with a column of user ids and a
 column for each output (score; a field with several values: field_0, field_1, …). It detects columns in the wrong order.
-Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
+Exit codes: 0 without errors, even if there are warnings; 1 if there are errors; 2 for wrong usage.`,
     example: 'tandem check --config ./tandem.config.ts',
   })
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
-    .option('--golden <file>', 'expected predictions of up to 10,000 users, a CSV file')
+    .option('--golden <file>', 'a CSV file with expected predictions of up to 10,000 users')
     .option('--key <column>', 'the column of user ids (default: user_id, or the only column that is not an output)')
     .option('--predictor <name>', 'the predictor of the file, if the config has several')
-    .option(
-      '--tolerance <share>',
-      `the allowed difference, as a share of the value (default: ${TOLERANCE})`,
-      parseShare,
-    )
+    .option('--tolerance <share>', `the allowed difference as a share of the value (default: ${TOLERANCE})`, parseShare)
     .action(async (options: Options) => {
       const golden = goldenRequest(cli, options);
       const { checkConfig } = await import('./check-config.ts');
@@ -69,7 +68,7 @@ function goldenRequest(cli: Cli, options: Options): GoldenRequest | undefined {
   if (golden !== undefined) return { file: resolve(cli.cwd, golden), key, predictor, tolerance };
   const extra = (['key', 'predictor', 'tolerance'] as const).find((name) => options[name] !== undefined);
   if (extra === undefined) return undefined;
-  throw usageError(`--${extra} has no meaning without --golden`, 'add --golden <file>, or leave it out');
+  throw usageError(`--${extra} requires --golden`, 'add --golden <file>, or leave it out');
 }
 
 function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {

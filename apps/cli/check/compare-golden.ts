@@ -1,6 +1,6 @@
 /**
- * Compares a model's predictions with those that training exported. Columns of a matrix in the wrong order are the one
- * fault of a config that neither the query nor the model shows: every score is wrong, and looks like a score.
+ * Compares a model's predictions with those that training exported. This detects columns of a matrix in the wrong
+ * order. Neither the query nor the model shows this fault, because every wrong score looks like a score.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
@@ -15,42 +15,44 @@ import { findOrder } from './find-order.ts';
 import type { Golden, GoldenUser } from './read-golden.ts';
 import { withScorer } from './with-scorer.ts';
 
-/** A value that is not as expected. */
+/** A value that differs from the expected value. */
 export interface Difference {
   readonly userId: string;
   readonly column: string;
   readonly expected: number | string;
   readonly got: number | string;
-  /** How many times the allowed difference it is; 0 of texts, which have no distance. */
+  /** The difference as a multiple of the allowed difference; 0 for texts, which have no distance. */
   readonly excess: number;
 }
 
 export interface GoldenComparison {
   readonly predictor: string;
-  /** Users in the file. */
+  /** The number of users in the file. */
   readonly users: number;
-  /** Users whose values all equal the expected values. */
+  /** The number of users whose values are all as expected. */
   readonly equal: number;
-  /** The greatest first, one a user. */
+  /** The largest difference of each user, in descending order. */
   readonly differences: readonly Difference[];
-  /** Users that the query does not give. */
+  /** Users without a row of the query. */
   readonly unknown: readonly string[];
   /** Users that cannot be scored, and why. */
   readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
   readonly tolerance: number;
   /** An order of the feature columns that gives the expected values; null if none was found or needed. */
   readonly order: readonly string[] | null;
-  /** Instead of an order, for a model whose inputs take one column each, by name: the columns that need other values. */
+  /**
+   * The columns that need the values of other columns. It replaces `order` for a model with one column in each input.
+   */
   readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
 }
 
 const USERS_AT_ONCE = 500;
 const READ_MS = 10_000;
 const DEADLINE_MS = 10_000;
-/** Differences of values near zero are measured against this: a float32 of a sum has no more digits there. */
+/** The least value to which a difference is relative, because a float32 sum near zero has no more digits. */
 const LEAST_MAGNITUDE = 0.01;
 
-/** @param tolerance allowed difference, as a share of the value */
+/** @param tolerance the allowed difference as a share of the value */
 export async function compareGolden(
   pool: Pool,
   predictor: CheckedPredictor,
@@ -115,8 +117,9 @@ function add(
 }
 
 /**
- * By user the prediction, or why there is none; a user without a row is not among them.
- * @param isolation how many failures there may be before all that failed is given up; one user fails alone otherwise
+ * Returns the prediction by user, or the reason why there is none. Users without a row are missing.
+ * @param isolation `budget`: the number of failures after which all failed rows are given up; otherwise each bad user
+ * is isolated
  */
 async function predictAll(
   scorer: InferencePool,
@@ -132,7 +135,7 @@ async function predictAll(
   const { outputs, faults } = await scoreIsolating(scorer, request, isolation);
   for (const row of rows) {
     const bytes = outputs.get(row);
-    const why = faults.get(row) ?? 'the model gave nothing';
+    const why = faults.get(row) ?? 'the model returned nothing';
     found.set(batch.userIds[row] ?? '', bytes ? decodeOutputs(version.outputs, bytes) : why);
   }
   return found;
@@ -158,7 +161,7 @@ function worstDifference(
   return worst;
 }
 
-/** Null where the values are near enough. */
+/** Returns null if the values are within the tolerance. */
 function excessOf(expected: number | string, got: number | string, tolerance: number): number | null {
   if (typeof expected === 'string' || typeof got === 'string') return expected === got ? null : 0;
   const allowed = tolerance * Math.max(Math.abs(expected), Math.abs(got), LEAST_MAGNITUDE);
@@ -167,7 +170,8 @@ function excessOf(expected: number | string, got: number | string, tolerance: nu
 }
 
 /**
- * Returns the largest difference between the model's answers for reordered features and the expected scores; 0: equal.
+ * Returns the misfit between the model's answers for reordered features and the expected scores; 0 if all are as
+ * expected.
  */
 async function judgeOrder(
   scorer: InferencePool,
@@ -179,7 +183,7 @@ async function judgeOrder(
   try {
     return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
   } catch (error) {
-    // In a wrong order the model may take too long.
+    // With features in a wrong order, the model may take too long.
     if (isTandemError(error)) return Number.POSITIVE_INFINITY;
     throw error;
   }
@@ -192,7 +196,7 @@ function misfit(predictions: ReadonlyMap<string, Prediction | string>, golden: G
     if (predicted === undefined) continue;
     if (typeof predicted === 'string') return Number.POSITIVE_INFINITY;
     const worst = worstDifference(user, predicted, golden, tolerance);
-    // The logarithm: one user who is far away must not hide that the others came nearer.
+    // The logarithm keeps one user with a large difference from hiding improvements of the others.
     if (worst) sum += 1 + Math.log1p(worst.excess);
   }
   return sum;

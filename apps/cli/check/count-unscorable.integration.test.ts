@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => place.remove());
 
-test('users whose text is longer than a row may be are counted by column', async () => {
+test('users with a text above the size limit of a row are counted by column', async () => {
   await place.sql(`create table customers (user_id bigint primary key, note text, code character(4));
     insert into customers values (1, 'short', 'a'), (2, repeat('a', 10000000), 'a'), (3, null, 'a')`);
   const pool = createPool({ url: place.databaseUrl, max: 1, applicationName: 'count-test' });

@@ -1,4 +1,7 @@
-/** Describes a model's trial: its inputs and outputs, that a user's answer is the same in any batch, and its cost. */
+/**
+ * Describes the trial of a model: its inputs and outputs, whether a user's answer is the same in any batch, and its
+ * cost.
+ */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { describeTensor } from '@tandem/prediction/models/verification';
@@ -6,11 +9,11 @@ import { bareName } from '../command-line/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/text.ts';
 
-/** More inputs than this are reported by their number. */
+/** The most inputs that are listed; only the number of the others is reported. */
 const INPUTS_SHOWN = 3;
 const MIB = 1 << 20;
 
-/** @param memoryLimitMb of the process that it was tried in */
+/** @param memoryLimitMb of the process that tried the model */
 export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number): Finding[] {
   return [
     ok('model', signatureText(predictor)),
@@ -30,7 +33,7 @@ function signatureText({ verification: { signature }, definition }: CheckedPredi
   return `${taken}${more} → ${given.join(', ')}`;
 }
 
-/** The columns of a matrix against the names in the model file, where it has them. */
+/** Compares the columns of a matrix with the feature names in the model file, if it has them. */
 function orderFindings({ artifact, definition: { inputs } }: CheckedPredictor): Finding[] {
   const [matrix, ...others] = inputs;
   const names = featureNames(artifact);
@@ -48,7 +51,8 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   const { users, refused, batchSizes } = predictor.verification.parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
   const largest = batchSizes.at(-1) ?? 1;
-  const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
+  const company =
+    largest === 1 ? 'inferred twice, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
   const text = `the same answer for ${who}: ${company}`;
   const untried = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
   if (untried) return (untried.isRefused ? failed : warning)('parity', `${text}; ${untried.why}`, untried.remedy);
@@ -56,40 +60,40 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   return warning(
     'parity',
     `${text}; none for ${count(refused.real)} other real users: ${refused.why ?? ''}`,
-    'such users fail alone when they are scored; run the model in Python on their rows',
+    'only these users fail in a run; run the model in Python on their rows to find the cause',
   );
 }
 
 interface WhyNobody {
   readonly why: string;
   readonly remedy: string;
-  /** Whether the predictor must not be adopted so. */
+  /** Whether the predictor must not be adopted. */
   readonly isRefused?: boolean;
 }
 
-/** Why the trial had no real user; null if the query gives none. */
+/** Returns why the trial had no real user; null if the query returns none. */
 function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
   if (users === undefined) {
-    return { why: 'no real user can be read before the schema is there', remedy: 'tandem migrate, and check again' };
+    return { why: 'no real user can be read before the schema exists', remedy: 'run tandem migrate, then check again' };
   }
   if (users.slow) {
     return {
-      why: `with no real users, since ${users.slow.what} were not read in time`,
-      remedy: 'make the query faster (see sample and plan), and check again',
+      why: `with no real users, because ${users.slow.what} were not read in time`,
+      remedy: 'make the query faster (see sample and plan), then check again',
       isRefused: true,
     };
   }
   if (users.read === 0) return null;
   return {
-    why: 'with no real users, since none of the users read can be scored',
-    remedy: 'see what keeps them from being scored, and check again',
+    why: 'with no real users, because none of the users read can be scored',
+    remedy: 'fix the reasons why they cannot be scored, then check again',
   };
 }
 
 function costText({ verification: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {
   const alone = `${significant(cost.aloneMs)} ms for one user`;
   const together = `${significant(cost.perUserUs)} µs a user in a batch of ${count(cost.batchSize)}${definition.rowByRow ? ', row by row' : ''}`;
-  return `${alone}, ${together}; its process takes ${Math.round(rssBytes / MIB)} of ${memoryLimitMb} MB`;
+  return `${alone}, ${together}; its process uses ${Math.round(rssBytes / MIB)} of ${memoryLimitMb} MB`;
 }
 
 /** Renders two significant digits: 0.018, 2.7, 140. */

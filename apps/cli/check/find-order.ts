@@ -1,19 +1,19 @@
 /**
- * Searches the order of feature columns in which a model gives the expected scores: the columns by name, then
- * repeatedly the exchange of two columns that helps most. It finds an order or gives up; a found order fits all users
- * that it was tried on.
+ * Searches for an order of feature columns with which a model returns the expected scores. It starts with the columns
+ * as they are and sorted by name, and repeatedly makes the exchange of two columns that helps most. A found order fits
+ * all users; the search may also give up.
  */
 import { pick } from '@tandem/admission/sample-users';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 
 const USERS_TRIED = 64;
 const SEARCH_MS = 5_000;
-/** Fewer users fit some wrong order by chance. */
+/** The least number of users: fewer could fit a wrong order by chance. */
 const LEAST_USERS = 4;
 
 /**
- * Returns the columns' names in the order found, or null.
- * @param misfit of the model's answers for these features; 0: each is as expected
+ * Returns the names of the columns in the found order, or null.
+ * @param misfit returns the misfit of the model's answers for these features; 0 if all are as expected
  */
 export async function findOrder(
   batch: FeatureBatch,
@@ -34,7 +34,7 @@ export async function findOrder(
   return best.misfit === 0 ? best.order.map((place) => batch.columns[place]?.name ?? '') : null;
 }
 
-/** Columns of numbers. Texts and categories do not fill exactly one value of an input. */
+/** Returns the columns of numbers. Texts and categories do not fill exactly one value of an input. */
 function movable({ columns }: FeatureBatch): number[] {
   return columns.flatMap(({ kind, categories }, i) => (kind === 'string' || categories ? [] : [i]));
 }
@@ -45,7 +45,7 @@ function byName({ columns }: FeatureBatch, places: readonly number[]): number[] 
   return columns.map((_, i) => sorted[places.indexOf(i)] ?? i);
 }
 
-/** Takes the best exchange of two columns while one helps. */
+/** Repeats the best exchange of two columns while it helps. */
 async function descend(
   start: readonly number[],
   places: readonly number[],

@@ -1,19 +1,22 @@
-/** `check --golden` on a real table and a real model: what it calls equal, what it shows, and which files it refuses. */
+/**
+ * Tests of `check --golden` on a real table and a real model: equal predictions, reported differences, and rejected
+ * files.
+ */
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 const WEIGHTS = [0.8, -0.5, 0.3];
 const USERS = Array.from({ length: 40 }, (_, i) => ({ id: i + 1, row: [(i % 7) / 3, (i % 5) - 2, (i * 13) % 11] }));
-/** What the model gives: the training had the columns in the table's order. */
+/** The answers of the model, whose training had the columns in the order of the table. */
 const scores = USERS.map(({ id, row }) => [id, linearScore(WEIGHTS, 0.1, row)] as const);
 
 let place: Place;
-/** What `init` writes of the table. */
+/** The config that `init` writes for the table. */
 let written: string;
 beforeAll(async () => {
   place = await createPlace();
@@ -41,7 +44,7 @@ async function golden(content: string, options = '') {
   return { code, err, finding, comparison: report.golden };
 }
 
-test('scores of the training are met as they are, and rounded within a tolerance', async () => {
+test('scores of the training are equal, and rounded scores are equal within a tolerance', async () => {
   const exact = await golden(csv(scores));
   expect(exact).toMatchObject({
     code: 0,
@@ -53,7 +56,7 @@ test('scores of the training are met as they are, and rounded within a tolerance
   expect((await golden(rounded, ' --tolerance 0.2')).code).toBe(0);
 });
 
-test('columns in another order than that of the training are found, and the order is named', async () => {
+test('columns in another order than in training are detected, and the right order is named', async () => {
   const config = await place.read('tandem.config.ts');
   const [visits, age] = [/^ +visits,\n/m, /^ +age,\n/m].map((pattern) => pattern.exec(config)?.[0] ?? '');
   await place.write('tandem.config.ts', config.replace(`${visits}${age}`, `${age}${visits}`));
@@ -62,10 +65,10 @@ test('columns in another order than that of the training are found, and the orde
   expect(comparison?.order).toEqual(['visits', 'age', 'spent']);
   expect(finding?.text).toMatch(/^golden\.csv: \d+ of 40 users differ by more than 0\.0001 of the value; the worst:\n/);
   expect(finding?.text).toMatch(/user \d+: score [\d.]+ expected, [\d.]+ computed/);
-  expect(finding?.remedy).toContain('in this one the model gives what the file says: visits, age, spent');
+  expect(finding?.remedy).toContain('with this order: visits, age, spent');
 });
 
-test('where each input takes one column by its name, the columns with the values of others are named', async () => {
+test('if each input takes one column by name, the columns with the values of others are named', async () => {
   const column = (name: string) => value(name, FLOAT, ['N', 1]);
   const nodes = [node('Mul', ['visits', 'two'], ['twice']), node('Sub', ['twice', 'age'], ['score'])];
   const inputs = ['visits', 'age'].map(column);
@@ -85,16 +88,16 @@ test('where each input takes one column by its name, the columns with the values
       { column: 'age', valuesOf: 'visits' },
     ],
   });
-  expect(finding?.remedy).toContain('visits has those of age, age has those of visits');
+  expect(finding?.remedy).toContain('visits has the values of age, age has the values of visits');
 });
 
-test('a file that cannot be compared is refused, and the line named', async () => {
+test('a file that cannot be compared is rejected, and the error names the line', async () => {
   const { code, err, finding } = await golden(csv([[1, 'high']]));
   expect({ code, finding }).toEqual({ code: 1, finding: undefined });
   expect(err).toMatch(/golden\.csv, line 2: score is "high", not a number/);
 });
 
-test('one wrong score is named; a user without a row, or without a value, is no equal one', async () => {
+test('one wrong score is named, and users without a row or a value do not count as equal', async () => {
   await place.sql('insert into customers values (41, null, 1, 1)');
   const rows = scores.map(([id, score]) => [id, id === 17 ? score + 0.01 : score] as const);
   const { code, finding, comparison } = await golden(csv([...rows, [41, 0.5], [99, 0.5]]));
@@ -107,14 +110,14 @@ test('one wrong score is named; a user without a row, or without a value, is no 
     unscorable: [{ userId: '41' }],
     order: null,
   });
-  expect(finding?.text).toContain('the query gives no row of 1 user: 99');
+  expect(finding?.text).toContain('the query returns no row for 1 user: 99');
   expect(finding?.text).toMatch(/user 41: .*visits/);
 });
 
-test('options that belong to --golden are refused without it', async () => {
+test('options that require --golden are rejected without it', async () => {
   const { code, err } = await place.tandem('check --tolerance 0.1');
   expect({ code, err }).toEqual({
     code: 2,
-    err: expect.stringContaining('--tolerance has no meaning without --golden'),
+    err: expect.stringContaining('--tolerance requires --golden'),
   });
 });

@@ -5,7 +5,7 @@ type Policy = Parameters<typeof checkBudget>[0]['policy'];
 const withBudget = (maxAgeMs: number | null, batch: Partial<Policy['batch']>) =>
   checkBudget({ policy: { freshness: { maxAgeMs }, batch: { schedule: '0 * * * *', ...batch } } as Policy });
 
-test('a budget of all scheduled runs without maxAge is a warning: nothing renews users who are not read', () => {
+test('check warns of a budget for all scheduled runs without maxAge, because no run scores users who are not read', () => {
   const budget = { share: 0.25 };
   expect(withBudget(null, { budget })).toMatchObject([
     { level: 'warning', remedy: expect.stringContaining('everyone') },

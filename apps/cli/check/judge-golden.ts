@@ -1,4 +1,4 @@
-/** Judges `check --golden`: how many users of the file are predicted as expected, and which are not. */
+/** Judges `check --golden`: how many users of the file have the expected prediction, and which do not. */
 import { basename } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { ReportProgress } from '@tandem/admission/report-progress';
@@ -11,7 +11,7 @@ import { readGolden } from './read-golden.ts';
 
 export interface GoldenRequest {
   readonly file: string;
-  /** The predictor's name; null: the only one of the config. */
+  /** The name of the predictor; null: the only one in the config. */
   readonly predictor: string | null;
   readonly key: string | null;
   readonly tolerance: number;
@@ -24,7 +24,7 @@ interface GoldenJudgement {
 
 const SHOWN = 5;
 
-/** Rejects with a CommandFailure where the file cannot be compared. */
+/** Compares the file. Rejects with a CommandFailure if it cannot be compared. */
 export async function checkGolden(
   pool: Pool,
   predictors: readonly CheckedPredictor[],
@@ -46,10 +46,10 @@ function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRe
   const [found, ...more] = predictors.filter(({ name }) => predictor === null || name === predictor);
   if (found && more.length === 0) return found;
   const problem = found ? 'the config has several predictors' : `the config has no predictor ${predictor}`;
-  throw new CommandFailure(problem, { remedy: `name the predictor of the file with --predictor: ${names}` });
+  throw new CommandFailure(problem, { remedy: `name the predictor of the file with --predictor, one of ${names}` });
 }
 
-/** @param file its name, for the text */
+/** @param file the name of the file in the text */
 function judgeComparison(comparison: GoldenComparison, file: string): Finding {
   const { predictor, users, equal, tolerance } = comparison;
   const subject = `${predictor} golden`;
@@ -76,7 +76,7 @@ function differenceText({ userId, column, expected, got }: Difference): string {
 function missingLines({ unknown, unscorable }: GoldenComparison): string[] {
   const reasons = unscorable.slice(0, SHOWN).map(({ userId, why }) => `  user ${userId}: ${why}`);
   return [
-    ...(unknown.length === 0 ? [] : [`the query gives no row of ${usersText(unknown.length)}: ${listed(unknown)}`]),
+    ...(unknown.length === 0 ? [] : [`the query returns no row for ${usersText(unknown.length)}: ${listed(unknown)}`]),
     ...(unscorable.length === 0 ? [] : [`${usersText(unscorable.length)} cannot be scored:`, ...reasons]),
   ];
 }
@@ -89,15 +89,15 @@ function listed(userIds: readonly string[]): string {
 
 function remedyFor({ order, exchange, differences, unscorable }: GoldenComparison): string {
   if (exchange) {
-    const moved = exchange.map(({ column, valuesOf }) => `${column} has those of ${valuesOf}`);
-    return `exchange these columns in the query; the model gives the expected values if ${moved.join(', ')}`;
+    const moved = exchange.map(({ column, valuesOf }) => `${column} has the values of ${valuesOf}`);
+    return `exchange these columns in the query; the model returns the expected values if ${moved.join(', ')}`;
   }
   if (order) {
-    return `select the columns in the order of the training; in this one the model gives what the file says: ${order.join(', ')}`;
+    return `select the columns in the order of the training; the model returns the expected values with this order: ${order.join(', ')}`;
   }
   if (differences.length > 0) {
-    return 'compare the query with the training: the order of its columns, their units, nulls and categories; and whether the table has changed since the file was written';
+    return 'compare the query with the training (the order of the columns, units, nulls and categories), and check whether the table has changed since the file was written';
   }
-  if (unscorable.length > 0) return 'see features.nulls and features.categories, or leave these users out of the file';
-  return 'see that the file and the database are of one day, and that its ids are those of the query';
+  if (unscorable.length > 0) return 'set features.nulls and features.categories, or remove these users from the file';
+  return 'check that the file and the database are of the same day, and that the file has the ids of the query';
 }

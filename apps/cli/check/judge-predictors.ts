@@ -1,6 +1,6 @@
 /**
- * Judges the predictors of a config against the database that would serve them: `check` shows the findings, and `adopt`
- * refuses a config for errors among them.
+ * Judges the predictors of a config with the database that would serve them. `check` shows the findings, and `adopt`
+ * rejects a config with errors.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -11,12 +11,12 @@ import { judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
 
 interface Judgement {
   readonly findings: readonly Finding[];
-  /** One prediction of each predictor, computed now. */
+  /** One prediction of each predictor, computed during the check. */
   readonly samples: readonly Sample[];
 }
 
 interface JudgementOptions {
-  /** Whether the schema exists: reads of features carry a certificate from its tables. */
+  /** Whether the schema exists. Reads of features include a certificate from its tables. */
   readonly isMigrated: boolean;
   /** Memory limit of the processes that try a model. */
   readonly memoryLimitMb: number;
@@ -45,18 +45,19 @@ export async function judgePredictors(
   return { findings, samples };
 }
 
-/** Floats of a softmax may be a little above 1. */
+/** The tolerance, because floats of a softmax may be slightly above 1. */
 const TOLERANCE = 1e-5;
 
 /**
- * Warns of a field whose name says probability and whose value is none: some exporters name margins and distances so.
+ * Warns of a field that is named a probability but has another value. Some exporters give margins and distances such
+ * names.
  */
 export function judgeProbabilities({ predictor, userId, prediction }: Sample): Finding[] {
   return Object.entries(prediction).flatMap(([field, value]) => {
     const odd = [value].flat().find((one) => typeof one === 'number' && (one < -TOLERANCE || one > 1 + TOLERANCE));
     if (!/prob/i.test(field) || odd === undefined) return [];
-    const text = `${field} of user ${userId} holds ${odd}, which is no probability: a margin or a distance, perhaps`;
-    const remedy = `rename the field to what it holds, such as scores; or export probabilities (scikit-learn: SVC(probability=True))`;
+    const text = `${field} of user ${userId} has the value ${odd}, which is not a probability; it may be a margin or a distance`;
+    const remedy = `rename the field, for example to scores, or export probabilities (scikit-learn: SVC(probability=True))`;
     return [warning(`${predictor} outputs`, text, remedy)];
   });
 }

@@ -7,7 +7,7 @@ const reader = (live: boolean, definition: { readonly request?: readonly Request
   policy: { freshness: { live, liveTimeoutMs: 50 } },
 });
 
-test('a read within liveTimeout is no finding, one beyond it is a warning with both times, where reads are live', () => {
+test('a live read above liveTimeout is a warning with both times, and a read within it is no finding', () => {
   expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 40, inferenceMs: 10 })).toEqual([]);
   expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 6_000, inferenceMs: 1 })).toEqual([]);
   expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 6_000, inferenceMs: 1 })).toMatchObject([
@@ -15,7 +15,7 @@ test('a read within liveTimeout is no finding, one beyond it is a warning with b
   ]);
 });
 
-test('a model that leaves too little of liveTimeout is a warning of its own', () => {
+test('a model that leaves too little of liveTimeout is a separate warning', () => {
   expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([]);
   expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([
     {
@@ -25,13 +25,13 @@ test('a model that leaves too little of liveTimeout is a warning of its own', ()
   ]);
 });
 
-test('a user who is not read at all is an error, unless no read is live', () => {
+test('a user that cannot be read is an error, unless no read is live', () => {
   const text = expect.stringContaining('the features of user 7 were not read within 10 s');
   expect(tooSlowForReads(reader(true), 'sample', '7', 10_000)).toMatchObject({ level: 'error', text });
   expect(tooSlowForReads(reader(false), 'sample', '7', 10_000)).toMatchObject({ level: 'warning', text });
 });
 
-test('of a query that is slow over all users, reports only what was measured', () => {
+test('reports only measured times of a query that is slow for all users', () => {
   const finding = noUserInTime(reader(true), 'sample', { what: 'user ids', ms: 5_000, userId: null });
   expect(finding).toMatchObject({
     level: 'warning',
@@ -41,7 +41,7 @@ test('of a query that is slow over all users, reports only what was measured', (
   expect(finding.remedy).toContain('create the index');
 });
 
-test('a predictor with request features, which need live inference, is not advised to turn it off', () => {
+test('a predictor with request features gets no advice to turn off live inference, which they need', () => {
   const times = (featuresMs: number) => ({ userId: '7', featuresMs, inferenceMs: 40 });
   const findings = (judged: ReturnType<typeof reader>) => [
     ...[...judgeReadTime(judged, times(20)), ...judgeReadTime(judged, times(60))],

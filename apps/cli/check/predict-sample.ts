@@ -1,6 +1,6 @@
 /**
- * Predicts one user as a live read does, for people to look at (inputs, result, times), and judges whether a live read
- * has that much time.
+ * Predicts one user as a live read does, shows the inputs, the result and the times, and judges whether a live read has
+ * enough time.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SlowUsers } from '@tandem/admission/sample-users';
@@ -28,14 +28,14 @@ export interface Sample {
 
 const DEADLINE_MS = 10_000;
 const ATTEMPTS = 4;
-/** Longer than the CPU time of a trial: a longer inference lacks CPU. */
+/** Milliseconds, longer than the CPU time of a trial. A longer inference lacks CPU. */
 const INFERENCE_MS = 60_000;
-/** No second attempt would make it quick. */
+/** Milliseconds above which no second attempt is made, because it would not be fast enough. */
 const SLOW_MS = 1_000;
 
 /**
- * The sample, or the finding that says why there is none.
- * @param memoryLimitMb of the process that infers it
+ * Returns the sample, or a finding that says why there is none.
+ * @param memoryLimitMb of the process that infers the user
  */
 export async function predictSample(
   pool: Pool,
@@ -51,7 +51,7 @@ export async function predictSample(
     const { liveTimeoutMs } = predictor.policy.freshness;
     const read = await timed(() => findProvenance(pool, version, userId, DEADLINE_MS), liveTimeoutMs);
     const { result: user, quickestMs: featuresMs } = read;
-    // If the query is too slow to choose a scorable user, this user may have a null: `users` judges that.
+    // If the query is too slow to choose a scorable user, this user may have a null, which the finding `users` reports.
     if (user.fault !== null && predictor.users?.slow)
       return { finding: noUserInTime(predictor, subject, predictor.users.slow) };
     if (user.fault !== null) {
@@ -59,7 +59,7 @@ export async function predictSample(
         finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'fix the query for such rows'),
       };
     }
-    // Runs score with the defaults of request features; where there are none, each call sends values.
+    // Runs score with the defaults of request features. Without defaults, each request sends values.
     const isComplete = namesWithoutDefault(version).length === 0;
     const batch = isComplete ? user.batch : withTrialRequests(version, user.batch);
     return {
@@ -79,7 +79,8 @@ export async function predictSample(
 }
 
 /**
- * Times work that a busy machine may delay: the fastest of a few attempts counts; the first within the limit is enough.
+ * Times work that a busy machine may delay. The fastest of a few attempts counts, and the first attempt within the
+ * limit is the last.
  */
 async function timed<T>(work: () => Promise<T>, withinMs: number): Promise<{ result: T; quickestMs: number }> {
   let quickestMs = Number.POSITIVE_INFINITY;
@@ -95,7 +96,7 @@ async function timed<T>(work: () => Promise<T>, withinMs: number): Promise<{ res
 function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
   const { read = 0, fault = null, slow = null } = predictor.users ?? {};
   if (slow !== null) return noUserInTime(predictor, subject, slow);
-  if (read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
+  if (read === 0) return warning(subject, 'the feature query returns no user', 'check that its tables have rows');
   const { userId = '', why = '' } = fault ?? {};
   const text = `none of the ${counted(read, 'user')} read can be scored; user ${userId}: ${why}`;
   return failed(subject, text, remedyFor(why));
@@ -103,7 +104,7 @@ function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
 
 function remedyFor(why: string): string {
   const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
-  if (nan === undefined) return 'set the value of a null in features.nulls, or fix the query';
+  if (nan === undefined) return 'set a value for nulls in features.nulls, or fix the query';
   return `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
 }
 
@@ -114,12 +115,12 @@ function infer(
 ) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
     const request = { version, batch, rows: [0], timeoutMs: INFERENCE_MS, priority: 'live' } as const;
-    // The first run of a session allocates; those after it are what a read waits for.
+    // The first run of a session allocates memory, so the time of later runs is that of a read.
     await scorer.score(request);
     const { result, quickestMs: inferenceMs } = await timed(() => scorer.score(request), withinMs);
     const { tensors } = result;
     const fault = outputFault(version.outputs, tensors, 0);
-    if (fault !== null) throw new Error(`the model's answer is none: ${fault}`);
+    if (fault !== null) throw new Error(`the model returned no usable answer: ${fault}`);
     return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
   }).catch((error: unknown) => {
     throw isTandemError(error, 'live_timeout') ? tooBusy(error) : error;
@@ -127,20 +128,23 @@ function infer(
 }
 
 function tooBusy(cause: TandemError): TandemError {
-  const text = `${cause.message}, though it passed its trial: the machine is busy`;
-  return new TandemError('overloaded', text, { remedy: 'try again when the machine has less to do', cause });
+  const text = `${cause.message}, although the model passed its trial: the machine is busy`;
+  return new TandemError('overloaded', text, { remedy: 'try again when the machine is less busy', cause });
 }
 
-/** A predictor's part that counts here. */
+/** The part of a predictor that decides about live reads. */
 interface LiveReader {
   readonly name: string;
   readonly policy: { readonly freshness: { readonly live: boolean; readonly liveTimeoutMs: number } };
   readonly definition: Pick<CheckedPredictor['definition'], 'request'>;
 }
 
-const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction that the batch stored';
+const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction of the batch';
 
-/** Only live inference uses request features: without it the config is refused. */
+/**
+ * Returns the remedy for a slow query. Request features need live inference, so it then does not suggest to turn that
+ * off.
+ */
 function queryRemedy({ definition }: LiveReader): string {
   const last = definition.request ? 'raise freshness.liveTimeout' : WITHOUT_LIVE;
   return `create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or ${last}`;
@@ -162,7 +166,7 @@ export function judgeReadTime(
   const { live, liveTimeoutMs } = policy.freshness;
   const ms = featuresMs + inferenceMs;
   if (!live || ms <= liveTimeoutMs) return [];
-  const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of changed users would answer with the stored prediction`;
+  const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of changed users would return the stored prediction`;
   if (featuresMs > liveTimeoutMs) {
     const text = `the features of user ${userId} took ${inMs(featuresMs)}, ${limit}`;
     return [warning(`${name} query`, text, queryRemedy(reader))];
@@ -172,19 +176,19 @@ export function judgeReadTime(
   return [warning(`${name} model`, text, modelRemedy(reader))];
 }
 
-/** Reports that not even one user's features were read within a time longer than any read waits. */
+/** Reports that the features of even one user were not read in a time longer than any read waits. */
 export function tooSlowForReads(reader: LiveReader, subject: string, userId: string, ms: number): Finding {
   const { live, liveTimeoutMs } = reader.policy.freshness;
   const text = `the features of user ${userId} were not read within ${inMs(ms)}`;
-  if (!live) return warning(subject, text, 'see that the tables have the indexes that the query needs');
+  if (!live) return warning(subject, text, 'check that the tables have the indexes that the query needs');
   const most = `the query is too slow for live reads, which have ${inMs(liveTimeoutMs)} (freshness.liveTimeout)`;
   return failed(subject, `${text}: ${most}`, queryRemedy(reader));
 }
 
-/** Reports that not even user ids were read in time. A query that is slow over all users may still be fast for one. */
+/** Reports that not even user ids were read in time. A query that is slow for all users may still be fast for one. */
 export function noUserInTime(reader: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
   const most = inMs(reader.policy.freshness.liveTimeoutMs);
-  const text = `${what} were not read within ${inMs(ms)}, the query is slow for all users together; whether it is fast enough for a live read of one user (${most}, freshness.liveTimeout) was not measured`;
+  const text = `${what} were not read within ${inMs(ms)}, so the query is slow for all users; whether it is fast enough for a live read of one user (${most}, freshness.liveTimeout) was not measured`;
   return warning(subject, text, queryRemedy(reader));
 }
 

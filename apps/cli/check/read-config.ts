@@ -1,6 +1,7 @@
 /**
- * Reads a config up to what can be adopted: the file, the queries as the database describes them, the models as a trial
- * run shows them. Reports all problems at once, with file, setting and remedy. Also names what adopting would withdraw.
+ * Reads a config for adoption: the file, the descriptions of its queries by the database, and the models with a trial
+ * run. Reports all problems at once, with file, setting and remedy. Also names predictors that the adoption would
+ * withdraw.
  */
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -18,8 +19,8 @@ export interface ReadConfig {
 }
 
 /**
- * Rejects with `config_invalid`, all problems in it; `unavailable` where the database does not answer; or `overloaded` where
- * the machine is too busy to try a model.
+ * Reads the config. Rejects with `config_invalid` and all problems, with `unavailable` if the database does not answer,
+ * or with `overloaded` if the machine is too busy to try a model.
  * @param features the pool of feature statements
  * @param memoryLimitMb of the process that tries a model
  */
@@ -32,7 +33,8 @@ export async function readConfig(
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
-  // One after the other: a trial run takes a process and its memory. A person waits for it: it has the command's priority.
+  // One trial after the other, because each uses a process and its memory. A person waits for the trials, so they have
+  // the priority of the command.
   const options = { memoryLimitMb, trial: { niceSteps: 0 }, reportProgress, sampling };
   for (const resolved of predictors) {
     judged.push(await judgePredictor(features, resolved, options));
@@ -46,7 +48,7 @@ export async function readConfig(
   return { file, predictors: fit };
 }
 
-/** The predictors that are served, by name; none if the schema does not exist yet. */
+/** Returns the served predictors by name; none if the schema does not exist yet. */
 async function findServed(pool: Pool): Promise<readonly string[]> {
   if ((await schemaState(pool)).state !== 'current') return [];
   const rows = await query<{ name: string }>(pool, {
@@ -64,7 +66,7 @@ export async function findWithdrawn(
   return (await findServed(pool)).filter((name) => !kept.has(name));
 }
 
-/** `c_mlp is served now and not in second.config.ts: adopting withdraws it` */
+/** Renders, for example, `c_mlp is served now and not in second.config.ts: adopting withdraws it`. */
 export function withdrawalText(names: readonly string[], config: string): string {
   const [be, them] = names.length === 1 ? ['is', 'it'] : ['are', 'them'];
   return `${names.join(', ')} ${be} served now and not in ${config}: adopting withdraws ${them}`;

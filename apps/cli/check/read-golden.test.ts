@@ -25,7 +25,7 @@ async function read(content: string, outputs = [output('score')], key: string | 
 const rows = (cells: readonly (readonly (string | number)[])[], head = 'customer_id,score') =>
   `${[head, ...cells.map((row) => row.join(','))].join('\n')}\n`;
 
-test('texts, booleans, fields with several values and the only output under the name score are read', async () => {
+test('reads texts, booleans, fields with several values, and the only output under the name score', async () => {
   const outputs = [
     output('label', { type: 'string' }),
     output('perClass', { width: 2 }),
@@ -53,17 +53,17 @@ test.each([
   ['no column of ids', rows([[1, 2, 0.5]], 'a,b,score'), /line 1: no column is named user_id/],
   ['a text in place of a number', rows([[1, 'high']]), /line 2: score is "high", not a number/],
   ['an empty score', rows([[1, '']]), /line 2: score is empty/],
-  ['an id that no user can have', rows([['1.0', 0.5]]), /line 2: "1\.0" is no user id/],
+  ['an invalid user id', rows([['1.0', 0.5]]), /line 2: "1\.0" is not a user id/],
   [
     'a user twice',
     rows([
       [1, 0.5],
       [1, 0.5],
     ]),
-    /line 3: user 1 is there twice/,
+    /line 3: user 1 occurs twice/,
   ],
-  ['no user', rows([]), /there is no user/],
+  ['no user', rows([]), /the file has no user/],
   ['too many users', rows(Array.from({ length: 10_001 }, (_, i) => [i, 0.5])), /more than 10,000 users/],
-])('a file with %s is refused, and the line named', async (_, content, problem) => {
+])('a file with %s is rejected, and the error names the line', async (_, content, problem) => {
   await expect(read(content)).rejects.toThrow(problem);
 });

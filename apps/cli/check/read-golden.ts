@@ -1,4 +1,4 @@
-/** Expected predictions of some users, as training exported them: a CSV file with a column of user ids and outputs. */
+/** Reads expected predictions that training exported: a CSV file with a column of user ids and columns of outputs. */
 import type { OutputField } from '@tandem/freshness/predictor';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -11,7 +11,7 @@ interface GoldenOutput {
   readonly column: string;
   /** The field of the prediction. */
   readonly field: string;
-  /** For a field with several values: the index, from 0. */
+  /** The index from 0, for a field with several values. */
   readonly index: number | null;
 }
 
@@ -29,11 +29,11 @@ export interface Golden {
 interface GoldenTarget {
   readonly keyType: KeyType;
   readonly outputs: readonly OutputField[];
-  /** The column of user ids; null: `user_id`, or the only column that is no output. */
+  /** The column of user ids; null: `user_id`, or the only column that is not an output. */
   readonly key: string | null;
 }
 
-/** The most users: all are kept in memory, and read again if the order of columns is searched. */
+/** The most users. All are kept in memory, and read again if the order of columns is searched. */
 const MOST_GOLDEN_USERS = 10_000;
 
 interface Layout {
@@ -41,7 +41,7 @@ interface Layout {
   readonly columns: readonly (GoldenOutput & { readonly at: number; readonly isText: boolean })[];
 }
 
-/** Rejects with a CommandFailure that names file and line. */
+/** Reads the file. Rejects with a CommandFailure that names file and line. */
 export async function readGolden(file: string, target: GoldenTarget): Promise<Golden> {
   const users = new Map<string, GoldenUser>();
   let layout: Layout | undefined;
@@ -50,7 +50,7 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
     for (const row of rows) {
       const user = userOf(row, layout, target.keyType, file);
       if (users.has(user.userId)) {
-        throw csvFailure(file, row.line, `user ${user.userId} is there twice`, 'write one row a user');
+        throw csvFailure(file, row.line, `user ${user.userId} occurs twice`, 'write one row for each user');
       }
       users.set(user.userId, user);
     }
@@ -60,8 +60,8 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
     throw csvFailure(
       file,
       2,
-      'there is no user',
-      'below the head, write a row a user: its id and the expected outputs',
+      'the file has no user',
+      'below the head, write one row for each user, with the id and the expected outputs',
     );
   }
   const outputs = layout.columns.map(({ column, field, index }) => ({ column, field, index }));
@@ -70,7 +70,7 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
 
 function tooMany(file: string): CommandFailure {
   const most = count(MOST_GOLDEN_USERS);
-  return new CommandFailure(`${file} has more than ${most} users`, { remedy: `write ${most} of them at most` });
+  return new CommandFailure(`${file} has more than ${most} users`, { remedy: `write at most ${most} users` });
 }
 
 function layoutOf(names: readonly string[], { outputs, key }: GoldenTarget, file: string): Layout {
@@ -100,7 +100,9 @@ function keyPlace(
   throw csvFailure(file, 1, problem, `name the column of user ids with --key: ${names.join(', ')}`);
 }
 
-/** Finds `score`, `perClass_0` of a field with several values, and `score` for the only output. */
+/**
+ * Returns the place of a column: `score`, `perClass_0` for a field with several values, or `score` for the only output.
+ */
 function outputOf(column: string, outputs: readonly OutputField[]) {
   for (const field of outputs) {
     const index = columnNames(field).indexOf(column);
@@ -123,8 +125,8 @@ function userOf({ line, cells }: CsvRow, { keyAt, columns }: Layout, keyType: Ke
   const userId = cells[keyAt] ?? '';
   const check = checkUserId(keyType, userId);
   if (!check.ok) {
-    const remedy = check.canonical === undefined ? 'write the id as the query gives it' : `write ${check.canonical}`;
-    throw csvFailure(file, line, `${JSON.stringify(userId)} is no user id: ${check.problem}`, remedy);
+    const remedy = check.canonical === undefined ? 'write the id as the query returns it' : `write ${check.canonical}`;
+    throw csvFailure(file, line, `${JSON.stringify(userId)} is not a user id: ${check.problem}`, remedy);
   }
   const expected = columns.map(({ column, at, isText }) => {
     const cell = cells[at] ?? '';
@@ -139,5 +141,5 @@ function numberOf(cell: string, column: string, line: number, file: string): num
   const value = BOOLEANS[cell.toLowerCase()] ?? (cell.trim() === '' ? Number.NaN : Number(cell));
   if (Number.isFinite(value)) return value;
   const problem = cell.trim() === '' ? `${column} is empty` : `${column} is ${JSON.stringify(cell)}, not a number`;
-  throw csvFailure(file, line, problem, 'write the expected number, or leave the row out');
+  throw csvFailure(file, line, problem, 'write the expected number, or remove the row');
 }

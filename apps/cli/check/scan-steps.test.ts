@@ -10,7 +10,7 @@ const PLAN = `Append  (cost=0.15..264.88 rows=2 width=380)
               Index Cond: (user_id = (customers.customer_id)::text)
   ->  Seq Scan on "My customers" m  (cost=0.00..0.01 rows=1 width=581)`;
 
-test('only the step that reads the relation is shown, with its filter', () => {
+test('shows only the step that reads the relation, with its filter', () => {
   expect(scanSteps(PLAN, ['customers'])).toBe(
     [
       'Seq Scan on customers  (cost=0.00..256.64 rows=1 width=127)',
@@ -20,7 +20,7 @@ test('only the step that reads the relation is shown, with its filter', () => {
   );
 });
 
-test('a name that has to be quoted is found, a part of another name is not', () => {
+test('finds a name that must be quoted, but not a part of another name', () => {
   expect(scanSteps(PLAN, ['My customers'])).toContain('"My customers"');
   expect(scanSteps(PLAN, ['contexts'])).toBe('');
 });

@@ -1,15 +1,15 @@
-/** Runs the model of a config that is checked, in a separate process. */
+/** Runs the model of a checked config in a separate process. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 
-/** The model version that adopting the config would serve; it has no number yet. */
+/** The model version that would be served after the adoption. It has no number yet. */
 export function versionOf({ definition }: Pick<CheckedPredictor, 'definition'>): ModelVersion {
   return { ...definition, id: modelVersionId(definition), number: 0 };
 }
 
 /**
- * Loads the model for the time of the work.
+ * Loads the model for the duration of the work.
  * @param memoryLimitMb of the process
  */
 export async function withScorer<T>(
@@ -21,7 +21,7 @@ export async function withScorer<T>(
   const scorer = createInferencePool({
     loadArtifact: async () => predictor.artifact,
     processes: 1,
-    // A person waits for it.
+    // A person waits for the result, so the process keeps the priority of the command.
     niceSteps: 0,
     memoryLimitMb,
     log: () => undefined,

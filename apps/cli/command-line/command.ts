@@ -1,19 +1,19 @@
 /**
- * The parts of a command: its world (streams, environment, folder, colours), common options, a confirmation, its
- * result, and parsers of option values.
+ * The parts of a command: its surroundings (streams, environment, folder, colours), common options, the confirmation,
+ * the output, and parsers of option values.
  */
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { CommandFailure, usageError } from './failure.ts';
 
-/** The part of a terminal stream that is used here. */
+/** The used part of a terminal stream. */
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
 
-/** Standard input: bytes until its end. */
+/** Standard input as bytes. */
 export interface Input extends AsyncIterable<Uint8Array> {
   readonly isTTY?: boolean;
 }
@@ -26,7 +26,10 @@ export interface Cli {
   readonly cwd: string;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
-  /** Registers what happens when it is pressed again, just before the process ends; gives what takes it back. */
+  /**
+   * Registers a function that runs just before the process ends after a second Ctrl-C. Returns a function that removes
+   * it.
+   */
   readonly whenForced: (act: () => void) => () => void;
   /** Asks on the terminal; undefined if the input is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
@@ -42,7 +45,7 @@ export function createCli(parts: CliParts): Cli {
   return { ...parts, paint: createPaint(parts.stdout, parts.env) };
 }
 
-/** The meanings of colours. Only a terminal without NO_COLOR (no-color.org) gets them. */
+/** The colours by meaning. Only a terminal without NO_COLOR (no-color.org) gets colours. */
 export type Tone = 'good' | 'bad' | 'warn' | 'strong' | 'faint';
 export type Paint = (tone: Tone, text: string) => string;
 
@@ -66,11 +69,11 @@ export interface ApiOptions extends CommonOptions {
 }
 
 export interface CommandText {
-  /** The verb, as typed after its noun. */
+  /** The verb, which is typed after the noun. */
   readonly name: string;
   readonly description: string;
   readonly example: string;
-  /** The text of its help below the options. */
+  /** The help text below the options. */
   readonly detail?: string;
   /** Whether `--json` may name a file. */
   readonly jsonFile?: boolean;
@@ -87,7 +90,7 @@ export function createCommand({ name, description, example, detail, jsonFile = f
     .addHelpText('after', `${detail === undefined ? '' : `\n${detail}\n`}\nExample: ${example}`);
 }
 
-/** Creates such a command that also has `--url`, for the API. */
+/** Creates such a command with `--url` for the API. */
 export function createApiCommand(text: CommandText): Command {
   return createCommand(text).option(
     '--url <address>',
@@ -95,7 +98,7 @@ export function createApiCommand(text: CommandText): Command {
   );
 }
 
-/** Options of a command that lists a page of rows, newest first. */
+/** The options of a command that lists a page of rows, newest first. */
 export interface PageOptions extends ApiOptions {
   readonly predictor?: string;
   readonly limit: number;
@@ -104,22 +107,22 @@ export interface PageOptions extends ApiOptions {
 
 /** Adds the options of a page. */
 export function paged(command: Command, before: `--before <${string}>`, description: string): Command {
-  return command.option('--limit <count>', 'the most to list', parseWhole(1), 20).option(before, description);
+  return command.option('--limit <count>', 'the most rows to list', parseWhole(1), 20).option(before, description);
 }
 
-/** Asks before a change. Throws if the answer is not yes, or if there is no terminal to ask on. */
+/** Asks for confirmation before a change. Throws if the answer is not yes, or if there is no terminal. */
 export async function confirm(cli: Cli, question: string): Promise<void> {
   const answer = await askerOf(cli)(`${question} [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was changed');
 }
 
-/** Returns how to ask. Throws if there is no terminal: call it before the question's own look-ups. */
+/** Returns a function that asks. Throws without a terminal, so call it before the requests that the question needs. */
 export function askerOf({ ask }: Pick<Cli, 'ask'>): NonNullable<Cli['ask']> {
   if (ask !== undefined) return ask;
-  throw usageError('this command asks for confirmation, and the input is not a terminal', 'add --yes');
+  throw usageError('this command asks for confirmation, but the input is not a terminal', 'add --yes');
 }
 
-/** Prints the result of a command: as one JSON document with `--json`, else as the lines that `render` returns. */
+/** Prints the result of a command: one JSON document with `--json`, otherwise the lines that `render` returns. */
 export function present<T>(
   cli: Cli,
   options: CommonOptions,
@@ -130,14 +133,14 @@ export function present<T>(
   else for (const line of render(result)) cli.stdout.write(`${line}\n`);
 }
 
-/** Creates the command of a noun from those of its verbs. */
+/** Creates the command of a noun from the commands of its verbs. */
 export function group(name: string, description: string, commands: readonly Command[]): Command {
   const parent = new Command(name).description(description);
   for (const command of commands) parent.addCommand(command);
   return parent;
 }
 
-/** Returns the settings without those that are undefined: the service has its own defaults. */
+/** Returns the settings without undefined ones, for which the service has defaults. */
 export function given<T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
@@ -160,7 +163,7 @@ export function parseNumber(text: string): number {
   throw new InvalidArgumentError('a number is expected.');
 }
 
-/** Above 0, below 1. */
+/** Parses a number above 0 and below 1. */
 export function parseShare(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value > 0 && value < 1) return value;
@@ -173,14 +176,14 @@ export function parsePort(text: string): number {
   throw new InvalidArgumentError('a port from 1 to 65535 is expected.');
 }
 
-/** `a,b, c` */
+/** Parses a list such as `a,b, c`. */
 export function parseList(text: string): string[] {
   const entries = text.split(',').map((entry) => entry.trim());
   if (entries.every((entry) => entry !== '')) return entries;
   throw new InvalidArgumentError('values separated by commas are expected.');
 }
 
-/** The value of `--data`: a JSON object. */
+/** Parses the value of `--data`, a JSON object. */
 export function parseJsonObject(text: string): Record<string, unknown> {
   const value = parseJson(text);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -189,17 +192,17 @@ export function parseJsonObject(text: string): Record<string, unknown> {
 
 function parseJson(text: string): unknown {
   try {
-    // 1e400 becomes Infinity, which would be sent as null.
+    // JSON.parse turns 1e400 into Infinity, which would be sent as null.
     return JSON.parse(text, (name, value: unknown) => {
       if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`${name} is not a finite number`);
       return value;
     });
   } catch (error) {
-    throw new InvalidArgumentError(`it is not JSON (${error instanceof Error ? error.message : error}).`);
+    throw new InvalidArgumentError(`the value is not JSON (${error instanceof Error ? error.message : error}).`);
   }
 }
 
-/** `auc=0.82`, several times: each adds a name to those before. */
+/** Parses `auc=0.82` and adds it to the values of earlier occurrences. */
 export function parseMetric(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
   const [, name, number] = /^([^=]{1,64})=(\S+)$/.exec(text) ?? [];
   const value = Number(number);

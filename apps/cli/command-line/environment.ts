@@ -1,6 +1,6 @@
 /**
- * Where the command line finds the service, its stores and its limits (in the options, then in the environment, then in
- * this folder), and connections to the database.
+ * Finds the service, its stores and its limits for commands: first in the options, then in the environment, then in
+ * this folder. Opens connections to the database.
  */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -28,20 +28,23 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
 }
 
-/** Whether only servers run in this folder and TANDEM_URL is unset: an API at the default address is another folder's. */
+/**
+ * Returns whether only servers run in this folder and TANDEM_URL is unset. An API at the default address then belongs
+ * to another folder.
+ */
 export function runsServersAlone({ env, cwd }: Pick<Cli, 'env' | 'cwd'>): boolean {
   return !env.TANDEM_URL && findRunning(cwd)?.apiUrl === null;
 }
 
-/** The API's URL on this machine by PORT and HOST; undefined if the environment names no port. */
+/** Returns the URL of the API on this machine from PORT and HOST; undefined if PORT is not set. */
 export function givenApiUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   if (!env.PORT) return undefined;
   const { host, port } = readEnvironment(env, { http }).http;
-  // 0 is any free port.
+  // 0 means any free port.
   return port === 0 ? undefined : localUrl(host, port);
 }
 
-/** The address of a program of this machine that listens on a host and port. */
+/** Returns the URL of a program on this machine that listens on a host and port. */
 export function localUrl(host: string, port: number): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
@@ -54,7 +57,7 @@ export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
       remedy: 'stop it and run `npx tandem up`, or name another API with --url or TANDEM_URL',
     });
   }
-  // A person waits longer than a request of an application does, but gives up on an outage sooner.
+  // A person waits longer for an answer than an application, but not as long for the end of an outage.
   return createClient({
     url: findApiUrl(cli, url),
     ...findApiKey(cli),
@@ -65,23 +68,26 @@ export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
   });
 }
 
-/** The key that commands send, where the environment has one. */
+/** Returns the key that commands send, if the environment has one. */
 export function findApiKey({ env }: Pick<Cli, 'env'>): { apiKey?: string } {
   const key = readEnvironment(env, { apiKey }).apiKey;
   return key === null ? {} : { apiKey: key };
 }
 
-/** The database that the environment names, checked; undefined if it names none. */
+/** Returns the checked database address from the environment; undefined if it has none. */
 export function givenDatabaseUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? commandUrls(env).url : undefined;
 }
 
-/** The addresses of API and worker; undefined if the environment names no database. */
+/** Returns the database addresses of API and worker; undefined if the environment has none. */
 export function givenPaths({ env }: Pick<Cli, 'env'>): DatabaseSection | undefined {
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database : undefined;
 }
 
-/** A command is at work for a moment, and migrations need a session: it goes past a pooler. */
+/**
+ * Returns the addresses of a command, which bypasses a pooler: it runs only a short time, and migrations need a
+ * session.
+ */
 function commandUrls(env: Cli['env']): DatabaseUrls {
   const { url, featuresUrl, directUrl } = readEnvironment(env, { database }).database;
   if (directUrl === undefined) return { url, featuresUrl };
@@ -90,11 +96,11 @@ function commandUrls(env: Cli['env']): DatabaseUrls {
 
 /** The addresses of one database. */
 export interface DatabaseUrls extends DatabasePaths {
-  /** For statements that contain a feature query. */
+  /** The address for statements that contain a feature query. */
   readonly featuresUrl: string;
 }
 
-/** The database's addresses; fails with the ways to name one. */
+/** Returns the database's addresses. Throws a CommandFailure that says how to set one. */
 export function findDatabaseUrls(cli: Cli): DatabaseUrls {
   const given = givenDatabaseUrls(cli);
   if (given) return given;
@@ -102,7 +108,10 @@ export function findDatabaseUrls(cli: Cli): DatabaseUrls {
   return { url, featuresUrl: url };
 }
 
-/** Undefined where the environment names no database. A login for features alone is refused. */
+/**
+ * Returns the addresses from the environment; undefined if it has none. Rejects an environment that has only a login
+ * for features.
+ */
 export function givenDatabaseUrls({ env }: Pick<Cli, 'env'>): DatabaseUrls | undefined {
   const names = ['DATABASE_URL', 'DATABASE_URL_FILE', 'FEATURES_DATABASE_URL', 'FEATURES_DATABASE_URL_FILE'];
   return names.some((name) => env[name]) ? commandUrls(env) : undefined;
@@ -112,7 +121,7 @@ export function givenRedisUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   return env.REDIS_URL || env.REDIS_URL_FILE ? readEnvironment(env, { redis }).redis.url : undefined;
 }
 
-/** The database's address; fails with the ways to name one. */
+/** Returns the database's address. Throws a CommandFailure that says how to set one. */
 export function findDatabaseUrl(cli: Cli): string {
   const url = givenDatabaseUrl(cli) ?? findRunning(cli.cwd)?.databaseUrl;
   if (url) return url;
@@ -130,7 +139,7 @@ export function findRedisUrl(cli: Cli): string {
 }
 
 /**
- * Returns the MiB that a process may take to try a model: what the processes that will serve it may take
+ * Returns the memory limit in MiB of a process that tries a model. It is that of the serving processes
  * (`INFERENCE_MEMORY_MB`).
  */
 export function modelMemoryMb({ env }: Pick<Cli, 'env'>): number {
@@ -139,11 +148,14 @@ export function modelMemoryMb({ env }: Pick<Cli, 'env'>): number {
 
 type Pool = ReturnType<typeof createPool>;
 
-/** The database of a command, over two pools: for our own statements, and for those that contain a feature query. */
+/**
+ * The database of a command, with two pools: one for Tandem's statements, and one for statements that contain a feature
+ * query.
+ */
 export interface Databases {
   readonly pool: Pool;
   /**
-   * The pool of feature queries: their session settings affect no other statement, and their login may have fewer
+   * The pool of feature queries. It is separate because of its session settings, and because its login may have fewer
    * rights.
    */
   readonly features: Pool;
@@ -155,8 +167,8 @@ interface PoolChoice {
 }
 
 /**
- * Opens both for the time of the work. Rejects with `config_invalid` if the login of feature statements reaches another
- * database or lacks a right.
+ * Opens both pools for the duration of the work. Rejects with `config_invalid` if the login of feature statements
+ * reaches another database or lacks a right.
  */
 export async function withDatabases<T>(
   urls: DatabaseUrls,
@@ -176,7 +188,7 @@ export async function withDatabases<T>(
   }
 }
 
-/** Opens a pool on the database of the command for the time of the work. */
+/** Opens a pool on the database of the command for the duration of the work. */
 export async function withPool<T>(
   cli: Cli,
   choice: { readonly applicationName: string; readonly max: number },

@@ -1,4 +1,4 @@
-/** How a command ends when it cannot do what was asked: what, where, and how to fix it; never a stack trace. */
+/** The failure of a command: the fault, the place and the fix, without a stack trace. */
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
@@ -6,7 +6,7 @@ import { explainStoreRefusal } from './store-refusals.ts';
 
 const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-/** 128 + SIGINT, as in shells. */
+/** The exit code after SIGINT: 128 + 2, as in shells. */
 export const EXIT_INTERRUPTED = 130;
 
 interface CommandFailureOptions {
@@ -16,11 +16,11 @@ interface CommandFailureOptions {
   readonly cause?: unknown;
 }
 
-/** A failure that a person can act on. An empty message: the output already has the error. */
+/** A failure with a text for people. An empty message means that the output already has the error. */
 export class CommandFailure extends Error {
   readonly remedy: string | undefined;
   readonly exitCode: number;
-  /** The result, which says it too, has been printed: there is no other JSON document. */
+  /** Whether a result that contains the failure was printed, so that no second JSON document follows. */
   readonly presented: boolean;
 
   constructor(message: string, options: CommandFailureOptions = {}) {
@@ -38,10 +38,10 @@ export function usageError(problem: string, remedy?: string): CommandFailure {
 }
 
 interface Failure {
-  /** The code for programs, if there is one. */
+  /** The error code for programs. */
   readonly code: string;
   readonly message: string;
-  /** Where: a path into the input, the config, or an address. */
+  /** The place of the error: a path in the input or the config, or an address. */
   readonly where: string | undefined;
   readonly remedy: string | undefined;
   readonly exitCode: number;
@@ -53,12 +53,12 @@ export function explainFailure(error: unknown): Failure {
     return failure('failed', error.message, undefined, error.remedy, error.exitCode);
   }
   if (error instanceof ProblemError) {
-    const remedy = error.remedy ?? (error.retryAfter === undefined ? undefined : `try again in ${error.retryAfter} s`);
+    const remedy = error.remedy ?? (error.retryAfter === undefined ? undefined : `retry in ${error.retryAfter} s`);
     return failure(error.code, error.message, error.field, remedy);
   }
   if (error instanceof UnreachableError) {
     const remedy = 'start it with `tandem up`, or set its address with --url or TANDEM_URL';
-    return failure('unreachable', error.message, undefined, error.timedOut ? 'try again, or see its log' : remedy);
+    return failure('unreachable', error.message, undefined, error.timedOut ? 'retry, or look in its log' : remedy);
   }
   if (isTandemError(error, 'unavailable')) return explainOutage(error);
   if (isTandemError(error)) return failure(error.code, error.message, error.field, error.remedy);
@@ -70,18 +70,18 @@ export function explainFailure(error: unknown): Failure {
   return failure('failed', refusal?.message ?? explainPlainError(error), undefined, refusal?.remedy);
 }
 
-/** Explains an outage: a request would wait until it is over, but a person at a terminal needs to know which store is down. */
+/** Explains an outage. An application would retry, but a person at a terminal needs to know which store is down. */
 function explainOutage(error: TandemError): Failure {
   const refusal = explainStoreRefusal(error.cause);
   if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);
-  // Of several servers the detail names each.
+  // If there are several servers, the detail names each.
   const plain = error.cause instanceof Error ? explainPlainError(error.cause) : '';
   const cause = [error.detail, plain].find((text) => typeof text === 'string' && text !== '');
   const remedy = error.remedy ?? 'check that it runs and that its address is right (DATABASE_URL, REDIS_URL)';
   return failure(error.code, `${error.message.replace(/\.$/, '')}${cause ? `: ${cause}` : ''}`, undefined, remedy);
 }
 
-/** The lines for standard error: `tandem: what (where)` and the remedy. */
+/** Returns the lines for standard error: `tandem: what (where)` and the remedy. */
 export function renderFailure({ message, where, remedy }: Failure): string[] {
   const place = where === undefined || message.includes(where) ? '' : ` (${where})`;
   const what = `tandem: ${message}${place}`;
@@ -98,7 +98,10 @@ function failure(
   return { code, message, where, remedy, exitCode };
 }
 
-/** An AggregateError, which a refused connection to several addresses gives, has no message. */
+/**
+ * Returns the message of an error. The AggregateError of several refused addresses has no message, so those of its
+ * causes are joined.
+ */
 function explainPlainError(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {
     return [...new Set(error.errors.map(explainPlainError))].join('; ');

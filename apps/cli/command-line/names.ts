@@ -1,13 +1,13 @@
-/** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
+/** Compares names in different spellings: `TotalCharges`, `total_charges`, `totalcharges`. */
 import { nearestName } from '@tandem/config/predictor/config-problem';
 import { canNameFeature } from '@tandem/config/predictor/feature-name';
 
-/** Letters and digits alone, in lower case: what two spellings of a name have in common. */
+/** Returns the letters and digits of a name in lower case, which all spellings of the name share. */
 export function bareName(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 }
 
-/** Returns the name with this spelling; else the only name that differs in case, `_` and spaces alone. */
+/** Returns the name with this spelling, or else the only name that differs just in case, `_` and spaces. */
 export function findByName<T extends { readonly name: string }>(name: string, all: readonly T[]): T | undefined {
   const exact = all.find((one) => one.name === name);
   if (exact) return exact;
@@ -15,7 +15,7 @@ export function findByName<T extends { readonly name: string }>(name: string, al
   return alike.length === 1 ? alike[0] : undefined;
 }
 
-/** `, did you mean user_id?`, or all names if none is similar. */
+/** Returns `, did you mean user_id?`, or all names if none is similar. */
 export function suggestion(name: string, known: readonly string[]): string {
   const meant = nearestName(name, known);
   if (meant !== undefined) return `did you mean ${meant}?`;
@@ -23,7 +23,10 @@ export function suggestion(name: string, known: readonly string[]): string {
   return known.length === 0 ? 'there is none' : `there are ${listed}${known.length > 20 ? ', …' : ''}`;
 }
 
-/** Returns a feature's name in the query: the wanted name if it is a valid column name, else the column's own. */
+/**
+ * Returns the name of a feature in the query: the wanted name if it is a valid column name, otherwise that of the
+ * column.
+ */
 export function featureName(wanted: string, column: string): string {
   return [wanted, column].find(canNameFeature) ?? `${column}_feature`;
 }

@@ -1,4 +1,4 @@
-/** Addresses that real servers reject: each command names the problem, the place and the fix. */
+/** Addresses that real servers reject. Each command shows the problem, the place and the fix. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ function changed(url: string, change: (url: URL) => void): string {
   return other.href;
 }
 
-/** @param how in this process, or in one of its own */
+/** @param how runs the command in this process or in a separate one */
 async function said(
   command: string,
   env: Readonly<Record<string, string>>,
@@ -62,11 +62,13 @@ test.each(COMMANDS)('%s names the database that does not exist', async (command)
   expect(text).not.toContain('does not answer');
 });
 
-test.each(COMMANDS)('%s says that the server has no TLS, which sslmode demands', async (command) => {
+test.each(COMMANDS)('%s says that sslmode demands TLS, which the server does not have', async (command) => {
   const url = changed(inject('databaseUrl'), (one) => one.searchParams.set('sslmode', 'require'));
-  // A separate process: what drivers warn of is printed there.
+  // A separate process, to see the warnings of drivers.
   const text = await said(command, { DATABASE_URL: url }, runCli);
-  expect(text).toMatch(/Postgres there has no TLS \(ssl = off\), and sslmode in DATABASE_URL demands it\n.*ssl = on/);
+  expect(text).toMatch(
+    /the Postgres server has no TLS \(ssl = off\), but sslmode in DATABASE_URL demands it\n.*ssl = on/,
+  );
   expect(text).not.toContain('Warning');
 });
 
@@ -78,7 +80,7 @@ test('doctor reports missing rights on the schema once', async () => {
     await pool.query(`create role ${role} login password 'secret'`);
     const url = changed(database.url, (one) => Object.assign(one, { username: role, password: 'secret' }));
     const text = await said('doctor', { DATABASE_URL: url });
-    expect(text).toMatch(/error +schema .*\n.*give the rights that are named above/);
+    expect(text).toMatch(/error +schema .*\n.*grant the rights that are named above/);
     expect(text).not.toContain('fleet');
   } finally {
     await pool.query(`drop role if exists ${role}`);
@@ -87,22 +89,22 @@ test('doctor reports missing rights on the schema once', async () => {
   }
 });
 
-test.each(['doctor', 'up'])('%s says that Redis requires a password, or refuses it', async (command) => {
+test.each(['doctor', 'up'])('%s says that Redis requires a password, or rejects the password', async (command) => {
   const without = changed(redis.url, (url) => {
     url.password = '';
   });
   expect(await said(command, { REDIS_URL: without })).toMatch(
-    /Redis there requires a password \(NOAUTH\), and the address has none\n.*REDIS_URL.*redis:\/\/:password@/,
+    /the Redis server requires a password \(NOAUTH\), but the address has none\n.*REDIS_URL.*redis:\/\/:password@/,
   );
   const wrong = changed(redis.url, (url) => {
     url.password = 'wrong';
   });
   expect(await said(command, { REDIS_URL: wrong })).toMatch(
-    /Redis there refuses the user or the password \(WRONGPASS\)\n.*correct them in REDIS_URL/,
+    /the Redis server rejects the user or the password \(WRONGPASS\)\n.*correct them in REDIS_URL/,
   );
 });
 
-test('check names a relation that does not exist, with its line, and does not blame the form of the query', async () => {
+test('check names a missing relation with its line, and does not suggest another form of the query', async () => {
   expect(await said('check', {})).toMatch(
     /Postgres rejects the feature query: relation "missing_table" does not exist \(line 1 of the query\)\n.*correct its name, or create it.*search_path/,
   );

@@ -1,12 +1,12 @@
 /** Explains why Postgres or Redis rejects a connection, with the fix. */
 
 interface StoreRefusal {
-  /** Replaces the store's message where that is not enough. */
+  /** Replaces the message of the store if that message is not enough. */
   readonly message?: string;
   readonly remedy: string;
 }
 
-/** Undefined where the error is no refusal that is known here. */
+/** Returns the explanation; undefined if the error is not a known rejection. */
 export function explainStoreRefusal(error: unknown): StoreRefusal | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -15,13 +15,13 @@ export function explainStoreRefusal(error: unknown): StoreRefusal | undefined {
 
 const UNKNOWN_CERTIFICATE: StoreRefusal = {
   remedy:
-    'name the file of its CA: sslrootcert=<file> in DATABASE_URL, or NODE_EXTRA_CA_CERTS=<file>, which Redis takes too; sslmode=no-verify encrypts without a check of the certificate',
+    'name the file of its CA: sslrootcert=<file> in DATABASE_URL, or NODE_EXTRA_CA_CERTS=<file>, which also works for Redis; sslmode=no-verify encrypts without checking the certificate',
 };
 
-/** Explanations by SQLSTATE, or by Node's code of a refused certificate. */
+/** Explanations by SQLSTATE, or by the code of Node.js for a rejected certificate. */
 const BY_CODE: Readonly<Record<string, StoreRefusal>> = {
   '28P01': { remedy: 'correct the password in DATABASE_URL' },
-  '28000': { remedy: 'correct user and host in DATABASE_URL, or what pg_hba.conf allows them' },
+  '28000': { remedy: 'correct the user or the host in DATABASE_URL, or allow them in pg_hba.conf' },
   '3D000': { remedy: 'create the database (createdb), or correct its name in DATABASE_URL' },
   '42501': {
     remedy:
@@ -33,7 +33,7 @@ const BY_CODE: Readonly<Record<string, StoreRefusal>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_CERTIFICATE,
 };
 
-/** The driver's words, and Redis' error words, which come without a code. */
+/** Explanations by the text of an error, for errors of drivers and Redis without a code. */
 const BY_MESSAGE: readonly { readonly says: RegExp; readonly refusal: StoreRefusal }[] = [
   {
     says: /^(self-signed certificate|unable to (verify the first|get local issuer) certificate)/,
@@ -42,15 +42,15 @@ const BY_MESSAGE: readonly { readonly says: RegExp; readonly refusal: StoreRefus
   {
     says: /^The server does not support SSL connections/,
     refusal: {
-      message: 'Postgres there has no TLS (ssl = off), and sslmode in DATABASE_URL demands it',
+      message: 'the Postgres server has no TLS (ssl = off), but sslmode in DATABASE_URL demands it',
       remedy:
-        'set ssl = on in postgresql.conf, with a certificate; or remove sslmode from DATABASE_URL where you trust the network',
+        'set ssl = on and a certificate in postgresql.conf; or remove sslmode from DATABASE_URL if you trust the network',
     },
   },
   {
     says: /^NOAUTH/,
     refusal: {
-      message: 'Redis there requires a password (NOAUTH), and the address has none',
+      message: 'the Redis server requires a password (NOAUTH), but the address has none',
       remedy:
         "write it into REDIS_URL (the queue's: QUEUE_REDIS_URL): redis://:password@host:6379, or redis://user:password@… for a user of its ACL",
     },
@@ -58,7 +58,7 @@ const BY_MESSAGE: readonly { readonly says: RegExp; readonly refusal: StoreRefus
   {
     says: /^WRONGPASS/,
     refusal: {
-      message: 'Redis there refuses the user or the password (WRONGPASS)',
+      message: 'the Redis server rejects the user or the password (WRONGPASS)',
       remedy:
         "correct them in REDIS_URL (the queue's: QUEUE_REDIS_URL); characters such as @ : / # are percent-encoded there",
     },
@@ -66,7 +66,7 @@ const BY_MESSAGE: readonly { readonly says: RegExp; readonly refusal: StoreRefus
   {
     says: /^ERR AUTH .*without any password configured/,
     refusal: {
-      message: 'Redis there has no password, and the address has one',
+      message: 'the Redis server has no password, but the address has one',
       remedy: "remove it from REDIS_URL (the queue's: QUEUE_REDIS_URL), or set requirepass in redis.conf",
     },
   },

@@ -22,7 +22,7 @@ async function read(content: string | Buffer) {
   return { head, rows };
 }
 
-test('rows come with their lines: quoted commas, marks and line breaks, CRLF, a byte order mark, empty lines', async () => {
+test('reads rows with their line numbers: quoted commas, quotation marks and line breaks, CRLF, a byte order mark, empty lines', async () => {
   expect(await read('\uFEFFid, name\r\n1,"a, ""b"""\r\n\r\n2,"two\r\nlines"\r\n3,\r\n4,é')).toEqual({
     head: ['id', 'name'],
     rows: [
@@ -35,7 +35,7 @@ test('rows come with their lines: quoted commas, marks and line breaks, CRLF, a 
   expect(await read('id,name\n')).toEqual({ head: ['id', 'name'], rows: [] });
 });
 
-test('rows across the pieces in which the file is read are whole, with their lines', async () => {
+test('reads rows across the pieces of the file as a whole, with their line numbers', async () => {
   const texts = Array.from({ length: 30_000 }, (_, i) => (i % 3 === 0 ? `"é,${i}\n""x"""` : `é${i}`));
   const { rows } = await read(`id,text\n${texts.map((text, i) => `${i},${text}\n`).join('')}`);
   expect(rows.length).toBe(30_000);
@@ -46,20 +46,20 @@ test('rows across the pieces in which the file is read are whole, with their lin
 test.each<[string, string | Buffer, RegExp]>([
   ['an empty file', '', /a\.csv is empty/],
   ['a head with an empty name', ',id\n0,1\n', /line 1: column 1 has no name/],
-  ['a name that is there twice', 'id,a,id\n', /line 1: two columns are named id/],
-  ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, and the head has 2/],
-  ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, and the head has 2/],
-  ['a mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark is inside an unquoted cell/],
+  ['a repeated name', 'id,a,id\n', /line 1: two columns are named id/],
+  ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, but the head has 2/],
+  ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, but the head has 2/],
+  ['a quotation mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark is inside an unquoted cell/],
   ['an open mark', 'id,a\n1,2\n3,"4\n5,6\n', /line 3: a quotation mark is not closed/],
   [
     'bytes that are not UTF-8',
     Buffer.concat([Buffer.from('id,a\n1,é\n2,'), Buffer.from([0xe9, 0x0a])]),
     /line 3: it is not UTF-8/,
   ],
-])('%s is refused, and the line named', async (_, content, problem) => {
+])('rejects %s and names the line', async (_, content, problem) => {
   await expect(read(content)).rejects.toThrow(problem);
 });
 
-test('a file that is not there is named', async () => {
+test('names a missing file', async () => {
   await expect(readCsv(join(folder, 'none.csv')).next()).rejects.toThrow(/none\.csv cannot be read: ENOENT/);
 });

@@ -1,12 +1,12 @@
 /**
- * Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold
- * line breaks. Memory is bounded by a batch and by the longest row.
+ * Reads a CSV file (RFC 4180, UTF-8, with a head) of any length in batches of rows. A quoted cell may contain line
+ * breaks. Memory is bounded by a batch and the longest row.
  */
 import { createReadStream } from 'node:fs';
 import { CommandFailure } from '../command-line/failure.ts';
 import { counted } from '../output/text.ts';
 
-/** Splits one line as RFC 4180 says. Returns undefined if a quotation mark is not closed. */
+/** Splits one line according to RFC 4180. Returns undefined if a quotation mark is not closed. */
 export function splitCsv(line: string): string[] | undefined {
   const cells: string[] = [];
   const cell = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
@@ -19,24 +19,24 @@ export function splitCsv(line: string): string[] | undefined {
 }
 
 export interface CsvRow {
-  /** The first line of the row in the file, from 1. */
+  /** The number of the row's first line in the file, from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }
 
 interface CsvBatch {
-  /** The names of the header line, none empty and none repeated. */
+  /** The names in the head; none is empty or repeated. */
   readonly names: readonly string[];
-  /** Rows with one cell for each name. Empty in the only batch of a file without rows. */
+  /** Rows with one cell for each name. The only batch of a file without rows is empty. */
   readonly rows: readonly CsvRow[];
 }
 
-/** Bytes read at once: a batch has the rows that end in them. */
+/** Bytes in one read. A batch has the rows that end in them. */
 const READ_BYTES = 1 << 18;
-/** UTF-16 units of a row; more than that is a quotation mark that nothing closes. */
+/** The most UTF-16 units of a row. A longer row is treated as an unclosed quotation mark. */
 const MOST_ROW_LENGTH = 1 << 24;
 
-/** Rejects with a CommandFailure that names file and line. */
+/** Reads the file. Rejects with a CommandFailure that names file and line. */
 export async function* readCsv(file: string): AsyncGenerator<CsvBatch> {
   let names: readonly string[] | undefined;
   let hasRows = false;
@@ -48,7 +48,8 @@ export async function* readCsv(file: string): AsyncGenerator<CsvBatch> {
     hasRows = true;
     yield { names, rows };
   }
-  if (names === undefined) throw new CommandFailure(`${file} is empty`, { remedy: 'its first line names the columns' });
+  if (names === undefined)
+    throw new CommandFailure(`${file} is empty`, { remedy: 'the first line must name the columns' });
   if (!hasRows) yield { names, rows: [] };
 }
 
@@ -64,7 +65,7 @@ export function csvFailure(file: string, line: number, problem: string, remedy: 
 }
 
 async function* readTexts(file: string): AsyncGenerator<string> {
-  // It removes a byte order mark.
+  // The decoder removes a byte order mark.
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let lines = 1;
   let bytes = Buffer.alloc(0);
@@ -86,7 +87,7 @@ async function* readTexts(file: string): AsyncGenerator<string> {
   }
 }
 
-/** Cuts texts into rows. A row ends at a line break outside quotation marks; empty lines are left out. */
+/** Splits texts into rows. A row ends at a line break outside quotation marks. Empty lines are skipped. */
 function recordReader(file: string) {
   /** The text after the last row, and the line where it begins. */
   let rest = '';
@@ -115,7 +116,7 @@ function recordReader(file: string) {
 
   return {
     push,
-    /** Returns the row at the end of a file without a line break there. */
+    /** Returns the last row of a file that does not end with a line break. */
     end(): CsvRow[] {
       const rows = push('\n');
       if (rest.trim() !== '') throw openQuote(file, line);
@@ -124,11 +125,11 @@ function recordReader(file: string) {
   };
 }
 
-/** @param quote the first quotation mark from the start on */
+/** @param quote the position of the first quotation mark after the start */
 function endOfRecord(text: string, start: number, quote: number): number {
   let open = quote;
   let end = findFrom(text, '\n', start);
-  // A mark that is written twice in a cell closes it and opens it again.
+  // A doubled quotation mark in a cell closes the cell and opens it again.
   while (open < end) {
     const close = findFrom(text, '"', open + 1);
     if (close === Number.POSITIVE_INFINITY) return close;
@@ -138,7 +139,7 @@ function endOfRecord(text: string, start: number, quote: number): number {
   return end;
 }
 
-/** Infinity if it is not found. */
+/** Returns Infinity if the text is not found. */
 function findFrom(text: string, character: string, from: number): number {
   const at = text.indexOf(character, from);
   return at < 0 ? Number.POSITIVE_INFINITY : at;
@@ -152,16 +153,16 @@ function cellsOf(record: string, isQuoted: boolean, file: string, line: number):
     file,
     line,
     'a quotation mark is inside an unquoted cell',
-    'quote the whole cell, and write each mark in it twice: "a ""b"" c"',
+    'quote the whole cell, and double each quotation mark in it: "a ""b"" c"',
   );
 }
 
 function openQuote(file: string, line: number): CommandFailure {
-  const remedy = 'close it, or write each mark in a quoted cell twice';
+  const remedy = 'close it, or double each quotation mark in a quoted cell';
   return csvFailure(file, line, 'a quotation mark is not closed', remedy);
 }
 
-const HEAD_REMEDY = 'the first line names each column, once; from pandas: to_csv(…, index=False)';
+const HEAD_REMEDY = 'name each column once in the first line; with pandas: to_csv(…, index=False)';
 
 function headOf(row: CsvRow | undefined, file: string): readonly string[] | undefined {
   if (row === undefined) return undefined;
@@ -179,8 +180,8 @@ function checkWidths(rows: readonly CsvRow[], { length }: readonly string[], fil
   throw csvFailure(
     file,
     odd.line,
-    `${counted(odd.cells.length, 'value')}, and the head has ${length}`,
-    'write as many values as the head has names; quote a value that holds a comma',
+    `${counted(odd.cells.length, 'value')}, but the head has ${length}`,
+    'write as many values as the head has names, and quote values that contain a comma',
   );
 }
 

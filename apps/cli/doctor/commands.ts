@@ -1,4 +1,4 @@
-/** `tandem doctor`: is everything that Tandem stands on as it must be? */
+/** `tandem doctor`: checks this machine, Postgres and Redis. */
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -7,7 +7,7 @@ import { renderFindings, summarise } from '../output/finding.ts';
 export function doctorCommand(cli: Cli): Command {
   return createCommand({
     name: 'doctor',
-    description: 'examine this machine, Postgres and Redis; each finding with its remedy',
+    description: 'check this machine, Postgres and Redis, and print each finding with its remedy',
     example: 'DATABASE_URL=postgres://… REDIS_URL=redis://… tandem doctor',
   }).action(async (options: CommonOptions) => {
     const { examine } = await import('./examine.ts');

@@ -1,4 +1,6 @@
-/** A login of feature queries with more rights than it needs, on a real Postgres: doctor names the right. */
+/**
+ * Tests with a login of feature queries that has more rights than it needs, on a real Postgres: doctor names the right.
+ */
 import { randomBytes } from 'node:crypto';
 import { featureGrantsFor } from '@tandem/offline-store/features/feature-login';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -29,8 +31,8 @@ function examine() {
 test.each([
   { right: 'select on tandem.api_keys', excess: 'may read tandem.api_keys.id' },
   { right: 'pg_read_all_data', excess: 'is a member of pg_read_all_data' },
-])('doctor warns of $right, and of nothing without it', async ({ right, excess }) => {
-  expect(await examine()).toMatchObject([{ level: 'ok', text: 'reads what label and certificate take' }]);
+])('doctor warns of $right, and gives no warning without it', async ({ right, excess }) => {
+  expect(await examine()).toMatchObject([{ level: 'ok', text: 'may read the tables of label and certificate' }]);
   await pool.query(`grant ${right} to ${role}`);
   expect(await examine()).toMatchObject([
     {
@@ -42,9 +44,9 @@ test.each([
   await pool.query(`revoke ${right} from ${role}`);
 });
 
-test('doctor names dblink and postgres_fdw where feature queries may use them, also with one login', async () => {
+test('doctor names dblink and postgres_fdw if feature queries may use them, even with only one login', async () => {
   const reaching = async (both = examine()) =>
-    (await both).filter(({ level }) => level === 'warning').map(({ text }) => text.split(':')[0]);
+    (await both).filter(({ level }) => level === 'warning').map(({ text }) => text.split(',')[0]);
   expect(await reaching()).toEqual([]);
   await pool.query(`create extension postgres_fdw; create server elsewhere foreign data wrapper postgres_fdw;
     create extension dblink`);

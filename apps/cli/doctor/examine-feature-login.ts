@@ -1,4 +1,6 @@
-/** The login of feature queries: that it reaches the service's database, has what it needs, and no more. */
+/**
+ * Checks the login of feature queries: it must reach the database of the service and have exactly the required rights.
+ */
 import {
   assertFeatureLogin,
   createFeaturePool,
@@ -19,21 +21,20 @@ export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]
   const features = createFeaturePool(urls, { max: 1, applicationName: 'tandem-doctor-features' });
   try {
     if (url === featuresUrl) {
-      const shared = ok(SUBJECT, 'that of DATABASE_URL: a key with models:write reads all that it may read');
-      // A database that does not answer is a finding of examine-stores.ts.
+      const shared = ok(
+        SUBJECT,
+        'the user of DATABASE_URL: a key with models:write can read all that this user may read',
+      );
+      // examine-stores.ts reports a database that does not answer.
       return [shared, ...(await outward(features).catch(() => []))];
     }
     const isMigrated = await assertFeatureLogin(pool, features);
     const excess = await findExcess(features);
-    const reach = isMigrated ? 'reads what label and certificate take' : 'reaches the database of DATABASE_URL';
+    const reach = isMigrated ? 'may read the tables of label and certificate' : 'reaches the database of DATABASE_URL';
     const rights =
       excess === null
         ? ok(SUBJECT, reach)
-        : warning(
-            SUBJECT,
-            `the user of FEATURES_DATABASE_URL ${excess}`,
-            `give it the grants of ${DOCUMENT}, and no more`,
-          );
+        : warning(SUBJECT, `the user of FEATURES_DATABASE_URL ${excess}`, `give it exactly the grants of ${DOCUMENT}`);
     return [rights, ...(await outward(features))];
   } catch (error) {
     return [unreached(SUBJECT, '', error)];
@@ -44,16 +45,16 @@ export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]
 
 const REMEDIES: Readonly<Record<string, string>> = {
   dblink:
-    'drop extension dblink, or move it to a schema that the login may not use: alter extension dblink set schema …',
+    'drop extension dblink, or move it to a schema without usage for the login: alter extension dblink set schema …',
   postgres_fdw: 'revoke usage on the foreign server from the login',
 };
 
-/** Extensions by which a feature query writes through another connection. */
+/** Extensions with which a feature query could write through another connection. */
 async function outward(features: ReturnType<typeof createPool>): Promise<Finding[]> {
   return (await findOutwardExtensions(features)).map((name) =>
     warning(
       SUBJECT,
-      `feature queries may use extension ${name}: through another connection they can change data, here or elsewhere`,
+      `feature queries may use extension ${name}, with which they can change data through another connection, here or elsewhere`,
       `${REMEDIES[name]}; see ${DOCUMENT}`,
     ),
   );

@@ -26,7 +26,7 @@ test('processes are listed by kind, release and protocol number', () => {
   ]);
 });
 
-test('a process that does not know the number of the schema is a warning, also if it reports none', () => {
+test('a process that does not know the number of the schema, or reports no number, is a warning', () => {
   const older: LiveProcess = { ...worker, release: '0.1.0', protocol: null };
   expect(judgeProcesses([older], 1)).toMatchObject([{ level: 'ok', text: expect.stringContaining('not reported') }]);
   const remedy = 'replace this release with the release that migrated the database, or with a newer release';
@@ -46,13 +46,13 @@ test('a process that does not know the number of the schema is a warning, also i
   ]);
 });
 
-test('processes that know a higher number than the schema wait for tandem migrate', () => {
+test('processes that know only a higher number than the schema wait for tandem migrate', () => {
   expect(judgeProcesses([{ ...worker, release: '0.3.0', protocol: 2 }], 1)).toMatchObject([
     { level: 'warning', remedy: 'tandem migrate, of release 0.3.0' },
   ]);
 });
 
-test('API processes that do not fit beside the live workers are an error', () => {
+test('API processes without room beside the live workers are an error', () => {
   const room = { most: 97, others: 5, processes: 2, fleet: 44, besideApis: 20 };
   expect(judgeRoom(room, { processes: 3, connections: 24 })).toEqual({
     subject: 'fleet',

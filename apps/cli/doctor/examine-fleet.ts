@@ -1,4 +1,4 @@
-/** The live processes: which releases they run, and whether Postgres has room for their connections. */
+/** Checks the live processes: their releases, and whether Postgres has room for their connections. */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type ConnectionRoom, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
@@ -9,14 +9,14 @@ import { counted } from '../output/text.ts';
 
 type Pool = Parameters<typeof findRoom>[0];
 
-/** The API that the settings describe. */
+/** The API according to the settings. */
 interface PlannedApi {
   readonly processes: number;
-  /** Direct connections to Postgres of one process; null: its pools use a pooler. */
+  /** Direct connections to Postgres of one process; null if its pools use a pooler. */
   readonly connections: number | null;
 }
 
-/** @param direct as `directPools` returns it */
+/** @param direct the direct connections, as `directPools` returns them */
 export async function examineFleet(pool: Pool, direct: RegExp, planned: PlannedApi): Promise<Finding[]> {
   const [room, processes, protocol] = await Promise.all([
     findRoom(pool, direct),
@@ -26,7 +26,7 @@ export async function examineFleet(pool: Pool, direct: RegExp, planned: PlannedA
   return [judgeRoom(room, planned), ...judgeProcesses(processes, protocol)];
 }
 
-/** Judges the connections that the live processes may open, and those that they and the planned API may open. */
+/** Judges the connections that the live processes may open, and those that the planned API may open beside them. */
 export function judgeRoom(room: ConnectionRoom, { processes, connections }: PlannedApi): Finding {
   const problem = roomProblem(room);
   if (isTandemError(problem)) return failed('fleet', problem.message, problem.remedy ?? '');
@@ -48,17 +48,20 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
 };
 
-/** The behaviour of processes whose release does not know the number. */
+/** The effect on processes whose release does not know the number. */
 const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
   api: ['it answers no read', 'they answer no read'],
   worker: ['it takes no work', 'they take no work'],
   embedded: ['it answers no read', 'they answer no read'],
 };
 
-/** The most that are named. */
+/** The most processes that are named. */
 const NAMED = 3;
 
-/** Returns a finding for each kind, release and protocol number. @param protocol the number that the schema states */
+/**
+ * Returns a finding for each kind, release and protocol number of processes. @param protocol the number that the schema
+ * states
+ */
 export function judgeProcesses(processes: readonly LiveProcess[], protocol: number): Finding[] {
   const groups = Map.groupBy(processes, ({ kind, release, protocol }) => `${kind} ${release} ${protocol}`);
   return [...groups.values()].flatMap((group) => {
@@ -68,7 +71,7 @@ export function judgeProcesses(processes: readonly LiveProcess[], protocol: numb
     const knows = first.protocol === null ? 'freshness protocol not reported' : `freshness protocol ${first.protocol}`;
     const names = group.slice(0, NAMED).map(({ host, pid }) => `process ${pid} on ${host}`);
     const text = `${counted(group.length, ...NAMES[kind])} of release ${release}, ${knows} (${names.join(', ')}${group.length > NAMED ? ', …' : ''})`;
-    // Releases that report no number know number 1 at most.
+    // Releases that report no number know at most number 1.
     const known = first.protocol ?? 1;
     if (known === protocol) return [ok(kind, text)];
     const [one, many] = IDLE[kind];

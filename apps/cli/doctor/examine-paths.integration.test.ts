@@ -1,4 +1,7 @@
-/** `tandem doctor` on addresses with a pooler, with several servers, and beside a `tandem up`; on real servers. */
+/**
+ * Tests of `tandem doctor` on real servers: addresses with a pooler, addresses with several servers, and a running
+ * `tandem up`.
+ */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,7 +28,7 @@ afterEach(() => {
 });
 
 const hostOf = (way = 0) => new URL(ways[way]?.url ?? '').host;
-/** The database by all ways. */
+/** Returns an address with both servers. */
 const several = () => (ways[0]?.url ?? '').replace(hostOf(), `${hostOf()},${hostOf(1)}`);
 
 async function examine(env: Readonly<Record<string, string>>): Promise<Finding[]> {
@@ -37,25 +40,25 @@ async function examine(env: Readonly<Record<string, string>>): Promise<Finding[]
 const levels = (findings: readonly Finding[], ...subjects: string[]) =>
   findings.filter(({ subject }) => subjects.includes(subject)).map(({ subject, level }) => `${subject} ${level}`);
 
-test('behind a pooler everything else is examined too', async () => {
+test('doctor checks everything else behind a pooler too', async () => {
   const findings = await examine({ DATABASE_URL: ways[0]?.url ?? '', DATABASE_DIRECT_URL: database });
   expect(levels(findings, 'pooler', 'postgres', 'durability')).toEqual(['pooler ok', 'postgres ok', 'durability ok']);
 });
 
-test('a pooler that is away is named, and Postgres behind it is in order', async () => {
+test('doctor names a pooler that does not answer, and Postgres behind it is in order', async () => {
   ways[0]?.close();
   const findings = await examine({ DATABASE_URL: ways[0]?.url ?? '', DATABASE_DIRECT_URL: database });
   expect(levels(findings, 'pooler', 'postgres')).toEqual(['pooler error', 'postgres ok']);
   expect(findings.find(({ subject }) => subject === 'pooler')?.remedy).toContain('the pooler in DATABASE_URL runs');
 });
 
-test('Postgres that is away behind a pooler is named, and the pooler is not', async () => {
+test('doctor names Postgres that does not answer behind a pooler, and not the pooler', async () => {
   const nowhere = `postgres://a:b@127.0.0.1:${await findFreePort()}/c`;
   const findings = await examine({ DATABASE_URL: database, DATABASE_DIRECT_URL: nowhere });
   expect(levels(findings, 'pooler', 'postgres')).toEqual(['postgres error']);
 });
 
-test('one server of several that does not answer is a warning with its name', async () => {
+test('one of several servers that does not answer is a warning with its name', async () => {
   ways[1]?.close();
   const found = (await examine({ DATABASE_URL: several() })).filter(({ subject }) => subject === 'postgres');
   expect(found).toMatchObject([
@@ -67,7 +70,7 @@ test('one server of several that does not answer is a warning with its name', as
   ]);
 });
 
-test('several servers of which none answers are an error that names each, without words of HTTP', async () => {
+test('several servers that all do not answer are an error that names each, without terms of HTTP', async () => {
   for (const way of ways) way.close();
   const found = (await examine({ DATABASE_URL: several() })).filter(({ subject }) => subject === 'postgres');
   expect(found).toHaveLength(1);
@@ -76,7 +79,7 @@ test('several servers of which none answers are an error that names each, withou
   expect(JSON.stringify(found)).not.toContain('Retry-After');
 });
 
-test('PORT is the port that is looked at, also beside a service that runs from this folder', async () => {
+test('doctor checks PORT, even beside a service that runs from this folder', async () => {
   await mkdir(join(cwd, '.tandem'), { recursive: true });
   const other = await findFreePort();
   const stores = { databaseUrl: null, redisUrl: null, pepperId: null };
@@ -95,7 +98,7 @@ test('PORT is the port that is looked at, also beside a service that runs from t
   }
 });
 
-test("beside servers alone, a command of the API asks no other folder's API", async () => {
+test('if only servers run, commands do not call the API of another folder', async () => {
   await mkdir(join(cwd, '.tandem'), { recursive: true });
   const stores = { databaseUrl: null, redisUrl: null, pepperId: null };
   const remove = announceRunning(join(cwd, '.tandem'), { apiUrl: null, ...stores });

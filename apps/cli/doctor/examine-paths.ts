@@ -1,4 +1,4 @@
-/** The ways to Postgres that API and worker take: each address, each server that one names, and the pooler between. */
+/** Checks the connections of API and worker to Postgres: each address, each server in an address, and the pooler. */
 import { maskUrl } from '@tandem/config/environment/environment';
 import { isTandemError } from '@tandem/freshness/errors';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
@@ -10,7 +10,10 @@ import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 const SHARED = { max: 1, applicationName: 'tandem-doctor' };
 
-/** Rejects with what keeps API and worker from starting. Other checks report a server that does not answer. */
+/**
+ * Checks the addresses. Rejects with the problem that keeps API and worker from starting. Other checks report servers
+ * that do not answer.
+ */
 export async function examinePaths(paths: DatabasePaths): Promise<Finding[]> {
   const isPooled = leadsThroughPooler(paths.url, paths);
   const pools = {
@@ -20,21 +23,27 @@ export async function examinePaths(paths: DatabasePaths): Promise<Finding[]> {
   };
   try {
     await provePaths(paths, pools);
-    return isPooled ? [ok('pooler', 'answers, and lends sessions for a transaction')] : [];
+    return isPooled ? [ok('pooler', 'answers, in transaction mode')] : [];
   } catch (error) {
     if (!isTandemError(error, 'unavailable')) throw error;
     const isPooler = isPooled && (await answers(pools.vital)) === null;
     if (!isPooler) return [];
     const problem = `${maskUrl(paths.url)}: ${error.detail ?? error.message}`;
-    return [failed('pooler', problem, 'see that the pooler in DATABASE_URL runs and reaches Postgres, which answers')];
+    return [
+      failed(
+        'pooler',
+        problem,
+        'check that the pooler in DATABASE_URL runs and reaches Postgres, which answers directly',
+      ),
+    ];
   } finally {
     await Promise.all(Object.values(pools).map((pool) => pool.end()));
   }
 }
 
-/** Returns a warning for each server that does not answer while another one does. */
+/** Returns a warning for each server that does not answer while another server does. */
 export async function examineServers(paths: DatabasePaths): Promise<Finding[]> {
-  // Of one address under several names the last stands.
+  // If several variables have the same address, the last one is named.
   const named = { FEATURES_DATABASE_URL: paths.featuresUrl, [DIRECT]: paths.directUrl, DATABASE_URL: paths.url };
   const urls = new Map(Object.entries(named).flatMap(([variable, url]) => (url ? [[url, variable] as const] : [])));
   const found = await Promise.all([...urls].map(([url, variable]) => examineServersOf(url, variable, paths)));
@@ -55,12 +64,12 @@ async function examineServersOf(url: string, variable: string, paths: DatabasePa
   return addresses.flatMap((address, i) => {
     const why = failures[i];
     if (why == null) return [];
-    const remedy = `start that server, or remove it from ${variable}: until then nothing fails over to it`;
+    const remedy = `start that server, or remove it from ${variable}; until then it cannot take over`;
     return [warning('postgres', `${new URL(address).host} of ${variable} cannot be used: ${why}`, remedy)];
   });
 }
 
-/** Returns why the server does not answer; null if it does, also as a standby. */
+/** Returns why the server does not answer; null if it answers, even as a standby. */
 async function answers(pool: ReturnType<typeof createPool>): Promise<string | null> {
   try {
     await pool.query('select 1');

@@ -1,4 +1,4 @@
-/** How the database's schema stands to this release. */
+/** Compares the schema of the database with this release. */
 import { isTandemError } from '@tandem/freshness/errors';
 import { protocolUnknown } from '@tandem/freshness/protocol';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
@@ -12,7 +12,7 @@ export async function examineSchema(pool: Pool): Promise<Finding> {
     return await judgeSchema(pool);
   } catch (error) {
     if (!isTandemError(error, 'config_invalid')) throw error;
-    return failed('schema', error.message, 'give the rights that are named above');
+    return failed('schema', error.message, 'grant the rights that are named above');
   }
 }
 
@@ -28,9 +28,13 @@ async function judgeSchema(pool: Pool): Promise<Finding> {
     case 'ahead':
       return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, 'run that release');
     case 'contracted':
-      return failed('schema', `a newer release dropped what this one uses (${unknown.join(', ')})`, 'run that release');
+      return failed(
+        'schema',
+        `a newer release dropped objects that this release uses (${unknown.join(', ')})`,
+        'run that release',
+      );
     case 'missing':
     case 'behind':
-      return warning('schema', `lacks ${pending.join(', ')}`, 'tandem migrate (tandem up does it too)');
+      return warning('schema', `lacks ${pending.join(', ')}`, 'run tandem migrate (tandem up does this too)');
   }
 }

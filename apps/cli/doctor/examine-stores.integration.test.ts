@@ -1,4 +1,4 @@
-/** Users with too few rights, on real servers: each finding says which right is missing and how to give it. */
+/** Users with too few rights on real servers. Each finding names the missing right and how to grant it. */
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createServerConnection } from '@tandem/online-store/connection';
@@ -42,7 +42,7 @@ function asUser(url: string): string {
 
 const worth = (findings: Awaited<ReturnType<typeof examineRedis>>) => findings.filter(({ level }) => level !== 'ok');
 
-test('a database that the tests run on is in order, and a user without rights in it is told which are missing', async () => {
+test('the database of the tests is in order, and a user without rights gets the missing ones', async () => {
   expect(worth(await examinePostgres(database.url, Date.now))).toEqual([]);
   await runSql(database.url, `create role ${name} login password 'secret' in role pg_read_all_data`);
   expect(worth(await examinePostgres(asUser(database.url), Date.now))).toEqual([
@@ -55,21 +55,21 @@ test('a database that the tests run on is in order, and a user without rights in
   ]);
 });
 
-test('the remedy for closed tables opens them, and changes no role membership', async () => {
+test('the remedy for missing table rights works and changes no role membership', async () => {
   const remedyOf = async () =>
     worth(await examinePostgres(asUser(database.url), Date.now)).find(({ subject }) => subject === 'rights');
   await runSql(database.url, (await remedyOf())?.remedy ?? '');
   expect(await remedyOf()).toMatchObject({ level: 'warning', text: expect.stringContaining('enough for the API') });
 });
 
-test('a user without any right in the schema gets findings on rights and schema, and on all else', async () => {
+test('a user without any right in the schema gets findings on rights, schema, and all else', async () => {
   await runSql(database.url, `revoke pg_read_all_data from ${name}; revoke all on schema tandem from ${name}`);
   const findings = await examinePostgres(asUser(database.url), Date.now);
   expect(worth(findings).map(({ subject, level }) => `${level} ${subject}`)).toEqual(['error rights', 'error schema']);
   expect(findings.map(({ subject }) => subject)).toContain('durability');
 });
 
-test('a user who may not execute the functions that tell the history is given their grants, which help', async () => {
+test('a user who may not execute the functions of the history gets the grants, which fix it', async () => {
   const functions = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];
   const remedyOf = async () => {
     const found = await examinePostgres(asUser(database.url), Date.now);
@@ -84,7 +84,7 @@ test('a user who may not execute the functions that tell the history is given th
   expect(await remedyOf()).toBeUndefined();
 });
 
-test('settings of the role are judged, and those that Tandem makes for itself are in order', async () => {
+test('settings of the role are judged, and settings that Tandem overrides are in order', async () => {
   const settings = async () => {
     const findings = await examinePostgres(asUser(database.url), Date.now);
     return findings.find(({ subject }) => subject === 'settings');
@@ -101,7 +101,7 @@ test('settings of the role are judged, and those that Tandem makes for itself ar
   expect(await settings()).toMatchObject({ level: 'warning' });
 });
 
-test('a Redis user without rights is told which are missing, and its keys are left alone', async () => {
+test('a Redis user without rights gets the missing ones, and its keys are not changed', async () => {
   const url = inject('redisUrl');
   expect(worth(await examineRedis(url, url))).toEqual([]);
   await askAcl(url, 'setuser', name, 'on', '>secret', '~*', '+@all', '-eval', '-hset');
@@ -110,7 +110,7 @@ test('a Redis user without rights is told which are missing, and its keys are le
       {
         subject: 'rights',
         level: 'error',
-        text: 'this user may not give HSET, EVAL',
+        text: 'this user may not execute HSET, EVAL',
         remedy: 'acl setuser <user> +hset +eval (and ~* for its keys)',
       },
     ]);
@@ -119,17 +119,17 @@ test('a Redis user without rights is told which are missing, and its keys are le
   }
 });
 
-test('a login that Redis refuses is told after one attempt', async () => {
+test('a login that Redis rejects is reported after one attempt', async () => {
   const url = inject('redisUrl');
   const user = `${name}_gone`;
   const refused = new URL(url);
   refused.username = user;
   refused.password = 'secret';
   expect(await examineRedis(refused.href, refused.href)).toMatchObject([
-    { subject: 'redis', level: 'error', text: expect.stringContaining('refuses the user or the password (WRONGPASS)') },
+    { subject: 'redis', level: 'error', text: expect.stringContaining('rejects the user or the password (WRONGPASS)') },
   ]);
   const log = ((await askAcl(url, 'log')) as unknown[][]).map((entry) => entry.map(String));
   const entries = log.filter((entry) => entry.includes(user));
-  // Redis counts the same refusal in one entry.
+  // Redis counts equal rejections in one entry.
   expect(entries.map((entry) => entry[entry.indexOf('count') + 1])).toEqual(['1']);
 });

@@ -1,4 +1,4 @@
-/** Examines Postgres and Redis at their addresses. A server that cannot be reached is a finding, not an error. */
+/** Checks Postgres and Redis at their addresses. An unreachable server is a finding, not an exception. */
 import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';
@@ -7,12 +7,12 @@ import { examineSchema } from './examine-schema.ts';
 import { judgePostgres, readPostgresFacts } from './postgres.ts';
 import { judgeRedis, readRedisFacts } from './redis.ts';
 
-/** @param now ms since 1970 on our clock */
+/** @param now returns the ms since 1970 by this machine's clock */
 export function examinePostgres(url: string, now: () => number): Promise<Finding[]> {
   return reached('postgres', url, async () => {
     const pool = createPool({ url, max: 1, applicationName: 'tandem-doctor' });
     try {
-      // Connected before the clocks are compared, so that the middle of the question is where both were read.
+      // Connects before the clocks are compared, so that the time of connecting does not count.
       await pool.query('select 1');
       const before = now();
       const facts = await readPostgresFacts(pool);
@@ -24,8 +24,8 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
 }
 
 /**
- * @param queueUrl the queue may have a Redis of its own, with its own demands
- * @param withinMs how long a server may take to be connected
+ * @param queueUrl the queue may have a separate Redis with other requirements
+ * @param withinMs the time limit for connecting to a server
  */
 export async function examineRedis(url: string, queueUrl: string, withinMs?: number): Promise<Finding[]> {
   const isShared = queueUrl === url;
@@ -45,8 +45,12 @@ async function reached(subject: string, url: string, look: () => Promise<Finding
   }
 }
 
-/** The finding for a store that could not be checked. */
+/** Returns the finding for a store that could not be checked. */
 export function unreached(subject: string, where: string, error: unknown): Finding {
   const { message, remedy } = explainFailure(error);
-  return failed(subject, `${where}${message}`, remedy ?? 'see that it runs, and that address and password are right');
+  return failed(
+    subject,
+    `${where}${message}`,
+    remedy ?? 'check that it runs and that the address and the password are right',
+  );
 }

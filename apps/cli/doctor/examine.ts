@@ -1,4 +1,4 @@
-/** Examines everything that Tandem stands on. */
+/** Checks everything that Tandem depends on. */
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
@@ -49,8 +49,8 @@ export async function examine(cli: Cli): Promise<Finding[]> {
         const schema = found.find(({ subject }) => subject === 'schema')?.level;
         // A server that does not answer is reported once.
         if (found.some(({ subject, level }) => level === 'error' && subject !== 'schema')) return found;
-        // A newer release's: which processes run which release is then the question. Missing rights and dropped tables, which
-        // keep this release from answering it, are reported once.
+        // The schema may be that of a newer release, so the releases of the live processes matter. If rights or tables
+        // are missing, the processes cannot be read; that was already reported.
         if (schema === 'error') return [...found, ...(await examineLive(cli, urls).catch(() => []))];
         const live = () => examineLive(cli, urls).catch((error: unknown) => [unreached('fleet', '', error)]);
         const migrated = schema === 'ok' ? [...(await examineKeys(cli)), ...(await live())] : [];
@@ -92,7 +92,7 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
 
 const apiProcessesOf = ({ env }: Cli) => readEnvironment(env, { apiProcesses }).apiProcesses;
 
-/** A command goes past a pooler: so do the processes that it counts. */
+/** Judges the live processes by the addresses of API and worker, because commands bypass a pooler. */
 async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   const given = givenPaths(cli);
   const isPooled = given !== undefined && leadsThroughPooler(given.url, given);
@@ -102,12 +102,12 @@ async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   );
 }
 
-/** The most that are named. */
+/** The most keys that are named. */
 const NAMED = 3;
 
 /**
- * Returns a warning of valid API keys that an API refuses: those stored under another pepper than the one known here,
- * else than that of the newest key.
+ * Returns a warning if valid API keys are stored under another pepper than the known one. Without a known pepper, that
+ * of the newest key counts.
  */
 async function examineKeys(cli: Cli): Promise<Finding[]> {
   const known = knownPepperId(cli);
@@ -122,7 +122,7 @@ function ofAnotherPepper(keys: readonly ApiKey[], own: string): Finding {
   const many = counted(keys.length, 'key is', 'keys are');
   return warning(
     'keys',
-    `${many} stored under another pepper than ${own} (${which}): an API refuses keys of another pepper`,
-    'rotate them under the pepper that every API has (tandem key rotate <id>), or revoke them',
+    `${many} stored under another pepper than ${own} (${which}); an API rejects keys with another pepper`,
+    'rotate them under the pepper of the API (tandem key rotate <id>), or revoke them',
   );
 }

@@ -1,4 +1,4 @@
-/** This machine: Node, disk, the API's port. */
+/** Checks this machine: Node.js, the disk and the port of the API. */
 import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isPortFree } from '@tandem/local-servers/ports';
@@ -6,10 +6,10 @@ import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { counted } from '../output/text.ts';
 import { findPortHolder } from './port-holder.ts';
 
-/** The first whose types are stripped without a flag. */
+/** The first version that strips types without a flag. */
 const OLDEST_NODE = [22, 18] as const;
 const PINNED_MAJOR = 24;
-/** The releases that the tests have been run on. */
+/** The releases with which the tests were run. */
 const TESTED_MAJORS = [22, 24, 26];
 const MB = 1024 * 1024;
 const DISK_NEEDED_MB = 200;
@@ -21,7 +21,7 @@ export function judgeNode(version: string): Finding {
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
     return failed('node', `${version} is too old`, remedy);
   }
-  if (!TESTED_MAJORS.includes(major)) return warning('node', `${version} is not the version that is tested`, remedy);
+  if (!TESTED_MAJORS.includes(major)) return warning('node', `${version} is not the tested version`, remedy);
   return ok('node', version);
 }
 
@@ -37,22 +37,26 @@ function freeMegabytes(folder: string): number {
   return Math.floor((bavail * bsize) / MB);
 }
 
-/** Judges whether this number of API processes on one port suits the cores of this machine. */
+/** Judges whether this machine has enough cores for this number of API processes. */
 export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
   const text = `${counted(processes, 'API process', 'API processes')} on ${counted(cores, 'core')}`;
   if (processes <= cores) return ok('processes', text);
-  return warning('processes', `${text}: more processes than cores add memory, not reads`, 'lower API_PROCESSES');
+  return warning(
+    'processes',
+    `${text}: more processes than cores use more memory, but serve no more reads`,
+    'lower API_PROCESSES',
+  );
 }
 
 /**
- * @param port where the API is to listen
- * @param apiUrl where this folder's API answers; null if none runs
+ * @param port the port on which the API will listen
+ * @param apiUrl the URL of the API of this folder; null if none runs
  */
 export async function judgePort(port: number, apiUrl: string | null): Promise<Finding> {
   if (await isPortFree(port)) return ok('port', `${port} is free`);
   if (apiUrl !== null && (await isTandem(apiUrl))) return ok('port', `${port}: the API answers there`);
   const holder = findPortHolder(port);
-  const remedy = `end that program, or set PORT to another`;
+  const remedy = `end that program, or set PORT to another port`;
   return warning('port', `${port} is taken${holder === undefined ? '' : ` by ${holder}`}`, remedy);
 }
 

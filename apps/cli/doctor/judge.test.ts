@@ -51,7 +51,7 @@ function defaultsWith(changes: Readonly<Record<string, string>>): Partial<Postgr
 const notOk = (changes: Partial<PostgresFacts>, here = 1_000_000) =>
   judgePostgres({ ...postgres, ...changes }, here).filter(({ level }) => level !== 'ok');
 
-test('a Postgres that is as it must be gives no finding, on a clock half a second away', () => {
+test('a correct Postgres whose clock differs by half a second gives no warning', () => {
   expect(notOk({}, 1_000_500)).toEqual([]);
 });
 
@@ -64,27 +64,32 @@ test.each<[string, Partial<PostgresFacts>, string, string]>([
   ['that hides its identity', { closedFunctions: ['pg_control_system()'] }, 'warning', 'rights'],
   ['that may not be migrated', { mayCreate: false, schema: null }, 'warning', 'rights'],
   [
-    'whose tables are closed to us',
+    'whose tables this user may not use',
     { schema: { owner: 'dba', ownerIsSuperuser: false, isOwner: false, closedTables: ['events', 'runs'] } },
     'error',
     'rights',
   ],
   [
-    'whose schema is another user',
+    'whose schema belongs to another user',
     { schema: { owner: 'dba', ownerIsSuperuser: false, isOwner: false, closedTables: [] } },
     'warning',
     'rights',
   ],
-  ['that commits later by default', defaultsWith({ synchronous_commit: 'off' }), 'warning', 'durability'],
-  ['that fires no triggers', defaultsWith({ session_replication_role: 'replica' }), 'error', 'settings'],
-  ['that is read only by default', defaultsWith({ default_transaction_read_only: 'on' }), 'warning', 'settings'],
+  ['whose commits are asynchronous by default', defaultsWith({ synchronous_commit: 'off' }), 'warning', 'durability'],
+  ['whose triggers do not fire', defaultsWith({ session_replication_role: 'replica' }), 'error', 'settings'],
+  [
+    'whose transactions are read-only by default',
+    defaultsWith({ default_transaction_read_only: 'on' }),
+    'warning',
+    'settings',
+  ],
   ['without full page writes', { fullPageWrites: 'off' }, 'warning', 'durability'],
   ['with few connections left', { connections: 90 }, 'warning', 'connections'],
-])('a Postgres %s is found', (_, changes, level, subject) => {
+])('doctor reports a Postgres %s', (_, changes, level, subject) => {
   expect(notOk(changes)).toEqual([expect.objectContaining({ level, subject, remedy: expect.any(String) })]);
 });
 
-test('defaults that Tandem sets for itself are named, and are in order', () => {
+test('defaults that Tandem overrides are named and in order', () => {
   const of = (changes: Partial<PostgresFacts>) =>
     judgePostgres({ ...postgres, ...changes }, 1_000_000).find(({ subject }) => subject === 'settings');
   expect(of({})).toEqual({ subject: 'settings', level: 'ok', text: 'as Tandem sets them' });
@@ -95,7 +100,7 @@ test('defaults that Tandem sets for itself are named, and are in order', () => {
   });
 });
 
-test('each function that tells the history and is closed is named with its grant', () => {
+test('each function of the history without a right is named with its grant', () => {
   const closedFunctions = ['pg_control_system()', 'pg_walfile_name(pg_lsn)'];
   const [finding] = notOk({ closedFunctions });
   expect(finding?.text).toContain('tandem may not execute pg_control_system(), pg_walfile_name(pg_lsn)');
@@ -104,7 +109,7 @@ test('each function that tells the history and is closed is named with its grant
   );
 });
 
-test('no remedy asks for a superuser, or for another role', () => {
+test('no remedy needs a superuser or another role', () => {
   const schema = { owner: 'postgres', ownerIsSuperuser: true, isOwner: false };
   const remedyFor = (closedTables: string[]) => notOk({ user: 'lim', schema: { ...schema, closedTables } })[0]?.remedy;
   expect(remedyFor(['events'])).toMatch(
@@ -116,12 +121,12 @@ test('no remedy asks for a superuser, or for another role', () => {
   expect(`${remedyFor(['events'])}${remedyFor([])}`).not.toContain('grant postgres');
 });
 
-test('a clock that differs is told with its direction', () => {
+test('a difference of the clocks is reported with its direction', () => {
   expect(notOk({}, 1_060_000)[0]?.text).toBe("this machine's clock is 1 min ahead of Postgres'");
   expect(notOk({}, 940_000)[0]?.text).toBe("this machine's clock is 1 min behind Postgres'");
 });
 
-test('a Redis that evicts is an error where it holds the queue, and fine where it does not', () => {
+test('a Redis that evicts keys is an error if it holds the queue, and otherwise in order', () => {
   const notOk = (facts: Partial<RedisFacts>) =>
     judgeRedis([{ ...redis, ...facts }])
       .filter(({ level }) => level !== 'ok')
@@ -141,7 +146,7 @@ test('a Redis that evicts is an error where it holds the queue, and fine where i
   expect(notOk({ refused: ['info'], version: null, policy: null })).toEqual(['warning redis', 'warning rights']);
 });
 
-test('what Redis says of itself is read from its INFO', () => {
+test('the facts about a Redis are read from its INFO', () => {
   const info =
     '# Server\r\nredis_version:8.0.2\r\nredis_mode:cluster\r\n# Memory\r\nused_memory:12\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
   expect(parseInfo(info)).toEqual({
@@ -159,7 +164,7 @@ test('what Redis says of itself is read from its INFO', () => {
   });
 });
 
-test('a Node that cannot run TypeScript is an error, an untested Node a warning', () => {
+test('a Node.js that cannot run TypeScript is an error, and an untested version is a warning', () => {
   expect([judgeNode('v20.19.0'), judgeNode('v25.1.0'), judgeNode('v26.1.0')].map(({ level }) => level)).toEqual([
     'error',
     'warning',
@@ -167,11 +172,11 @@ test('a Node that cannot run TypeScript is an error, an untested Node a warning'
   ]);
 });
 
-test('a full disk is an error before Postgres stops for it', () => {
+test('an almost full disk is an error before Postgres stops', () => {
   expect([100, 1_000, 10_000].map((free) => judgeDisk('/', free).level)).toEqual(['error', 'warning', 'ok']);
 });
 
-test('findings align, with their remedies below', () => {
+test('findings are aligned, with their remedies below', () => {
   const findings = [judgeNode('v24.21.0'), judgeDisk('/data', 100)];
   expect(renderFindings(findings, plain)).toEqual([
     'ok       node  v24.21.0',
@@ -181,13 +186,13 @@ test('findings align, with their remedies below', () => {
   expect(summarise(findings)).toBe('1 error');
 });
 
-test('warns of more API processes than cores', () => {
+test('more API processes than cores are a warning', () => {
   expect(judgeApiProcesses(4, 4)).toEqual({ subject: 'processes', level: 'ok', text: '4 API processes on 4 cores' });
   expect(judgeApiProcesses(1, 1)).toMatchObject({ level: 'ok', text: '1 API process on 1 core' });
   expect(judgeApiProcesses(5, 4)).toMatchObject({ level: 'warning', remedy: 'lower API_PROCESSES' });
 });
 
-test("an API at the port is this folder's only if one runs here", async () => {
+test('an API on the port belongs to this folder only if one runs here', async () => {
   const other = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;

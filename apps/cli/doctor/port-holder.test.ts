@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { findPortHolder } from './port-holder.ts';
 
-// Elsewhere than on Linux the answer is always that it cannot be told.
+// On other systems than Linux the process is always unknown.
 const isLinux = process.platform === 'linux';
 
-test('who holds a port is named, as long as it is held', async () => {
+test('names the process that listens on a port, as long as it listens', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;

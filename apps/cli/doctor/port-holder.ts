@@ -7,7 +7,7 @@ import { readProcess } from '@tandem/local-servers/process-identity';
 
 const LISTENING = '0A';
 
-/** `process 4711 (node server.js)`, or undefined if it is unknown. */
+/** Returns, for example, `process 4711 (node server.js)`; undefined if the process is unknown. */
 export function findPortHolder(port: number): string | undefined {
   const sockets = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningSockets(table, port)));
   if (sockets.size === 0) return undefined;
@@ -16,7 +16,9 @@ export function findPortHolder(port: number): string | undefined {
   return `process ${pid} (${(readProcess(Number(pid))?.command ?? '?').slice(0, 120)})`;
 }
 
-/** `socket:[12345]` of each listener on the port; the table's columns are those of proc_pid_net(5). */
+/**
+ * Returns `socket:[12345]` for each listener on the port. The columns of the table are described in proc_pid_net(5).
+ */
 function listeningSockets(table: string, port: number): string[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   return (attempt(() => readFileSync(table, 'utf8')) ?? '').split('\n').flatMap((line) => {

@@ -40,8 +40,8 @@ async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
 }
 
 /**
- * Reads the defaults of this user's sessions on this database. Our own sessions set others, which `reset_val` does not
- * show.
+ * Reads the defaults of this user's sessions on this database. `reset_val` does not show the values that Tandem's
+ * sessions set.
  */
 async function readDefaults(db: Db): Promise<PostgresFacts['defaults']> {
   const rows = await query<{ name: string; value: string }>(db, {
@@ -52,7 +52,7 @@ async function readDefaults(db: Db): Promise<PostgresFacts['defaults']> {
 }
 
 export interface PostgresFacts {
-  /** `18.4` and 180004. */
+  /** For example `18.4` and 180004. */
   readonly version: string;
   readonly versionNumber: number;
   readonly database: string;
@@ -63,35 +63,35 @@ export interface PostgresFacts {
   readonly walLevel: string;
   readonly encoding: string;
   readonly mayCreate: boolean;
-  /** Functions that identify the past of the cluster and that this user may not execute. */
+  /** Functions that identify the past of the cluster, but that this user may not execute. */
   readonly closedFunctions: readonly string[];
-  /** The settings of `JUDGED_DEFAULTS` in sessions that set nothing. */
+  /** The values of `JUDGED_DEFAULTS` in sessions that set nothing. */
   readonly defaults: Readonly<Record<string, string>>;
   /** The schema `tandem`, if it exists: its owner, and this user's rights in it. */
   readonly schema: SchemaRights | null;
   readonly maxConnections: number;
   readonly connections: number;
-  /** ms since 1970 on its clock. */
+  /** Postgres' clock, in ms since 1970. */
   readonly now: number;
 }
 
 interface SchemaRights {
   readonly owner: string;
   readonly ownerIsSuperuser: boolean;
-  /** The owner makes and drops the partitions of generations. */
+  /** Only the owner can create and drop the partitions of generations. */
   readonly isOwner: boolean;
   /** Tables that this user may not read and write. */
   readonly closedTables: readonly string[];
 }
 
-/** The releases that the tests have been run on. */
+/** The releases with which the tests were run. */
 const OLDEST_MAJOR = 15;
 const NEWEST_MAJOR = 18;
 const RIGHTS = 'docs/postgres.md, "Rights in Postgres"';
 const CONNECTIONS_NEEDED = 30;
 const SKEW_WORTH_TELLING_MS = 1_000;
 
-/** @param here the middle of the question, ms since 1970 on our clock */
+/** @param here this machine's clock in the middle of the query, in ms since 1970 */
 export function judgePostgres(facts: PostgresFacts, here: number): Finding[] {
   return [
     judgeVersion(facts),
@@ -107,8 +107,8 @@ function judgeVersion({ version, versionNumber, database, inRecovery, encoding }
   const major = Math.floor(versionNumber / 10_000);
   if (major < OLDEST_MAJOR) return failed('postgres', `${version} is too old`, `use Postgres ${OLDEST_MAJOR} or newer`);
   if (inRecovery) {
-    const remedy = 'let DATABASE_URL name the primary: a standby cannot certify that a prediction is fresh';
-    return failed('postgres', `${version}, and it is a standby`, remedy);
+    const remedy = 'set DATABASE_URL to the primary: a standby cannot certify that a prediction is fresh';
+    return failed('postgres', `${version}, but it is a standby`, remedy);
   }
   if (encoding !== 'UTF8') {
     return failed('postgres', `database ${database} is encoded in ${encoding}`, "create it with encoding 'UTF8'");
@@ -127,13 +127,13 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
     return failed('rights', `${user} may not read and write ${tables}`, grantsFor(user, schema.owner));
   }
   if (schema && !schema.isOwner) {
-    const text = `${user} is not the owner of schema tandem: enough for the API; a worker could not make generations`;
-    // Nothing that serves should be a superuser.
+    const text = `${user} is not the owner of schema tandem: this is enough for the API, but a worker could not create generations`;
+    // No serving process should be a superuser.
     const asOwner = schema.ownerIsSuperuser ? '' : `run the worker as the owner, ${schema.owner}; or `;
     return warning('rights', text, `${asOwner}make ${user} the owner of all objects in the schema: ${RIGHTS}`);
   }
   if (closedFunctions.length > 0) {
-    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/postgres.md, "Managed Postgres")`;
+    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which earlier live answers are ignored and active runs begin again (docs/postgres.md, "Managed Postgres")`;
     const grants = closedFunctions.map((name) => `grant execute on function ${name} to ${quoteName(user)}`);
     return warning('rights', text, grants.join('; '));
   }
@@ -155,17 +155,16 @@ function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: Postgres
     const remedy = "alter system set full_page_writes = 'on', then reload";
     return warning('durability', 'full_page_writes is off: a crash may damage tables', remedy);
   }
-  // Our own transactions set it, and so does the trigger for those that insert events in SQL.
+  // Tandem's transactions set it, and the trigger sets it in transactions that insert events in SQL.
   if (synchronousCommit === 'off') {
     const remedy = "alter system set synchronous_commit = 'on'";
-    const text =
-      "synchronous_commit is off: your application's own commits may be lost in a crash; those with events are not";
+    const text = 'synchronous_commit is off: a crash may lose commits of your application, but not those with events';
     return warning('durability', text, remedy);
   }
   return ok('durability', `fsync on, synchronous_commit ${synchronousCommit}, wal_level ${walLevel}`);
 }
 
-/** Settings that Tandem's connections set, with Postgres' defaults. */
+/** Settings that Tandem's connections override, with the defaults of Postgres. */
 const USUAL_DEFAULTS: Readonly<Record<string, RegExp>> = {
   DateStyle: /^iso\b/i,
   IntervalStyle: /^postgres$/,
@@ -187,17 +186,17 @@ const JUDGED_DEFAULTS = [
 function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
   const reset = (setting: string) =>
     `alter role ${quoteName(user)} reset ${setting}; alter database ${quoteName(database)} reset ${setting}`;
-  // Only a superuser may set it: our connections cannot.
+  // Only a superuser may set it, so Tandem's connections cannot.
   if (defaults.session_replication_role === 'replica') {
     const text = `session_replication_role is replica for ${user}: triggers do not fire, so events change nothing`;
     return failed('settings', text, `as a superuser: ${reset('session_replication_role')}`);
   }
   if (defaults.default_transaction_read_only === 'on') {
-    const text = 'default_transaction_read_only is on: Tandem writes all the same, events inserted in SQL are refused';
+    const text = 'default_transaction_read_only is on: Tandem still writes, but events inserted in SQL are rejected';
     return warning(
       'settings',
       text,
-      `free disk space, where a provider set it for want of that; then ${reset('default_transaction_read_only')}`,
+      `free disk space if a provider set it because the disk was full; then ${reset('default_transaction_read_only')}`,
     );
   }
   const others = Object.entries(USUAL_DEFAULTS).flatMap(([name, usual]) =>
@@ -212,14 +211,17 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {
   const free = maxConnections - connections;
   if (free >= CONNECTIONS_NEEDED) return ok('connections', `${connections} of ${maxConnections} in use`);
-  const remedy = 'raise max_connections, or put a pooler between: docs/postgres-connections.md, "Behind a pooler"';
+  const remedy = 'raise max_connections, or use a pooler: docs/postgres-connections.md, "Behind a pooler"';
   return warning('connections', `only ${free} of ${maxConnections} are free`, remedy);
 }
 
-/** Judges this machine's clock. It decides nothing, but times in logs and in `--time` are compared with Postgres'. */
+/**
+ * Judges this machine's clock. It decides nothing, but times in logs and in `--time` are compared with those of
+ * Postgres.
+ */
 function judgeClock(skewMs: number): Finding {
   if (Math.abs(skewMs) < SKEW_WORTH_TELLING_MS)
     return ok('clock', `within ${duration(SKEW_WORTH_TELLING_MS)} of Postgres'`);
   const text = `this machine's clock is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'behind' : 'ahead of'} Postgres'`;
-  return warning('clock', text, 'synchronise both with NTP; freshness does not depend on it, the reading of logs does');
+  return warning('clock', text, 'synchronise both with NTP; freshness does not depend on it, but times in logs do');
 }

@@ -1,4 +1,4 @@
-/** Wrong addresses at real servers: `tandem doctor` names the server that it found, and the right address. */
+/** Wrong addresses of real servers: `tandem doctor` names the server that it found and the right address. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { findFreePort } from '@tandem/local-servers/ports';
@@ -10,7 +10,9 @@ import { examineRedis } from './examine-stores.ts';
 
 let servers: RedisServers;
 let secured: Awaited<ReturnType<typeof startSecuredRedis>>;
-/** Login and place of a plain server; of a Sentinel that watches it as `main`; of a port where nothing listens. */
+/**
+ * The login and address of a plain server, of a Sentinel that watches it as `main`, and of a port without a listener.
+ */
 let plain: string;
 let sentinel: string;
 let nowhere: string;
@@ -57,7 +59,7 @@ test.each([
     /host and port/,
   ],
 ])('%s', async (_, addressOf, problem, remedy) => {
-  // None of them is ever connected, however long it has.
+  // No time limit would make any of them connect.
   const [found, ...others] = await examineRedis(addressOf(), addressOf(), 300);
   expect(others).toEqual([]);
   expect(found).toMatchObject({ level: 'error', text: expect.stringMatching(problem) });
@@ -65,7 +67,7 @@ test.each([
   expect(JSON.stringify(found)).not.toContain(servers.password);
 });
 
-test('one Sentinel of several that is away is no fault, and nothing prints beside the findings', async () => {
+test('one of several Sentinels that does not answer is no error, and only the findings are printed', async () => {
   const cwd = await mkdtemp(`${tmpdir()}/tandem-doctor-`);
   const dead = nowhere.slice(nowhere.indexOf('@') + 1);
   const url = `redis+sentinel://${sentinel.replace('@', `@${dead},`)}/main${asked()}`;

@@ -1,4 +1,4 @@
-/** Connects to a Redis for an examination, and finds out why its address does not lead to what it names. */
+/** Connects to a Redis for a check. If that fails, finds the problem of the address. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { connectServer, type OnlineConnection, type OnlineConnectionOptions } from '@tandem/online-store/connection';
@@ -11,7 +11,7 @@ import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 const CONNECT_WITHIN_MS = 3_000;
 const HEAR_WITHIN_MS = 1_000;
 
-/** Works with a connection to what the address names. Rejects with the reason if it does not answer in time. */
+/** Works with a connection to the Redis at the address. Rejects with the reason if it does not answer in time. */
 export async function withRedis<T>(
   url: string,
   work: (connection: OnlineConnection) => Promise<T>,
@@ -27,7 +27,7 @@ export async function withRedis<T>(
 
 type Open<C> = (options: Omit<OnlineConnectionOptions, 'url'>) => C;
 
-/** A refused login is reported at once: a retry would not change it. */
+/** Works with a connection. Reports a rejected login at once, because a retry would not change it. */
 async function reach<T, C extends OnlineConnection>(
   open: Open<C>,
   work: (connection: C) => Promise<T>,
@@ -50,19 +50,19 @@ async function reach<T, C extends OnlineConnection>(
     await Promise.race([connection.whenReady(withinMs), refused]);
     return await work(connection);
   } catch (error) {
-    // The connection's own word ("wrong password", "refused") says more than that it did not come about.
+    // The last error of the connection ("wrong password", "refused") says more than the timeout.
     throw lastError === '' ? error : new Error(lastError);
   } finally {
     connection.close();
   }
 }
 
-/** The servers of an address, and how to ask them. */
+/** The servers of an address, and how to query them. */
 interface Named {
   readonly kind: 'server' | 'cluster' | 'sentinel';
   readonly hosts: readonly HostAndPort[];
   readonly login: ServerOptions;
-  /** Name of the primary in the sentinels. */
+  /** The name of the primary in the Sentinels. */
   readonly name: string;
 }
 
@@ -80,8 +80,8 @@ function namedBy(url: string): Named {
 }
 
 /**
- * Returns the problem of an address, from the first of its servers that answers; undefined if the address is not the
- * problem.
+ * Returns the problem of an address, found at the first of its servers that answers; undefined if the address is not
+ * the problem.
  */
 async function explainAddress(url: string): Promise<CommandFailure | undefined> {
   const named = namedBy(url);
@@ -89,11 +89,11 @@ async function explainAddress(url: string): Promise<CommandFailure | undefined> 
   for (const server of named.hosts) {
     const at = `${server.host}:${server.port}`;
     const speech = await hear(server);
-    // Of a name with several addresses the error has a code alone.
+    // The error of a name with several addresses has only a code.
     if (speech instanceof Error) silent.push(`${at} (${speech.message || (speech as NodeJS.ErrnoException).code})`);
     else return explainServer(at, server, named, speech === 'tls');
   }
-  const remedy = 'check that it runs and is reachable, and that host and port in the address are right';
+  const remedy = 'check that the server runs and is reachable, and that host and port in the address are right';
   return new CommandFailure(`nothing answers at ${silent.join(', ')}`, { remedy });
 }
 
@@ -116,15 +116,15 @@ function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Ask
   const known = primaries === null ? '(not visible to this user)' : primaries.join(', ') || 'none';
   const example = `redis+sentinel://:password@${at}/${primaries?.[0] ?? 'name'}?sentinelPassword=…`;
   if (mode === 'sentinel' && kind !== 'sentinel') {
-    return wrong(`is a Sentinel, which keeps no data; the primaries that it knows: ${known}`, `write ${example}`);
+    return wrong(`is a Sentinel, which keeps no data; it knows these primaries: ${known}`, `write ${example}`);
   }
   if (mode !== 'sentinel' && kind === 'sentinel') {
-    const remedy = `name the ports of the sentinels (26379 by default), or write redis://…@${at}, which follows no failover`;
+    const remedy = `use the ports of the Sentinels (default: 26379), or write redis://…@${at}, which does not follow failovers`;
     return wrong('is a Redis server, not a Sentinel', remedy);
   }
   if (kind === 'sentinel' && primaries !== null && !primaries.includes(name)) {
-    const problem = `is a Sentinel that knows no primary ${JSON.stringify(name)}; it knows: ${known}`;
-    return wrong(problem, 'correct the name after the hosts: redis+sentinel://…/name');
+    const problem = `is a Sentinel that knows no primary ${JSON.stringify(name)}; it knows these primaries: ${known}`;
+    return wrong(problem, 'correct the name behind the hosts: redis+sentinel://…/name');
   }
   if (kind === 'cluster' && mode !== 'cluster') {
     const remedy = 'write redis:// instead of redis+cluster://, or set cluster-enabled yes';
@@ -133,17 +133,20 @@ function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Ask
   return undefined;
 }
 
-/** The store's error would contain the login before the hosts. */
+/** Explains a rejected login of a Sentinel. The error of the store would contain the login before the hosts. */
 function explainRefusal(at: string, error: Error): CommandFailure | undefined {
   const [refusal] = /^(NOAUTH|WRONGPASS|ERR AUTH)/.exec(error.message) ?? [];
   if (refusal === undefined) return undefined;
-  return new CommandFailure(`${at}, asked as a Sentinel, refuses the login (${refusal})`, {
+  return new CommandFailure(`the Sentinel ${at} rejects the login (${refusal})`, {
     remedy:
-      "write the sentinels' password as ?sentinelPassword=… at the end of the address, or remove it where they have none",
+      'write the password of the Sentinels as ?sentinelPassword=… at the end of the address, or remove it if they have none',
   });
 }
 
-/** The role of a server, and for a Sentinel the names of the primaries that it watches. Null: this user may not ask. */
+/**
+ * Returns the role of a server, and for a Sentinel the names of the primaries that it watches. null if this user may
+ * not query them.
+ */
 interface Asked {
   readonly mode: string | null;
   readonly primaries: readonly string[] | null;
@@ -162,7 +165,7 @@ function askServer({ host, port }: HostAndPort, login: ServerOptions): Promise<A
   );
 }
 
-/** Returns how a server answers a PING without a login; an error where it says nothing. */
+/** Returns the protocol in which a server answers a PING without a login, or an error if it does not answer. */
 async function hear({ host, port }: HostAndPort): Promise<'plain' | 'tls' | Error> {
   const plain = connectPlain({ host, port }, () => plain.write('PING\r\n'));
   const said = await heard(plain, (bytes) => /^[+-]/.test(bytes.toString('latin1')));
@@ -171,11 +174,11 @@ async function hear({ host, port }: HostAndPort): Promise<'plain' | 'tls' | Erro
   return (await heard(secured, () => true)) === null ? 'tls' : said;
 }
 
-/** Resolves with null for an answer that fits, else with the reason. */
+/** Resolves with null for an expected answer, otherwise with the reason. */
 function heard(socket: Socket, fits: (bytes: Buffer) => boolean): Promise<Error | null> {
   return new Promise<Error | null>((resolve) => {
     socket.setTimeout(HEAR_WITHIN_MS, () => resolve(new Error(`no answer within ${HEAR_WITHIN_MS} ms`)));
-    socket.on('data', (bytes) => resolve(fits(bytes) ? null : new Error('it does not speak the protocol of Redis')));
+    socket.on('data', (bytes) => resolve(fits(bytes) ? null : new Error('it does not use the Redis protocol')));
     socket.on('error', (error) => resolve(error));
     socket.on('close', () => resolve(new Error('it closed the connection')));
   }).finally(() => socket.destroy());

@@ -1,6 +1,6 @@
 /**
- * Checks Redis for the queue and the online store: reads its settings, tries Tandem's commands on a short-lived key,
- * and judges.
+ * Checks the Redis of the queue and of the online store: reads its settings, tries Tandem's commands on a short-lived
+ * key, and judges the results.
  */
 import { randomUUID } from 'node:crypto';
 import type { OnlineConnection, ServerConnection, Shard } from '@tandem/online-store/connection';
@@ -29,9 +29,7 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
   };
 }
 
-/**
- * The fields of an INFO reply that matter here; a Valkey reports the Redis version that it emulates, and its version.
- */
+/** The relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates. */
 export function parseInfo(
   info: string,
 ): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
@@ -61,7 +59,7 @@ async function readLimits(connection: ServerConnection): Promise<Pick<RedisFacts
   return { maxListpackEntries: Number.isSafeInteger(entries) ? entries : null };
 }
 
-/** Commands that the online store and BullMQ use, on keys that no other client has. */
+/** Returns commands that the online store and BullMQ use, on keys that no other client uses. */
 function trials(key: string) {
   return [
     command('info', ['memory']),
@@ -81,7 +79,7 @@ function trials(key: string) {
   ];
 }
 
-/** @param tag of keys that the server holds, in a cluster */
+/** @param tag a hash tag of keys that this server of a cluster holds */
 async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
   const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
@@ -93,34 +91,34 @@ async function tryRights(connection: ServerConnection, tag: string): Promise<str
 
 export interface RedisFacts {
   readonly server: 'Redis' | 'Valkey';
-  /** null: this user may not ask. */
+  /** null if this user may not query it. */
   readonly version: string | null;
-  /** `master`, `slave`, `sentinel`. */
+  /** `master`, `slave` or `sentinel`. */
   readonly role: string;
-  /** Whether it is a node of a Redis Cluster, and whether the address says so. */
+  /** Whether the server is a node of a Redis Cluster, and whether the address says so. */
   readonly isCluster: boolean;
   readonly isAddressedAsCluster: boolean;
-  /** `noeviction`, `allkeys-lru`, …; null: it does not say. */
+  /** For example `noeviction` or `allkeys-lru`; null if unknown. */
   readonly policy: string | null;
   /** Bytes; 0: no limit. */
   readonly maxMemory: number;
   readonly usedMemory: number;
-  /** Fields up to which a hash keeps its compact form; null: it does not say. */
+  /** The most fields with which a hash keeps its compact form; null if unknown. */
   readonly maxListpackEntries: number | null;
-  /** Commands that this user may not give. */
+  /** Commands that this user may not execute. */
   readonly refused: readonly string[];
-  /** Whether BullMQ's jobs lie here. */
+  /** Whether this server stores BullMQ's jobs. */
   readonly holdsQueue: boolean;
 }
 
-/** The releases that the tests have been run on. */
+/** The releases with which the tests were run. */
 const OLDEST_MAJOR = 7;
 const NEWEST_MAJOR = 8;
 const MB = 1024 * 1024;
-/** Buckets hold 48 users on average; a limit below twice that makes a user cost five times the memory. */
+/** Buckets hold 48 users on average. With a limit below twice that, a user takes five times the memory. */
 const LISTPACK_ENTRIES_WANTED = 96;
 
-/** Returns one finding for each subject: the worst of all servers. */
+/** Returns one finding for each subject, the worst of all servers. */
 export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
   return [judgeVersion, judgeRights, judgePolicy, judgeMemory].flatMap((judge) => {
     const findings = servers.map(judge);
@@ -141,8 +139,8 @@ function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }
     return failed('redis', `${server} ${version}, a node of a cluster`, remedy);
   }
   if (role !== 'master') {
-    const remedy = 'let REDIS_URL name the master: a replica takes no writes';
-    return failed('redis', `${server} ${version}, and it is a replica`, remedy);
+    const remedy = 'set REDIS_URL to the master: a replica rejects writes';
+    return failed('redis', `${server} ${version}, but it is a replica`, remedy);
   }
   if (major > NEWEST_MAJOR) {
     return warning('redis', `${server} ${version} is newer than the tested versions`, `use Redis 7 or 8, or Valkey 8`);
@@ -151,14 +149,14 @@ function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }
 }
 
 function judgeRights({ refused }: RedisFacts): Finding {
-  if (refused.length === 0) return ok('rights', 'may give every command that is used');
+  if (refused.length === 0) return ok('rights', 'may execute every command that is used');
   const missing = refused.filter((name) => name !== 'info');
   if (missing.length === 0) {
-    const cost = 'the eviction policy is unknown, and an API takes no predictions from this Redis';
-    return warning('rights', `may not give INFO: ${cost}`, 'acl setuser <user> +info');
+    const cost = 'the eviction policy is unknown, and an API uses no predictions from this Redis';
+    return warning('rights', `may not execute INFO: ${cost}`, 'acl setuser <user> +info');
   }
   const remedy = `acl setuser <user> ${refused.map((name) => `+${name}`).join(' ')} (and ~* for its keys)`;
-  return failed('rights', `this user may not give ${refused.join(', ').toUpperCase()}`, remedy);
+  return failed('rights', `this user may not execute ${refused.join(', ').toUpperCase()}`, remedy);
 }
 
 function judgePolicy({ policy, holdsQueue }: RedisFacts): Finding {
@@ -177,6 +175,6 @@ function judgeMemory({ usedMemory, maxMemory, maxListpackEntries }: RedisFacts):
   if (maxMemory === 0) return ok('memory', `${used} MB used, no limit`);
   const limit = Math.floor(maxMemory / MB);
   if (usedMemory < maxMemory * 0.8) return ok('memory', `${used} of ${limit} MB used`);
-  const remedy = 'raise maxmemory; a generation takes about 26 bytes a user, three of them are kept';
+  const remedy = 'raise maxmemory; a generation takes about 26 bytes for each user, and three generations are kept';
   return warning('memory', `${used} of ${limit} MB used`, remedy);
 }

@@ -1,6 +1,6 @@
 /**
- * `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and the answers that were kept
- * with their inputs.
+ * `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and answers that are kept with
+ * their inputs.
  */
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
@@ -20,7 +20,7 @@ import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 
 export function explanationCommands(cli: Cli): Command {
-  return group('explanation', 'answers that were kept with their inputs', [
+  return group('explanation', 'answers that are kept with their inputs', [
     explanationKeepCommand(cli),
     explanationListCommand(cli),
     explanationShowCommand(cli),
@@ -31,7 +31,7 @@ export function explainCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'explain',
     description: 'explain why a user gets this answer: stored predictions, their versions, and features',
-    detail: 'Exit code 0: a read would answer, or the user is known. 1: the user is unknown, or no store answered.',
+    detail: 'Exit codes: 0 if a read would answer or the user is known; 1 if the user is unknown or no store answered.',
     example: 'tandem explain repurchase 42',
   })
     .argument('<predictor>')
@@ -50,8 +50,8 @@ function explanationKeepCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'keep',
     description: 'answer a user as a read does, and keep the answer with its inputs',
-    detail: `It is kept for as long as \`explanations.keepFor\` of the predictor's config says. A predictor without that setting keeps
-none, and the command says so. The example of npm start has it.`,
+    detail: `It is kept for the time in \`explanations.keepFor\` of the predictor's config. A predictor without that setting keeps
+no answers, and the command then fails. The example of npm start has the setting.`,
     example: 'tandem explanation keep repurchase 42',
   })
     .argument('<predictor>')
@@ -70,12 +70,12 @@ function explanationListCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'list',
     description: 'list kept answers, newest first',
-    detail: 'Whose answers are kept, and for how long, the setting `explanations` of a predictor says.',
+    detail: 'The setting `explanations` of a predictor defines the sampled users and the retention.',
     example: 'tandem explanation list --predictor repurchase --user 42',
   })
-    .option('--predictor <name>', 'of this predictor only')
-    .option('--user <userId>', 'of this user only');
-  return paged(command, '--before <place>', 'the page after the page with this `next` (--json)').action(
+    .option('--predictor <name>', 'only answers of this predictor')
+    .option('--user <userId>', 'only answers of this user');
+  return paged(command, '--before <place>', 'the page after this position, the `next` of a page (--json)').action(
     async ({ predictor, user, limit, before, ...options }: ListOptions) => {
       const page = await connect(cli, options).explanations.list({
         limit,
@@ -89,7 +89,7 @@ function explanationListCommand(cli: Cli): Command {
 function explanationShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
-    description: 'show a kept answer as served, with the inputs of its model',
+    description: 'show a kept answer as it was served, with the inputs of its model',
     example: 'tandem explanation show 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
     .argument('<id>', 'the id, from `tandem explanation list`')
@@ -99,7 +99,7 @@ function explanationShowCommand(cli: Cli): Command {
     });
 }
 
-/** A model that no longer serves has to be loaded first. */
+/** The time limit in ms: a model that no longer serves must be loaded first. */
 const PATIENCE_MS = 60_000;
 
 export function replayCommand(cli: Cli): Command {
@@ -107,7 +107,7 @@ export function replayCommand(cli: Cli): Command {
     name: 'replay',
     description: 'replay a kept answer with the same model version and inputs, and compare',
     detail:
-      'Ends with 0 where it agrees, or its inputs are of another context; 1: it differs, or could not be computed.',
+      'Exit codes: 0 if the answers agree or the inputs belong to another context; 1 if they differ or nothing could be computed.',
     example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
     .argument('<id>', 'the id, from `tandem explanation list`')

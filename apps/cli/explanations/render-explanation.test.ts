@@ -11,19 +11,19 @@ const explanation: Explanation = {
   features: features.map((one) => (one.event ? { ...one, event: { ...one.event, id: 'order\u001b[2J-1009' } } : one)),
 };
 
-test('an explanation reads from the answer back to what it was made of', () => {
+test('an explanation shows the answer, the certificate, the stored predictions and the features', () => {
   expect(renderExplanation(explanation, plain)).toEqual([
     'repurchase for user 42, as Postgres sees it at 2026-11-24 10:50:53 UTC',
     '',
     'A read answers score 0.831: live, because context_newer (the context is newer than the stored prediction).',
     'Cache-Status: tandem; fwd=stale; stored; detail=context_newer',
     '',
-    'context   version 6; the last that concerns this predictor is 6',
+    'context   version 6; the last version that concerns this predictor is 6',
     'assigned  model version 2 (stable), generation 17',
     'history   9f2c4a1be07d3358, overlay floor 0',
     '',
     'Stored',
-    '  postgres did not answer: it may hold more',
+    '  postgres did not answer and may have more',
     '  store  layer       prediction  by   model  generation  context  age         state',
     '  redis  generation  0.412       run  2      17          5        8 h 50 min  stale: from an older context',
     '',
@@ -34,7 +34,7 @@ test('an explanation reads from the answer back to what it was made of', () => {
   ]);
 });
 
-test('an answer that a re-scoring had stored says so', () => {
+test('an answer from re-scoring says so', () => {
   const { answer, candidates } = explanation;
   const [candidate] = candidates;
   if (!answer || !candidate) throw new Error('the example has no answer');
@@ -44,7 +44,7 @@ test('an answer that a re-scoring had stored says so', () => {
   expect(lines.join('\n')).toContain('refresh');
 });
 
-test('an answer that is an error, and features that cannot be read, are told in its place', () => {
+test('an error of the read, and of the features, is shown in their place', () => {
   const problem = { type: 'urn:tandem:problem:unavailable', status: 503, title: 'Unavailable', detail: 'no luck' };
   const lines = renderExplanation(
     { ...explanation, answer: null, answerProblem: problem, features: [], featureProblem: problem, candidates: [] },

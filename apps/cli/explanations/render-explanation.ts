@@ -1,17 +1,15 @@
-/**
- * An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given.
- */
+/** Renders an explanation: the answer, the certificate, the stored predictions, and the features of the model. */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { reasonText, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
-  fresh: 'fresh: no event that concerns this predictor came since, in date',
-  restarted: 'fresh: its expiry counts from the rollback',
+  fresh: 'fresh: no later event concerns this predictor, and it is not expired',
+  restarted: 'fresh: its age counts from the rollback',
   stale: 'stale: from an older context',
   expired: 'expired: older than maxAge',
-  foreign: 'foreign: of another generation, history, model version or floor',
+  foreign: 'foreign: of another generation, history or model version, or below the overlay floor',
   blocked: 'blocked: from before the user was erased',
 };
 
@@ -47,11 +45,11 @@ function renderAnswerOf(explanation: Explanation, paint: Paint): string[] {
 
 function renderFacts({ user, assignment, history }: Explanation): string[] {
   const { modelVersion, variant, generation, overlayFloor, expiresFrom } = assignment;
-  const restarted = expiresFrom === null ? '' : `, rolled back to at ${moment(expiresFrom)} UTC`;
+  const restarted = expiresFrom === null ? '' : `, restored by a rollback at ${moment(expiresFrom)} UTC`;
   return renderFields([
     [
       'context',
-      `version ${user.contextVersion}; the last that concerns this predictor is ${user.lastConcerningVersion}`,
+      `version ${user.contextVersion}; the last version that concerns this predictor is ${user.lastConcerningVersion}`,
     ],
     ['assigned', `model version ${modelVersion} (${variant}), generation ${generation ?? 'none yet'}${restarted}`],
     ['history', `${history}, overlay floor ${overlayFloor}`],
@@ -60,7 +58,7 @@ function renderFacts({ user, assignment, history }: Explanation): string[] {
 
 function renderCandidates({ candidates, stores }: Explanation, paint: Paint): string[] {
   const failed = Object.entries(stores).flatMap(([store, state]) =>
-    state === 'failed' ? [paint('warn', `  ${store} did not answer: it may hold more`)] : [],
+    state === 'failed' ? [paint('warn', `  ${store} did not answer and may have more`)] : [],
   );
   if (candidates.length === 0) return [...failed, '  nothing'];
   const titles = ['store', 'layer', 'prediction', 'by', 'model', 'generation', 'context', 'age', 'state'];

@@ -5,7 +5,7 @@ import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 
 const plain = (_tone: unknown, text: string) => text;
 
-/** Of an answer that was stored, whose user has changed since; with names that would clear the screen. */
+/** An explanation of a stored answer whose user has changed since. Its names would clear the screen. */
 const STORED: KeptExplanation = {
   ...KEPT_EXPLANATION_EXAMPLE,
   answer: { ...KEPT_EXPLANATION_EXAMPLE.answer, source: 'batch', reason: 'fresh', userId: '4\u001b[2J2' },
@@ -16,7 +16,7 @@ const STORED: KeptExplanation = {
   },
 };
 
-test('an explanation shows the answer as it was served, with what its model was given', () => {
+test('an explanation shows the answer as it was served, with the inputs of its model', () => {
   expect(renderKept(KEPT_EXPLANATION_EXAMPLE, plain)).toEqual([
     'repurchase for user 42, answered at 2026-11-24 10:50:53 UTC',
     '',
@@ -36,9 +36,9 @@ test('an explanation shows the answer as it was served, with what its model was 
   ]);
 });
 
-test('inputs that are not those of the answer are said to be others', () => {
+test('inputs of another context than that of the answer are marked', () => {
   expect(renderKept(STORED, plain).slice(-4)).toEqual([
-    '  read after the reply, at 2026-11-24 10:50:53 UTC, since the answer was stored; context version 7, another one than the answer was computed from',
+    '  read after the reply, at 2026-11-24 10:50:53 UTC, because the answer was stored; context version 7, but the answer was computed from another version',
     '  cannot be scored: feature plan is? null',
     '  name  value  from',
     '  plan   null  row',
@@ -47,7 +47,7 @@ test('inputs that are not those of the answer are said to be others', () => {
   expect(renderKept(none, plain).at(-1)).toBe('  none: the feature source had no row of the user');
 });
 
-test('a list says of each whether it can be expected again', () => {
+test('a list says for each answer whether its inputs are those of the answer', () => {
   expect(renderKeptList([KEPT_EXPLANATION_EXAMPLE, STORED, { ...STORED, inputs: null, noInputs: 'not_read' }])).toEqual(
     [
       'id                                    answered             predictor   user    prediction  source  reason         model       inputs',
@@ -59,7 +59,7 @@ test('a list says of each whether it can be expected again', () => {
   expect(renderKeptList([])).toEqual(['no answer is kept; the setting `explanations` of a predictor keeps them']);
 });
 
-test('a replay is told by its verdict, and by how much it differs', () => {
+test('a replay shows its verdict and the difference', () => {
   expect(renderReplay(REPLAY_EXAMPLE, plain)).toEqual([
     'verdict  agrees: equal to the last bit',
     'kept     score 0.831',

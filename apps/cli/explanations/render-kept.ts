@@ -53,8 +53,8 @@ function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, paint: Pai
   const whose =
     read === 'for_the_answer'
       ? 'those of the inference itself'
-      : `read after the reply, at ${moment(readAt)} UTC, since the answer was stored`;
-  const other = ofSameContext ? '' : ', another one than the answer was computed from';
+      : `read after the reply, at ${moment(readAt)} UTC, because the answer was stored`;
+  const other = ofSameContext ? '' : ', but the answer was computed from another version';
   return [
     `  ${whose}; context version ${contextVersion}${other}`,
     ...(fault === null ? [] : [paint('bad', `  cannot be scored: ${printable(fault)}`)]),

@@ -1,4 +1,4 @@
-/** `tandem generation`: what runs have published, and which of it is served. */
+/** `tandem generation`: the generations that runs have published, and which of them is served. */
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
@@ -19,7 +19,7 @@ import { ago, count, moment, renderTable, right } from '../output/text.ts';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli): Command {
-  return group('generation', 'what runs have published', [
+  return group('generation', 'generations, the published predictions of runs', [
     generationListCommand(cli),
     generationReportCommand(cli),
     generationApproveCommand(cli),
@@ -53,7 +53,7 @@ function generationReportCommand(cli: Cli): Command {
     example: 'tandem generation report repurchase 18',
   })
     .argument('<predictor>')
-    .argument('[generation]', 'its number (default: the newest with a report)', parseWhole(1))
+    .argument('[generation]', 'the number (default: the newest with a report)', parseWhole(1))
     .action(async (predictor: string, generation: number | undefined, options: ApiOptions) => {
       const report = await connect(cli, options).generationReport(predictor, generation);
       present(cli, options, report, () => renderReport(report, cli.paint));
@@ -83,7 +83,7 @@ function generationApproveCommand(cli: Cli): Command {
     });
 }
 
-/** Shows what held it back first. */
+/** Asks for confirmation, after showing why the generation was held back. */
 async function agreeToApprove(cli: Cli, client: Client, predictor: string, generation: number): Promise<void> {
   const report = await client.generationReport(predictor, generation);
   for (const line of renderReport({ ...report, movers: [] }, cli.paint)) cli.stderr.write(`${line}\n`);
@@ -103,11 +103,7 @@ function generationRollbackCommand(cli: Cli): Command {
     example: 'tandem generation rollback repurchase --to 3',
   })
     .argument('<predictor>')
-    .option(
-      '--to <number>',
-      'the generation (default: the previous generation that was served as stable)',
-      parseWhole(1),
-    )
+    .option('--to <number>', 'the generation (default: the previous generation of the stable arm)', parseWhole(1))
     .option('--force', 'allow a generation of a model version that was never stable')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, options: RollbackOptions) => {
@@ -123,7 +119,10 @@ function generationRollbackCommand(cli: Cli): Command {
     });
 }
 
-/** Returns the generation that the user confirmed: meanwhile another generation may have become the previous one. */
+/**
+ * Asks for confirmation and returns the confirmed generation. It is sent explicitly, because another generation may
+ * become the previous one meanwhile.
+ */
 async function agreeToRollBack(cli: Cli, client: Client, predictor: string, wanted: WantedRollback): Promise<number> {
   askerOf(cli);
   const generations = (await client.generations(predictor)).map((one) => ({
@@ -141,7 +140,7 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
 }
 
 function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
-  if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
+  if (generations.length === 0) return ['no generation yet; start a run: tandem run start <predictor>'];
   const columns = [
     right('generation'),
     'state',

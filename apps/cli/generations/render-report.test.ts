@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderReport } from './render-report.ts';
 
-it('a report that holds back says by how much, shows figures, movers and segments, and the way on', () => {
+it('the report of a held-back generation shows the reason, figures, largest changes, segments, and the next command', () => {
   expect(renderReport(GENERATION_REPORT_EXAMPLE, plain)).toEqual([
     'repurchase: generation 18, compared with generation 17 in 41 ms: held back',
     '  PSI of score is 0.41, above maxPsi 0.25',
@@ -24,7 +24,7 @@ it('a report that holds back says by how much, shows figures, movers and segment
   ]);
 });
 
-it('a generation that was not compared gives the reason', () => {
+it('a generation that was not compared shows the reason', () => {
   const none = { figures: null, crossings: [], movers: [], against: null, tookMs: 0 };
   const report = {
     ...GENERATION_REPORT_EXAMPLE,
@@ -38,7 +38,7 @@ it('a generation that was not compared gives the reason', () => {
   ]);
 });
 
-it('one of a sample says of how many users', () => {
+it('a report of a sample shows the size of the sample', () => {
   const notes = ['one in 120 users was compared instead'];
   const sample = { oneIn: 120, users: 100_214 };
   const lines = renderReport({ ...GENERATION_REPORT_EXAMPLE, notes, sample, outOfTime: 'sampled' }, plain);
@@ -49,7 +49,7 @@ it('one of a sample says of how many users', () => {
   ]);
 });
 
-it('what users and models named cannot move the cursor', () => {
+it('names of users and models cannot move the cursor', () => {
   const movers = [{ userId: '\u001b[2J', before: 0, now: 1, delta: 1 }];
   expect(renderReport({ ...GENERATION_REPORT_EXAMPLE, movers }, plain).join('\n')).not.toContain('\u001b');
 });

@@ -1,4 +1,4 @@
-/** The report of a generation as people read it. */
+/** Renders the report of a generation. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
@@ -57,7 +57,7 @@ function usersAndFlips({ users, decision, answers }: Figures): (readonly [string
             `${printable(decision.output)} ≥ ${decision.threshold}: ${count(decision.up)} up, ${count(decision.down)} down (${percent(decision.rate)})`,
           ] as const,
         ]),
-    ...answers.map(({ name, changed }) => [printable(name), `another answer for ${percent(changed)}`] as const),
+    ...answers.map(({ name, changed }) => [printable(name), `changed for ${percent(changed)} of users`] as const),
   ];
 }
 

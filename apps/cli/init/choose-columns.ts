@@ -1,7 +1,7 @@
 /**
- * Which columns of a table fill a matrix whose columns have no names: those in the table's order, texts after numbers,
- * if a sensible way of leaving others out gives the number that the model takes. The result names the columns left out,
- * and why.
+ * Chooses the columns of a table for a matrix whose columns have no names. It takes columns in the order of the table,
+ * texts after numbers, if leaving out others for good reasons gives the number that the model takes. The result names
+ * the columns that are left out, with the reasons.
  */
 import { bareName } from '../command-line/names.ts';
 import { isNumber } from './column-expression.ts';
@@ -9,7 +9,7 @@ import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
 interface ChosenColumn {
   readonly column: TableColumn;
-  /** Texts of a one-hot column: each is a value of the matrix. */
+  /** The texts of a one-hot column. Each fills a value of the matrix. */
   readonly oneHot?: readonly string[];
 }
 
@@ -21,19 +21,19 @@ export interface LeftOut {
 export interface Choice {
   readonly chosen: readonly ChosenColumn[];
   readonly leftOut: readonly LeftOut[];
-  /** Whether the number fits; if not, `chosen` are the candidates. */
+  /** Whether the number of values fits. If not, `chosen` has the candidates. */
   readonly fits: boolean;
-  /** Text columns that would fit as one number each. */
+  /** Text columns with which the number would fit if each were one number. */
   readonly asIndex: readonly TableColumn[];
 }
 
-/** Names of columns with the label, or for training only. */
+/** Names of columns that have the label or are only for training. */
 const TRAINING =
   /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
 
 type Texts = ReadonlyMap<string, TextFacts>;
 
-/** @param width values a user that the matrix takes; null: the model leaves it open */
+/** @param width the number of values for each user; null if the model does not say */
 export function chooseNumbers(columns: readonly TableColumn[], width: number | null, texts: Texts): Choice {
   const reasons = new Map(columns.map((column) => [column, reasonsAgainst(column, texts)] as const));
   const without = (...against: Reason[]) =>
@@ -63,7 +63,7 @@ export function chooseNumbers(columns: readonly TableColumn[], width: number | n
   };
 }
 
-/** Text columns for a matrix of strings. */
+/** Chooses text columns for a matrix of strings. */
 export function chooseTexts(columns: readonly TableColumn[], width: number | null): Choice {
   const chosen = columns
     .filter((column) => kindOf(column) === 'text' && !TRAINING.test(bareName(column.name)))
@@ -75,11 +75,11 @@ export function chooseTexts(columns: readonly TableColumn[], width: number | nul
 }
 
 const WHY = {
-  training: 'a label, or for training alone, by its name',
+  training: 'a label or a training column, judging by its name',
   time: 'a time',
-  id: 'an id, by its name',
-  other: 'neither a number nor one of a few texts',
-  text: 'of texts, where the model takes numbers',
+  id: 'an id, judging by its name',
+  other: 'neither numbers nor a few texts',
+  text: 'texts, but the model takes numbers',
 };
 type Reason = keyof typeof WHY;
 
@@ -97,7 +97,7 @@ function explain(reasons: ReadonlySet<Reason> = new Set(), column: TableColumn, 
   const [reason] = reasons;
   if (reason === undefined) return 'more columns than the model takes';
   const values = texts.get(column.name)?.values;
-  return reason === 'text' && values ? `${values.length} different texts, where the model takes numbers` : WHY[reason];
+  return reason === 'text' && values ? `${values.length} different texts, but the model takes numbers` : WHY[reason];
 }
 
 function asChosen(column: TableColumn, texts: Texts): ChosenColumn {
@@ -105,7 +105,7 @@ function asChosen(column: TableColumn, texts: Texts): ChosenColumn {
   return kindOf(column) === 'text' && !text?.isNumeric && text?.values ? { column, oneHot: text.values } : { column };
 }
 
-/** One-hot columns come last, where pandas' get_dummies and most column transformers put them. */
+/** Puts one-hot columns last, as pandas' get_dummies and most column transformers do. */
 function numbersFirst(set: readonly ChosenColumn[]): readonly ChosenColumn[] {
   return [...set.filter(({ oneHot }) => !oneHot), ...set.filter(({ oneHot }) => oneHot)];
 }

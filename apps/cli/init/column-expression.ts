@@ -1,4 +1,4 @@
-/** How a column is written in the feature query so that it has a type which the model's tensor can be filled from. */
+/** Returns the SQL of a column in the feature query, converted to a type that the tensor of the model takes. */
 import type { TensorType } from '@tandem/freshness/predictor';
 import { isPadded, kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
@@ -8,7 +8,7 @@ interface Expression {
   readonly note?: string;
 }
 
-/** The column as the tensor takes it, or null if only categories (or nothing) could make it fit. */
+/** Returns the converted column; null if only categories, or nothing, could make it fit. */
 export function expressionFor(column: TableColumn, type: TensorType, text: TextFacts | undefined): Expression | null {
   if (type === 'string') return asText(column);
   if (type === 'bool') return asFlag(column);
@@ -16,9 +16,12 @@ export function expressionFor(column: TableColumn, type: TensorType, text: TextF
 }
 
 function asText(column: TableColumn): Expression {
-  if (isPadded(column)) return { sql: `${column.sql}::text`, note: 'without the blanks that it is filled up with' };
+  if (isPadded(column)) return { sql: `${column.sql}::text`, note: 'without padding blanks' };
   if (kindOf(column) === 'text') return { sql: column.sql };
-  return { sql: `${column.sql}::text`, note: `Postgres' spelling of a ${column.type}; Python's may differ` };
+  return {
+    sql: `${column.sql}::text`,
+    note: `in the text form of Postgres for ${column.type}, which may differ from that of Python`,
+  };
 }
 
 function asFlag(column: TableColumn): Expression | null {
@@ -56,11 +59,11 @@ function asInteger(column: TableColumn, text: TextFacts | undefined): Expression
   const number = asNumber(column, text);
   if (number === null) return null;
   const exact = number.sql.replace(/::float8$/, '');
-  // A text such as 29.85 is no bigint to Postgres, and a numeric keeps all digits of a large one.
+  // Postgres cannot cast the text 29.85 to bigint, and numeric keeps all digits of a large number.
   return { sql: `${exact}${kind === 'text' ? '::numeric' : ''}::bigint`, note: 'rounded to an integer' };
 }
 
-/** Numbers and flags, which a numeric tensor takes unchanged. */
+/** Kinds that a numeric tensor takes unchanged: numbers and flags. */
 export function isNumber(column: TableColumn): boolean {
   return ['integer', 'number', 'numeric', 'money', 'boolean'].includes(kindOf(column));
 }

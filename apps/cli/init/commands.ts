@@ -1,4 +1,4 @@
-/** `tandem init`: a config from a model and a table. */
+/** `tandem init`: writes a config from a model and a table. */
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
@@ -14,23 +14,23 @@ interface Options extends CommonOptions {
   readonly force?: boolean;
 }
 
-/** Counting nulls reads the whole table. */
+/** The time limit in ms for counting nulls, which reads the whole table. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 
 export function initCommand(cli: Cli): Command {
   return createCommand({
     name: 'init',
-    description: 'write a config for an ONNX model and a table or view with one row a user',
-    detail: `Reads the model's inputs and outputs and the table's columns, matches them by name or by number, and writes a
-config to start from. The output and the config's comments list what was left out, assumed or not matched.
-Reads DATABASE_URL, or the database of the \`tandem up\` that runs in this folder; changes nothing there.
-Ends with 0: written; 1: not written, or written with something left to decide; 2: wrong usage.`,
+    description: 'write a config for an ONNX model and a table or view with one row for each user',
+    detail: `Reads the inputs and outputs of the model and the columns of the table, matches them by name or number, and writes a
+first config. The output and the comments in the config list what was left out, assumed or not matched.
+Reads DATABASE_URL, or the database of the \`tandem up\` in this folder, and changes nothing there.
+Exit codes: 0 if written; 1 if not written, or written with decisions left to you; 2 for wrong usage.`,
     example: 'tandem init --model ./churn.onnx --table customer_features --key customer_id',
   })
     .requiredOption('--model <path>', 'the ONNX file')
     .requiredOption('--table <name>', 'the table or view with the features: name or schema.name')
     .requiredOption('--key <column>', 'the column that identifies the user')
-    .option('--predictor <name>', "the predictor's name (default: the model file's)")
+    .option('--predictor <name>', 'the name of the predictor (default: that of the model file)')
     .option('--config <path>', 'the file to write', 'tandem.config.ts')
     .option('--force', 'overwrite an existing file')
     .action(async (options: Options) => {
@@ -53,7 +53,7 @@ Ends with 0: written; 1: not written, or written with something left to decide; 
     });
 }
 
-/** Returns the output of `--json`: names rather than all facts. */
+/** Returns the output of `--json`, which has names instead of all facts. */
 function summaryOf({ file, predictor, table, inputs, outputs }: InitResult) {
   return {
     file,

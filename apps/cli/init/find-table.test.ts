@@ -39,8 +39,8 @@ test.each([
   expect(findTable(said, all)).toEqual({ remedy });
 });
 
-test('a database without tables may be another than the one meant', () => {
+test('for a database without tables, the hint is to check the address', () => {
   expect(findTable('customers', [])).toEqual({
-    remedy: expect.stringContaining('check the address (DATABASE_URL, else'),
+    remedy: expect.stringContaining('check its address (DATABASE_URL, or'),
   });
 });

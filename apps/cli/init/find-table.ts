@@ -1,15 +1,17 @@
-/** Finds the table or view of a name that was typed in a shell, which often removes its quotes. */
+/** Finds the table or view of a name from the command line, where shells often remove the quotes. */
 import { nearestName } from '@tandem/config/predictor/config-problem';
 
 export interface Relation {
   readonly schema: string;
   readonly name: string;
-  /** Whether the search path finds it without its schema. */
+  /** Whether the search path finds the table without its schema. */
   readonly visible: boolean;
   readonly readable: boolean;
 }
 
-/** Returns the relation, or a hint. Exact spelling goes before the folded spelling of Postgres, and any case last. */
+/**
+ * Returns the relation or a hint. The exact spelling has priority, then the folded spelling of Postgres, then any case.
+ */
 export function findTable<T extends Relation>(
   said: string,
   relations: readonly T[],
@@ -34,7 +36,7 @@ const SAMENESS: readonly [Same, Same, Same] = [
   (a, b) => a.toLowerCase() === b.toLowerCase(),
 ];
 
-/** `"My schema".t` → its parts without quotes; null: no name. */
+/** Returns the parts of a name such as `"My schema".t` without quotes; null if it is not a name. */
 function splitName(said: string): string[] | null {
   const parts = said.match(/"(?:[^"]|"")+"|[^".]+/g) ?? [];
   if (parts.length === 0 || parts.length > 2 || parts.join('.') !== said) return null;
@@ -50,6 +52,6 @@ function hint(said: string, relations: readonly Relation[]): string {
   const meant = nearestName(said, known);
   if (meant !== undefined) return `did you mean ${meant}?`;
   if (known.length === 0)
-    return 'this database has no tables; check the address (DATABASE_URL, else that of the `tandem up` in this folder)';
+    return 'this database has no tables; check its address (DATABASE_URL, or that of the `tandem up` in this folder)';
   return `there are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
 }

@@ -1,10 +1,12 @@
-/** An unknown model and table on real Postgres: the config of `init` passes `check`, and `adopt` adopts it. */
+/**
+ * Tests with an unknown model and table on a real Postgres: the config of `init` passes `check`, and `adopt` adopts it.
+ */
 import { classifierModel, linearModel, linearScore, memoryModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, field, graph, message, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from './strangers-table.fixture.ts';
 
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 let place: Place;
@@ -16,7 +18,7 @@ afterEach(() => place.remove());
 const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
 const parse = (text: string) => JSON.parse(text) as Record<string, unknown>;
 
-test('a matrix: training columns are left out, nulls are told, and the answer is the model’s', async () => {
+test('a matrix: training columns are left out, nulls are reported, and the answer is that of the model', async () => {
   await place.write('m.onnx', linearModel({ weights: [0.5, -1, 2], bias: 0.1 }));
   await place.sql(`create table customers (customer_id bigint primary key, age integer, churned boolean, spent numeric(8,2),
       plan text, active boolean, updated_at timestamptz default now());
@@ -54,7 +56,7 @@ test('a matrix: training columns are left out, nulls are told, and the answer is
   });
 });
 
-test('named inputs take the columns of their names, in another schema, for keys of type uuid', async () => {
+test('named inputs take the columns with their names, in another schema and with uuid keys', async () => {
   await place.write('m.onnx', textModel());
   await place.sql(`create schema crm; create table crm.customers (customer_id uuid primary key, "Plan" text, "Age" numeric);
     insert into crm.customers select gen_random_uuid(), 'paid', 40 from generate_series(1, 5)`);
@@ -70,7 +72,7 @@ test('named inputs take the columns of their names, in another schema, for keys 
   });
 });
 
-test('a classifier gives the probability of the second class, and its label', async () => {
+test('a classifier returns the probability of the second class and the label', async () => {
   await place.write('m.onnx', classifierModel());
   await place.sql(`create table customers (customer_id text primary key, visits integer, label integer);
     insert into customers values ('a', 1, 0)`);
@@ -81,7 +83,7 @@ test('a classifier gives the probability of the second class, and its label', as
   ]);
 });
 
-test('a column of the name that the key has in the query, and an output of open width, pass as written', async () => {
+test('a column with the name of the key in the query, and an output of open width, work as written', async () => {
   const open = [value('score', FLOAT, ['N', 'M'])];
   const keep = raw('keep', BOOL, [2], Buffer.from([0, 1]));
   const second = node('Compress', ['features', 'keep'], ['score'], { axis: 1 });
@@ -96,7 +98,7 @@ test('a column of the name that the key has in the query, and an output of open 
   });
 });
 
-test('texts that are filled up with blanks go in without them; users with a NaN are counted as those with a null', async () => {
+test('texts lose padding blanks, and users with a NaN are counted like those with a null', async () => {
   await place.write('m.onnx', textModel());
   await place.sql(`create table customers (customer_id integer primary key, plan character(6), age float8);
     insert into customers select n, 'paid', n from generate_series(1, 20) n; update customers set age = 'NaN' where customer_id = 7`);
@@ -110,7 +112,7 @@ test('texts that are filled up with blanks go in without them; users with a NaN 
   expect(samples).toMatchObject([{ userId: '1', prediction: { score: 2 } }]);
 });
 
-test('texts one-hot: a text that came after is told as no category', async () => {
+test('one-hot texts: a text that was added later is reported as outside the categories', async () => {
   await place.write('m.onnx', linearModel({ weights: [0, 1, 2, 3] }));
   await place.sql(`create table customers (customer_id integer primary key, plan text, age integer);
     insert into customers select n, case n % 3 when 0 then 'basic' when 1 then 'free' else 'pro' end, n from generate_series(1, 30) n`);
@@ -120,12 +122,12 @@ test('texts one-hot: a text that came after is told as no category', async () =>
   expect(code).toBe(0);
   const { findings, samples } = parse(out);
   expect(findings).toContainEqual(
-    expect.objectContaining({ text: '3 of 30 cannot be scored: plan is a text that is no category (3)' }),
+    expect.objectContaining({ text: '3 of 30 cannot be scored: plan is a text outside the categories (3)' }),
   );
   expect(samples).toMatchObject([{ userId: '1', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-2)), 5) } }]);
 });
 
-test('feature names in the model file decide the order', async () => {
+test('feature names in the model file define the order', async () => {
   const entry = Buffer.concat([field(1, 'feature_names'), field(2, '["spent","visits"]')]);
   await place.write('m.onnx', Buffer.concat([linearModel({ weights: [1, 100] }), message(14, [entry])]));
   await place.sql(`create table customers (customer_id integer primary key, visits integer, spent real);
@@ -145,13 +147,13 @@ test('feature names in the model file decide the order', async () => {
   );
 });
 
-test('what does not fit is written to be decided, and `check` refuses it until then', async () => {
+test('columns that do not fit are left to decide, and `check` rejects the config until then', async () => {
   await place.write('m.onnx', linearModel({ weights: [1, 2] }));
   await place.sql('create table customers (customer_id integer primary key, a real, b real, c real)');
   const { code, out, err } = await place.tandem(INIT);
   expect({ code, err }).toEqual({ code: 1, err: '' });
   expect(out).toContain('3 columns of the table could be meant: a, b, c');
-  expect(await place.read('tandem.config.ts')).toContain('// TO DECIDE: the model takes 2 values a user');
+  expect(await place.read('tandem.config.ts')).toContain('// TO DECIDE: the model takes 2 values for each user');
   const check = await place.tandem('check');
   expect(check.code).toBe(1);
   expect(check.out).toMatch(/churn\.features\.sql.*3 columns/);
@@ -168,12 +170,12 @@ test('`check` names duplicate users, users without a key, and a source without a
   expect(config).not.toContain('where');
   const { code, out } = await place.tandem('check');
   expect(code).toBe(1);
-  expect(out).toMatch(/error +churn keys +not one row a user: 3 \(2 rows\), null \(1 rows\)/);
+  expect(out).toMatch(/error +churn keys +not one row for each user: 3 \(2 rows\), null \(1 rows\)/);
   expect(out).toMatch(/error +churn plan +one user: reads the whole of public\.customers/);
   expect(out).toContain('Seq Scan on customers');
 });
 
-test('where events of users with other ids are kept, `check` says so before `adopt` refuses', async () => {
+test('if the database has events of users with another id type, `check` says so before `adopt` rejects the config', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
   await place.sql(`create table customers (customer_id text primary key, age real); insert into customers values ('a', 1);
     update tandem.settings set key_type = 'int8'; insert into tandem.user_contexts (user_id, version) values ('42', 1)`);
@@ -181,24 +183,24 @@ test('where events of users with other ids are kept, `check` says so before `ado
   const check = await place.tandem('check');
   expect(check.code).toBe(1);
   expect(check.out).toMatch(
-    /error +churn keys +events of users with ids of type bigint are kept here, and these are text/,
+    /error +churn keys +this database has events of users with ids of type bigint, but the ids of this query are text/,
   );
   const adopt = await place.tandem('adopt');
   expect(adopt).toMatchObject({ code: 1, err: expect.stringContaining('use another database') });
 });
 
-test('a model is tried within the memory that it will be served in', async () => {
+test('a model is tried with the memory limit with which it will be served', async () => {
   await place.write('m.onnx', memoryModel());
   await place.sql(`create table customers (customer_id integer primary key, floats real, answer real);
     insert into customers values (1, 100000000, 1)`);
   expect((await place.tandem(INIT)).code).toBe(0);
   const { code, out } = await place.tandem('check', { INFERENCE_MEMORY_MB: '256' });
   expect(code).toBe(1);
-  // Its process is ended, or the kernel refuses the memory before.
+  // Its process is killed, or the kernel refuses the memory before.
   expect(out).toMatch(/error +config .*churn\.model: .*(memory|256 MB|std::bad_alloc\n +→ .* within the memory of)/);
 });
 
-test('before the schema is there, `check` says so and judges what it can', async () => {
+test('without the schema, `check` says so and checks the rest', async () => {
   const bare = await createPlace({ migrated: false });
   try {
     await bare.write('m.onnx', linearModel({ weights: [1] }));
@@ -208,8 +210,8 @@ test('before the schema is there, `check` says so and judges what it can', async
     expect((await bare.tandem(INIT)).out).toContain('npx tandem migrate');
     const { code, out } = await bare.tandem('check');
     expect(code).toBe(0);
-    expect(out).toMatch(/warning +schema +lacks .*\n +→ tandem migrate/);
-    expect(out).toMatch(/warning +churn parity .*no real user can be read before the schema is there/);
+    expect(out).toMatch(/warning +schema +lacks .*\n +→ run tandem migrate/);
+    expect(out).toMatch(/warning +churn parity .*no real user can be read before the schema exists/);
   } finally {
     await bare.remove();
   }

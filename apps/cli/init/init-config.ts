@@ -1,4 +1,4 @@
-/** Makes a config file from a model file and a table: reads both, matches them, and writes a config to start from. */
+/** Writes a config from a model file and a table: reads both, matches them, and writes a first config. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { PREDICTOR_NAME } from '@tandem/config/predictor/config-schema';
@@ -40,13 +40,13 @@ export interface InitResult {
   readonly outputs: readonly MatchedOutput[];
   /** Whether the database has the schema of this release. */
   readonly isMigrated: boolean;
-  /** Other predictors that are served: adopting this file alone would withdraw them. */
+  /** Other served predictors, which adopting only this file would withdraw. */
   readonly served: readonly string[];
-  /** Whether it was written beside a tandem.config.ts, where further predictors belong. */
+  /** Whether the folder has a tandem.config.ts, which should have all predictors. */
   readonly isBeside: boolean;
 }
 
-/** Writes the config; throws a CommandFailure, nothing written, where model or table cannot be used. */
+/** Writes the config. Throws a CommandFailure and writes nothing if the model or the table cannot be used. */
 export async function initConfig({ pool, features }: Databases, request: InitRequest): Promise<InitResult> {
   const file = await placeFor(resolve(request.cwd, request.config), request.force);
   const modelFile = resolve(request.cwd, request.model);
@@ -75,14 +75,14 @@ async function placeFor(path: string, force: boolean): Promise<string> {
   const facts = await stat(path).catch(() => null);
   const file = facts?.isDirectory() ? join(path, DEFAULT_CONFIG) : path;
   if (!(await stat(dirname(file)).catch(() => null))?.isDirectory()) {
-    throw new CommandFailure(`there is no folder ${dirname(file)}`, {
+    throw new CommandFailure(`the folder ${dirname(file)} does not exist`, {
       remedy: 'create it, or name another place with --config',
     });
   }
   if (extname(file) !== '.ts') {
     throw usageError(
-      `${file} does not end in .ts, and a config is TypeScript`,
-      'name it like --config ./tandem.config.ts',
+      `${file} does not end in .ts, but a config must be TypeScript`,
+      'use a name such as --config ./tandem.config.ts',
     );
   }
   if (force || !(await isThere(file))) return file;
@@ -94,8 +94,8 @@ async function placeFor(path: string, force: boolean): Promise<string> {
 async function readModel(file: string): Promise<Buffer> {
   const facts = await stat(file).catch(() => null);
   if (!facts?.isFile()) {
-    throw new CommandFailure(`there is no model file ${file}`, {
-      remedy: 'name the ONNX file with --model, from this folder',
+    throw new CommandFailure(`the model file ${file} does not exist`, {
+      remedy: 'set --model to the path of the ONNX file, relative to this folder',
     });
   }
   if (facts.size > MAX_MODEL_BYTES) {
@@ -107,12 +107,12 @@ async function readModel(file: string): Promise<Buffer> {
 function checkedName(said: string | undefined): string | undefined {
   if (said === undefined || PREDICTOR_NAME.test(said)) return said;
   throw usageError(
-    `${said} is no name for a predictor`,
-    'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
+    `${said} is not a valid name of a predictor`,
+    'begin with a lower-case letter, then use at most 62 characters of a-z, 0-9, _ and -',
   );
 }
 
-/** `Churn v2.onnx` → `churn_v2` */
+/** Returns the name for a file: `Churn v2.onnx` → `churn_v2`. */
 function nameFor(modelFile: string): string {
   const bare = basename(modelFile, extname(modelFile)).toLowerCase();
   const name = bare

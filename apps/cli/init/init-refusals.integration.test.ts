@@ -1,11 +1,11 @@
-/** Problems that stop `init`, on real Postgres: each gives a sentence and a remedy, and no file is written. */
+/** Problems that stop `init`, on a real Postgres. Each gives a message and a remedy, and no file is written. */
 import { randomBytes } from 'node:crypto';
 import { linearModel, zipMapModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from './strangers-table.fixture.ts';
 
 const ROLE = `init_${randomBytes(4).toString('hex')}`;
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 let place: Place;
@@ -34,18 +34,18 @@ async function nothingIsWritten(): Promise<void> {
 }
 
 test.each([
+  ['customer', 'customer_id', 'm.onnx', 'this database has no table or view customer', 'did you mean customers?'],
+  ['users', 'id', 'm.onnx', 'this database has no table or view users', 'write it with its schema: a.users or b.users'],
+  ['customers', 'custmer_id', 'm.onnx', 'customers has no column custmer_id', 'did you mean customer_id?'],
   [
-    'customer',
+    'orders',
     'customer_id',
     'm.onnx',
-    'there is no table or view customer in this database',
-    'did you mean customers?',
+    'orders has several rows with the same customer_id: 7 (2 rows)',
+    'group by customer_id',
   ],
-  ['users', 'id', 'm.onnx', 'there is no table or view users', 'write it with its schema: a.users or b.users'],
-  ['customers', 'custmer_id', 'm.onnx', 'customers has no column custmer_id', 'did you mean customer_id?'],
-  ['orders', 'customer_id', 'm.onnx', 'orders has several rows of one customer_id: 7 (2 rows)', 'group by customer_id'],
-  ['customers', 'customer_id', 'gone.onnx', 'there is no model file', 'name the ONNX file with --model'],
-  ['customers', 'customer_id', '.', 'there is no model file', 'name the ONNX file with --model'],
+  ['customers', 'customer_id', 'gone.onnx', 'does not exist', 'set --model to the path'],
+  ['customers', 'customer_id', '.', 'does not exist', 'set --model to the path'],
   ['customers', 'customer_id', 'zip.onnx', 'the model gives score as a sequence', "{'zipmap': False}"],
 ])('table %s, key %s, model %s', async (table, key, model, problem, remedy) => {
   const { code, out, err } = await init(table, key, model);
@@ -55,7 +55,7 @@ test.each([
   await nothingIsWritten();
 });
 
-test('a config of another ending than .ts, which no command would read, is not written', async () => {
+test('a config whose name does not end in .ts is not written, because no command would read it', async () => {
   const { code, err } = await place.tandem(
     'init --model m.onnx --table customers --key customer_id --config tandem.config.json',
   );
@@ -64,7 +64,7 @@ test('a config of another ending than .ts, which no command would read, is not w
   await expect(place.read('tandem.config.json')).rejects.toThrow('ENOENT');
 });
 
-test('a file that is no model is refused with what it is', async () => {
+test('a file that is not a model is rejected with its type', async () => {
   const { code, err } = await init('customers', 'customer_id', 'page.onnx');
   expect(code).toBe(1);
   expect(err).toMatch(/^tandem: .*the file is not an ONNX model: it is a web page .*page\.onnx/);
@@ -72,7 +72,7 @@ test('a file that is no model is refused with what it is', async () => {
   await nothingIsWritten();
 });
 
-test('a table that the user may not read is told with the grants that help', async () => {
+test('a table that the user may not read is reported with the required grants', async () => {
   const url = new URL(place.databaseUrl);
   url.username = ROLE;
   url.password = 'secret';
@@ -84,12 +84,12 @@ test('a table that the user may not read is told with the grants that help', asy
   await nothingIsWritten();
 });
 
-test('with --json a refusal is a document too', async () => {
+test('with --json, an error is a JSON document too', async () => {
   const { out } = await place.tandem('init --model m.onnx --table customer --key customer_id --json');
   expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ remedy: 'did you mean customers?' }) });
 });
 
-test('a config that exists is left as it is, unless --force says otherwise', async () => {
+test('an existing config is not changed without --force', async () => {
   const mine = '// mine\n';
   await place.write('mine.config.ts', mine);
   const line = 'init --model m.onnx --table customers --key customer_id --config mine.config.ts';

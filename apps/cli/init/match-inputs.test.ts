@@ -12,17 +12,17 @@ const queryOf = (match: ReturnType<typeof matchInputs>) =>
   match.features.map(({ name, sql }) => (name === sql ? sql : `${sql} as ${name}`));
 
 describe('a matrix', () => {
-  test('takes the numbers in the table’s order, and says that the order is to be seen', () => {
+  test('takes the numbers in the order of the table, and says that the order must be checked', () => {
     const match = named(matrix(3), table('visits integer, spent numeric(10,2), active boolean'));
     expect(queryOf(match)).toEqual(['visits', 'spent::float8 as spent', 'active']);
     expect(match).toMatchObject({ undecided: [], remarks: [expect.stringContaining('does not name its features')] });
   });
 
-  test('takes a column of the name that the key has in the query under another', () => {
+  test('renames a column that has the name of the key in the query', () => {
     expect(queryOf(named(matrix(2), table('user_id bigint, age real')))).toEqual(['user_id as user_id_feature', 'age']);
   });
 
-  test('leaves out what only training needed, texts, ids and times, and says why', () => {
+  test('leaves out training columns, texts, ids and times, and says why', () => {
     const facts = table(
       'label integer, held_out integer, visits integer, shop_id integer, spent real, cohort text, born date, loaded_at timestamp with time zone',
       { cohort: { values: ['a', 'b', 'c'] } },
@@ -40,7 +40,7 @@ describe('a matrix', () => {
     expect(match.undecided).toEqual([]);
   });
 
-  test('takes texts one-hot where the width fits then', () => {
+  test('takes texts one-hot if the width then fits', () => {
     const facts = table('age integer, plan text, churn text', {
       plan: { values: ['basic', 'free', 'pro'] },
       churn: { values: ['No', 'Yes'] },
@@ -50,33 +50,33 @@ describe('a matrix', () => {
     expect(match.undecided).toEqual([]);
   });
 
-  test('puts texts after numbers, as pandas leaves them, and says so', () => {
+  test('puts texts after numbers, as pandas does, and says so', () => {
     const facts = table('plan text, age integer', { plan: { values: ['basic', 'free', 'pro'] } });
     const match = named(matrix(4), facts);
     expect(match.features.map(({ name }) => name)).toEqual(['age', 'plan']);
     expect(match.remarks).toEqual([expect.stringContaining('texts after numbers')]);
   });
 
-  test('takes no moment without a zone as asOf, and says how it could be one', () => {
+  test('does not use a timestamp without a time zone as asOf, and says how to convert it', () => {
     const match = named(matrix(1), table('age integer, updated_at timestamp without time zone'));
     expect(match.asOf).toBeNull();
     expect(match.remarks).toEqual([expect.stringContaining("(updated_at at time zone 'UTC') as updated_at")]);
   });
 
-  test('does not guess the order of texts as indices', () => {
+  test('does not guess an order of texts for indices', () => {
     const match = named(matrix(2), table('age integer, plan text', { plan: { values: ['basic', 'free', 'pro'] } }));
     expect(match.asIndex.map(({ name }) => name)).toEqual(['plan']);
-    expect(match.undecided).toEqual([expect.stringContaining('with plan as one number each they would fit')]);
+    expect(match.undecided).toEqual([expect.stringContaining('the number would fit if plan were one number each')]);
   });
 
   test('of the wrong width lists the candidates', () => {
     const { undecided } = named(matrix(2), table('a integer, b integer, c integer'));
     expect(undecided).toEqual([
-      'the model takes 2 values a user (features float32 [N, 2]), and 3 columns of the table could be meant: a, b, c',
+      'the model takes 2 values for each user (features float32 [N, 2]), and 3 columns of the table could be meant: a, b, c',
     ]);
   });
 
-  test('takes the order of the feature names that its file tells', () => {
+  test('takes the order of the feature names in its file', () => {
     const match = matchInputs(matrix(2), table('spent real, visits integer, noise real'), ['Visits', 'spent']);
     expect(queryOf(match)).toEqual(['visits', 'spent']);
     expect(match.remarks).toEqual([expect.stringContaining('feature names in the model file')]);
@@ -86,7 +86,7 @@ describe('a matrix', () => {
     expect(queryOf(named(matrix(2, 'string'), table('a text, n integer, b text')))).toEqual(['a', 'b']);
   });
 
-  test('takes a text that is filled up with blanks without them, as its categories are', () => {
+  test('removes padding blanks of texts, as of their categories', () => {
     const facts = table('age integer, plan character(6)', { plan: { values: ['free', 'paid'] } });
     const match = named(matrix(3), facts);
     expect(queryOf(match)).toEqual(['age', 'plan::text as plan']);
@@ -101,7 +101,7 @@ describe('a matrix', () => {
 });
 
 describe('named inputs', () => {
-  test('take the columns of their names, in any spelling', () => {
+  test('take the columns with their names, in any spelling', () => {
     const tensors = [one('TotalCharges'), one('tenure', 'int64'), one('PaperlessBilling', 'string')];
     const match = named(tensors, table('tenure real, paperless_billing boolean, total_charges numeric, rest text'));
     expect(queryOf(match)).toEqual([
@@ -112,7 +112,7 @@ describe('named inputs', () => {
     expect(match).toMatchObject({ inputs: null, undecided: [], leftOut: [{ column: { name: 'rest' } }] });
   });
 
-  test('whose names no column of a query can have are told by the columns that fill them', () => {
+  test('whose names are not valid column names are mapped to the columns explicitly', () => {
     const [long, short] = ['x_'.repeat(40), 'x'.repeat(40)];
     const match = named([one('user_id'), one(long), one('age')], table(`user_id bigint, ${short} real, age real`));
     expect(queryOf(match)).toEqual(['user_id as user_id_feature', short, 'age']);
@@ -126,7 +126,7 @@ describe('named inputs', () => {
     });
   });
 
-  test('of integers and flags take texts of numbers and money as Postgres can convert them', () => {
+  test('of integers and flags take texts of numbers and money that Postgres can convert', () => {
     const facts = table('age text, spent money, paid money', { age: { isNumeric: true } });
     expect(queryOf(named([one('age', 'int64'), one('spent', 'int32'), one('paid', 'bool')], facts))).toEqual([
       "nullif(trim(age), '')::numeric::bigint as age",
@@ -135,14 +135,14 @@ describe('named inputs', () => {
     ]);
   });
 
-  test('without a column are told with the nearest', () => {
+  test('without a column are reported with the most similar name', () => {
     const { undecided } = named([one('visits'), one('spent')], table('visit integer, spent real'));
     expect(undecided).toEqual([
-      "no column fills the model's input visits float32 [N, 1] (if each call sends it, declare it in request); did you mean visit?",
+      'no column fills the input visits float32 [N, 1] of the model (if requests send it, declare it in request); did you mean visit?',
     ]);
   });
 
-  test('beside a matrix of numbers and one of texts share what fits each', () => {
+  test('of a matrix of numbers and one of texts each take the columns that fit', () => {
     const tensors: InputTensor[] = [
       { name: 'numbers', type: 'float32', shape: ['N', 2] },
       { name: 'texts', type: 'string', shape: ['N', 2] },
@@ -154,11 +154,11 @@ describe('named inputs', () => {
     ]);
   });
 
-  test('of numbers are not filled from a text', () => {
+  test('of numbers are not filled with texts', () => {
     const { undecided } = named(
       [one('plan'), one('age')],
       table('plan text, age integer', { plan: { values: ['a'] } }),
     );
-    expect(undecided).toEqual([expect.stringContaining('column plan is of type text')]);
+    expect(undecided).toEqual([expect.stringContaining('column plan has type text')]);
   });
 });

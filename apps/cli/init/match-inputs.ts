@@ -1,6 +1,7 @@
 /**
- * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values,
- * or by the names of their features if the model file has them. Pure; it reports what it cannot decide.
+ * Matches the inputs of a model to the columns of a table. Named inputs are matched by name. Matrices are matched by
+ * their number of values, or by feature names if the model file has them. It is pure, and reports what it cannot
+ * decide.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
@@ -18,33 +19,33 @@ export interface InputTensor {
 
 export interface MatchedFeature {
   readonly column: TableColumn;
-  /** The column's name in the query. */
+  /** The name of the column in the query. */
   readonly name: string;
   readonly sql: string;
   readonly note?: string;
   readonly oneHot?: readonly string[];
-  /** The tensor that it fills, and its element type. */
+  /** The tensor that the feature fills, and its element type. */
   readonly input: string;
   readonly type: TensorType;
 }
 
 export interface InputMatch {
   readonly features: readonly MatchedFeature[];
-  /** The columns of each tensor, if their names alone do not decide it. */
+  /** The columns of each tensor; null if their names define them. */
   readonly inputs:
     | readonly { readonly name: string; readonly type: TensorType; readonly columns: readonly string[] }[]
     | null;
   readonly asOf: TableColumn | null;
   readonly leftOut: readonly LeftOut[];
-  /** A remark on the mapping that the mapping itself does not show. */
+  /** Remarks on the mapping. */
   readonly remarks: readonly string[];
-  /** Decisions for a person; the config does not pass `check` without them. */
+  /** Decisions that the user must make before the config passes `check`. */
   readonly undecided: readonly string[];
-  /** Text columns that would fit as one number each. */
+  /** Text columns with which the number would fit if each were one number. */
   readonly asIndex: readonly TableColumn[];
 }
 
-/** @param featureNames of a single matrix, in its order, if the model file has them */
+/** @param featureNames the names of a single matrix in its order, if the model file has them */
 export function matchInputs(
   tensors: readonly InputTensor[],
   table: TableFacts,
@@ -63,19 +64,19 @@ type Matched = Omit<InputMatch, 'asOf'>;
 const LOADED =
   /^(asof|last)?(updated|loaded|refreshed|modified|computed|synced|ingested|imported|asof)(at|on|time|ts|timestamp)?$/;
 
-/** When a row was loaded, which no model is trained on. */
+/** Returns the column with the load time of a row, which is never a feature. */
 function findAsOf(tensors: readonly InputTensor[], columns: readonly TableColumn[]): TableColumn | null {
   return loadedAt(tensors, columns).find(({ type }) => /^timestamp.* with time zone$/.test(type)) ?? null;
 }
 
-/** A time without a zone: with a zone it could be `asOf`. */
+/** Returns a remark on a timestamp without a time zone, which could be `asOf` with one. */
 function withoutZone(tensors: readonly InputTensor[], columns: readonly TableColumn[]): string[] {
   return loadedAt(tensors, columns)
     .filter(({ type }) => /^timestamp.* without time zone$/.test(type))
     .slice(0, 1)
     .map(
       ({ name, sql }) =>
-        `${name} has no time zone: if it says when the row was loaded, select (${sql} at time zone 'UTC') as ${sql}, with its real zone, and name it in features.asOf`,
+        `${name} has no time zone: if it is the load time of the row, select (${sql} at time zone 'UTC') as ${sql} with the right zone, and set features.asOf to it`,
     );
 }
 
@@ -106,8 +107,8 @@ function matchMatrix(
 }
 
 function orderText({ chosen }: Choice): string {
-  const texts = chosen.some(({ oneHot }) => oneHot) ? ', texts after numbers as pandas.get_dummies leaves them' : '';
-  return `the model does not name its features. They are in the table's order${texts}: make sure that this is the order of the training`;
+  const texts = chosen.some(({ oneHot }) => oneHot) ? ', with texts after numbers as in pandas.get_dummies' : '';
+  return `the model does not name its features. They are in the order of the table${texts}: make sure that this is the order of the training`;
 }
 
 function choose(tensor: InputTensor, columns: readonly TableColumn[], { texts }: TableFacts): Choice {
@@ -152,7 +153,7 @@ function byFeatureNames(
   return {
     ...asMatched(tensor, { chosen }, table),
     inputs: null,
-    leftOut: rest.map((column) => ({ column, why: 'no feature of the model has its name' })),
+    leftOut: rest.map((column) => ({ column, why: 'no feature of the model has this name' })),
     remarks: ['the order is that of the feature names in the model file'],
     undecided: [],
     asIndex: [],
@@ -160,12 +161,12 @@ function byFeatureNames(
 }
 
 function undecidedText(tensor: InputTensor, { chosen, asIndex }: Choice): string {
-  const asked = `the model takes ${valuesPerUser(tensor) ?? 'any number of'} values a user (${describeTensor(tensor)})`;
+  const asked = `the model takes ${valuesPerUser(tensor) ?? 'any number of'} values for each user (${describeTensor(tensor)})`;
   const listed = chosen.map(({ column }) => column.name).join(', ') || 'none';
   const index =
     asIndex.length === 0
       ? ''
-      : `; with ${asIndex.map(({ name }) => name).join(', ')} as one number each they would fit`;
+      : `; the number would fit if ${asIndex.map(({ name }) => name).join(', ')} were one number each`;
   return `${asked}, and ${chosen.length === 1 ? 'one column' : `${chosen.length} columns`} of the table could be meant: ${listed}${index}`;
 }
 
@@ -199,7 +200,7 @@ function matchNamed(tensors: readonly InputTensor[], columns: readonly TableColu
       .filter((column) => !isUsed.has(column))
       .map((column) => ({
         column,
-        why: wide.length === 0 ? 'no input of the model has its name' : 'it fits no input',
+        why: wide.length === 0 ? 'no input of the model has this name' : 'it fits no input',
       })),
     remarks: shared.remarks,
     undecided: [...undecided, ...shared.undecided],
@@ -213,8 +214,8 @@ function onlyFit(tensor: InputTensor, columns: readonly TableColumn[], table: Ta
 }
 
 /**
- * Matrices beside named inputs: one matrix of numbers and one of texts can share the remaining columns; more would be
- * ambiguous.
+ * Fills matrices beside named inputs. One matrix of numbers and one of texts can share the remaining columns; more
+ * would be ambiguous.
  */
 function matchWide(wide: readonly InputTensor[], columns: readonly TableColumn[], table: TableFacts) {
   const features: MatchedFeature[] = [];
@@ -231,7 +232,7 @@ function matchWide(wide: readonly InputTensor[], columns: readonly TableColumn[]
   const remarks =
     features.length > 1
       ? [
-          "the model does not name the features within each input. They are in the table's order: make sure that this is the order of the training",
+          'the model does not name the features within each input. They are in the order of the table: make sure that this is the order of the training',
         ]
       : [];
   return { features, undecided, remarks };
@@ -246,10 +247,10 @@ function missing(tensor: InputTensor, columns: readonly TableColumn[]): string {
     tensor.name,
     columns.map(({ name }) => name),
   );
-  return `no column fills the model's input ${describeTensor(tensor)} (if each call sends it, declare it in request); ${meant}`;
+  return `no column fills the input ${describeTensor(tensor)} of the model (if requests send it, declare it in request); ${meant}`;
 }
 
 function misfit(tensor: InputTensor, column: TableColumn, { texts }: TableFacts): string | null {
   if (expressionFor(column, tensor.type, texts.get(column.name)) !== null) return null;
-  return `column ${column.name} is of type ${column.type}, and the model's input is ${describeTensor(tensor)}: turn it into such a value in the query, as the model was trained`;
+  return `column ${column.name} has type ${column.type}, but the input of the model is ${describeTensor(tensor)}: convert the column in the query as in the training`;
 }

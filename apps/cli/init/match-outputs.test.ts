@@ -12,14 +12,14 @@ const outputsOf = (...tensors: OutputTensor[]) => {
   return match.outputs.map(({ note, ...output }) => output);
 };
 
-test('one value keeps its name where that is a word, else it is a score', () => {
+test('one value keeps its name if it is meaningful; otherwise it is a score', () => {
   expect(outputsOf(tensor('risk', 'float32', 'N', 1))).toEqual([{ field: 'risk', from: 'risk', type: 'float32' }]);
   for (const name of ['variable', 'output_0', '619', 'dense_2']) {
     expect(outputsOf(tensor(name, 'float32', 'N', 1))).toEqual([{ field: 'score', from: name, type: 'float32' }]);
   }
 });
 
-test('of two classes the second one’s probability is the score, whichever output comes first', () => {
+test('for two classes, the score is the probability of the second, in any order of the outputs', () => {
   const label = tensor('output_label', 'int64', 'N');
   const probabilities = tensor('output_probability', 'float32', 'N', 2);
   const expected = [
@@ -30,7 +30,7 @@ test('of two classes the second one’s probability is the score, whichever outp
   expect(outputsOf(probabilities, label)).toEqual(expected);
 });
 
-test('of several classes all probabilities are kept', () => {
+test('for several classes, all probabilities are kept', () => {
   expect(outputsOf(tensor('label', 'string', 'N'), tensor('probabilities', 'float32', 'N', 3))).toMatchObject([
     { field: 'probabilities', width: 3 },
     { field: 'label', type: 'string' },
@@ -43,7 +43,7 @@ test.each([
   ['scores', 2],
   ['distances', 5],
   ['logits', 2],
-])('values beside a label that are not named probabilities keep their name: %s', (name, width) => {
+])('values beside a label keep their name if it is not that of probabilities: %s', (name, width) => {
   const label = { field: 'label', from: 'label', type: 'int64' };
   const values = { field: name, from: name, type: 'float32', width };
   const match = matchOutputs([tensor('label', 'int64', 'N'), tensor(name, 'float32', 'N', width)]);
@@ -51,7 +51,7 @@ test.each([
   expect(match.ok && match.outputs[1]?.note).toContain('does not say whether they are distances');
 });
 
-test('values beside a label whose name says nothing are scores, and no probabilities', () => {
+test('values beside a label without a meaningful name are scores, not probabilities', () => {
   expect(outputsOf(tensor('output_0', 'int64', 'N'), tensor('output_1', 'float32', 'N', 3))).toEqual([
     { field: 'label', from: 'output_0', type: 'int64' },
     { field: 'scores', from: 'output_1', type: 'float32', width: 3 },
@@ -62,14 +62,14 @@ test('values beside a label whose name says nothing are scores, and no probabili
   ]);
 });
 
-test('vectors have their width; several outputs have names of their own', () => {
+test('vectors have their width, and several outputs have different names', () => {
   expect(outputsOf(tensor('embedding', 'float32', 'N', 16), tensor('output_1', 'float32', 'N', 1))).toEqual([
     { field: 'embedding', from: 'embedding', type: 'float32', width: 16 },
     { field: 'output_1', from: 'output_1', type: 'float32' },
   ]);
 });
 
-test('ZipMap is refused with how to export without it', () => {
+test('ZipMap is rejected, and the remedy says how to export without it', () => {
   expect(matchOutputs([tensor('label', 'int64', 'N'), tensor('probabilities', null)])).toMatchObject({
     ok: false,
     problem: expect.stringContaining('gives probabilities as a sequence'),
@@ -77,7 +77,7 @@ test('ZipMap is refused with how to export without it', () => {
   });
 });
 
-test('of as many values as the model does not say the first is taken by its place', () => {
+test('if the model does not say how many values there are, the first is taken', () => {
   expect(outputsOf(tensor('risk', 'float32', 'N', 'M'))).toEqual([
     { field: 'risk', from: 'risk', type: 'float32', index: 0 },
   ]);

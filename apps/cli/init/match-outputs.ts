@@ -1,10 +1,10 @@
-/** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
+/** Maps the outputs of a model to the fields of a prediction, and names the fields. It is pure. */
 import type { TensorType } from '@tandem/freshness/predictor';
 import { outputMisfits, valuesPerUser } from '@tandem/prediction/models/output-fit';
 
 export interface OutputTensor {
   readonly name: string;
-  /** null: a sequence or a map. */
+  /** null for a sequence or a map. */
   readonly type: string | null;
   readonly shape: readonly (number | string)[];
 }
@@ -38,7 +38,10 @@ export function matchOutputs(tensors: readonly OutputTensor[]): OutputMatch {
 
 const isFloat = ({ type }: Tensor) => type.startsWith('float');
 
-/** A label and several values beside it: the probabilities of its classes where their name says so, else no more than values. */
+/**
+ * Maps a label and several values beside it. The values are probabilities of the classes if their name says so;
+ * otherwise they are plain values.
+ */
 function asLabelled(tensors: readonly Tensor[]): readonly MatchedOutput[] | null {
   const [first, second] = tensors;
   if (!first || !second || tensors.length !== 2) return null;
@@ -48,7 +51,7 @@ function asLabelled(tensors: readonly Tensor[]): readonly MatchedOutput[] | null
   return /prob/i.test(values.name) ? [probabilitiesOf(values), labelField] : [labelField, valuesOf(values)];
 }
 
-/** Maps probabilities to fields: `probabilities` for more than two classes, else `score`. */
+/** Maps probabilities to fields: `probabilities` for more than two classes, otherwise `score`. */
 function probabilitiesOf(tensor: Tensor): MatchedOutput {
   const { name: from, type } = tensor;
   const classes = valuesPerUser(tensor);
@@ -58,11 +61,11 @@ function probabilitiesOf(tensor: Tensor): MatchedOutput {
   const note =
     classes === 2
       ? 'The probability of the second of the two classes (index 1), as predict_proba(X)[:, 1].'
-      : 'Of two classes the second (index 1), as predict_proba(X)[:, 1]; the model does not say how many there are.';
+      : 'The probability of the second class (index 1), as predict_proba(X)[:, 1]; the model does not say how many classes there are.';
   return { field: 'score', from, type, index: 1, note };
 }
 
-/** Maps values to a field: distances, margins or logits; only the model's owner knows which. */
+/** Maps values to a field. They may be distances, margins or logits; only the owner of the model knows. */
 function valuesOf(tensor: Tensor): MatchedOutput {
   const { name: from, type } = tensor;
   const field = isWord(from) ? from : 'scores';
@@ -85,7 +88,9 @@ function named(tensors: readonly Tensor[]): readonly MatchedOutput[] {
   });
 }
 
-/** A name that says something to who reads a prediction: not `variable`, `output_0`, `dense_2` or `619`. */
+/**
+ * Returns whether a name is meaningful to readers of a prediction, unlike `variable`, `output_0`, `dense_2` or `619`.
+ */
 function isWord(name: string): boolean {
   return (
     /^[a-z][a-z0-9_]*$/i.test(name) &&
@@ -93,9 +98,11 @@ function isWord(name: string): boolean {
   );
 }
 
-/** Why the first value is taken; which it is, or that there is none for each user, the trial of `check` shows. */
+/**
+ * Returns a note that says why the first value is taken. The trial of `check` shows whether there is one for each user.
+ */
 function openNote({ shape }: Tensor): string {
   return shape.length === 0
-    ? 'The model declares no shape: see that it gives one value a user.'
+    ? 'The model declares no shape: make sure that it returns one value for each user.'
     : 'The first value; the model does not say how many there are.';
 }

@@ -1,6 +1,4 @@
-/**
- * Reads what `init` must know of a table or view: columns, key, nulls, and the texts that would have to become numbers.
- */
+/** Reads facts about a table or view for `init`: columns, key, nulls, and texts that would have to become numbers. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { query } from '@tandem/offline-store/sql/database';
@@ -10,7 +8,7 @@ import { count } from '../output/text.ts';
 import { findTable, type Relation } from './find-table.ts';
 import { type KeyFacts, kindOf, type TableColumn, type TableFacts, type TextFacts } from './table-facts.ts';
 
-/** Rows of a text column that are read, and the most texts that are listed as categories. */
+/** The most rows of a text column that are read, and the most texts that are listed as categories. */
 const TEXT_ROWS = 200_000;
 const MAX_CATEGORIES = 50;
 const A_NUMBER = '^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$';
@@ -18,13 +16,13 @@ const A_NUMBER = '^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$';
 interface FoundRelation extends Relation {
   readonly oid: number;
   readonly sql: string;
-  /** The schema's name, quoted for SQL. */
+  /** The name of the schema, quoted for SQL. */
   readonly schema_sql: string;
   readonly is_table: boolean;
   readonly is_watchable: boolean;
 }
 
-/** Throws a CommandFailure with the remedy where the table or the key cannot be used. */
+/** Reads the table. Throws a CommandFailure with a remedy if the table or the key cannot be used. */
 export async function readTable(pool: Pool, said: string, key: string): Promise<TableFacts> {
   const relation = await findRelation(pool, said);
   const columns = await readColumns(pool, relation);
@@ -35,7 +33,7 @@ export async function readTable(pool: Pool, said: string, key: string): Promise<
       columns.map(({ name }) => name),
     );
     throw new CommandFailure(`${relation.sql} has no column ${key}`, {
-      remedy: `name the user's key with --key; ${remedy}`,
+      remedy: `set --key to the column of user ids; ${remedy}`,
     });
   }
   const counted = await countRows(pool, relation, columns);
@@ -70,14 +68,14 @@ async function findRelation(pool: Pool, said: string): Promise<FoundRelation> {
   });
   const result = findTable(said, relations);
   if ('remedy' in result) {
-    throw new CommandFailure(`there is no table or view ${said} in this database`, { remedy: result.remedy });
+    throw new CommandFailure(`this database has no table or view ${said}`, { remedy: result.remedy });
   }
   const { found } = result;
   if (found.readable) return found;
   throw new CommandFailure(
-    `the user of feature queries (FEATURES_DATABASE_URL, else DATABASE_URL) may not read ${found.sql}`,
+    `the user of feature queries (FEATURES_DATABASE_URL, or DATABASE_URL) may not read ${found.sql}`,
     {
-      remedy: `as its owner: grant usage on schema ${found.schema_sql} to <user>; grant select on ${found.sql} to <user>;`,
+      remedy: `run as its owner: grant usage on schema ${found.schema_sql} to <user>; grant select on ${found.sql} to <user>;`,
     },
   );
 }
@@ -121,8 +119,8 @@ async function readKey(pool: Pool, relation: FoundRelation, column: TableColumn)
   if (rows === null) return { column, unique: null, isIndexable };
   if (rows.length === 0) return { column, unique: 'counted', isIndexable };
   const named = rows.map(({ key, rows: many }) => `${key} (${count(many)} rows)`).join(', ');
-  throw new CommandFailure(`${relation.sql} has several rows of one ${column.name}: ${named}`, {
-    remedy: `name a key that is unique with --key, or make a view with one row a user (group by ${column.sql}) and name that`,
+  throw new CommandFailure(`${relation.sql} has several rows with the same ${column.name}: ${named}`, {
+    remedy: `set --key to a unique column, or create a view with one row for each user (group by ${column.sql}) and use it as --table`,
   });
 }
 
@@ -163,7 +161,7 @@ function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** null if it took longer than a statement may: then it is not known. */
+/** Returns null if the statement timed out, so that the result is unknown. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

@@ -8,23 +8,23 @@ const notesFor = (type: string, facts: Partial<KeyFacts> = {}, nulls = 0) => {
   return keyNotes({ ...rest, key: { ...key, ...facts, column: { ...key.column, type, nulls } } });
 };
 
-test('a key with a unique index needs no word', () => {
+test('a key with a unique index has no remark', () => {
   expect(notesFor('bigint')).toEqual([]);
 });
 
-test('a key without one is told with the index to create; in a view there can be none', () => {
+test('a key without an index has a remark with the index to create, which a view cannot have', () => {
   expect(notesFor('text', { unique: 'counted' })).toEqual([
-    'a read of one user is quick with: create unique index on customers (id)',
+    'an index makes reads of one user fast: create unique index on customers (id)',
   ]);
   expect(notesFor('text', { unique: 'counted', isIndexable: false })).toEqual([
     expect.stringContaining('depends on the tables beneath customers'),
   ]);
 });
 
-test('a key that has to be cast needs an index on the cast, whatever other it has', () => {
+test('a key that must be cast needs an index on the cast, whatever other indexes exist', () => {
   expect(notesFor('numeric')).toEqual([
-    'id is of type numeric, and user ids are integers, uuids or texts: id::bigint',
-    'a read of one user is quick with: create unique index on customers ((id::bigint))',
+    'id has type numeric, but user ids are integers, uuids or texts, so it is cast: id::bigint',
+    'an index makes reads of one user fast: create unique index on customers ((id::bigint))',
   ]);
 });
 

@@ -30,38 +30,41 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
     ...notes.map((note) => `${paint('warn', 'note')}      ${printable(note)}`),
     ...inputs.undecided.map((what) => `${paint('bad', 'decide')}    ${printable(what)}`),
     '',
-    paint('strong', inputs.undecided.length > 0 ? `Next: decide these in ${path}, then` : 'Next:'),
+    paint('strong', inputs.undecided.length > 0 ? `Next: decide these points in ${path}, then run` : 'Next:'),
     ...(result.isMigrated ? [] : ['  npx tandem migrate']),
     `  npx tandem check${option}`,
-    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, once it is there']),
+    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, after you moved it']),
   ];
 }
 
-/** Whether the file is all that would be served, and nothing is lost by it. */
+/** Returns whether adopting the file withdraws no other predictor. */
 function standsAlone({ served, isBeside }: InitResult): boolean {
   return served.length === 0 && !isBeside;
 }
 
 function watchNotes({ isWatchable, sql }: TableFacts): string[] {
-  if (!isWatchable) return [`changes beneath ${sql} are seen at the next run, unless features.watch names its tables`];
-  return [`a change of a row of ${sql} is seen by the next read: adopting creates triggers on it (features.watch)`];
+  if (!isWatchable)
+    return [`changes of the tables beneath ${sql} take effect at the next run, unless features.watch names the tables`];
+  return [
+    `a change of a row of ${sql} takes effect at the next read: adopting creates triggers on the table (features.watch)`,
+  ];
 }
 
-/** The predictors of one installation live in one config. */
+/** Returns notes if other predictors exist: all predictors of an installation must be in one config. */
 function besideNotes(result: InitResult, path: string): string[] {
   if (standsAlone(result)) return [];
   const { served, predictor } = result;
   const place = path === DEFAULT_CONFIG ? 'one config' : DEFAULT_CONFIG;
   return [
     ...(served.length === 0 ? [] : [withdrawalText(served, path)]),
-    `to serve ${served.length > 1 ? 'all' : 'both'}, put ${predictor} under \`predictors\` of ${place}`,
+    `to serve ${served.length > 1 ? 'all' : 'both'}, move ${predictor} to \`predictors\` of ${place}`,
   ];
 }
 
 function asOfNotes({ inputs: { asOf } }: InitResult): string[] {
   if (!asOf) return [];
   return [
-    `assumed that ${asOf.name} says when the row was loaded (features.asOf): events sent before that give way to it`,
+    `assumed that ${asOf.name} is the load time of the row (features.asOf): the row overrides values of earlier events`,
   ];
 }
 
@@ -91,13 +94,15 @@ export function keyNotes({ key, sql }: TableFacts): string[] {
   const isCast = expression !== column.sql;
   const index = `create unique index on ${sql} (${isCast ? `(${expression})` : expression})`;
   const quick = isIndexable
-    ? `a read of one user is quick with: ${index}`
-    : `whether a read of one user is quick depends on the tables beneath ${sql}: check shows it`;
+    ? `an index makes reads of one user fast: ${index}`
+    : `whether a read of one user is fast depends on the tables beneath ${sql}; check shows it`;
   return [
     ...(isCast
-      ? [`${column.name} is of type ${column.type}, and user ids are integers, uuids or texts: ${expression}`]
+      ? [
+          `${column.name} has type ${column.type}, but user ids are integers, uuids or texts, so it is cast: ${expression}`,
+        ]
       : []),
-    ...(unique === null ? [`whether ${column.name} is unique was not checked in time`] : []),
+    ...(unique === null ? [`whether ${column.name} is unique could not be checked in time`] : []),
     ...(unique === 'index' && !isCast ? [] : [quick]),
     ...(column.nulls
       ? [`${count(column.nulls)} rows without ${article(column.name)} ${column.name} are not read`]

@@ -1,4 +1,4 @@
-/** A database with a stranger's table, a folder with a stranger's model, and the command line there. */
+/** Fixture: a database with an unknown table, a folder with an unknown model, and the CLI in that folder. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export interface Place {
   sql(text: string): Promise<void>;
   write(name: string, content: Buffer | string): Promise<void>;
   read(name: string): Promise<string>;
-  /** Runs a command there; options that name no place of a config get one in the folder. */
+  /** Runs a command in the folder. Without --config, it uses a config in the folder. */
   tandem(line: string, env?: Readonly<Record<string, string>>): Promise<Ran>;
   remove(): Promise<void>;
 }

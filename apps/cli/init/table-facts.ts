@@ -1,29 +1,29 @@
-/** Facts about the table (or view) of the features, before anything is matched to it. */
+/** Facts about the table or view of the features, which matching uses. */
 export interface TableColumn {
   readonly name: string;
   /** The name as SQL must spell it. */
   readonly sql: string;
   /** The type as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
   readonly type: string;
-  /** Rows in which it is null; null: not counted. */
+  /** The number of rows in which the column is null; null if not counted. */
   readonly nulls: number | null;
 }
 
 /** Facts about the values of a text column, read if it would have to become numbers. */
 export interface TextFacts {
-  /** Distinct texts in the order of their code points, as Python sorts them; null: too many to list. */
+  /** Distinct texts in the order of code points, as Python sorts them; null if there are too many. */
   readonly values: readonly string[] | null;
-  /** Rows of spaces, or of nothing. */
+  /** The number of rows with only spaces or an empty text. */
   readonly blanks: number;
-  /** Whether each text that is not blank is a number. */
+  /** Whether all texts that are not blank are numbers. */
   readonly isNumeric: boolean;
 }
 
 export interface KeyFacts {
   readonly column: TableColumn;
-  /** How it is known that no user has two rows; null: it is not known. */
+  /** How it is known that no user has two rows; null if it is unknown. */
   readonly unique: 'index' | 'counted' | null;
-  /** Whether an index can be made on it: on a table, not on a view. */
+  /** Whether it can have an index: a table can, a view cannot. */
   readonly isIndexable: boolean;
 }
 
@@ -33,11 +33,11 @@ export interface TableFacts {
   /** All columns except the key, in the table's order. */
   readonly columns: readonly TableColumn[];
   readonly key: KeyFacts;
-  /** Whether it can have triggers: a table, not a view. */
+  /** Whether it can have triggers: a table can, a view cannot. */
   readonly isWatchable: boolean;
-  /** null: not counted, since that would have taken too long. */
+  /** null if counting would have taken too long. */
   readonly rows: number | null;
-  /** Facts of text columns by column name. */
+  /** Facts about text columns by column name. */
   readonly texts: ReadonlyMap<string, TextFacts>;
 }
 
@@ -72,12 +72,12 @@ const KINDS: Readonly<Record<string, ColumnKind>> = {
   'time without time zone': 'span',
 };
 
-/** `char(n)` is filled up with blanks, which Postgres ignores, but which make another text for a model. */
+/** Returns whether a type is `char(n)`. It pads texts with blanks, which Postgres ignores but a model does not. */
 export function isPadded({ type }: Pick<TableColumn, 'type'>): boolean {
   return type.startsWith('character(');
 }
 
-/** The use of a type; `numeric(10,2)` is a numeric, an enum or an array is `other`. */
+/** Returns the kind of a type. `numeric(10,2)` is a numeric; an enum or an array is `other`. */
 export function kindOf({ type }: Pick<TableColumn, 'type'>): ColumnKind {
   return KINDS[type.replace(/\([^)]*\)/, '')] ?? 'other';
 }

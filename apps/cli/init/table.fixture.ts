@@ -1,4 +1,4 @@
-/** Tables for the tests of matching, written as `name type` with `!` where there are nulls. */
+/** Tables for the tests of matching, written as `name type`, with `!` for columns with nulls. */
 import type { TableColumn, TableFacts, TextFacts } from './table-facts.ts';
 
 export function table(columns: string, texts: Readonly<Record<string, Partial<TextFacts>>> = {}): TableFacts {

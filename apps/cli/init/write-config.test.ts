@@ -1,4 +1,4 @@
-/** The written config is formatted, and is TypeScript for any names. */
+/** Tests that the written config is formatted, and that it is valid TypeScript for any names. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -70,7 +70,7 @@ test('names with quotes, backticks and line breaks stay names', async () => {
   });
 }, 60_000);
 
-test('in place of nulls a value is proposed that the input holds', () => {
+test('the config suggests a value for nulls that fits the type of the input', () => {
   const tensors = (['float32', 'int64', 'bool', 'string'] as const).map((type) => ({
     name: type,
     type,
@@ -80,7 +80,7 @@ test('in place of nulls a value is proposed that the input holds', () => {
   expect(configFor(tensors, facts)).toContain("// nulls: { float32: 'nan', int64: 0, bool: false, string: '' },");
 });
 
-test('what a person has to know stands beside the setting', () => {
+test('notes for the user are beside the settings', () => {
   const [[, all = ''] = []] = CASES;
   expect(all).toContain('// Users with a null are not scored: age (7) of 100 rows.');
   expect(all).toContain("// nulls: { age: 'nan' },");

@@ -1,6 +1,4 @@
-/**
- * Writes the config that a person would write for this table and this model, with open decisions marked for a person.
- */
+/** Writes a config for a table and a model, as a person would write it. Open decisions are marked. */
 
 import { aliasSql } from '@tandem/config/adoption/model-inputs';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
@@ -11,12 +9,12 @@ import { isPadded, kindOf, type TableFacts } from './table-facts.ts';
 
 interface ConfigParts {
   readonly predictor: string;
-  /** Relative to the config. */
+  /** The path relative to the config. */
   readonly model: string;
   readonly table: TableFacts;
   readonly inputs: InputMatch;
   readonly outputs: readonly MatchedOutput[];
-  /** The model takes one user at a time. */
+  /** Whether the model takes only one user at a time. */
   readonly rowByRow: boolean;
 }
 
@@ -81,7 +79,7 @@ function queryLines({ key: { column }, sql }: TableFacts, { features, asOf }: In
   return [`${INNER}sql: \``, ...query, `${INNER}\`,`];
 }
 
-/** Keys are integers, uuids or texts; anything else is served by its text. */
+/** Returns the SQL of the key. Keys are integers, uuids or texts; any other type is cast to text. */
 export function keyExpression(column: TableFacts['key']['column']): string {
   const kind = kindOf(column);
   if (kind === 'integer' || column.type === 'uuid' || (kind === 'text' && !isPadded(column))) return column.sql;
@@ -95,10 +93,10 @@ function selectItem({ name, sql, column }: MatchedFeature): string {
 function asOfLines({ asOf }: InputMatch): string[] {
   if (!asOf) {
     const lacks =
-      'Without asOf (a column of the query that says when the row was loaded) or overlayFor, events say that a user has changed and carry no values.';
+      'Without asOf (a column of the query with the load time of the row) or overlayFor, events only say that a user has changed; their values are ignored.';
     return comment(lacks, INNER);
   }
-  const text = 'When the row was loaded: a value that an event sent before that moment gives way to the row.';
+  const text = 'The load time of the row. The row overrides values of events that were sent before.';
   return [...comment(text, INNER), `${INNER}asOf: ${quote(asOf.name)},`];
 }
 
@@ -111,12 +109,12 @@ function nullLines({ texts, rows }: TableFacts, { features }: InputMatch): strin
   });
   if (missing.length === 0) return [];
   const counts = missing.map(({ name, many }) => `${name} (${count(many)})`).join(', ');
-  const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Set the value that the training used for them: 'nan' is usual for trees, 0 or a mean for other models.`;
+  const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Set the value that the training used for nulls: 'nan' is usual for trees, 0 or a mean for other models.`;
   const entries = missing.map(({ name, value }) => `${keyText(name)}: ${value}`);
   return [...comment(text, INNER), ...comment(`nulls: { ${entries.join(', ')} },`, INNER)];
 }
 
-/** A value that the tensor holds, to begin with. */
+/** Returns a first value that fits the type of the tensor. */
 function nullFor({ type, oneHot }: MatchedFeature): string {
   if (type === 'string' || oneHot) return "''";
   if (type.startsWith('float')) return "'nan'";
@@ -147,10 +145,10 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
 function watchLines({ isWatchable, sql, key: { column } }: TableFacts): string[] {
   if (!isWatchable) {
     const text =
-      'Changes of the tables beneath this view are seen at the next run. To see them at once, name the tables:';
+      'Changes of the tables beneath this view take effect at the next run. If they should take effect at once, name the tables:';
     return [...comment(text, INNER), ...comment("watch: [{ table: 'orders', key: 'customer_id' }],", INNER)];
   }
-  const text = 'A change of a row is seen by the next read: adopting this creates triggers on the table.';
+  const text = 'A change of a row takes effect at the next read: adopting this creates triggers on the table.';
   const entry = `watch: [{ table: ${quote(sql)}, key: ${quote(keyExpression(column))} }],`;
   return [...comment(text, INNER), `${INNER}${entry}`];
 }
@@ -185,16 +183,16 @@ function policyLines(): string[] {
   return [
     `${SETTING}freshness: {`,
     ...comment(
-      'A read of an older prediction computes it again. Must be longer than the time from one run to the next.',
+      'A read of an older prediction computes it again. This must be longer than the time between two runs.',
       INNER,
     ),
     `${INNER}maxAge: '36h',`,
     ...comment(
-      'The longest time that a read of a changed user waits for the model before it answers with the stored prediction. Inference usually takes milliseconds; longer on a busy machine.',
+      'The longest time that a read of a changed user waits for the model before it returns the stored prediction. Inference usually takes milliseconds, but longer on a busy machine.',
       INNER,
     ),
     `${INNER}liveTimeout: '250ms',`,
-    ...comment("The types of the events that say a user has changed, such as 'order.*'.", INNER),
+    ...comment("The types of events that mean that a user has changed, such as 'order.*'.", INNER),
     `${INNER}events: ['*'],`,
     `${SETTING}},`,
     `${SETTING}batch: {`,
@@ -210,14 +208,14 @@ function sentence(text: string): string {
 
 const WIDTH = 120;
 
-/** `name: [ … ],` on one line where it fits, else an entry a line. */
+/** Returns `name: [ … ],` on one line if it fits, otherwise with one line for each entry. */
 function list(name: string, entries: readonly string[], indent: string): string[] {
   const line = `${indent}${keyText(name)}: [${entries.map(quote).join(', ')}],`;
   if (line.length <= WIDTH) return [line];
   return [`${indent}${keyText(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
 }
 
-/** Words in lines of comment. */
+/** Wraps a text into comment lines. */
 function comment(text: string, indent: string): string[] {
   const room = WIDTH - indent.length - 3;
   const lines: string[] = [];
@@ -229,12 +227,12 @@ function comment(text: string, indent: string): string[] {
   return lines.map((line) => `${indent}// ${line}`);
 }
 
-/** Names and texts of the table could hold line breaks, which would end a comment. */
+/** Removes line breaks from names and texts of the table, because they would end a comment. */
 function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
-/** Text inside a template literal, which turns a carriage return as such into a line feed. */
+/** Escapes a text for a template literal, which would turn a raw carriage return into a line feed. */
 function inTemplate(text: string): string {
   return text.replace(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r');
 }

@@ -1,4 +1,4 @@
-/** `tandem key`: makes, lists, rotates and revokes API keys. The text of a key is shown once. */
+/** `tandem key`: creates, lists, rotates and revokes API keys. The text of a key is shown once. */
 import type { ApiKey, ApiKeyWithText } from '@tandem/offline-store/api-keys';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import type { Command } from 'commander';
@@ -36,16 +36,16 @@ interface CreateOptions extends CommonOptions {
 function keyCreateCommand(cli: Cli): Command {
   return createCommand({
     name: 'create',
-    description: 'make an API key in DATABASE_URL; its text is shown once',
-    detail: `Scopes: ${SCOPES.join(', ')}; all: these. Limits hold for each process of the API.`,
+    description: 'create an API key in DATABASE_URL; its text is shown once',
+    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Limits apply to each API process separately.`,
     example: 'tandem key create --name shop --scopes predictions:read,events:write --expires 90d --rate 100/s',
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
-    .requiredOption('--scopes <list>', 'its scopes, separated by commas; or all', parseScopes)
-    .option('--expires <span>', 'how long the key is valid, like 90d (default: until it is revoked)', parseSpan)
-    .option('--rate <rate>', 'requests, like 100/s (default: no limit)', parseRate)
-    .option('--live-rate <rate>', 'users inferred live, like 20/s (default: no limit)', parseRate)
-    .option('--test', 'tandem_test_… instead of tandem_live_…, for people and secret scanners')
+    .requiredOption('--scopes <list>', 'the scopes, separated by commas, or all', parseScopes)
+    .option('--expires <span>', 'the validity of the key, such as 90d (default: until it is revoked)', parseSpan)
+    .option('--rate <rate>', 'the limit of requests, such as 100/s (default: no limit)', parseRate)
+    .option('--live-rate <rate>', 'the limit of users inferred live, such as 20/s (default: no limit)', parseRate)
+    .option('--test', 'create tandem_test_… instead of tandem_live_…, which people and secret scanners can distinguish')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');
@@ -91,13 +91,13 @@ const GRACE_MS = 24 * 3_600_000;
 function keyRotateCommand(cli: Cli): Command {
   return createCommand({
     name: 'rotate',
-    description: 'give a key a new secret, shown once; id, scopes, limits and expiry stay',
+    description: 'give a key a new secret, which is shown once; id, scopes, limits and expiry stay',
     example: 'tandem key rotate 3f9c2b7e01d4a586 --grace 24h',
   })
     .argument('<id>')
     .option(
       '--grace <span>',
-      'how long the secret in use until now is still accepted (default: 24h; 0: not at all)',
+      'how long the old secret is still accepted (default: 24h; 0: not at all)',
       parseGrace,
       GRACE_MS,
     )
@@ -121,7 +121,9 @@ function keyRevokeCommand(cli: Cli): Command {
     .action(async (id: string, options: CommonOptions) => {
       const { revokeApiKey } = await import('@tandem/offline-store/api-keys');
       const key = await withKeys(cli, (pool) => revokeApiKey(pool, id));
-      present(cli, options, key, () => [`key ${key.id} (${printable(key.name)}) is revoked, refused within 5 s`]);
+      present(cli, options, key, () => [
+        `key ${key.id} (${printable(key.name)}) is revoked; every API process rejects it within 5 s`,
+      ]);
     });
 }
 
@@ -148,7 +150,7 @@ export function renderKeys(keys: readonly ApiKey[], paint: Paint, now: number): 
   return renderTable(titles, rows);
 }
 
-/** A key that was made just now: its text alone on a line, to be copied. */
+/** Renders a new key, with its text alone on a line, so that it can be copied. */
 function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
   return [
     paint('strong', key.key),
@@ -161,8 +163,8 @@ function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
       ['expires', endOf(key)],
     ]),
     '',
-    'It is shown this once. Send it as Authorization: Bearer <key>; every process knows it within 5 s.',
-    ...(key.previousUntil === null ? [] : [`The secret before is accepted until ${moment(key.previousUntil)} UTC.`]),
+    'The key is shown only once. Send it as Authorization: Bearer <key>; every API process accepts it within 5 s.',
+    ...(key.previousUntil === null ? [] : [`The previous secret is accepted until ${moment(key.previousUntil)} UTC.`]),
   ];
 }
 
@@ -179,7 +181,7 @@ function endOf({ state, expiresAt, revokedAt }: ApiKey): string {
   return expiresAt === null ? 'never' : moment(expiresAt);
 }
 
-/** Renders a rate as `--rate` takes it: a number a minute if it is less than one a second. */
+/** Renders a rate in the form of `--rate`, as a number per minute if it is below one per second. */
 function rateOf(perSecond: number, what: string): string {
   const [amount, unit] = perSecond < 1 ? [perSecond * 60, 'm'] : [perSecond, 's'];
   return `${Math.round(amount * 1000) / 1000} ${what}/${unit}`;

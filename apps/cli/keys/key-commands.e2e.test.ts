@@ -1,4 +1,4 @@
-/** `tandem key` from the command line. */
+/** Tests of `tandem key` as a process. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   expect(made).toMatchObject({ code: 0, err: '' });
   const [text = '', ...rest] = made.out.split('\n');
   expect(text).toMatch(/^tandem_live_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$/);
-  expect(rest.join('\n')).toMatch(/shown this once/);
+  expect(rest.join('\n')).toMatch(/shown only once/);
   const id = text.slice(12, 28);
 
   const listed = await key('list');
@@ -49,14 +49,16 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   expect(listed.out).not.toContain(text.slice(29, 93));
 
   const rotated = await key('rotate', id, '--grace', '1h');
-  expect(rotated.out).toMatch(/The secret before is accepted until 2/);
+  expect(rotated.out).toMatch(/The previous secret is accepted until 2/);
   const again = await spawned('rotate', id);
   expect(again).toMatchObject({ code: 1, out: '' });
   expect(again.err).toMatch(
     /was rotated: its previous secret is accepted until .*\n {2}wait until then, or add --drop-previous/,
   );
 
-  expect((await key('revoke', id)).out).toBe(`key ${id} (the shop) is revoked, refused within 5 s\n`);
+  expect((await key('revoke', id)).out).toBe(
+    `key ${id} (the shop) is revoked; every API process rejects it within 5 s\n`,
+  );
   expect((await key('list')).out).toMatch(/^no key; make one/);
   expect((await key('list', '--all')).out).toMatch(new RegExp(`^${id} .*revoked`, 'm'));
   expect((await key('rotate', id)).err).toMatch(/is revoked and cannot be rotated/);
@@ -65,15 +67,15 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
 test.each([
   [['create', '--name', 'x', '--scopes', 'prediction:read'], 2, 'did you mean predictions:read?'],
   [['create', '--name', 'x'], 2, '--scopes'],
-  [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'like 90d'],
+  [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'such as 90d'],
   [['revoke', 'missing'], 1, 'There is no key "missing".'],
-])('%j is refused with what helps', async (args, code, message) => {
+])('%j is rejected with a remedy', async (args, code, message) => {
   const ended = await key(...args);
   expect(ended).toMatchObject({ code, out: '' });
   expect(ended.err).toContain(message);
 });
 
-test('without a pepper no key is made', async () => {
+test('without a pepper no key is created', async () => {
   const place = { cwd: folder, env: { DATABASE_URL: database.url } };
   const ended = await run(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
   expect(ended).toMatchObject({ code: 1, out: '' });
@@ -102,10 +104,10 @@ describe('in the folder of a `tandem up`', () => {
     [
       'another pepper',
       { API_KEY_PEPPER: 'o'.repeat(40) },
-      /^tandem: API_KEY_PEPPER is another one .*\n {2}unset API_KEY_PEPPER/,
+      /^tandem: API_KEY_PEPPER differs .*\n {2}unset API_KEY_PEPPER/,
     ],
     ['no pepper', {}, /^tandem: this command has no API_KEY_PEPPER.*\n {2}set API_KEY_PEPPER/],
-  ])('a command with %s makes no key that its API would refuse', async (_, own, message) => {
+  ])('a command with %s creates no key that the API would reject', async (_, own, message) => {
     for (const command of [create, rotate]) {
       const ended = await command(own);
       expect(ended).toMatchObject({ code: 1, out: '' });
@@ -113,11 +115,11 @@ describe('in the folder of a `tandem up`', () => {
     }
   });
 
-  test('a command with its pepper makes one', async () => {
+  test('a command with the pepper of the API creates a key', async () => {
     expect(await create({ API_KEY_PEPPER: PEPPER_OF_UP })).toMatchObject({ code: 0, err: '' });
   });
 
-  test('doctor names keys of another pepper', async () => {
+  test('doctor names keys with another pepper', async () => {
     const listed = await run(['key', 'list', '--json'], { cwd: place, env: {} });
     const [made] = JSON.parse(listed.out).keys;
     const keysOf = async (pepper: string) => {
@@ -130,13 +132,13 @@ describe('in the folder of a `tandem up`', () => {
     ]);
   });
 
-  test('a command for another database has a pepper of its own', async () => {
+  test('a command for another database does not use the pepper of the folder', async () => {
     const other = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
     const ended = await create({ API_KEY_PEPPER: 'o'.repeat(40), DATABASE_URL: other.url });
     const withoutPepper = await create({ DATABASE_URL: other.url });
     await other.drop();
     expect(ended).toMatchObject({ code: 0, err: '' });
-    // The folder's pepper is not that of the other database's API.
+    // The API of the other database has another pepper than the folder.
     expect(withoutPepper).toMatchObject({
       code: 1,
       out: '',

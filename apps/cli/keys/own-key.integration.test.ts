@@ -1,4 +1,4 @@
-/** A key of the command's own, against an API that asks for keys. */
+/** The temporary key of a command, tested with an API that requires keys. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listApiKeys } from '@tandem/offline-store/api-keys';
@@ -20,7 +20,7 @@ function optionsFor(asked: { app: KeyedApi['app'] }) {
   return { url: 'http://localhost', fetch };
 }
 
-test('where the API asks for keys, the work has one, which is revoked when the work is done', async () => {
+test('if the API requires keys, the work gets a key, which is revoked afterwards', async () => {
   const place = { databaseUrl: api.databaseUrl, pepper: () => PEPPER };
   let seen: readonly string[] = [];
   await withOwnKey(place, optionsFor(api), pause, async (client) => {
@@ -33,14 +33,14 @@ test('where the API asks for keys, the work has one, which is revoked when the w
   expect(await listApiKeys(api.pool)).toMatchObject([{ name: 'first runs', state: 'revoked' }]);
 });
 
-test('it is revoked too where the work fails', async () => {
+test('the key is also revoked if the work fails', async () => {
   const place = { databaseUrl: api.databaseUrl, pepper: () => PEPPER };
   const work = withOwnKey(place, optionsFor(api), pause, () => Promise.reject(new Error('no')));
   await expect(work).rejects.toThrow('no');
   expect((await listApiKeys(api.pool)).map(({ state }) => state)).toEqual(['revoked', 'revoked']);
 });
 
-test('where it asks for none, none is made', async () => {
+test('if the API requires no keys, no key is created', async () => {
   const open = await createTestApi();
   try {
     const place = {

@@ -1,4 +1,4 @@
-/** The key of `tandem up` for its first runs, if its API requires keys. It is revoked afterwards. */
+/** Creates a key for the first runs of `tandem up` if its API requires keys, and revokes the key afterwards. */
 import { isProblem } from '@tandem/client/client-errors';
 import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
@@ -6,13 +6,13 @@ import { createPool } from '@tandem/offline-store/sql/database';
 
 interface OwnKeyPlace {
   readonly databaseUrl: string;
-  /** Called if a key is needed. */
+  /** Returns the pepper; called only if a key is needed. */
   pepper(): string;
 }
 
-/** A key made just now is known to every process within this time. */
+/** Milliseconds within which every process knows a new key. */
 const KNOWN_WITHIN_MS = 5_000;
-/** Longer than any first run: a `tandem up` that is killed does not revoke its key. */
+/** Milliseconds; longer than any first run. The key expires if `tandem up` is killed and cannot revoke it. */
 const EXPIRES_IN_MS = 24 * 3_600_000;
 
 /** Returns whether the API refuses a request without a key. */
@@ -20,7 +20,7 @@ export async function asksForKeys(url: string): Promise<boolean> {
   return !(await isAnswered(createClient({ url })));
 }
 
-/** Runs the work with a client that the API answers. */
+/** Runs the work with a client that the API accepts. */
 export async function withOwnKey(
   { databaseUrl, pepper }: OwnKeyPlace,
   options: ClientOptions,

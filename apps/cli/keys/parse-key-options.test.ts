@@ -2,24 +2,24 @@ import { SCOPES } from '@tandem/prediction/keys/api-key';
 import { expect, test } from 'vitest';
 import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
 
-test('scopes are known ones, each once', () => {
+test('scopes are known and occur once each', () => {
   expect(parseScopes('predictions:read, events:write,predictions:read')).toEqual(['predictions:read', 'events:write']);
   expect(parseScopes('all')).toEqual(SCOPES);
   expect(() => parseScopes('prediction:read')).toThrow('did you mean predictions:read?');
   expect(() => parseScopes('')).toThrow('separated by commas');
 });
 
-test('rates are so many a second or minute', () => {
+test('rates are numbers per second or per minute', () => {
   expect([parseRate('100/s'), parseRate('90/m'), parseRate('0.5/s')]).toEqual([100, 1.5, 0.5]);
-  for (const text of ['100', '0/s', '-1/s', '1e3/s', '5/h', '']) expect(() => parseRate(text)).toThrow('like 100/s');
+  for (const text of ['100', '0/s', '-1/s', '1e3/s', '5/h', '']) expect(() => parseRate(text)).toThrow('such as 100/s');
 });
 
-test('spans have a unit; no grace at all is 0', () => {
+test('spans have a unit, and 0 means no grace period', () => {
   expect([parseSpan('90d'), parseGrace('24h'), parseGrace('0')]).toEqual([7_776_000_000, 86_400_000, 0]);
-  for (const text of ['90', '0', '0d', '1.5d', '36501d']) expect(() => parseSpan(text)).toThrow('like 90d');
+  for (const text of ['90', '0', '0d', '1.5d', '36501d']) expect(() => parseSpan(text)).toThrow('such as 90d');
 });
 
-test('names are for people', () => {
+test('names are trimmed texts', () => {
   expect(parseName(' the shop ')).toBe('the shop');
   for (const text of ['', ' ', 'a\nb', '\u001b[2J', 'x'.repeat(101)]) expect(() => parseName(text)).toThrow('a name');
 });

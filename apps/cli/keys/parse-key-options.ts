@@ -6,7 +6,7 @@ import { parseDuration } from '@tandem/wire/durations';
 import { InvalidArgumentError } from 'commander';
 import { parseList } from '../command-line/command.ts';
 
-/** `predictions:read,events:write`, or `all`: those that there are now. */
+/** Parses `predictions:read,events:write`, or `all` for all current scopes. */
 export function parseScopes(text: string): readonly Scope[] {
   if (text === 'all') return SCOPES;
   return [...new Set(parseList(text).map(parseScope))];
@@ -17,26 +17,26 @@ function parseScope(text: string): Scope {
   if (scope !== undefined) return scope;
   const meant = nearestName(text, SCOPES);
   throw new InvalidArgumentError(
-    `${JSON.stringify(text)} is no scope${meant ? `; did you mean ${meant}?` : ''} There are ${SCOPES.join(', ')}, and all.`,
+    `${JSON.stringify(text)} is not a scope${meant ? `; did you mean ${meant}?` : ''} There are ${SCOPES.join(', ')}, and all.`,
   );
 }
 
-/** Parses `100/s` or `90/m` to a number a second. */
+/** Parses `100/s` or `90/m` to a number per second. */
 export function parseRate(text: string): number {
   const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
   const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);
   if (amount !== '' && perSecond > 0) return perSecond;
-  throw new InvalidArgumentError('a number a second or a minute is expected, like 100/s or 90/m.');
+  throw new InvalidArgumentError('a number per second or per minute is expected, such as 100/s or 90/m.');
 }
 
-/** A hundred years: beyond some longer span Postgres has no moments. */
+/** The longest span, a hundred years: Postgres cannot represent times that are too far away. */
 const LONGEST_SPAN_MS = 36_500 * 86_400_000;
 
-/** `90d`: in ms. */
+/** Parses a span such as `90d` to milliseconds. */
 export function parseSpan(text: string): number {
   const ms = parseDuration(text);
   if (ms !== null && ms <= LONGEST_SPAN_MS) return ms;
-  throw new InvalidArgumentError('a whole number with its unit is expected, like 90d, 24h or 30m; at most 36500d.');
+  throw new InvalidArgumentError('a whole number with a unit is expected, such as 90d, 24h or 30m, up to 36500d.');
 }
 
 /** Like `parseSpan`, but accepts `0`. */

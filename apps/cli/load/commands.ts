@@ -1,4 +1,4 @@
-/** `tandem load`: a table from a CSV file. */
+/** `tandem load`: creates a table from a CSV file. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
@@ -17,17 +17,17 @@ interface Options extends CommonOptions {
 export function loadCommand(cli: Cli): Command {
   return createCommand({
     name: 'load',
-    description: 'make a table with one row a user from a CSV file',
-    detail: `The file is UTF-8, its values are separated by commas, and its first line names the columns. A column gets the narrowest
-type that all its values have: bigint, double precision, boolean (true and false), date, timestamp with time zone
-(ISO 8601; without a zone: UTC), else text. Numbers with leading zeros are texts. An empty value is null.
-All rows are loaded, or none. An existing table is refused, unless --replace exchanges its rows: where the columns are
-the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: nothing was changed; 2: wrong usage.`,
+    description: 'create a table with one row for each user from a CSV file',
+    detail: `The file must be UTF-8 with values separated by commas, and its first line names the columns. A column gets the narrowest
+type that fits all its values: bigint, double precision, boolean (true and false), date, timestamp with time zone
+(ISO 8601; without a zone: UTC), or text. Numbers with leading zeros are texts. An empty value is null.
+All rows are loaded, or none. An existing table is rejected without --replace, which replaces its rows: if the columns are
+the same, it keeps its triggers, indexes and rights. Exit codes: 0 if loaded; 1 if nothing was changed; 2 for wrong usage.`,
     example: 'tandem load customers.csv --key customer_id',
   })
     .argument('<file>')
     .requiredOption('--key <column>', 'the column of user ids, which must be unique; it becomes the primary key')
-    .option('--table <name>', 'table or schema.table (default: the name of the file)')
+    .option('--table <name>', 'the table, as table or schema.table (default: the name of the file)')
     .option('--replace', 'replace the rows of an existing table')
     .action(async (file: string, options: Options) => {
       const { loadCsv } = await import('./load-csv.ts');
@@ -42,7 +42,7 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
 
 const OUTCOMES: Readonly<Record<LoadReport['outcome'], string>> = {
   created: 'created',
-  refilled: 'its rows were exchanged',
+  refilled: 'its rows were replaced',
   recreated: 'dropped and created',
 };
 

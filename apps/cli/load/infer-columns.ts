@@ -1,16 +1,16 @@
-/** The types of a CSV file's columns: of each the narrowest type that all its values have. */
+/** Infers the types of a CSV file's columns. Each column gets the narrowest type that fits all its values. */
 import type { LoadedColumn } from '@tandem/offline-store/sources/load-table';
 
 export type ColumnType = LoadedColumn['type'];
 
-/** The values of a column seen so far. */
+/** The facts about the values of a column so far. */
 export interface ColumnFacts {
   readonly name: string;
-  /** Types that each value has; none: it is text. */
+  /** The types that fit all values so far; if there are none, the column is text. */
   candidates: readonly ColumnType[];
   values: number;
   empty: number;
-  /** Cells of spaces alone: null, but texts in a column of texts. */
+  /** Cells that have only spaces. They are null, except in a column of texts. */
   blank: number;
 }
 
@@ -21,7 +21,7 @@ export function newColumn(name: string): ColumnFacts {
   return { name, candidates: TYPES, values: 0, empty: 0, blank: 0 };
 }
 
-/** Takes in one cell. */
+/** Adds one cell. */
 export function addCell(column: ColumnFacts, cell: string): void {
   if (cell === '') column.empty++;
   else if (column.candidates.length === 0) column.values++;
@@ -38,13 +38,16 @@ function addValue(column: ColumnFacts, value: string): void {
   column.candidates = column.candidates.filter((type) => hasType(value, type));
 }
 
-/** A column of a table, with the number of its nulls. */
+/** A column of a table, with its number of nulls. */
 export function described(column: ColumnFacts, isKey: boolean) {
   const type = typeOf(column, isKey);
   return { name: column.name, type, nulls: column.empty + (type === 'text' ? 0 : column.blank) };
 }
 
-/** Texts where no other type fits, where there is no value, and for a key that is not made of whole numbers. */
+/**
+ * Returns the type of a column. It is text if no other type fits, if there is no value, or for a key that does not have
+ * whole numbers.
+ */
 function typeOf({ candidates, values }: ColumnFacts, isKey: boolean): ColumnType {
   const [narrowest = 'text'] = candidates;
   if (values === 0 || (isKey && narrowest !== 'bigint')) return 'text';
@@ -52,7 +55,7 @@ function typeOf({ candidates, values }: ColumnFacts, isKey: boolean): ColumnType
 }
 
 const WHOLE = /^-?(0|[1-9]\d*)$/;
-/** No leading zeros: 007 is a text. */
+/** Excludes leading zeros: 007 is a text. */
 const NUMBER = /^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/;
 const NO_NUMBER = /^([-+]?inf(inity)?|nan)$/i;
 const BOOLEAN = /^(true|false)$/i;
@@ -81,12 +84,12 @@ function fitsInt8(value: string): boolean {
   return value.length < 19 || BigInt.asIntN(64, BigInt(value)) === BigInt(value);
 }
 
-/** A longer whole number is an id rather than a quantity: as a double it would be another. */
+/** The most digits of a whole number as a double. A longer number is probably an id, and a double would change it. */
 function isDouble(value: string): boolean {
   if (NO_NUMBER.test(value)) return true;
   if (!NUMBER.test(value) || (WHOLE.test(value) && !fitsInt8(value))) return false;
   const number = Number(value);
-  // Postgres refuses what a double cannot hold, also where it is too small.
+  // Postgres rejects numbers that a double cannot hold, even if they are too small.
   return Number.isFinite(number) && (number !== 0 || !/^[^eE]*[1-9]/.test(value));
 }
 

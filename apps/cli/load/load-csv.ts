@@ -1,4 +1,4 @@
-/** Makes a table from a CSV file: one reading for the types, one for the rows. */
+/** Creates a table from a CSV file. It reads the file twice: for the types, and for the rows. */
 import { basename } from 'node:path';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
@@ -12,9 +12,9 @@ interface LoadRequest {
   readonly file: string;
   /** The column of user ids. */
   readonly key: string;
-  /** `table` or `schema.table`; null: the file's name. */
+  /** `table` or `schema.table`; null: the name of the file. */
   readonly table: string | null;
-  /** Whether the rows of an existing table are exchanged. */
+  /** Whether the rows of an existing table are replaced. */
   readonly replace: boolean;
 }
 
@@ -26,11 +26,11 @@ export interface LoadReport {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nulls: number }[];
 }
 
-/** Postgres cuts longer names off. */
+/** The longest name; Postgres truncates longer names. */
 const MOST_NAME_BYTES = 63;
 const MOST_COLUMNS = 1_600;
 
-/** Rejects with a CommandFailure that names file and line, or with `invalid_input` of the table. */
+/** Loads the file. Rejects with a CommandFailure that names file and line, or with `invalid_input` for the table. */
 export async function loadCsv(pool: Pool, request: LoadRequest, reportProgress: ReportProgress): Promise<LoadReport> {
   const { file, replace } = request;
   const name = request.table ?? tableNameOf(file);
@@ -45,7 +45,10 @@ export async function loadCsv(pool: Pool, request: LoadRequest, reportProgress: 
   return { table: name, outcome, rows: seen.rows, key: seen.key, columns };
 }
 
-/** `customers` of `data/Customers 2026.csv` would need quotation marks in each query: they become `customers_2026`. */
+/**
+ * Returns the name of the table for a file, without characters that need quotation marks in SQL: `data/Customers
+ * 2026.csv` becomes `customers_2026`.
+ */
 function tableNameOf(file: string): string {
   const name = basename(file)
     .replace(/\.[^.]*$/, '')
@@ -79,7 +82,12 @@ function checkNames(names: readonly string[], file: string): void {
     throw csvFailure(file, 1, `the name ${long} has more than ${MOST_NAME_BYTES} bytes`, 'shorten it');
   }
   if (names.length <= MOST_COLUMNS) return;
-  throw csvFailure(file, 1, `${names.length} columns, and a table has at most ${MOST_COLUMNS}`, 'leave some out');
+  throw csvFailure(
+    file,
+    1,
+    `the file has ${names.length} columns, but a table can have at most ${MOST_COLUMNS}`,
+    'leave some out',
+  );
 }
 
 function keyPlace(names: readonly string[], key: string, file: string): number {
@@ -92,15 +100,15 @@ function keyPlace(names: readonly string[], key: string, file: string): number {
     file,
     1,
     `no column is named ${key}`,
-    `name the column of user ids with --key: ${suggestion(key, names)}`,
+    `set --key to the column of user ids: ${suggestion(key, names)}`,
   );
 }
 
 function emptyKey(file: string, { line }: CsvRow, key: string): CommandFailure {
-  return csvFailure(file, line, `${key} is empty`, 'give each row a user id, or leave the row out');
+  return csvFailure(file, line, `${key} is empty`, 'give each row a user id, or remove the row');
 }
 
-/** The rows in COPY's text format. */
+/** Yields the rows in the text format of COPY. */
 async function* encode(file: string, { columns }: LoadedTable): AsyncGenerator<Buffer> {
   const isText = columns.map(({ type }) => type === 'text');
   for await (const { rows } of readCsv(file)) {
@@ -125,7 +133,7 @@ function encodeText(cell: string, file: string, line: number): string {
   return /[\\\t\n\r]/.test(cell) ? cell.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? '') : cell;
 }
 
-/** Finds the line of a row that Postgres refused, and of the row before it with the same key. */
+/** Finds the line of a row that Postgres rejected, and of the earlier row with the same key. */
 async function explainRow(refused: RowRefused, file: string, { columns, key }: LoadedTable): Promise<CommandFailure> {
   const keyAt = columns.findIndex(({ name }) => name === key);
   const row = await findRow(file, (_, no) => no === refused.row);
@@ -135,8 +143,8 @@ async function explainRow(refused: RowRefused, file: string, { columns, key }: L
   return csvFailure(
     file,
     row?.line ?? 0,
-    `${key} ${userId} is in line ${first?.line ?? '?'} already`,
-    'leave one row a user: aggregate the file before it is loaded, or name another column with --key',
+    `${key} ${userId} already occurs in line ${first?.line ?? '?'}`,
+    'keep one row for each user: aggregate the file before loading it, or set --key to another column',
   );
 }
 

@@ -14,7 +14,7 @@ import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 
 export function modelCommands(cli: Cli): Command {
-  return group('model', 'model versions: push, look at, label, archive', [
+  return group('model', 'model versions: push, list, show, label, archive', [
     modelPushCommand(cli),
     modelListCommand(cli),
     modelShowCommand(cli),
@@ -35,7 +35,7 @@ function modelListCommand(cli: Cli): Command {
     example: 'tandem model list repurchase',
   })
     .argument('[predictor]', 'the predictor (default: all predictors)')
-    .option('--archived', 'list archived versions too')
+    .option('--archived', 'also list archived versions')
     .action(async (predictor: string | undefined, options: ListOptions) => {
       const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
       present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
@@ -59,7 +59,7 @@ function modelShowCommand(cli: Cli): Command {
 function modelLabelCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'label',
-    description: 'move a label to a model version that passed its trial; serving does not change',
+    description: 'move a label to a model version that passed its trial; this does not change which version serves',
     example: 'tandem model label repurchase challenger 2',
   })
     .argument('<predictor>')

@@ -13,13 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(cwd, { recursive: true, force: true }));
 
-test('a file that the service would refuse is refused before it is sent, with the limit and what helps', async () => {
+test('a file that the service would reject is rejected before it is sent, with the limit and a remedy', async () => {
   await expect(readModelFile({ cwd }, 'huge.onnx')).rejects.toMatchObject({
     message: 'huge.onnx has 256.1 MiB, more than the 256 MiB that a model file may have',
     remedy: 'export a smaller model: fewer or shallower trees, or int8 weights',
   });
   await expect(readModelFile({ cwd }, 'empty.onnx')).rejects.toMatchObject({ message: 'empty.onnx is empty' });
   await expect(readModelFile({ cwd }, 'none.onnx')).rejects.toMatchObject({
-    message: `there is no file ${join(cwd, 'none.onnx')}`,
+    message: `the file ${join(cwd, 'none.onnx')} does not exist`,
   });
 });

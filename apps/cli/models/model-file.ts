@@ -1,4 +1,4 @@
-/** Model files that commands name: reads them, and uploads them as model versions. */
+/** Reads the model files of commands, and uploads them as model versions. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ModelDetail, PushInput } from '@tandem/client/wire';
@@ -8,7 +8,7 @@ import { connect } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 
-/** Reads a model file. Rejects where it is empty, or larger than a model may be: the service would refuse it. */
+/** Reads a model file. Rejects if the file is empty or too large, because the service would reject it. */
 export async function readModelFile(cli: Pick<Cli, 'cwd'>, file: string): Promise<Buffer> {
   const bytes = await readNamedFile(cli, file);
   if (bytes.length === 0) throw new CommandFailure(`${file} is empty`, { remedy: 'export the model again' });
@@ -23,12 +23,12 @@ export async function readNamedFile({ cwd }: Pick<Cli, 'cwd'>, file: string): Pr
   const path = resolve(cwd, file);
   return readFile(path).catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
-    const problem = code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code})`;
+    const problem = code === 'ENOENT' ? `the file ${path} does not exist` : `${path} cannot be read (${code})`;
     throw new CommandFailure(problem, { remedy: 'correct the path, or make the file readable', cause });
   });
 }
 
-/** Uploads a model file as a version of a predictor, and shows how far it is. */
+/** Uploads a model file as a version of a predictor, and shows the progress. */
 export async function uploadVersion(
   cli: Cli,
   options: ApiOptions,

@@ -35,23 +35,23 @@ export function modelPushCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'push',
     description: 'upload a model file as another version of a predictor; it is tried but does not serve traffic yet',
-    detail: `The service tries it as \`tandem check\` does, on real users: alone, together, as a live read and as a run read them.
-Settings not given here are taken from the stable version. Pushing the same again is harmless: an interrupted upload
-resumes, and the same definition is the same model version. It then gets the note and the metrics of this push; without
---note or --metric it keeps its own.`,
+    detail: `The service tries it on real users, as \`tandem check\` does: alone, in a batch, in a live read and in a run.
+Settings that are not given are taken from the stable version. A push can be repeated: an interrupted upload
+resumes, and the same definition is the same model version. The version then gets the note and the metrics of this push; without
+--note or --metric it keeps its note or metrics.`,
     example: 'tandem model push repurchase model.onnx --features features.sql --metric auc=0.82 --label challenger',
   })
     .argument('<predictor>')
-    .argument('[file]', 'the ONNX file (default: that of --config)')
+    .argument('[file]', 'the ONNX file (default: the model of --config)')
     .option('--features <file>', 'a file with the feature query')
-    .option('--as-of <column>', 'the query’s column with the load time of a row')
-    .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
+    .option('--as-of <column>', 'the column of the query with the load time of a row')
+    .option('--row-by-row', 'infer each user alone, for int8 weights with a dynamic scale')
     .option('--config <path>', 'a config that defines everything, instead of the options above')
-    .option('--note <text>', 'what changed, for people')
-    .option('--label <label>', 'a label to move to the version')
-    .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric)
-    .option('--parent <version>', 'of an optimised build: the version that it was made from', parseWhole(1))
-    .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
+    .option('--note <text>', 'a note on what changed')
+    .option('--label <label>', 'a label to move to this version')
+    .option('--metric <name=number>', 'a measured value; may be repeated', parseMetric)
+    .option('--parent <version>', 'for an optimised build: the model version that it was made from', parseWhole(1))
+    .option('--build <kind>', 'for an optimised build: int8, pruned or distilled')
     .action(async (predictor: string, file: string | undefined, options: Options) => {
       const pushed = await gather(cli, predictor, file, options);
       const version = await uploadVersion(cli, options, predictor, pushed, () => {
@@ -66,7 +66,10 @@ async function gather(cli: Cli, predictor: string, file: string | undefined, opt
   const words = given({ note, label, metrics, build, parent: options.parent?.toString() });
   if (options.config === undefined) {
     if (file === undefined)
-      throw usageError('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
+      throw usageError(
+        'no model file is given',
+        'add the path of the ONNX file, or use a config: --config tandem.config.ts',
+      );
     return { model: await readModelFile(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
   }
   if (options.features ?? options.asOf ?? options.rowByRow) {

@@ -1,4 +1,4 @@
-/** One predictor of a config as a push, with every setting of its model version. */
+/** Converts a predictor of a config to a push with every setting of its model version. */
 import type { PushInput } from '@tandem/client/wire';
 import { wordsOf } from '@tandem/config/adoption/pushed-version';
 import { loadConfig } from '@tandem/config/predictor/load-config';
@@ -12,7 +12,10 @@ export interface PushedConfig {
   readonly push: PushInput;
 }
 
-/** Its policies stay behind: they are the predictor's, whichever version is served. Rejects with `config_invalid`. */
+/**
+ * Reads the config. The push does not contain policies, because they belong to the predictor and not to a model
+ * version. Rejects with `config_invalid`.
+ */
 export async function readPushedConfig(path: string, predictor: string): Promise<PushedConfig> {
   const { file, predictors } = await loadConfig(path);
   const found = predictors.find(({ name }) => name === predictor);

@@ -1,9 +1,9 @@
-/** Model versions as operators read them: a list, one in full, and the result of a push. */
+/** Renders model versions: a list, one version in full, and the result of a push. */
 import type { ModelDetail, ModelView, ParityView } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { ago, count, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
-/** Enough of a hash to distinguish files. */
+/** The number of hash digits that distinguish files. */
 const HASH_SHOWN = 12;
 
 export function renderModels(models: readonly ModelView[], paint: Paint, now: number): string[] {
@@ -88,10 +88,10 @@ export function renderPushed(model: ModelDetail): string[] {
 }
 
 function parityText(parity: ParityView | null): string {
-  if (parity === null) return 'no certificate: adopted before there were any; push it again for one';
+  if (parity === null) return 'no trial: adopted by a release without trials; push the version again to try it';
   const { users, readBothWays, batchSizes, largestDifference: largest } = parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
-  const how = `alone and in batches of up to ${count(batchSizes.at(-1) ?? 1)}, ${count(readBothWays)} read as by a run too`;
+  const how = `alone and in batches of up to ${count(batchSizes.at(-1) ?? 1)}, ${count(readBothWays)} also read as in a run`;
   const worst =
     largest === null
       ? 'equal to the last bit'

@@ -5,7 +5,7 @@ import { renderModels } from './render-model.ts';
 
 const now = Date.parse('2026-11-24T10:30:02Z');
 
-test('model versions are listed with what serves them, what they take and what they give', () => {
+test('model versions are listed with their arms, inputs and outputs', () => {
   const vector = { name: 'segment', output: 'label', type: 'string', width: 3, index: 0 };
   const old = { ...MODEL_EXAMPLE, modelVersion: '1', variants: [], outputs: [vector] };
   expect(renderModels([MODEL_EXAMPLE, old], plain, now)).toEqual([
@@ -20,6 +20,6 @@ test('an archived version is marked', () => {
   expect(renderModels([archived], plain, now)[1]).toMatch(/^repurchase +2 +archived /);
 });
 
-test('without any the way to the first is told', () => {
+test('an empty list says how to create a model version', () => {
   expect(renderModels([], plain, now)).toEqual(['no model version yet; adopt a config: tandem adopt']);
 });

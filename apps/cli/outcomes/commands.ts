@@ -32,16 +32,16 @@ interface Options extends ApiOptions {
 function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
-    description: 'send an outcome of a user, or many from a file; rollouts count outcomes of users they have served',
-    detail: `A file is CSV with a head (.csv) or one JSON object a line. Each has id, userId and name, and optionally source, value and
-time. An empty value is refused. Sending a file again changes nothing: an id counts once.`,
+    description: 'send an outcome of a user, or many from a file; rollouts count outcomes of exposed users',
+    detail: `A file is CSV with a head (.csv), or has one JSON object in each line. Each outcome has id, userId and name, and
+optionally source, value and time. An empty value is rejected. A file can be sent repeatedly, because each id counts once.`,
     example: 'tandem outcome send 42 order --value 31.50',
   })
     .argument('[userId]')
-    .argument('[name]', 'the outcome’s name, as in the rollout’s plan: order')
+    .argument('[name]', 'the name of the outcome in the plan of the rollout, such as order')
     .option('--value <number>', 'the value that a sum adds (default: 1)', parseNumber)
-    .option('--time <moment>', 'when it happened, ISO 8601, at most 90 days ago (default: now)')
-    .option('--id <id>', 'the outcome’s id (default: a new one)')
+    .option('--time <moment>', 'the time of the outcome, ISO 8601, at most 90 days ago (default: now)')
+    .option('--id <id>', 'the id of the outcome (default: a new one)')
     .option('--source <source>', 'the sender (default: tandem-cli)')
     .option('--file <path>', 'send the outcomes in this file')
     .action(async (userId: string | undefined, name: string | undefined, options: Options) => {
@@ -57,14 +57,14 @@ async function sendOne(
   options: Options,
 ): Promise<void> {
   if (userId === undefined || name === undefined)
-    throw usageError('no user and outcome are named', 'name both, or a --file');
+    throw usageError('the user or the name of the outcome is missing', 'add both, or use --file');
   const { value, time, id, source } = options;
   const outcome: OutcomeInput = {
     ...{ userId, name },
     ...given({ value, time, id, source }),
   };
   const [result] = await connect(cli, options).sendOutcomes([outcome], { signal: cli.signal });
-  if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
+  if (result === undefined) throw new CommandFailure('the service acknowledged no outcome', { remedy: 'see its log' });
   present(cli, options, result, () =>
     renderFields([
       [result.status, `${printable(name)} of user ${printable(result.userId)}`],
@@ -94,13 +94,16 @@ async function sendFile(cli: Cli, file: string, userId: string | undefined, opti
   present(cli, options, sums, () => renderFields(Object.entries(sums).map(([status, of]) => [status, count(of)])));
 }
 
-/** The service counts the outcomes of a request. @param before those of the file that it has taken in already */
+/**
+ * Names the place of a problem in the file. The service counts only the outcomes of a request. @param before outcomes
+ * of the file in earlier requests
+ */
 function inFile(error: unknown, file: string, before: number): unknown {
   const place = isProblem(error) ? /^outcomes\[(\d+)\]\.?(.*)$/.exec(error.field ?? '') : null;
   if (!isProblem(error) || !place) return error;
   const no = count(before + Number(place[1]) + 1);
   return new CommandFailure(`${file}, outcome ${no}, ${place[2]}: ${error.message}`, {
-    remedy: `${error.remedy ?? 'correct it'}; ${count(before)} were taken in: the whole file may be sent again`,
+    remedy: `${error.remedy ?? 'correct it'}; ${count(before)} outcomes were accepted before, and you can send the whole file again`,
     cause: error,
   });
 }

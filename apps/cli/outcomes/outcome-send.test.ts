@@ -1,4 +1,4 @@
-/** `tandem outcome send` against a socket: the requests it sends, and its handling of a file with errors. */
+/** Tests of `tandem outcome send` against a socket: its requests, and its handling of files with errors. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -53,7 +53,7 @@ async function sendFile(name: string, text: string, ...args: string[]) {
   return send('--file', name, ...args);
 }
 
-test('an outcome is sent with its options, and reported', async () => {
+test('an outcome is sent with its options, and its result is shown', async () => {
   const { code, out } = await send('42', 'order', '--value', '-31.5', '--time', '2026-11-24T10:00:00Z', '--id', 'o1');
   expect(code).toBe(0);
   expect(out).toBe('accepted  order of user 42\noutcome   o1 of tandem-cli\n');
@@ -62,7 +62,7 @@ test('an outcome is sent with its options, and reported', async () => {
   ]);
 });
 
-test('a CSV file is sent in batches, empty cells unsaid; sent again it changes nothing', async () => {
+test('a CSV file is sent in batches without its empty cells, and sending it again changes nothing', async () => {
   const time = '2026-11-24T10:00:00Z';
   const lines = Array.from({ length: 1_500 }, (_, n) => `o${n},"user, ""${n}""",order,${n},${n % 2 === 0 ? time : ''}`);
   const text = `\uFEFFid,userId,name,value,time\r\n${lines.join('\r\n')}\r\n\r\n`;
@@ -77,7 +77,7 @@ test('a CSV file is sent in batches, empty cells unsaid; sent again it changes n
   expect(JSON.parse(again.out)).toEqual({ accepted: 0, duplicate: 1_500, erased: 0 });
 });
 
-test('a file of JSON lines is sent as it is, its own sources kept', async () => {
+test('a file of JSON lines is sent unchanged and keeps its sources', async () => {
   const one = { id: 'a', source: 'app', userId: '1', name: 'order' };
   const { code } = await sendFile(
     'o.jsonl',
@@ -88,7 +88,7 @@ test('a file of JSON lines is sent as it is, its own sources kept', async () => 
 });
 
 test.each<[string, string, RegExp]>([
-  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, and the head has 3/],
+  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, but the head has 3/],
   ['o.csv', 'id,userId,name\na,"1,order', /line 2: a quotation mark is not closed/],
   ['o.csv', 'id,user,name\na,1,order', /line 1: the head names "user"/],
   ['o.csv', 'id,userId,name,value\na,1,order,x', /line 2: its value is empty, null or not a number/],
@@ -96,26 +96,26 @@ test.each<[string, string, RegExp]>([
   ['o.csv', 'id,userId,name,value\na,1,order,Infinity', /line 2: its value is Infinity, not a finite number/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":null}', /line 1: its value is empty, null or/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":"3"}', /line 1: its value is "3", not a finite number/],
-  ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a text/],
+  ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a string/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it names "amount"/],
   ['o.csv', 'userId,name\n1,order', /line 2: it has no id/],
   ['o.jsonl', '{"id":"a","userId":"1"}', /line 1: it has no name/],
-  ['o.jsonl', '{"id":', /line 1: it is not JSON/],
+  ['o.jsonl', '{"id":', /line 1: the line is not JSON/],
   ['o.jsonl', 'null', /line 1: it has no id/],
-])('a line of %s that is wrong is named, and its batch not sent: %j', async (name, text, problem) => {
+])('a wrong line of %s is named, and its batch is not sent: %j', async (name, text, problem) => {
   const { code, err } = await sendFile(name, text);
   expect([code, err]).toEqual([1, expect.stringMatching(problem)]);
   expect(batches).toEqual([]);
 });
 
-test('an outcome that the service refuses is named by its place in the file', async () => {
+test('an outcome that the service rejects is named by its place in the file', async () => {
   const lines = Array.from({ length: 1_200 }, (_, n) => `o${n},1,${n === 1_100 ? 'refused' : 'order'}`);
   const { code, err } = await sendFile('o.csv', `id,userId,name\n${lines.join('\n')}`);
   expect([code, err]).toEqual([1, expect.stringContaining('o.csv, outcome 1,101, name: It is refused.')]);
-  expect(err).toContain('1,000 were taken in');
+  expect(err).toContain('1,000 outcomes were accepted before');
 });
 
-test('options for neither one outcome nor a file are rejected, and a missing file is named', async () => {
+test('incomplete options are rejected, and a missing file is named', async () => {
   expect((await send('42')).code).toBe(2);
   expect((await send('42', 'order', '--file', 'o.csv')).code).toBe(2);
   expect((await send('--file', 'o.csv', '--value', '3')).code).toBe(2);

@@ -1,4 +1,7 @@
-/** Outcomes in a file: CSV with a head, or one JSON object a line. Read line by line, however long the file is. */
+/**
+ * Reads outcomes from a file of any length, line by line. The file is CSV with a head, or has one JSON object in each
+ * line.
+ */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
@@ -8,10 +11,10 @@ import { splitCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];
-/** Required columns: without an id, a file that is sent twice would count twice. */
+/** The required columns. Without an id, a file that is sent twice would count twice. */
 const REQUIRED = ['id', 'userId', 'name'] as const;
 
-/** Batches of limited size, in order. Rejects with a CommandFailure that names the line. */
+/** Yields batches of limited size, in order. Rejects with a CommandFailure that names the line. */
 export async function* readOutcomes(file: string, atMost: number): AsyncGenerator<readonly OutcomeInput[]> {
   let batch: OutcomeInput[] = [];
   for await (const outcome of readOneByOne(file)) {
@@ -39,7 +42,7 @@ async function* readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
   }
 }
 
-/** The outcome in a line; undefined: it is the head. */
+/** Returns the outcome in a line; undefined for the head. */
 type ReadLine = (line: string, no: number) => OutcomeInput | undefined;
 
 function jsonReader(file: string): ReadLine {
@@ -48,7 +51,7 @@ function jsonReader(file: string): ReadLine {
       const parsed: unknown = JSON.parse(line);
       return outcomeOf(parsed, file, no);
     } catch (error) {
-      throw error instanceof SyntaxError ? wrongLine(file, no, `it is not JSON (${error.message})`) : error;
+      throw error instanceof SyntaxError ? wrongLine(file, no, `the line is not JSON (${error.message})`) : error;
     }
   };
 }
@@ -64,7 +67,7 @@ function csvReader(file: string): ReadLine {
       return undefined;
     }
     if (cells.length !== head.length)
-      throw wrongLine(file, no, `${cells.length} values, and the head has ${head.length}`);
+      throw wrongLine(file, no, `${cells.length} values, but the head has ${head.length}`);
     const row: Record<string, unknown> = {};
     for (const [i, name] of head.entries()) {
       if (name === 'value') row[name] = valueOfCell(cells[i] ?? '');
@@ -79,12 +82,15 @@ function checkHead(names: readonly string[], file: string, no: number): void {
   if (unknown !== undefined) throw wrongLine(file, no, `the head names ${JSON.stringify(unknown)}`);
 }
 
-/** Returns NaN for a cell that is no number, an empty cell included: a missing amount must not count as 1. */
+/**
+ * Returns NaN for a cell that is not a number. This includes an empty cell, because a missing amount must not count as
+ * 1.
+ */
 function valueOfCell(cell: string): number {
   return cell.trim() === '' ? Number.NaN : Number(cell);
 }
 
-/** Returns what a line says, checked field by field. */
+/** Returns the outcome of a line after checking each field. */
 function outcomeOf(row: unknown, file: string, no: number): OutcomeInput {
   const sent: Readonly<Record<string, unknown>> =
     typeof row === 'object' && row !== null && !Array.isArray(row) ? { ...row } : {};
@@ -96,7 +102,7 @@ function outcomeOf(row: unknown, file: string, no: number): OutcomeInput {
     const value = sent[name];
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'string') return value;
-    throw wrongLine(file, no, `its ${name} is not a text`);
+    throw wrongLine(file, no, `its ${name} is not a string`);
   };
   const [source, time, value] = [text('source'), text('time'), readValue(sent, file, no)];
   return {
@@ -113,7 +119,7 @@ function readValue({ value }: Readonly<Record<string, unknown>>, file: string, n
     value === null || Number.isNaN(value)
       ? 'its value is empty, null or not a number'
       : `its value is ${typeof value === 'string' ? JSON.stringify(value) : value}, not a finite number`,
-    'write a number; leave value out, the column of a CSV file too, where each outcome counts as 1',
+    'write a number; if each outcome counts as 1, leave out value and its column in a CSV file',
   );
 }
 
@@ -125,6 +131,6 @@ function wrongLine(file: string, no: number, problem: string, remedy?: string): 
   return new CommandFailure(`${file}, line ${no}: ${problem}`, {
     remedy:
       remedy ??
-      `each has ${REQUIRED.join(', ')}, and where wanted source, value and time; a CSV file begins with their names`,
+      `each outcome has ${REQUIRED.join(', ')}, and optionally source, value and time; the first line of a CSV file has these names`,
   });
 }

@@ -15,7 +15,7 @@ const answered: Answered = {
   serverTiming: null,
 };
 
-test('an answer starts with the prediction, then says where it comes from', () => {
+test('an answer shows the prediction first, then its source', () => {
   expect(renderAnswer(answered, plain)).toEqual([
     'score     0.831',
     'segment   [a, b]',
@@ -28,7 +28,7 @@ test('an answer starts with the prediction, then says where it comes from', () =
   ]);
 });
 
-test('a default was never computed, and its context may be unknown', () => {
+test('a default answer was never computed, and its context may be unknown', () => {
   const unknown = { contextVersion: null, lastConcerningVersion: null, predictedFromContextVersion: null };
   const nothing = { computedAt: null, ageSeconds: null, ...unknown };
   const lines = renderAnswer(
@@ -39,21 +39,21 @@ test('a default was never computed, and its context may be unknown', () => {
   expect(lines).toContain('context   version unknown, predicted from none');
 });
 
-test('nothing stored, and a row that is gone, are told apart', () => {
+test('a missing stored prediction and a missing row have different texts', () => {
   const sourceOf = (source: 'live' | 'stale') =>
     renderAnswer({ ...answered, answer: { ...answer, source, reason: 'missing' } }, plain)[2];
   expect(sourceOf('live')).toBe('source    live, missing: no prediction was stored for this user');
   expect(sourceOf('stale')).toBe('source    stale, missing: the feature query has no row for this user any more');
 });
 
-test('an answer that an event left fresh says which version concerns its predictor', () => {
+test('an answer that is still fresh after an event shows the last version that concerns its predictor', () => {
   const later = { ...answer, contextVersion: 6 };
   expect(renderAnswer({ ...answered, answer: later }, plain)).toContain(
-    'context   version 6, predicted from 5; the last that concerns this predictor is 5',
+    'context   version 6, predicted from 5; the last version that concerns this predictor is 5',
   );
 });
 
-test('of many users each has a line, in order; a refusal does not spoil the columns', () => {
+test('in a read of many users, each has a line in order, and errors do not change the columns', () => {
   const problem = {
     type: 'urn:tandem:problem:unknown_user',
     status: 404,

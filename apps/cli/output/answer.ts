@@ -1,4 +1,4 @@
-/** Answers as people read them: the prediction first, then where it comes from and why. */
+/** Renders answers: the prediction first, then its source and reason. */
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, Source } from '@tandem/client/wire';
@@ -14,12 +14,12 @@ const REASONS: Readonly<Record<string, string>> = {
   missing: 'no prediction was stored for this user',
   expired: 'the stored prediction is older than maxAge',
   version_changed: 'the stored prediction is of another model version',
-  rolled_back: 'after a rollback: the stored prediction is of the restored generation, or no longer counts',
+  rolled_back: 'after a rollback: the stored prediction is of the restored generation, or may no longer be used',
   requested: 'the caller requested live inference',
   features_failed: 'the feature query fails for this user; tandem explain shows the error',
   live_failed: 'the model could not be run, or its features could not be read',
   features_unusable: 'the model cannot take the user’s features; tandem explain shows why',
-  output_unusable: 'the model gives no finite number for the user’s features; tandem explain shows them',
+  output_unusable: 'the model returns no finite number for the user’s features; tandem explain shows them',
   live_timeout: 'the model did not answer in time',
   overloaded: 'the model is overloaded',
   unverified: 'Postgres did not answer, so nothing is proven',
@@ -56,7 +56,7 @@ function contextOf({
   predictedFromContextVersion: from,
 }: PredictionAnswer) {
   const concerning =
-    last === null || last === contextVersion ? '' : `; the last that concerns this predictor is ${last}`;
+    last === null || last === contextVersion ? '' : `; the last version that concerns this predictor is ${last}`;
   return `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}${concerning}`;
 }
 
@@ -78,14 +78,14 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
     ];
   });
   const [head = '', ...lines] = renderTable(columns, rows);
-  // A refusal is not cut to the width of the columns.
+  // Errors are not cut to the width of the columns.
   const refusals = results.map(({ problem }) =>
     problem === null ? '' : `  ${paint('bad', printable(problem.detail))}`,
   );
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
-/** Returns the text of a feature or an output: empty if there is none. */
+/** Returns the text of a feature or an output; empty if there is no value. */
 export function renderValue(value: unknown): string {
   if (value === undefined) return '';
   if (value === null) return 'null';
@@ -119,7 +119,7 @@ function reasonWords(answer: PredictionAnswer): string {
   return words === '' ? '' : `: ${words}`;
 }
 
-/** The service gives whole seconds only. */
+/** Renders an age. The service returns whole seconds only. */
 function ageOf(seconds: number | null): string {
   if (seconds === null) return '';
   return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);

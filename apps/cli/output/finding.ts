@@ -1,11 +1,11 @@
-/** A finding of an examination: fine, a warning, or an error, with its remedy. */
+/** A finding of a check: ok, a warning or an error, with its remedy. */
 import type { Paint, Tone } from '../command-line/command.ts';
 import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 
 export interface Finding {
-  /** The examined part: `postgres`. */
+  /** The checked part, for example `postgres`. */
   readonly subject: string;
   readonly level: Level;
   readonly text: string;
@@ -28,7 +28,7 @@ export const failed = (subject: string, text: string, remedy: string): Finding =
   remedy,
 });
 
-/** A line for each, its remedy below. */
+/** Renders a line for each finding, with its remedy below. */
 export function renderFindings(findings: readonly Finding[], paint: Paint): string[] {
   const subjects = Math.max(0, ...findings.map(({ subject }) => subject.length));
   return findings.flatMap(({ subject, level, text, remedy }) => {

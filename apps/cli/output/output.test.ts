@@ -6,7 +6,7 @@ import { ago, count, duration, moment, printable, renderFields, renderTable } fr
 
 const terminal = { write: () => true, isTTY: true };
 
-test('colours appear on a terminal alone, and not where NO_COLOR is set', () => {
+test('colours appear only on a terminal, and not if NO_COLOR is set', () => {
   expect(createPaint(terminal, {})('bad', 'x')).toBe('\u001b[31mx\u001b[39m');
   for (const [stream, env] of [
     [terminal, { NO_COLOR: '1' }],
@@ -17,7 +17,7 @@ test('colours appear on a terminal alone, and not where NO_COLOR is set', () => 
   }
 });
 
-test('columns align whatever colours their cells have', () => {
+test('columns are aligned for cells with any colours', () => {
   const paint = createPaint(terminal, {});
   const lines = renderTable(
     [{ title: 'state' }, { title: 'users', align: 'right' }],
@@ -35,7 +35,7 @@ test('columns align whatever colours their cells have', () => {
   ).toEqual(['a     1', 'long']);
 });
 
-test('text from elsewhere cannot move the cursor or change colours', () => {
+test('text from other sources cannot move the cursor or change colours', () => {
   expect(printable('a\u001b[2Jb\u009b\r\n')).toBe('a?[2Jb???');
 });
 
@@ -47,7 +47,7 @@ test.each([
   [200_000, '3 min 20 s'],
   [31_842_000, '8 h 50 min'],
   [187_200_000, '2 d 4 h'],
-])('%i ms reads %s', (ms, text) => {
+])('%i ms is rendered as %s', (ms, text) => {
   expect(duration(ms)).toBe(text);
 });
 
@@ -58,7 +58,7 @@ test('moments and counts', () => {
   expect(count(1234567)).toBe('1,234,567');
 });
 
-test('a bar fits its terminal and never passes 100 %', () => {
+test('a bar fits its terminal and never exceeds 100 %', () => {
   const bar = renderProgressBar({ done: 1200, total: 2357, elapsedMs: 800 }, 'users', 100);
   expect(bar).toBe('[############------------]  50 %  1,200/2,357 users  0.8 s');
   expect(renderProgressBar({ done: 1200, total: 2357, elapsedMs: 800 }, 'users', 20)).toHaveLength(19);
@@ -66,7 +66,7 @@ test('a bar fits its terminal and never passes 100 %', () => {
   expect(renderProgressBar({ done: 5, total: 0, elapsedMs: 0 }, 'users', 100)).toContain('  0 %  5/? users');
 });
 
-test('off a terminal each tenth is told once', () => {
+test('without a terminal, each tenth is reported once', () => {
   const at = (done: number) => ({ done, total: 1000, elapsedMs: 500 });
   expect(nextTenth(at(99), 0)).toBeUndefined();
   expect(nextTenth(at(350), 0)).toBe(3);

@@ -6,7 +6,7 @@ afterEach(() => void vi.useRealTimers());
 
 const wait = (ms: number) => () => new Promise<number>((settle) => setTimeout(settle, ms, ms));
 
-test('only a step that takes some seconds is reported, once, and its result is returned', async () => {
+test('only a step that takes some seconds is reported, only once, and its result is returned', async () => {
   const said: string[] = [];
   const reportProgress = createProgressReporter({ write: (text) => said.push(text) });
   const quick = reportProgress('reading the config', wait(1_000));

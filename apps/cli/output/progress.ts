@@ -1,6 +1,6 @@
 /**
- * Draws progress on standard error, so that standard output stays the result’s: a bar that a terminal redraws, else a
- * line for every tenth; and a line for each step that takes long.
+ * Shows progress on standard error, because standard output is for the result. A terminal gets a bar that is redrawn;
+ * otherwise there is a line for every tenth. A step that takes long gets a line.
  */
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Cli, Output } from '../command-line/command.ts';
@@ -15,7 +15,7 @@ interface ProgressDisplay {
 const REDRAW_EVERY_MS = 80;
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** @param label what stands before each line */
+/** @param label the text before each line */
 export function createProgressDisplay(cli: Cli, unit: string, label = ''): ProgressDisplay {
   return cli.stderr.isTTY === true ? createBar(cli, unit, label) : createLines(cli, unit, label);
 }
@@ -50,14 +50,14 @@ function createLines({ stderr }: Cli, unit: string, label: string): ProgressDisp
 
 interface Progress {
   readonly done: number;
-  /** 0 while it is not known. */
+  /** 0 while unknown. */
   readonly total: number;
   readonly elapsedMs: number;
 }
 
 const BAR_WIDTH = 24;
 
-/** `[############------------]  50 %  1,200/2,357 users  0.8 s`, at most `columns` wide. */
+/** Renders `[############------------] 50 % 1,200/2,357 users 0.8 s`, at most `columns` wide. */
 export function renderProgressBar({ done, total, elapsedMs }: Progress, unit: string, columns: number): string {
   const share = shareOf(done, total);
   const filled = Math.floor(share * BAR_WIDTH);
@@ -66,7 +66,7 @@ export function renderProgressBar({ done, total, elapsedMs }: Progress, unit: st
   return text.slice(0, Math.max(0, columns - 1));
 }
 
-/** The line for a step of ten percent, or undefined if no new one is reached since `lastTenth`. */
+/** Returns the line for a step of ten percent; undefined if no new step was reached since `lastTenth`. */
 export function nextTenth({ done, total }: Progress, lastTenth: number): number | undefined {
   if (total === 0) return undefined;
   const tenth = Math.floor(shareOf(done, total) * 10);
@@ -87,7 +87,10 @@ function percent(share: number): string {
 
 const PATIENCE_MS = 3_000;
 
-/** Returns a reporter that prints a line for each step that takes more than a few seconds: what the command waits for. */
+/**
+ * Returns a reporter that prints a line for each step that takes more than a few seconds, so that users see what the
+ * command waits for.
+ */
 export function createProgressReporter(stderr: Output): ReportProgress {
   return async (name, work) => {
     const timer = setTimeout(() => stderr.write(`still ${name} …\n`), PATIENCE_MS);

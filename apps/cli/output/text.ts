@@ -1,4 +1,7 @@
-/** Text for people: numbers and times, aligned columns, and sentences that are broken at spaces or cut to a line. */
+/**
+ * Renders text for people: numbers and times, aligned columns, and sentences that are wrapped at spaces or cut to a
+ * line.
+ */
 import { stripVTControlCharacters } from 'node:util';
 
 /** `2,357`. */
@@ -6,12 +9,12 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `1 core`, `2,357 cores`. @param many the plural, unless it ends in an s alone */
+/** Renders `1 core` or `2,357 cores`. @param many the plural, if it is not the singular with an s */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** `0.8 s`, `42 s`, `3 min 20 s`, `8 h 50 min`, `2 d 4 h`. */
+/** Renders `0.8 s`, `42 s`, `3 min 20 s`, `8 h 50 min` or `2 d 4 h`. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 0.0995) return `${Math.round(ms)} ms`;
@@ -24,13 +27,13 @@ export function duration(ms: number): string {
   return whole2 === 0 ? `${whole1} ${unitName}` : `${whole1} ${unitName} ${whole2} ${smallName}`;
 }
 
-/** How long ago a moment was: `8 h 50 min ago`; `never` where there is none. */
+/** Renders the time since a moment: `8 h 50 min ago`, or `never` without a moment. */
 export function ago(moment: string | null, now: number): string {
   if (moment === null) return 'never';
   return `${duration(Math.max(0, now - Date.parse(moment)))} ago`;
 }
 
-/** `2026-11-24 02:00:11` of an ISO moment, in UTC. */
+/** Renders an ISO moment in UTC as `2026-11-24 02:00:11`. */
 export function moment(iso: string | null): string {
   return iso === null ? '' : iso.slice(0, 19).replace('T', ' ');
 }
@@ -40,15 +43,18 @@ interface TitledColumn {
   readonly align?: 'right';
 }
 
-/** A column given by its title is aligned left. */
+/** A column; a plain title means that it is aligned left. */
 type Column = string | TitledColumn;
 
-/** A column of numbers, aligned right. */
+/** Returns a column of numbers, which is aligned right. */
 export function right(title: string): TitledColumn {
   return { title, align: 'right' };
 }
 
-/** Lines of a table with a head; two spaces between columns, none at a line's end. Cells may hold colours. */
+/**
+ * Renders a table with a head. Columns are separated by two spaces, and lines have no trailing spaces. Cells may have
+ * colours.
+ */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const titled = columns.map((column): TitledColumn => (typeof column === 'string' ? { title: column } : column));
   const head = titled.map(({ title }) => title);
@@ -61,13 +67,16 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   );
 }
 
-/** Lines `name  value`, the values aligned. */
+/** Renders lines `name value` with aligned values. */
 export function renderFields(fields: readonly (readonly [name: string, value: string])[], indent = ''): string[] {
   const width = Math.max(0, ...fields.map(([name]) => visibleWidth(name)));
   return fields.map(([name, value]) => `${indent}${pad(name, width, false)}  ${value}`.trimEnd());
 }
 
-/** Text from elsewhere, safe on a terminal: control characters, which could move the cursor or lie in colour, become `?`. */
+/**
+ * Makes text from other sources safe for a terminal: control characters, which could move the cursor or change colours,
+ * become `?`.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
@@ -83,12 +92,12 @@ function visibleWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }
 
-/** Characters of a line: as much as two terminals side by side have. */
+/** The most characters of a line. */
 const LINE = 100;
-/** The least width, even if other columns leave less. */
+/** The least width of a sentence, even if other columns leave less. */
 const LEAST = 30;
 
-/** Words longer than a line stand on one of their own; a figure stays with its `%`. */
+/** Wraps a text at spaces. A word longer than a line gets its own line, and a number stays with its `%`. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(/ (?!%)/)) {
@@ -99,7 +108,7 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** The text, or its begin and `…`. */
+/** Returns the text, or its beginning and `…`. */
 export function clip(text: string, width: number): string {
   const characters = [...text];
   return characters.length <= width
@@ -110,7 +119,7 @@ export function clip(text: string, width: number): string {
         .trimEnd()}…`;
 }
 
-/** A value that continues on further lines. */
+/** Renders a value that continues on further lines. */
 export function renderWrappedFields(fields: readonly (readonly [name: string, value: string])[]): string[] {
   const width = LINE - 2 - Math.max(0, ...fields.map(([name]) => name.length));
   return renderFields(
@@ -149,12 +158,12 @@ function widthBeside(columns: readonly Column[], rows: readonly (readonly string
   return Math.max(LEAST, LINE - 2 - Math.max(...narrow.map((line) => visibleWidth(line))));
 }
 
-/** Returns a text as one word of a shell's command line, in quotes where it needs them. */
+/** Returns a text as one word of a shell command, quoted if necessary. */
 export function shellWord(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Returns an argument that may begin with a dash, such as a user id, so that it is not taken for an option. */
+/** Returns an argument that may begin with a dash, such as a user id, in a form that is not parsed as an option. */
 export function shellOperand(text: string): string {
   return text.startsWith('-') ? `-- ${shellWord(text)}` : shellWord(text);
 }

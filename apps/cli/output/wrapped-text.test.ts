@@ -7,7 +7,7 @@ const COLUMNS = ['check', 'state', 'why'].map((title) => ({ title }));
 const longest = (lines: readonly string[]) => Math.max(...lines.map((line) => stripVTControlCharacters(line).length));
 
 describe('long text', () => {
-  it('is broken at spaces, and says the same', () => {
+  it('is wrapped at spaces and keeps its words', () => {
     const lines = wrap(SENTENCE, 40);
     expect(longest(lines)).toBeLessThanOrEqual(40);
     expect(lines.join(' ')).toBe(SENTENCE);
@@ -15,16 +15,16 @@ describe('long text', () => {
     expect(wrap('one-word-that-is-long and', 8)).toEqual(['one-word-that-is-long', 'and']);
   });
 
-  it('keeps a figure with its sign', () => {
+  it('keeps a number with its sign', () => {
     expect(wrap('a difference of 11.9 % is', 20)).toEqual(['a difference of', '11.9 % is']);
   });
 
-  it('is cut where one line is all there is, by characters and not by halves of them', () => {
+  it('is cut to one line between whole characters', () => {
     expect([clip('abc', 3), clip('abcd', 3), clip('ab cd', 4)]).toEqual(['abc', 'ab…', 'ab…']);
     expect(clip('😀😀😀', 2)).toBe('😀…');
   });
 
-  it('wraps in fields and in the last column, in at most a hundred characters', () => {
+  it('wraps in fields and in the last column to at most 100 characters', () => {
     expect(
       renderWrappedFields([
         ['a', SENTENCE],

@@ -5,13 +5,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
 
 export interface ProfileOptions {
-  /** Standard output, or a file. */
+  /** True for standard output, or the path of a file. */
   readonly json?: boolean | string;
   readonly versions?: readonly number[];
   readonly batches: readonly number[];
   readonly processes: readonly number[];
   readonly threads: readonly number[];
-  /** The target, in ms. */
+  /** The target in ms. */
   readonly p99?: number;
   readonly pricePerCpuHour?: number;
   readonly minutes: number;
@@ -29,40 +29,39 @@ const CORES = availableParallelism();
 export function profileCommand(cli: Cli): Command {
   return createCommand({
     name: 'profile',
-    description: 'measure batch size, processes, threads, versions and builds on real users; recommend the best',
-    detail: `Reads users by the predictor's feature query (DATABASE_URL), and runs its model versions in processes of this command,
-under full load: it sends nothing to serving processes, but shares the machine with them, so profile an idle machine of the kind
-that will serve. A search measures a part of all combinations; --exhaustive measures all, and reports what the search would have
-chosen.
-Recommends the highest throughput within --p99; without it, the highest. docs/sizing.md says what the figures leave out.
---write changes three lines of an environment file (INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES, INFERENCE_THREADS), and no other.`,
+    description: 'measure batch sizes, processes, threads, versions and builds on real users, and recommend the best',
+    detail: `Reads users with the feature query of the predictor (DATABASE_URL), and runs its model versions in processes of this command
+under full load. It does not use serving processes, but shares the machine with them, so profile an idle machine of the same
+kind. A search measures a part of all combinations. --exhaustive measures all, and reports the choice of the search too.
+Recommends the highest throughput within --p99, or overall without it. docs/sizing.md says what the figures leave out.
+--write changes only three lines of an environment file: INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES and INFERENCE_THREADS.`,
     example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
     jsonFile: true,
   })
     .argument('<predictor>')
     .option(
       '--versions <numbers>',
-      'model versions (default: those that serve, and their builds)',
+      'model versions (default: serving versions and their builds)',
       parseNumbers(MOST_VERSION),
     )
-    .addOption(listOption('--batches <sizes>', 'users of a run at most', BATCHES, MOST_BATCH))
+    .addOption(listOption('--batches <sizes>', 'the most users in an inference run', BATCHES, MOST_BATCH))
     .addOption(
-      listOption('--processes <counts>', 'inference processes of one API process', doublesUpTo(CORES), MOST_COUNT),
+      listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
-      listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
+      listOption('--threads <counts>', 'threads of each run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
     .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(
       '--price-per-cpu-hour <price>',
-      'of one core, in any currency: adds the cost of a million predictions',
+      'the price of one core in any currency; adds the cost of a million predictions',
       parsePrice,
     )
-    .option('--minutes <count>', 'the longest duration; then it ends with the results so far', parseWhole(1, 1_440), 10)
-    .option('--seconds <count>', 'seconds of load for each setting', parseWhole(1, 60), 1)
-    .option('--rows <count>', 'users to measure with', parseWhole(1, 100_000), 1_000)
+    .option('--minutes <count>', 'end after this time with the results so far', parseWhole(1, 1_440), 10)
+    .option('--seconds <count>', 'the seconds of load for each setting', parseWhole(1, 60), 1)
+    .option('--rows <count>', 'the number of users for the measurement', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')
-    .option('--svg <file>', 'draw throughput against latency')
+    .option('--svg <file>', 'write a picture of throughput against latency')
     .option('--write <file>', 'write the recommended settings to this environment file')
     .action(async (predictor: string, options: ProfileOptions) => {
       const { runProfile } = await import('./run-profile.ts');
@@ -82,11 +81,11 @@ function doublesUpTo(most: number): readonly number[] {
 
 const MOST_VALUES = 32;
 const MOST_VERSION = 99_999;
-// The bounds of INFERENCE_BATCH_LIMIT, and of INFERENCE_PROCESSES and INFERENCE_THREADS.
+// The limits of INFERENCE_BATCH_LIMIT, and of INFERENCE_PROCESSES and INFERENCE_THREADS.
 const MOST_BATCH = 10_000;
 const MOST_COUNT = 256;
 
-/** Returns a parser that gives each number once, ascending. */
+/** Returns a parser that returns each number once, in ascending order. */
 function parseNumbers(most: number): (text: string) => readonly number[] {
   return (text) => {
     const values = text.split(',').map((part) => Number(/^ *(\d{1,5}) *$/.exec(part)?.[1] ?? Number.NaN));

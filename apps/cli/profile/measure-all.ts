@@ -1,4 +1,4 @@
-/** Measures the settings of a search, or a whole grid, and then the choice again. */
+/** Measures the settings of a search or a whole grid, and then measures the choice again. */
 import { availableParallelism } from 'node:os';
 import { measureSetting } from '@tandem/inference/profile/measure-setting';
 import { searchSettings } from '@tandem/prediction/profile/search-settings';
@@ -28,7 +28,7 @@ interface Measuring {
   readonly isExhaustive: boolean;
 }
 
-/** A setting with which no load was answered. */
+/** A setting that could not be measured. */
 export interface NotMeasured {
   readonly setting: Setting;
   readonly why: string;
@@ -37,7 +37,7 @@ export interface NotMeasured {
 interface Results {
   readonly measured: readonly Measurement[];
   readonly notMeasured: readonly NotMeasured[];
-  /** Settings that were measured again, among them the choice. Empty if the time was over before. */
+  /** Settings that were measured again, including the choice. Empty if the time was over before. */
   readonly confirmed: readonly Measurement[];
   /** Whether the time was over before the end. */
   readonly isCut: boolean;
@@ -45,11 +45,16 @@ interface Results {
   readonly searched: readonly Measurement[] | null;
 }
 
-/** The best of many measurements is partly luck: the choice is measured again, for longer, and may then give way to others. */
+/**
+ * The number of best settings that are measured again, and for longer. The best of many measurements is partly luck, so
+ * another setting may then be chosen.
+ */
 const CONFIRMED = 3;
 const TIMES_LONGER = 3;
 
-/** The number of settings of a version that may fail before one is measured; then its other settings are skipped. */
+/**
+ * The number of settings of a version that may fail before any is measured. After that, its other settings are skipped.
+ */
 const MOST_FAILED = 2;
 
 /** Measures settings until the deadline. Rejects with the signal's reason if interrupted, and if no setting can be measured. */

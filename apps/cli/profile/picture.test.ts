@@ -36,13 +36,13 @@ test('the recommended and the current setting are described, and drawn above all
   expect(svg.indexOf('>recommended<')).toBeGreaterThan(svg.lastIndexOf('r="4"'));
 });
 
-test('a setting that misses the target is the nearest one, and not recommended', () => {
+test('a setting that misses the target is marked as nearest, not as recommended', () => {
   const names = texts(draw([1], 5)).map(([, text]) => text);
   expect(names).toContain('nearest, now: batch 1, 1 process, 2 threads each');
   expect(names.join()).not.toContain('recommended');
 });
 
-test('the legend of many versions stays within the picture, with one entry for each colour', () => {
+test('the legend of many versions fits into the picture, with one entry for each colour', () => {
   const entries = texts(draw([1, 2, 3, 4, 5, 6, 7, 8], null)).filter(([, text]) => text?.startsWith('version'));
   expect(entries.map(([, text]) => text)).toEqual([
     ...[1, 2, 3, 4].map((version) => `version ${version}`),

@@ -1,4 +1,4 @@
-/** Draws a profile as one SVG: throughput against p99, a point for each setting that was measured. */
+/** Draws a profile as an SVG: throughput against p99, with a point for each measured setting. */
 import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
 import { isSameSetting } from '@tandem/prediction/profile/settings';
 import { count, counted, wrap } from '../output/text.ts';
@@ -10,7 +10,7 @@ const HEIGHT = 600;
 const FRAME = { x: 90, y: 160, w: 860, h: 360 };
 const INK = '#1f2933';
 const FAINT = '#d9dee4';
-/** Colours of the versions; later versions share the last. */
+/** The colours of the versions. Later versions share the last colour. */
 const COLOURS = ['#3b6fb6', '#e07b39', '#3a8a5f', '#8a5fa8', '#6b7280'];
 const MARKS_MS = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
 const RULES = 5;
@@ -36,7 +36,7 @@ export function drawProfile(report: ProfileReport): string {
     svgText(30, FRAME.y - 14, 'predictions a second', { weight: 600 }),
     ...(targetP99Ms === null ? [] : [target(x.at(targetP99Ms), targetP99Ms)]),
     ...measured.map((one) => point(place(one), colourOf(grid.version, one.version))),
-    // Last, so that no point covers them.
+    // Drawn last, so that no point covers them.
     ...named(report, place),
     '</svg>',
     '',
@@ -53,13 +53,13 @@ interface Scale {
   readonly marks: readonly number[];
 }
 
-/** How many powers of ten an axis may span before only these powers have a mark. */
+/** The most powers of ten of an axis with additional marks; on a longer axis only the powers have a mark. */
 const CROWDED = 3;
 
 /** Returns a logarithmic scale. */
 function latencies(values: readonly number[]): Scale {
   const logs = (values.length > 0 ? values : [1]).map((value) => Math.log10(Math.max(value, 0.01)));
-  // At least a power of ten, so that there are marks.
+  // Spans at least one power of ten, so that there are marks.
   const [least, most] = [Math.min(...logs), Math.max(...logs)];
   const margin = Math.max(0.15, (1 - (most - least)) / 2);
   const [from, to] = [least - margin, most + margin];
@@ -97,7 +97,7 @@ function point({ x, y }: Place, colour: string): string {
   return `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="4" fill="${colour}" opacity="0.75"/>`;
 }
 
-/** Room that a label needs, about. */
+/** The approximate width of a label. */
 const LABEL = { w: 100, h: 22 };
 
 /** Marks the recommended setting and the current one, and describes both above the frame. */

@@ -31,22 +31,22 @@ interface ProfileParts {
   readonly notMeasured: readonly NotMeasured[];
   /** Settings that were measured again. */
   readonly confirmed: readonly Measurement[];
-  /** Whether the time was over before all was measured. */
+  /** Whether the time was over before everything was measured. */
   readonly isCut: boolean;
   readonly searched: readonly Measurement[] | null;
 }
 
 export interface ProfileFigures extends Setting {
-  /** `int8`, where the version is an optimised build. */
+  /** `int8`, for example, if the version is an optimised build. */
   readonly build: string | null;
   readonly predictionsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMsPerThousand: number;
   readonly memoryMb: number;
-  /** Memory held for a thousand predictions. */
+  /** Memory used for a thousand predictions. */
   readonly memoryMbSecondsPerThousand: number;
-  /** Null without a price. */
+  /** null without a price. */
   readonly costPerMillion: number | null;
   readonly meetsTarget: boolean;
   readonly failed: number;
@@ -59,7 +59,7 @@ export interface ProfileReport {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly loadBefore: number };
   readonly users: number;
   readonly grid: Grid;
-  /** Settings in the grid. */
+  /** The number of settings in the grid. */
   readonly combinations: number;
   readonly targetP99Ms: number | null;
   readonly pricePerCpuHour: number | null;
@@ -72,7 +72,7 @@ export interface ProfileReport {
   /** The setting of this environment; null if it was not measured. */
   readonly current: ProfileFigures | null;
   readonly recommended: ProfileFigures | null;
-  /** For an exhaustive profile: the measurements and the choice of the search. */
+  /** The measurements and the choice of the search, for an exhaustive profile. */
   readonly search: { readonly measured: number; readonly choice: ProfileFigures | null } | null;
 }
 

@@ -1,4 +1,4 @@
-/** `tandem profile` on a real table, a real model and its optimised build. */
+/** Tests of `tandem profile` on a real table, a real model and its optimised build. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -6,7 +6,7 @@ import { startCli } from '../cli.fixture.ts';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 import type { ProfileReport } from './profile-report.ts';
 
-// Each setting starts processes and loads a model.
+// Each setting starts processes and loads a model, which takes time.
 vi.setConfig({ testTimeout: 180_000 });
 
 let place: Place;
@@ -23,7 +23,7 @@ afterAll(() => place.remove());
 
 const SMALL = '--batches 1,16 --processes 1 --threads 1';
 
-test('measures, recommends, draws, and writes what it recommends', async () => {
+test('measures, recommends, draws, and writes the recommended settings', async () => {
   await place.write('settings.env', 'LOG_LEVEL=warn\nINFERENCE_BATCH_LIMIT=256\n');
   const line = `profile churn ${SMALL} --p99 10s --price-per-cpu-hour 0.04 --svg out/p.svg --json p.json --write settings.env`;
   const { code, out, err } = await place.tandem(line, { INFERENCE_PROCESSES: '1', INFERENCE_BATCH_LIMIT: '16' });
@@ -51,13 +51,13 @@ test('an exhaustive profile reports what the search would have chosen', async ()
   const { code, out } = await place.tandem(`profile churn ${SMALL} --exhaustive --json`);
   const report = JSON.parse(out) as ProfileReport;
   expect(code).toBe(0);
-  // Beside the grid: the setting of this environment.
+  // In addition to the grid, it measures the setting of this environment.
   expect(report).toMatchObject({ combinations: 3, isCut: false, users: expect.any(Number) });
   expect(report.search?.choice).toMatchObject({ version: 1 });
   expect(report.users).toBeGreaterThan(100);
 });
 
-test('reports that no setting meets the target, with what was measured, and writes nothing', async () => {
+test('reports that no setting meets the target, with the measurements, and writes nothing', async () => {
   const { code, out, err } = await place.tandem(
     `profile churn --batches 256 --processes 1 --threads 1 --p99 1ms --write no.env`,
   );
@@ -80,28 +80,28 @@ test.each([
   ['profile churn --svg m.onnx/p.svg', 1, 'p.svg cannot be written (ENOTDIR)', 'name another file with --svg'],
   ['profile churn --p99 fast', 2, 'a duration from 1ms to 60s is expected', 'tandem profile --help'],
   ['profile churn --price-per-cpu-hour free', 2, 'a number above 0 is expected', 'tandem profile --help'],
-])('`%s` is refused with what to do', async (line, expected, problem, remedy) => {
+])('`%s` is rejected with a remedy', async (line, expected, problem, remedy) => {
   const { code, err } = await place.tandem(line);
   expect(code).toBe(expected);
   expect(err).toContain(problem);
   expect(err).toContain(remedy);
 });
 
-test('reports a setting whose process is killed, and recommends another one', async () => {
+test('reports a setting whose process is killed, and recommends another setting', async () => {
   const env = { DATABASE_URL: place.databaseUrl, INFERENCE_PROCESSES: '1', INFERENCE_BATCH_LIMIT: '16' };
   const cli = startCli(['profile', 'churn', ...SMALL.split(' '), '--json', 'killed.json'], { cwd: place.folder, env });
   await vi.waitUntil(() => childrenOf(cli.pid).length > 0, { timeout: 60_000, interval: 5 });
   for (const pid of childrenOf(cli.pid)) process.kill(pid, 'SIGKILL');
   const { code, out } = await cli.ended;
   expect(code).toBe(0);
-  // Killed before it had loaded the model, or after.
+  // The process may be killed before or after it has loaded the model.
   expect(out).toMatch(/Not measured: version 1, batch 16, |crashed with version 1, batch 16, /);
   const report = JSON.parse(await place.read('killed.json')) as ProfileReport;
   expect(report.recommended).toMatchObject({ batch: 1, lost: 0 });
   for (const one of report.measured) expect(one.cpuMsPerThousand).toBeGreaterThan(0);
 });
 
-test('Ctrl-C ends it, and its processes with it', async () => {
+test('Ctrl-C ends the command and its processes', async () => {
   const env = { DATABASE_URL: place.databaseUrl };
   const cli = startCli(['profile', 'churn', '--seconds', '60', ...SMALL.split(' ')], { cwd: place.folder, env });
   await vi.waitUntil(() => childrenOf(cli.pid).length > 0, { timeout: 60_000, interval: 50 });

@@ -18,11 +18,11 @@ export interface VersionToProfile extends ProfiledVersion {
 interface ReadOptions {
   readonly predictor: string;
   readonly versions?: readonly number[] | undefined;
-  /** Users at most. */
+  /** The most users. */
   readonly rows: number;
 }
 
-/** Reads the requested versions, by default those that serve and their builds; the stable one comes first. */
+/** Reads the requested versions; by default the serving versions and their builds. The stable version comes first. */
 export async function readVersions(
   cli: Cli,
   { pool, features }: Databases,
@@ -75,6 +75,6 @@ function chooseVersions(
 export const isStable = ({ arms }: ModelVersionRecord) => arms.includes('stable');
 
 function noUsers({ predictor, number }: ModelVersionRecord, why: string | null): CommandFailure {
-  const problem = `there is no user to profile version ${number} of ${predictor} with: ${why ?? 'its feature query gives none'}`;
+  const problem = `version ${number} of ${predictor} cannot be profiled without a user: ${why ?? 'its feature query returns none'}`;
   return new CommandFailure(problem, { remedy: 'run tandem check to find the error in the query' });
 }

@@ -1,21 +1,21 @@
-/** A profile for a terminal: the recommendation, then the settings that were measured. */
+/** Renders a profile: the recommendation, then the measured settings. */
 import { isSameSetting, type Measurement, type Setting } from '@tandem/prediction/profile/settings';
 import { count, counted, renderTable, right, wrap } from '../output/text.ts';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
 const WIDTH = 110;
-/** Lines of the table; --json has all. */
+/** The most lines of the table; --json has all. */
 const SHOWN = 20;
-/** The load of each core from which on the machine counts as busy. */
+/** The load for each core above which the machine counts as busy. */
 const BUSY = 0.5;
-/** How many settings that could not be measured are listed with the reason. */
+/** The most settings that could not be measured and are listed with the reason. */
 const MOST_NAMED = 3;
 
 export function renderProfile(report: ProfileReport): string[] {
   return [...conclusions(report).flatMap((line) => wrap(line, WIDTH)), '', ...table(report)];
 }
 
-/** A measurement in one line: `version 2, batch 64, processes 2, threads 1: 41,200/s, p99 3.1 ms`. */
+/** Renders a measurement in one line: `version 2, batch 64, processes 2, threads 1: 41,200/s, p99 3.1 ms`. */
 export function renderSetting({ setting, throughput, p99Ms, lost }: Measurement): string {
   const note = lost > 0 ? `, ${counted(lost, 'process', 'processes')} ended` : '';
   return `${nameSetting(setting)}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}${note}`;
@@ -25,7 +25,7 @@ export function nameSetting({ version, batch, processes, threads }: Setting): st
   return `version ${version}, batch ${batch}, processes ${processes}, threads ${threads}`;
 }
 
-/** The findings as sentences, the recommendation first. */
+/** Returns the findings as sentences, with the recommendation first. */
 export function conclusions(report: ProfileReport): string[] {
   const { machine, users, measured, notMeasured, combinations, isCut, search } = report;
   const { cpu, cores, loadBefore } = machine;
@@ -36,9 +36,11 @@ export function conclusions(report: ProfileReport): string[] {
     ...(search?.choice && report.recommended
       ? [searchSentence(search.measured, search.choice, report.recommended)]
       : []),
-    ...(isCut ? ['The time was over before the end (--minutes): there may be better settings.'] : []),
+    ...(isCut ? ['The time limit (--minutes) ended the profile early, so there may be better settings.'] : []),
     ...(loadBefore > BUSY * cores
-      ? [`The machine was busy before (load ${loadBefore.toFixed(1)}): on an idle one all settings do better.`]
+      ? [
+          `The machine was busy before the profile (load ${loadBefore.toFixed(1)}); on an idle machine all settings are faster.`,
+        ]
       : []),
     ...measured
       .filter(({ failed }) => failed > 0)
@@ -53,7 +55,7 @@ export function conclusions(report: ProfileReport): string[] {
       .map(({ setting, why }) => `Not measured: ${nameSetting(setting)}: ${why.replace(/\.$/, '')}.`),
     ...(notMeasured.length > MOST_NAMED
       ? [
-          `${counted(notMeasured.length - MOST_NAMED, 'other setting was', 'other settings were')} not measured: --json has all.`,
+          `${counted(notMeasured.length - MOST_NAMED, 'other setting was', 'other settings were')} not measured; --json lists all.`,
         ]
       : []),
   ];
@@ -61,7 +63,7 @@ export function conclusions(report: ProfileReport): string[] {
 
 function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
-  if (!recommended.meetsTarget && targetP99Ms === null) return ['Inference processes crashed with each setting.'];
+  if (!recommended.meetsTarget && targetP99Ms === null) return ['Inference processes crashed with every setting.'];
   if (!recommended.meetsTarget) {
     return [
       `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
@@ -80,19 +82,22 @@ function describe(one: ProfileFigures): string {
 
 function comparison({ predictor, current, recommended }: ProfileReport): string[] {
   if (!current || !recommended) return [];
-  if (isSameSetting(current, recommended)) return ['This environment has this setting already.'];
+  if (isSameSetting(current, recommended)) return ['This environment already has this setting.'];
   const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
   const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}`;
   if (!recommended.meetsTarget) return [`${now}.`];
-  const compared = `${now}: the recommendation gives ${times} times as many.`;
+  const compared = `${now}; the recommended setting has ${times} times the throughput.`;
   if (current.version === recommended.version) return [compared];
   const start = `tandem rollout start ${predictor} ${recommended.version}`;
-  return [compared, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
+  return [
+    compared,
+    `Version ${recommended.version} does not serve all users; ${start} moves users to it step by step.`,
+  ];
 }
 
 function searchSentence(searched: number, choice: ProfileFigures, best: ProfileFigures): string {
   const share = (100 * choice.predictionsPerSecond) / best.predictionsPerSecond;
-  return `The search would have measured ${searched} of them, and chosen ${share.toFixed(1)} % of the best throughput: ${describe(choice)}.`;
+  return `The search would have measured ${searched} of them, and found ${share.toFixed(1)} % of the best throughput: ${describe(choice)}.`;
 }
 
 function lostSentence(one: ProfileFigures): string {
@@ -100,7 +105,7 @@ function lostSentence(one: ProfileFigures): string {
 }
 
 function failedSentence({ failed, version }: ProfileFigures): string {
-  return `Version ${version} gave no answer for some users (${count(failed)} of its requests): run tandem check to find them.`;
+  return `Version ${version} had no answer for some users (${count(failed)} of its requests); run tandem check to find them.`;
 }
 
 function table(report: ProfileReport): string[] {
@@ -125,7 +130,7 @@ function table(report: ProfileReport): string[] {
   const hidden = measured.length - shown.length;
   return [
     ...renderTable(columns, rows),
-    ...(hidden > 0 ? [`and ${counted(hidden, 'slower one')}: --json has all`] : []),
+    ...(hidden > 0 ? [`and ${counted(hidden, 'slower setting')}; --json lists all`] : []),
   ];
 }
 

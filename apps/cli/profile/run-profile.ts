@@ -1,4 +1,4 @@
-/** The work of `tandem profile`: reads versions and users, measures, and presents the report. */
+/** Runs `tandem profile`: reads versions and users, measures, and presents the report. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -38,7 +38,7 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   await tell(cli, options, report);
 }
 
-/** Throws before minutes of measuring if a file of the options cannot be written. */
+/** Throws if a file of the options cannot be written, before minutes of measuring. */
 async function assertFiles({ cwd }: Cli, { write, svg, json }: ProfileOptions): Promise<void> {
   if (write !== undefined) await readSettingsFile(resolve(cwd, write));
   for (const [option, file] of Object.entries({ '--write': write, '--svg': svg, '--json': json })) {
@@ -50,7 +50,7 @@ function gridOf(versions: readonly VersionToProfile[], { batches, processes, thr
   return { version: versions.map(({ record }) => record.number), batch: batches, processes, threads };
 }
 
-/** Returns the settings of this environment, for the version that serves. */
+/** Returns the settings of this environment for the serving version. */
 function inForce(cli: Cli, [first]: readonly VersionToProfile[]): { current: Setting | undefined; memoryMb: number } {
   const { inference } = readEnvironment(cli.env, { inference: inferenceSection });
   const { processes, batchLimit: batch, threads, memoryMb } = inference;

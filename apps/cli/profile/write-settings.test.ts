@@ -31,20 +31,20 @@ it('changes these settings, adds those that are missing, and keeps every other b
     '# ours\r\nDATABASE_URL=postgres://u:p=1@h/d\r\nexport INFERENCE_BATCH_LIMIT =64 # tried\r\n#INFERENCE_THREADS=9\r\nLAST=1\nINFERENCE_PROCESSES=2\nINFERENCE_THREADS=1\n',
   );
   expect(renderWritten(written)).toEqual([
-    `Settings: ${file}; an API, and a worker that reads this file, take them at their next start`,
+    `Settings: ${file}; APIs and workers that read this file use them after their next start`,
     '  INFERENCE_BATCH_LIMIT=64 (was 256)',
     '  INFERENCE_PROCESSES=2',
     '  INFERENCE_THREADS=1',
   ]);
-  expect(renderWritten(await writeSettings(file, profile(BEST), 1))).toEqual([`Settings: ${file} has them already`]);
+  expect(renderWritten(await writeSettings(file, profile(BEST), 1))).toEqual([`Settings: ${file} already has them`]);
 });
 
-it('creates a file that is not there', async () => {
+it('creates a missing file', async () => {
   await writeSettings(file, profile(BEST), 1);
   expect(await readFile(file, 'utf8')).toBe('INFERENCE_BATCH_LIMIT=64\nINFERENCE_PROCESSES=2\nINFERENCE_THREADS=1\n');
 });
 
-it('refuses a file of another form, and a recommendation that meets no target, and changes nothing', async () => {
+it('rejects a file in another format, and a recommendation that misses the target, and changes nothing', async () => {
   const config = 'export default defineConfig({})\n';
   await writeFile(file, config);
   await expect(readSettingsFile(file)).rejects.toThrow(`${file} is not an environment file: line 1 is not NAME=value`);
@@ -60,14 +60,14 @@ it('refuses a file of another form, and a recommendation that meets no target, a
   await expect(readSettingsFile(folder)).rejects.toThrow(`${folder} cannot be read (EISDIR)`);
 });
 
-it('gives each API process its share of the processes that were measured', async () => {
+it('gives each API process its share of the measured processes', async () => {
   await writeFile(file, 'API_PROCESSES=4\n');
   const written = await writeSettings(file, profile({ ...BEST, processes: 9 }), 1);
   expect(await readFile(file, 'utf8')).toContain('INFERENCE_PROCESSES=2\n');
   expect(renderWritten(written)).toContain('  INFERENCE_PROCESSES is for each of 4 API processes (API_PROCESSES)');
 });
 
-it('replaces the file as a whole: its mode stays, a link stays one, and nothing is left beside it', async () => {
+it('replaces the whole file, keeps its mode or link, and leaves no other file', async () => {
   await writeFile(file, 'SECRET=1\n');
   await chmod(file, 0o600);
   const link = join(folder, 'link.env');
@@ -80,7 +80,7 @@ it('replaces the file as a whole: its mode stays, a link stays one, and nothing 
   expect((await readdir(folder)).sort()).toEqual(['.env', 'link.env']);
 });
 
-it('finds beforehand that a file cannot be written', async () => {
+it('detects beforehand that a file cannot be written', async () => {
   await assertWritable(join(folder, 'new', 'folder', 'p.svg'), '--svg');
   await expect(assertWritable(folder, '--svg')).rejects.toThrow(`${folder} cannot be written (EISDIR)`);
   await writeFile(file, '');

@@ -1,4 +1,4 @@
-/** Writes recommended settings into an environment file: changes three lines, and keeps all others. */
+/** Writes recommended settings to an environment file. Changes three lines and keeps all others. */
 import { access, chmod, constants, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -8,14 +8,14 @@ interface Written {
   readonly file: string;
   /** `before` is null for a new line. */
   readonly changes: readonly { readonly name: string; readonly before: string | null; readonly value: string }[];
-  /** API processes that share what was measured. */
+  /** The number of API processes that share the measured processes. */
   readonly sharing: number;
 }
 
-/** A line of an environment file, as `docker compose`, systemd and `node --env-file` read it. */
+/** Matches a line of an environment file as `docker compose`, systemd and `node --env-file` read it. */
 const LINE = /^\s*(?:#.*|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=.*)?\s*$/;
 
-/** Returns the file's text, empty if there is none. Throws where it is not an environment file. */
+/** Returns the text of the file; empty if it does not exist. Throws if it is not an environment file. */
 export async function readSettingsFile(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
@@ -24,14 +24,14 @@ export async function readSettingsFile(file: string): Promise<string> {
   const wrong = text.split('\n').findIndex((line) => !LINE.test(line));
   if (wrong < 0) return text;
   throw new CommandFailure(`${file} is not an environment file: line ${wrong + 1} is not NAME=value`, {
-    remedy: 'name one with --write, such as .env; these settings are not in tandem.config.ts',
+    remedy: 'set --write to an environment file such as .env; these settings are not in tandem.config.ts',
   });
 }
 
 /**
- * Writes the recommended settings, for as many API processes as the file states. Throws if nothing is recommended, no setting
- * meets the target, or the version does not serve.
- * @param apiProcesses their number if the file does not state it
+ * Writes the recommended settings for the number of API processes in the file. Throws if nothing is recommended, if no
+ * setting meets the target, or if the version does not serve.
+ * @param apiProcesses their number if it is not in the file
  */
 export async function writeSettings(file: string, report: ProfileReport, apiProcesses: number): Promise<Written> {
   const { batch, processes, threads } = writable(file, report);
@@ -60,7 +60,9 @@ export async function writeSettings(file: string, report: ProfileReport, apiProc
 function writable(file: string, { predictor, recommended, stable, targetP99Ms }: ProfileReport): ProfileFigures {
   if (!recommended?.meetsTarget) {
     const missed =
-      targetP99Ms === null ? 'no setting kept its processes' : `no setting keeps p99 within ${targetP99Ms} ms`;
+      targetP99Ms === null
+        ? 'inference processes crashed with every setting'
+        : `no setting keeps p99 within ${targetP99Ms} ms`;
     const why = recommended ? missed : 'nothing was measured';
     throw new CommandFailure(`${file} was not changed: ${why}`, { remedy: 'choose a longer --p99, or more --minutes' });
   }
@@ -77,7 +79,8 @@ function writable(file: string, { predictor, recommended, stable, targetP99Ms }:
 }
 
 /**
- * Writes beside the file and renames, so that it is never half written: it may hold secrets that have no other copy.
+ * Writes a new file and renames it, so that the file is never half written. It may contain secrets without another
+ * copy.
  */
 async function replaceFile(name: string, text: string): Promise<void> {
   // The target of a link is replaced, not the link.
@@ -90,7 +93,7 @@ async function replaceFile(name: string, text: string): Promise<void> {
     );
     await mkdir(dirname(file), { recursive: true });
     await writeFile(beside, text, { flag: 'wx', mode: mode ?? 0o666 });
-    // The mode of a new file is masked.
+    // The umask may have changed the mode of the new file.
     if (mode !== undefined) await chmod(beside, mode);
     await rename(beside, file);
   } catch (error) {
@@ -99,13 +102,13 @@ async function replaceFile(name: string, text: string): Promise<void> {
   }
 }
 
-/** Creates the failure for a file that `option` named. */
+/** Returns the failure for the file of an option. */
 export function cannotWrite(file: string, error: unknown, option: string): CommandFailure {
   const { code } = error as NodeJS.ErrnoException;
   return new CommandFailure(`${file} cannot be written (${code})`, { remedy: `name another file with ${option}` });
 }
 
-/** Throws where the file, or the folder that it is to be in, may not be written. */
+/** Throws if the file or its folder may not be written. */
 export async function assertWritable(file: string, option: string): Promise<void> {
   for (let path = file; ; path = dirname(path)) {
     try {
@@ -121,13 +124,13 @@ export async function assertWritable(file: string, option: string): Promise<void
 }
 
 export function renderWritten({ file, changes, sharing }: Written): string[] {
-  if (changes.length === 0) return [`Settings: ${file} has them already`];
+  if (changes.length === 0) return [`Settings: ${file} already has them`];
   const lines = changes.map(
     ({ name, before, value }) => `  ${name}=${value}${before === null ? '' : ` (was ${before})`}`,
   );
   const shared = sharing > 1 ? [`  INFERENCE_PROCESSES is for each of ${sharing} API processes (API_PROCESSES)`] : [];
   return [
-    `Settings: ${file}; an API, and a worker that reads this file, take them at their next start`,
+    `Settings: ${file}; APIs and workers that read this file use them after their next start`,
     ...lines,
     ...shared,
   ];

@@ -34,11 +34,11 @@ function rolloutListCommand(cli: Cli): Command {
     name: 'list',
     description: 'list rollouts, newest first',
     example: 'tandem rollout list --predictor repurchase',
-  }).option('--predictor <name>', 'of this predictor only');
+  }).option('--predictor <name>', 'only rollouts of this predictor');
   return paged(
     command,
     '--before <id>',
-    'rollouts before this id; to continue, the id of the last rollout of a page',
+    'only rollouts before this id; for the next page, the id of the last rollout of a page',
   ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
     const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
     present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
@@ -62,7 +62,7 @@ function rolloutReportCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'report',
     description:
-      'show the figures of a rollout: its arms, the checks and their verdict, outcomes; of a shadow, the answers',
+      'show the figures of a rollout: arms, checks, the verdict and outcomes, or the compared answers of a shadow',
     example: 'tandem rollout report repurchase',
   })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
@@ -87,9 +87,9 @@ interface OverrideOptions extends ApiOptions {
 function rolloutOverrideCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'override',
-    description: 'assign a user to an arm whatever the bucket, or (without --variant) to the bucket again',
+    description: 'assign a user to an arm by hand; without --variant, remove the assignment',
     example: 'tandem rollout override repurchase 42 --variant candidate',
-    detail: 'Such users are served, and not counted in any analysis.',
+    detail: 'The arm serves such users, but no analysis counts them.',
   })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
     .argument('<userId>')

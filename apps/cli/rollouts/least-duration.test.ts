@@ -15,20 +15,20 @@ type Order = Omit<typeof order, 'name' | 'window' | 'guardrail'> & { name: strin
 const canary = (outcomes: Order[], steps: number[] = [1, 5, 25, 50, 100]) =>
   leastDurationOf({ plan: { ...PLAN_EXAMPLE, steps, analysis: { ...analysis, outcomes } } });
 
-test('a canary whose steps wait for the windows of outcomes says for how long', () => {
-  const sentence = 'it takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d;';
+test('a canary whose steps wait for the windows of outcomes shows its least duration', () => {
+  const sentence = 'the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d;';
   expect(canary([{ ...order, name: 'visit', window: '1d' }, order])).toMatch(sentence);
   expect(canary([{ ...order, window: '6h' }], [50, 100])).toMatch('at least 6 h: 1 steps');
 });
 
-test('an A/B test says when it first knows of an outcome, whether or not it is a guardrail', () => {
+test('an A/B test shows when it can first judge an outcome, even if the outcome is no guardrail', () => {
   const arms = [{ variant: 'b', version: '3', weight: 50 }];
   const outcomes = [{ ...order, guardrail: false }];
   const plan = { kind: 'ab', arms, coverage, analysis: { ...analysis, outcomes } } as const;
-  expect(leastDurationOf({ plan })).toMatch('it can judge order after 14 d at the earliest');
+  expect(leastDurationOf({ plan })).toMatch('the rollout can judge order after 14 d at the earliest');
 });
 
-test('nothing is said where windows make nothing longer', () => {
+test('nothing is shown if windows do not prolong the rollout', () => {
   expect(canary([])).toBeNull();
   expect(canary([{ ...order, guardrail: false }])).toBeNull();
   expect(canary([{ ...order, window: '10m' }])).toBeNull();

@@ -1,6 +1,6 @@
 /**
- * The commands that move a rollout, as one table, and the rollout that a command is about. Each asks before a move that
- * changes which users are served what, and shows the rollout after it.
+ * The commands that move a rollout, as one table. Each finds its rollout, asks for confirmation if the move changes
+ * which versions users get, and shows the rollout afterwards.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
@@ -13,7 +13,7 @@ import { renderRollout } from './render-rollout.ts';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);
 
-/** Returns a rollout by its id, or the newest one of the predictor that is named. */
+/** Returns a rollout by its id, or the newest rollout of a predictor. */
 export async function findRollout(client: Client, named: string): Promise<RolloutView> {
   if (UUID.test(named)) return client.rollouts.find(named);
   const { rollouts } = await client.rollouts.list({ predictor: named, limit: 1 });
@@ -36,16 +36,16 @@ export async function findActive(client: Client, named: string): Promise<Rollout
 interface Move {
   readonly move: RolloutMove;
   readonly description: string;
-  /** The question before the move; without it the command does not ask. */
+  /** Returns the question before the move. Without it, the command does not ask. */
   readonly question?: (rollout: RolloutView, variant: string) => string;
-  /** Whether it takes an arm. */
+  /** Whether the move takes an arm. */
   readonly takesVariant?: boolean;
 }
 
 const MOVES: readonly Move[] = [
   {
     move: 'advance',
-    description: 'move a canary to its next step, whatever the analysis says; after the last step, promote it',
+    description: 'move a canary to its next step regardless of the analysis; after the last step, promote it',
     question: ({ predictor, percent, plan }) => {
       const next = (plan.kind === 'canary' && plan.steps?.find((step) => step > percent)) || 100;
       return `${predictor}: the candidate serves ${percent} % of the users. Go to ${next} %?`;
@@ -53,12 +53,12 @@ const MOVES: readonly Move[] = [
   },
   {
     move: 'hold',
-    description: 'stay at this step until it is resumed; a proven regression still rolls it back',
+    description: 'hold a rollout at its step until it is resumed; a proven regression still rolls it back',
   },
   { move: 'resume', description: 'resume a held rollout; its analysis decides again' },
   {
     move: 'promote',
-    description: 'serve all users from an arm of the rollout, which becomes the stable arm',
+    description: 'promote an arm: it becomes stable and serves all users',
     takesVariant: true,
     question: ({ predictor, arms }, variant) => {
       const arm = arms.find((one) => one.variant === variant);
@@ -67,9 +67,9 @@ const MOVES: readonly Move[] = [
   },
   {
     move: 'abort',
-    description: 'end the rollout and serve all users from the stable arm, from the next read on',
+    description: 'abort a rollout: the stable arm serves all users from the next read on',
     question: ({ predictor, percent }) =>
-      `${predictor}: take ${percent} % of the users back to the stable model version?`,
+      `${predictor}: move ${percent} % of the users back to the stable model version?`,
   },
   {
     move: 'end',
@@ -108,7 +108,7 @@ function createMoveCommand(cli: Cli, { move, description, question, takesVariant
   });
 }
 
-/** Returns the arm that is named, else the only one. */
+/** Returns the named arm, or else the only one. */
 function armOf({ arms }: RolloutView, named: string | undefined, mustBeOne = false): string {
   const [only, other] = arms.map(({ variant }) => variant);
   if (mustBeOne && named === undefined && other !== undefined) {

@@ -1,4 +1,4 @@
-/** A rollout's report as people read it: who was served, what was found, what follows. */
+/** Renders the report of a rollout: the arms, the checks and the verdict. */
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import {
@@ -38,7 +38,7 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
         : [
             [
               'moved',
-              `${count(multipleExposures)} users were served from two arms: they are left out of outcomes`,
+              `${count(multipleExposures)} users were served by two arms, so outcomes do not count them`,
             ] as const,
           ]),
       ...outcomesNote(report, now),
@@ -51,17 +51,17 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
   ];
 }
 
-/** Counting takes several looks where there are millions of users. */
+/** Renders the age of the counted outcomes. With millions of users, counting takes several looks. */
 const OLD_MS = 60_000;
 
 function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): (readonly [string, string])[] {
   const ageMs = outcomesAsOf === null ? 0 : now - Date.parse(outcomesAsOf);
-  const of = outcomesAsOf === null ? 'none have been counted yet' : `these are of ${duration(ageMs)} ago`;
+  const of = outcomesAsOf === null ? 'none have been counted yet' : `the counts are ${duration(ageMs)} old`;
   if (outcomesError !== null) return [['outcomes', `could not be counted (${printable(outcomesError)}): ${of}`]];
   return ageMs < OLD_MS ? [] : [['outcomes', of]];
 }
 
-/** Returns the reason, or the names of the checks if several decide: their findings are printed below. */
+/** Returns the reason. If several checks decide, returns their names, because their findings are printed below. */
 function whyOf({ why, checks }: Judgement): string {
   const deciding = checks.filter((check) => why.includes(check.why));
   if (deciding.length < 2) return why;
@@ -88,7 +88,7 @@ function renderChecks({ checks }: Judgement, paint: Paint): string[] {
   return renderSentences(['check', 'variant', 'state', 'why'], rows);
 }
 
-/** A table with the one interval of each difference, and a sentence with what follows. */
+/** Renders a table with the interval of each difference, and a sentence with the conclusion. */
 function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   if (outcomes.length === 0) return [];
   const rows = outcomes.map((one) => [
@@ -104,8 +104,8 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
 }
 
 /**
- * Renders the effect in the outcome's unit, to which the p-value belongs; a ratio to a mean near zero is not
- * meaningful.
+ * Renders the effect in the unit of the outcome, to which the p-value belongs. A ratio to a mean near zero has no
+ * meaning.
  */
 function effectOf({ difference, relative }: OutcomeComparisonView): string {
   if (difference === null) return 'nothing to compare yet';

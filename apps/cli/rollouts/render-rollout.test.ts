@@ -52,26 +52,26 @@ const REPORT: RolloutReport = {
 };
 
 describe('a rollout', () => {
-  it('reads as who is served what, and why', () => {
+  it('shows the arms, the state and the reason', () => {
     expect(renderRollout(ROLLOUT, plain, NOW)).toEqual([
       'rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)',
       'state    running: too few users: 488 of candidate, of 1000',
       'kind     canary, 5 %, step 2 of 5',
-      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users',
       'candidate  3              none yet      5 %',
     ]);
     expect(renderRollout({ ...ROLLOUT, arms: [] }, plain, NOW)).toHaveLength(4);
   });
 
-  it('that has ended reads as how it ended: its arm serves all users, or none', () => {
+  it('shows how an ended rollout ended: its arm serves all users, or none', () => {
     const ended = { ...ROLLOUT, percent: 0, endedAt: '2026-11-24T02:20:00.000Z' };
     const lines = (changes: Partial<RolloutView>) => renderRollout({ ...ended, ...changes }, plain, NOW);
     expect(lines({ state: 'promoted' })).toEqual([
       ...['rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)'],
       'state    promoted: too few users: 488 of candidate, of 1000',
       'kind     canary, promoted to all users',
-      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users before the end',
       'candidate  3              none yet                     5 %',
     ]);
@@ -80,7 +80,7 @@ describe('a rollout', () => {
     expect(renderRollouts([{ ...ended, state: 'promoted' }], plain, NOW)[1]).toContain('canary, promoted to all users');
   });
 
-  it('is a line of the list, however much there is to say of it', () => {
+  it('is one line of the list, however long its reason is', () => {
     const ab = { ...ROLLOUT, kind: 'ab' as const, state: 'preparing' as const, reason: ERRORS };
     const lines = renderRollouts([ROLLOUT, ab], plain, NOW);
     expect(lines.map((line) => line.length <= 100)).toEqual([true, true, true]);
@@ -88,7 +88,7 @@ describe('a rollout', () => {
     expect(renderRollouts([], plain, NOW)).toEqual([expect.stringContaining('tandem rollout start')]);
   });
 
-  it('cannot move the cursor by the text of a reason', () => {
+  it('cannot move the cursor with the text of a reason', () => {
     const odd = { ...ROLLOUT, reason: '\u001b[2J', createdBy: 'key:\u0007' };
     const report = { ...REPORT, rollout: odd };
     const all = [...renderRollout(odd, plain, NOW), ...renderRollouts([odd], plain, NOW)];
@@ -98,11 +98,11 @@ describe('a rollout', () => {
 });
 
 describe('a report', () => {
-  it('reads as what was served, what was found and what follows, each said once', () => {
+  it('shows the answers, the checks and the conclusions, each once', () => {
     expect(renderRolloutReport(REPORT, plain, NOW).slice(7)).toEqual([
       'step     has lasted 11 min 40 s',
       'verdict  roll back: errorRate of candidate, outcome:order of candidate',
-      'moved    3 users were served from two arms: they are left out of outcomes',
+      'moved    3 users were served by two arms, so outcomes do not count them',
       '',
       'variant     users   reads  errors    slow    live',
       'stable     19,000  38,000  0.10 %  0.01 %  0.16 %',
@@ -122,7 +122,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('does not repeat the reason of a rollout that is the verdict’s own', () => {
+  it('does not repeat the reason of a rollout that is also that of the verdict', () => {
     const why = 'too few users: 488 of candidate, of 1000';
     const judgement = {
       verdict: 'hold',
@@ -137,17 +137,17 @@ describe('a report', () => {
     expect(lines.join('\n')).not.toContain('moved');
   });
 
-  it('says how old counted outcomes are, and why they could not be counted', () => {
+  it('shows the age of counted outcomes, and why they could not be counted', () => {
     const lineOf = (changes: Partial<RolloutReport>) =>
       renderRolloutReport({ ...REPORT, ...changes }, plain, NOW).find((line) => line.startsWith('outcomes'));
     expect(lineOf({})).toBeUndefined();
-    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  these are of 10 min ago');
+    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  the counts are 10 min old');
     expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
       'outcomes  could not be counted (too slow): none have been counted yet',
     );
   });
 
-  it('says where nothing can be compared yet, and ends with the conclusion', () => {
+  it('says if nothing can be compared yet, and ends with the conclusion', () => {
     const [one] = REPORT.outcomes;
     const conclusion = { kind: 'no_data', text: 'order: nothing to compare \u001b[2J' } as const;
     const outcomes = one ? [{ ...one, difference: null, relative: null, conclusion }] : [];

@@ -1,4 +1,4 @@
-/** Rollouts as people read them. */
+/** Renders rollouts. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields, right } from '../output/text.ts';
@@ -12,7 +12,7 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
   ended: 'good',
 };
 
-/** @param said parts of the reason for its state that are shown elsewhere, and not repeated */
+/** @param said parts of the reason that are shown elsewhere and are not repeated */
 export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
   const { arms, createdAt, createdBy, endedAt, state, reason } = rollout;
   const why = reason === said ? '' : `: ${printable(reason)}`;
@@ -20,7 +20,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
     ['rollout', `${rollout.rollout} of ${rollout.predictor} (${rollout.id})`],
     ['state', `${paint(TONES[state], state)}${why}`],
     ['kind', kindOf(rollout)],
-    ['asked', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
+    ['created', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
   ]);
   if (arms.length === 0) return lines;
   const columns = ['variant', 'model version', 'generation', right(endedAt ? 'users before the end' : 'users')];
@@ -30,7 +30,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
 
 export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, now: number): string[] {
   if (rollouts.length === 0) return ['no rollouts yet; start one: tandem rollout start <predictor> <version>'];
-  const titles = ['predictor', 'rollout', 'kind', 'state', 'asked', 'reason'];
+  const titles = ['predictor', 'rollout', 'kind', 'state', 'created', 'reason'];
   const rows = rollouts.map((rollout) => [
     rollout.predictor,
     rollout.rollout,
@@ -53,7 +53,7 @@ function kindOf(rollout: RolloutView): string {
   }
 }
 
-/** Returns where a canary is, or how it ended: an ended canary serves no share of its own. */
+/** Returns the step of a canary, or how it ended: an ended canary has no share of the users. */
 function placeOf({ state, step, percent, plan, stepStartedAt, endedAt }: RolloutView): string {
   const place = `step ${step + 1} of ${(plan.kind === 'canary' && plan.steps?.length) || 1}`;
   if (!endedAt) return `${percent} %, ${place}`;

@@ -5,11 +5,11 @@ import { renderShadowReport } from './render-shadow-report.ts';
 
 const NOW = Date.parse('2026-11-24T09:12:07.000Z');
 
-test('a shadow reads as a table of segments and bars of differences', () => {
+test('a report of a shadow has a table of segments and bars of differences', () => {
   expect(renderShadowReport(SHADOW_REPORT_EXAMPLE, NOW)).toEqual([
     'predictor  repurchase',
     'candidate  model version 3, for 25 % of the users, running',
-    'told       2.0 s ago by 2 processes',
+    'reported   2.0 s ago by 2 processes',
     'decision   score ≥ 0.5',
     'served     7 h 12 min old on average',
     'CPU        3.1 ms for 1,000 users',
@@ -38,7 +38,7 @@ test('a shadow reads as a table of segments and bars of differences', () => {
   ]);
 });
 
-test('a report without findings says so, and without a threshold it lists no decisions', () => {
+test('a report without findings says so, and lists no decisions without a threshold', () => {
   const empty: ShadowReport = {
     ...SHADOW_REPORT_EXAMPLE,
     ...{ processes: 0, updatedAt: null, decision: null, outcomes: { compared: 0 }, segments: [], movers: [] },
@@ -50,13 +50,13 @@ test('a report without findings says so, and without a threshold it lists no dec
     candidate: { featuresMs: [], runMs: [], usersRun: 0, cpuMsPerThousand: null, processesEnded: 1 },
   };
   const text = renderShadowReport(empty, NOW).join('\n');
-  expect(text).toContain('told       never by 0 processes');
+  expect(text).toContain('reported   never by 0 processes');
   expect(text).toContain('ended      1 of its processes');
   expect(text).not.toContain('furthest');
   expect(text).not.toMatch(/NaN|null|undefined|█/);
 });
 
-test('texts from elsewhere cannot steer a terminal', () => {
+test('texts from other sources cannot control a terminal', () => {
   const [segment] = SHADOW_REPORT_EXAMPLE.segments;
   const lines = renderShadowReport(
     { ...SHADOW_REPORT_EXAMPLE, segments: segment ? [{ ...segment, value: 'D\u001b[2JE' }] : [] },

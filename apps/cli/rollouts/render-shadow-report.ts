@@ -1,10 +1,10 @@
-/** Renders a shadow's findings for people: users and segments, differences as bars, and the cost of the candidate. */
+/** Renders the report of a shadow: users and segments, differences as bars, and the cost of the candidate. */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
 import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 /** Characters of the longest bar. */
 const BAR_WIDTH = 40;
-/** Movers shown; `--json` has all. */
+/** The most movers that are shown; `--json` has all. */
 const MOVERS = 10;
 
 /** @param now ms since 1970 */
@@ -26,7 +26,7 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
   return [
     ['predictor', printable(predictor)],
     ['candidate', `model version ${modelVersion}, for ${percent(share)} of the users, ${state}`],
-    ['told', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
+    ['reported', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
     ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
     ...(servedAgeSeconds === null
       ? []
@@ -63,7 +63,7 @@ function cellsOf({ compared, differentShare, meanDelta, deviation, largestDelta,
   return [count(compared), percent(differentShare), ...numbers, ...decisions];
 }
 
-/** A line for each class, its bar as long as its answers are many; empty if nothing was compared. */
+/** Renders a line for each class with a bar for its number of answers; empty if nothing was compared. */
 function renderDeltas({ deltas }: ShadowComparisons): string[] {
   const most = Math.max(0, ...deltas.map(({ answers }) => answers));
   const rows = deltas.map(({ from, to, answers }) => [
@@ -91,7 +91,7 @@ function block(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, ...lines];
 }
 
-/** The class in which the user in the middle lies. */
+/** Returns the class of the median user. */
 function medianOf(classes: ShadowReport['candidate']['runMs']): string {
   const total = classes.reduce((sum, { users }) => sum + users, 0);
   let seen = 0;

@@ -11,7 +11,7 @@ describe('tandem rollout start', () => {
     ['2 --shadow --steps 5,100', '--steps does not apply to a shadow'],
     ['2 --shadow --min-users 50', '--min-users does not apply to a shadow'],
     ['2 --shadow --psi off', '--psi does not apply to a shadow'],
-    ['2 --outcome-window 2d', '--outcome-window has no --outcome'],
+    ['2 --outcome-window 2d', '--outcome-window requires --outcome'],
     ['2 --shadow --hold-deadline 1h', '--hold-deadline does not apply to a shadow'],
     ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
     ['2 --at-once --min-step 1h', '--min-step has no effect with --at-once'],
@@ -20,7 +20,7 @@ describe('tandem rollout start', () => {
     ['--arm b=2:50 --shadow', '--shadow does not apply to an A/B test'],
     ['--arm b=2:50 --steps 100', '--steps does not apply to an A/B test'],
     ['3 --arm b=2:50', 'an A/B test has its model versions in --arm'],
-  ])('%s is refused before anything is asked: it would have no effect', async (options, problem) => {
+  ])('%s is rejected before any request, because it would have no effect', async (options, problem) => {
     const { code, out, err } = await run(`rollout start repurchase ${options}`);
     expect([code, out, err.split('\n')[0]]).toEqual([2, '', `tandem: ${problem}`]);
   });
@@ -33,7 +33,7 @@ describe('tandem rollout start', () => {
     '--min-users -',
     '--psi no',
     '--on-deadline never',
-  ])('%s is refused with how it is written', async (options) => {
+  ])('%s is rejected with the expected form', async (options) => {
     expect(await run(`rollout start repurchase 2 ${options}`)).toMatchObject({ code: 2, out: '' });
   });
 });
@@ -60,7 +60,7 @@ describe('a started rollout', () => {
   });
   afterEach(() => server.close());
 
-  it('is asked for with its limit of the shift and its window, and says how long it takes at least', async () => {
+  it('is requested with its limit of the shift and its window, and shows its least duration', async () => {
     const options = '--outcome order --outcome-window 2d --psi 0.25';
     const { code, out } = await run(`rollout start repurchase 2 ${options} --url ${url}`);
     expect(code).toBe(0);
@@ -71,11 +71,11 @@ describe('a started rollout', () => {
       },
     ]);
     expect(out).toContain(
-      'note: it takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
+      'note: the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
     );
   });
 
-  it('is asked for with the shift switched off', async () => {
+  it('is requested with the shift switched off', async () => {
     expect((await run(`rollout start repurchase 2 --psi off --url ${url}`)).code).toBe(0);
     expect(asked).toEqual([{ kind: 'canary', version: '2', analysis: { psi: null } }]);
   });

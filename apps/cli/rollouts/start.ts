@@ -41,34 +41,33 @@ export function rolloutStartCommand(cli: Cli): Command {
     description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
     example: 'tandem rollout start repurchase 3 --steps 1,5,25,50,100',
     detail: [
-      'A canary advances automatically while its guardrails hold, and is aborted automatically when a guardrail is broken.',
-      'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
+      'A canary advances automatically while its guardrails hold, and is aborted automatically if one is violated.',
+      'It begins when every process has loaded the model version and its generation is computed; tandem rollout show shows the state.',
     ].join('\n'),
   })
     .argument('<predictor>')
-    .argument('[version]', 'the model version: tandem model list shows them; of an A/B test --arm names them')
-    .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
-    .option('--at-once', 'of a canary to a former stable version: skip the steps and the analysis')
-    .option('--shadow', 'serves no users: its answers are compared with the served answers')
-    .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
-    .option('--max-per-second <count>', 'of a shadow: inferences a second of each process', parseNumber)
-    .option('--arm <name=version:percent>', 'of an A/B test; repeat it for more arms', collectArm)
-    .option('--live', 'begin before its generation is computed: its users are inferred live until then')
+    .argument('[version]', 'the model version (see tandem model list); an A/B test has its versions in --arm')
+    .option('--steps <percents>', 'for a canary: ascending percentages of the users, ending with 100', parseNumbers)
+    .option('--at-once', 'for a canary to a former stable version: skip the steps and the analysis')
+    .option('--shadow', 'start a shadow, which serves no users: its answers are compared with the served answers')
+    .option('--share <share>', 'for a shadow: the share of the users, from 0 to 1', parseNumber)
+    .option('--max-per-second <count>', 'for a shadow: the most inferences per second in each process', parseNumber)
+    .option('--arm <name=version:percent>', 'for an A/B test: an arm; may be repeated', collectArm)
+    .option('--live', 'begin before the generation is computed; its users are inferred live until then')
     .option('--manual', 'record verdicts without acting on them')
     .option('--dry-run', 'record verdicts without acting on them, like --manual')
-    .option('--interval <duration>', 'time between two looks of the analysis, such as 30s')
+    .option('--interval <duration>', 'the time between two looks of the analysis, such as 30s')
     .option('--min-step <duration>', 'the shortest duration of a step, such as 1h')
     .option('--min-users <count>', 'the fewest users of each arm for a verdict', parseNumber)
-    .option('--hold-deadline <duration>', 'a step held for longer is overdue (default 7d; none for an A/B test)')
-    .option('--preparing-deadline <duration>', 'a rollout that prepares for longer is overdue (default 1d)')
-    .addOption(new Option('--on-deadline <what>', 'what an overdue rollout causes').choices(['alert', 'roll_back']))
-    .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
-    .option('--outcome-window <duration>', 'how long outcomes count after the first answer (default: 14d)')
     .option(
-      '--psi <index>',
-      'a shift of the scores above it is a guardrail, such as 0.25, or off (default)',
-      parseLimit,
+      '--hold-deadline <duration>',
+      'the time after which a held step is overdue (default 7d; none for an A/B test)',
     )
+    .option('--preparing-deadline <duration>', 'the time after which a preparing rollout is overdue (default 1d)')
+    .addOption(new Option('--on-deadline <what>', 'the action for an overdue rollout').choices(['alert', 'roll_back']))
+    .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
+    .option('--outcome-window <duration>', 'the time after the first answer in which outcomes count (default: 14d)')
+    .option('--psi <index>', 'the guardrail on the shift of the scores, such as 0.25, or off (default)', parseLimit)
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
       const least = leastDurationOf(rollout);
@@ -94,7 +93,7 @@ const ANALYSED = [
   ...OUTCOMES,
   'psi',
 ] as const;
-/** The options of each kind; others would have no effect. */
+/** The options of each kind. Others would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
   canary: ['steps', 'atOnce', ...ANALYSED],
   shadow: ['shadow', 'share', 'maxPerSecond'],
@@ -115,7 +114,7 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
   if (version === undefined) {
     throw usageError(
       'which model version?',
-      'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
+      'add it after the predictor, or use --arm <name=version:percent> for an A/B test',
     );
   }
   if (shadow) return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
@@ -134,7 +133,7 @@ function refuseOthers(kind: Kind, options: Options): void {
 }
 
 function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
-  if (window !== undefined && !outcome) throw usageError('--outcome-window has no --outcome', 'add --outcome <name>');
+  if (window !== undefined && !outcome) throw usageError('--outcome-window requires --outcome', 'add --outcome <name>');
   const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
   const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
@@ -170,7 +169,7 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
   return [...before, { variant, version, weight: Number(weight) }];
 }
 
-/** Returns a sentence on the shortest course of a rollout; null if no outcome's window makes it longer. */
+/** Returns a sentence on the least duration of a rollout; null if no window of an outcome prolongs it. */
 export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | null {
   if (plan.kind === 'shadow') return null;
   const { analysis } = plan;
@@ -179,15 +178,15 @@ export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | n
     .map(({ name, window }) => ({ name, window, ms: parseDuration(window) ?? 0 }))
     .sort((a, b) => b.ms - a.ms);
   if (!longest || longest.ms <= (parseDuration(analysis.minStep) ?? 0)) return null;
-  const shorter = 'a shorter --outcome-window makes it shorter';
+  const shorter = 'a shorter --outcome-window reduces this';
   if (plan.kind === 'ab')
-    return `it can judge ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
+    return `the rollout can judge ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
   const compared = (plan.steps ?? []).filter((percent) => percent < 100).length;
   if (compared === 0) return null;
-  return `it takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;
+  return `the rollout takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;
 }
 
-/** Renders a duration in days if it is whole days, as in windows. */
+/** Renders a duration in days if it is a multiple of a day, as windows are. */
 function days(ms: number): string {
   const whole = ms / 86_400_000;
   return Number.isInteger(whole) ? `${whole} ${whole === 1 ? 'day' : 'days'}` : duration(ms);

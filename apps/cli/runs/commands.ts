@@ -22,7 +22,7 @@ import { renderRun, renderRuns } from './render-run.ts';
 import { renderRunPlan } from './render-run-plan.ts';
 
 export function runCommands(cli: Cli): Command {
-  return group('run', 'batch runs: start, watch, stop', [
+  return group('run', 'batch runs: start, plan, list, show, cancel, resume', [
     runStartCommand(cli),
     runPlanCommand(cli),
     runListCommand(cli),
@@ -44,16 +44,16 @@ interface StartOptions extends ApiOptions {
 function runStartCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'start',
-    description: 'score users now: all (a new generation), those whose context is newer, or those named',
+    description: 'score users now: all users (a new generation), users with stale predictions, or named users',
     example: 'tandem run start repurchase --follow',
   })
     .argument('<predictor>')
     .addOption(new Option('--scope <scope>', 'users to score').choices(['all', 'stale']).default('all'))
-    .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
-    .option('--variant <arm>', 'the arm whose model version scores: one of a rollout (default: the stable one)')
+    .addOption(new Option('--users <ids>', 'only these users: a,b').argParser(parseList).conflicts('scope'))
+    .option('--variant <arm>', 'the arm of a rollout whose model version scores (default: stable)')
     .addOption(shareOption().conflicts('users'))
     .addOption(cpuMinutesOption().conflicts('users'))
-    .option('--follow', 'wait until it has finished')
+    .option('--follow', 'wait until the run has finished')
     .action(async (predictor: string, options: StartOptions) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
       const client = connect(cli, options);
@@ -73,11 +73,11 @@ interface BudgetOptions {
   readonly cpuMinutes?: number;
 }
 
-/** The service reports the problem of a number. */
+/** Parses a number; the service checks it. */
 function shareOption(): Option {
   const option = new Option(
     '--share <share>',
-    'a budget: score this share of the users, such as 0.25; changed users first, the most read before others',
+    'a budget: score this share of the users, such as 0.25; users with outdated predictions first, most read first',
   );
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
@@ -85,7 +85,7 @@ function shareOption(): Option {
 function cpuMinutesOption(): Option {
   const option = new Option(
     '--cpu-minutes <minutes>',
-    'a budget: score users within this CPU time; changed users first, the most read before others',
+    'a budget: score users within this CPU time; users with outdated predictions first, most read first',
   );
   return option.argParser(parseNumber);
 }
@@ -95,7 +95,7 @@ function budgetOf({ share, cpuMinutes }: BudgetOptions): Budget | undefined {
   return cpuMinutes === undefined ? undefined : { cpuMinutes };
 }
 
-/** A caller that follows a run of all users may follow the run that is under way already. */
+/** Starts a run. If a run of all users is already in progress, a command with `--follow` follows that run. */
 async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins: boolean): Promise<Run> {
   try {
     return await client.runs.start(request);
@@ -104,7 +104,7 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
     const { runs } = await client.runs.list({ predictor: request.predictor });
     const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
     if (!underWay || request.variant !== undefined || request.budget !== undefined) throw error;
-    cli.stderr.write(`run ${underWay.id} is under way already; following that one\n`);
+    cli.stderr.write(`run ${underWay.id} is already in progress, and this command follows it\n`);
     return underWay;
   }
 }
@@ -113,8 +113,9 @@ function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
-    detail: `of reads: the share of reads until the next run that are of as many users, the most read ones. of readers: the share of users
-read by then who are among them. Both come from counts of reads, as if all users had changed. CPU and time come from earlier runs of the predictor.`,
+    detail: `"of reads" is the share of reads until the next run that a run of this many most-read users covers. "of readers" is the
+share of users read by then that it covers. Both are computed from counts of reads, as if all users had changed. CPU and
+time are computed from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')
@@ -131,14 +132,16 @@ function runListCommand(cli: Cli): Command {
     name: 'list',
     description: 'list runs, newest first',
     example: 'tandem run list --predictor repurchase --limit 5',
-  }).option('--predictor <name>', 'of this predictor only');
-  return paged(command, '--before <id>', 'those before this run: the last one of a page').action(
-    async (options: PageOptions) => {
-      const { predictor, limit, before } = options;
-      const page = await connect(cli, options).runs.list({ limit, ...given({ predictor, before }) });
-      present(cli, options, page, ({ runs }) => renderRuns(runs, cli.paint, cli.now()));
-    },
-  );
+  }).option('--predictor <name>', 'only runs of this predictor');
+  return paged(
+    command,
+    '--before <id>',
+    'only runs before this id; for the next page, the id of the last run of a page',
+  ).action(async (options: PageOptions) => {
+    const { predictor, limit, before } = options;
+    const page = await connect(cli, options).runs.list({ limit, ...given({ predictor, before }) });
+    present(cli, options, page, ({ runs }) => renderRuns(runs, cli.paint, cli.now()));
+  });
 }
 
 interface ShowOptions extends ApiOptions {
@@ -148,11 +151,11 @@ interface ShowOptions extends ApiOptions {
 function runShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
-    description: 'show a run, with the users that could not be scored',
+    description: 'show a run and the users that could not be scored',
     example: 'tandem run show 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e --follow',
   })
     .argument('<id>')
-    .option('--follow', 'wait until it has finished')
+    .option('--follow', 'wait until the run has finished')
     .action(async (id: string, options: ShowOptions) => {
       const client = connect(cli, options);
       const found = await client.runs.show(id);

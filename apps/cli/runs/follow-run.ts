@@ -1,13 +1,11 @@
-/** Waits for a run's end and shows how far it is. */
+/** Waits for the end of a run and shows its progress. */
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 
-/**
- * Returns the finished run with the users that could not be scored. Rejects when interrupted; the run itself continues.
- */
+/** Returns the finished run with the users that could not be scored. Rejects if interrupted, but the run continues. */
 export async function followRun(cli: Cli, client: Client, run: Run, label = ''): Promise<Run> {
   const display = createProgressDisplay(cli, 'users', label);
   const startedAt = cli.now();
@@ -25,7 +23,7 @@ export async function followRun(cli: Cli, client: Client, run: Run, label = ''):
   return client.runs.show(run.id);
 }
 
-/** A run that did not do what was asked is a failure of the command. */
+/** Throws if the run did not succeed. */
 export function throwUnlessDone(run: Run): void {
   if (run.state === 'done' || run.state === 'done_with_errors') return;
   const remedy =

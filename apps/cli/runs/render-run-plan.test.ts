@@ -11,21 +11,21 @@ const plan: RunPlan = {
   budgets: [{ ...half, share: 1, users: 10_000, reads: 1, readers: 1, cpuMinutes: 1, seconds: 40 }],
 };
 
-test('the budget that was asked for stands first, with what it covers and takes', () => {
+test('the requested budget comes first, with its effect and cost', () => {
   expect(renderRunPlan(plan)).toEqual([
     'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
-    '        budget   users  of reads  of readers    CPU  time',
-    'asked   50.0 %   5,000    91.2 %      75.0 %   30 s  20 s',
-    '       100.0 %  10,000   100.0 %     100.0 %  1 min  40 s',
+    '            budget   users  of reads  of readers    CPU  time',
+    'requested   50.0 %   5,000    91.2 %      75.0 %   30 s  20 s',
+    '           100.0 %  10,000   100.0 %     100.0 %  1 min  40 s',
   ]);
 });
 
-test('what nothing is known of is said, and why', () => {
+test('unknown values are marked, with the reason', () => {
   const unknown = { ...half, reads: null, readers: null, cpuMinutes: null };
   expect(renderRunPlan({ ...plan, asked: null, budgets: [unknown] })).toEqual([
     'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
     '  budget  users  of reads  of readers  CPU  time',
     '  50.0 %  5,000         ?           ?    ?  20 s',
-    'no reads are counted yet: the API counts them, and writes them every 5 s',
+    'no reads are counted yet; the API counts reads and stores the counts every 5 s',
   ]);
 });

@@ -1,4 +1,4 @@
-/** Renders the estimate of a budget for people. */
+/** Renders the estimate of a budget. */
 import type { RunPlan } from '@tandem/client/wire';
 import { count, duration, moment, renderTable, right } from '../output/text.ts';
 
@@ -14,12 +14,12 @@ export function renderRunPlan({ predictor, users, until, asked, budgets }: RunPl
     right('CPU'),
     right('time'),
   ];
-  const rows = [...(asked === null ? [] : [rowOf('asked', asked)]), ...budgets.map((one) => rowOf('', one))];
+  const rows = [...(asked === null ? [] : [rowOf('requested', asked)]), ...budgets.map((one) => rowOf('', one))];
   const isCounted = budgets.some(({ reads }) => reads !== null);
   return [
     `${predictor}: ${count(users)} users; reads and readers until ${moment(until)} UTC`,
     ...renderTable(columns, rows),
-    ...(isCounted ? [] : ['no reads are counted yet: the API counts them, and writes them every 5 s']),
+    ...(isCounted ? [] : ['no reads are counted yet; the API counts reads and stores the counts every 5 s']),
   ];
 }
 

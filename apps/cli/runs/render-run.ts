@@ -1,4 +1,4 @@
-/** Batch runs as people read them. */
+/** Renders batch runs. */
 import { isFinished, type Run, type RunState } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, count, duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
@@ -13,7 +13,7 @@ const STATE_TONES: Readonly<Record<RunState, Tone>> = {
   cancelled: 'warn',
 };
 
-/** A run in full, the users that could not be scored last. */
+/** Renders a run in full, with the users that could not be scored at the end. */
 export function renderRun(run: Run, paint: Paint, now: number): string[] {
   const lines = renderFields([
     ['run', run.id],
@@ -23,7 +23,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
     ...budgetOf(run),
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
-    ['asked', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
+    ['created', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
     ['took', tookOf(run, now)],
   ]);
   return [...lines, ...renderFailures(run.failures ?? [], run.usersFailed)];
@@ -31,7 +31,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
 
 export function renderRuns(runs: readonly Run[], paint: Paint, now: number): string[] {
   if (runs.length === 0) return ['no runs yet; start one: tandem run start <predictor>'];
-  const columns = ['run', 'predictor', 'scope', 'state', right('users'), 'generation', 'asked', 'took'];
+  const columns = ['run', 'predictor', 'scope', 'state', right('users'), 'generation', 'created', 'took'];
   const rows = runs.map((run) => [
     run.id,
     run.predictor,
@@ -53,7 +53,7 @@ function renderFailures(failures: NonNullable<Run['failures']>, failed: number):
   return ['not scored:', ...renderFields(rows, '  '), ...more];
 }
 
-/** Returns the attempts of a step; none if it succeeded or is tried for the first time. */
+/** Renders the attempts at a step; empty if it succeeded or is tried for the first time. */
 function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
   if (attempts < 2 && attemptError === null) return [];
   return [

@@ -1,4 +1,7 @@
-/** `tandem watch` and `tandem unwatch`: whether changes of a table make stored predictions stale without an event. */
+/**
+ * `tandem watch` and `tandem unwatch`: start and stop watching a table, whose changes then make stored predictions
+ * stale without an event.
+ */
 import type { Command } from 'commander';
 import {
   type Cli,
@@ -19,26 +22,34 @@ type Options = CommonOptions & WatchOptions;
 export function watchCommand(cli: Cli): Command {
   return createCommand({
     name: 'watch',
-    description: 'make changes of a table raise context versions, by triggers; without a table: list watched tables',
-    detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row
-they raise the context version of its user, so that the next read computes a new prediction. Earlier changes
-raise nothing; the next run reads them.
-A statement that leaves a user's rows as they were raises nothing. A statement that changes more than --max-users users
+    description:
+      'watch a table: triggers raise context versions when it changes; without a table, list the watched tables',
+    detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row,
+they raise the context version of its user, so that the next read computes a new prediction. They ignore earlier
+changes, which the next run reads.
+A statement that does not change the rows of a user raises no version. A statement that changes more than --max-users users
 instead makes every stored prediction stale until the next run.
-Requires the owner of the schema tandem and the right to create triggers on the table; the application needs no new right.
-Ends with 0: watched; 1: not watched; 2: wrong usage.`,
+Requires the owner of the schema tandem with the right to create triggers on the table. The application needs no new right.
+Exit codes: 0 if the table is watched; 1 if not; 2 for wrong usage.`,
     example: 'tandem watch customers --key customer_id',
   })
     .argument('[table]', 'table or schema.table')
-    .option('--key <sql>', 'the column with the user id, or SQL over the row (other tables with their schema)')
-    .option('--everyone', 'a row belongs to every user: each change makes all stored predictions stale')
+    .option(
+      '--key <sql>',
+      'the column with the user id, or an SQL expression of the row (name other tables with their schema)',
+    )
+    .option('--everyone', 'each row belongs to all users, so each change makes all stored predictions stale')
     .option('--columns <names>', 'the columns whose changes count (default: all)', parseList)
     .option(
       '--predictors <names>',
-      'only for these predictors (default: predictors whose query reads the table)',
+      'the predictors to watch the table for (default: those whose query reads the table)',
       parseList,
     )
-    .option('--max-users <n>', 'the most users that one statement raises individually (default: 10000)', parseWhole(1))
+    .option(
+      '--max-users <n>',
+      'the most users whose versions one statement raises individually (default: 10000)',
+      parseWhole(1),
+    )
     .action(async (table: string | undefined, options: Options) => {
       await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
         if (table === undefined) {
@@ -62,8 +73,8 @@ export function unwatchCommand(cli: Cli): Command {
   return createCommand({
     name: 'unwatch',
     description: 'stop watching a table: its changes no longer raise context versions',
-    detail: `Removes the table's triggers and their function. Take it out of features.watch as well, where a config names it:
-adopting that config would watch it again. Ends with 0: not watched any more; 1: it was not watched.`,
+    detail: `Removes the triggers of the table and their function. If features.watch of a config names the table, remove it there too:
+adopting that config would watch it again. Exit codes: 0 if it is no longer watched; 1 if it was not watched.`,
     example: 'tandem unwatch customers',
   })
     .argument('<table>', 'table or schema.table')
@@ -74,13 +85,13 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
       await withPool(cli, { applicationName: 'tandem-unwatch', max: 2 }, async (pool) => {
         const ended = await unwatchSource(pool, table, 'cli');
         if (ended.length === 0) {
-          throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the tables that are' });
+          throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the watched tables' });
         }
         const named = await findTable(pool, table);
         const declared = (await listDeclaredWatches(pool)).filter(({ oid }) => named && oid === named.oid);
         const predictors = declared.map(({ predictor }) => predictor);
         present(cli, options, { table, watched: false, ended, declaredBy: predictors }, () => [
-          ...ended.map((name) => `${printable(name)}: not watched any more`),
+          ...ended.map((name) => `${printable(name)}: no longer watched`),
           ...(predictors.length > 0 ? [stillDeclared(predictors)] : []),
         ]);
       });
@@ -89,5 +100,5 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
 
 function stillDeclared(predictors: readonly string[]): string {
   const names = predictors.join(', ');
-  return `features.watch of the adopted config names it, for ${names}: take it out there, or the next adoption watches it again`;
+  return `features.watch of the adopted config names this table for ${names}: remove it there, or the next adoption watches it again`;
 }

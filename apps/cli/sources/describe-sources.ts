@@ -1,4 +1,7 @@
-/** Which tables a predictor's query reads, and which of them are watched: used by `check`, `doctor` and `watch`. */
+/**
+ * Describes the tables that the query of a predictor reads, and which of them are watched. `check`, `doctor` and
+ * `watch` use this.
+ */
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
@@ -23,8 +26,8 @@ export interface ServedQuery {
 }
 
 /**
- * Returns a finding for each table and function of the query, and for each additionally declared table.
- * @param pool of feature statements
+ * Returns a finding for each table and function of the query, and for each further declared table.
+ * @param pool the pool of feature statements
  */
 export async function describeSources(pool: Pool, query: ServedQuery, all: Watches): Promise<Finding[]> {
   const ofPredictor = ({ predictor }: DeclaredWatch) => predictor === query.name;
@@ -37,12 +40,15 @@ export async function describeSources(pool: Pool, query: ServedQuery, all: Watch
   if ('level' in found) return [found, ...describeOthers(watches, [])];
   return [
     ...found.tables.map((table) => tableFinding(query.name, table, watches)),
-    ...found.functions.map((name) => ok(SUBJECT, `function ${name}: the tables that it reads are not known here`)),
+    ...found.functions.map((name) => ok(SUBJECT, `function ${name}: the tables that it reads are unknown`)),
     ...describeOthers(watches, found.tables),
   ];
 }
 
-/** A query that cannot be parsed is an error. For a valid query, the right to create a view is missing. */
+/**
+ * Returns the finding if the tables cannot be found. A query that cannot be parsed is an error; for a valid query, the
+ * right to create a view is missing.
+ */
 async function whyUnknown(pool: Pool, sql: string, error: unknown): Promise<Finding> {
   const refusal = await describeQuery(pool, sql).then(
     () => null,
@@ -53,8 +59,9 @@ async function whyUnknown(pool: Pool, sql: string, error: unknown): Promise<Find
   }
   if (refusal !== null) throw refusal;
   const why = error instanceof Error ? error.message : String(error);
-  const remedy = 'grant temporary on the database: the query becomes a temporary view, whose tables Postgres knows';
-  return warning(SUBJECT, `which tables the query reads is not known: ${why}`, remedy);
+  const remedy =
+    'grant temporary on the database, so that the query can become a temporary view, whose tables Postgres knows';
+  return warning(SUBJECT, `the tables that the query reads are unknown: ${why}`, remedy);
 }
 
 function tableFinding(predictor: string, table: QueryTable, { watched, adopted, next }: Required<Watches>): Finding {
@@ -65,28 +72,28 @@ function tableFinding(predictor: string, table: QueryTable, { watched, adopted, 
   const former = watched.find((one) => one.watchedAs === name);
   if (former) return lostFinding(predictor, former, { name, isDeclared: declared !== undefined });
   if (declared) return unwatchedFinding(declared, name);
-  if (next.some((one) => one.oid === oid)) return ok(SUBJECT, `${name}: watched once the config is adopted`);
-  const text = `${name}: not watched; a change without an event is seen at the next run or at maxAge`;
+  if (next.some((one) => one.oid === oid)) return ok(SUBJECT, `${name}: watched after the adoption of the config`);
+  const text = `${name}: not watched; a change without an event takes effect at the next run or at maxAge`;
   if (kind !== 'table') return ok(SUBJECT, `${text} (a ${kind} cannot be watched)`);
   return {
     ...ok(SUBJECT, text),
-    remedy: `to see changes at once: tandem watch ${name} --key <column with the user id>`,
+    remedy: `if changes should take effect at once: tandem watch ${name} --key <column with the user id>`,
   };
 }
 
 interface LostTable {
   readonly name: string;
-  /** Whether the adopted config names it. */
+  /** Whether the adopted config names the table. */
   readonly isDeclared: boolean;
 }
 
-/** Returns a finding if another table has the name now, or the triggers were dropped. */
+/** Returns a finding if another table now has the name, or if the triggers were dropped. */
 function lostFinding(predictor: string, former: WatchedSource, { name, isDeclared }: LostTable): Finding {
   const { oid, name: now, key } = former;
   const where = oid === null ? 'its triggers are missing' : `the triggers are on ${now}, which had this name before`;
   const watch = watchCommand({ predictor, table: name, key });
   const remedy = `${isDeclared ? `tandem adopt, or ${watch}` : watch}; ${scoreMissed(predictor)}`;
-  return warning(SUBJECT, `${name}: not watched any more: ${where}`, remedy);
+  return warning(SUBJECT, `${name}: no longer watched: ${where}`, remedy);
 }
 
 function unwatchedFinding(declared: DeclaredWatch, name: string): Finding {
@@ -100,14 +107,14 @@ function watchCommand({ predictor, table, key }: Pick<DeclaredWatch, 'predictor'
 }
 
 function scoreMissed(predictor: string): string {
-  return `then score what changed meanwhile: tandem run start ${predictor}`;
+  return `then score users who changed meanwhile: tandem run start ${predictor}`;
 }
 
 export function keyOption(key: string | null): string {
   return key === null ? '--everyone' : `--key ${shellWord(key)}`;
 }
 
-/** The declared and watched tables that the query does not name: its functions may read them. */
+/** Describes declared and watched tables that the query does not name. Functions in the query may read them. */
 function describeOthers({ watched, adopted }: Required<Watches>, tables: readonly QueryTable[]): Finding[] {
   const isOther = ({ oid }: { readonly oid: number | null }) => !tables.some((table) => table.oid === oid);
   const others = watched.filter((one) => one.oid !== null && isOther(one));
@@ -119,7 +126,7 @@ function describeOthers({ watched, adopted }: Required<Watches>, tables: readonl
     }),
     ...missing.map((declared) => {
       if (declared.oid !== null) return unwatchedFinding(declared, declared.table);
-      const text = `${declared.table}: features.watch of the adopted config names it, and there is no such table`;
+      const text = `${declared.table}: features.watch of the adopted config names this table, but it does not exist`;
       return warning(SUBJECT, text, 'create it, or take it out of features.watch; then tandem adopt');
     }),
   ];
@@ -136,7 +143,7 @@ function watchFinding({ name, key, columns, broken }: WatchedSource, read: reado
   const unwatched = columns === null ? [] : read.filter((column) => !columns.includes(column) && column !== key);
   if (unwatched.length > 0) {
     const text = `${name}: watched, but not its ${unwatched.length === 1 ? 'column' : 'columns'} ${unwatched.join(', ')}`;
-    return warning(SUBJECT, text, `name them in columns, or leave columns out to watch all`);
+    return warning(SUBJECT, text, `add them to columns, or leave out columns to watch all`);
   }
   const which = columns === null ? '' : ` (${columns.join(', ')})`;
   return ok(SUBJECT, `${name}: watched${which}, ${key === null ? 'a change concerns every user' : `by ${key}`}`);

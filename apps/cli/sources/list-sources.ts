@@ -14,21 +14,21 @@ import type { Databases } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { describeSources, keyOption, type ServedQuery } from './describe-sources.ts';
 
-/** Describes the tables of each served query, and the other watched ones. The schema is there. */
+/** Describes the tables of each served query, and other watched tables. The schema must exist. */
 export async function listSources({ pool, features }: Databases): Promise<Finding[]> {
   const watches = { watched: await listWatchedSources(pool), adopted: await listDeclaredWatches(pool) };
   const findings = new Map<string, Finding>();
   for (const query of await findServedQueries(pool)) {
     for (const one of await describeSources(features, query, watches)) {
       const subject = `${query.name} ${one.subject}`;
-      // The arms of a rollout mostly read the same tables.
+      // The arms of a rollout usually read the same tables.
       findings.set(`${subject}\n${one.text}`, { ...one, subject });
     }
   }
   return [...findings.values(), ...(await describeLeftovers(pool, watches.watched))];
 }
 
-/** Watches of tables that are gone, also where another watched table has their name now. */
+/** Describes watches of dropped tables, even if another watched table now has the name. */
 async function describeLeftovers(pool: Databases['pool'], watched: readonly WatchedSource[]): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { oid, name } of watched) {
@@ -37,7 +37,7 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
     const heir = watched.find((one) => one.oid !== null && one.name === name);
     if (heir) {
       const remedy = `to remove the rest: tandem watch ${name} ${keyOption(heir.key)}`;
-      findings.push(warning('sources', `${text} beside that of the table that has its name now`, remedy));
+      findings.push(warning('sources', `${text} beside the watch of the table that now has its name`, remedy));
     } else if ((await findTableOids(pool, [name]))[0] === null) {
       findings.push(warning('sources', text, `tandem unwatch ${name}`));
     }

@@ -1,9 +1,9 @@
-/** Watched sources from the command line, on real Postgres: what init writes, what adopting, watching and unwatching do. */
+/** Tests of watched sources with the CLI on a real Postgres: init, adopt, watch and unwatch. */
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 
-// Each command starts processes that import the config and try the model.
+// Each command starts processes that import the config and try the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
@@ -31,20 +31,20 @@ async function sourcesBy(command: 'check --json' | 'watch --json'): Promise<read
     .map(({ level, text }) => `${level}: ${text}`);
 }
 
-test('init has the table watched: check says so, adopting creates the triggers, and unwatch removes them', async () => {
+test('init declares a watch of the table: check says so, adopt creates the triggers, and unwatch removes them', async () => {
   expect(await place.tandem(INIT)).toMatchObject({
     code: 0,
-    out: expect.stringContaining('adopting creates triggers on it'),
+    out: expect.stringContaining('adopting creates triggers on the table'),
   });
   expect(await place.read('tandem.config.ts')).toContain("watch: [{ table: 'customers', key: 'customer_id' }],");
-  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched once the config is adopted']);
+  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched after the adoption of the config']);
   expect((await place.tandem('adopt')).out).toContain('public.customers: watched for churn, by customer_id');
   expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched, by customer_id']);
   expect((await place.tandem('adopt')).code).toBe(0);
   await place.sql('update customers set age = 70 where customer_id = 7');
   expect(await place.tandem('unwatch customers')).toMatchObject({
     code: 0,
-    out: expect.stringContaining('public.customers: not watched any more\n'),
+    out: expect.stringContaining('public.customers: no longer watched\n'),
   });
   expect(await place.tandem('unwatch customers')).toMatchObject({
     code: 1,
@@ -52,7 +52,7 @@ test('init has the table watched: check says so, adopting creates the triggers, 
   });
 });
 
-test('a joined query is listed table by table, and each can be watched by its own key', async () => {
+test('each table of a joined query is listed, and can be watched by a separate key', async () => {
   await place.sql(`create table visits (customer bigint, at timestamptz); create table prices (product int, price float8);
     create view totals as select customer, count(*)::int as visits from visits group by customer;
     create function surcharge() returns int language sql as 'select count(*)::int from prices'`);
@@ -62,11 +62,11 @@ test('a joined query is listed table by table, and each can be watched by its ow
       sql: 'select c.customer_id as user_id, coalesce(t.visits, 0) + surcharge() as n from customers c left join totals t on t.customer = c.customer_id' } } } };`),
   );
   expect((await place.tandem('adopt')).code).toBe(0);
-  const unwatched = 'not watched; a change without an event is seen at the next run or at maxAge';
+  const unwatched = 'not watched; a change without an event takes effect at the next run or at maxAge';
   expect(await sourcesBy('watch --json')).toEqual([
     `ok: public.customers: ${unwatched}`,
     `ok: public.visits: ${unwatched}`,
-    'ok: function public.surcharge: the tables that it reads are not known here',
+    'ok: function public.surcharge: the tables that it reads are unknown',
   ]);
   expect((await place.tandem('watch visits')).code).toBe(2);
   expect(await place.tandem('watch totals --key customer')).toMatchObject({
@@ -93,7 +93,7 @@ test('a joined query is listed table by table, and each can be watched by its ow
   expect(doctor.out).toContain('public.visits: watched, by customer');
 });
 
-test('a config that has a view watched is refused by check and adopt, and nothing is adopted', async () => {
+test('check and adopt reject a config that watches a view, and nothing is adopted', async () => {
   await place.sql('create view seen as select * from customers');
   await place.write(
     'tandem.config.ts',
@@ -113,12 +113,12 @@ const swap = () =>
   place.sql(`create table customers_new (like customers including all); insert into customers_new select * from customers;
     begin; alter table customers rename to customers_old; alter table customers_new rename to customers; commit`);
 
-test('doctor and check warn of a declared table that lost its watch, by a swap or by unwatch, and adopt heals it', async () => {
+test('doctor and check warn of a declared table that lost its watch by a swap or unwatch, and adopt restores it', async () => {
   expect((await place.tandem(INIT)).code).toBe(0);
   expect((await place.tandem('adopt')).code).toBe(0);
   await swap();
   const lost =
-    'warning: public.customers: not watched any more: the triggers are on public.customers_old, which had this name before';
+    'warning: public.customers: no longer watched: the triggers are on public.customers_old, which had this name before';
   expect(await sourcesBy('watch --json')).toEqual([
     lost,
     'ok: public.customers_old: watched, by customer_id; the query does not name it',
@@ -126,7 +126,7 @@ test('doctor and check warn of a declared table that lost its watch, by a swap o
   expect(await sourcesBy('check --json')).toContain(lost);
   const doctor = await place.tandem('doctor');
   expect(doctor.out).toMatch(
-    /not watched any more.*\n +→ tandem adopt, or tandem watch public.customers --key customer_id --predictors churn; then/,
+    /no longer watched.*\n +→ tandem adopt, or tandem watch public.customers --key customer_id --predictors churn; then/,
   );
 
   expect((await place.tandem('adopt')).code).toBe(0);
@@ -138,7 +138,7 @@ test('doctor and check warn of a declared table that lost its watch, by a swap o
   expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
 
   expect((await place.tandem('unwatch public.customers')).out).toMatch(
-    /^public.customers: not watched any more\n.*features\.watch of the adopted config names it/,
+    /^public.customers: no longer watched\n.*features\.watch of the adopted config names this table/,
   );
   const unwatched = 'warning: public.customers: not watched, although features.watch of the adopted config names it';
   expect(await sourcesBy('watch --json')).toEqual([unwatched]);
@@ -149,7 +149,7 @@ test('doctor and check warn of a declared table that lost its watch, by a swap o
   expect((await sourcesBy('watch --json'))[0]).toMatch(/^ok: public.customers: not watched; a change without an event/);
 });
 
-test('a swap of a table that the command line watched is found too; the command in the remedy watches it again', async () => {
+test('a swap of a table that the CLI watches is detected too, and the command in the remedy watches it again', async () => {
   expect((await place.tandem(INIT)).code).toBe(0);
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace(/watch: \[.*\],\n/, ''));
@@ -162,7 +162,7 @@ test('a swap of a table that the command line watched is found too; the command 
   expect((await sourcesBy('watch --json'))[0]).toBe('ok: public.customers: watched, by customer_id');
 });
 
-test('a served query whose table is missing is an error, with the words of Postgres', async () => {
+test('a served query whose table is missing is an error that quotes Postgres', async () => {
   expect((await place.tandem(INIT)).code).toBe(0);
   expect((await place.tandem('adopt')).code).toBe(0);
   await place.sql('alter table customers rename to clients');

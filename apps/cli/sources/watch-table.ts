@@ -1,4 +1,4 @@
-/** Watched sources: what a config or `tandem watch` has watched, and how a watch reads. */
+/** Watches tables for a config or `tandem watch`, and renders watches. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findQueryTables, findTable } from '@tandem/offline-store/sources/watchable-table';
@@ -16,13 +16,13 @@ export interface WatchOptions {
   readonly maxUsers?: number;
 }
 
-/** Watches a table for the predictors that are named, else for those whose query reads it. */
+/** Watches a table for the named predictors, or else for those whose query reads it. */
 export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
     throw usageError(
       'give exactly one of --key and --everyone',
-      'name the column of the user id with --key; give --everyone where a row belongs to every user, as a price does',
+      'set --key to the column with the user id; use --everyone if a row belongs to all users, such as a price',
     );
   }
   const predictors = options.predictors ?? (await findReaders(databases, table));
@@ -30,7 +30,7 @@ export async function watchTable(databases: Databases, table: string, options: W
   return watchSource(databases.pool, { ...request, ...given({ maxUsers }) });
 }
 
-/** The predictors whose query reads the table. */
+/** Returns the predictors whose query reads the table. */
 async function findReaders({ pool, features }: Databases, table: string): Promise<readonly string[]> {
   const found = await findTable(pool, table);
   const readers = new Set<string>();
@@ -41,12 +41,12 @@ async function findReaders({ pool, features }: Databases, table: string): Promis
   return [...readers].sort();
 }
 
-/** Returns what a config will have watched for a predictor. */
+/** Returns the watches that a config declares for a predictor. */
 export function watchRequests({ name, policy }: Pick<CheckedPredictor, 'name' | 'policy'>): readonly WatchRequest[] {
   return (policy.watch ?? []).map((declared) => ({ ...declared, predictors: [name], actor: 'cli' }));
 }
 
-/** Returns a line for a table that is watched now. */
+/** Returns a line for a watched table. */
 export function renderWatched({ name, key, predictors }: Watched): string {
   const whose = key === null ? 'a change concerns every user' : `by ${key}`;
   return printable(`${name}: watched for ${predictors.join(', ')}, ${whose}`);

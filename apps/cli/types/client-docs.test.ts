@@ -1,4 +1,4 @@
-/** Every TypeScript block of docs/client.md compiles, with the types that `tandem types` writes for its predictors. */
+/** Compiles every TypeScript block of docs/client.md with the types that `tandem types` writes for its predictors. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ function blocksOf(language: string): string[] {
   return [...DOCS.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, block = '']) => block);
 }
 
-test('the TypeScript blocks compile as they stand', async () => {
+test('the TypeScript blocks compile unchanged', async () => {
   await run('types --out src/tandem.types.ts', { cwd: folder });
   const files = blocksOf('ts').map((block, i) => /^\/\/ (src\/\S+)\n/.exec(block)?.[1] ?? `src/block-${i}.ts`);
   expect(files.length).toBeGreaterThan(8);
@@ -51,7 +51,7 @@ test('the TypeScript blocks compile as they stand', async () => {
   expect(stdout).toBe('');
 });
 
-test('the commands of Tandem run as they stand', async () => {
+test('the commands of Tandem run unchanged', async () => {
   const lines = blocksOf('sh').flatMap((block) => block.trim().split('\n'));
   const commands = lines.filter((line) => line.startsWith('npx tandem '));
   expect(commands.length).toBeGreaterThan(1);

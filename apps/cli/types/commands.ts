@@ -1,4 +1,4 @@
-/** `tandem types`: TypeScript types of the config's predictors. */
+/** `tandem types`: writes TypeScript types of the predictors in a config. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -18,17 +18,17 @@ export function typesCommand(cli: Cli): Command {
   return createCommand({
     name: 'types',
     description: 'write TypeScript types of the predictors in a config, for the client',
-    detail: `With createClient<Predictors>() a wrong predictor, output or request feature does not compile. Reads the config
-alone: no server, no database, no model file. Without --out the types are printed.
-Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2: wrong usage.`,
+    detail: `With createClient<Predictors>(), a wrong predictor, output or request feature does not compile. Reads only the
+config: no server, database or model file. Without --out, prints the types.
+Exit codes: 0 if written or up to date; 1 if --check finds the file out of date; 2 for wrong usage.`,
     example: 'tandem types --out src/tandem.types.ts',
   })
     .option('--config <path>', 'the config, or its folder', DEFAULT_CONFIG)
     .option('--out <file>', 'the file to write')
-    .option('--check', 'write nothing; fail if the file is not up to date')
+    .option('--check', 'write nothing, and fail if the file is not up to date')
     .action(async ({ config, out, ...options }: Options) => {
       if (options.check && out === undefined) {
-        throw usageError('--check needs the file that it compares', 'add --out <file>');
+        throw usageError('--check requires the file to compare', 'add --out <file>');
       }
       const { readConfigForm } = await import('@tandem/config/predictor/load-config');
       const { file: configFile, form } = await readConfigForm(resolve(cli.cwd, config));
@@ -49,7 +49,7 @@ function outOfDate(out: string, config: string): CommandFailure {
   });
 }
 
-/** Returns the text of a file with the line ends that are written; undefined if there is no such file. */
+/** Returns the text of a file with normalised line ends; undefined if it does not exist. */
 async function readText(file: string): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).replaceAll('\r\n', '\n');

@@ -1,4 +1,4 @@
-/** The types of a config's predictors, for `createClient<Predictors>()`. */
+/** Renders the types of the predictors in a config, for `createClient<Predictors>()`. */
 import type { ParsedConfig, ParsedPredictor } from '@tandem/config/predictor/config-schema';
 import { resolveRequest } from '@tandem/config/predictor/request-settings';
 import type { RequestColumn, TensorType } from '@tandem/freshness/predictor';
@@ -6,7 +6,7 @@ import { describeRequestColumn } from '@tandem/freshness/request-features';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
 
 /**
- * Returns a TypeScript file that exports `Predictors`, the same for the same config.
+ * Returns a TypeScript file that exports `Predictors`. The result is the same for the same config.
  * @param configName the name of the config file, without its folder
  */
 export function renderPredictorTypes({ predictors }: ParsedConfig, configName: string): string {
@@ -37,7 +37,7 @@ function typeOfOutput(output: ParsedPredictor['outputs'][string]): string {
   return `readonly ${value.includes(' ') ? `(${value})` : value}[]`;
 }
 
-/** How a value of a tensor travels: integers that a JSON number cannot carry exactly are texts. */
+/** Returns the type of a tensor value in JSON. Integers that a JSON number cannot represent exactly are strings. */
 const VALUES: Readonly<Record<TensorType, string>> = {
   float16: 'number',
   float32: 'number',
@@ -58,7 +58,7 @@ function requestLines(columns: readonly RequestColumn[]): string[] {
   return ['    readonly request: {', ...columns.flatMap(featureLines), '    };'];
 }
 
-/** A feature with a default may be left out. */
+/** Renders the request features. A feature with a default is optional. */
 function featureLines(column: RequestColumn): string[] {
   const mark = column.default === undefined ? '' : '?';
   return [
@@ -75,7 +75,7 @@ function sentence(column: RequestColumn): string {
   return `${value.slice(0, 1).toUpperCase()}${value.slice(1)}.${default_}`.replaceAll('*/', '* /');
 }
 
-/** A text outside of the categories is refused, unless the config says how it counts. */
+/** Returns the type of a feature. A text outside the categories is an error unless the config has a value for it. */
 function typeOfFeature({ kind, categories }: RequestColumn): string {
   if (categories && categories.unknownAs === undefined) return categories.values.map(quote).join(' | ');
   if (kind === 'string' || kind === 'boolean') return kind;

@@ -1,4 +1,4 @@
-/** `tandem types`, and applications that compile with what it writes. */
+/** Tests of `tandem types`, and of applications that compile with its output. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -114,7 +114,7 @@ export async function wrong(): Promise<void> {
   answer.prediction.scores;
   // @ts-expect-error an output of another predictor
   answer.prediction.flagged;
-  // @ts-expect-error an output is no text
+  // @ts-expect-error the output is not a string
   answer.prediction.score satisfies string;
   // @ts-expect-error churn takes no request features
   await tandem.predictUsers('churn', [{ userId: '42', features: {} }]);
@@ -133,12 +133,12 @@ export async function wrong(): Promise<void> {
 }
 `;
 
-test('the types of the predictors, outputs and request features of a config', async () => {
+test('prints the types of the predictors, outputs and request features of a config', async () => {
   const { code, out, err } = await run('types', { cwd: folder });
   expect({ code, out, err }).toEqual({ code: 0, out: TYPES, err: '' });
 });
 
-test('the types name the config file that was read', async () => {
+test('the types name the config file', async () => {
   writeFileSync(join(folder, 'other.config.ts'), CONFIG);
   const { out } = await run('types --config other.config.ts', { cwd: folder });
   expect(out).toBe(TYPES.replace('tandem.config.ts', 'other.config.ts'));
@@ -147,7 +147,7 @@ test('the types name the config file that was read', async () => {
   expect((await run(`types --config ${folder}`, { cwd: folder })).out).toBe(TYPES);
 });
 
-test('a wrong predictor, output or request feature does not compile; the right one does', async () => {
+test('a wrong predictor, output or request feature does not compile, and the right ones do', async () => {
   await run('types --out tandem.types.ts', { cwd: folder });
   expect(compile(APPLICATION)).toEqual([]);
   const errors = compile(APPLICATION.replaceAll(/.*@ts-expect-error.*\n/g, ''));
@@ -155,7 +155,7 @@ test('a wrong predictor, output or request feature does not compile; the right o
   expect(errors.join('\n')).toContain("Property 'scores' does not exist");
 });
 
-test('--check fails where the file is out of date, and writes nothing', async () => {
+test('--check fails if the file is out of date, and writes nothing', async () => {
   const file = join(folder, 'checked.ts');
   const check = () => run('types --out checked.ts --check', { cwd: folder });
   expect(await check()).toMatchObject({ code: 1, err: expect.stringContaining('tandem types --out checked.ts') });
@@ -169,7 +169,7 @@ test('--check fails where the file is out of date, and writes nothing', async ()
   expect(await run('types --check', { cwd: folder })).toMatchObject({ code: 2, err: expect.stringContaining('--out') });
 });
 
-test('a config that is refused names its settings', async () => {
+test('errors of a config name the settings', async () => {
   writeFileSync(
     join(folder, 'wrong.ts'),
     CONFIG.replace("outputs: { score: 'float32' }", "outputs: { score: 'float' }"),

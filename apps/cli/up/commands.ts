@@ -1,4 +1,4 @@
-/** `tandem up`: everything on this machine, from nothing to answering. */
+/** `tandem up`: starts everything on this machine. */
 import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
 import { type Command, Option } from 'commander';
 import { type Cli, createCommand, parsePort, parseWhole } from '../command-line/command.ts';
@@ -7,11 +7,12 @@ import type { UpOptions } from './up-context.ts';
 export function upCommand(cli: Cli): Command {
   return createCommand({
     name: 'up',
-    description: 'start Tandem here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
+    description:
+      'start Tandem here: Postgres and Redis (unless DATABASE_URL and REDIS_URL are set), an API and a worker',
     example: 'tandem up --config ./tandem.config.ts --port 8080',
   })
     .addOption(
-      new Option('--example', 'with the example shop: its history, its model, its config').conflicts([
+      new Option('--example', 'start the example shop with its history, model and config').conflicts([
         'servers',
         'config',
       ]),
@@ -19,19 +20,19 @@ export function upCommand(cli: Cli): Command {
     .addOption(
       new Option(
         '--servers',
-        'Postgres and Redis alone, with the schema: for a table, before there is a config',
+        'start only Postgres and Redis with the schema, to load a table before you have a config',
       ).conflicts('config'),
     )
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
-    .option('--force', 'adopt the config although tandem check finds errors in it')
-    .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
+    .option('--force', 'adopt the config even if tandem check finds errors')
+    .option('--port <port>', 'the port of the API (PORT; default 8080)', parsePort)
     .option(
       '--api-processes <count>',
-      'API processes that share the port, such as one for each core (API_PROCESSES; default 1)',
+      'the number of API processes that share the port, such as one for each core (API_PROCESSES; default 1)',
       parseWhole(1, MOST_API_PROCESSES),
     )
     .action(async (options: UpOptions) => {
-      // Drivers and models take time to load, which commands that only call the API should not need.
+      // Drivers and models take time to load, and commands that only call the API should not wait for that.
       const { runUp } = await import('./run-up.ts');
       await runUp(cli, options);
     });

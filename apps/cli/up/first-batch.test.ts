@@ -1,4 +1,4 @@
-/** Whether `tandem up` scores all users again, as a service on a real socket answers. */
+/** Tests whether `tandem up` scores all users again, with a service on a real socket. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -17,7 +17,7 @@ const YEAR_MS = 365 * 86_400_000;
 const startedAt = '2026-11-24T02:00:00.120Z';
 
 interface Started {
-  /** The paths that were posted to. */
+  /** The paths of POST requests. */
   readonly posts: readonly string[];
   readonly said: readonly string[];
   readonly error: unknown;
@@ -27,7 +27,7 @@ async function postsFor(generationExpired: boolean, now: number): Promise<readon
   return (await startFor(generationExpired, now)).posts;
 }
 
-/** @param refusal the service's answer to the start of a run */
+/** @param refusal the answer of the service to the start of a run */
 async function startFor(generationExpired: boolean, now: number, refusal?: object): Promise<Started> {
   const posts: string[] = [];
   const said: string[] = [];
@@ -70,15 +70,15 @@ async function startFor(generationExpired: boolean, now: number, refusal?: objec
   return { posts, said, error };
 }
 
-test('a clock of this machine that is wrong makes nothing expire', async () => {
+test('a wrong clock of this machine makes nothing expire', async () => {
   expect(await postsFor(false, Date.parse(startedAt) + YEAR_MS)).toEqual([]);
 });
 
-test('what the service calls expired is scored again, whatever the clock of this machine shows', async () => {
+test('a generation that the service reports as expired is scored again, whatever the clock of this machine', async () => {
   expect(await postsFor(true, Date.parse(startedAt) - YEAR_MS)).toEqual(['/v1/runs']);
 });
 
-test('a predictor that needs request features is not scored ahead, and the start continues', async () => {
+test('a predictor that needs request features is not scored, and the start continues', async () => {
   const refusal = { type: 'urn:tandem:problem:request_features_required', title: 'no', status: 422 };
   const { said, error } = await startFor(true, Date.parse(startedAt), refusal);
   expect(error).toBeUndefined();

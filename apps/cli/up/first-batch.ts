@@ -1,5 +1,6 @@
 /**
- * Predictors that have nothing stored, or nothing that is still in date, get their first run now, not at the next slot.
+ * Starts the first runs. Predictors without stored predictions, or with expired ones only, get a run now and not at the
+ * next slot.
  */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
@@ -13,7 +14,7 @@ import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
 import { stepLabel, type UpContext } from './up-context.ts';
 
 interface FirstBatchPlace {
-  /** Address of the API. */
+  /** The URL of the API. */
   readonly url: string;
   readonly databaseUrl: string;
 }
@@ -58,7 +59,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   if (started === null) {
     say(
       'batch',
-      `${view.name}: takes request features without a default, so no predictions are stored: each read is live`,
+      `${view.name}: takes request features without a default, so no predictions are stored and each read is live`,
     );
     return;
   }
@@ -67,14 +68,14 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }
 
-/** Whether the generation is of the stable arm's model version: a rollout has other generations and runs. */
+/** Returns whether a generation or run is of the stable model version. A rollout has others. */
 function isServed({ modelVersion }: { readonly modelVersion: string }, view: PredictorView): boolean {
   return modelVersion === view.modelVersion;
 }
 
 /**
- * A run that a start before this one, or the schedule, has begun is as good as a new one. Returns null if no run can score
- * users, since the model needs features that only a call sends.
+ * Starts a run, or joins a run that an earlier start or the schedule has begun. Returns null if no run can score users,
+ * because the model needs features that only requests send.
  */
 async function startOrJoin(client: Client, view: PredictorView): Promise<Run | null> {
   const { name: predictor } = view;

@@ -20,7 +20,7 @@ const stepsFor = (
     paint,
   });
 
-/** The words that a shell makes of a line. */
+/** Returns the words into which a shell splits a line. */
 function wordsOf(line: string): string[] {
   const program = 'for word in "$@"; do printf "%s\\n" "$word"; done';
   const text = execFileSync('sh', ['-c', `set -- ${line}; ${program}`], { encoding: 'utf8' });
@@ -28,7 +28,7 @@ function wordsOf(line: string): string[] {
 }
 
 test.each(['42', '-5', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
-  'the requests for user %s are what a shell passes on',
+  'a shell passes on the requests for user %s unchanged',
   (userId) => {
     const lines = stepsFor(userId).map((line) => line.trim());
     const [curl, option, url] = wordsOf(lines.find((line) => line.startsWith('curl -i')) ?? '');
@@ -41,12 +41,12 @@ test.each(['42', '-5', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
       subject: userId,
     });
     expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').at(-1)).toBe(userId);
-    // After it, a command line takes a text that begins with a dash for what it is.
+    // After `--`, a text that begins with a dash is no option.
     expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').includes('--')).toBe(userId.startsWith('-'));
   },
 );
 
-test('where the API asks for keys, each request sends the key of the first line; else none does', () => {
+test('each request sends the key of the first line if the API requires keys, and otherwise none', () => {
   const lines = stepsFor('42', 'order.placed', true).map((line) => line.trim());
   expect(lines.find((line) => line.includes('key create'))).toMatch(
     /^export TANDEM_API_KEY=\$\(npx tandem key create /,
@@ -59,16 +59,18 @@ test('where the API asks for keys, each request sends the key of the first line;
   }
   expect(stepsFor('42').join('\n')).not.toMatch(/Authorization|TANDEM_API_KEY/);
   expect(lines.join('\n')).not.toContain('API_KEY_PEPPER');
-  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain('first set the same API_KEY_PEPPER there');
+  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain(
+    'set the same API_KEY_PEPPER in that terminal',
+  );
 });
 
-test('where no event makes a user live there is none to try', () => {
+test('if no event makes a read live, no event is suggested', () => {
   const lines = stepsFor('42', null).join('\n');
   expect(lines).toContain('curl -i http://127.0.0.1:8080/v1/predictions/churn/42');
   expect(lines).not.toMatch(/v1\/events|live/);
 });
 
-test('where no user is known there is no request to try, and the local database is named for own tables', () => {
+test('without a known user, no request is suggested, and the local database is named', () => {
   const lines = renderNextSteps({
     url: 'http://127.0.0.1:8080',
     asksForKeys: false,
@@ -82,7 +84,7 @@ test('where no user is known there is no request to try, and the local database 
   expect(stepsFor('42').join('\n')).toContain('psql postgres://me:secret@127.0.0.1:5432/tandem');
 });
 
-test('where only servers run, a CSV file becomes a table before a config is written', () => {
+test('if only servers run, the steps load a CSV file before they write a config', () => {
   const databaseUrl = 'postgres://me:secret@127.0.0.1:5432/tandem';
   const lines = renderServersSteps({ databaseUrl, servePort: null }, paint).join('\n');
   expect(lines).toMatch(/load customers\.csv --key customer_id\n.*tandem init.*tandem check.*tandem up\n/s);

@@ -1,4 +1,4 @@
-/** Prints commands to try once everything runs. */
+/** Renders commands to try when everything runs. */
 import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import { shellOperand, shellWord } from '../output/text.ts';
@@ -7,11 +7,11 @@ interface NextSteps {
   readonly url: string;
   /** Whether the API requires keys. */
   readonly asksForKeys: boolean;
-  /** Whether the pepper of keys is one from the environment, which another terminal does not have. */
+  /** Whether the pepper of keys comes from the environment, which another terminal does not have. */
   readonly hasOwnPepper: boolean;
-  /** null: no user is known yet. */
+  /** A user and an event to try; null if no user is known yet. */
   readonly toTry: ToTry | null;
-  /** Whether the example runs from the repository, which has a program that tells its story. */
+  /** Whether the example runs from the repository, which has the program `npm run shop`. */
   readonly hasStory: boolean;
   /** The URL of the Postgres that `up` started, with its password; null if the environment names one. */
   readonly databaseUrl: string | null;
@@ -20,15 +20,15 @@ interface NextSteps {
 
 type Step = readonly [title: string, line: string];
 
-/** The shell of the reader keeps the key: the lines below take it from there, and so do the commands. */
+/** Stores the key in a variable of the shell, which the following lines and the commands use. */
 const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scopes all | head -n 1)';
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
 export function renderNextSteps(next: NextSteps): string[] {
   const { url, asksForKeys, hasOwnPepper, toTry, hasStory, databaseUrl, paint } = next;
-  const where = hasOwnPepper ? '; first set the same API_KEY_PEPPER there' : '';
+  const where = hasOwnPepper ? '; before that, set the same API_KEY_PEPPER in that terminal' : '';
   const steps: Step[] = [
-    ...(asksForKeys ? [[`an API key, which the lines below send${where}`, MAKE_KEY] as const] : []),
+    ...(asksForKeys ? [[`an API key, which the following lines send${where}`, MAKE_KEY] as const] : []),
     ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
     ...(hasStory ? [['the whole story', 'npm run shop'] as const] : []),
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
@@ -40,7 +40,7 @@ export function renderNextSteps(next: NextSteps): string[] {
 interface ServersSteps {
   /** As in NextSteps. */
   readonly databaseUrl: string | null;
-  /** The port to serve on if another program has the usual port; null: the usual port is free. */
+  /** The port to serve on if another program uses the default port; null if that is free. */
   readonly servePort: number | null;
 }
 
@@ -51,7 +51,7 @@ export function renderServersSteps({ databaseUrl, servePort }: ServersSteps, pai
     ['a table from a CSV file', 'npx tandem load customers.csv --key customer_id'],
     ['a config for a model and a table', 'npx tandem init --model ./churn.onnx --table customers --key customer_id'],
     ['would it work?', 'npx tandem check'],
-    ['serve it, once this is stopped', `npx tandem up${servePort === null ? '' : ` --port ${servePort}`}`],
+    ['serve it, after stopping this command', `npx tandem up${servePort === null ? '' : ` --port ${servePort}`}`],
   ];
   return renderSteps(steps, paint);
 }
@@ -63,7 +63,7 @@ function renderSteps(steps: readonly Step[], paint: Paint): string[] {
 
 interface Api {
   readonly url: string;
-  /** The header for curl; empty if none is needed. */
+  /** The curl option with the header; empty if none is needed. */
   readonly header: string;
 }
 
@@ -85,7 +85,7 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
   ];
 }
 
-/** A new id each time: the same event again would change nothing. */
+/** Uses a new id each time, because a repeated event would change nothing. */
 function changeRequest({ url, header }: Api, userId: string, type: string): string {
   const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
   const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;

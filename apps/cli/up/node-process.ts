@@ -1,5 +1,5 @@
 /**
- * Starts a program of this project in a separate process group, with its log in a file; and ends the programs that a
+ * Starts a program of this project in a separate process group, with its log in a file. Also ends the programs that a
  * killed `tandem up` left running.
  */
 import { join } from 'node:path';
@@ -8,14 +8,14 @@ import type { StateDir } from '@tandem/local-servers/state-dir';
 import type { Started } from '@tandem/timing/supervise';
 
 interface NodeProgram {
-  /** `api`, `worker`: names its record and its log. */
+  /** `api` or `worker`. Names the record and the log. */
   readonly name: string;
   readonly file: string;
   readonly env: NodeJS.ProcessEnv;
   readonly stateDir: StateDir;
 }
 
-/** Work under way may end in this time; then it is cut off, and the next claim repeats it. */
+/** Milliseconds for work in progress. Then the program is killed, and the next claim repeats the work. */
 const STOP_WITHIN_MS = 12_000;
 
 export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): Started {
@@ -36,7 +36,7 @@ export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): St
   };
 }
 
-/** Kills every process of a group at once; a process that has ended already is no error. */
+/** Kills every process of a group at once. A process that has already ended is no error. */
 export function killGroup(leader: number): void {
   // Group 0 would be this process's group, and -1 every process.
   if (leader <= 1) return;
@@ -48,8 +48,8 @@ export function killGroup(leader: number): void {
 }
 
 /**
- * Ends the recorded processes of a `tandem up` that was killed, and names those that outlive it. They do no harm, but a
- * port and a log belong to one process.
+ * Ends the processes that a killed `tandem up` left, and names those that cannot be ended. They would keep using their
+ * port and log.
  */
 export async function endLeftovers(stateDir: StateDir, say: (line: string) => void): Promise<void> {
   const leftovers = stateDir.listProcesses();

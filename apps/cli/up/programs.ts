@@ -1,4 +1,4 @@
-/** API and worker: starts them with what they need, keeps them running, and waits until the API is ready. */
+/** Starts API and worker, keeps them running, and waits until the API is ready. */
 
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
@@ -16,7 +16,7 @@ interface ProgramSettings {
   readonly redisUrl: string;
   readonly port: number;
   readonly url: string;
-  /** API processes that share the port. */
+  /** The number of API processes that share the port. */
   readonly apiProcesses: number;
 }
 
@@ -37,11 +37,11 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
   const given = givenPaths(cli);
   const env = {
     ...cli.env,
-    // As given: commands go past a pooler, API and worker through it.
+    // Unchanged: API and worker use a pooler, which commands bypass.
     DATABASE_URL: given?.url ?? settings.databaseUrl,
     FEATURES_DATABASE_URL: given?.featuresUrl ?? settings.featuresUrl,
     REDIS_URL: settings.redisUrl,
-    // Read already; two places for one value would be refused.
+    // Removed because they are already read: a value from two places would be rejected.
     DATABASE_URL_FILE: undefined,
     FEATURES_DATABASE_URL_FILE: undefined,
     REDIS_URL_FILE: undefined,
@@ -75,7 +75,7 @@ interface ReadyParts {
 const ASK_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 2_000;
 
-/** Rejects with the last answer of `/readyz` when the time is over. */
+/** Waits until the API is ready. Rejects with the last answer of `/readyz` when the time is over. */
 async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts): Promise<void> {
   const end = now() + withinMs;
   for (;;) {
@@ -84,14 +84,14 @@ async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts)
     signal.throwIfAborted();
     if (now() > end) {
       throw new CommandFailure(`the API was not ready within ${Math.round(withinMs / 1000)} s: ${said}`, {
-        remedy: 'its log says more: .tandem/logs/api.log',
+        remedy: 'look in its log: .tandem/logs/api.log',
       });
     }
     await sleep(ASK_EVERY_MS, signal);
   }
 }
 
-/** Returns the reason why it is not ready; undefined when it is. */
+/** Returns why the API is not ready; undefined if it is ready. */
 async function ask(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]) });

@@ -1,4 +1,4 @@
-/** From nothing to answering: runs each step of `tandem up` in order, and stops everything in reverse. */
+/** Runs each step of `tandem up` in order, and stops everything in reverse order. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,14 +28,14 @@ import { startServers } from './start-servers.ts';
 import { createTakedown } from './takedown.ts';
 import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
 
-/** Resolves when the user has ended it. Rejects, with everything stopped, when it cannot start or continue. */
+/** Runs until the user ends it. If it cannot start or continue, stops everything and rejects. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   const say = createSay(cli, options);
   const stateDir = await openStateDir({ path: join(cli.cwd, '.tandem') });
   mkdirSync(join(stateDir.path, 'logs'), { recursive: true });
   const takedown = createTakedown((line) => say('stop', line));
   const takeBack = cli.whenForced(takedown.killAll);
-  // Nothing else may be keeping this process alive: what it started stands apart.
+  // Keeps this process alive: the processes that it started are separate and may not.
   const alive = setInterval(() => undefined, 60_000);
   try {
     const context = createContext(cli, stateDir, say, takedown.add);
@@ -51,7 +51,7 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
     takeBack();
   }
   const again = options.example ? 'npx tandem up --example' : 'npx tandem up';
-  say('stop', `stopped; the data stay in .tandem/, \`${again}\` starts again with them`);
+  say('stop', `stopped; the data are kept in .tandem/, and \`${again}\` starts again with them`);
 }
 
 async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {
@@ -111,7 +111,7 @@ type RemoveLater = { name: string; stop(): Promise<void>; kill(): void };
 
 function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised: Supervised) => void): UpContext {
   const { promise: ended, reject: end } = Promise.withResolvers<never>();
-  // The signal may come between two steps.
+  // The signal may arrive between two steps.
   ended.catch(() => undefined);
   if (cli.signal.aborted) end(cli.signal.reason);
   cli.signal.addEventListener('abort', () => end(cli.signal.reason), { once: true });
@@ -148,7 +148,7 @@ const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.m
 const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
 const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
 
-/** Loads the history of the example shop with the shop's program: the shop is a separate application. */
+/** Loads the history of the example shop with its program, because the shop is a separate application. */
 async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
   const env = { ...cli.env, DATABASE_URL: databaseUrl };
   const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });
@@ -158,19 +158,22 @@ async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promis
 
 interface ApiAddress {
   readonly port: number;
-  /** The URL on this machine. */
+  /** The URL of the API on this machine. */
   readonly url: string;
   readonly isFree: boolean;
 }
 
-/** Returns where the API will listen: `--port`, else PORT, else 8080. Rejects a taken port before anything starts. */
+/**
+ * Returns the address of the API, with the port of `--port`, PORT or 8080. Rejects a port in use before anything
+ * starts.
+ */
 async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
   const fromEnvironment = readEnvironment(env, { http }).http;
   const wanted = options.port ?? fromEnvironment.port;
-  // The API could choose a port itself, but its clients would not know it.
+  // The API could choose a free port, but its clients would not know it.
   const port = wanted === 0 ? await findFreePort() : wanted;
   const isFree = await isPortFree(port);
-  // Servers alone bring no API: the example's may have the port.
+  // Without an API, another program may use the port, for example the example shop.
   if (!options.servers && !isFree) throw taken(port);
   return { port, url: localUrl(fromEnvironment.host, port), isFree };
 }
@@ -178,7 +181,7 @@ async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv
 function taken(port: number): CommandFailure {
   const holder = findPortHolder(port);
   const other = portBeside(port);
-  return new CommandFailure(`port ${port} (PORT) is taken${holder === undefined ? '' : ` by ${holder}`}`, {
+  return new CommandFailure(`port ${port} (PORT) is in use${holder === undefined ? '' : ` by ${holder}`}`, {
     remedy: `end that program, or choose another port: npx tandem up --port ${other}, or PORT=${other} npm start`,
   });
 }

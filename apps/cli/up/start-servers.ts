@@ -1,4 +1,4 @@
-/** The stores: those that the environment names, else servers of this machine, kept running. */
+/** Starts the stores: uses those of the environment, or else runs servers on this machine. */
 import { join } from 'node:path';
 import { maskUrl } from '@tandem/config/environment/environment';
 import { startPostgres } from '@tandem/local-servers/postgres';
@@ -15,7 +15,7 @@ import type { Say, UpContext } from './up-context.ts';
 
 interface Stores {
   readonly databaseUrl: string;
-  /** The same database for feature statements: with the login that the environment names, else with that of databaseUrl. */
+  /** The same database for feature statements, with the login of the environment or else that of databaseUrl. */
   readonly featuresUrl: string;
   readonly redisUrl: string;
   /** The servers that this command started. */
@@ -25,8 +25,8 @@ interface Stores {
 type StartServer = (port: number | undefined) => Promise<LocalServer>;
 
 /**
- * Starts both servers at once, since each first start takes seconds. The takedown ends each started server, even if the
- * other fails.
+ * Starts both servers at once, because each first start takes seconds. The takedown ends each started server, even if
+ * the other fails.
  */
 export async function startServers(context: UpContext): Promise<Stores> {
   const { cli, stateDir, say } = context;
@@ -66,7 +66,7 @@ function withLog(
   return (port) => startServer({ dataDir: folder(name), log, ...given({ port }) });
 }
 
-/** A server that is not suitable is reported before anything uses it. */
+/** Checks a server of the environment before anything uses it. */
 async function useGiven(name: string, url: string, say: Say, examine: () => Promise<Finding[]>): Promise<string> {
   const wrong = (await examine()).find(({ level }) => level === 'error');
   if (wrong !== undefined) throw new CommandFailure(`${wrong.subject}: ${wrong.text}`, { remedy: wrong.remedy });
@@ -74,7 +74,9 @@ async function useGiven(name: string, url: string, say: Say, examine: () => Prom
   return url;
 }
 
-/** Starts a server, and restarts it on the same port if it dies, because its address is in use. Returns its address. */
+/**
+ * Starts a server and returns its address. If it dies, restarts it on the same port, because others use the address.
+ */
 async function keepServer(context: UpContext, name: string, start: StartServer): Promise<string> {
   const { say } = context;
   let address: { url: string; port: number } | undefined;

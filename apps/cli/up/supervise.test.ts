@@ -1,4 +1,4 @@
-/** On real processes: programs that live, die, and fork. */
+/** Tests with real processes: programs that live, die and fork. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ const LIVE = `process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}
 const isAlive = (pid: number) => readProcess(pid) !== undefined;
 const log = (name: string) => readFileSync(join(stateDir.path, 'logs', `${name}.log`), 'utf8');
 
-test('a process that is killed is started again', async () => {
+test('a killed process is restarted', async () => {
   const supervised = await run('api', LIVE);
   const first = supervised.pid();
   process.kill(first, 'SIGKILL');
@@ -54,13 +54,13 @@ test('a process that is killed is started again', async () => {
   expect(isAlive(supervised.pid())).toBe(false);
 });
 
-test('a process that cannot start is given up after five deaths, with the end of its log', async () => {
+test('a process that cannot start is given up after five failures, with the end of its log', async () => {
   const supervised = await run('worker', `console.error('no such table: users'); process.exit(3);`);
   expect(await supervised.givenUp).toBe('worker died 5 times in a row (exit code 3):\nno such table: users');
   expect(lines).toHaveLength(4);
 });
 
-test('what a dead process had started does not outlive it', async () => {
+test('the children of a dead process are ended', async () => {
   const supervised = await run(
     'api',
     `import { spawn } from 'node:child_process';
@@ -73,7 +73,7 @@ test('what a dead process had started does not outlive it', async () => {
   expect(await waitUntil(() => !isAlive(child), 30_000)).toBe(true);
 });
 
-test('a stopped one stays stopped, and its record goes with it', async () => {
+test('a stopped process stays stopped, and its record is removed', async () => {
   const supervised = await run('api', LIVE);
   expect(stateDir.listProcesses().map(({ name }) => name)).toEqual(['api']);
   expect(await waitUntil(() => log('api') === 'up\n', 30_000)).toBe(true);
@@ -82,10 +82,10 @@ test('a stopped one stays stopped, and its record goes with it', async () => {
   expect(lines).toEqual([]);
 });
 
-test('the next start ends what a killed one left', async () => {
+test('the next start ends the processes that a killed `up` left', async () => {
   const file = join(folder, 'worker.mjs');
   writeFileSync(file, LIVE);
-  // Without a supervisor: that was killed.
+  // Started without a supervisor, as if that was killed.
   const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, stateDir });
   expect(await waitUntil(() => log('worker') === 'up\n', 30_000)).toBe(true);
   await endLeftovers(stateDir, (line) => lines.push(line));
@@ -93,7 +93,7 @@ test('the next start ends what a killed one left', async () => {
   expect(lines[0]).toBe(`stopping the worker that an earlier run left (process ${left})`);
 });
 
-test('everything ends in reverse, also when one of them fails to', async () => {
+test('everything ends in reverse order, even if a part fails to end', async () => {
   const ended: string[] = [];
   const takedown = createTakedown((line) => lines.push(line));
   for (const name of ['postgres', 'api', 'worker']) {
@@ -108,7 +108,7 @@ test('everything ends in reverse, also when one of them fails to', async () => {
   }
   await takedown.stopAll();
   expect(ended).toEqual(['worker', 'api', 'postgres']);
-  expect(lines).toEqual(['api did not end in good order: stuck']);
+  expect(lines).toEqual(['api did not end in order: stuck']);
 });
 
 test('a second request during the end kills all remaining processes', async () => {
@@ -121,7 +121,7 @@ test('a second request during the end kills all remaining processes', async () =
   expect(ended).toEqual(['api', 'postgres']);
 });
 
-test('a renewed process ends in good order once its replacement has started', async () => {
+test('a renewed process ends in order after its replacement has started', async () => {
   const supervised = await run('renewed', LIVE);
   const first = supervised.pid();
   expect(await waitUntil(() => log('renewed').includes('up'), 30_000)).toBe(true);

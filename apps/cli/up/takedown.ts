@@ -1,16 +1,16 @@
-/** Ends started parts in reverse: a part ends before the parts that it needs. */
+/** Ends started parts in reverse order, so that a part ends before the parts that it needs. */
 
 interface Stoppable {
   readonly name: string;
   stop(): Promise<void>;
-  /** Ends it at once, synchronously: the process is about to exit. */
+  /** Ends the part at once and synchronously, because the process is about to exit. */
   kill(): void;
 }
 
 interface Takedown {
   add(started: Stoppable): void;
   isEmpty(): boolean;
-  /** Ends everything, the last started first. A failure is reported and does not prevent the rest from ending. */
+  /** Ends everything, the last started part first. Reports failures and ends the other parts. */
   stopAll(): Promise<void>;
   killAll(): void;
 }
@@ -22,9 +22,9 @@ export function createTakedown(say: (line: string) => void): Takedown {
     isEmpty: () => started.length === 0,
     stopAll: async () => {
       for (let next = started.at(-1); next !== undefined; next = started.at(-1)) {
-        // It stays on the list until it has ended: a second Ctrl-C meanwhile still finds it.
+        // The part stays on the list until it has ended, so that a second Ctrl-C can kill it.
         await next.stop().catch((error: unknown) => {
-          say(`${next?.name} did not end in good order: ${error instanceof Error ? error.message : error}`);
+          say(`${next?.name} did not end in order: ${error instanceof Error ? error.message : error}`);
         });
         started.pop();
       }

@@ -5,12 +5,12 @@ import { type Cli, type CommonOptions, plain } from '../command-line/command.ts'
 
 export interface UpOptions extends CommonOptions {
   readonly example?: boolean;
-  /** Postgres and Redis alone: there is no config yet. */
+  /** Whether to start only Postgres and Redis, because there is no config yet. */
   readonly servers?: boolean;
   readonly config?: string;
   readonly port?: number;
   readonly apiProcesses?: number;
-  /** Adopts a config that `check` finds errors in. */
+  /** Whether to adopt the config even if `check` finds errors. */
   readonly force?: boolean;
 }
 
@@ -19,13 +19,13 @@ export interface UpContext {
   readonly stateDir: StateDir;
   readonly say: Say;
   readonly supervision: Pick<SupervisorParts, 'now' | 'sleep'>;
-  /** Has a running process ended with everything else, and `up` end when it is given up. */
+  /** Registers a running process, which is ended with everything else. `up` ends if the process is given up. */
   readonly keep: (supervised: Supervised) => void;
   /** Rejects when the user stops `up`, or when a process keeps failing; never resolves. */
   readonly ended: Promise<never>;
 }
 
-/** The step's result, unless everything ends first. Only for steps that leave nothing running. */
+/** Returns the result of the step, or rejects if everything ends first. Only for steps that leave nothing running. */
 export function orEnd<T>({ ended }: UpContext, step: Promise<T>): Promise<T> {
   return Promise.race([step, ended]);
 }
@@ -34,7 +34,7 @@ export type Say = (step: string, text: string) => void;
 
 const NAME_WIDTH = 8;
 
-/** Returns the label before a step's lines. */
+/** Returns the label before the lines of a step. */
 export function stepLabel(step: string): string {
   return `${step.padEnd(NAME_WIDTH)}  `;
 }

@@ -1,6 +1,6 @@
 /**
- * `tandem up` from nothing to answering and back, with servers of its own; and again after a kill. One folder: each
- * test continues with it. apps/cli/commands.e2e.test.ts has a start in `npm test`.
+ * Tests of `tandem up` with its own servers: a first start, an end, and a start after a kill. All tests use one folder
+ * in turn. apps/cli/commands.e2e.test.ts has a start in `npm test`.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
@@ -17,7 +17,7 @@ let port: number;
 let processes: CliProcess[];
 
 beforeAll(async () => {
-  // A space in the path, and no way in for others.
+  // A path with a space, in a folder without access for other users.
   folder = await mkdtemp(join(tmpdir(), 'tandem up-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -52,7 +52,7 @@ async function serverPids(): Promise<number[]> {
 
 const running = (pids: readonly number[]) => pids.filter((pid) => readProcess(pid) !== undefined);
 
-test('an empty folder answers, where the API asks for keys: the printed lines make one and send it; SIGTERM ends all', async () => {
+test('up serves from an empty folder with required keys: the printed lines create and send a key; SIGTERM ends all', async () => {
   const env = { API_KEYS: 'required', API_KEY_PEPPER: 'p'.repeat(40) };
   const started = startCli(['up', '--example', '--port', String(port)], { cwd: folder, env });
   processes.push(started);
@@ -78,7 +78,7 @@ test('an empty folder answers, where the API asks for keys: the printed lines ma
   expect(running(mine)).toEqual([]);
 });
 
-test('a kill -9 leaves nothing that the next start does not take over; a second signal ends at once what does not end in good order', async () => {
+test('the next start takes over everything after a kill -9, and a second signal kills parts that do not end in order', async () => {
   const client = createClient({ url: `http://127.0.0.1:${port}` });
   const first = up('--example');
   await first.waitFor(/Ctrl-C stops everything/);
@@ -89,7 +89,7 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   first.kill('SIGKILL');
   await first.ended;
   expect(running(left)).toEqual(left);
-  // They serve on; an answer in between may be honestly stale, where the machine is too busy for a live one in time.
+  // They continue to serve. On a busy machine, an answer may be stale meanwhile.
   const served = async () => (await client.predict('repurchase', '44')).answer;
   await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
 
@@ -97,13 +97,13 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   await second.waitFor(/Ctrl-C stops everything/);
   expect(second.output()).toMatch(/^api +process \d+ with 2 API processes, log /m);
   expect(running(left)).toEqual([]);
-  // What was acknowledged is still known, and what was computed still there.
+  // The acknowledged event and the stored predictions are still there.
   expect((await client.predict('repurchase', '44')).answer.contextVersion).toBe(1);
   expect((await client.predict('repurchase', '43')).answer).toMatchObject({ source: 'batch', generation: '1' });
 
   const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
   const [api = -1] = mine;
-  // Stopped, it cannot follow a SIGTERM.
+  // A stopped process cannot handle SIGTERM.
   process.kill(api, 'SIGSTOP');
   second.kill('SIGINT');
   await second.waitFor(/stopping all processes in order/);
@@ -114,7 +114,10 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   expect(await waitUntil(() => running(mine).length === 0, 60_000)).toBe(true);
 });
 
-/** As npx does it: by way of a shell that does not become the command. Resolves when all that the shell began has ended. */
+/**
+ * Runs a command as npx does, in a shell that is not replaced by the command. Resolves when all processes of the shell
+ * have ended.
+ */
 async function upByShell(endIt: (shell: ChildProcess) => unknown): Promise<void> {
   const script = '"$NODE" "$MAIN" up --servers; exit $?';
   const env = { ...process.env, NODE: process.execPath, MAIN, npm_lifecycle_script: "'tandem' up --servers" };
@@ -130,19 +133,19 @@ async function upByShell(endIt: (shell: ChildProcess) => unknown): Promise<void>
   expect(running(mine)).toEqual([]);
 }
 
-test('it ends in good order with the shell of npx, which SIGTERM ends alone', async () => {
+test('up ends in order if SIGTERM ends only the shell of npx', async () => {
   await upByShell((shell) => shell.kill('SIGTERM'));
 });
 
-test('it ends in good order where the reader of its output goes away, as `up | head` does', async () => {
+test('up ends in order if the reader of its output goes away, as in `up | head`', async () => {
   await upByShell((shell) => {
     shell.stdout?.destroy();
-    // It has nothing to say until it ends.
+    // It prints nothing until it ends.
     shell.kill('SIGTERM');
   });
 });
 
-test('a config that is refused ends it with the setting and the remedy, nothing left running', async () => {
+test('up ends on an invalid config with the setting and the remedy, and leaves nothing running', async () => {
   const started = up();
   const { code, err } = await started.ended;
   expect(code).toBe(1);
@@ -159,7 +162,7 @@ interface Request {
   readonly body?: string;
 }
 
-/** What curl would send, as a shell in this folder passes the pasted lines on to it. */
+/** Returns the requests that curl would send if the lines were pasted into a shell in this folder. */
 function requestsOf(lines: readonly string[]): Request[] {
   const tell = 'console.log(JSON.stringify(process.argv.slice(1)))';
   const programs = ['npx() { shift; "$NODE" "$MAIN" "$@"; }', `curl() { "$NODE" -e '${tell}' -- "$@"; }`];

@@ -1,4 +1,4 @@
-/** `tandem value`: the value of fresh context on a history of reads with outcomes. */
+/** `tandem value`: reports the value of fresh context on a history of reads with outcomes. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatDuration, parseDuration } from '@tandem/wire/durations';
@@ -27,19 +27,23 @@ const CADENCES = '1h,6h,1d,7d';
 export function valueCommand(cli: Cli): Command {
   return createCommand({
     name: 'value',
-    description: 'report the value of fresh context: quality and inferences of batch-only, hybrid and live-only',
-    detail: `The history is a file (--history; docs/value.md describes it), or the kept answers of this service (the setting
-\`explanations\`) with an outcome that was sent (--outcome, --within). The config's model predicts again from the features of
-each moment. Prints log-loss, AUC and calibration, or the hit rate of a list, with 95 % intervals by user, and draws one
-picture, quality against cost. A file takes no database. --outcome 'click:*' takes the item of a list from the name.`,
+    description: 'report the value of fresh context: the quality and inferences of batch-only, hybrid and live-only',
+    detail: `The history is a file (--history; docs/value.md describes its format), or the kept answers of this service (the setting
+\`explanations\`) with an outcome that was sent (--outcome, --within). The model of the config predicts again from the features of
+each moment. Prints log-loss, AUC and calibration, or the hit rate of a list, with 95 % intervals by user, and draws a
+picture of quality against cost. A file needs no database. --outcome 'click:*' takes the item of a list from the name.`,
     example: 'tandem value repurchase --history shop-history.ndjson',
   })
     .argument('<predictor>')
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
-    .option('--history <file>', 'a history of reads with outcomes, NDJSON')
-    .option('--outcome <name>', 'of kept answers: the outcome that counts as 1')
-    .option('--within <duration>', 'of kept answers: how long after the read it counts, such as 28d', parseTime)
-    .option('--cadence <durations>', `times between two runs (default: ${CADENCES})`, parseTimes)
+    .option('--history <file>', 'an NDJSON file with a history of reads and outcomes')
+    .option('--outcome <name>', 'for kept answers: the outcome that counts as 1')
+    .option(
+      '--within <duration>',
+      'for kept answers: the time after the read in which the outcome counts, such as 28d',
+      parseTime,
+    )
+    .option('--cadence <durations>', `the times between two runs to compare (default: ${CADENCES})`, parseTimes)
     .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
     .option('--top <count>', 'for lists: an outcome among the first n items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'the seed of the intervals', parseWhole(1), 1)
@@ -63,7 +67,7 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
 async function readSource(cli: Cli, predictor: string, { history, outcome, within }: Options) {
   if (history !== undefined) {
     if (outcome !== undefined || within !== undefined) {
-      throw usageError('a history has its outcomes', 'leave out --outcome and --within');
+      throw usageError('a history file contains its outcomes', 'leave out --outcome and --within');
     }
     const { readHistory } = await import('./read-history.ts');
     const file = await readHistory(resolve(cli.cwd, history));
@@ -72,8 +76,8 @@ async function readSource(cli: Cli, predictor: string, { history, outcome, withi
     throw new CommandFailure(problem, { remedy: `tandem value ${file.history.predictor} --history ${history}` });
   }
   if (outcome === undefined || within === undefined) {
-    const remedy = 'name a file with --history; or, for kept answers, --outcome order --within 28d';
-    throw usageError('no history is named', remedy);
+    const remedy = 'set --history to a file; or, for kept answers, use --outcome order --within 28d';
+    throw usageError('no history is given', remedy);
   }
   const { readLoggedHistory } = await import('./read-logged-history.ts');
   return withPool(cli, { applicationName: 'tandem-value', max: 1 }, (pool) =>

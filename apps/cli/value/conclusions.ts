@@ -2,7 +2,7 @@
 import type { Gain, PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
 
-/** Returns the report's findings: first the answer, then a sentence for each cadence. */
+/** Returns the findings of the report: first the conclusion, then a sentence for each cadence. */
 export function conclusionsOf(report: ValueReport): string[] {
   return [headline(report), ...report.gains.map((gain) => sentence(report, gain))];
 }

@@ -1,4 +1,4 @@
-/** The predictor of a config as a history's features fill its model: no database is asked, and the model is not tried. */
+/** Defines a predictor of a config with the features of a history. It needs no database and does not try the model. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { adoptable } from '@tandem/config/adoption/adoptable';
 import type { QueryColumn } from '@tandem/config/adoption/query-columns';
@@ -27,8 +27,8 @@ export async function loadPredictor(path: string, name: string): Promise<LoadedP
 type Defined = Pick<CheckedPredictor, 'definition' | 'artifact'>;
 
 /**
- * @param features in the order of the feature query, of which the model's inputs take them
- * @param rows whose values say the features' types
+ * @param features in the order of the feature query, by which the inputs of the model take them
+ * @param rows rows whose values define the types of the features
  */
 export async function definePredictor(
   { file, resolved }: LoadedPredictor,
@@ -50,10 +50,10 @@ export async function definePredictor(
   });
 }
 
-/** Settings that name columns of the query, for which the history's features stand in. */
+/** Settings that name columns of the query, which the features of the history replace. */
 const OF_COLUMNS = /\.features\.(sql$|nulls|categories)/;
 
-/** Blames the history, not the config, for what does not fit its features; then names the config's own problems. */
+/** Returns the error. Problems with features are problems of the history; the others are problems of the config. */
 function misfit(file: string, problems: readonly SettingProblem[]): Error {
   const ofHistory = problems.filter(({ path }) => OF_COLUMNS.test(path));
   if (ofHistory.length === 0) return configError(problems.map((problem) => ({ file, ...problem })));
@@ -62,17 +62,17 @@ function misfit(file: string, problems: readonly SettingProblem[]): Error {
     path.endsWith('.features.sql') ? problem : `${path}: ${problem}`,
   );
   const columns =
-    "name the columns of the feature query in the history's head, in the query's order, without user_id and asOf";
+    'list the columns of the feature query in the head of the history, in the order of the query, without user_id and asOf';
   return new CommandFailure(`the features of the history do not fit the model of ${file}: ${texts.join('; ')}`, {
     remedy: [columns, ...ofConfig.map(({ path, remedy }) => `${path}: ${remedy}`)].join('; '),
   });
 }
 
-/** No batch could score the users of such a predictor, so there is nothing to compare. */
+/** Throws for a predictor whose users no batch can score, so that there is nothing to compare. */
 function refuseLiveOnly(predictor: string, names: readonly string[]): void {
   if (names.length === 0) return;
   throw new CommandFailure(`predictor ${predictor} has no stored predictions: ${names.join(', ')} has no default`, {
-    remedy: 'declare a default of each request feature in its config, and ask again',
+    remedy: 'declare a default for each request feature in its config, and run the command again',
   });
 }
 
@@ -86,7 +86,7 @@ function typeOf(rows: readonly FeatureRow[], column: number): string {
   return type;
 }
 
-/** Returns the output to judge: the requested output, else that of the decision, else the first single number. */
+/** Returns the output to judge: the requested output, or else that of the decision, or else the first single number. */
 export function judgedOutput(
   { resolved }: LoadedPredictor,
   outputs: readonly OutputField[],
@@ -100,5 +100,8 @@ export function judgedOutput(
   if (!found)
     throw usageError(`predictor ${resolved.name} has no output ${name} to judge`, `name one of ${names} with --output`);
   if (found.width !== null || found.type !== 'string') return found;
-  throw usageError(`output ${name} is one text: neither a chance nor a list`, `name another of ${names} with --output`);
+  throw usageError(
+    `output ${name} is one text, neither a probability nor a list`,
+    `name another of ${names} with --output`,
+  );
 }

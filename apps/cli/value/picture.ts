@@ -1,4 +1,4 @@
-/** Draws a value report as one SVG: quality against cost, and what the age of the context costs. */
+/** Draws a value report as an SVG: quality against cost, and quality by the age of the context. */
 import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
@@ -50,7 +50,7 @@ interface Scale {
   readonly marks: readonly number[];
 }
 
-/** Up is better; 0 is live-only. */
+/** The quality; up is better, and 0 is live-only. */
 function differences(frame: Frame, estimates: readonly Estimate[]): Scale {
   const least = Math.min(0, ...estimates.map(({ low }) => low));
   const most = Math.max(0, ...estimates.map(({ high }) => high));
@@ -61,7 +61,7 @@ function differences(frame: Frame, estimates: readonly Estimate[]): Scale {
   return { marks, at: (value) => frame.y + frame.h - ((value - from * step) / span) * frame.h };
 }
 
-/** Powers of ten, and their halves, around the values. */
+/** Returns the powers of ten, and their halves, around the values. */
 function costs(frame: Frame, values: readonly number[]): Scale {
   const logs = values.map((value) => Math.log10(Math.max(value, 1e-6)));
   const [from, to] = [Math.min(...logs) - 0.15, Math.max(...logs) + 0.25];
@@ -118,7 +118,7 @@ function drawPath(kind: 'batch' | 'hybrid', policies: readonly PolicyFigures[], 
 function drawPoint({ policy, inferences, againstLive }: PolicyFigures, x: Scale, y: Scale): string {
   const [left, top] = [fixed(x.at(inferences.aRead)), fixed(y.at(againstLive.value))];
   const colour = COLOURS[policy];
-  // A ring, since the hybrid of a rare run lies beneath it.
+  // A ring, because the point of a hybrid with rare runs lies beneath it.
   if (policy === 'live') {
     return `<circle cx="${left}" cy="${top}" r="8" fill="none" stroke="${colour}" stroke-width="2.5"/>`;
   }
@@ -128,7 +128,7 @@ function drawPoint({ policy, inferences, againstLive }: PolicyFigures, x: Scale,
 const LABEL_WIDTH = 30;
 const LABEL_HEIGHT = 16;
 
-/** Labels of close points are placed in rows: below the points of batch-only, above those of the hybrid. */
+/** Places labels of close points in rows: below the points of batch-only, and above those of the hybrid. */
 function drawLabels(kind: 'batch' | 'hybrid', policies: readonly PolicyFigures[], x: Scale, y: Scale): string[] {
   const ends: number[] = [];
   return policies

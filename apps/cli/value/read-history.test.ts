@@ -23,7 +23,7 @@ async function read(...lines: readonly (object | string)[]) {
   return readHistory(file);
 }
 
-test('a history has each user’s contexts, events and reads, in their order', async () => {
+test('a history has the contexts, events and reads of each user in order', async () => {
   const { history, features } = await read(
     { ...HEAD, users: 9, simulated: true },
     { user: '7', at: '2025-12-31T23:00:00+01:00', kind: 'context', features: [1.5, true] },
@@ -64,17 +64,17 @@ test.each<[string, readonly (object | string)[]]>([
   ['line 1: from is not before to', [{ ...HEAD, to: HEAD.from }]],
   ['line 1: its users are not a whole number', [{ ...HEAD, users: 1.5 }]],
   ['line 1: simulated is neither true nor false', [{ ...HEAD, simulated: 'yes' }]],
-  ['line 2: its user is not a text', [HEAD, { ...READ, user: 7 }]],
+  ['line 2: its user is not a string', [HEAD, { ...READ, user: 7 }]],
   ['line 2: at is not a moment', [HEAD, { ...READ, at: 5 }]],
   ['line 2: its kind is not context, event or read', [HEAD, { ...READ, kind: 'reed' }]],
-  ['line 2: its outcome is no number and no text', [HEAD, { ...READ, outcome: null }]],
+  ['line 2: its outcome is neither a number nor a string', [HEAD, { ...READ, outcome: null }]],
   ['line 2: it is not before the end of the history (to)', [HEAD, { ...READ, at: HEAD.to }]],
-  ['line 2: it is a read before the begin of the history (from)', [HEAD, { ...READ, at: '2025-12-01T00:00:00Z' }]],
+  ['line 2: it is a read before the beginning of the history (from)', [HEAD, { ...READ, at: '2025-12-01T00:00:00Z' }]],
   ['line 3: it is earlier than the line of user 7 before it', [HEAD, READ, { ...READ, at: HEAD.from }]],
-  ['line 2: its features are not 2 values', [HEAD, { user: '7', at: AT, kind: 'context', features: [1] }]],
+  ['line 2: its features do not have 2 values', [HEAD, { user: '7', at: AT, kind: 'context', features: [1] }]],
   ['line 2: feature b is a object', [HEAD, { user: '7', at: AT, kind: 'context', features: [1, {}] }]],
   [
-    'line 3: feature a is a string, and a number in earlier lines',
+    'line 3: feature a is a string, but a number in earlier lines',
     [
       HEAD,
       ...[
@@ -88,6 +88,6 @@ test.each<[string, readonly (object | string)[]]>([
   await expect(read(...lines)).rejects.toThrow(problem);
 });
 
-test('a file that is not there is named', async () => {
+test('a missing file is named', async () => {
   await expect(readHistory(join(folder, 'none'))).rejects.toThrow(/none cannot be read: ENOENT/);
 });

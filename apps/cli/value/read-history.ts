@@ -1,4 +1,7 @@
-/** Reads a history file for `tandem value`: NDJSON, a head and then a line for each context, event and read (docs/value.md). */
+/**
+ * Reads a history file for `tandem value`: NDJSON with a head, and then a line for each context, event and read
+ * (docs/value.md).
+ */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { FeatureRow, Step, ValueHistory } from '@tandem/prediction/value/value-history';
@@ -9,7 +12,7 @@ const FORM = 'docs/value.md describes the lines of a history';
 
 interface HistoryFile {
   readonly history: ValueHistory;
-  /** Names, in the order of a context's row. */
+  /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
 }
 
@@ -24,7 +27,7 @@ interface Head {
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** Rejects with a CommandFailure that names the line. */
+/** Reads the file. Rejects with a CommandFailure that names the line. */
 export async function readHistory(file: string): Promise<HistoryFile> {
   const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
   let no = 0;
@@ -62,7 +65,7 @@ function parse(text: string, fail: Fail): Line {
 function headOf(line: Line, fail: Fail): Head {
   if (line.format !== FORMAT) fail(`the first line has no "format": "${FORMAT}"`);
   const { predictor, features, users = null, simulated = false } = line;
-  if (typeof predictor !== 'string') return fail('its predictor is not a text');
+  if (typeof predictor !== 'string') return fail('its predictor is not a string');
   if (!Array.isArray(features) || features.length === 0 || !features.every((name) => typeof name === 'string')) {
     return fail('its features are not a list of names');
   }
@@ -94,7 +97,7 @@ class HistoryBuilder {
 
   add(line: Line): void {
     const { user, kind } = line;
-    if (typeof user !== 'string' || user === '') this.#fail('its user is not a text');
+    if (typeof user !== 'string' || user === '') this.#fail('its user is not a string');
     const at = momentOf(line.at, 'at', this.#fail);
     const { place, steps } = this.#userOf(String(user));
     if ((steps.at(-1)?.at ?? at) > at) this.#fail(`it is earlier than the line of user ${user} before it`);
@@ -125,15 +128,16 @@ class HistoryBuilder {
   }
 
   #read(user: number, at: number, outcome: unknown): number {
-    if (at < this.#head.from) this.#fail('it is a read before the begin of the history (from)');
-    if (typeof outcome !== 'number' && typeof outcome !== 'string') this.#fail('its outcome is no number and no text');
+    if (at < this.#head.from) this.#fail('it is a read before the beginning of the history (from)');
+    if (typeof outcome !== 'number' && typeof outcome !== 'string')
+      this.#fail('its outcome is neither a number nor a string');
     return this.#reads.push({ user, outcome: outcome as number | string }) - 1;
   }
 
   #context(features: unknown): number | null {
     if (features === null) return null;
     const { length } = this.#head.features;
-    if (!Array.isArray(features) || features.length !== length) this.#fail(`its features are not ${length} values`);
+    if (!Array.isArray(features) || features.length !== length) this.#fail(`its features do not have ${length} values`);
     const row = (features as unknown[]).map((value, i) => this.#value(value, i));
     return this.#contexts.push(row) - 1;
   }
@@ -144,7 +148,7 @@ class HistoryBuilder {
     const name = this.#head.features[i];
     if (type !== 'number' && type !== 'boolean' && type !== 'string') return this.#fail(`feature ${name} is a ${type}`);
     this.#types[i] ??= type;
-    if (this.#types[i] !== type) this.#fail(`feature ${name} is a ${type}, and a ${this.#types[i]} in earlier lines`);
+    if (this.#types[i] !== type) this.#fail(`feature ${name} is a ${type}, but a ${this.#types[i]} in earlier lines`);
     return type === 'boolean' ? Number(value) : (value as number | string);
   }
 }

@@ -1,4 +1,4 @@
-/** Reads a history from the answers that the service kept and the outcomes that were sent to it. */
+/** Reads a history from the answers that the service has kept and the outcomes that were sent to it. */
 import { createExplanationStore } from '@tandem/offline-store/explanations/kept-explanations';
 import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
 import type { createPool } from '@tandem/offline-store/sql/database';
@@ -12,7 +12,7 @@ type Pool = ReturnType<typeof createPool>;
 
 interface LoggedRequest {
   readonly predictor: string;
-  /** A name, or the prefix of item names and `*`. */
+  /** The name of an outcome, or a prefix of names with items and `*`. */
   readonly outcome: string;
   readonly withinMs: number;
 }
@@ -57,15 +57,15 @@ function nothingKept(predictor: string): CommandFailure {
 function noReads(predictor: string, { left }: LoggedHistory): CommandFailure {
   const counts = `${count(left.tooYoung)} are too young for --within, ${count(left.withoutInputs)} have no usable inputs`;
   const why =
-    left.withRequest === 0 ? counts : `${counts}, ${count(left.withRequest)} are of calls with request features`;
+    left.withRequest === 0 ? counts : `${counts}, ${count(left.withRequest)} are from requests with request features`;
   return new CommandFailure(`no kept answer of predictor ${predictor} can be judged: ${why}`, {
-    remedy: 'wait, or name a shorter --within; explanations.keepFor must be longer than --within',
+    remedy: 'wait, or use a shorter --within; explanations.keepFor must be longer than --within',
   });
 }
 
 function notesOf(kept: number, outcomes: number, { left }: LoggedHistory): string[] {
   return [
-    `From ${count(kept)} kept answers and ${count(outcomes)} outcomes; ${count(left.tooYoung)} answers are too young to know their outcome, ${count(left.withoutInputs)} have no usable inputs.`,
-    'Between two kept answers with an event between them the features are not known: reads that need them are left out.',
+    `From ${count(kept)} kept answers and ${count(outcomes)} outcomes; ${count(left.tooYoung)} answers are too young to have an outcome, ${count(left.withoutInputs)} have no usable inputs.`,
+    'If an event lies between two kept answers, the features in between are unknown, so reads that need them are left out.',
   ];
 }

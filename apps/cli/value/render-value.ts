@@ -1,4 +1,4 @@
-/** A value report for a terminal: the findings, then quality and spending of each way of serving, then quality by age. */
+/** Renders a value report: the findings, then the quality and cost of each way of serving, then the quality by age. */
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { AgeFigures } from '@tandem/prediction/value/age-curve';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
@@ -28,10 +28,10 @@ function sourceLines(
   notes: readonly string[],
 ) {
   const rate = outcomeRate === null ? '' : `, an outcome of 1 after ${figure(100 * outcomeRate)} % of them`;
-  const left = `${count(reads.unknownContext)} left out for want of a known context, ${count(reads.unscorable)} that the model cannot score`;
+  const left = `${count(reads.unknownContext)} left out because their context is unknown, ${count(reads.unscorable)} because the model cannot score them`;
   return [
     `Predictor ${predictor}, ${moment(from)} to ${moment(to)} UTC${simulated ? ', SIMULATED' : ''}: ${count(reads.judged)} of ${count(reads.all)} reads by ${count(users.judged)} users judged${rate}; ${left}.`,
-    `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets hold 95 % bootstrap intervals by user. A run scores ${count(users.scored)} users.`,
+    `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets have 95 % bootstrap intervals by user. A run scores ${count(users.scored)} users.`,
     ...notes,
   ];
 }
@@ -54,7 +54,7 @@ function policyTable(report: ValueReport): string[] {
   return renderTable(columns, rows);
 }
 
-/** Renders the table of probabilities; empty for lists. */
+/** Renders the table of calibration; empty for lists. */
 function chanceTable({ policies }: ValueReport): string[] {
   const rows = policies.flatMap((one) => {
     const { auc, calibration } = one;

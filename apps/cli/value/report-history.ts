@@ -1,4 +1,4 @@
-/** Scores the contexts of a history with the config's model, and reports the value of each way of serving. */
+/** Scores the contexts of a history with the model of the config, and reports the value of each way of serving. */
 import type { OutputField } from '@tandem/freshness/predictor';
 import { judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
 import type { ValueHistory } from '@tandem/prediction/value/value-history';
@@ -16,7 +16,7 @@ import { scoreContexts } from './score-contexts.ts';
 
 export interface ValueSource {
   readonly history: ValueHistory;
-  /** Names, in the order of a context's row. */
+  /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
   /** Remarks on the origin of the history. */
   readonly notes: readonly string[];
@@ -24,7 +24,7 @@ export interface ValueSource {
 
 interface ReportRequest {
   readonly predictor: string;
-  /** The config's path. */
+  /** The path of the config. */
   readonly config: string;
   readonly output: string | undefined;
   readonly top: number;
@@ -33,7 +33,7 @@ interface ReportRequest {
   readonly memoryLimitMb: number;
 }
 
-/** Rejects with a CommandFailure, or `config_invalid` where the features do not fill the model. */
+/** Reports the value. Rejects with a CommandFailure, or with `config_invalid` if the features do not fit the model. */
 export async function reportHistory({ history, features }: ValueSource, request: ReportRequest): Promise<ValueReport> {
   const loaded = await loadPredictor(request.config, request.predictor);
   const { maxAgeMs } = loaded.resolved.policy.freshness;
@@ -47,15 +47,15 @@ export async function reportHistory({ history, features }: ValueSource, request:
   const judge = judgeOf(history, predicted, output, request.top);
   if (scorableReads(plan, judge).length > 0) return reportValue(plan, judge, request.seed);
   throw new CommandFailure(`the model could score no read: ${fault}`, {
-    remedy: 'see that the features of the history are those of the config',
+    remedy: 'check that the features of the history are those of the config',
   });
 }
 
 function nothingKnown({ reads }: ValueHistory): CommandFailure {
   return new CommandFailure(
-    `none of ${count(reads.length)} reads can be judged: their contexts at the runs before them are not known`,
+    `none of ${count(reads.length)} reads can be judged, because their contexts at the preceding runs are unknown`,
     {
-      remedy: 'give each user a context at the begin of the history, or name shorter times with --cadence',
+      remedy: 'add a context for each user at the beginning of the history, or use shorter times in --cadence',
     },
   );
 }
@@ -64,12 +64,12 @@ function judgeOf({ reads }: ValueHistory, predicted: Predicted, output: OutputFi
   if (output.width !== null) return judgeLists(predicted, output, top);
   const wrong = reads.find(({ outcome }) => outcome !== 0 && outcome !== 1);
   if (wrong) {
-    const problem = `output ${output.name} is one number, and an outcome is ${JSON.stringify(wrong.outcome)}`;
+    const problem = `output ${output.name} is one number, but an outcome is ${JSON.stringify(wrong.outcome)}`;
     throw new CommandFailure(problem, { remedy: 'write outcomes as 0 and 1, or judge a list with --output' });
   }
   const odd = [...predicted.values()].find((value) => !(Number(value) >= 0 && Number(value) <= 1));
   if (odd === undefined) return judgeChances(predicted);
-  throw new CommandFailure(`output ${output.name} is no chance: it predicts ${odd}`, {
-    remedy: 'judge an output between 0 and 1 with --output, or export the model with its probabilities',
+  throw new CommandFailure(`output ${output.name} is not a probability: it predicts ${odd}`, {
+    remedy: 'set --output to an output between 0 and 1, or export the model with its probabilities',
   });
 }

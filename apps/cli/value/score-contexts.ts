@@ -1,4 +1,7 @@
-/** Predicts from the contexts of a history with the model of a config, as a run does: in a child process, in batches. */
+/**
+ * Predicts from the contexts of a history with the model of a config. As in a run, the model runs in a child process
+ * and in batches.
+ */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
@@ -12,16 +15,16 @@ const AT_ONCE = 5_000;
 const DEADLINE_MS = 30_000;
 
 interface Scored {
-  /** The value of the output by context. */
+  /** The values of the output by context. */
   readonly predicted: ReadonlyMap<number, PredictionValue>;
-  /** Why the first context that could not be scored was refused; null: all were scored. */
+  /** Why the first unscorable context could not be scored; null if all were scored. */
   readonly fault: string | null;
 }
 
 interface ContextsToScore {
   readonly history: Pick<ValueHistory, 'contexts'>;
   readonly contexts: readonly number[];
-  /** The features of a context's row, in its order. */
+  /** The features of a context, in the order of its row. */
   readonly features: readonly string[];
   readonly output: string;
 }
@@ -54,7 +57,7 @@ export async function scoreContexts(
   });
 }
 
-/** A context with a null that the config gives no value for cannot be scored. */
+/** Returns why a context cannot be scored: it has a null for which the config has no value. */
 function batchOf(
   columns: readonly FeatureColumn[],
   contexts: readonly number[],

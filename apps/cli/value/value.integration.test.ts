@@ -1,10 +1,10 @@
-/** `tandem value` with a real model: of a file without any database, and of answers that a service kept. */
+/** Tests of `tandem value` with a real model: on a file without a database, and on answers that a service has kept. */
 import { linearModel, rootModel } from '@tandem/testing/onnx-models';
 import { FLOAT, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 
-// Each command starts processes that import the config and load the model.
+// Each command starts processes that import the config and load the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });
 
 let place: Place;
@@ -26,7 +26,7 @@ const HEAD = {
   ...{ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' },
 };
 
-/** Users whose feature `a` becomes what the outcome of their read will be, by an event just before it. */
+/** Users whose feature `a` an event sets, just before the read, to the outcome of the read. */
 function history(users = 60, outcomeOf = (user: number): number | string => user % 2): string {
   const lines = Array.from({ length: users }, (_, user) => {
     const own = { user: `${user}` };
@@ -44,7 +44,7 @@ const FILE = 'value churn --history h.ndjson';
 const NO_DATABASE = { DATABASE_URL: '' };
 
 describe('of a file', () => {
-  test('it tells the gain, its price and the curve, and draws the picture, without a database', async () => {
+  test('reports the gain, its cost and the curve, and draws the picture, without a database', async () => {
     await place.write('h.ndjson', history());
     const { code, out, err } = await place.tandem(FILE, NO_DATABASE);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -59,7 +59,7 @@ describe('of a file', () => {
     expect(await place.read('churn-value.svg')).toMatch(/^<svg .*Value of fresh context: churn</s);
   });
 
-  test('it prints one JSON document, of the cadences that are asked for', async () => {
+  test('prints one JSON document with the requested cadences', async () => {
     await place.write('h.ndjson', history());
     const { code, out } = await place.tandem(`${FILE} --cadence 1d,2h --picture out/p.svg --json`, NO_DATABASE);
     expect(code).toBe(0);
@@ -77,7 +77,7 @@ describe('of a file', () => {
     expect(await place.read('out/p.svg')).toContain('</svg>');
   });
 
-  test('it says plainly that there is no significant gain, where the interval holds 0', async () => {
+  test('says that there is no significant gain if the interval contains 0', async () => {
     await place.write(
       'h.ndjson',
       history(400, (user) => Number(user % 50 < 31 ? user % 2 : (user + 1) % 2)),
@@ -88,10 +88,10 @@ describe('of a file', () => {
   });
 
   test.each<[string, string, RegExp, { readonly outcome?: number }]>([
-    ['an outcome that is none', '', /output score is one number, and an outcome is 2/, { outcome: 2 }],
+    ['an invalid outcome', '', /output score is one number, but an outcome is 2/, { outcome: 2 }],
     ['another predictor', ' --output other', /has no output other to judge\n {2}name one of score/, {}],
-    ['a cadence that is none', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
-    ['an outcome beside a file', ' --outcome order', /a history has its outcomes/, {}],
+    ['an invalid cadence', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
+    ['an outcome beside a file', ' --outcome order', /a history file contains its outcomes/, {}],
   ])('%s is refused', async (_, args, problem, { outcome }) => {
     await place.write(
       'h.ndjson',
@@ -107,7 +107,7 @@ describe('of a file', () => {
     const [inputs, outputs] = ['features', 'items'].map((name) => [value(name, FLOAT, ['N', 2])]);
     await place.write('m.onnx', model(graph([both], [], inputs ?? [], outputs ?? [])));
     await place.write('tandem.config.ts', config("{ scores: { from: 'items', type: 'float32', width: 2 } }"));
-    // Of the run's [0.5, 1] item 1 is the first; after the event the item that is taken: [1, 0.9] or [0, 0.9].
+    // In the batch answer [0.5, 1], item 1 is first. After the event, the taken item is first in [1, 0.9] or [0, 0.9].
     await place.write('h.ndjson', history(60, (user) => 1 - (user % 2)).replaceAll(/\[([01]),1\]/g, '[$1,0.9]'));
     const { code, out, err } = await place.tandem(`${FILE} --cadence 1d --top 1`, NO_DATABASE);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -115,7 +115,7 @@ describe('of a file', () => {
     expect(out).toMatch(/live-only +1\.0000/);
   });
 
-  test('an output that is no chance is refused', async () => {
+  test('an output that is not a probability is rejected', async () => {
     await place.write('m.onnx', rootModel());
     await place.write(
       'h.ndjson',
@@ -123,13 +123,15 @@ describe('of a file', () => {
         .replaceAll(/\[[\d.]+,1\]/g, '[4]')
         .replace('["a","b"]', '["a"]'),
     );
-    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/output score is no chance: it predicts 2\n.*--output/);
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
+      /output score is not a probability: it predicts 2\n.*--output/,
+    );
   });
 
-  test('features that do not fill the model, and a predictor that the config lacks, are refused', async () => {
+  test('features that do not fit the model, and a predictor that is not in the config, are rejected', async () => {
     await place.write('h.ndjson', history().replace('["a","b"]', '["a","b","c"]').replaceAll(',1]', ',1,1]'));
     expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
-      /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}name the columns .* head/,
+      /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}list the columns .* head/,
     );
     const declared = config("{ score: { from: 'absent', type: 'float32' } }").replace(
       "customers' }",
@@ -138,12 +140,12 @@ describe('of a file', () => {
     await place.write('tandem.config.ts', declared);
     await place.write('h.ndjson', history().replace('["a","b"]', '["a"]').replaceAll(',1]', ']'));
     expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
-      /features of the history do not fit .*features\.nulls\.b: .*outputs\.score.*\n {2}name the columns .*outputs\.score/,
+      /features of the history do not fit .*features\.nulls\.b: .*outputs\.score.*\n {2}list the columns .*outputs\.score/,
     );
     expect((await place.tandem('value other --history h.ndjson', NO_DATABASE)).err).toMatch(
       /h\.ndjson is of predictor churn, not of other/,
     );
-    expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is named/);
+    expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is given/);
   });
 });
 
@@ -155,7 +157,7 @@ describe('of kept answers', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
   }
 
-  /** Of each user an answer of the batch, and after an event a live one; users of odd numbers order after it. */
+  /** Each user has a batch answer and, after an event, a live answer. Users with odd numbers then order. */
   const KEPT = `insert into tandem.kept_explanations
       (predictor, user_id, model_version_id, at, keep_until, context_version, answer, inputs)
     select 'churn', n::text, v.id, t.at, now() + interval '9 days', k, json_build_object(
@@ -173,7 +175,7 @@ describe('of kept answers', () => {
     select 's', n::text, '', n::text, 'order', 1, now() - interval '4 days 20 hours', 2
     from generate_series(1, 60, 2) n`;
 
-  test('it takes outcomes from the service, and says what it had to leave out', async () => {
+  test('takes outcomes from the service, and reports what it left out', async () => {
     await adopt();
     await place.sql(KEPT);
     const { code, out, err } = await place.tandem('value churn --outcome order --within 1d --cadence 1d --json');
@@ -191,7 +193,7 @@ describe('of kept answers', () => {
     expect(report.gains[0]).toMatchObject({ cadenceMs: 86_400_000, verdict: 'gain' });
   });
 
-  test('it says that none are kept, or that none is old enough', async () => {
+  test('says that no answers are kept, or that none is old enough', async () => {
     await adopt();
     const asked = 'value churn --outcome order --within 28d';
     expect((await place.tandem(asked)).err).toMatch(/no answers of predictor churn are kept\n.*explanations/);

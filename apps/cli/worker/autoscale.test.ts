@@ -5,12 +5,12 @@ import { parseRange } from './commands.ts';
 interface FakeWorker extends WorkerProcess {
   readonly place: number;
   isTold: boolean;
-  /** Takes its time to end once it is told: until `die`. */
+  /** Whether the worker ends only by `die` after it was told to end. */
   isSlow: boolean;
   die(reason: string): void;
 }
 
-/** Runs an autoscaler whose clock advances only in its pauses. @param each called in each pause; then the pause ends */
+/** Runs an autoscaler whose clock advances only in its pauses. @param each called in each pause */
 async function run(needs: readonly (number | 'away')[], each: (look: number, living: FakeWorker[]) => void = () => {}) {
   const stop = new AbortController();
   const said: string[] = [];
@@ -44,7 +44,7 @@ async function run(needs: readonly (number | 'away')[], each: (look: number, liv
       now += ms;
       counts.push(living.length);
       each(look, living);
-      // The exits are told before the next look.
+      // Lets the exits be reported before the next look.
       await Promise.resolve();
       if (++look >= needs.length) stop.abort();
     },
@@ -55,13 +55,13 @@ async function run(needs: readonly (number | 'away')[], each: (look: number, liv
 }
 
 describe('an autoscaler', () => {
-  it('has as many workers as are needed, from none to none, and at most what it may', async () => {
+  it('runs the needed number of workers, from none to the maximum', async () => {
     const { counts, living } = await run([0, 1, 9, 2, 0]);
     expect(counts).toEqual([0, 1, 3, 2, 0]);
     expect(living).toEqual([]);
   });
 
-  it('replaces a worker that died, in its place', async () => {
+  it('replaces a dead worker in its place', async () => {
     const places: number[][] = [];
     const { counts } = await run([2, 2, 2, 2, 2, 2], (look, living) => {
       places.push(living.map(({ place }) => place).toSorted());
@@ -71,7 +71,7 @@ describe('an autoscaler', () => {
     expect(places.at(-1)).toEqual([0, 1]);
   });
 
-  it('continues with the running workers where another cannot start, and retries after a minute', async () => {
+  it('continues with the running workers if another cannot start, and retries after a minute', async () => {
     const { counts, said } = await run(Array(20).fill(2), (look, living) => {
       if (look < 14) living.find(({ place }) => place === 1)?.die('exit code 1');
     });
@@ -82,7 +82,7 @@ describe('an autoscaler', () => {
     );
   });
 
-  it('gives up where none can be started', async () => {
+  it('gives up if no worker can be started', async () => {
     const dying = run(Array(20).fill(1), (_look, living) => living[0]?.die('exit code 1'));
     await expect(dying).rejects.toThrow('no worker could be started in 5 attempts');
   });
@@ -90,11 +90,11 @@ describe('an autoscaler', () => {
   it('keeps its workers while Postgres does not answer, and says so once', async () => {
     const { counts, said } = await run([2, 'away', 'away', 1]);
     expect(counts).toEqual([2, 2, 2, 1]);
-    expect(said.filter((line) => line.includes('cannot be seen'))).toHaveLength(1);
+    expect(said.filter((line) => line.includes('cannot be read'))).toHaveLength(1);
     expect(said).toContain('Postgres answers again');
   });
 
-  it('counts a worker that is ending, and leaves it its place, until it has ended', async () => {
+  it('counts an ending worker, which keeps its place, until it has ended', async () => {
     const places: number[][] = [];
     const { counts, said } = await run([3, 1, 3, 3, 3, 3], (look, living) => {
       places.push(living.map(({ place }) => place).toSorted());
@@ -106,7 +106,7 @@ describe('an autoscaler', () => {
     expect(said.filter((line) => line.includes('exit code'))).toEqual([]);
   });
 
-  it('ends its workers when it is told to end', async () => {
+  it('ends its workers when its signal aborts', async () => {
     const seen = new Set<FakeWorker>();
     await run([3], (_look, living) => {
       for (const one of living) seen.add(one);
@@ -116,11 +116,11 @@ describe('an autoscaler', () => {
 });
 
 describe('the range of workers', () => {
-  it('is a least and a most', () => {
+  it('is a minimum and a maximum', () => {
     expect(parseRange('0..4')).toEqual({ min: 0, max: 4 });
   });
 
   it.each(['4', '4..2', '0..0', '0..65', '-1..2', ''])('is not %j', (said) => {
-    expect(() => parseRange(said)).toThrow('is no range of workers');
+    expect(() => parseRange(said)).toThrow('is not a range of workers');
   });
 });

@@ -1,37 +1,39 @@
 /**
  * Keeps as many workers running on this machine as the waiting work needs. A worker that is no longer needed gets a
- * signal and returns its unfinished work; a worker that died is replaced. If another worker cannot start (for example,
- * Postgres has no room for its connections), the running ones continue, and the next attempt waits.
+ * signal and returns its unfinished work. A worker that died is replaced. If another worker cannot start, for example
+ * because Postgres has no room for its connections, the others continue, and the next attempt follows after a pause.
  */
 import { CommandFailure } from '../command-line/failure.ts';
 
-/** A worker as its starter hands it over. */
+/** A started worker. */
 export interface WorkerProcess {
   readonly pid: number;
-  /** Resolves with the reason in words when it has ended. */
+  /** Resolves with a text of the reason when it has ended. */
   readonly exited: Promise<string>;
-  /** Ends it in order. */
+  /** Ends the worker in order. */
   end(): void;
 }
 
 export interface AutoscaleParts {
-  /** Returns how many workers what waits needs; rejects while Postgres does not answer. */
+  /** Returns how many workers the waiting work needs. Rejects while Postgres does not answer. */
   look(): Promise<number>;
   /** Like `createScaler` of desired-workers.ts. */
   scale(nowMs: number, needed: number): number;
-  /** @param place 0 to the most workers less one, each held by one worker from its start until it has ended */
+  /**
+   * @param place a number from 0 to the most workers minus one, which one worker has from its start until it has ended
+   */
   start(place: number): WorkerProcess;
   say(line: string): void;
   readonly now: () => number;
-  /** Resolves at the end of the time, or when the signal aborts. */
+  /** Resolves after the time, or when the signal aborts. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
 const LOOK_EVERY_MS = 5_000;
-/** A worker that lived for so long had started. */
+/** Milliseconds after which a running worker counts as started. */
 const STARTED_AFTER_MS = 20_000;
-/** The pause after a failed start. */
+/** Milliseconds of the pause after a failed start. */
 const NEXT_START_MS = 60_000;
 const MOST_FAILED_STARTS = 5;
 
@@ -39,8 +41,8 @@ interface Running {
   readonly worker: WorkerProcess;
   readonly since: number;
   /**
-   * After the signal it returns its unfinished work; until it has ended it keeps its place (its port) and its
-   * connections.
+   * Whether it got the signal. It then returns its unfinished work, and keeps its place (its port) and its connections
+   * until it has ended.
    */
   isEnding: boolean;
 }
@@ -78,7 +80,7 @@ function createWorkers(parts: AutoscaleParts) {
     } catch (error) {
       if (!isBlind)
         say(
-          `the work that waits cannot be seen (${String(error)}): the number of workers stays at ${running().length}`,
+          `the waiting work cannot be read (${String(error)}), so the number of workers stays at ${running().length}`,
         );
       isBlind = true;
       return running().length;
@@ -113,7 +115,7 @@ function createWorkers(parts: AutoscaleParts) {
     async adjust(): Promise<void> {
       if (held.size === 0 && failedStarts >= MOST_FAILED_STARTS) {
         throw new CommandFailure(`no worker could be started in ${failedStarts} attempts`, {
-          remedy: 'its log, above, says why',
+          remedy: 'its log above says why',
         });
       }
       const target = await wanted();

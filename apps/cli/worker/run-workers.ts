@@ -1,4 +1,4 @@
-/** The workers of `tandem worker`: processes of this machine, whose logs go where this command's do. */
+/** The workers of `tandem worker`: processes on this machine that share the log output of this command. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
@@ -52,7 +52,7 @@ export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
   }
 }
 
-/** Servers of a `tandem up` in this folder are found as other commands find them. */
+/** Finds the servers of a `tandem up` in this folder as other commands do. */
 function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
   const { env } = cli;
   const hasDatabase = env.DATABASE_URL || env.DATABASE_URL_FILE;
@@ -65,7 +65,9 @@ function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
   return (place) => ({ ...env, ...found, ...(port > 0 ? { WORKER_PORT: String(port + place) } : {}) });
 }
 
-/** Starts a worker in a separate process group: Ctrl-C signals this command only, which ends the workers in order. */
+/**
+ * Starts a worker in a separate process group. Ctrl-C then signals only this command, which ends the workers in order.
+ */
 function startWorker(env: NodeJS.ProcessEnv, living: Set<WorkerProcess>): WorkerProcess {
   const child = spawn(process.execPath, [WORKER], { env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
   const exited = new Promise<string>((resolve) => {

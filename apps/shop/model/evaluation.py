@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 # Scores of rows of ALL_FEATURES; a model takes as many columns of them, from the first, as it has.
 Score = Callable[[np.ndarray], np.ndarray]
 
-# A score of 0 or 1 that is wrong would cost infinitely much.
+# A wrong score of 0 or 1 would have an infinite log-loss.
 LEAST_PROBABILITY = 1e-7
 
 

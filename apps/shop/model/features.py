@@ -28,7 +28,7 @@ FEATURES = [
     "max_amount",
 ]
 
-# What fourteen.sql adds: the rhythm of a customer's buying days, and how far the next one is overdue by it.
+# The features that fourteen.sql adds: the mean interval of a customer's buying days, and how far the next one is overdue.
 RHYTHM = ["days_between_orders", "lateness"]
 ALL_FEATURES = [*FEATURES, *RHYTHM]
 

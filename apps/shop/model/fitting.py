@@ -42,7 +42,7 @@ def fit_logistic(
         C=strength, solver="newton-cholesky", tol=1e-10, max_iter=200, class_weight=class_weight
     )
     model.fit(scaler.transform(logs), data.labels)
-    # Rounding hides the last bits, which differ between processors: the file comes out the same on all of them.
+    # Rounding removes the last bits, which differ between processors, so that the file is the same on all of them.
     weights = np.round(model.coef_[0] / scaler.scale_, 6)
     bias = round(float(model.intercept_[0] - (model.coef_[0] * scaler.mean_ / scaler.scale_).sum()), 6)
     return Logistic(weights, bias)
@@ -100,7 +100,7 @@ def fit_network(data: Examples, seed: int) -> Network:
         (32, 16), activation="tanh", alpha=1, batch_size=2000, learning_rate_init=0.005, max_iter=12, random_state=seed
     )
     with warnings.catch_warnings():
-        # To stop early is the point.
+        # Early stopping is intended.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(scaler.transform(logs), data.labels)
     layers = [(np.round(w, 6), np.round(b, 6)) for w, b in zip(model.coefs_, model.intercepts_, strict=True)]

@@ -1,5 +1,5 @@
--- Features of fourteen.onnx: the twelve of the view in its order, then two that this query makes of them. A model
--- version holds its query, so that these columns come and go with the model that reads them.
+-- Features of fourteen.onnx: the twelve of the view in its order, then two that this query computes from them. A model
+-- version includes its query, so these columns are read only for this model.
 select *, recency_days / greatest(days_between_orders, 1) as lateness
 from (
   select customer_id as user_id,

@@ -95,7 +95,7 @@ def trees(estimators: Sequence, rate: float, first_logit: float, columns: int) -
 def int8_of(model: ModelProto, path: str, calibration: np.ndarray) -> None:
     """Writes a build whose matrices multiply in 8 bits. The ranges come from `calibration` and are written into the file:
     were they taken from each batch, as "dynamic" builds do, a customer's score would depend on who is scored beside."""
-    logging.disable(logging.WARNING)  # it advises a pre-processing that finds nothing to do in so small a graph
+    logging.disable(logging.WARNING)  # it advises pre-processing, which has no effect on such a small graph
     quantize_static(
         model,
         path,

@@ -43,7 +43,7 @@ REPLAY_BEGINS = pd.Timestamp("1998-01-01")
 HISTORY_ENDS = pd.Timestamp("1998-06-30")
 HORIZON = pd.Timedelta(days=HORIZON_DAYS)
 
-# Every second day meets all weekdays. April: by then every customer has joined, as in all of the time served.
+# Every second day covers all weekdays. From April on, every customer has joined, as in the whole served period.
 STEP_DAYS = 2
 FIT_FROM = pd.Timestamp("1997-04-01")
 CHOOSE_FIT_UNTIL = pd.Timestamp("1997-09-02")  # its labels end before CHOOSE_FROM

@@ -1,4 +1,6 @@
-/** Where the shop's database and Tandem are: the environment says so, else the `npm start` that runs in this folder. */
+/**
+ * Finds the database of the shop and Tandem: in the environment, or else of the `npm start` that runs in this folder.
+ */
 import { findRunning } from '@tandem/local-servers/running-file';
 
 interface Services {

@@ -1,6 +1,6 @@
 /**
- * `npm run shop`: the shop's small program. Tells the story of one customer, of a canary or of an A/B test, or replays the
- * history's last months.
+ * `npm run shop`: the program of the shop. It runs the story of one customer, of a canary or of an A/B test, or replays
+ * the last months of the history.
  */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -19,24 +19,24 @@ import { findServices } from './find-services.ts';
 import { tellStory } from './story.ts';
 
 const help = `Usage: npm run shop                       the story of one customer
-       npm run shop -- --customer 500    of another one (1 to 2357)
-       npm run shop -- replay            the history's last months as events, with a batch run each day
+       npm run shop -- --customer 500    the story of another customer (1 to 2357)
+       npm run shop -- replay            replays the last months of the history as events, with a batch run each day
        npm run shop -- history           writes those months to a file, for \`npx tandem value\`
        npm run shop -- canary            a better model version takes over step by step; a worse one is rolled back
-       npm run shop -- ab                three model versions beside each other, and what the shop earns by each
+       npm run shop -- ab                three model versions side by side, and what the shop earns with each
 
-canary takes some three minutes and ab one; both set the shop back to the eve of its replay.
+canary takes about three minutes and ab one minute. Both reset the shop to the day before its replay.
 
 Options of replay:
   --from ${defaultPeriod.from}  --to ${defaultPeriod.to}   the days to replay
-  --speed 30                            days a minute (default: as fast as the service answers)
-  --seed 1                              draws the hours of purchases and reads (of canary and ab: who comes when)
-  --picture .tandem/replay.svg          where the picture goes
-Options of history, which sets the shop back as well: --from, --to, --seed, and
-  --file .tandem/shop-history.ndjson    where the history goes
+  --speed 30                            days per minute (default: as fast as the service answers)
+  --seed 1                              the seed for the hours of purchases and reads (in canary and ab: for the order of customers)
+  --picture .tandem/replay.svg          the file for the picture
+Options of history, which also resets the shop: --from, --to, --seed, and
+  --file .tandem/shop-history.ndjson    the file for the history
 
 The service must run: \`npm start\` in another terminal, or set DATABASE_URL and TANDEM_URL.
-Where the API asks for keys, set TANDEM_API_KEY.
+If the API requires keys, set TANDEM_API_KEY.
 `;
 
 async function main(): Promise<void> {
@@ -82,7 +82,7 @@ function readArguments() {
   });
   const [command, ...more] = parsed.positionals;
   if (more.length > 0 || (command !== undefined && !['replay', 'history', 'canary', 'ab'].includes(command))) {
-    throw new Error(`unknown command ${parsed.positionals.join(' ')}: \`npm run shop -- --help\` lists what there is`);
+    throw new Error(`unknown command ${parsed.positionals.join(' ')}: \`npm run shop -- --help\` lists the commands`);
   }
   return parsed;
 }
@@ -91,10 +91,10 @@ function replayOptions(values: ReturnType<typeof readArguments>['values']): Repl
   const { from, to } = values;
   for (const [name, day] of Object.entries({ from, to })) {
     if (!/^\d{4}-\d{2}-\d{2}$/.test(day) || Number.isNaN(Date.parse(day)))
-      throw new Error(`--${name} ${day} is not a day: write it like 1998-01-31`);
+      throw new Error(`--${name} ${day} is not a day: write a date such as 1998-01-31`);
     if (day < defaultPeriod.from || day > defaultPeriod.to) {
       throw new Error(
-        `--${name} ${day} is outside ${defaultPeriod.from} to ${defaultPeriod.to}: the model was trained before, and later days have no four weeks to check`,
+        `--${name} ${day} is outside ${defaultPeriod.from} to ${defaultPeriod.to}: the model was trained on earlier days, and later days have no four weeks of purchases after them`,
       );
     }
   }
@@ -141,7 +141,7 @@ async function writeHistory(db: Pool, options: ReplayOptions, file: string): Pro
 try {
   await main();
 } catch (error) {
-  // Prints one line for people; the trace on request.
+  // Prints one line; the stack trace only on request.
   if (process.env.TANDEM_DEBUG) console.error(error);
   else console.error(`shop: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
  * The story of one customer in a terminal: a stored answer, a purchase, a live answer with another score, the stored
- * live answer, and after a batch refresh the batch again.
+ * live answer, and a batch answer after a batch refresh.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { Answered } from '@tandem/client/predictions';
@@ -49,7 +49,7 @@ export async function tellStory({ db, tandem, print, customerId }: StoryParts): 
   );
 }
 
-/** Returns the answer's source and reason for people. */
+/** Returns a text for the source and reason of the answer. */
 function meaning({ source, reason }: PredictionAnswer): string {
   if (source === 'batch') return 'stored by a batch run';
   if (source !== 'live') return `not known to be fresh (${reason})`;

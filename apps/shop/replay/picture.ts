@@ -1,4 +1,4 @@
-/** Draws a replay as one SVG of three panels: live share by day, latency by source, change of log-loss. */
+/** Draws a replay as an SVG with three panels: live share by day, latency by source, and change of log-loss. */
 import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { OccasionResult } from './scorecard.ts';
@@ -61,7 +61,7 @@ function drawDays(days: readonly DayShares[]): string {
       ? [svgText(frame.x + i * step, frame.y + frame.h + 20, day.day)]
       : [],
   );
-  const heading = 'Reads that the night’s batch did not answer, by day (the rest is batch)';
+  const heading = 'Reads that were not answered from the batch, by day';
   const keys = `${key(640, 74, colours.live, 'live')}${key(710, 74, colours.stale, 'stale')}`;
   return [svgText(40, 78, heading, { weight: 600 }), keys, ...marks, ...bars, ...months].join('\n');
 }

@@ -1,2 +1,2 @@
-/** Seeded randomness, so that a replay can be repeated. */
+/** A seeded random generator, so that a replay can be repeated. */
 export { createRandom } from '@tandem/experiment/distributions/random';

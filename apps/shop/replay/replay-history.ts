@@ -1,6 +1,6 @@
 /**
- * Replays the last months of the shop's history as if they happened now: each day a batch run, then its purchases as
- * rows and events, and reads of the customers' predictions between them.
+ * Replays the last months of the shop's history as if they happened now. Each day has a batch run, then its purchases
+ * as rows and events, with reads of the customers' predictions between them.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { PredictionAnswer } from '@tandem/client/wire';
@@ -23,7 +23,7 @@ export interface ReplayOptions {
   readonly from: string;
   readonly to: string;
   readonly seed: number;
-  /** Days a minute; null: as fast as the service answers. */
+  /** Days per minute; null: as fast as the service answers. */
   readonly speed: number | null;
 }
 
@@ -37,7 +37,7 @@ interface ReplayParts {
 export interface ReplayResult {
   readonly readings: readonly Reading[];
   readonly days: readonly DayShares[];
-  /** Milliseconds of single reads, by what answered. */
+  /** Milliseconds of single reads, by the source of the answer. */
   readonly latencies: { readonly batch: readonly number[]; readonly live: readonly number[] };
   readonly purchases: number;
 }
@@ -107,7 +107,7 @@ function createReplay({ db, tandem }: ReplayParts, history: readonly Transaction
       await setToday(db, day);
       const batchScores = await nightlyScores();
       const first = readings.length;
-      // One read a day goes alone, so that the latency of a stored answer is measured like that of a live one.
+      // One read of each day is single, so that the latency of stored answers is measured like that of live answers.
       const alone = customerIds[Math.floor(random() * customerIds.length)] ?? '';
       await readOne(alone);
       const bought = history.filter((transaction) => transaction.day === day);

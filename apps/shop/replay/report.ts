@@ -1,4 +1,4 @@
-/** A replay's end: a table for the terminal and a picture for the eye. */
+/** Reports the result of a replay: a table in the terminal, and a picture. */
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import { drawReplay, type Latencies } from './picture.ts';
 import type { ReplayOptions, ReplayResult } from './replay-history.ts';

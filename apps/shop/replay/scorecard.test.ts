@@ -13,14 +13,14 @@ const reading: Reading = {
 };
 
 describe('summarize', () => {
-  it('finds no change where every answer is the batch’s own', () => {
+  it('finds no change if every answer is that of the batch', () => {
     const result = summarize([reading, { ...reading, customerId: '2', bought: true }], 'daily', 1);
     expect(result).toMatchObject({ reads: 2, change: { value: 0, low: 0, high: 0 }, changeWhereLive: null });
     expect(result.logLoss).toBeCloseTo(Math.log(2), 12);
     expect(result.shares).toEqual({ batch: 1, live: 0, stale: 0, default: 0 });
   });
 
-  it('says how much better a live answer was, and draws whole customers for the interval', () => {
+  it('measures how much better live answers were, and resamples whole customers for the interval', () => {
     const live: Reading = { ...reading, source: 'live', score: 0.8, batchScore: 0.1, bought: true };
     const readings = [...Array.from({ length: 50 }, (_, i) => ({ ...reading, customerId: `b${i}` })), live];
     const result = summarize(readings, 'daily', 1);
@@ -40,7 +40,7 @@ describe('summarize', () => {
 });
 
 describe('quantile', () => {
-  it('takes the value at a share of the sorted values', () => {
+  it('returns the value at a share of the sorted values', () => {
     expect(quantile([4, 1, 3, 2], 0.5)).toBe(3);
     expect(quantile([4, 1, 3, 2], 0.99)).toBe(4);
     expect(quantile([], 0.5)).toBeNaN();

@@ -1,6 +1,6 @@
 /**
- * Counts what a replay saw: where answers came from, how long they took, and how well they foretold what the customers
- * then did, against the answers that the night's batch alone would have given.
+ * Evaluates the reads of a replay: the sources of the answers, their latency, and how well they predicted the
+ * purchases, compared with batch-only answers.
  */
 import { logLoss } from '@tandem/experiment/value/quality';
 import { addRead, type Estimate, estimate, meanOf, newUserSums } from '@tandem/experiment/value/user-bootstrap';
@@ -13,7 +13,7 @@ export interface Reading {
   readonly occasion: Occasion;
   readonly source: 'batch' | 'live' | 'stale' | 'default';
   readonly score: number;
-  /** The score of the customer in the day's generation. */
+  /** The score of the customer in the generation of the day. */
   readonly batchScore: number;
   /** Whether the customer bought within the horizon after the day. */
   readonly bought: boolean;
@@ -27,7 +27,7 @@ export interface OccasionResult {
   readonly batchLogLoss: number;
   /** Log-loss of the answers minus that of batch-only answers; below zero is better. */
   readonly change: Estimate;
-  /** The same among the reads that were not answered from the batch, or null if there were none. */
+  /** The same change among the reads that were not answered from the batch; null if there were none. */
   readonly changeWhereLive: Estimate | null;
 }
 
@@ -56,8 +56,8 @@ function changeInterval(readings: readonly Reading[], seed: number): Estimate {
 }
 
 /**
- * The mean change, of pairs, with a percentile bootstrap over customers: one customer's reads are not independent of each
- * other, so customers are drawn, with all of their reads.
+ * Returns the mean change of pairs with a percentile bootstrap over customers. The reads of one customer are not
+ * independent, so customers are drawn with all of their reads.
  */
 export function meanChange(
   changes: readonly { readonly customerId: string; readonly change: number }[],
@@ -72,7 +72,7 @@ export function meanChange(
   return mean ?? { value: Number.NaN, low: Number.NaN, high: Number.NaN };
 }
 
-/** The value below which a share of the values lies; NaN of none. */
+/** Returns the value below which a share of the values lies; NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;

@@ -6,7 +6,7 @@ import { daysBetween, planDay } from './timeline.ts';
 const purchase = { customerId: '7', day: '1998-01-02', quantity: 1, amount: '9.99' };
 
 describe('planDay', () => {
-  it('reads every customer once and makes every purchase, in an order that the seed decides', () => {
+  it('reads every customer once and makes every purchase, in an order that depends on the seed', () => {
     const customers = Array.from({ length: 1_000 }, (_, i) => `${i}`);
     const plan = (seed: number) => planDay([purchase, purchase], customers, createRandom(seed), 300);
     const happenings = plan(1);
@@ -20,7 +20,7 @@ describe('planDay', () => {
 });
 
 describe('daysBetween', () => {
-  it('counts calendar days, over the end of February too', () => {
+  it('counts calendar days, even over the end of February', () => {
     expect(daysBetween('1998-02-27', '1998-03-02')).toEqual(['1998-02-27', '1998-02-28', '1998-03-01', '1998-03-02']);
     expect(addDays('1998-06-30', -28)).toBe('1998-06-02');
   });

@@ -1,6 +1,6 @@
 /**
- * The events of the shop on one day, in order: its purchases, and one look at each customer's prediction. The history
- * has days only; the hours are drawn from the seed.
+ * The events of the shop on one day, in order: its purchases, and one read of each customer's prediction. The history
+ * has only days, so the hours are drawn with the seed.
  */
 
 import { addDays } from '../purchases-after.ts';
@@ -8,11 +8,11 @@ import type { Transaction } from '../read-transactions.ts';
 
 type Happening =
   | { readonly kind: 'purchase'; readonly hour: number; readonly transaction: Transaction }
-  /** Customers whose predictions are read between two purchases, in one request, and the hour of each. */
+  /** The customers whose predictions are read in one request between two purchases, and the hour of each. */
   | { readonly kind: 'reads'; readonly customerIds: readonly string[]; readonly hours: readonly number[] };
 
 /**
- * Hours are shares of the day, in [0, 1).
+ * Returns the events of a day. Hours are shares of the day in [0, 1).
  * @param readsAtOnce the most customers in one request
  */
 export function planDay(
@@ -45,7 +45,7 @@ export function planDay(
   return happenings;
 }
 
-/** ISO days from the first to the last, both included. */
+/** Returns the ISO days from the first to the last, both included. */
 export function daysBetween(first: string, last: string): string[] {
   const days: string[] = [];
   for (let day = first; day <= last; day = addDays(day, 1)) days.push(day);

@@ -1,4 +1,4 @@
-/** For tests of the value of fresh context to the shop, as `tandem value` reports it from the shop's history. */
+/** Fixture for tests of the value of fresh context to the shop, which `tandem value` reports on the shop's history. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ export function testValueOfLast(days: number, leastPurchases: number): void {
     await rm(folder, { recursive: true });
   });
 
-  test('its history has a read a day of each customer, and one after each purchase', () => {
+  test('the history has one read of each customer every day, and one after each purchase', () => {
     const kinds = Map.groupBy(lines.slice(1), (line) => JSON.parse(line).kind);
     const purchases = kinds.get('event')?.length ?? 0;
     expect(purchases).toBeGreaterThan(leastPurchases);
@@ -49,7 +49,7 @@ export function testValueOfLast(days: number, leastPurchases: number): void {
     expect(report.reads).toMatchObject({ all: kinds.get('read')?.length, unknownContext: 0, unscorable: 0 });
   });
 
-  test('the report says plainly that there is no significant gain, at any cadence', () => {
+  test('the report says that there is no significant gain at any cadence', () => {
     expect(report.conclusions[0]).toBe(
       'No significant gain: on this history, live answers after events were not measurably better than batch-only.',
     );

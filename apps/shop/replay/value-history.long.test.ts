@@ -1,4 +1,4 @@
-/** All that `shop value` writes. */
+/** Tests the whole history. */
 import { testValueOfLast } from './value-history.fixture.ts';
 
 testValueOfLast(153, 1_000);

@@ -1,7 +1,7 @@
 /**
- * Writes the history's last months for `tandem value` (docs/value.md): each day every customer's features and one read, each
- * purchase as an event with the features after it and a read. The features are those of the shop's own view on that day, so
- * this asks the database and nothing else; it leaves the shop at the end of the period.
+ * Writes the last months of the history for `tandem value` (docs/value.md). Each day has the features and one read of
+ * every customer. Each purchase is an event with the features after it, followed by a read. The features are those of
+ * the shop's view on that day, so this needs only the database. It leaves the shop at the end of the period.
  */
 import type { Pool } from 'pg';
 import { resetHistory } from '../load-history.ts';
@@ -22,7 +22,7 @@ const READS_AT_ONCE = 500;
 
 type Row = Readonly<Record<string, string | number>>;
 
-/** Yields the file's lines, the head first. */
+/** Yields the lines of the file, the head first. */
 export async function* valueHistory(db: Pool, { from, to, seed }: HistoryPeriod): AsyncGenerator<string> {
   const history = await readTransactions();
   const customerIds = [...new Set(history.map(({ customerId }) => customerId))];
@@ -64,7 +64,7 @@ function contextLine(row: Row, features: readonly string[], at: string): string 
   return JSON.stringify({ user: String(row.customer_id), at, kind: 'context', features: values });
 }
 
-/** Returns feature names in the order of the view, which is the model's order. */
+/** Returns the feature names in the order of the view, which is that of the model. */
 async function featureNames(db: Pool): Promise<string[]> {
   const { fields } = await db.query('select * from shop.customer_features limit 0');
   return fields.map(({ name }) => name).filter((name) => name !== 'customer_id');

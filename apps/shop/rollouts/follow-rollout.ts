@@ -1,5 +1,5 @@
 /**
- * Starts a rollout and reports its course: each step, the outcomes in the shop meanwhile, and why it advanced or not.
+ * Starts a rollout and reports its progress: each step, the outcomes in the shop meanwhile, and why it advanced or not.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutInput, RolloutState, RolloutView } from '@tandem/client/rollouts';
@@ -14,23 +14,23 @@ export interface FollowParts {
 }
 
 const lookMs = 500;
-/** A first step that lasts longer has too few customers to prove anything. */
+/** Milliseconds after which a first step has too few customers to prove anything. */
 const firstStepMs = 30_000;
-/** A rollout that has not moved on for so long will not: `reason` then says what it waits for. */
+/** Milliseconds without a change after which the rollout counts as stuck. `reason` then says what it waits for. */
 const patienceMs = 180_000;
 
 export function isOver(state: RolloutState): boolean {
   return state === 'promoted' || state === 'aborted' || state === 'ended';
 }
 
-/** Follows a rollout to its end. Rejects if it does not move for minutes. */
+/** Follows a rollout to its end. Rejects if it does not change for minutes. */
 export async function followRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
   let rollout = await startRollout(parts, plan);
   while (!isOver(rollout.state)) rollout = await awaitMove(parts, rollout);
   return rollout;
 }
 
-/** Returns when its arms are served; the caller decides what follows. */
+/** Starts a rollout and returns when its arms serve users. The caller decides what follows. */
 export async function beginRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
   let rollout = await startRollout(parts, plan);
   while (rollout.state === 'preparing') rollout = await awaitMove(parts, rollout);
@@ -56,7 +56,7 @@ async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<Roll
     }
     if (isFirstStep && waitedMs === firstStepMs) {
       for (const line of renderReason(`held: ${now.reason}`)) print(line);
-      print('      So few customers give no more evidence. The operator advances the rollout by hand.');
+      print('      More reads of so few customers give no more evidence. The operator advances the rollout by hand.');
       await tandem.rollouts.move(now.id, 'advance', { reason: 'more customers are needed for a verdict' });
     }
     if (waitedMs > patienceMs)
@@ -64,7 +64,7 @@ async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<Roll
   }
 }
 
-/** Prints the outcomes until the change, the look that moved the rollout, and the arms that serve from now on. */
+/** Prints the outcomes until the change, the look that moved the rollout, and the arms that now serve. */
 async function tellMove({ tandem, tally, print }: FollowParts, before: RolloutView, now: RolloutView): Promise<void> {
   const seen = tally.take();
   if (before.state !== 'preparing') {

@@ -3,14 +3,14 @@ import tandem from '../tandem.config.ts';
 import { catalogueFrom, outcomesOf } from './outcomes.ts';
 
 describe('outcomesOf', () => {
-  it('sends a catalogue from the score on at which it pays, as the config has it', () => {
+  it('sends a catalogue from the score at which it pays, which is that of the config', () => {
     expect(outcomesOf(0.125, true).profit).toBe(7);
     expect(outcomesOf(0.125, false).profit).toBe(-1);
     expect(outcomesOf(0.1249, true).profit).toBe(0);
     expect(tandem.predictors.repurchase?.decision).toEqual({ output: 'score', threshold: catalogueFrom });
   });
 
-  it('is 1 at best, 0 at worst, and never pays for saying more or less than one believes', () => {
+  it('is 1 at best and 0 at worst, and rewards honest probabilities', () => {
     expect(outcomesOf(1, true).foresight).toBe(1);
     expect(outcomesOf(1, false).foresight).toBe(0);
     const expected = (score: number) =>

@@ -1,19 +1,19 @@
 /**
- * Derives the outcome of an answer, four weeks later. History does not change with the model: the same customers buy. A
- * better model changes how well the shop uses its answers, and that is counted.
+ * Derives the outcome of an answer four weeks later. The history does not depend on the model: the same customers buy.
+ * A better model improves the decisions of the shop, and the outcomes measure that.
  */
 
-/** Dollars. A catalogue pays where it costs no more than a share of the order's margin that it is likely to bring. */
+/** Dollars. A catalogue pays if its cost is at most the margin of an order times the chance of an order. */
 export const catalogueCost = 1;
 export const orderMargin = 8;
 
-/** Customers with this score or a higher one are sent a catalogue; `decision` in tandem.config.ts says the same. */
+/** The least score of customers who get a catalogue, equal to `decision` in tandem.config.ts. */
 export const catalogueFrom = catalogueCost / orderMargin;
 
 export interface AnswerOutcomes {
-  /** 1 for a certain answer that came true, 0 for a certain answer that did not: 1 − (score − bought)². */
+  /** 1 − (score − bought)²: 1 for a certain and right answer, 0 for a certain and wrong answer. */
   readonly foresight: number;
-  /** Dollars that the catalogue brought or cost; 0 if none was sent. */
+  /** Dollars that the catalogue earned or lost; 0 if none was sent. */
   readonly profit: number;
 }
 

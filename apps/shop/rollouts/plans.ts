@@ -1,10 +1,11 @@
-/** How the stories' rollouts are judged: as fast and with as few customers as an example has them. */
+/** The analyses of the stories' rollouts, which suit the short time and the few customers of an example. */
 import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
 import { outcomeWindow } from './traffic.ts';
 
 /**
- * A step of 1 % is two dozen customers. So few prove no small difference, and an unproven difference holds a canary: so
- * the margins are wide, and checks that are not needed are null. A service with millions of users keeps the defaults.
+ * A step of 1 % has two dozen customers, who cannot prove a small difference, and an unproven difference holds a
+ * canary. So the margins are wide, and checks that are not needed are null. A service with millions of users should
+ * keep the defaults.
  */
 const fewCustomers = {
   interval: '2s',
@@ -26,7 +27,7 @@ export function canaryPlan(version: string): RolloutInput {
   return { kind: 'canary', version, steps: [1, 5, 25, 50, 100], analysis: { ...fewCustomers, outcomes } };
 }
 
-/** @param arms a third of the customers each, stable has the rest */
+/** @param arms the arms, each with a third of the customers; stable has the rest */
 export function abPlan(arms: readonly { readonly variant: string; readonly version: string }[]): RolloutInput {
   const outcomes = [
     { ...told, name: 'profit', minimumEffect: 0.2 },

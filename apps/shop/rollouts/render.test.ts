@@ -16,16 +16,16 @@ describe('renderOutcome', () => {
       .map((line) => line.trim())
       .join(' ');
 
-  it('has the figures with their interval, and the conclusion', () => {
+  it('shows the figures with their interval and the conclusion', () => {
     expect(text({})).toBe(
       'profit of boosted: −0.600 (1,798 customers), of stable 0.180 (763); difference −0.780 (−1.038 to −0.522), p 7.8e-15 profit: boosted is worse than stable',
     );
-    expect(text({ difference: null })).toMatch(/difference nothing can be said profit: boosted is worse than stable$/);
+    expect(text({ difference: null })).toMatch(/difference not known yet profit: boosted is worse than stable$/);
   });
 });
 
 describe('renderTally', () => {
-  it('has one line an arm, in columns', () => {
+  it('has one line for each arm, in columns', () => {
     const arm = {
       modelVersion: '1',
       customers: 2_335,
@@ -45,7 +45,7 @@ describe('renderTally', () => {
 });
 
 describe('renderReason', () => {
-  it('breaks a long sentence between words, and loses none', () => {
+  it('wraps a long sentence between words and keeps all words', () => {
     const sentence = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
     const lines = renderReason(sentence);
     expect(lines.every((line) => line.length <= 110)).toBe(true);

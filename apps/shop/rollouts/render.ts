@@ -51,12 +51,12 @@ export function renderLook({ judgement: { verdict, why, checks } }: RolloutCheck
   ];
 }
 
-/** Whether the arms' customers and answers can be compared at all. */
+/** Renders the checks of whether the customers and the answers of the arms can be compared. */
 export function renderSample({ checks }: RolloutCheck['judgement']): string[] {
   return checks.filter(({ name }) => name === 'sampleRatio' || name === 'sources').flatMap(({ why }) => wrap('', why));
 }
 
-/** An outcome of an A/B test's arm, beside the stable one. */
+/** Renders an outcome of an arm of an A/B test beside that of the stable arm. */
 export function renderOutcome({
   name,
   variant,
@@ -68,7 +68,7 @@ export function renderOutcome({
 }: OutcomeComparisonView): string[] {
   const between =
     difference === null
-      ? 'nothing can be said'
+      ? 'not known yet'
       : `${signed(difference.estimate)} (${signed(difference.lower)} to ${signed(difference.upper)}), p ${pValue.toPrecision(2)}`;
   const figures = `${fixed(arm.mean, 3)} (${count(arm.users)} customers), of stable ${fixed(stable.mean, 3)} (${count(stable.users)}); difference ${between}`;
   return [...wrap(`${name} of ${variant}: `, figures), ...wrap('', conclusion.text)];
@@ -80,7 +80,7 @@ export function renderReason(reason: string): string[] {
 
 const lineWidth = 110;
 
-/** A sentence, broken where the terminal ends. */
+/** Wraps a sentence at the width of the terminal. */
 function wrap(label: string, sentence: string): string[] {
   const lines = [`      ${label}`];
   for (const word of sentence.split(' ')) {

@@ -1,7 +1,7 @@
 /**
- * Two stories of model versions in a terminal: a canary that is promoted and a canary that is aborted automatically; an
- * A/B test of three versions. The shop's date is the eve of 1998. The purchases of the four weeks after measure the
- * answers.
+ * Two stories of model versions in a terminal. One has a canary that is promoted and a canary that is aborted
+ * automatically; the other has an A/B test of three versions. The date of the shop is the last day of 1997. The
+ * purchases of the following four weeks are the outcomes of the answers.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { Pool } from 'pg';
@@ -22,7 +22,7 @@ interface StoriesParts {
   readonly db: Pool;
   readonly tandem: Client;
   readonly print: (line: string) => void;
-  /** Rejects when the signal says so. */
+  /** Waits. Rejects if the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly seed: number;
 }
@@ -39,15 +39,15 @@ export async function tellCanary(parts: StoriesParts): Promise<void> {
       print(`A canary of version ${versions.fourteen}, next to version ${stable}:`);
       await followRollout(story, canaryPlan(versions.fourteen));
     }
-    print(`\nA canary of version ${versions.balanced}. Its AUC was as good; watch what comes of its answers:`);
+    print(`\nA canary of version ${versions.balanced}. Its AUC was as good, but its answers are worse:`);
     await followRollout(story, canaryPlan(versions.balanced));
   });
   print(
-    '\n`npx tandem rollout list` and `npx tandem audit list` have it all; `npx tandem version rollback repurchase` goes back.',
+    '\n`npx tandem rollout list` and `npx tandem audit list` show all changes; `npx tandem version rollback repurchase` rolls back.',
   );
 }
 
-/** Milliseconds that the A/B test lasts: every customer comes a few times. */
+/** The duration of the A/B test in ms, in which every customer comes a few times. */
 const abMs = 40_000;
 
 export async function tellAb(parts: StoriesParts): Promise<void> {
@@ -79,7 +79,7 @@ async function prepareShop({ db, tandem, print }: StoriesParts): Promise<void> {
   );
 }
 
-/** Numbers by name. */
+/** The numbers of the pushed versions by name. */
 async function push<Name extends ShopVersionName>(
   { tandem, print }: StoriesParts,
   names: readonly Name[],
@@ -101,7 +101,7 @@ const outcomesExplained = `Customers come and go. The outcome of each answer is 
   profit      a catalogue costs $${catalogueCost} and is sent from a score of ${catalogueFrom} on; an order brings $${orderMargin}
 `;
 
-/** Runs traffic until the work is done. If the traffic fails, the work ends too. */
+/** Runs traffic until the work is done. If the traffic fails, the work is ended too. */
 async function withTraffic(parts: StoriesParts, work: (parts: FollowParts) => Promise<void>): Promise<void> {
   parts.print(outcomesExplained);
   const history = await readTransactions();

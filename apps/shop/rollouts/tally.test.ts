@@ -9,7 +9,7 @@ const answer: PredictionAnswer = {
 };
 
 describe('createTally', () => {
-  it('counts customers once, reads always, by arm with the stable one first, and restarts when taken', () => {
+  it('counts customers once and all reads, by arm with stable first, and restarts after each call', () => {
     const tally = createTally();
     tally.add({ ...answer, variant: 'boosted', modelVersion: '3' }, { foresight: 0.5, profit: 7 });
     tally.add(answer, { foresight: 1, profit: -1 });

@@ -1,4 +1,4 @@
-/** Counts the shop's own view of a rollout: by the arm that answered, each customer once. */
+/** Counts a rollout from the view of the shop: by the arm that answered, each customer once. */
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { AnswerOutcomes } from './outcomes.ts';
 
@@ -8,9 +8,9 @@ export interface ArmTally {
   /** Different customers. */
   readonly customers: number;
   readonly reads: number;
-  /** Reads that were computed at the read, or for an earlier one. */
+  /** Reads whose answer was inferred live, for this read or for an earlier one. */
   readonly live: number;
-  /** Means over the answers. */
+  /** The mean over the answers. */
   readonly outcomes: AnswerOutcomes;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The shop's customers, who come again and again. Each opens the shop; a few look at an order first, an event after which
- * their answer is computed live. The outcome of the answer is reported at once, as if four weeks had passed.
+ * The customers of the shop, who come repeatedly. Each opens the shop. A few look at an order before, which is an
+ * event, so that their answer is inferred live. The outcome of the answer is reported at once, as if four weeks had
+ * passed.
  */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
@@ -19,9 +20,9 @@ interface TrafficParts {
 }
 
 /**
- * At most a tenth of the customers a second, in the same order each time: no customer returns within outcomeWindow, in
- * which an outcome counts for the answer before it. The four weeks pass in two seconds. With different clocks, an
- * outcome could seem to precede its answer and would not count.
+ * The most customers per second: a tenth of all, in the same order each time. So no customer returns within
+ * `outcomeWindow`, in which an outcome counts for the preceding answer. The four weeks pass in two seconds. If the
+ * clocks differed, an outcome could seem to precede its answer and would not count.
  */
 const groupCount = 10;
 const groupMs = 1_000;
@@ -29,8 +30,7 @@ const fourWeeksMs = 2_000;
 export const outcomeWindow = '5s';
 
 /**
- * Shares of customers: one in this many looks at an order first, and one in this many reads alone; the others are read
- * many in a request.
+ * One in this many customers looks at an order before, and one in this many is read alone. The others are read in bulk.
  */
 const viewsOneIn = 40;
 const readsAloneOneIn = 12;
@@ -46,7 +46,7 @@ export async function runTraffic(parts: TrafficParts, signal: AbortSignal): Prom
   }
 }
 
-/** Groups all customers in a seeded random order, in groups of equal size or one less. */
+/** Returns groups of all customers in a seeded random order. Sizes differ by at most one. */
 export function groupCustomers(customerIds: readonly string[], random: () => number, count: number): string[][] {
   const shuffled = customerIds.map((id) => ({ id, at: random() })).sort((a, b) => a.at - b.at);
   return Array.from({ length: count }, (_, group) =>
@@ -67,7 +67,7 @@ async function comeAndGo({ tandem, bought, random, tally }: TrafficParts, custom
   }
 }
 
-/** Without customers that got no answer: the service counts them. */
+/** Excludes customers without an answer; the service counts them. */
 async function readAll(tandem: Client, customerIds: readonly string[]): Promise<PredictionAnswer[]> {
   const alone = customerIds.filter((_, place) => place % readsAloneOneIn === 0);
   const together = customerIds.filter((_, place) => place % readsAloneOneIn !== 0);

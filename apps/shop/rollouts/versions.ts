@@ -1,4 +1,4 @@
-/** The shop's model versions beside its first one: pushed as their owner would, with the metrics of the training. */
+/** The further model versions of the shop, which are pushed with the metrics of the training. */
 import { readFile } from 'node:fs/promises';
 import type { Client } from '@tandem/client/create-client';
 import type { ModelDetail, PushInput } from '@tandem/client/wire';
@@ -6,11 +6,11 @@ import tandem from '../tandem.config.ts';
 
 interface ShopVersion {
   readonly name: string;
-  /** For people. */
+  /** A note for people. */
   readonly note: string;
-  /** The other 12 columns' query where it is left out. */
+  /** The feature query; default: that of the 12 columns. */
   readonly query?: string;
-  /** Of an optimised build: its parent, which is pushed before it. */
+  /** For an optimised build: its parent, which is pushed before it. */
   readonly build?: { readonly kind: string; readonly parent: string };
 }
 
@@ -18,13 +18,13 @@ export const shopVersions = Object.freeze([
   { name: 'fourteen', note: 'logistic regression with two more columns and another query', query: 'fourteen.sql' },
   { name: 'boosted', note: '60 boosted trees' },
   { name: 'network', note: 'a network, 12 → 32 → 16 → 1' },
-  { name: 'network-int8', note: 'the same network in 8 bits', build: { kind: 'int8', parent: 'network' } },
+  { name: 'network-int8', note: 'the same network with 8-bit weights', build: { kind: 'int8', parent: 'network' } },
   { name: 'balanced', note: 'logistic regression, fitted as if every second customer bought' },
 ] as const satisfies readonly ShopVersion[]);
 
 export type ShopVersionName = (typeof shopVersions)[number]['name'];
 
-/** Metrics on customers and weeks that training did not see. */
+/** Metrics on customers and weeks that the training did not use. */
 interface HeldOutMetrics {
   readonly auc: number;
   readonly logLoss: number;
@@ -39,7 +39,7 @@ export function readModel(name: string): Promise<Buffer> {
 export async function readQuery({ query }: ShopVersion): Promise<string> {
   if (query !== undefined) return readFile(new URL(query, modelFolder), 'utf8');
   const sql = tandem.predictors.repurchase?.features.sql;
-  if (sql === undefined) throw new Error('tandem.config.ts has no query for repurchase');
+  if (sql === undefined) throw new Error('tandem.config.ts has no feature query for repurchase');
   return sql;
 }
 

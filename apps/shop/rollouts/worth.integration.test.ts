@@ -1,6 +1,6 @@
 /**
- * What the versions are worth by what comes of their answers, on weeks that none was trained on: each version answers for
- * the same customers on the same days, so that differences are paired, and intervals are of whole customers.
+ * Measures the versions by the outcomes of their answers, in weeks on which none was trained. All versions answer for
+ * the same customers on the same days, so differences are paired, and intervals are by customer.
  */
 import { logLoss } from '@tandem/experiment/value/quality';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
@@ -15,7 +15,7 @@ import { columnCountOf, readGolden, shopModel } from '../shop-models.fixture.ts'
 import { outcomesOf } from './outcomes.ts';
 import { readQuery } from './versions.ts';
 
-/** Every second week from New Year to the last day with four weeks after it. */
+/** Every second week from New Year to the last day that has four weeks after it. */
 const days = Array.from({ length: 11 }, (_, fortnight) => addDays('1998-01-01', 14 * fortnight));
 const compared = ['repurchase', 'fourteen', 'balanced', 'network', 'network-int8'];
 
@@ -66,7 +66,7 @@ async function answerAll(): Promise<readonly Answer[]> {
   return all;
 }
 
-/** Of `name` minus that of `reference`, per answer. */
+/** The mean of `name` minus that of `reference`, per answer. */
 function change(name: string, figure: (score: number, bought: boolean) => number, reference = 'repurchase'): Estimate {
   const of = ({ scores, bought }: Answer, model: string) => figure(scores[model] ?? Number.NaN, bought);
   return meanChange(
@@ -77,17 +77,17 @@ function change(name: string, figure: (score: number, bought: boolean) => number
 const foresight = (score: number, bought: boolean) => outcomesOf(score, bought).foresight;
 const profit = (score: number, bought: boolean) => outcomesOf(score, bought).profit;
 
-test('compares every customer on every day', () => {
+test('covers every customer on every day', () => {
   expect(answers).toHaveLength(days.length * 2357);
 });
 
-test('balanced, the deliberately worse one, loses foresight and money, far beyond chance', () => {
+test('balanced, the deliberately worse version, loses foresight and profit far beyond chance', () => {
   // −0.098 [−0.103, −0.094], and −$0.64 [−0.67, −0.62] a customer.
   expect(change('balanced', foresight).high).toBeLessThan(-0.09);
   expect(change('balanced', profit).high).toBeLessThan(-0.6);
 });
 
-test('fourteen, the better one, foresees a little better; what it earns cannot be told apart', () => {
+test('fourteen, the better version, has slightly better foresight, and no provable difference in profit', () => {
   // Log-loss −0.0014 [−0.0021, −0.0007], 0.7 % of it; foresight +0.00018 [+0.00004, +0.00032].
   expect(change('fourteen', logLoss).high).toBeLessThan(0);
   expect(change('fourteen', foresight).low).toBeGreaterThan(0);
@@ -97,6 +97,6 @@ test('fourteen, the better one, foresees a little better; what it earns cannot b
   expect(high - low).toBeLessThan(0.02);
 });
 
-test('eight bits cost the network less than a thousandth of log-loss', () => {
+test('the 8-bit network loses less than a thousandth of log-loss', () => {
   expect(change('network-int8', logLoss, 'network').high).toBeLessThan(0.001);
 });

@@ -1,4 +1,4 @@
-/** Job `load-generation`: fills Redis with a generation that it lost, or never had. */
+/** Job `load-generation`: loads a generation that is missing in Redis. */
 import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/runs/online-generations';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';

@@ -12,7 +12,7 @@ const comparison = compareSides(before, now, { decision: { output: 'score', thre
 const run = { id: 'r', predictor: 'repurchase', generationNumber: 18 } as Run;
 const crossing = { setting: 'maxPsi', output: 'score', value: 0.4, limit: 0.25 } as const;
 
-it('a comparison is one line, and moves the metrics of its predictor', async () => {
+it('a comparison is logged as one line, and sets the metrics of its predictor', async () => {
   const lines: [string, string, unknown][] = [];
   const write = (level: string) => (event: string, fields: unknown) => void lines.push([level, event, fields]);
   const log = { info: write('info'), warn: write('warn') } as unknown as Log;

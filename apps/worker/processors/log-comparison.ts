@@ -1,4 +1,4 @@
-/** Logs and counts a comparison of generations, in the worker that made it and before the publication. */
+/** Logs and counts a comparison of generations, before the publication, in the worker that made it. */
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import type { Run } from '@tandem/prediction/runs/runs';

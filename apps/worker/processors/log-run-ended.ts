@@ -1,4 +1,4 @@
-/** Logs and counts the end of a run, in the worker that caused it: by a publication or a last failed chunk. */
+/** Logs and counts the end of a run. The worker whose publication or last failed chunk ended the run does this. */
 import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';

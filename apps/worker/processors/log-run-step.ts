@@ -1,4 +1,4 @@
-/** Records an attempt at a step of a run in log and metrics, by the worker that made it. */
+/** Records an attempt at a step of a run in the log and metrics of the worker that made it. */
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs';
 import type { StepReport } from '@tandem/prediction/runs/work-step';
@@ -11,7 +11,10 @@ export interface StepLogging extends RunLogging {
   readonly metrics: RunLogging['metrics'] & Pick<Metrics, 'runSteps' | 'runStepTakeovers'>;
 }
 
-/** Returns the attempt's fields for the job's event. The run is from before the attempt; its end is logged here. */
+/**
+ * Logs the end of the run if the attempt ended it, and returns the attempt's fields for the job's event. `run` is its
+ * state before the attempt.
+ */
 export async function logRunStep(
   run: Run,
   step: RunStep,

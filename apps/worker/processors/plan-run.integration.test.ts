@@ -25,7 +25,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('a plan that kills its workers ends its run in the log and the metrics', async () => {
+it('a plan that kills its workers fails its run, in the log and the metrics', async () => {
   const told: unknown[] = [];
   const log = { ...silentLog, error: (event: string, fields?: object) => void told.push([event, fields]) };
   const runs = createRunStore(pool, { maxClaims: 1 });

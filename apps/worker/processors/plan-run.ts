@@ -1,4 +1,4 @@
-/** Job `plan-run`: cuts a run into chunks and enqueues the first of them. */
+/** Job `plan-run`: splits a run into chunks and enqueues the first ones. */
 import { type PlanRunDependencies, planRun } from '@tandem/prediction/runs/plan-run';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Handler } from '@tandem/queue/run-worker';

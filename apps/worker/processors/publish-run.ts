@@ -1,4 +1,7 @@
-/** Job `publish-run`: publishes a run whose chunks are all committed. Too early is not an error: the next hint comes. */
+/**
+ * Job `publish-run`: publishes a run after all of its chunks are committed. A job that is too early is no error:
+ * another hint follows.
+ */
 import { type PublishRunDependencies, publishRun } from '@tandem/prediction/runs/publish-run';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';

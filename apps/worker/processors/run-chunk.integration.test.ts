@@ -33,7 +33,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A planned run, of which no worker knows. */
+/** Creates a planned run without hints, so that no worker starts on it. Returns its id. */
 async function plan(scope: RunScope = { kind: 'all' }): Promise<string> {
   const { run } = await worker.runs.create({ predictor: CUSTOMERS, scope, reason: 'test', scheduleSlot: null });
   await planNow(worker.runs, run.id);
@@ -48,7 +48,7 @@ async function chunkOf(runId: string, no: number) {
   return rows[0];
 }
 
-/** Counts of chunks that more than one worker had. */
+/** Returns the metrics of chunks that changed workers. */
 async function counted(): Promise<{ takenOver: number; abandoned: number }> {
   const text = await worker.metrics.exposition();
   const value = (series: string) =>
@@ -77,7 +77,7 @@ describe('a chunk', () => {
     expect(rows[0]?.cpu).toBeLessThan(60_000);
   });
 
-  it('is scored, committed and loaded, and the user that cannot be scored is named', async () => {
+  it('is scored, committed and loaded, and names the user that cannot be scored', async () => {
     const runId = await plan();
     const report = await createRunChunk(worker.chunks)(runId, 0);
     expect(report).toMatchObject({
@@ -91,7 +91,7 @@ describe('a chunk', () => {
     expect(failures).toMatchObject([{ userId: '13', reason: expect.stringContaining('recency') }]);
   });
 
-  it('is done once: later jobs find nothing to do', async () => {
+  it('is scored once: later jobs find nothing to do', async () => {
     const runId = await plan();
     const runChunk = createRunChunk(worker.chunks);
     const reports = await Promise.all([runChunk(runId, 1), runChunk(runId, 1), runChunk(runId, 1)]);
@@ -99,18 +99,18 @@ describe('a chunk', () => {
     expect(await runChunk(runId, 1)).toEqual({ outcome: 'nothing_to_do' });
   });
 
-  it('is taken over where its lease is over, which is counted and said', async () => {
+  it('is taken over after its lease has expired; metrics and log show it', async () => {
     const runId = await plan();
     await worker.runs.claim(runId, 2, 1);
     const before = await counted();
     const process = createRunChunkProcessor({ ...worker, runChunk: createRunChunk(worker.chunks) });
     const once = () => process({ runId, no: 2, fence: 1 }, { progress() {} });
-    // Postgres' clock ends the lease.
+    // The lease ends by the clock of Postgres.
     await expect.poll(once).toMatchObject({ outcome: 'committed', fence: 2, takenOver: true });
     expect(await counted()).toEqual({ ...before, takenOver: before.takenOver + 1 });
   });
 
-  it('that killed its workers ends its run in the log and the metrics', async () => {
+  it('that killed its workers fails its run, in the log and the metrics', async () => {
     const runId = await plan({ kind: 'users', userIds: ['1'] });
     const runs = createRunStore(pool, { maxClaims: 1 });
     const told: unknown[] = [];
@@ -159,7 +159,7 @@ describe('a chunk', () => {
     expect(rows).toEqual([]);
   });
 
-  it('stops early where a renewal says that the lease is lost', async () => {
+  it('stops early if a renewal finds that the lease is lost', async () => {
     const runId = await plan();
     const { scorer, runs } = worker.chunks;
     let commits = 0;
@@ -189,7 +189,7 @@ describe('a chunk', () => {
     expect(commits).toBe(0);
   });
 
-  it('waits for another attempt after an error, and after too many fails with the run and the reason', async () => {
+  it('is retried after an error; after too many errors it fails its run and gives the reason', async () => {
     const runId = await plan();
     await pool.query('alter table customers rename column orders to purchases');
     try {
@@ -204,7 +204,7 @@ describe('a chunk', () => {
     expect(await worker.runs.find(runId)).toMatchObject({ state: 'failed', error: expect.stringContaining('orders') });
   });
 
-  it('is not failed by an outage: what may pass has many more attempts', async () => {
+  it('does not fail in an outage: temporary errors get many more attempts', async () => {
     const runId = await plan();
     const away = { score: () => Promise.reject(outage()) };
     const runChunk = createRunChunk({ ...worker.chunks, scorer: away, maxAttempts: 1 });
@@ -213,7 +213,7 @@ describe('a chunk', () => {
     expect(await createRunChunk(worker.chunks)(runId, 0)).toMatchObject({ outcome: 'committed' });
   });
 
-  it('of named users scores those that have a row, and names the others', async () => {
+  it('of named users scores users who have a row, and names the others', async () => {
     const runId = await plan({ kind: 'users', userIds: ['1', '2', '999999'] });
     const report = await createRunChunk(worker.chunks)(runId, 0);
     expect(report).toMatchObject({
@@ -231,7 +231,7 @@ describe('a chunk', () => {
     ]);
   });
 
-  it('leaves out users that crash the model, each by name, and scores the rest', async () => {
+  it('names each user that crashes the model, and scores the others', async () => {
     await adoptCustomers(pool, { users: 300, chunkSize: 100, model: tableModel(), columns: ['recency'] });
     await pool.query('update customers set recency = 77 where id in (150, 177)');
     const runId = await plan();
@@ -241,7 +241,7 @@ describe('a chunk', () => {
     const processor = createRunChunkProcessor({ runChunk, runs, log, metrics });
     const report = await processor({ runId, no: 1, fence: 0 }, { progress: () => void progress++ });
     expect(report).toMatchObject({ outcome: 'committed', usersFailed: 2, usersScored: 98 });
-    // Its parts, of which seven halvings make some twenty-five, and the steps before and after.
+    // Seven halvings make about 25 parts; each part, and each step before and after, reports progress.
     expect(progress).toBeGreaterThan(15);
     const failed = (await worker.runs.failures(runId, 10)).map(({ userId }) => userId);
     expect(failed.sort()).toEqual(['150', '177']);
@@ -249,5 +249,5 @@ describe('a chunk', () => {
 });
 
 function outage(): Error {
-  return new TandemError('unavailable', 'The inference processes are all away.');
+  return new TandemError('unavailable', 'No inference process is available.');
 }

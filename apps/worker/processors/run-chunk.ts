@@ -1,4 +1,4 @@
-/** Job `run-chunk`: one attempt at a chunk. A failed attempt is enqueued with its next fence, not repeated. */
+/** Job `run-chunk`: one attempt at a chunk. After a failure, the chunk is enqueued again with its next fence. */
 import { unreachable } from '@tandem/freshness/errors';
 import type { ChunkReport, RunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
@@ -29,7 +29,7 @@ export function createRunChunkProcessor(dependencies: RunChunkProcessorDependenc
     }
     if (report.outcome === 'failed') {
       log.error('chunk.failed', { runId, no, error: report.error });
-      // Where it was the last open chunk, the run has failed with it.
+      // If this was the last open chunk, its failure has ended the run.
       const run = await runs.find(runId);
       if (run && isFinished(run.state)) logRunEnded(run, dependencies);
     }

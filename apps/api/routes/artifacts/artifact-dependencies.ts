@@ -23,26 +23,29 @@ export interface ArtifactDependencies {
   readonly partRoom: FileRoom;
 }
 
-/** Uploaded files and parts that no model version uses: what a pusher may leave behind. */
+/** The limit of uploaded files and parts that no model version uses. */
 interface UploadLimit {
   readonly megabytes: number;
   unusedBytes(): Promise<number>;
 }
 
-/** Files that arrive at the same time are not counted yet: they may exceed the limit, by what the file rooms hold. */
+/**
+ * Rejects an upload above the limit. Concurrent uploads are not counted yet, so they may exceed the limit by the
+ * contents of the file rooms.
+ */
 export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, bytes: number): Promise<void> {
   const unused = await unusedBytes();
   if (unused + bytes <= megabytes * 1e6) return;
-  const taken = `Uploaded files that no model version uses take ${Math.ceil(unused / 1e6)} MB already`;
-  throw new RequestError('body_too_large', `${taken}; with this one they would exceed ${megabytes} MB.`, {
+  const taken = `Uploaded files that no model version uses take up ${Math.ceil(unused / 1e6)} MB`;
+  throw new RequestError('body_too_large', `${taken}; with this file they would exceed ${megabytes} MB.`, {
     remedy:
-      'push versions of the files that are there, wait until unused files are removed (a day), or raise ARTIFACT_UPLOADS_MB',
+      'push model versions of the uploaded files, wait until unused files are removed (a day), or raise ARTIFACT_UPLOADS_MB',
   });
 }
 
-/** Files, or parts of them, in this process's memory: a bound on how many there are at a time. */
+/** A limit on how many files, or parts of files, are in this process's memory at a time. */
 interface FileRoom {
-  /** Rejects with `overloaded` if no place is left. */
+  /** Does the work, or rejects with `overloaded` if no place is left. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -53,9 +56,9 @@ export function createFileRoom(places: number): FileRoom {
   return {
     async hold(work) {
       if (taken >= places) {
-        throw new TandemError('overloaded', `${places} files are on their way already.`, {
+        throw new TandemError('overloaded', `${places} files are already being transferred, which is the limit.`, {
           retryAfter: RETRY_AFTER_SECONDS,
-          remedy: 'try again after the time in Retry-After',
+          remedy: 'retry after the time in Retry-After',
         });
       }
       taken++;
@@ -66,19 +69,19 @@ export function createFileRoom(places: number): FileRoom {
   };
 }
 
-/** The hash in the path. Throws `invalid_input`. */
+/** Returns the hash in the path. Throws `invalid_input`. */
 export function hashIn(text: string | undefined): string {
   if (text !== undefined && ARTIFACT_HASH.test(text)) return text;
-  throw new TandemError('invalid_input', 'The path names no SHA-256.', {
+  throw new TandemError('invalid_input', 'The path contains no SHA-256.', {
     field: 'sha256',
-    remedy: 'write the 64 hex digits in lower case: sha256sum model.onnx',
+    remedy: 'write 64 hex digits in lower case; sha256sum model.onnx prints them',
   });
 }
 
-/** The error of a file whose hash differs from the declared hash. */
+/** Returns the error of a file whose hash differs from the declared hash. */
 export function otherFile(said: string, found: string, field: string): TandemError {
   return new TandemError('invalid_input', `The file's SHA-256 is ${found}, not ${said}.`, {
     field,
-    remedy: 'the file changed or was damaged on the way: compute its SHA-256 again and resend it',
+    remedy: 'the file changed or was damaged during the transfer: compute its SHA-256 again and resend the file',
   });
 }

@@ -1,4 +1,6 @@
-/** GET /v1/artifacts/{sha256}/file: an uploaded model file, sent in pieces, its hash checked before the first. */
+/**
+ * GET /v1/artifacts/{sha256}/file: an uploaded model file, sent in pieces. Its hash is checked before the first piece.
+ */
 import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';
@@ -11,7 +13,8 @@ type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRo
 
 const PIECE_BYTES = 262_144;
 /**
- * A file keeps its place in memory until it is sent; a client that takes longer has to retry with a faster connection.
+ * Milliseconds for sending a file, which keeps its place in memory meanwhile. A client that is slower must retry with a
+ * faster connection.
  */
 const SEND_WITHIN_MS = 300_000;
 
@@ -52,7 +55,10 @@ function fileResponse(hash: string, size: number, stream: ReadableStream<Uint8Ar
   });
 }
 
-/** `ended` when all of it was taken, the reader went away, or its time is over. */
+/**
+ * Returns a stream of the bytes. `ended` resolves when the client has read all of them or has gone, or when the time is
+ * over.
+ */
 function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ended: Promise<void> } {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   let at = 0;
@@ -65,12 +71,12 @@ function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ende
     {
       start(controller) {
         timer = setTimeout(() => {
-          controller.error(new Error(`the file was not taken within ${SEND_WITHIN_MS} ms`));
+          controller.error(new Error(`the client did not read the file within ${SEND_WITHIN_MS} ms`));
           end();
         }, SEND_WITHIN_MS).unref();
       },
       pull(controller) {
-        // A copy: what reads the stream may take its buffer away.
+        // A copy, because the reader of the stream may detach the buffer.
         controller.enqueue(bytes.slice(at, at + PIECE_BYTES));
         at += PIECE_BYTES;
         if (at < bytes.length) return;
@@ -85,9 +91,9 @@ function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ende
 }
 
 function unknownArtifact(hash: string): TandemError {
-  return new TandemError('unknown_artifact', 'There is no complete file with this SHA-256.', {
+  return new TandemError('unknown_artifact', 'No complete file has this SHA-256.', {
     field: 'sha256',
-    remedy: `see which part has arrived: GET /v1/artifacts/${hash}`,
+    remedy: `GET /v1/artifacts/${hash} shows which part has arrived`,
   });
 }
 
@@ -98,7 +104,7 @@ const route = createRoute({
   tags: ['models'],
   summary: 'Download a model file',
   description:
-    'Returns the file as uploaded or adopted. Concurrent downloads are limited: 503 `overloaded` says when to retry.',
+    'Returns the file as it was uploaded or adopted. Concurrent downloads are limited; 503 `overloaded` says when to retry.',
   request: { params: ArtifactPath },
   responses: {
     200: {

@@ -1,4 +1,4 @@
-/** GET /v1/artifacts/{sha256}: whether a model file is stored, or how much of it. */
+/** GET /v1/artifacts/{sha256}: whether a model file is stored, and how much of it. */
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
@@ -15,7 +15,7 @@ export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies)
     scope: 'models:read',
     params: ArtifactPath,
     answer: {
-      description: 'The file, or a part of it, has arrived: `received` says where an upload resumes',
+      description: 'The file or a part of it has arrived. `received` is the byte at which an upload resumes',
       schema: ArtifactSchema,
       example: ARTIFACT_EXAMPLE,
     },

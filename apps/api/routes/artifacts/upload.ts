@@ -1,7 +1,7 @@
 /**
- * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: received bytes are not read again. A
- * part fits into one request's time, so that a large file or a slow connection needs no longer request and loses
- * little.
+ * PUT /v1/artifacts/{sha256}: uploads a model file, whole or in parts. It is safe to repeat, and received bytes are not
+ * read again. Each part fits into the time limit of a request, so that a large file or a slow connection needs no
+ * longer limit and an interruption loses little.
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -89,11 +89,11 @@ async function joinParts(
   const isPut = await artifacts.put(hash, file).then(
     () => true,
     async (error: unknown) => {
-      // Where it is the store that fails, the last part may be sent again.
+      // If the store failed, the client may send the last part again.
       if (!isTandemError(error, 'model_refused')) throw error;
-      // Another upload of the same parts may have completed the file first, and dropped them meanwhile.
+      // Another upload of the same parts may have completed the file and dropped the parts.
       if ((await artifacts.renew(hash)) !== null) return false;
-      // One part is wrong, and it is not known which.
+      // One of the parts is wrong. It is unknown which, so all are dropped.
       await artifactParts.drop(hash);
       throw error;
     },
@@ -116,7 +116,7 @@ function viewOf(artifact: string, bytes: number, received: number): ArtifactView
 function partSize(): RequestError {
   return new RequestError(
     'malformed_request',
-    `A part has ${LEAST_PART} to ${MOST_PART} bytes; the last may have fewer.`,
+    `A part must have ${LEAST_PART} to ${MOST_PART} bytes; only the last part may be shorter.`,
     {
       field: 'Content-Range',
       remedy: 'send parts of 1 MiB',
@@ -125,9 +125,9 @@ function partSize(): RequestError {
 }
 
 function otherLength(said: number, found: number): RequestError {
-  return new RequestError('malformed_request', `Content-Range names ${said} bytes, and the body has ${found}.`, {
+  return new RequestError('malformed_request', `Content-Range names ${said} bytes, but the body has ${found}.`, {
     field: 'Content-Range',
-    remedy: 'send exactly the bytes that it names; both ends are included',
+    remedy: 'send exactly the bytes of the range; the first and the last byte are included',
   });
 }
 

@@ -16,7 +16,7 @@ afterAll(() => Promise.all([api?.close(), keyed?.close()]));
 
 const page = async (query: string) => (await (await api.get(`/v1/audit${query}`)).json()) as Page;
 
-it('what was done to a rollout is told with who and why, newest first, in pages that miss and repeat none', async () => {
+it('changes of a rollout are listed with actor and reason, newest first, in pages without gaps or duplicates', async () => {
   const { id } = await api.start({ kind: 'canary', version: '1', steps: [5, 100] });
   await api.begin(id);
   await api.post(`/v1/rollouts/${id}/hold`, { reason: 'a look at night' });
@@ -42,12 +42,12 @@ it.each([
   ['limit=0', 422, 'limit'],
   ['before=0', 422, 'before'],
   ['before=9999999999999999', 422, 'before'],
-])('a page that cannot be asked for is refused: %s', async (query, status, field) => {
+])('an invalid page is rejected: %s', async (query, status, field) => {
   const response = await api.get(`/v1/audit?${query}`);
   expect([response.status, ((await response.json()) as { field?: string }).field]).toEqual([status, field]);
 });
 
-it('a key that may move rollouts is recorded by its name; a read-only key moves none, and sees no audit', async () => {
+it('the audit names the key that moves a rollout, and a read-only key can neither move rollouts nor read the audit', async () => {
   const { key: ops } = await keyed.key({ name: 'ops', scopes: ['rollouts:admin', 'models:read'] });
   const { key: looks } = await keyed.key({ name: 'dashboard', scopes: ['models:read'] });
   await keyed.pool.query(

@@ -1,4 +1,4 @@
-/** GET /v1/audit: changes of pointers and keys, newest first, in pages. */
+/** GET /v1/audit: changes of generations, rollouts, labels and keys, newest first, in pages. */
 import type { AuditPage, AuditRow } from '@tandem/offline-store/sql/audit';
 import { AUDIT_EXAMPLE, AuditPageSchema } from '@tandem/wire/audit';
 import { PageQuery } from '@tandem/wire/page';
@@ -16,7 +16,7 @@ export function listAuditRows({ listAudit }: AuditDependencies) {
     method: 'get',
     path: '/v1/audit',
     tag: 'audit',
-    summary: 'Changes of pointers and keys, newest first',
+    summary: 'Changes of generations, rollouts, labels and keys, newest first',
     scope: 'rollouts:admin',
     query: PageQuery,
     answer: { description: 'A page', schema: AuditPageSchema, example: AUDIT_EXAMPLE },

@@ -1,7 +1,7 @@
 /**
- * The documentation page, made from the OpenAPI document: static HTML without a script or anything from another host,
- * so that it works on a machine without a way to the internet. (@scalar/hono-api-reference carries no bundle: its page
- * loads one from a CDN.)
+ * The documentation page, rendered from the OpenAPI document. It is static HTML without scripts or resources of other
+ * hosts, so that it works without access to the internet. (@scalar/hono-api-reference has no bundle: its page loads one
+ * from a CDN.)
  */
 
 interface DocumentedContent {
@@ -60,7 +60,7 @@ export function docsPage(api: DocumentedApi): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}: API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>${STYLE}</style></head><body>
 <h1>${escapeHtml(title)}</h1><p>${escapeHtml(summary)}</p>${markdown(description)}
-<p>The same for programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
+<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
 ${(api.tags ?? []).map((tag) => section(api, tag)).join('\n')}
 <h2 id="schemas">Schemas</h2>${Object.entries(api.components?.schemas ?? {})
     .map(schemaBlock)

@@ -4,7 +4,7 @@ import { TextSchema } from '@tandem/wire/documents';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 
-/** @param html gives the page */
+/** @param html returns the page */
 export function showDocs(html: () => string): Endpoint {
   return {
     route,

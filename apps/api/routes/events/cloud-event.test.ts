@@ -6,7 +6,7 @@ const refused = (field: string) =>
   expect.objectContaining({ code: 'invalid_input', field, remedy: expect.any(String) });
 
 describe('parseCloudEvent', () => {
-  it('takes the required attributes, and gives null for missing ones', () => {
+  it('reads the required attributes, and returns null for missing optional ones', () => {
     expect(parseCloudEvent(minimal)).toEqual({
       source: '/shop',
       id: 'e1',
@@ -17,7 +17,7 @@ describe('parseCloudEvent', () => {
     });
   });
 
-  it('takes time, data and extension attributes', () => {
+  it('reads time, data and extension attributes', () => {
     const event = {
       ...minimal,
       time: '2026-11-24t02:00:11.250+01:00',
@@ -56,12 +56,12 @@ describe('parseCloudEvent', () => {
     ['data_base64', { data_base64: 'AA==' }],
     ['userId', { userId: '42' }],
     ['extension', { extension: { a: 1 } }],
-  ])('refuses a wrong %s: %j', (field, change) => {
+  ])('rejects a wrong %s: %j', (field, change) => {
     expect(() => parseCloudEvent({ ...minimal, ...change })).toThrow(refused(field));
     expect(() => parseCloudEvent({ ...minimal, ...change }, '[3].')).toThrow(refused(`[3].${field}`));
   });
 
-  it.each([null, 'text', 7, [minimal]])('refuses %j as no event', (body) => {
+  it.each([null, 'text', 7, [minimal]])('rejects %j, which is not an event', (body) => {
     expect(() => parseCloudEvent(body)).toThrow(expect.objectContaining({ code: 'invalid_input' }));
     expect(() => parseCloudEvent(body, '[1].')).toThrow(refused('[1]'));
   });
@@ -78,7 +78,7 @@ describe('binaryAttributes', () => {
     expect({ ...binaryAttributes(headers) }).toEqual({ id: 'a%25', subject: 'Jürgen ', source: 'a "b"' });
   });
 
-  it.each(['%zz', '%ff', 'JÃ¼rgen'])('calls %j malformed, naming the header', (value) => {
+  it.each(['%zz', '%ff', 'JÃ¼rgen'])('rejects %j as malformed and names the header', (value) => {
     expect(() => binaryAttributes([['ce-subject', value]])).toThrow(
       expect.objectContaining({ code: 'malformed_request', field: 'ce-subject' }),
     );

@@ -1,6 +1,6 @@
 /**
- * CloudEvents 1.0 as this service takes them: `subject` is the user, `data` an object of feature values or absent.
- * Extension attributes are allowed, as the specification asks, and not used.
+ * Parses CloudEvents 1.0. `subject` is the user, and `data` is an object of feature values or absent. Extension
+ * attributes are allowed, as the specification requires, but not used.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -8,23 +8,23 @@ import { RequestError } from '@tandem/http-server/request-error';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import { parseTime } from '../../json/read-json.ts';
 
-/** Attributes by name, as one of the three content modes carried them. */
+/** Attributes by name, from any of the three content modes. */
 type Attributes = Readonly<Record<string, unknown>>;
 
 const NAMES = /^[a-z0-9]+$/;
-/** Required attributes: each is a non-empty text. */
+/** Required attributes. Each is a non-empty string. */
 const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
 
 /**
  * Throws a TandemError `invalid_input`.
- * @param prefix of the fields it names: `[3].` in a batch
+ * @param prefix the prefix of fields in errors: `[3].` in a batch
  */
 export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent {
   const event = requireObject(attributes, prefix === '' ? 'the body' : prefix.slice(0, -1));
   checkNames(event, prefix);
   const text = Object.fromEntries(REQUIRED.map((name) => [name, requireText(event, name, prefix)]));
   if (text.specversion !== '1.0') {
-    throw refuse(`${prefix}specversion`, 'only CloudEvents 1.0 is spoken here', 'send specversion "1.0"');
+    throw refuse(`${prefix}specversion`, 'only CloudEvents 1.0 is supported', 'send specversion "1.0"');
   }
   return {
     source: text.source ?? '',
@@ -48,13 +48,15 @@ function requireObject(value: unknown, what: string): Record<string, unknown> {
 function requireText(event: Attributes, name: string, prefix: string): string {
   const value = event[name];
   if (typeof value === 'string' && value !== '') return value;
-  const problem = value === undefined || value === null ? 'is missing' : 'is not a text, or empty';
-  const remedy =
-    name === 'subject' ? 'send the user id as subject, as text' : `send ${name} as a text that is not empty`;
+  const problem = value === undefined || value === null ? 'is missing' : 'is not a string, or is empty';
+  const remedy = name === 'subject' ? 'send the user id as a string in subject' : `send ${name} as a non-empty string`;
   throw refuse(`${prefix}${name}`, `the attribute ${name} ${problem}`, remedy);
 }
 
-/** Extension attributes are scalars under lower-case names; anything else is a misspelling or a misplaced value. */
+/**
+ * Checks extension attributes. They are scalars with lower-case names; anything else is a misspelled attribute or a
+ * misplaced value.
+ */
 function checkNames(event: Attributes, prefix: string): void {
   for (const [name, value] of Object.entries(event)) {
     if (name === 'data_base64') {
@@ -63,12 +65,16 @@ function checkNames(event: Attributes, prefix: string): void {
     if (!NAMES.test(name)) {
       throw refuse(
         `${prefix}${name.slice(0, 80)}`,
-        'attribute names are lower-case letters and digits',
+        'attribute names have only lower-case letters and digits',
         'fix the name; put feature values into data',
       );
     }
     if (name !== 'data' && typeof value === 'object' && value !== null) {
-      throw refuse(`${prefix}${name}`, 'an attribute is a text, a number or a boolean', 'put feature values into data');
+      throw refuse(
+        `${prefix}${name}`,
+        'an attribute must be a string, a number or a boolean',
+        'put feature values into data',
+      );
     }
   }
 }
@@ -80,12 +86,16 @@ function parseData(event: Attributes, prefix: string): Record<string, unknown> |
     type !== null &&
     !(typeof type === 'string' && /^application\/json[ \t]*(;|$)/i.test(type))
   ) {
-    throw refuse(`${prefix}datacontenttype`, 'data is JSON', 'send datacontenttype application/json, or none');
+    throw refuse(`${prefix}datacontenttype`, 'data is JSON', 'send datacontenttype application/json, or leave it out');
   }
   const { data } = event;
   if (data === undefined || data === null) return null;
   if (typeof data === 'object' && !Array.isArray(data)) return { ...data };
-  throw refuse(`${prefix}data`, "an event's data is an object of feature values", 'send an object, or no data');
+  throw refuse(
+    `${prefix}data`,
+    'the data of an event must be an object of feature values',
+    'send an object, or leave out data',
+  );
 }
 
 function refuse(field: string | undefined, problem: string, remedy: string): TandemError {
@@ -95,7 +105,7 @@ function refuse(field: string | undefined, problem: string, remedy: string): Tan
 
 // The binary content mode of CloudEvents over HTTP: attributes in `ce-` headers, data as the body.
 
-/** The attributes in the headers; throws a RequestError `malformed_request`. */
+/** Returns the attributes in the headers. Throws a RequestError `malformed_request`. */
 export function binaryAttributes(headers: Iterable<readonly [string, string]>): Attributes {
   const attributes: Record<string, string> = Object.create(null);
   for (const [name, value] of headers) {
@@ -105,11 +115,11 @@ export function binaryAttributes(headers: Iterable<readonly [string, string]>): 
   return attributes;
 }
 
-/** CloudEvents HTTP binding 3.1.3.2: one round of unquoting, then one of percent-decoding. */
+/** Decodes a header value: first the quotes, then the percent-encoding (CloudEvents HTTP binding, 3.1.3.2). */
 function decodeHeader(name: string, raw: string): string {
   const value = raw.trim();
   const unquoted = /^"(?:[^"\\]|\\.)*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
-  if (/[^\x20-\x7e\t]/.test(unquoted)) throw malformed(name, 'characters beyond ASCII are percent-encoded');
+  if (/[^\x20-\x7e\t]/.test(unquoted)) throw malformed(name, 'non-ASCII characters must be percent-encoded');
   try {
     return unquoted.includes('%') ? decodeURIComponent(unquoted) : unquoted;
   } catch (cause) {
@@ -120,7 +130,7 @@ function decodeHeader(name: string, raw: string): string {
 function malformed(name: string, problem: string, cause?: unknown): RequestError {
   return new RequestError('malformed_request', `The header ${name} cannot be read: ${problem}.`, {
     field: name,
-    remedy: 'percent-encode the value as the CloudEvents HTTP binding says',
+    remedy: 'percent-encode the value according to the CloudEvents HTTP binding',
     ...(cause === undefined ? {} : { cause }),
   });
 }

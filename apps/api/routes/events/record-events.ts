@@ -1,6 +1,6 @@
 /**
- * Records events, E1 to E4: ids checked, one transaction for all of them, then the hints for Redis, whose failure or
- * slowness changes nothing, then the acknowledgement.
+ * Records events: checks the ids, stores all events in one transaction, sends hints to Redis, and returns the
+ * acknowledgement. A hint that fails or is slow changes nothing.
  */
 
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
@@ -16,14 +16,13 @@ import { within } from '@tandem/timing/within';
 interface RecordEventsDependencies {
   readonly events: EventStore;
   readonly hints: HintStore;
-  /** The service's key type; null until a first config is adopted. */
+  /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
   /**
-   * Receives the result of a request's hints: whether Redis accepted them within their budget, and how long after the
-   * commit.
+   * Receives the result of a request's hints: whether Redis accepted them in time, and the seconds since the commit.
    */
   readonly onHint: (seconds: number, outcome: 'ok' | 'failed') => void;
-  /** Milliseconds that an acknowledgement waits for Redis at most. */
+  /** The most milliseconds that an acknowledgement waits for Redis. */
   readonly hintBudgetMs?: number;
 }
 
@@ -34,7 +33,10 @@ export type RecordEvents = (
 
 const HINT_BUDGET_MS = 20;
 
-/** Rejects with the errors of EventStore, and `invalid_input` for an id that is not canonical. */
+/**
+ * Creates the use case. It rejects with the errors of EventStore, and with `invalid_input` for an id that is not
+ * canonical.
+ */
 export function createRecordEvents(dependencies: RecordEventsDependencies): RecordEvents {
   const { events: store, hints, keyType, onHint, hintBudgetMs = HINT_BUDGET_MS } = dependencies;
 

@@ -27,7 +27,7 @@ const ignoredSoFar = async () => {
 const eventsStored = async () => Number((await api.pool.query('select count(*) from tandem.event_ids')).rows[0]?.count);
 
 describe('POST /v1/events', () => {
-  it('acknowledges a structured event with the version and token that it produced', async () => {
+  it('acknowledges a structured event with its context version and context token', async () => {
     const event = eventOf({ subject: '2', data: { orders: 3 } });
     const response = await send(event);
     expect(response.status).toBe(202);
@@ -45,7 +45,7 @@ describe('POST /v1/events', () => {
     expect(again).toMatchObject({ status: 'duplicate', contextVersion: 1 });
   });
 
-  it('names the values that no predictor takes, in the result of their event, and counts it', async () => {
+  it('names values that no predictor takes in the result of the event, and counts such events', async () => {
     const before = await ignoredSoFar();
     const batch = [
       eventOf({ subject: '8', data: { orders: 2, nmae: 1 } }),
@@ -60,7 +60,7 @@ describe('POST /v1/events', () => {
     expect((await ignoredSoFar()) - before).toBe(1);
   });
 
-  it('takes the binary mode, with and without data', async () => {
+  it('accepts the binary mode, with and without data', async () => {
     const headers = {
       'ce-specversion': '1.0',
       'ce-id': 'b%20%C3%BC',
@@ -78,7 +78,7 @@ describe('POST /v1/events', () => {
   it.each([
     ['/v1/events', ['4', '5']],
     ['/v1/events/batch', ['14', '15']],
-  ])('takes a batch at %s, in order, also of none', async (path, [first, second]) => {
+  ])('accepts a batch at %s in order, even an empty one', async (path, [first, second]) => {
     const batch = [first, second, first].map((subject) => eventOf({ subject }));
     expect(await resultsOf(await send(batch, BATCHED, {}, path))).toMatchObject([
       { userId: first, contextVersion: 1 },
@@ -88,7 +88,7 @@ describe('POST /v1/events', () => {
     expect(await resultsOf(await send([], BATCHED, {}, path))).toEqual([]);
   });
 
-  it('takes batches alone at /v1/events/batch', async () => {
+  it('accepts only batches at /v1/events/batch', async () => {
     const single = await send(eventOf(), STRUCTURED, {}, '/v1/events/batch');
     expect(single.status).toBe(415);
     expect(await single.json()).toMatchObject({ remedy: expect.stringContaining(BATCHED) });
@@ -101,7 +101,7 @@ describe('POST /v1/events', () => {
     ['another spelling of the user', { subject: '01' }, '[1].subject'],
     ['a wrong type of a feature', { data: { orders: 'three' } }, '[1].data.orders'],
     ['a time far ahead', { time: '2099-01-01T00:00:00Z' }, '[1].time'],
-  ])('applies nothing of a batch with %s, and names its index', async (_, change, field) => {
+  ])('applies no event of a batch with %s, and names its index', async (_, change, field) => {
     const before = await eventsStored();
     const response = await send([eventOf(), eventOf(change), eventOf()], BATCHED);
     expect(response.status).toBe(422);
@@ -121,7 +121,7 @@ describe('POST /v1/events', () => {
     });
   });
 
-  it('refuses an id that came before with another content, and changes nothing', async () => {
+  it('rejects an id that was sent before with other content, and changes nothing', async () => {
     const event = eventOf({ subject: '6' });
     await send(event);
     const response = await send({ ...event, data: { orders: 1 } });
@@ -129,12 +129,12 @@ describe('POST /v1/events', () => {
     expect(await response.json()).toMatchObject({ type: 'urn:tandem:problem:event_conflict', field: 'id' });
   });
 
-  it('rejects 1,001 events, and values that are no event', async () => {
+  it('rejects 1,001 events, and values that are not events', async () => {
     const many = await send(
       Array.from({ length: 1_001 }, () => eventOf()),
       BATCHED,
     );
-    expect([many.status, await many.json()]).toMatchObject([422, { detail: expect.stringContaining('at most 1000') }]);
+    expect([many.status, await many.json()]).toMatchObject([422, { detail: expect.stringContaining('limit of 1000') }]);
     expect((await send(eventOf(), BATCHED)).status).toBe(422);
     expect((await send([eventOf()])).status).toBe(422);
     expect((await send({ orders: 1 }, 'application/json')).status).toBe(422);
@@ -144,9 +144,9 @@ describe('POST /v1/events', () => {
     expect((await api.post('/v1/events')).status).toBe(422);
   });
 
-  it('applies one of many equal posts at once, and calls the others duplicates', async () => {
+  it('applies one of many equal concurrent requests, and answers the others as duplicates', async () => {
     const event = eventOf({ subject: '7' });
-    // An event that waits a second for the others is told to retry, and does.
+    // An event that waits a second for the others is rejected with a retry hint, and the test retries it.
     const sendUntilTaken = async () => {
       for (;;) {
         const response = await send(event);

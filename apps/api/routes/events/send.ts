@@ -1,6 +1,6 @@
 /**
- * POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none.
- * POST /v1/events/batch: the batched mode alone.
+ * POST /v1/events: CloudEvents in the structured, batched or binary mode. All events of a request are applied, or none.
+ * POST /v1/events/batch: only the batched mode.
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
@@ -32,15 +32,15 @@ export interface SendDependencies {
 
 type EventMediaType = typeof STRUCTURED | typeof BATCHED | 'application/json';
 
-/** Events with how their place is written in a problem's field. */
+/** Events, and the prefix of each event's place in the field of a problem. */
 interface Incoming {
   readonly events: readonly ContextEvent[];
   prefix(index: number): string;
-  /** Attributes came as `ce-` headers, which is where their faults lie. */
+  /** Whether the attributes are `ce-` headers, which problems then name. */
   readonly isBinary?: true;
 }
 
-/** The endpoint of single events, which takes batches too, and the one of batches alone. */
+/** Returns both endpoints: that of single events, which takes batches too, and that of batches only. */
 export function sendEvents(dependencies: SendDependencies): readonly Endpoint[] {
   return [
     sending(dependencies, route, [STRUCTURED, BATCHED, 'application/json']),
@@ -85,7 +85,7 @@ function sending(
   };
 }
 
-/** Counted where the event is written. */
+/** Counts the results by status, when the wide event is written. */
 function countStatuses(results: readonly EventResult[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
@@ -110,15 +110,19 @@ async function readEvents({ req }: Context, mediaTypes: readonly EventMediaType[
 
 function readBatch(value: unknown): Incoming {
   if (!Array.isArray(value)) {
-    throw new TandemError('invalid_input', 'A batch is a JSON array of events.', {
+    throw new TandemError('invalid_input', 'A batch must be a JSON array of events.', {
       remedy: `send an array, or one event as ${STRUCTURED}`,
     });
   }
   if (value.length > MAX_EVENTS) {
-    throw new TandemError('invalid_input', `A batch has at most ${MAX_EVENTS} events, this one has ${value.length}.`, {
-      field: `[${MAX_EVENTS}]`,
-      remedy: 'send them in several batches',
-    });
+    throw new TandemError(
+      'invalid_input',
+      `The batch has ${value.length} events, more than the limit of ${MAX_EVENTS}.`,
+      {
+        field: `[${MAX_EVENTS}]`,
+        remedy: 'send them in several batches',
+      },
+    );
   }
   return { events: value.map((one, i) => parseCloudEvent(one, `[${i}].`)), prefix: (index) => `[${index}].` };
 }
@@ -126,7 +130,7 @@ function readBatch(value: unknown): Incoming {
 function readBinary(headers: Headers, data: unknown): Incoming {
   const attributes = binaryAttributes(headers);
   if (Object.keys(attributes).length === 0) {
-    throw new TandemError('invalid_input', 'The request carries no CloudEvent: there are no ce- headers.', {
+    throw new TandemError('invalid_input', 'The request has no CloudEvent: it has no ce- headers.', {
       field: 'ce-specversion',
       remedy: `send Content-Type: ${STRUCTURED} (or ${BATCHED}), or the attributes as ce- headers`,
     });
@@ -138,13 +142,13 @@ function readBinary(headers: Headers, data: unknown): Incoming {
   }
 }
 
-/** Names the header that an attribute came in; `data` is the body. */
+/** Replaces the attribute in an error by its header. `data` is the body. */
 function ofHeader(error: unknown): unknown {
   if (!isTandemError(error) || error.field === undefined || /^data(?:$|[.[])/.test(error.field)) return error;
   return withField(error, `ce-${error.field}`);
 }
 
-/** The store counts events; the sender of a single one did not. */
+/** Removes the index from the error of a single event: the sender sent no list. */
 function withoutIndex(error: unknown): unknown {
   return isTandemError(error) && error.field?.startsWith('[0].') ? withField(error, error.field.slice(4)) : error;
 }
@@ -173,7 +177,7 @@ const route = createRoute({
   path: '/v1/events',
   tags: ['events'],
   summary: 'Send an event',
-  description: `CloudEvents 1.0: \`subject\` is the user id, \`data\` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. A batch (\`${BATCHED}\`) is taken here as at \`/v1/events/batch\`.`,
+  description: `CloudEvents 1.0: \`subject\` is the user id, and \`data\` is an object of feature values or absent. The acknowledgement means a durable commit that raised the user's context version. An event with the same source and id as an earlier one is answered as a duplicate. Values that no predictor takes are ignored and named in the result. The binary mode has the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. Batches (\`${BATCHED}\`) are accepted here as at \`/v1/events/batch\`.`,
   request: {
     headers: AttributeHeaders,
     body: {
@@ -190,8 +194,7 @@ const route = createRoute({
 });
 
 /**
- * A separate path in the description: generated Python clients cannot send an array where a path takes other media
- * types too.
+ * A separate path, because generated Python clients cannot send an array to a path that takes other media types too.
  */
 const batchRoute = createRoute({
   operationId: 'sendEventBatch',
@@ -199,7 +202,7 @@ const batchRoute = createRoute({
   path: '/v1/events/batch',
   tags: ['events'],
   summary: 'Send a batch of events',
-  description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each as \`POST /v1/events\` takes it. All are applied, or none.`,
+  description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each in the form of \`POST /v1/events\`. All are applied, or none.`,
   request: {
     body: { required: true, content: { [BATCHED]: { schema: EventBatchSchema } } },
   },

@@ -1,6 +1,6 @@
 /**
- * Explains the answer that a user would get now: what Postgres certifies, what both stores hold and how each candidate
- * is judged, where each feature comes from, and what a read answers. The facts are gathered before the read, which may
+ * Explains the answer that a user would get now. It shows the certificate, the stored predictions of both stores and
+ * their states, the source of each feature, and the answer of a read. All else is gathered before the read, which may
  * infer live and store its answer.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
@@ -16,19 +16,22 @@ export interface ExplainedFeature {
   readonly name: string;
   /** The value that the model receives. */
   readonly value: number | string | null;
-  /** `row`: the feature source; `event`: a value in the user's context lies over it; `default`: of a request feature. */
+  /**
+   * `row`: the feature source. `event`: a value of an event, which overrides the feature source. `default`: the default
+   * of a request feature.
+   */
   readonly from: 'row' | 'event' | 'default';
   /** The value of the feature source, if an event overrides it. */
   readonly rowValue?: number | string | null;
-  /** The event. Times in ms since 1970. */
+  /** The event that set the value. Times are in ms since 1970. */
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
 }
 
-/** The features of one user, as live inference would read them. */
+/** The features of one user as live inference would read them. */
 interface ExplainedUser {
-  /** Empty where the feature source has no row. */
+  /** Empty if the feature source has no row. */
   readonly features: readonly ExplainedFeature[];
-  /** Why the user cannot be scored. */
+  /** Why the user cannot be scored, or null. */
   readonly fault: string | null;
 }
 
@@ -47,12 +50,12 @@ export interface Explanation {
   readonly assignment: Assignment;
   readonly version: ModelVersion;
   readonly stored: FoundCandidates;
-  /** An error: the feature source could not be read. */
+  /** An error if the feature source could not be read. */
   readonly features: ExplainedUser | TandemError;
   readonly result: ReadResult;
 }
 
-/** Rejects with `unknown_predictor`, `unknown_user` (also for an erased one) or `unavailable`. */
+/** Explains the answer. Rejects with `unknown_predictor`, `unknown_user` (also for an erased user) or `unavailable`. */
 export async function explain(
   dependencies: ExplanationDependencies,
   predictor: Predictor,

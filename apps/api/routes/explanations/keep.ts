@@ -1,7 +1,7 @@
 /**
- * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps that answer with its
- * inputs. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the
- * predictor's own promise, so that one which keeps none keeps none on demand either.
+ * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps the answer with its
+ * inputs. It shows a key nothing that `GET` of the same path does not show. If the predictor keeps no explanations,
+ * this request keeps none either.
  */
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -29,7 +29,7 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
     tag: 'users',
     summary: 'Answer a user and keep the explanation',
     description:
-      'Answers as a plain read does. Keeps the answer even if the user is not sampled, for the time that the predictor declares.',
+      'Answers as a plain read does, and keeps the answer for the time that the predictor declares, even if the user is not sampled.',
     scope: 'users:read',
     params: ExplanationPath,
     answer: {
@@ -73,10 +73,10 @@ function keepsNone({ name, policy }: Predictor): TandemError | undefined {
   if (policy.explanations) return undefined;
   return new TandemError(
     'invalid_input',
-    `The config of predictor ${name} does not set how long explanations are kept.`,
+    `The config of predictor ${name} has no setting explanations, so none can be kept.`,
     {
       field: 'predictor',
-      remedy: "add explanations: { share: 0.01, keepFor: '7d' } to the predictor's config, and adopt it",
+      remedy: "add explanations: { share: 0.01, keepFor: '7d' } to the predictor's config, and adopt the config",
     },
   );
 }

@@ -1,4 +1,4 @@
-/** A kept explanation, and what came of computing it again, as the wire has them. */
+/** A kept explanation, and the result of its replay, in the wire format. */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import { TandemError } from '@tandem/freshness/errors';
 import {
@@ -54,7 +54,7 @@ export function replayView({ id, answer }: KeptExplanation, replay: Replay): Rep
 function differenceView({ difference }: Extract<Replay, { readonly recomputed: unknown }>) {
   if (difference === null) return null;
   const { output, alone, other } = difference;
-  // JSON has no number for infinity.
+  // JSON cannot represent infinity.
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
   return {
     output,
@@ -67,11 +67,11 @@ function differenceView({ difference }: Extract<Replay, { readonly recomputed: u
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Rejects with `unknown_explanation`. */
+/** Finds a kept explanation. Rejects with `unknown_explanation`. */
 export async function requireKept(store: Pick<ExplanationStore, 'find'>, id: string): Promise<KeptExplanation> {
   const found = UUID.test(id) ? await store.find(id) : undefined;
   if (found) return found;
-  throw new TandemError('unknown_explanation', 'There is no explanation with this id, or it has expired.', {
+  throw new TandemError('unknown_explanation', 'No explanation has this id, or it has expired.', {
     field: 'id',
     remedy: 'GET /v1/explanations lists the kept explanations',
   });

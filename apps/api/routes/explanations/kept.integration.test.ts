@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-/** Applies to later reads. */
+/** Sets the predictor's `explanations`, for later reads. */
 async function keepOf(explanations: { share: number; keepForMs: number } | null): Promise<void> {
   await api.pool.query(
     `update tandem.predictors set policy = case when $1::jsonb is null then policy - 'explanations'
@@ -30,7 +30,7 @@ async function keepOf(explanations: { share: number; keepForMs: number } | null)
   await api.pool.query('update tandem.settings set revision = revision + 1');
   const { authority, registry } = api.dependencies.app;
   await authority.certify([]);
-  // On a machine that has much else to do it may be told later: until then it goes by what it knew.
+  // On a busy machine the registry may learn of the change later.
   await vi.waitFor(async () => {
     expect((await registry.predictor('repurchase'))?.policy.explanations ?? null).toEqual(explanations);
   }, PATIENCE);
@@ -55,7 +55,7 @@ const change = (userId: string, data?: Record<string, unknown>) =>
 
 const metrics = async () => (await (await api.get('/metrics', { accept: 'text/plain' })).text()).split('\n');
 
-/** The newest one of a user, when there are so many. */
+/** Waits until the user has `count` explanations, and returns the newest. */
 async function newestOf(userId: string, count = 1): Promise<KeptExplanation> {
   await expect.poll(async () => (await kept(`userId=${userId}`)).explanations.length, PATIENCE).toBe(count);
   return (await kept(`userId=${userId}`)).explanations[0] as KeptExplanation;
@@ -75,11 +75,11 @@ const tamper = (id: string, column: 'answer' | 'inputs', from: string, to: strin
   );
 
 describe('an answer of a user whose answers are kept', () => {
-  it('that was inferred has the inputs of that inference, each with the event it came from, and is computed again', async () => {
+  it('that was inferred keeps the inputs of that inference with their events, and a replay agrees', async () => {
     expect((await change('4', { orders: 9 })).status).toBe(202);
     const answer = await read('4');
     expect(answer.source).toBe('live');
-    // What changes afterwards is not in it.
+    // A later change must not show in the explanation.
     await api.pool.query('update customers set recency = 77 where user_id = 4');
     const explanation = await newestOf('4');
     expect(explanation).toMatchObject({
@@ -111,17 +111,17 @@ describe('an answer of a user whose answers are kept', () => {
     );
   });
 
-  it('is computed again in a process of its own, nicer than those that serve', async () => {
+  it('is replayed in a separate process with a higher nice value than the serving processes', async () => {
     await read('1');
     const serving = inferenceChildren().map(({ pid }) => pid);
     await replay((await newestOf('1')).id);
-    // A process that loads a model for serving has the same nice value meanwhile.
+    // A process that loads a model for serving temporarily has the same nice value.
     const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 10);
     await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: 19 }]);
     expect(inferenceChildren().map(({ pid }) => pid)).toEqual(expect.arrayContaining(serving));
   });
 
-  it('differs where its row is not what it was, and by how much', async () => {
+  it('differs from its replay if an input was changed, and the replay says by how much', async () => {
     await change('3', { orders: 5 });
     await read('3');
     const { id, inputs } = await newestOf('3');
@@ -140,7 +140,7 @@ describe('an answer of a user whose answers are kept', () => {
     expect(difference?.ofAllowed).toBeGreaterThan(1_000);
   });
 
-  it('that was stored has its features as they are right after the reply, and says so', async () => {
+  it('that was stored keeps the features read right after the reply, and says so', async () => {
     const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
       id: string;
     };
@@ -161,7 +161,7 @@ describe('an answer of a user whose answers are kept', () => {
     expect((await replay(explanation.id)).verdict).toBe('agrees');
   });
 
-  it('of an older context is not expected again', async () => {
+  it('from an older context is not expected to be reproduced', async () => {
     await change('6', { orders: 1 });
     expect(await read('6', { 'cache-control': 'max-stale' })).toMatchObject({ source: 'stale' });
     const { id, inputs } = await newestOf('6');
@@ -173,7 +173,7 @@ describe('an answer of a user whose answers are kept', () => {
     });
   });
 
-  it('that was not computed is not computed again', async () => {
+  it('that was not computed is not replayed', async () => {
     await api.pool.query(`insert into customers values (10, 'NaN', 1, now() - interval '1 hour')`);
     expect(await read('10')).toMatchObject({ source: 'default', reason: 'features_unusable' });
     const { id, inputs } = await newestOf('10');
@@ -185,7 +185,7 @@ describe('an answer of a user whose answers are kept', () => {
     });
   });
 
-  it('of a model that hangs by now is refused, and holds up no read', async () => {
+  it('of a model that now hangs is refused by a replay, which delays no read', async () => {
     await read('2');
     const { id } = await newestOf('2');
     await api.pool.query('update tandem.kept_explanations set model_version_id = $2 where id = $1', [
@@ -197,14 +197,14 @@ describe('an answer of a user whose answers are kept', () => {
     const asked = replay(id).finally(() => {
       isOver = true;
     });
-    // A busy machine may be too slow for the first of them.
+    // On a busy machine the first read may be too slow.
     const answer = await vi.waitFor(() => read('2', { 'cache-control': 'no-cache' }), PATIENCE);
     expect({ ...answer, isOver }).toMatchObject({ source: 'live', reason: 'requested', isOver: false });
     expect(await asked).toMatchObject({ verdict: 'refused', recomputed: null });
     expect(inferenceChildren()).toEqual(expect.arrayContaining(serving));
   });
 
-  it('is deleted by an erasure, even if it is written after it', async () => {
+  it('is deleted by an erasure, and not kept if it would be written after the erasure', async () => {
     const [before] = await api.dependencies.app.readPrediction('repurchase', ['4'], PLAIN_READ);
     const { id } = await newestOf('4');
     const erased = await api.app.request('/v1/users/4', { method: 'DELETE' });
@@ -222,7 +222,7 @@ describe('an answer of a user whose answers are kept', () => {
   });
 });
 
-/** A model version of the same features that never ends; the arms stay as they are. */
+/** Registers a model version whose inference never ends. No arm uses it. Returns its id. */
 async function endlessVersion(): Promise<string> {
   const bytes = hostile.endlessModel();
   const hash = createHash('sha256').update(bytes).digest('hex');
@@ -241,7 +241,7 @@ async function endlessVersion(): Promise<string> {
 }
 
 describe('GET /v1/explanations', () => {
-  it('has all answers of a share of the users, and none of the others', async () => {
+  it('lists all answers of the sampled users, and none of other users', async () => {
     await api.pool.query('truncate tandem.kept_explanations');
     await keepOf({ share: 0.4, keepForMs: 3_600_000 });
     const userIds = ['1', '2', '3', '5', '6', '7', '8', '9'];
@@ -258,7 +258,7 @@ describe('GET /v1/explanations', () => {
     expect((await api.get('/v1/explanations?predictor=another')).status).toBe(404);
   });
 
-  it('has the answer of any user on request', async () => {
+  it('lists the answer of any user that was kept on request', async () => {
     const userId = ['1', '2', '3', '5', '7'].find((one) => !isKept(0.4, one)) ?? '';
     const response = await api.post(`/v1/users/${userId}/explanations/repurchase`);
     const explanation = (await response.json()) as KeptExplanation;
@@ -269,7 +269,7 @@ describe('GET /v1/explanations', () => {
     expect((await api.post('/v1/users/05/explanations/repurchase')).status).toBe(422);
   });
 
-  it('is given in pages', async () => {
+  it('lists explanations in pages', async () => {
     const all = (await kept('limit=100')).explanations.map(({ id }) => id);
     const paged: string[] = [];
     for (let next: string | null = ''; next !== null; ) {
@@ -280,13 +280,13 @@ describe('GET /v1/explanations', () => {
     expect(paged).toEqual(all);
   });
 
-  it('is of the canonical spelling alone, and names no explanation that is not there', async () => {
+  it('rejects ids that are not canonical, and answers 404 for unknown explanations', async () => {
     expect((await api.get('/v1/explanations?userId=05')).status).toBe(422);
     expect((await api.get('/v1/explanations?before=0')).status).toBe(422);
     expect((await api.get('/v1/explanations/5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10')).status).toBe(404);
   });
 
-  it('keeps nothing where the predictor does not say so', async () => {
+  it('lists nothing of a predictor that keeps no explanations', async () => {
     const before = (await kept('limit=100')).explanations.length;
     await keepOf(null);
     await api.post('/v1/predictions/repurchase', { userIds: ['1', '2', '3', '5'] });

@@ -1,4 +1,4 @@
-/** GET /v1/explanations: answers that were kept, newest first, in pages. */
+/** GET /v1/explanations: kept answers, newest first, in pages. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
@@ -11,7 +11,7 @@ import { keptView } from './kept-view.ts';
 export interface ListKeptDependencies {
   readonly explanations: Pick<ExplanationStore, 'list'>;
   readonly registry: Pick<Registry, 'predictor'>;
-  /** The service's key type; null until a first config is adopted. */
+  /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }
 
@@ -33,7 +33,7 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
     },
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
-      const { before, ...asked } = pageIn(context, isRowNumber, 'the place of an explanation');
+      const { before, ...asked } = pageIn(context, isRowNumber, 'the position of an explanation');
       const { limit, predictor } = asked;
       if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const userId = context.req.query('userId');
@@ -51,7 +51,7 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
   });
 }
 
-/** Another spelling of a user id would find no rows, which would read as no records. */
+/** Rejects other spellings of a user id, which would find no rows although the user may have some. */
 async function refusalOf(userId: string, keyType: ListKeptDependencies['keyType']) {
   return userIdProblem(requireKeyType(await keyType()), userId, 'userId');
 }

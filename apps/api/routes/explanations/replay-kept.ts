@@ -1,7 +1,7 @@
 /**
- * Computes the answer of an explanation again: the same model version, which is kept for as long as its predictor, on the inputs that
- * were kept. Whether the two agree is judged as a certificate of parity judges them: the model ran alone now, and maybe
- * among others then.
+ * Replays an explanation: runs the same model version on the kept inputs. Model versions are kept as long as their
+ * predictor. The answers are compared within the tolerance of the model version's trial, because the model may have run
+ * in a batch then and runs alone now.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -27,7 +27,10 @@ export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {
   readonly replayScorer: Pick<ReplayScorer, 'infer'>;
 }
 
-/** The result of a replay. `inputs_changed`: the inputs belong to another context than the answer, so equality is not expected. */
+/**
+ * The result of a replay. `inputs_changed` means that the inputs belong to another context than the answer, so equality
+ * is not expected.
+ */
 export type Replay =
   | { readonly verdict: 'refused'; readonly reason: string }
   | {
@@ -35,11 +38,11 @@ export type Replay =
       readonly reason: string;
       readonly recomputed: Prediction;
       readonly tolerance: number;
-      /** The difference nearest to its limit; null: equal to the last bit. */
+      /** The difference that is nearest to its limit; null if the answers are equal to the last bit. */
       readonly difference: AnswerDifference | null;
     };
 
-/** Rejects with `unavailable` or `overloaded` if to ask again may help. */
+/** Replays an explanation. Rejects with `unavailable` or `overloaded` if a retry may help. */
 export async function replayKept(
   { registry, replayScorer, models }: ReplayDependencies,
   { modelVersionId, answer, inputs }: KeptExplanation,
@@ -57,7 +60,7 @@ export async function replayKept(
 }
 
 function whyNot(version: ModelVersion, answer: ServedAnswer, inputs: KeptInputs | NoInputs): string | null {
-  if (answer.source === 'default') return 'nothing was computed: the answer is the declared default';
+  if (answer.source === 'default') return 'the answer is the declared default, so nothing was computed';
   if (inputs === 'no_row') return 'the feature source had no row of the user when the inputs were read';
   if (inputs === 'not_read') return 'the feature source did not answer when the inputs were read';
   if (inputs.fault !== null) return `the user could not be scored: ${inputs.fault}`;
@@ -67,7 +70,7 @@ function whyNot(version: ModelVersion, answer: ServedAnswer, inputs: KeptInputs 
   return isWhole ? null : 'the kept inputs are not those of the model version';
 }
 
-/** The prediction, or why there is none. */
+/** Returns the prediction, or the reason why there is none. */
 async function infer(
   scorer: Pick<ReplayScorer, 'infer'>,
   version: ModelVersion,
@@ -111,15 +114,18 @@ function judge(answer: ServedAnswer, inputs: KeptInputs, difference: AnswerDiffe
     const of = `the answer was computed from context version ${answer.predictedFromContextVersion}`;
     return {
       verdict: 'inputs_changed' as const,
-      reason: `${of}, and the inputs are of ${inputs.contextVersion}, read after the reply`,
+      reason: `${of}, but the inputs, read after the reply, are of version ${inputs.contextVersion}`,
     };
   }
   if (difference === null) return { verdict: 'agrees' as const, reason: 'equal to the last bit' };
   if (difference.ofAllowed <= 1)
-    return { verdict: 'agrees' as const, reason: 'within the tolerance of its certificate' };
+    return {
+      verdict: 'agrees' as const,
+      reason: 'the difference is within the tolerance of the model version’s trial',
+    };
   const since =
     inputs.read === 'after_the_reply'
-      ? 'the answer was stored, and its inputs were read after the reply: the feature source may have changed without an event'
+      ? 'the answer was stored and its inputs were read after the reply, so the feature source may have changed without an event'
       : 'the inputs are those of the inference itself';
   return { verdict: 'differs' as const, reason: since };
 }

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
-  it('shows the certificate, stored predictions and features, and a read’s answer and reason', async () => {
+  it('shows the certificate, the stored predictions, the features, and the answer of a read', async () => {
     const response = await api.get('/v1/users/4/explanations/repurchase');
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
@@ -49,7 +49,7 @@ describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
     });
   });
 
-  it('explains an unknown user by the error of a read', async () => {
+  it('answers for an unknown user with the error of a read', async () => {
     const response = await api.get('/v1/users/999/explanations/repurchase');
     expect(await response.json()).toMatchObject({
       candidates: [],
@@ -61,7 +61,7 @@ describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
 });
 
 describe('GET /v1/users/{userId}', () => {
-  it('shows the context, with what events left in it, and the stored predictions as they are judged', async () => {
+  it('shows the context with the values of events, and the stored predictions with their states', async () => {
     await api.get('/v1/predictions/repurchase/4');
     expect(await (await api.get('/v1/users/4')).json()).toMatchObject({
       userId: '4',
@@ -86,7 +86,7 @@ describe('GET /v1/users/{userId}', () => {
     });
   });
 
-  it('knows a user that only a run scored, and no user without records', async () => {
+  it('finds a user that only a run scored, and answers 404 for a user without records', async () => {
     expect(await (await api.get('/v1/users/7')).json()).toMatchObject({
       contextVersion: 0,
       updatedAt: null,
@@ -107,7 +107,7 @@ describe('GET /v1/users/{userId}', () => {
     ]);
   });
 
-  it('says nothing of an erased user', async () => {
+  it('shows nothing of an erased user', async () => {
     await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('8', 3, 3)`);
     expect((await api.get('/v1/users/8')).status).toBe(404);
     expect((await api.get('/v1/users/8/explanations/repurchase')).status).toBe(404);

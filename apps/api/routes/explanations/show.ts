@@ -1,4 +1,4 @@
-/** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
+/** GET /v1/users/{userId}/explanations/{predictor}: explains the answer that the user gets now. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { EXPLANATION_EXAMPLE, ExplanationSchema } from '@tandem/wire/explanations';

@@ -1,4 +1,7 @@
-/** GET /livez: the process answers. It does not check the stores: restarting a process fixes none of them. */
+/**
+ * GET /livez: answers 200 while the process can answer. It does not check the stores, because restarting a process does
+ * not fix a store.
+ */
 import { LiveSchema } from '@tandem/wire/health';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 

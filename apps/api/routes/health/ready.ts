@@ -1,4 +1,4 @@
-/** GET /readyz: whether to send requests here, with the part that fails named. */
+/** GET /readyz: whether to send requests here, and which part fails. */
 import { createRoute } from '@hono/zod-openapi';
 import { ReadinessSchema } from '@tandem/wire/health';
 import type { Answered } from '@tandem/wire/schema';

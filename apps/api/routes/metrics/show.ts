@@ -1,4 +1,6 @@
-/** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a separate port. */
+/**
+ * GET /metrics: metrics for Prometheus. The API's port serves them only on loopback; otherwise a separate port does.
+ */
 import { createRoute } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { TextSchema } from '@tandem/wire/documents';

@@ -1,4 +1,4 @@
-/** PUT /v1/models/{predictor}/versions/{version}/archived: takes a model version out of lists and rollouts, or back in. */
+/** PUT /v1/models/{predictor}/versions/{version}/archived: archives or restores a model version. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';

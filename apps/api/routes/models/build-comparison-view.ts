@@ -1,4 +1,4 @@
-/** An optimised build beside its parent in the wire format. */
+/** The comparison of an optimised build with its parent in the wire format. */
 import type { BuildFigures, BuildSide } from '@tandem/admission/build-figures';
 import type { BuildComparisonView } from '@tandem/wire/builds';
 

@@ -6,10 +6,10 @@ import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 
-/** Those of the test API's model. */
+/** The weights of the test API's model. */
 const WEIGHTS = [-0.1, 0.5];
 const int8 = dynamicInt8Model({ weights: WEIGHTS });
-/** A pruned twin: one weight is gone. */
+/** The same model pruned: one weight is zero. */
 const pruned = linearModel({ weights: [-0.1, 0] });
 const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -32,7 +32,7 @@ const answered = async (response: Response) => [response.status, await response.
 const problem = (code: string, more: object = {}) => ({ type: `urn:tandem:problem:${code}`, ...more });
 
 describe('a dynamic int8 build', { timeout: 120_000 }, () => {
-  it('is refused as it is, with the remedy, and kept pinned to one row at a time', async () => {
+  it('is rejected with a remedy, and accepted with `rowByRow`', async () => {
     await upload(int8);
     const build = { artifact: hashOf(int8), parent: '1', build: 'int8' };
     expect(await answered(await push(build))).toMatchObject([
@@ -49,7 +49,7 @@ describe('a dynamic int8 build', { timeout: 120_000 }, () => {
     ]);
   });
 
-  it('is compared with its parent on users who are held out', async () => {
+  it('is compared with its parent on held-out users', async () => {
     const [status, found] = (await answered(await compare(2))) as readonly [number, BuildComparison];
     expect(status).toBe(200);
     expect(Object.keys(found)).toEqual(Object.keys(BUILD_COMPARISON_EXAMPLE));
@@ -69,23 +69,23 @@ describe('a dynamic int8 build', { timeout: 120_000 }, () => {
     expect(score?.largestDifference).toBeGreaterThan(0);
     expect(score?.largestDifference).toBeLessThan(0.1);
     expect(score?.rankCorrelation).toBeGreaterThan(0.99);
-    // Row by row costs more together than a batch does.
+    // Inferring the rows one by one takes longer than a batch.
     expect(found.pace.together.speedup.median).toBeLessThan(1);
   });
 });
 
 describe('a pruned build', { timeout: 120_000 }, () => {
-  it('is judged by labels, of their users alone, and flips at the declared threshold', async () => {
+  it('is judged by labels on exactly the labelled users, and its flips are counted at the declared threshold', async () => {
     await api.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{decision}',
       '{"output": "score", "threshold": 0.5}') where name = 'repurchase'`);
     await api.pool.query('update tandem.settings set revision = revision + 1');
-    // A read's certificate tells this process of the change.
+    // The certificate of a read notifies this process of the change.
     await api.get('/v1/predictions/repurchase/1');
     await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('399', 1, 1)`);
     await upload(pruned);
     const body = { artifact: hashOf(pruned), parent: '1', build: 'pruned' };
     expect((await push(body)).status).toBe(201);
-    // Users that the parent predicts correctly; 9999 has no row, 399 was erased.
+    // The parent predicts these users correctly. User 9999 has no row, and user 399 was erased.
     const { rows } = await api.pool.query(`select user_id::text as "userId",
       (orders * 0.5 - recency * 0.1 > 0)::int as label from customers where user_id between 10 and 109`);
     const labels = [...rows, { userId: '9999', label: 1 }, { userId: '399', label: 1 }];
@@ -96,7 +96,7 @@ describe('a pruned build', { timeout: 120_000 }, () => {
     expect(judged).toEqual({ output: 'score', users: 100 });
     expect(figures).toMatchObject({ kind: 'classes', parent: { auc: 1 } });
     expect(figures?.kind === 'classes' && figures.build.auc).toBeLessThan(0.95);
-    // Without orders, only users who bought today are above a half.
+    // Without the weight of orders, only users who bought today score above 0.5.
     const wouldFlip = rows.filter(({ label }) => label === 1).length;
     expect(found.decision).toMatchObject({ output: 'score', threshold: 0.5, up: 0 });
     expect(found.decision?.down).toBeGreaterThan(wouldFlip / 2);
@@ -106,11 +106,11 @@ describe('a pruned build', { timeout: 120_000 }, () => {
 
 describe('a comparison is refused', { timeout: 120_000 }, () => {
   it.each<[string, number | string, object | undefined, number, object]>([
-    ['of a version that is no build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
-    ['of no version', 77, undefined, 404, problem('unknown_model_version')],
-    ['of no number', 'new', undefined, 422, problem('invalid_input', { field: 'version' })],
+    ['of a version that is not a build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
+    ['of an unknown version', 77, undefined, 404, problem('unknown_model_version')],
+    ['of a version that is not a number', 'new', undefined, 422, problem('invalid_input', { field: 'version' })],
     ['with too many users', 3, { users: 10_001 }, 422, problem('invalid_input', { field: 'users' })],
-    ['with no labels at all', 3, { labels: [] }, 422, problem('invalid_input', { field: 'labels' })],
+    ['with an empty list of labels', 3, { labels: [] }, 422, problem('invalid_input', { field: 'labels' })],
     [
       'with an id in another spelling',
       3,
@@ -136,7 +136,7 @@ describe('a comparison is refused', { timeout: 120_000 }, () => {
     expect(await answered(await compare(version, body))).toMatchObject([status, expected]);
   });
 
-  it('while another is made and one more waits', async () => {
+  it('while one comparison runs and another waits', async () => {
     const statuses = await Promise.all([compare(3), compare(3), compare(3)]);
     const busy = statuses.filter(({ status }) => status === 503);
     expect(busy).toHaveLength(1);
@@ -145,7 +145,7 @@ describe('a comparison is refused', { timeout: 120_000 }, () => {
 });
 
 describe('GET /v1/artifacts/{sha256}/file', () => {
-  it('gives the bytes that were uploaded, piece by piece, with their digest', async () => {
+  it('returns the uploaded bytes in pieces, with their digest', async () => {
     const file = Buffer.alloc(700_001, 'no model, but a file');
     await upload(file);
     const response = await api.get(`/v1/artifacts/${hashOf(file)}/file`);
@@ -159,7 +159,7 @@ describe('GET /v1/artifacts/{sha256}/file', () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(file)).toBe(true);
   });
 
-  it('keeps two at a time, and the next comes in when one was read or given up', async () => {
+  it('serves two downloads at a time, and the next one after one was read or cancelled', async () => {
     await upload(int8);
     const path = `/v1/artifacts/${hashOf(int8)}/file`;
     const [first, second] = [await api.get(path), await api.get(path)];
@@ -173,7 +173,7 @@ describe('GET /v1/artifacts/{sha256}/file', () => {
     for (const { body } of [third, fourth]) await body?.cancel();
   });
 
-  it('has no file of another hash, and takes no other text for one', async () => {
+  it('answers 404 for an unknown hash, and 422 for a text that is not a hash', async () => {
     expect(await answered(await api.get(`/v1/artifacts/${'a'.repeat(64)}/file`))).toMatchObject([
       404,
       problem('unknown_artifact'),

@@ -1,6 +1,7 @@
 /**
- * POST /v1/models/{predictor}/versions/{version}/comparison: compares an optimised build with its parent, on real
- * users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
+ * POST /v1/models/{predictor}/versions/{version}/comparison: compares an optimised build with its parent, on real users
+ * and on the machine that would serve it. It stores nothing. It is a POST because it is expensive and the request
+ * carries labels.
  */
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import {
@@ -28,7 +29,7 @@ export function compareBuild(dependencies: CompareBuildDependencies) {
     path: '/v1/models/{predictor}/versions/{version}/comparison',
     tag: 'models',
     summary: 'Compare an optimised build with its parent',
-    description: `Runs both versions in turns in a separate process, on the half of the users that no build is calibrated on. Returns
+    description: `Runs both versions alternately in a separate process, on the half of the users that no build is calibrated on. Returns
 the differences of the answers, flipped decisions, the time of a user alone and in a batch, and whether rows must be inferred
 one by one. With \`labels\`, it also returns AUC and log-loss for scores from 0 to 1, else errors. The comparison waits in the
 queue of trials of pushed models: 503 \`overloaded\` says when to retry.`,

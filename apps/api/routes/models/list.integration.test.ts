@@ -37,12 +37,12 @@ const versions = [
 ];
 
 describe('GET /v1/models/{predictor}', () => {
-  it('lists the model versions, newest first, and which an arm names', async () => {
+  it('lists the model versions, newest first, with their arms', async () => {
     const response = await api.get('/v1/models/repurchase');
     expect([response.status, await response.json()]).toEqual([200, { models: versions }]);
   });
 
-  it('refuses an unknown predictor', async () => {
+  it('rejects an unknown predictor', async () => {
     const response = await api.get('/v1/models/nothing');
     expect([response.status, await response.json()]).toMatchObject([
       404,
@@ -52,7 +52,7 @@ describe('GET /v1/models/{predictor}', () => {
 });
 
 describe('GET /v1/models', () => {
-  it('lists those of all predictors', async () => {
+  it('lists the model versions of all predictors', async () => {
     expect(await (await api.get('/v1/models')).json()).toEqual({ models: versions });
   });
 });
@@ -71,7 +71,7 @@ describe('PUT /v1/models/{predictor}/versions/{version}/archived', () => {
     return models.map(({ modelVersion }) => modelVersion);
   };
 
-  it('takes a version out of the lists, unless they ask for it, and puts it back', async () => {
+  it('hides an archived version in lists unless they ask for it, and restores it', async () => {
     const moment = expect.stringMatching(/^\d{4}-.*Z$/);
     expect(await put('1', { archived: true })).toMatchObject([200, { modelVersion: '1', archivedAt: moment }]);
     for (const path of ['/v1/models', '/v1/models/repurchase']) {
@@ -83,7 +83,7 @@ describe('PUT /v1/models/{predictor}/versions/{version}/archived', () => {
     expect(await listedBy('/v1/models')).toEqual(['2', '1']);
   });
 
-  it('rejects a served version, an unknown version, and a body without a value', async () => {
+  it('rejects a served version, an unknown version, and a body without `archived`', async () => {
     expect(await put('2', { archived: true })).toMatchObject([409, { type: 'urn:tandem:problem:version_in_use' }]);
     expect(await put('9', { archived: true })).toMatchObject([
       404,

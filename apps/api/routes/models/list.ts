@@ -13,7 +13,7 @@ export function listModels({ models }: Pick<ModelDependencies, 'models'>) {
     scope: 'models:read',
     query: ARCHIVED_QUERY,
     answer: {
-      description: 'By predictor, the newest of each first',
+      description: 'Model versions by predictor, newest first',
       schema: ModelsSchema,
       example: { models: [MODEL_EXAMPLE] },
     },

@@ -8,7 +8,7 @@ import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export interface ModelDependencies {
   readonly models: {
-    /** Lists versions by predictor, the oldest of each first. */
+    /** Lists the versions by predictor, the oldest first. */
     list(query?: VersionQuery): Promise<readonly ModelVersionRecord[]>;
     moveLabel(move: LabelMove): Promise<MovedLabel>;
     archive(change: ArchiveChange): Promise<void>;
@@ -16,13 +16,17 @@ export interface ModelDependencies {
   readonly registry: PredictorRegistry;
 }
 
-/** Returns the versions that a list shows. Throws `invalid_input` for another value of `archived`. */
+/** Returns the versions that a list shows. Throws `invalid_input` if `archived` is neither `true` nor `false`. */
 export function listed(models: readonly ModelVersionRecord[], archived: string | undefined): ModelVersionRecord[] {
   if (archived !== undefined && archived !== 'true' && archived !== 'false') {
-    throw new TandemError('invalid_input', `archived is ${JSON.stringify(archived.slice(0, 40))}.`, {
-      field: 'archived',
-      remedy: 'write true or false',
-    });
+    throw new TandemError(
+      'invalid_input',
+      `archived is ${JSON.stringify(archived.slice(0, 40))}, which is not a boolean.`,
+      {
+        field: 'archived',
+        remedy: 'write true or false',
+      },
+    );
   }
   return models.filter(({ archivedAt }) => archived === 'true' || archivedAt === null);
 }
@@ -75,7 +79,7 @@ function parityView(parity: KeptCertificate): ModelDetailView['parity'] {
   };
 }
 
-/** A value of an answer: JSON has no integers of 64 bits. */
+/** Renders a value of an answer. JSON has no 64-bit integers. */
 export function answerValueView(value: AnswerValue): number | string | boolean {
   return typeof value === 'bigint' ? String(value) : value;
 }

@@ -1,4 +1,7 @@
-/** PUT /v1/models/{predictor}/labels/{label}: a name that people use moves to a model version that passed its trial. */
+/**
+ * PUT /v1/models/{predictor}/labels/{label}: moves a label, which is a name for people, to a model version that passed
+ * its trial.
+ */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';

@@ -29,7 +29,7 @@ const answered = async (response: Response) => [response.status, await response.
 const problem = (code: string, more: object = {}) => ({ type: `urn:tandem:problem:${code}`, ...more });
 
 describe('PUT /v1/artifacts/{sha256}', () => {
-  it('takes a file whole, once: again it is there already', async () => {
+  it('stores a whole file, and a repeated upload changes nothing', async () => {
     const [artifact, bytes] = [hashOf(other), other.length];
     const view = { artifact, bytes, received: bytes, complete: true };
     expect(await answered(await api.get(`/v1/artifacts/${artifact}`))).toMatchObject([
@@ -41,7 +41,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await answered(await api.get(`/v1/artifacts/${artifact}`))).toEqual([200, view]);
   });
 
-  it('takes no more than a limit of what no model version uses, whole or in parts, and says what to do', async () => {
+  it('limits files and parts that no model version uses, and says what to do', async () => {
     const small = await createTestApi({}, undefined, undefined, { uploads: { megabytes: 1 } });
     try {
       const put = (bytes: Buffer, headers = {}) => {
@@ -63,7 +63,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     }
   });
 
-  it('takes it in parts, in any order, and says where to resume', async () => {
+  it('accepts parts in any order, and says where to resume', async () => {
     const file = Buffer.alloc(700_000, 'a model, perhaps');
     const part = (first: number, end: number, bytes = file) =>
       upload(bytes.subarray(first, end), hashOf(file), { 'content-range': `bytes ${first}-${end - 1}/${file.length}` });
@@ -81,7 +81,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await got(await part(0, 300_000))).toEqual([200, 700_000]);
   });
 
-  it('holds a few parts in memory at a time, and tells further clients to retry', async () => {
+  it('keeps a limited number of parts in memory, and tells further clients to retry', async () => {
     const file = Buffer.alloc(700_000, 'slow lines');
     const endings: (() => void)[] = [];
     const slow = () => {
@@ -98,7 +98,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(statuses).toEqual([...Array.from({ length: 16 }, () => 400), 503]);
   });
 
-  it('throws parts away that make another file, so that they can come again', async () => {
+  it('drops parts whose file has another hash, so that they can be sent again', async () => {
     const [file, wrong] = [Buffer.alloc(300_000, 'right'), Buffer.alloc(300_000, 'wrong')];
     const whole = (bytes: Buffer) => upload(bytes, hashOf(file), { 'content-range': 'bytes 0-299999/300000' });
     expect(await answered(await whole(wrong))).toMatchObject([422, problem('model_refused')]);
@@ -107,44 +107,49 @@ describe('PUT /v1/artifacts/{sha256}', () => {
 
   it.each<[string, () => Promise<Response>, number, object]>([
     [
-      'another file than its hash',
+      'a file with another hash',
       () => upload(other, 'a'.repeat(64)),
       422,
-      problem('invalid_input', { field: 'sha256', remedy: expect.stringContaining('resend it') }),
+      problem('invalid_input', { field: 'sha256', remedy: expect.stringContaining('resend the file') }),
     ],
     [
-      'a body that is not what Content-Digest says',
+      'a body that does not match Content-Digest',
       () => upload(third, hashOf(third), { 'content-digest': digestOf(other) }),
       422,
       problem('invalid_input', { field: 'Content-Digest' }),
     ],
     [
-      'a Content-Digest that is none',
+      'a malformed Content-Digest',
       () => upload(third, hashOf(third), { 'content-digest': 'sha-256=abc' }),
       400,
       problem('malformed_request', { field: 'Content-Digest' }),
     ],
-    ['a path that is no hash', () => upload(third, 'model.onnx'), 422, problem('invalid_input', { field: 'sha256' })],
     [
-      'a file that is larger than a model may be',
+      'a path that is not a hash',
+      () => upload(third, 'model.onnx'),
+      422,
+      problem('invalid_input', { field: 'sha256' }),
+    ],
+    [
+      'a file above the size limit',
       () => upload(third, hashOf(third), { 'content-length': '268435457' }),
       413,
       problem('body_too_large', { remedy: expect.stringContaining('smaller') }),
     ],
     [
-      'parts of such a file',
+      'parts of a file above the size limit',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-300000/268435457' }),
       413,
       problem('body_too_large'),
     ],
     [
-      'parts of a few bytes',
+      'parts that are too small',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-9/300000' }),
       400,
       problem('malformed_request', { field: 'Content-Range' }),
     ],
     [
-      'a part of another length than it says',
+      'a part whose length does not match its range',
       () => upload(third, hashOf(third), { 'content-range': 'bytes 0-299999/600000' }),
       400,
       problem('malformed_request', { field: 'Content-Range' }),
@@ -161,7 +166,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
 });
 
 describe('POST /v1/models/{predictor}/versions', () => {
-  it('stores a version with more columns beside the stable one, which stays; repeating it returns the same version', async () => {
+  it('stores a version with more columns and leaves the stable version; a repeated push returns the same version', async () => {
     await upload(third);
     const body = { artifact: hashOf(third), features: { sql: THREE }, metrics: { auc: 0.82 }, label: 'challenger' };
     const response = await push(body);
@@ -187,7 +192,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
     expect(await (await api.get('/v1/predictions/repurchase/3')).json()).toMatchObject({ modelVersion: '1' });
   });
 
-  it('takes the file itself, as the served version’s definition', async () => {
+  it('accepts the file itself, with the definition of the served version', async () => {
     const path = '/v1/models/repurchase/versions?note=retrained&label=nightly';
     const response = await send('POST', path, other, { 'content-digest': digestOf(other) });
     const expected = { modelVersion: '3', note: 'retrained', labels: ['nightly'], features: { asOf: 'loaded_at' } };
@@ -205,13 +210,13 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'artifact', remedy: expect.stringContaining('PUT /v1/artifacts/') }),
     ],
     [
-      'columns that the model does not take',
+      'columns that do not fit the model',
       () => push({ artifact: hashOf(other), features: { sql: THREE } }),
       422,
       problem('config_invalid', { field: 'features.sql' }),
     ],
     [
-      'a setting that there is not',
+      'an unknown setting',
       () => push({ artifact: hashOf(other), features: { query: THREE } }),
       422,
       problem('invalid_input', { field: 'features.query' }),
@@ -223,7 +228,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'build' }),
     ],
     [
-      'a parent that there is not',
+      'an unknown parent',
       () => push({ artifact: hashOf(other), parent: '99', build: 'int8' }),
       422,
       problem('invalid_input', { field: 'build.parent' }),
@@ -235,7 +240,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'label' }),
     ],
     [
-      'a file that is no model, as the file itself',
+      'a body that is not a model',
       () => send('POST', '/v1/models/repurchase/versions', Buffer.from('version https://git-lfs.github.com')),
       422,
       problem('model_refused', { field: 'artifact', detail: expect.stringContaining('Git LFS pointer') }),

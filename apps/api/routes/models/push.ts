@@ -1,6 +1,7 @@
 /**
  * POST /v1/models/{predictor}/versions: pushes a model version. It is tried on real users before it is stored, and
- * serves traffic only by a rollout. The request carries the file, or names an uploaded one. Safe to repeat.
+ * serves traffic only after a rollout starts. The request carries the file or names an uploaded file. It is safe to
+ * repeat.
  */
 import { createRoute } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
@@ -50,7 +51,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
       const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
-      // Before a file is received in vain.
+      // Checked before the file is received.
       if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });
@@ -67,7 +68,7 @@ async function inJson(context: Context): Promise<Said> {
   if (unused !== undefined) {
     throw new RequestError(
       'malformed_request',
-      `The query parameter ${unused} belongs to a push with the file itself.`,
+      `The query parameter ${unused} is only allowed if the body is the file itself.`,
       {
         field: unused,
         remedy: 'send it in the JSON body',
@@ -77,7 +78,7 @@ async function inJson(context: Context): Promise<Said> {
   return pushOf(await parseBody(context, BODY));
 }
 
-/** The body as the use case takes it, without who pushes what of. */
+/** Converts the body to the input of the use case, which lacks predictor and actor. */
 function pushOf(body: PushBody): Said {
   const { artifact, features, request, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
   return {
@@ -90,7 +91,7 @@ function pushOf(body: PushBody): Said {
   };
 }
 
-/** The file itself: all else is as in the version that is served. */
+/** Receives the file itself. All settings are those of the served version. */
 async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();
@@ -121,7 +122,7 @@ const route = createRoute({
   path: '/v1/models/{predictor}/versions',
   tags: ['models'],
   summary: 'Push a model version',
-  description: `Tries the version as \`tandem check\` does, on real users: alone, together, in a live read and in a run. Settings
+  description: `Tries the version on real users, as \`tandem check\` does: alone, in a batch, in a live read and in a run. Settings
 that are left out are taken from the version that is served now; those of an optimised build, from its parent. A caller with a
 key that may push decides which SQL the service runs: one read-only select, with the rights of the login of feature queries.
 Pushing the same definition again returns the same model version. One trial runs at a time: 503 \`overloaded\` says when to

@@ -1,4 +1,4 @@
-/** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the certificate of its trial. */
+/** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the results of its trial. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';

@@ -4,7 +4,7 @@ import { bearer, createKeyedApi, type KeyedApi } from '../../keys/keyed-api.fixt
 let api: KeyedApi;
 beforeAll(async () => {
   api = await createKeyedApi();
-  // As if its trial had been passed.
+  // Marks the trial of the version as passed.
   await api.pool.query(`update tandem.model_versions set parity = '{}'`);
 });
 afterAll(() => api?.close());
@@ -12,7 +12,7 @@ afterAll(() => api?.close());
 const put = (path: string, key: string, body: string, type = 'application/json') =>
   api.app.request(path, { method: 'PUT', body, headers: { 'content-type': type, ...bearer(key) } });
 
-it('a moved label records the key, and a read-only key moves none and uploads nothing', async () => {
+it('the audit names the key that moves a label, and a read-only key can neither move labels nor upload files', async () => {
   const { key: reads } = await api.key({ name: 'dashboard', scopes: ['models:read'] });
   const { key: writes } = await api.key({ name: 'ci', scopes: ['models:write'] });
   const label = '/v1/models/repurchase/labels/nightly';

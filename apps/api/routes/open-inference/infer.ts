@@ -1,4 +1,4 @@
-/** POST /v2/models/{model}/infer, with or without /versions/{version}: inference of tensors, or predictions of users. */
+/** POST /v2/models/{model}/infer, with or without /versions/{version}: infers tensors or predicts users. */
 import { checkForm } from '@tandem/embedded/check-form';
 import { RequestError } from '@tandem/http-server/request-error';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
@@ -22,7 +22,7 @@ import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.t
 
 const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };
 
-/** Problems of both views: a hybrid model answers with those of a read. */
+/** Problems of both views. A hybrid model has the problems of a read. */
 const PROBLEMS: readonly ProblemCode[] = [
   ...([
     'unknown_predictor',
@@ -53,7 +53,7 @@ binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` n
       body: BODY,
       refusals: INFERENCE_ERRORS,
       answer: {
-        description: 'The outputs; with binary data, `application/octet-stream`',
+        description: 'The outputs. The media type of binary data is `application/octet-stream`',
         schema: InferenceAnswerSchema,
         example: INFERENCE_ANSWER_EXAMPLE,
       },
@@ -69,7 +69,10 @@ binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` n
   );
 }
 
-/** Returns the checked JSON and the bytes behind it. Clients of the protocol send no media type, or application/octet-stream. */
+/**
+ * Returns the checked JSON and the bytes that follow it. Clients of the protocol send no media type or
+ * application/octet-stream.
+ */
 async function bodyIn({ req }: Context): Promise<Parameters<typeof readHttpRequest>> {
   refuseContentEncoding(req.header('content-encoding'));
   const type = req.header('content-type');
@@ -83,9 +86,9 @@ function jsonLengthIn(header: string | undefined, length: number): number {
   if (header === undefined) return length;
   if (/^\d{1,9}$/.test(header) && Number(header) <= length) return Number(header);
   const given = JSON.stringify(header.slice(0, 40));
-  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, and the body has ${length} bytes.`, {
+  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, but the body has ${length} bytes.`, {
     field: JSON_LENGTH_HEADER,
-    remedy: 'give the number of bytes of the JSON, with which the body begins',
+    remedy: 'send the length in bytes of the JSON at the beginning of the body',
   });
 }
 

@@ -19,7 +19,7 @@ interface Output {
   readonly data: readonly unknown[];
 }
 
-/** Asks for inference, and expects an answer. */
+/** Requests inference and expects success. */
 async function infer(model: string, body: object) {
   const response = await api.post(`/v2/models/${model}/infer`, body);
   const text = await response.text();
@@ -34,8 +34,8 @@ const features = (rows: readonly (readonly number[])[]) => ({
   data: rows,
 });
 
-describe('what the server says of itself', () => {
-  it('names itself, its release and the binary extension', async () => {
+describe('the metadata of the server', () => {
+  it('names the server, its release and the binary extension', async () => {
     expect(await json('/v2')).toMatchObject({ name: 'tandem', extensions: ['binary_tensor_data'] });
   });
 
@@ -47,7 +47,7 @@ describe('what the server says of itself', () => {
   });
 });
 
-it('refuses an unknown path or method in the protocol’s form', async () => {
+it('an unknown path or method is rejected in the protocol’s form', async () => {
   const unknown = await api.get('/v2/repository/index');
   expect(await unknown.json()).toMatchObject({ error: expect.any(String), type: 'urn:tandem:problem:no_such_path' });
   const method = await api.get('/v2/models/repurchase/infer');
@@ -56,7 +56,7 @@ it('refuses an unknown path or method in the protocol’s form', async () => {
 });
 
 describe('a model’s metadata', () => {
-  it('has inputs and outputs with their types and shapes, and the versions that answer', async () => {
+  it('has inputs and outputs with their types and shapes, and the served versions', async () => {
     const metadata = await json('/v2/models/zoo/versions/1');
     expect(metadata).toMatchObject({ name: 'zoo', versions: ['1'], platform: 'onnx_onnxv1' });
     expect(metadata.inputs).toContainEqual({ name: 'float16', datatype: 'FP16', shape: [-1, 1] });
@@ -65,7 +65,7 @@ describe('a model’s metadata', () => {
     expect(metadata.outputs).toContainEqual({ name: 'string_out', datatype: 'BYTES', shape: [-1, 1] });
   });
 
-  it('of the hybrid view takes user ids and gives fields and their provenance', async () => {
+  it('of the hybrid view has user ids as input, and fields and their provenance as outputs', async () => {
     const metadata = await json('/v2/models/repurchase.hybrid');
     expect(metadata.versions).toBeUndefined();
     expect(metadata.inputs).toEqual([{ name: 'user_id', datatype: 'BYTES', shape: [-1] }]);
@@ -76,7 +76,7 @@ describe('a model’s metadata', () => {
 });
 
 describe('raw inference', () => {
-  it('gives the model’s own tensors, the id of the request, and which version answered', async () => {
+  it('returns the model’s output tensors, the id of the request, and the version that answered', async () => {
     const answer = await infer('repurchase', {
       id: 'a1',
       inputs: [
@@ -95,7 +95,7 @@ describe('raw inference', () => {
     expect(second).toBeCloseTo(scoreOf(20, 2), 5);
   });
 
-  it('takes and gives every element type, in JSON', async () => {
+  it('accepts and returns every element type in JSON', async () => {
     const values: Record<string, unknown> = { string: 'ä \u{1F600}', bool: true, float16: 0.5, float32: -1.25 };
     const inputs = ZOO.map(({ name, width }) => ({
       ...{ name, datatype: datatypes[name] ?? 'FP32' },
@@ -108,7 +108,7 @@ describe('raw inference', () => {
     }
   });
 
-  it('gives the requested outputs only, in the requested order', async () => {
+  it('returns only the requested outputs, in the requested order', async () => {
     const { outputs } = await infer('zoo', {
       inputs: zooInputs(1),
       outputs: [{ name: 'count_out' }, { name: 'bool_out' }],
@@ -116,13 +116,13 @@ describe('raw inference', () => {
     expect(outputs.map(({ name }) => name)).toEqual(['count_out', 'bool_out']);
   });
 
-  it('takes no rows, and gives none', async () => {
+  it('answers a request without rows with outputs without rows', async () => {
     const { outputs } = await infer('zoo', { inputs: zooInputs(0) });
     expect(outputs).toHaveLength(ZOO.length);
     expect(outputs.find(({ name }) => name === 'vector_out')).toMatchObject({ shape: [0, 3], data: [] });
   });
 
-  it('takes 10,000 rows as binary data within the time that the request states', async () => {
+  it('answers 10,000 rows of binary data within the time limit of the request', async () => {
     const rows = Float32Array.from({ length: 20_000 }, (_, i) => i / 1_000);
     const response = await binaryInfer({ shape: [10_000, 2], bytes: Buffer.from(rows.buffer), timeout: 20_000_000 });
     const jsonLength = Number(response.headers.get('inference-header-content-length'));
@@ -137,7 +137,7 @@ describe('raw inference', () => {
     }
   });
 
-  it('takes a body without a media type, as clients of the protocol send it', async () => {
+  it('accepts a body without a media type, which clients of the protocol send', async () => {
     const body = JSON.stringify({ inputs: [features([[10, 1]])] });
     const response = await api.app.request('/v2/models/repurchase/infer', { method: 'POST', body: Buffer.from(body) });
     expect(response.status).toBe(200);
@@ -145,7 +145,7 @@ describe('raw inference', () => {
 
   it.each([
     ['a model that does not exist', 'nobody', {}, 404, 'unknown_predictor', /no predictor "nobody"/],
-    ['a version that no arm serves', 'repurchase/versions/7', {}, 404, 'unknown_model_version', /use 1, or name no/],
+    ['a version that no arm serves', 'repurchase/versions/7', {}, 404, 'unknown_model_version', /use 1, or leave out/],
     ['a datatype that does not exist', 'repurchase', { datatype: 'FP8' }, 422, 'invalid_input', /use one of BOOL/],
     ['another datatype', 'repurchase', { datatype: 'FP64' }, 422, 'invalid_input', /the model takes FP32/],
     ['another name', 'repurchase', { name: 'x' }, 422, 'invalid_input', /inputs\[0\]\.name is "x".*features/],
@@ -174,7 +174,7 @@ describe('raw inference', () => {
   it.each([
     ['a missing input', { inputs: [] }, /inputs has no "features"/],
     ['an input twice', { inputs: [features([[1, 1]]), features([[1, 1]])] }, /inputs\[1\]\.name is "features" again/],
-    ['an unknown output', { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] }, /the model gives score/],
+    ['an unknown output', { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] }, /the model returns score/],
     ['a timeout in words', { inputs: [features([[1, 1]])], parameters: { timeout: 'soon' } }, /parameters\.timeout/],
     [
       'missing bytes',
@@ -190,7 +190,7 @@ describe('raw inference', () => {
     expect(response.status).toBe(422);
   });
 
-  it('refuses a length of the JSON beyond the body, and a body that is no JSON', async () => {
+  it('rejects a JSON length above that of the body, and a body that is not JSON', async () => {
     const headers = { 'inference-header-content-length': '999' };
     const long = await api.post('/v2/models/repurchase/infer', { inputs: [] }, headers);
     expect(long.status).toBe(400);
@@ -201,7 +201,7 @@ describe('raw inference', () => {
     });
   });
 
-  it('does not give NaN in JSON, and does as binary data', async () => {
+  it('does not return NaN in JSON, but does as binary data', async () => {
     const nan = zooInputs(1).filter(({ name }) => name !== 'float32');
     const bytes = Buffer.from(Float32Array.of(Number.NaN).buffer);
     const body = (outputs: object[]) => {
@@ -227,7 +227,7 @@ describe('the hybrid view', () => {
     { name: 'user_id', datatype, shape: [data.length], data },
   ];
 
-  it('gives certified predictions in the order of the users, with their provenance', async () => {
+  it('returns certified predictions in the order of the users, with their provenance', async () => {
     const { byName, parameters } = await infer('repurchase.hybrid', { inputs: users(['3', '1']) });
     expect(parameters).toEqual({ predictor: 'repurchase', batch: 0, live: 2, stale: 0, default: 0, unverified: 0 });
     expect(byName.score?.shape).toEqual([2]);
@@ -242,13 +242,13 @@ describe('the hybrid view', () => {
     expect(byName['tandem.error']).toBeUndefined();
   });
 
-  it('takes whole numbers as user ids, and columns of one', async () => {
+  it('accepts whole numbers as user ids, and ids in columns of width 1', async () => {
     const inputs = [{ name: 'user_id', datatype: 'INT64', shape: [1, 1], data: [[4]] }];
     const { byName } = await infer('repurchase.hybrid', { inputs, outputs: [{ name: 'score' }] });
     expect(numbersOf(byName.score)[0]).toBeCloseTo(scoreOf(40, 4), 5);
   });
 
-  it('gives fields of every type', async () => {
+  it('returns fields of every type', async () => {
     const { byName } = await infer('zoo.hybrid', { inputs: users(['5', '2']) });
     expect(byName.string_out).toMatchObject({ datatype: 'BYTES', shape: [2], data: ['plan 5', 'plan 2'] });
     expect(byName.bool_out).toMatchObject({ datatype: 'BOOL', data: [true, false] });
@@ -266,13 +266,13 @@ describe('the hybrid view', () => {
     });
   });
 
-  it('refuses a time limit of the request', async () => {
+  it('rejects a time limit in the request', async () => {
     const body = { inputs: users(['1']), parameters: { timeout: 1_000 } };
     const response = await api.post('/v2/models/repurchase.hybrid/infer', body);
     expect(await response.json()).toMatchObject({ error: expect.stringContaining('freshness.liveTimeout') });
   });
 
-  it('tells problems user by user where the output tandem.error is asked for', async () => {
+  it('returns the problem of each user in the output tandem.error if it is requested', async () => {
     const outputs = [{ name: 'score' }, { name: 'tandem.source' }, { name: 'tandem.error' }];
     const { byName } = await infer('repurchase.hybrid', { inputs: users(['999', '1', '01']), outputs });
     expect(byName['tandem.error']?.data).toEqual([
@@ -307,7 +307,7 @@ describe('the hybrid view', () => {
       'repurchase.hybrid',
       [{ name: 'user_id', datatype: 'BYTES', shape: [1, 2], data: ['1', '2'] }],
       422,
-      /one user id a row/,
+      /one user id in each row/,
     ],
     [
       'more users than a read',

@@ -1,4 +1,4 @@
-/** Refusals as the Open Inference Protocol has them: the error as a text, and beside it the stable type of the problem. */
+/** Rejections in the form of the Open Inference Protocol: the error as a text, and the stable type of the problem. */
 import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
 import { jsonResponse } from '../../http/body.ts';

@@ -1,4 +1,4 @@
-/** GET /v2/health/live and /v2/health/ready: /livez and /readyz as the Open Inference Protocol has them. */
+/** GET /v2/health/live and /v2/health/ready: /livez and /readyz in the form of the Open Inference Protocol. */
 import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';

@@ -1,6 +1,6 @@
 /**
- * GET /v2/models/{model} and /v2/models/{model}/ready, with or without /versions/{version}: a model's inputs and outputs, and
- * whether it answers.
+ * GET /v2/models/{model} and /v2/models/{model}/ready, with or without /versions/{version}: the inputs and outputs of a
+ * model, and whether it is ready.
  */
 import { metadataView } from '@tandem/open-inference/http-message';
 import {
@@ -23,7 +23,7 @@ export interface OpenModelDependencies {
   readonly findOpenModel: FindOpenModel;
 }
 
-/** The two paths of each endpoint of a model, with the texts that differ between them. */
+/** The two paths of each endpoint of a model, and the texts that differ between them. */
 export const MODEL_PATHS = [
   { path: '/v2/models/{model}', id: 'Model', of: 'the model', params: InferenceModelPath },
   { path: '/v2/models/{model}/versions/{version}', id: 'ModelVersion', of: 'a version', params: InferenceVersionPath },

@@ -1,11 +1,14 @@
-/** GET /v2: the server's name, release and extensions, as the Open Inference Protocol has them. */
+/** GET /v2: the server's name, release and extensions, in the form of the Open Inference Protocol. */
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { SERVER } from '../../open-inference/open-server.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
-/** Returns an endpoint for each spelling of the path: the protocol's text has the first, its OpenAPI document the second. */
+/**
+ * Returns an endpoint for each spelling of the path. The protocol's text uses the first, its OpenAPI document the
+ * second.
+ */
 export function showInferenceServer(): readonly Endpoint[] {
   const paths = [
     { path: '/v2', operationId: 'showInferenceServer' },

@@ -1,10 +1,10 @@
-/** GET /openapi.json: the description of this service, by OpenAPI 3.1. */
+/** GET /openapi.json: the description of this service in OpenAPI 3.1. */
 import { DocumentSchema } from '@tandem/wire/documents';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 
-/** @param text gives the document as JSON */
+/** @param text returns the document as JSON */
 export function showOpenApi(text: () => string) {
-  // Encoded once for all who read it: some hundred kilobytes, which cost more than all the rest of such an answer.
+  // Encoded once for all readers: encoding some hundred kilobytes costs more than the rest of the answer.
   let document: Uint8Array<ArrayBuffer> | undefined;
   return jsonEndpoint({
     operationId: 'showOpenApi',

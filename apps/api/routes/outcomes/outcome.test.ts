@@ -5,7 +5,7 @@ const sent = (changes: object = {}) => ({ id: 'order-1', userId: '42', name: 'or
 const parse = (changes: object = {}) => parseOutcome(sent(changes), 'outcomes[3].', 'int8');
 
 describe('an outcome', () => {
-  it('needs an id, a user and a name; its value is 1 and its time unsaid where it says nothing', () => {
+  it('needs an id, a user and a name; by default its value is 1 and it has no time', () => {
     const least = { source: 'api', id: 'order-1', userId: '42', name: 'order', value: 1, time: null };
     expect(parse()).toEqual(least);
     expect(parse({ source: null, time: null })).toEqual(least);
@@ -36,13 +36,13 @@ describe('an outcome', () => {
     ['time', '2026-02-30T00:00:00Z'],
     ['time', 1_764_000_000],
     ['when', '2026-11-24T10:12:00Z'],
-  ])('is refused for its %s %j, with its place and what helps', (field, value) => {
+  ])('is rejected for its %s %j, with the field and a remedy', (field, value) => {
     expect(() => parse({ [field]: value })).toThrow(
       expect.objectContaining({ code: 'invalid_input', field: `outcomes[3].${field}`, remedy: expect.any(String) }),
     );
   });
 
-  it.each([null, [], 'order', 7])('is an object, and not %j', (value) => {
+  it.each([null, [], 'order', 7])('must be an object, not %j', (value) => {
     expect(() => parseOutcome(value, 'outcomes[0].', 'int8')).toThrow(
       expect.objectContaining({ field: 'outcomes[0]' }),
     );

@@ -1,4 +1,4 @@
-/** Checks an outcome as sent: a problem is named by its field, before anything is stored. */
+/** Checks a sent outcome before anything is stored. Errors name the field. */
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, type Outcome } from '@tandem/prediction/rollouts/outcomes';
@@ -7,18 +7,18 @@ import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;
-/** The source of outcomes that name none. */
+/** The source of outcomes that have none. */
 const SOURCE = 'api';
 
 /**
  * Throws a TandemError `invalid_input`.
- * @param prefix of the fields it names: `outcomes[3].`, or nothing
+ * @param prefix the prefix of fields in errors: `outcomes[3].` or nothing
  */
 export function parseOutcome(value: unknown, prefix: string, keyType: KeyType): Outcome {
   const sent = requireObject(value, prefix);
   const unknown = Object.keys(sent).find((name) => !(FIELDS as readonly string[]).includes(name));
   if (unknown !== undefined) {
-    const remedy = `leave it out; those known are ${FIELDS.join(', ')}`;
+    const remedy = `leave it out; known fields are ${FIELDS.join(', ')}`;
     throw refuse(`${prefix}${unknown.slice(0, 80)}`, 'the field is not known', remedy);
   }
   const userId = requireText(sent, 'userId', prefix);
@@ -38,22 +38,23 @@ function requireObject(value: unknown, prefix: string): Record<string, unknown> 
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw refuse(
     prefix.slice(0, -1),
-    'it is not an outcome',
-    'send a JSON object with id, userId and name, and where wanted source, value and time',
+    'it must be an object',
+    'send a JSON object with id, userId and name, and optionally source, value and time',
   );
 }
 
 function requireText(sent: Readonly<Record<string, unknown>>, name: string, prefix: string): string {
   const value = sent[name];
   if (typeof value === 'string' && value !== '') return value;
-  const problem = value === undefined || value === null ? 'it is missing' : 'it is not a text, or empty';
-  throw refuse(`${prefix}${name}`, problem, `send ${name} as a text that is not empty`);
+  const problem = value === undefined || value === null ? 'it is missing' : 'it is not a string, or is empty';
+  throw refuse(`${prefix}${name}`, problem, `send ${name} as a non-empty string`);
 }
 
-/** Ids and sources: any text of the sender, within bounds. */
+/** Returns the problem of an id or a source. Any text within the limits is allowed. */
 function nameOf(sent: Readonly<Record<string, unknown>>, name: string, prefix: string): string {
   const value = requireText(sent, name, prefix);
-  if (value.trim() === '') throw refuse(`${prefix}${name}`, 'it is only white space', `send a ${name} that names one`);
+  if (value.trim() === '')
+    throw refuse(`${prefix}${name}`, 'it is only white space', `send a ${name} with other characters`);
   if (Buffer.byteLength(value) <= MAX_ID_BYTES) return value;
   throw refuse(`${prefix}${name}`, `it has more than ${MAX_ID_BYTES} bytes`, `send a shorter ${name}`);
 }
@@ -62,8 +63,8 @@ function parseName(name: string, prefix: string): string {
   if (OUTCOME_NAME.test(name)) return name;
   throw refuse(
     `${prefix}name`,
-    'the name of an outcome begins with a letter and has at most 100 letters, digits, dots, colons, hyphens and underscores',
-    'send the name that the plan of the rollout has, such as order',
+    'the name of an outcome must begin with a letter and have at most 100 letters, digits, dots, colons, hyphens and underscores',
+    'send the name in the plan of the rollout, such as order',
   );
 }
 
@@ -72,9 +73,9 @@ function parseValue(value: unknown, prefix: string): number {
   if (typeof value === 'number' && Math.abs(value) <= MAX_OUTCOME_VALUE) return value;
   const problem =
     value === null
-      ? 'the value is null, which JSON.stringify makes of NaN and Infinity'
-      : 'the value is not a number of at most 1e15 either way';
-  throw refuse(`${prefix}value`, problem, 'send a number; leave value out for an outcome that counts as 1');
+      ? 'the value is null; JSON.stringify writes null for NaN and Infinity'
+      : 'the value is not a number from -1e15 to 1e15';
+  throw refuse(`${prefix}value`, problem, 'send a number, or leave out value for an outcome that counts as 1');
 }
 
 function refuse(field: string, problem: string, remedy: string): TandemError {

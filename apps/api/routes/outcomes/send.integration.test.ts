@@ -14,7 +14,7 @@ const resultsOf = async (response: Response) =>
 const stored = async () => Number((await api.pool.query('select count(*) from tandem.outcomes')).rows[0]?.count);
 
 describe('POST /v1/outcomes', () => {
-  it('accepts outcomes in order, also of unknown users; repeated ones are duplicates', async () => {
+  it('accepts outcomes in order, even of unknown users; repeated outcomes are duplicates', async () => {
     const [one, two] = [outcome({ source: '/shop', value: 2.5 }), outcome({ userId: '999999' })];
     const response = await send({ outcomes: [one, two] });
     expect(response.status).toBe(202);
@@ -27,12 +27,12 @@ describe('POST /v1/outcomes', () => {
     );
   });
 
-  it('takes one alone, and none', async () => {
+  it('accepts a single outcome and an empty list', async () => {
     expect(await resultsOf(await send(outcome()))).toMatchObject([{ status: 'accepted' }]);
     expect(await resultsOf(await send({ outcomes: [] }))).toEqual([]);
   });
 
-  it('keeps nothing of an erased user, and says so', async () => {
+  it('stores no outcome of an erased user, and says so', async () => {
     await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`);
     expect(await resultsOf(await send(outcome({ id: 'erased', userId: '5' })))).toMatchObject([{ status: 'erased' }]);
     const { rows } = await api.pool.query(`select user_id, name, value from tandem.outcomes where id = 'erased'`);
@@ -44,8 +44,8 @@ describe('POST /v1/outcomes', () => {
     ['another spelling of the user', { userId: '01' }, 422, 'userId'],
     ['a time far ahead', { time: '2099-01-01T00:00:00Z' }, 422, 'time'],
     ['a time long ago', { time: '2001-01-01T00:00:00Z' }, 422, 'time'],
-    ['an id that was another’s', { id: 'taken', value: 7 }, 409, 'id'],
-  ])('takes nothing in of a request with %s, and names it', async (_, change, status, field) => {
+    ['an id of an earlier outcome', { id: 'taken', value: 7 }, 409, 'id'],
+  ])('stores no outcome of a request with %s, and names the field', async (_, change, status, field) => {
     await send(outcome({ id: 'taken' }));
     const before = await stored();
     const response = await send({ outcomes: [outcome(), outcome(change)] });
@@ -63,8 +63,12 @@ describe('POST /v1/outcomes', () => {
     ['no array', { outcomes: outcome() }, 422],
     ['an unknown field', { outcomes: [], more: 1 }, 422],
     ['an array alone', [outcome()], 422],
-    ['nothing that it knows', {}, 422],
-    ['a value that was NaN', JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }), 422],
+    ['only unknown fields', {}, 422],
+    [
+      'a value that JSON.stringify wrote for NaN',
+      JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }),
+      422,
+    ],
     ['an infinite value', '{"id":"a","userId":"1","name":"order","value":1e400}', 422],
   ])('refuses %s', async (_, body, status) => {
     const before = await stored();
@@ -73,7 +77,7 @@ describe('POST /v1/outcomes', () => {
     expect(await stored()).toBe(before);
   });
 
-  it('counts what became of them', async () => {
+  it('counts outcomes by result', async () => {
     const text = await (await api.get('/metrics')).text();
     for (const kind of ['accepted', 'duplicate', 'erased', 'refused']) {
       expect(text).toMatch(new RegExp(`^tandem_outcomes_total\\{.*outcome="${kind}".*\\} [1-9]`, 'm'));

@@ -1,4 +1,4 @@
-/** POST /v1/outcomes: what users did after they were served; all of a request are taken in, or none. */
+/** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
@@ -14,7 +14,7 @@ import { parseOutcome } from './outcome.ts';
 
 export interface OutcomeDependencies {
   readonly outcomes: OutcomeStore;
-  /** The service's key type; null until a first config is adopted. */
+  /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
   readonly metrics: Pick<Metrics, 'outcomes'>;
 }
@@ -46,7 +46,9 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDepen
   };
 }
 
-/** Outcomes with how their place is written in a problem's field: nothing where one was sent alone. */
+/**
+ * Outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a single outcome.
+ */
 interface Incoming {
   readonly outcomes: readonly Outcome[];
   readonly prefix: string;
@@ -65,13 +67,13 @@ async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyT
   }
   if (!Array.isArray(outcomes)) throw refuse('outcomes', 'it is not an array', 'send an array of outcomes');
   if (outcomes.length > MAX_OUTCOMES) {
-    const problem = `at most ${MAX_OUTCOMES} outcomes in one request, this one has ${outcomes.length}`;
+    const problem = `the request has ${outcomes.length} outcomes, more than the limit of ${MAX_OUTCOMES}`;
     throw refuse(`outcomes[${MAX_OUTCOMES}]`, problem, 'send them in several requests');
   }
   return { outcomes: outcomes.map((one, i) => parseOutcome(one, `outcomes[${i}].`, type)), prefix: 'outcomes' };
 }
 
-/** The store counts outcomes; who sent one alone did not. */
+/** Removes the index from the error of a single outcome: the sender sent no list. */
 function placed(error: unknown, prefix: string): unknown {
   if (!isTandemError(error) || error.field === undefined) return error;
   const { code, message, remedy, field } = error;
@@ -82,7 +84,7 @@ function placed(error: unknown, prefix: string): unknown {
   });
 }
 
-/** Counted where the event is written. */
+/** Counts the results by status, when the wide event is written. */
 function countStatuses(results: readonly OutcomeResult[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
@@ -99,7 +101,7 @@ const route = createRoute({
   path: '/v1/outcomes',
   tags: ['rollouts'],
   summary: 'Send outcomes',
-  description: `Up to ${MAX_OUTCOMES}, or one alone. The acknowledgement means a durable commit; the same source and id again is answered as a duplicate and counts once. Rollouts count an outcome by its time, however late it comes: where the user had been exposed, and its metric's window was open. A user who was not, or is not known, is no error.`,
+  description: `Up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
   request: {
     body: {
       required: true,

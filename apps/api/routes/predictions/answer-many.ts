@@ -1,6 +1,7 @@
 /**
- * Answers many users of a predictor at once, each with a prediction or an error, in the order asked, and logs the call: what
- * the reads of an application do (`@tandem/embedded/read-users`), with a caller's headers, shadow and explanations.
+ * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
+ * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers, the
+ * shadow and explanations.
  */
 import { createReadUsers, type FeaturesOfUsers } from '@tandem/embedded/read-users';
 import type { ReadResult } from '@tandem/freshness/answer';
@@ -15,7 +16,7 @@ interface ManyUsers {
   readonly predictor: string;
   readonly userIds: readonly string[];
   readonly demanded: DemandedOptions;
-  /** Returns where in the request a user id stands. */
+  /** Returns the place of a user id in the request. */
   fieldOf(i: number): string;
   readonly request?: FeaturesOfUsers | undefined;
 }
@@ -24,13 +25,16 @@ interface ManyAnswers {
   /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
-   * Counts and notes the reads, and notifies shadow and explanation keeper. Called when the reply is made.
-   * @param shown the result that the caller gets for each user, if it differs; undefined: none
+   * Counts the reads, and notifies the shadow and the explanation keeper. Called when the reply is made.
+   * @param shown the results that the caller gets, if they differ; undefined for a user without a result
    */
   tell(shown?: readonly (ReadResult | undefined)[]): void;
 }
 
-/** Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` where no user could be answered. */
+/**
+ * Answers the users. Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` if no user could be
+ * answered.
+ */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
 export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
@@ -73,7 +77,10 @@ function notify(
   }
 }
 
-/** How many of each kind: `batch fresh`, `stale live_timeout`, `error unknown_user`. Counted where the event is written. */
+/**
+ * Counts the results by kind, such as `batch fresh`, `stale live_timeout` or `error unknown_user`, when the wide event
+ * is written.
+ */
 function tally(results: readonly ReadResult[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const result of results) {

@@ -1,4 +1,4 @@
-/** Callers who close the connection while the model is asked for them. */
+/** Callers who close the connection during live inference. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TestApi } from '../../api.fixture.ts';
 import { createCheckoutApi } from '../../checkout.fixture.ts';
@@ -18,7 +18,7 @@ async function counted(series: RegExp): Promise<number> {
 it.each([
   ['/v1/predictions/checkout', { users: [{ userId: '3', features: { amount: 1 } }] }],
   ['/v1/rankings/checkout', { userId: '4', by: 'amount', candidates: [{ id: 'a', features: { amount: 1 } }] }],
-])('POST %s of a caller who has gone ends as caller_gone, and counts no failure', async (path, body) => {
+])('POST %s ends as caller_gone after its caller has gone, and counts no failure', async (path, body) => {
   const gone = /tandem_live_inference_seconds_count\{[^}]*outcome="caller_gone"[^}]*\} (\d+)/;
   const before = await counted(gone);
   const blocker = await api.pool.connect();

@@ -12,7 +12,7 @@ const stale = (userId: string, reason: Answer['reason'], liveFailure: string) =>
 function start() {
   const at = { ms: 0 };
   const note = createLiveFailureLog(() => at.ms);
-  /** What the line of a read says, and whether it is to be written for certain. */
+  /** Notes the results of a read. Returns the logged failures, and whether the line is always written. */
   const read = (...results: Parameters<typeof note>[2]) => {
     const lines: string[] = [];
     const log = createLog({ level: 'info', name: 'api', destination: { write: (line) => void lines.push(line) } });
@@ -39,7 +39,7 @@ test('names the users whose live inference failed, and why', () => {
     answer('1', { source: 'batch', reason: 'fresh' }),
     stale('2', 'live_timeout', 'no answer within 50 ms'),
     new TandemError('live_failed', 'No fresh prediction.', { detail: 'the model rejects a text' }),
-    new TandemError('unknown_user', 'There is no such user.', { detail: 'no row' }),
+    new TandemError('unknown_user', 'No user has this id.', { detail: 'no row' }),
     stale('3', 'live_failed', 'the process ended'),
   ];
   expect(read(...results)).toEqual({
@@ -52,12 +52,12 @@ test('names the users whose live inference failed, and why', () => {
   });
 });
 
-test('names ten users of a read at most', () => {
+test('names at most ten users of a read', () => {
   const many = Array.from({ length: 50 }, (_, i) => stale(`${i}`, 'live_timeout', 'late'));
   expect(start().read(...many).failures).toHaveLength(10);
 });
 
-test('says nothing of a read that did not fail, of an overload, and of what may hold features', () => {
+test('logs neither reads without a failure, nor overloads, nor details that may contain features', () => {
   const { read } = start();
   const silent = { isNotable: false, failures: undefined };
   expect(read(answer('1', { source: 'live', reason: 'missing' }))).toEqual(silent);
@@ -68,7 +68,7 @@ test('says nothing of a read that did not fail, of an overload, and of what may 
   }
 });
 
-test('has ten lines a second of each predictor and reason written for certain', () => {
+test('always writes ten lines a second for each predictor and reason', () => {
   const { at, read } = start();
   const notable = (times: number, ...[reason, predictor = 'p']: [Answer['reason'], string?]) =>
     Array.from({ length: times }, () => read({ ...stale('1', reason, 'why'), predictor })).filter(

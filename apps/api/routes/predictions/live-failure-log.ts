@@ -1,13 +1,13 @@
 /**
- * Logs why live inference failed for users who were answered `stale`, with the default, or in a read of many with an error.
- * The log takes only a share of successful reads. Reads with such a failure are logged in addition, at a bounded rate.
+ * Logs why live inference failed for users who got a stale answer, the default, or an error in a read of many. Only a
+ * share of successful reads is logged. Reads with such a failure are logged in addition, at a bounded rate.
  */
 import type { ReadResult, Reason } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { type Clock, TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
-/** What was read: the results are in the order of the user ids. */
+/** The users of a read, in the order of its results. */
 interface UsersOfRead {
   readonly predictor: string;
   readonly userIds: readonly string[];
@@ -21,12 +21,12 @@ export type LiveFailureLog = (
 ) => void;
 
 /**
- * The details of other failures may quote a user's features, which `tandem explain` shows; `overloaded` needs no detail.
- * Of a feature query that fails on some row, `live_failed` has only the SQLSTATE (run-flights.ts); of a model's error, the
- * text without its numbers (isolate-poison.ts).
+ * The logged failures. Details of other failures may quote a user's features, which `tandem explain` shows, and
+ * `overloaded` needs no detail. The detail of `live_failed` is safe: it has only the SQLSTATE of a feature query that
+ * fails on a row (run-flights.ts), and the text of a model's error without its numbers (isolate-poison.ts).
  */
 const LOGGED: ReadonlySet<string> = new Set<Reason>(['live_failed', 'live_timeout']);
-/** For each predictor and reason. */
+/** The limit for each predictor and reason. */
 const LINES_PER_SECOND = 10;
 const MAX_USERS_NAMED = 10;
 

@@ -12,7 +12,7 @@ afterAll(() => api?.close());
 const ids = (count: number) => Array.from({ length: count }, (_, i) => String(i + 1));
 
 describe('POST /v1/predictions/{predictor}', () => {
-  it('answers every id in order: an answer, or the error in its place; duplicates each', async () => {
+  it('returns an answer or an error for every id in order, and one for each duplicate', async () => {
     const response = await api.post(path, { userIds: ['3', '999', '3', '042', '1'] });
     expect(response.status).toBe(200);
     expect(response.headers.get('cache-control')).toBe('private, no-cache');
@@ -26,7 +26,7 @@ describe('POST /v1/predictions/{predictor}', () => {
     ]);
   });
 
-  it('takes 1,000 ids, and refuses 1,001 naming the limit', async () => {
+  it('accepts 1,000 ids, and rejects 1,001 with the limit', async () => {
     const most = await api.post(path, { userIds: ids(1_000) });
     expect(((await most.json()) as { results: unknown[] }).results).toHaveLength(1_000);
     const tooMany = await api.post(path, { userIds: ids(1_001) });
@@ -38,7 +38,7 @@ describe('POST /v1/predictions/{predictor}', () => {
     });
   });
 
-  it('honours the directives of the request for each', async () => {
+  it('honours the directives of the request for each user', async () => {
     const response = await api.post(path, { userIds: ['8', '9'] }, { 'cache-control': 'no-cache' });
     expect(((await response.json()) as { results: unknown[] }).results).toMatchObject([
       { userId: '8', source: 'live', reason: 'requested' },
@@ -60,7 +60,7 @@ describe('POST /v1/predictions/{predictor}', () => {
     [{ userIds: ['1'] }, { 'prediction-min-context': `${'0'.repeat(16)}.1` }, 400, 'Prediction-Min-Context'],
     [{ userIds: ['1'] }, { 'cache-control': 'max-age=soon' }, 400, 'Cache-Control'],
     [`"${'x'.repeat(1_100_000)}"`, {}, 413, undefined],
-  ])('refuses %.60j %j with %i at %s', async (body, headers, status, field) => {
+  ])('rejects %.60j %j with %i at %s', async (body, headers, status, field) => {
     const response = await api.post(path, body, headers);
     expect(response.status).toBe(status);
     const problem = (await response.json()) as { field?: string; remedy?: string };

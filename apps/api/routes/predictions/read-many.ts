@@ -1,6 +1,6 @@
 /**
- * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
- * many they are, each store is asked once.
+ * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, with an answer or an error for each, in order.
+ * Each store is asked once, for any number of users.
  */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
@@ -33,13 +33,13 @@ export function readMany(dependencies: ReadDependencies) {
     path: '/v1/predictions/{predictor}',
     tag: 'predictions',
     summary: 'Predictions of many users',
-    description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read. With \`users\` the call sends request features: each user is inferred for this call, nothing is stored, and a value that the predictor does not take refuses the call.`,
+    description: `Up to ${MAX_USERS} users. The results are in the order of the request, with an answer or an error for each id, duplicates included. \`Cache-Control\` is honoured as in a single read. With \`users\` the request sends request features: each user is inferred for this request, and nothing is stored. A value that the predictor does not take is an error of the whole request.`,
     scope: 'predictions:read',
     params: PredictorPath,
     headers: ReadManyHeaders,
     body: BODY,
     answer: {
-      description: 'In the order of userIds',
+      description: 'The results, in the order of userIds',
       schema: PredictionsSchema,
       example: {
         results: [

@@ -1,4 +1,4 @@
-/** Reads as they come over a socket: what Node's own request answers must be what Hono's would have, but for the order of fields. */
+/** Reads over a socket. The direct path must give the same answers as Hono, except for the order of header fields. */
 import { connect } from 'node:net';
 import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ async function runAll(): Promise<void> {
 
 const etagOf = (answer: string) => /^etag: (.*)\r$/im.exec(answer)?.[1] ?? '';
 
-/** All that the server writes, without what differs between any two answers. */
+/** Returns all that the server writes, without the parts that differ between any two answers. */
 function ask(server: RunningServer, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(server.port, '127.0.0.1', () => socket.write(request));
@@ -53,7 +53,10 @@ function ask(server: RunningServer, request: string): Promise<string> {
   });
 }
 
-/** Fields in one order, their names in one case: both are free in HTTP. A length depends on the age's. */
+/**
+ * Sorts the header fields and converts their names to lower case, because HTTP leaves both free. Removes times, and the
+ * content length, which depends on the age.
+ */
 function withoutTimes(answer: string): string {
   const [head = '', body = ''] = answer.split('\r\n\r\n');
   const [status = '', ...fields] = head.split('\r\n');
@@ -70,7 +73,7 @@ const READ = '/v1/predictions/repurchase/3';
 describe('readOneDirectly', () => {
   it.each([
     ['a read', get(READ)],
-    ['a read that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
+    ['a read with demands', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
     ['an unknown directive', get(READ, 'Cache-Control: max-age=soon\r\n')],
     ['a token of another history', get(READ, 'Prediction-Min-Context: 0123456789abcdef.1\r\n')],
     ['a malformed token', get(READ, 'Prediction-Min-Context: x\r\n')],
@@ -78,7 +81,7 @@ describe('readOneDirectly', () => {
     ['an unknown user', get('/v1/predictions/repurchase/77')],
     ['another spelling', get('/v1/predictions/repurchase/03')],
     ['an unknown predictor', get('/v1/predictions/nobody/3')],
-    ['a Host of elsewhere', get(READ).replace('localhost', 'evil.example')],
+    ['a Host of another machine', get(READ).replace('localhost', 'evil.example')],
   ])('answers %s as Hono does', async (_, request) => {
     const before = left;
     const answer = await ask(direct, request);
@@ -94,7 +97,7 @@ describe('readOneDirectly', () => {
     ['a HEAD', get(READ, '', 'HEAD')],
     ['a body', `${get(READ, 'Content-Length: 2\r\n')}{}`],
     ['another path', get('/v1/predictors')],
-    ['a Host that is no name', get(READ).replace('localhost', 'local host')],
+    ['a malformed Host', get(READ).replace('localhost', 'local host')],
   ])('leaves %s to Hono', async (_, request) => {
     const before = left;
     const answer = await ask(direct, request);
@@ -102,7 +105,7 @@ describe('readOneDirectly', () => {
     expect(answer).toBe(await ask(byHono, request));
   });
 
-  it('knows an answer that still stands, from memory too, and another one after an event', async () => {
+  it('answers 304 while an answer is current, from memory too, and 200 after an event', async () => {
     const first = await ask(direct, get(READ));
     const etag = etagOf(first);
     for (let again = 0; again < 2; again++) {
@@ -110,7 +113,7 @@ describe('readOneDirectly', () => {
       expect(await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`))).toMatch(/^HTTP\/1\.1 304 /);
     }
     await api.pool.query(`insert into tandem.events (user_id, type) values ('3', 'page.viewed')`);
-    // The event concerns no predictor, but the answer says the user's version, and so does its tag.
+    // The event concerns no predictor, but the answer and its tag contain the user's context version.
     const second = await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`));
     expect(second).toMatch(/^HTTP\/1\.1 200 /);
     expect(second).toMatch(/"source":"batch".*"contextVersion":1,"lastConcerningVersion":0,"predicted.*":0\}$/);
@@ -118,7 +121,7 @@ describe('readOneDirectly', () => {
     expect(await ask(direct, get(READ))).toMatch(/"source":"live","reason":"context_newer"/);
   });
 
-  it('renders an answer in memory again once a changed config says that an earlier event concerns the predictor', async () => {
+  it('renders an answer in memory again after a config change makes an earlier event concern the predictor', async () => {
     await api.pool.query(`insert into tandem.events (user_id, type) values ('5', 'page.viewed')`);
     await runAll();
     const read = get('/v1/predictions/repurchase/5');

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-/** Sends an event of the user that sets a feature, and gives its token. */
+/** Sends an event of the user that sets a feature. Returns its context token. */
 const sendOrder = (userId: string, data?: Record<string, unknown>) => sendEvent(userId, 'order.placed', data);
 
 async function sendEvent(userId: string, type: string, data?: Record<string, unknown>): Promise<string> {
@@ -21,7 +21,7 @@ async function sendEvent(userId: string, type: string, data?: Record<string, unk
 }
 
 describe('GET /v1/predictions/{predictor}/{userId}', () => {
-  it('infers for a user without a stored prediction, then answers from what was stored', async () => {
+  it('infers for a user without a stored prediction, then serves the stored answer', async () => {
     const first = await api.get(`${path}/1`);
     expect(first.status).toBe(200);
     expect(first.headers.get('cache-status')).toBe('tandem; fwd=uri-miss; stored; detail=missing');
@@ -46,7 +46,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect(await second.json()).toMatchObject({ source: 'live', reason: 'fresh' });
   });
 
-  it('infers again once an event has changed the user, with the event’s values', async () => {
+  it('infers again after an event, with the values of the event', async () => {
     await api.get(`${path}/2`);
     await sendOrder('2', { orders: 7 });
     const after = await api.get(`${path}/2`);
@@ -60,7 +60,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     });
   });
 
-  it('holds an If-Match of any answer, and of none that it names: weak tags do not match strongly', async () => {
+  it('accepts If-Match: *, and rejects every tag, because weak tags never match strongly', async () => {
     const etag = (await api.get(`${path}/3`)).headers.get('etag') ?? '';
     expect((await api.get(`${path}/3`, { 'if-match': '*' })).status).toBe(200);
     for (const named of [etag, etag.slice(2), '"other"']) {
@@ -74,7 +74,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect((await api.get(`${path}/999999`, { 'if-match': etag })).status).toBe(404);
   });
 
-  it('answers 304 to the tag of the answer that still stands, and only while it stands', async () => {
+  it('answers 304 to the tag of an answer only while that answer is current', async () => {
     await api.get(`${path}/3`);
     const etag = (await api.get(`${path}/3`)).headers.get('etag') ?? '';
     const known = await api.get(`${path}/3`, { 'if-none-match': `"other", ${etag}` });
@@ -101,7 +101,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect(await stale.json()).toMatchObject({ source: 'stale', reason: 'context_newer' });
   });
 
-  it('demands the context of a token, and says where it cannot be had', async () => {
+  it('answers from the context of a token or a newer one, or says why it cannot', async () => {
     const token = await sendOrder('6');
     const read = (minContext: string) => api.get(`${path}/6`, { 'prediction-min-context': minContext });
     expect(await (await read(token)).json()).toMatchObject({ predictedFromContextVersion: 1 });
@@ -120,8 +120,8 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     [`${path}/anna`, 422, 'invalid_input', expect.any(String)],
     [`${path}/${'9'.repeat(200)}`, 422, 'invalid_input', expect.any(String)],
     [`${path}/%ff`, 400, 'malformed_request', expect.any(String)],
-    [`${path}/1?fresh=1`, 400, 'malformed_request', expect.stringContaining('takes none')],
-  ])('refuses %s with a problem', async (url, status, code, remedy) => {
+    [`${path}/1?fresh=1`, 400, 'malformed_request', expect.stringContaining('no query parameters')],
+  ])('rejects %s with a problem', async (url, status, code, remedy) => {
     const response = await api.get(url);
     expect(response.status).toBe(status);
     expect(response.headers.get('content-type')).toBe('application/problem+json');
@@ -133,7 +133,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     });
   });
 
-  it('answers HEAD without a body, 406 to who cannot read JSON, 405 with Allow', async () => {
+  it('answers HEAD without a body, 406 if Accept excludes JSON, and 405 with Allow', async () => {
     const head = await api.app.request(`${path}/1`, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
     expect((await api.get(`${path}/1`, { accept: 'text/html' })).status).toBe(406);
@@ -145,7 +145,10 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
 });
 
 describe('the context versions of an answer', () => {
-  /** What a read of the user says of versions: `source reason contextVersion/lastConcerningVersion/predictedFrom`. */
+  /**
+   * Returns the versions in the answers of a single and a bulk read: `source reason
+   * contextVersion/lastConcerningVersion/predictedFrom`.
+   */
   async function versionsOf(userId: string, headers: Record<string, string> = {}): Promise<string[]> {
     const one = await (await api.get(`${path}/${userId}`, headers)).json();
     const many = (await (await api.post(path, { userIds: [userId] }, headers)).json()) as { results: unknown[] };
@@ -165,7 +168,7 @@ describe('the context versions of an answer', () => {
   const noCache = { 'cache-control': 'no-cache' };
   const stored = { 'cache-control': 'max-stale, only-if-cached' };
 
-  it('name the last that concerns the predictor: only an event that does makes a stored prediction stale', async () => {
+  it('name the last version that concerns the predictor; only events that concern it make stored predictions stale', async () => {
     const run = await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json();
     await workOff(api, (run as { id: string }).id);
     expect(await versionsOf('8')).toEqual(twice('batch fresh 0/0/0'));
@@ -179,7 +182,7 @@ describe('the context versions of an answer', () => {
     expect(await versionsOf('8', noCache)).toEqual(twice('live requested 3/2/3'));
   });
 
-  it('are those of the user where the declared default answers, predicted from none', async () => {
+  it('are those of the user in a default answer, which was predicted from no version', async () => {
     await adopt(api.pool, { predictors: [repurchase({ live: false, onLiveFailure: 'default' })], actor: 'test' });
     await sendEvent('9', 'order.placed');
     await sendEvent('9', 'page.viewed');

@@ -1,6 +1,6 @@
 /**
- * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service, one JSON.stringify and headers in one
- * literal. Plain requests are answered without Hono (`readOneDirectly`); all others as those of any endpoint.
+ * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service, with one JSON.stringify and one literal of
+ * headers. Plain requests are answered without Hono (`readOneDirectly`), and others like those of any endpoint.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -49,7 +49,7 @@ export interface ReadDependencies {
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
 }
 
-/** The request: names from the path, decoded, and the headers. */
+/** A request: the decoded names from the path, and the headers. */
 interface ReadOneRequest {
   readonly predictor: string;
   readonly userId: string;
@@ -91,9 +91,9 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     }
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
-      throw result ?? new TandemError('unknown_user', 'There is no such user.');
+      throw result ?? new TandemError('unknown_user', 'No user has this id.');
     }
-    // Only now: an error that the read meets anyway comes before the condition (RFC 9110, 13.2.1).
+    // Checked last, because errors of the read come before the condition (RFC 9110, 13.2.1).
     checkIfMatch(head.header('if-match'));
     const { source, reason } = result;
     count(result);
@@ -130,7 +130,7 @@ const route = createRoute({
   tags: ['predictions'],
   summary: 'One prediction',
   description:
-    'Returns the stored prediction while it is fresh, else infers live. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.',
+    'Returns the stored prediction while it is fresh, otherwise infers live. `Cache-Control` changes this: `no-cache` infers now, `only-if-cached` never infers, `max-age=N` and `min-fresh=N` demand a fresher answer, and `max-stale[=N]` allows a stale one.',
   request: {
     params: PredictionPath,
     headers: ReadHeaders,
@@ -141,7 +141,9 @@ const route = createRoute({
       content: { 'application/json': { schema: PredictionSchema, example: PREDICTION_EXAMPLE } },
       headers: PredictionHeaders,
     },
-    304: { description: 'The answer in If-None-Match is still current; it was certified like any other read' },
+    304: {
+      description: 'The answer of the tag in If-None-Match is still current. It was certified like any other read',
+    },
     ...problems(
       'unknown_predictor',
       'unknown_user',
@@ -164,17 +166,17 @@ const route = createRoute({
   },
 });
 
-/** The endpoint but for its handler. */
+/** The endpoint without its handler. */
 const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });
 
-// Answers plain reads of one user on Node's own request and response. Hono's Request, router and Response cost such a
-// read about 7 µs of 40; other requests (escapes, queries, bodies, other methods) are left to Hono. The same code
-// answers both kinds.
+// Answers plain reads of one user with the request and response of Node.js. Hono's Request, router and Response would
+// cost such a read about 7 µs of 40 µs. Requests with escapes, queries, bodies or other methods are left to Hono. The
+// same code answers both kinds.
 
-/** Answers a request or leaves it to others: then it gives false, and has touched nothing. */
+/** Answers a request. Returns false if it leaves the request to another listener, and has then changed nothing. */
 type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
-/** Only what needs no decoding, and is no `.` or `..`. */
+/** Matches paths that need no decoding and have no part `.` or `..`. */
 const PLAIN_PATH = /^\/v1\/predictions\/([\w-][\w.~-]*)\/([\w-][\w.~-]*)$/;
 const PLAIN_HOST = /^[\w.-]+(?::\d+)?$/;
 
@@ -217,7 +219,7 @@ function headOf({ headers }: IncomingMessage, url: string): RequestHead {
 }
 
 function send(outgoing: ServerResponse, { status, headers, body }: Reply): void {
-  // One flat list, which Node walks without a copy.
+  // A flat list, which Node.js reads without a copy.
   const fields: string[] = [];
   for (const name in headers) fields.push(name, headers[name] as string);
   if (body === null) {
@@ -226,9 +228,9 @@ function send(outgoing: ServerResponse, { status, headers, body }: Reply): void 
     return;
   }
   const length = Buffer.byteLength(body);
-  // Without this length Node would send the body in chunks.
+  // Without the length, Node.js would send the body in chunks.
   fields.push('content-length', String(length));
   outgoing.writeHead(status, fields);
-  // As many bytes as characters: the text is ASCII, which Node writes faster if the encoding says so.
+  // If the text has as many bytes as characters, it is ASCII, which Node.js writes faster as latin1.
   outgoing.end(body, length === body.length ? 'latin1' : 'utf8');
 }

@@ -9,7 +9,7 @@ import { NO_DIRECTIVES, parseCacheControl } from '../../http/caching.ts';
 export const MIN_CONTEXT = 'prediction-min-context';
 
 /**
- * Throws a RequestError `malformed_request` that names the header.
+ * Parses the headers. Throws a RequestError `malformed_request` that names the header.
  * @param liveQuota of the caller; undefined: no limit
  */
 export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): DemandedOptions {
@@ -17,14 +17,15 @@ export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefin
   return liveQuota === undefined ? demanded : { ...demanded, liveQuota };
 }
 
-/** Read options with directives that need a predictor's policy. */
+/** Read options, and directives that need the policy of a predictor. */
 export interface DemandedOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }
 
 /**
- * `min-fresh` as the greatest age that leaves an answer so long to live (RFC 9111, 5.2.1.3).
- * @param maxAgeMs the predictor's; null: its answers never expire
+ * Returns the options. `min-fresh` becomes the greatest age at which the answer stays fresh that long (RFC 9111,
+ * 5.2.1.3).
+ * @param maxAgeMs the predictor's `maxAge`; null: its answers never expire
  */
 export function optionsFor(demanded: DemandedOptions, maxAgeMs: number | null): ReadOptions {
   const { minFresh } = demanded;
@@ -45,10 +46,14 @@ function demandedOptions(request: RequestHead): DemandedOptions {
   });
 }
 
-/** The error of a read of many users that demands a context. */
+/** Returns the error of a read of many users that demands a context. */
 export function tokenOfOneUser(): RequestError {
-  return new RequestError('malformed_request', 'A context token is of one user; this request reads many.', {
-    field: 'Prediction-Min-Context',
-    remedy: 'read that user by GET, or leave the header out',
-  });
+  return new RequestError(
+    'malformed_request',
+    'A context token belongs to one user, but this request reads many users.',
+    {
+      field: 'Prediction-Min-Context',
+      remedy: 'read that user by GET, or leave out the header',
+    },
+  );
 }

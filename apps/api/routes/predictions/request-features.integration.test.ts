@@ -20,7 +20,7 @@ async function resultsOf(users: unknown, headers: Record<string, string> = {}): 
 }
 
 describe('POST /v1/predictions/{predictor} with users', () => {
-  it('answers each with its own values, in order, or with the error in its place', async () => {
+  it('answers each user with the sent values or with an error, in order', async () => {
     const users = [
       user('3', { amount: 12.5, channel: 'store' }),
       user('04'),
@@ -40,7 +40,7 @@ describe('POST /v1/predictions/{predictor} with users', () => {
     ]);
   });
 
-  it('is no demand for a stored prediction, and stores none', async () => {
+  it('neither uses nor stores a stored prediction', async () => {
     await resultsOf([user('5', { amount: 7 })]);
     const got = await api.get(`${path}/5`);
     expect(await got.json()).toMatchObject({ source: 'live', reason: 'missing', prediction: { amount: 40 } });
@@ -49,7 +49,7 @@ describe('POST /v1/predictions/{predictor} with users', () => {
     expect(again.headers.get('etag')).toEqual(expect.stringMatching(/^W\//));
   });
 
-  it('ignores If-None-Match and max-stale; only-if-cached is 504 for each', async () => {
+  it('ignores If-None-Match and max-stale, and answers only-if-cached with 504 for each user', async () => {
     const tag = (await api.get(`${path}/6`)).headers.get('etag') ?? '';
     expect(await resultsOf([user('6')], { 'if-none-match': tag, 'cache-control': 'max-stale' })).toMatchObject([
       { source: 'live', reason: 'requested' },
@@ -76,14 +76,14 @@ describe('POST /v1/predictions/{predictor} with users', () => {
       { users: [user('1', Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`f${i}`, 1])))] },
       'users[0].features',
     ],
-  ])('refuses %.80j with 422 at %s', async (body, field) => {
+  ])('rejects %.80j with 422 at %s', async (body, field) => {
     const response = await api.post(path, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
     expect([response.status, problem.field]).toEqual([422, field]);
     expect(problem.remedy).toEqual(expect.any(String));
   });
 
-  it('refuses features of a predictor that takes none', async () => {
+  it('rejects request features of a predictor that takes none', async () => {
     const response = await api.post('/v1/predictions/repurchase', { users: [user('1', { amount: 1 })] });
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({
@@ -92,7 +92,7 @@ describe('POST /v1/predictions/{predictor} with users', () => {
     });
   });
 
-  it('counts what it answers', async () => {
+  it('counts its answers', async () => {
     const text = await (await api.get('/metrics')).text();
     const count = (labels: string) =>
       Number(new RegExp(`tandem_request_predictions_total\\{${labels}[^}]*\\} (\\d+)`).exec(text)?.[1]);
@@ -100,7 +100,7 @@ describe('POST /v1/predictions/{predictor} with users', () => {
   });
 });
 
-it('a predictor with a feature without a default answers 422 to reads that send none', async () => {
+it('if a request feature has no default, reads that do not send it get 422', async () => {
   const [amount, ...others] = CHECKOUT_REQUEST;
   const { default: _default, ...required } = amount as (typeof CHECKOUT_REQUEST)[number];
   await adoptCheckout(api, { request: [required, ...others] });
@@ -113,7 +113,7 @@ it('a predictor with a feature without a default answers 422 to reads that send 
   const many = await api.post(path, { userIds: ['1'] });
   expect(await many.json()).toMatchObject({ results: [{ error: expected }] });
   const explained = await api.get('/v1/users/1/explanations/checkout');
-  // The feature without a default has no value outside a call.
+  // Without a default, the feature has a value only in requests that send it.
   const features = [{ name: 'orders' }, { name: 'channel', value: 'web', from: 'default' }];
   expect(await explained.json()).toMatchObject({ answer: null, answerProblem: expected, features });
   const run = await api.post('/v1/runs', { predictor: 'checkout', scope: 'all' });

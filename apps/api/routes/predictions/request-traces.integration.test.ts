@@ -1,4 +1,4 @@
-/** Kept explanations of calls with request features: they can be replayed, and are erased with their user. */
+/** Kept explanations of requests with request features. They can be replayed, and are erased with their user. */
 import type { KeptExplanation, KeptPage, Replay } from '@tandem/client/explanations';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { TestApi } from '../../api.fixture.ts';
@@ -53,7 +53,7 @@ it('marks the defaults of a read without features, and of a current explanation'
   expect(explained).toMatchObject({ features: [{ from: 'row' }, { value: 40, from: 'default' }, { from: 'default' }] });
 });
 
-it('keeps nothing of a ranking', async () => {
+it('keeps no explanation of a ranking', async () => {
   const candidates = [{ id: 'a', features: { amount: 1 } }];
   expect((await api.post('/v1/rankings/checkout', { userId: '5', by: 'amount', candidates })).status).toBe(200);
   // Explanations are written in order.

@@ -15,11 +15,11 @@ export function approveGeneration({ reports, registry }: ShowReportDependencies)
     tag: 'predictors',
     summary: 'Publish a generation that was held back',
     description:
-      'Possible within 24 hours of its run. It is refused if a newer generation is published by then, or after a rollback. Repeating it has no effect.',
+      'Possible within 24 hours of its run. It is rejected if a newer generation has been published, or after a rollback. Repeating it has no effect.',
     scope: 'rollouts:admin',
     params: GenerationPath,
     answer: {
-      description: 'Published: the next read is answered from it',
+      description: 'Published. The next read is answered from it',
       schema: GenerationSchema,
       example: { ...GENERATION_EXAMPLE, generation: '18' },
     },

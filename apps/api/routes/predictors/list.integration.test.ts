@@ -7,21 +7,24 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-it.each(['predictors', 'models'])('GET /v1/%s knows what was changed since, though nothing was read', async (list) => {
-  const names = async () => {
-    const body = (await (await api.get(`/v1/${list}`)).json()) as Record<
-      string,
-      { name?: string; predictor?: string }[]
-    >;
-    return new Set(body[list]?.map(({ name, predictor }) => predictor ?? name));
-  };
-  await api.pool.query('update tandem.predictors set active = false');
-  expect(await names()).toEqual(new Set());
-  await api.pool.query('update tandem.predictors set active = true');
-  expect(await names()).toEqual(new Set(['repurchase']));
-});
+it.each(['predictors', 'models'])(
+  'GET /v1/%s shows changes of the registry, even without a read since',
+  async (list) => {
+    const names = async () => {
+      const body = (await (await api.get(`/v1/${list}`)).json()) as Record<
+        string,
+        { name?: string; predictor?: string }[]
+      >;
+      return new Set(body[list]?.map(({ name, predictor }) => predictor ?? name));
+    };
+    await api.pool.query('update tandem.predictors set active = false');
+    expect(await names()).toEqual(new Set());
+    await api.pool.query('update tandem.predictors set active = true');
+    expect(await names()).toEqual(new Set(['repurchase']));
+  },
+);
 
-it('GET /v1/predictors/{predictor} and /v1/users/{userId} know it too', async () => {
+it('GET /v1/predictors/{predictor} and /v1/users/{userId} show changes of the registry too', async () => {
   const users = async () => {
     const body = (await (await api.get('/v1/users/1')).json()) as { predictors?: { predictor: string }[] };
     return body.predictors?.map(({ predictor }) => predictor) ?? [];
@@ -43,7 +46,7 @@ const runAll = async () => {
   await workOff(api, (run as { id: string }).id);
 };
 
-it("GET /v1/predictors/{predictor} says whether the current generation is expired, on the database's clock", async () => {
+it("GET /v1/predictors/{predictor} says whether the current generation is expired, by the database's clock", async () => {
   expect(await predictor()).toMatchObject({ generation: null, generationExpired: null });
   await runAll();
   expect(await predictor()).toMatchObject({ generation: '1', generationExpired: false });

@@ -1,4 +1,4 @@
-/** GET /v1/predictors: those that are adopted, by name. */
+/** GET /v1/predictors: the adopted predictors, by name. */
 import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type PredictorDependencies, predictorView } from './predictor-view.ts';

@@ -6,7 +6,7 @@ import type { Registry } from '@tandem/freshness/reader';
 import { refreshWindowMs } from '@tandem/prediction/refresh/refresh-pass';
 import type { PredictorView } from '@tandem/wire/predictors';
 
-/** Port: the predictors that are adopted. */
+/** Port: lists the adopted predictors. */
 export interface PredictorRegistry extends Registry {
   /** Lists predictors by name. */
   predictors(): Promise<readonly Predictor[]>;
@@ -52,7 +52,8 @@ export async function predictorView(
 }
 
 /**
- * As the freshness rule judges the oldest prediction that the generation can hold; null without a current generation.
+ * Returns whether the oldest prediction that the generation can hold is expired by the freshness rule; null without a
+ * current generation.
  */
 function isExpired({ policy }: Predictor, assignment: Assignment, certificate: Certificate): boolean | null {
   const { generation, modelVersionId } = assignment;

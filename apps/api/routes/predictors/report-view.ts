@@ -7,7 +7,7 @@ export interface ReportDependencies {
   readonly reports: ReportStore;
 }
 
-/** The number in the path; 0, which no generation has, where it is none. */
+/** Returns the number in the path. If it is not a number, returns 0, which no generation has. */
 export function generationNumber(text: string | undefined): number {
   return NUMBER_TEXT.test(text ?? '') ? Number(text) : 0;
 }

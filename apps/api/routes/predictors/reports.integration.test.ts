@@ -17,7 +17,7 @@ const report = async (generation: string | number) => (await api.get(`${path(gen
 const inForce = async () =>
   ((await (await api.get('/v1/predictors/repurchase')).json()) as { generation: string }).generation;
 
-it('a generation beyond a threshold is held back, shown with its report, and published by approval', async () => {
+it('a generation above a threshold is held back, shown with its report, and published after approval', async () => {
   expect((await api.get(`${path('newest')}/report`)).status).toBe(404);
   await runAll();
   expect(await report(1)).toMatchObject({ generation: '1', against: null, verdict: 'not_compared', figures: null });
@@ -31,7 +31,7 @@ it('a generation beyond a threshold is held back, shown with its report, and pub
   };
   const more = { decision: { output: 'score', threshold: 0.5 }, segments: ['orders'], publish };
   await api.pool.query('update tandem.predictors set policy = policy || $1::jsonb', [JSON.stringify(more)]);
-  // orders / 2 - recency / 10 is half of the negated id for all; the first three customers get a hundred orders.
+  // The score is -id / 2 for all customers. Now the first three customers get 100 orders.
   await api.pool.query('update customers set orders = 100 where user_id <= 3');
   expect(await runAll()).toMatchObject({
     state: 'failed',

@@ -1,5 +1,5 @@
 /**
- * POST /v1/predictors/{predictor}/rollback: makes an older generation current from the next read, without
+ * POST /v1/predictors/{predictor}/rollback: makes an older generation current from the next read on, without
  * recomputation.
  */
 import { unknownPredictor } from '@tandem/freshness/errors';

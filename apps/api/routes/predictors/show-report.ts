@@ -1,4 +1,7 @@
-/** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
+/**
+ * GET /v1/predictors/{predictor}/generations/{generation}/report: how the generation differs from the one served before
+ * it.
+ */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { GENERATION_REPORT_EXAMPLE, GenerationReportSchema } from '@tandem/wire/generation-report';
@@ -10,7 +13,7 @@ export interface ShowReportDependencies extends ReportDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
 }
 
-/** In place of a number: the newest generation with a report. */
+/** The value in place of a number that selects the newest generation with a report. */
 const NEWEST = 'newest';
 
 export function showReport({ reports, registry }: ShowReportDependencies) {
@@ -21,7 +24,7 @@ export function showReport({ reports, registry }: ShowReportDependencies) {
     tag: 'predictors',
     summary: 'How a generation differs from the one served before it',
     description:
-      'Made before publication, when the run has scored all users: coverage, shift of each output, decision flips, largest changes, and segments. `newest` instead of a number selects the newest generation with a report.',
+      'The report is made before publication, after the run has scored all users. It has the coverage, the shift of each output, decision flips, the largest changes, and segments. `newest` instead of a number selects the newest generation with a report.',
     scope: 'models:read',
     params: GenerationPath,
     answer: {

@@ -1,4 +1,4 @@
-/** GET /v1/predictors/{predictor}: its policies, and its stable model version and current generation. */
+/** GET /v1/predictors/{predictor}: the policies, the stable model version and the current generation of a predictor. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';

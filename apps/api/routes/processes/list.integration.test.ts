@@ -13,7 +13,7 @@ const list = async () => (await (await api.get('/v1/processes')).json()) as { pr
 
 describe('GET /v1/processes', () => {
   it('lists this process with the stable version, which it has loaded', async () => {
-    // A start does not wait for it for ever.
+    // The start of the API does not wait for the load without a limit.
     const { processes } = await vi.waitFor(async () => {
       const listed = await list();
       expect(listed.processes[0]?.models[0]?.state).toBe('ready');
@@ -42,7 +42,7 @@ describe('GET /v1/processes', () => {
     ]);
   });
 
-  it('lists no process that was not seen for a while', async () => {
+  it('omits processes without a recent heartbeat', async () => {
     await api.pool.query(
       "insert into tandem.processes values (gen_random_uuid(), 'api', 'gone', 1, '0.1.0', now(), now() - interval '15 s')",
     );

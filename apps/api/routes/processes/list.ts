@@ -1,10 +1,10 @@
-/** GET /v1/processes: the live processes, and which model versions each of them has loaded. */
+/** GET /v1/processes: the live processes, and the model versions that each has loaded. */
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 
 export interface ProcessDependencies {
-  /** Port: the live processes, oldest first. */
+  /** Port: lists the live processes, oldest first. */
   listProcesses(): Promise<readonly LiveProcess[]>;
 }
 

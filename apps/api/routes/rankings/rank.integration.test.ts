@@ -6,7 +6,7 @@ const path = '/v1/rankings/checkout';
 let api: TestApi;
 
 beforeAll(async () => {
-  // Enough time that no load shedding interferes.
+  // Long enough that load shedding does not interfere.
   api = await createCheckoutApi({ freshness: { liveTimeoutMs: 20_000 } });
 });
 afterAll(() => api?.close());
@@ -25,7 +25,7 @@ async function ranking(body: unknown, headers: Record<string, string> = {}): Pro
 }
 
 describe('POST /v1/rankings/{predictor}', () => {
-  it('ranks the candidates by an output, equal ones in the order of the call, under one label', async () => {
+  it('ranks the candidates by an output from one context, and keeps the order of the request for equal values', async () => {
     const itemsAsOf = '2026-11-24T10:50:00+01:00';
     expect(await ranking({ userId: '3', by: 'amount', itemsAsOf, candidates: CANDIDATES })).toEqual({
       ...{ predictor: 'checkout', userId: '3', by: 'amount' },
@@ -42,14 +42,14 @@ describe('POST /v1/rankings/{predictor}', () => {
     });
   });
 
-  it('cuts the list at the limit, and takes hundreds of candidates', async () => {
+  it('accepts hundreds of candidates, and returns at most `limit`', async () => {
     const candidates = Array.from({ length: 250 }, (_, i) => candidate(`sku-${i}`, i));
     const { ranked, itemsAsOf } = await ranking({ userId: '1', by: 'amount', limit: 3, candidates });
     expect(ranked).toMatchObject([{ id: 'sku-249' }, { id: 'sku-248' }, { id: 'sku-247' }]);
     expect(itemsAsOf).toBeNull();
   });
 
-  it('certifies by the context that a token names', async () => {
+  it('certifies against the context of a token', async () => {
     const event = { specversion: '1.0', id: 'r1', source: '/test', type: 'order.placed', subject: '4' };
     const sent = await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
     const { results } = (await sent.json()) as { results: { contextToken: string }[] };
@@ -77,14 +77,14 @@ describe('POST /v1/rankings/{predictor}', () => {
     [{ userId: '3', by: 'amount', limit: 0, candidates: CANDIDATES }, 422, 'limit'],
     [{ userId: '3', by: 'amount', itemsAsOf: 'yesterday', candidates: CANDIDATES }, 422, 'itemsAsOf'],
     [{ userId: '3', candidates: Array.from({ length: 501 }, (_, i) => candidate(`${i}`, 1)) }, 422, 'candidates'],
-  ])('refuses %.80j with %i at %s', async (body, status, field) => {
+  ])('rejects %.80j with %i at %s', async (body, status, field) => {
     const response = await api.post(path, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
     expect([response.status, problem.field]).toEqual([status, field]);
     expect(problem.remedy).toEqual(expect.any(String));
   });
 
-  it('is 422 without Retry-After where the predictor infers nothing live', async () => {
+  it('is 422 without Retry-After if the predictor has no live inference', async () => {
     const idle = await createTestApi({ live: false });
     try {
       const candidates = [{ id: 'a', features: {} }];
@@ -99,7 +99,7 @@ describe('POST /v1/rankings/{predictor}', () => {
     }
   });
 
-  it('is 504 under only-if-cached: nothing stored can rank', async () => {
+  it('is 504 with only-if-cached, because stored predictions cannot rank', async () => {
     const body = { userId: '3', by: 'amount', candidates: CANDIDATES };
     const response = await api.post(path, body, { 'cache-control': 'only-if-cached' });
     expect(response.status).toBe(504);

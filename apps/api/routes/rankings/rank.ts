@@ -1,4 +1,4 @@
-/** POST /v1/rankings/{predictor}: the candidates of the call, ranked by a prediction for one user. */
+/** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
 import { createRankCandidates } from '@tandem/embedded/rank-candidates';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
@@ -29,7 +29,7 @@ export function rank(dependencies: ReadDependencies) {
     path: '/v1/rankings/{predictor}',
     tag: 'predictions',
     summary: 'Candidates ranked for one user',
-    description: `Up to ${MAX_CANDIDATES} candidates with request features each, in descending order of an output. Always inferred: a stored prediction cannot rank them, so a failure of live inference is the answer.`,
+    description: `Ranks up to ${MAX_CANDIDATES} candidates, each with request features, in descending order of an output. The model always runs, because stored predictions cannot rank candidates. If live inference fails, the answer is its error.`,
     scope: 'predictions:read',
     params: PredictorPath,
     headers: RankHeaders,

@@ -1,4 +1,4 @@
-/** GET /v1/rollouts/{id}/checks: what each look of the analysis found, and whether it moved anything. */
+/** GET /v1/rollouts/{id}/checks: the findings of each look of the analysis, and whether it moved the rollout. */
 import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
 import { LimitQuery } from '@tandem/wire/page';
 import { RolloutPath } from '@tandem/wire/parameters';

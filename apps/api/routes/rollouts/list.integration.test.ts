@@ -17,7 +17,7 @@ const page = async (query: string) =>
   (await (await api.get(`/v1/rollouts${query}`)).json()) as { rollouts: RolloutView[]; next: string | null };
 
 describe('rollouts are listed', () => {
-  it('newest first, in pages that miss and repeat none', async () => {
+  it('newest first, in pages without gaps or duplicates', async () => {
     const paged: string[] = [];
     for (let next: string | null = ''; next !== null; ) {
       const found = await page(`?limit=2${next && `&before=${next}`}&predictor=repurchase`);
@@ -27,12 +27,12 @@ describe('rollouts are listed', () => {
     expect(paged).toEqual(['5', '4', '3', '2', '1']);
   });
 
-  it('a page that is just full says that there is no next one', async () => {
+  it('a page with exactly the last rows has no next page', async () => {
     expect(await page('?limit=5')).toMatchObject({ next: null, rollouts: { length: 5 } });
     expect(await page('?limit=4')).toMatchObject({ next: all[3]?.id, rollouts: { length: 4 } });
   });
 
-  it('and one is shown as the list has it', async () => {
+  it('and a single rollout has the same form as in the list', async () => {
     const { rollouts } = await page('');
     for (const rollout of rollouts) expect(await (await api.get(`/v1/rollouts/${rollout.id}`)).json()).toEqual(rollout);
     expect(rollouts.map(({ state }) => state)).toEqual(['preparing', ...Array(4).fill('aborted')]);
@@ -50,7 +50,7 @@ describe('rollouts are listed', () => {
     [`/v1/rollouts/${NOBODY}/report`, 404, 'id'],
     [`/v1/rollouts/${NOBODY}/checks`, 404, 'id'],
     [`/v1/rollouts/${NOBODY}/overrides`, 404, 'id'],
-  ])('%s is refused with %i at %s', async (path, status, field) => {
+  ])('%s is rejected with %i at %s', async (path, status, field) => {
     const response = await api.get(path);
     expect([response.status, ((await response.json()) as { field?: string }).field]).toEqual([status, field]);
   });

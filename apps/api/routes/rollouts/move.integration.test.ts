@@ -16,7 +16,7 @@ async function move(id: string, verb: string, body?: unknown) {
   const response = await api.post(`/v1/rollouts/${id}/${verb}`, body);
   return [response.status, (await response.json()) as RolloutView & { field?: string; remedy?: string }] as const;
 }
-/** Started, and begun. */
+/** Starts a rollout and begins it. Returns its id. */
 async function running(plan: unknown): Promise<string> {
   const { id } = await api.start(plan);
   await api.begin(id);
@@ -28,7 +28,7 @@ async function served(): Promise<unknown> {
   };
   return Object.fromEntries(models.flatMap(({ modelVersion, variants }) => variants.map((one) => [one, modelVersion])));
 }
-/** The last test's promotion is undone by hand: version 2 is served again, and 1 was never stable. */
+/** Undoes the promotion of a test: version 2 is stable again, and version 1 was never stable. */
 async function asBefore(): Promise<void> {
   await api.pool.query(`update tandem.arms set model_version_id = (select id from tandem.model_versions where number = 2)
     where name = 'stable'`);
@@ -38,7 +38,7 @@ async function asBefore(): Promise<void> {
 }
 
 describe('a canary', () => {
-  it('is advanced to its end: the last step makes its version the stable one', async () => {
+  it('is advanced to its end, where its version becomes stable', async () => {
     const id = await running(CANARY);
     expect(await move(id, 'advance', { reason: 'looks well' })).toMatchObject([
       200,
@@ -50,7 +50,7 @@ describe('a canary', () => {
     await asBefore();
   });
 
-  it('is held, which it may be told twice, advanced by hand all the same, and resumed', async () => {
+  it('can be held repeatedly, resumed, and advanced while held', async () => {
     const id = await running(CANARY);
     for (const _ of [1, 2]) expect(await move(id, 'hold', {})).toMatchObject([200, { state: 'held', step: 0 }]);
     expect(await move(id, 'resume')).toMatchObject([200, { state: 'running', reason: 'resume asked for' }]);
@@ -58,7 +58,7 @@ describe('a canary', () => {
     expect(await move(id, 'advance')).toMatchObject([200, { state: 'running', step: 1 }]);
   });
 
-  it('is promoted and aborted from any step', async () => {
+  it('can be promoted or aborted at any step', async () => {
     const first = await running(CANARY);
     expect(await move(first, 'promote')).toMatchObject([200, { state: 'promoted', endedAt: expect.any(String) }]);
     expect(await served()).toEqual({ stable: '1' });
@@ -67,7 +67,7 @@ describe('a canary', () => {
     expect(await served()).toEqual({ stable: '2' });
   });
 
-  it('while preparing can only be aborted: a version that is not loaded may not serve users', async () => {
+  it('can only be aborted while it prepares, because a version that is not loaded may not serve users', async () => {
     const { id } = await api.start(CANARY);
     for (const verb of ['advance', 'hold', 'resume', 'promote']) {
       expect([verb, ...(await move(id, verb))]).toMatchObject([verb, 409, { remedy: expect.any(String) }]);
@@ -76,11 +76,11 @@ describe('a canary', () => {
     expect(await move(id, 'abort')).toMatchObject([200, { state: 'aborted' }]);
   });
 
-  it('is not ended: it is promoted or aborted', async () => {
+  it('cannot be ended, only promoted or aborted', async () => {
     expect(await move(await running(CANARY), 'end')).toMatchObject([409, { remedy: 'promote or abort it' }]);
   });
 
-  it('that is over is not moved any more', async () => {
+  it('cannot be moved after its end', async () => {
     const id = await running(CANARY);
     await move(id, 'abort');
     for (const verb of ['advance', 'hold', 'resume', 'promote', 'abort', 'end']) {
@@ -90,14 +90,14 @@ describe('a canary', () => {
 });
 
 describe('a shadow and an A/B test', () => {
-  it('a shadow has no steps and cannot be promoted, since it has served no users; it is ended', async () => {
+  it('a shadow has no steps and cannot be promoted, because it served no users; it can be ended', async () => {
     const id = await running(SHADOW);
     for (const verb of ['advance', 'promote']) expect([verb, (await move(id, verb))[0]]).toEqual([verb, 409]);
     expect(await move(id, 'end')).toMatchObject([200, { state: 'ended' }]);
     expect(await served()).toEqual({ stable: '2' });
   });
 
-  it('an arm of an A/B test is promoted by its name, which is told where it is not one of its arms', async () => {
+  it('an arm of an A/B test is promoted by its name, and the error for another name lists the arms', async () => {
     const id = await running(AB);
     expect(await move(id, 'advance')).toMatchObject([409, { remedy: 'promote or end it' }]);
     expect(await move(id, 'promote')).toMatchObject([422, { field: 'variant', remedy: 'name one of second' }]);
@@ -114,18 +114,18 @@ describe('a move is refused', () => {
   });
 
   it.each<[string, string, unknown, number, string | undefined]>([
-    ['with a field that there is not', 'hold', { why: 'x' }, 422, 'why'],
-    ['with an arm where none is meant', 'abort', { variant: 'candidate' }, 422, 'variant'],
+    ['with an unknown field', 'hold', { why: 'x' }, 422, 'why'],
+    ['with an arm for a verb that takes none', 'abort', { variant: 'candidate' }, 422, 'variant'],
     ['with an empty reason', 'hold', { reason: '' }, 422, 'reason'],
-    ['with a reason that is a novel', 'hold', { reason: 'x'.repeat(501) }, 422, 'reason'],
-    ['with a reason that no database can keep', 'hold', '{"reason":"\\u0000"}', 422, 'reason'],
+    ['with a reason that is too long', 'hold', { reason: 'x'.repeat(501) }, 422, 'reason'],
+    ['with a reason that Postgres cannot store', 'hold', '{"reason":"\\u0000"}', 422, 'reason'],
     ['with a list', 'hold', [], 422, undefined],
   ])('%s', async (_, verb, body, status, field) => {
     const [found, problem] = await move(id, verb, body);
     expect([found, problem.field]).toEqual([status, field]);
   });
 
-  it('of another media type, by another verb, and of a rollout that there is not', async () => {
+  it('for another media type, an unknown verb, and an unknown rollout', async () => {
     const text = await api.post(`/v1/rollouts/${id}/hold`, '{}', { 'content-type': 'text/plain' });
     expect(text.status).toBe(415);
     expect((await api.post(`/v1/rollouts/${id}/begin`)).status).toBe(404);

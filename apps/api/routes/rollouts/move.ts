@@ -1,6 +1,6 @@
 /**
- * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: what a person does to a rollout. From the answer on
- * every read that begins is served by it, on every process.
+ * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: moves of a rollout by an operator. After the
+ * answer, each new read in every process is served by the new state.
  */
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
@@ -19,7 +19,7 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
-/** Only to promote names an arm: elsewhere it would have no effect. */
+/** Only `promote` takes an arm. */
 const formOf = ({ verb }: MoveKind) =>
   verb === 'promote'
     ? { schema: PromoteRolloutSchema, example: EXAMPLE, optional: true }
@@ -29,7 +29,7 @@ interface MoveKind {
   readonly verb: string;
   readonly operationId: string;
   readonly summary: string;
-  /** The state of the answer in the example. */
+  /** The state in the example of the answer. */
   readonly state: Rollout['state'];
   move(rollouts: RolloutStore, id: string, change: RolloutChange, variant: string): Promise<Rollout>;
 }

@@ -22,7 +22,7 @@ const variantOf = async (userId: string) =>
   ((await (await api.get(`/v1/predictions/repurchase/${userId}`)).json()) as { variant: string }).variant;
 
 describe('a user who is put into an arm by hand', () => {
-  it('is served from it from the answer on, until they are left to their bucket again', async () => {
+  it('is served by it after the answer, until the assignment is removed', async () => {
     const [first = '', second = ''] = await usersOfStable();
     expect(await put(first)).toEqual([200, { overrides: [{ userId: first, variant: 'candidate' }] }]);
     expect(await Promise.all([variantOf(first), variantOf(second)])).toEqual(['candidate', 'stable']);
@@ -35,7 +35,7 @@ describe('a user who is put into an arm by hand', () => {
     }
   });
 
-  it('is named in the spelling that counts, in an arm that there is', async () => {
+  it('needs a canonical user id and an existing arm', async () => {
     expect(await put('042')).toMatchObject([422, { field: 'userId', remedy: 'send "42"' }]);
     expect(await put('a/b')).toMatchObject([422, { field: 'userId' }]);
     expect(await put('4', 'third')).toMatchObject([422, { field: 'variant', remedy: 'name one of stable, candidate' }]);
@@ -43,7 +43,7 @@ describe('a user who is put into an arm by hand', () => {
     expect(await (await api.get(`/v1/rollouts/${id}/overrides`)).json()).toEqual({ overrides: [] });
   });
 
-  it('is one of a thousand at most, since they lie in the memory of every process', async () => {
+  it('is one of at most 1,000, because every process keeps them in memory', async () => {
     await api.pool.query(
       `insert into tandem.arm_overrides select $1, n::text, 'candidate' from generate_series(1001, 2000) n`,
       [id],
@@ -52,7 +52,7 @@ describe('a user who is put into an arm by hand', () => {
     expect((await put('1500', 'stable'))[0]).toBe(200);
   });
 
-  it('is of a canary or an A/B test that is under way', async () => {
+  it('needs a canary or an A/B test that is active', async () => {
     const refusal = [409, { remedy: 'name an active canary or A/B test' }];
     await api.post(`/v1/rollouts/${id}/abort`);
     expect(await put('4')).toMatchObject(refusal);
@@ -61,7 +61,7 @@ describe('a user who is put into an arm by hand', () => {
     expect(await put('4')).toMatchObject(refusal);
   });
 
-  it('does not appear in the audit, which outlives an erasure', async () => {
+  it('is not named in the audit, which is kept after an erasure', async () => {
     await put('7');
     const { rows } = await api.pool.query(
       `select detail from tandem.audit where action = 'override_arm' order by seq desc limit 1`,
@@ -70,7 +70,7 @@ describe('a user who is put into an arm by hand', () => {
   });
 });
 
-/** Of the customers; of 1 % hardly any is in the other arm. */
+/** Returns customers in the stable arm. The other arm has 1 %, so hardly any customer is in it. */
 async function usersOfStable(): Promise<string[]> {
   const users: string[] = [];
   for (const userId of ['1', '2', '3', '4', '5']) if ((await variantOf(userId)) === 'stable') users.push(userId);

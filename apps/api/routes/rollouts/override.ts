@@ -1,4 +1,6 @@
-/** PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: a user is put into an arm by hand, to see what it answers. */
+/**
+ * PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: assigns a user to an arm by hand, to see the answers of the arm.
+ */
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
@@ -42,7 +44,7 @@ function putOverride({ rollouts }: RolloutDependencies) {
     tag: 'rollouts',
     summary: 'Assign a user to an arm',
     description:
-      'Applies from the answer on. Such users are served but not counted in any analysis. At most 1,000 users.',
+      'Applies after the answer. The arm serves such users, but no analysis counts them. A rollout can have at most 1,000.',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     body: BODY,

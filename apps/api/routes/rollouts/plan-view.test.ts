@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planOf, planView } from './plan-view.ts';
 
-/** Written shortest, as answers have them. */
+/** Durations in their shortest form, as in answers. */
 const duration = (most: number) =>
   fc
     .integer({ min: 1, max: most })
@@ -68,18 +68,18 @@ describe('a plan', () => {
     });
   });
 
-  it('is told as it was asked for', () => {
+  it('is shown as it was requested', () => {
     fc.assert(
       fc.property(plan, (view) => {
         expect(RolloutPlanSchema.parse(view)).toEqual(view);
         expect(planView(planOf(view))).toEqual(view);
-        // As the database gives it back.
+        // As the database returns it.
         expect(planView(JSON.parse(JSON.stringify(planOf(view))))).toEqual(view);
       }),
     );
   });
 
-  it('has milliseconds of whatever unit was written', () => {
+  it('converts all units to milliseconds', () => {
     const asked = { interval: '90s', minStep: '2h', slow: '50ms', outcomes: [{ name: 'order', window: '14d' }] };
     const canary = planOf(RolloutPlanSchema.parse({ kind: 'canary', version: '12', analysis: asked }));
     expect(canary).toMatchObject({
@@ -91,14 +91,15 @@ describe('a plan', () => {
     });
   });
 
-  // In binary 14.29 × 6 + 14.26 is a little more than 100, and half a bucket would be rounded up for each of two arms.
+  // As floating-point numbers, 14.29 × 6 + 14.26 is a little more than 100. For [50.005, 49.995], both arms would be
+  // rounded up by half a bucket.
   it.each([
     [[14.29, 14.29, 14.29, 14.29, 14.29, 14.29, 14.26], true],
     [[33.34, 33.33, 33.33], true],
     [[33.34, 33.34, 33.33], false],
     [[50.005, 49.995], false],
     [[99.99, 0.01], true],
-  ])('weights are counted in buckets: %j', (weights, fits) => {
+  ])('adds up weights in buckets: %j', (weights, fits) => {
     const arms = weights.map((weight, i) => ({ variant: `arm${i}`, version: '1', weight }));
     expect(RolloutPlanSchema.safeParse({ kind: 'ab', arms }).success).toBe(fits);
   });

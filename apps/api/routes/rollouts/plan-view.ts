@@ -22,13 +22,13 @@ export function planOf(view: RolloutPlanView): RolloutPlan {
   }
 }
 
-/** Throws `invalid_input` if steps are given to a canary that skips them. */
+/** Converts a plan from the wire. Throws `invalid_input` if a canary has both `atOnce` and `steps`. */
 function stepsOf({ steps, atOnce }: Extract<RolloutPlanView, { kind: 'canary' }>): readonly number[] {
   if (!atOnce) return steps ?? DEFAULT_STEPS;
   if (steps === undefined || steps.length === 1) return [100];
-  throw new TandemError('invalid_input', 'atOnce skips the steps that are given.', {
+  throw new TandemError('invalid_input', 'atOnce skips the steps, but the plan has steps.', {
     field: 'atOnce',
-    remedy: 'leave out atOnce or steps',
+    remedy: 'leave out either atOnce or steps',
   });
 }
 
@@ -69,7 +69,7 @@ function analysisOf(view: AnalysisView): AnalysisPlan {
   };
 }
 
-/** Settings that a plan of an earlier release lacks are off. */
+/** Settings that a plan of an earlier release does not have are off. */
 function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: AnalysisPlan): AnalysisView {
   const { slowMs, staleShare = null, defaultShare = null, ...limits } = guardrails;
   const { holdDeadlineMs = null, preparingDeadlineMs = null, onDeadline = 'alert', ...more } = rest;

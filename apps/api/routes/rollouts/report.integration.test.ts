@@ -20,7 +20,7 @@ const analyse = () =>
   analyseRollouts({ rollouts: api.dependencies.app.rollouts, checks: api.dependencies.app.rolloutChecks as never });
 
 describe('the report of a canary', () => {
-  it('says who was served, from where, and what follows from it; checks say what was found before', async () => {
+  it('shows users, sources and the verdict, and the checks show earlier findings', async () => {
     const { id } = await api.start({ ...CANARY, analysis: ANALYSIS });
     expect(await report(id)).toMatchObject({ elapsedSeconds: 0, judgement: { verdict: 'hold', reason: 'no_traffic' } });
     await api.begin(id);
@@ -45,7 +45,7 @@ describe('the report of a canary', () => {
     expect(await (await api.get(`/v1/rollouts/${id}/checks?limit=0`)).json()).toMatchObject({ field: 'limit' });
   });
 
-  it('that was aborted still says why', async () => {
+  it('still says why the canary was aborted', async () => {
     const { id } = await api.start({ ...CANARY, analysis: ANALYSIS });
     await api.begin(id);
     await api.serve(id, { stable: { users: 19_000 }, candidate: { users: 1_000, errors: 120 } });
@@ -59,7 +59,7 @@ describe('the report of a canary', () => {
 });
 
 describe('the report of an A/B test', () => {
-  it('compares outcomes with the interval that holds at every look, and says how long it takes to know', async () => {
+  it('compares outcomes with an interval that is valid at every look, and estimates the remaining days', async () => {
     const { id } = await api.start({
       kind: 'ab',
       arms: [{ variant: 'second', version: '1', weight: 50 }],
@@ -68,7 +68,7 @@ describe('the report of an A/B test', () => {
     });
     await api.begin(id);
     await api.serve(id, { stable: { users: 4_000 }, second: { users: 4_000 } });
-    // Each fifth user of stable has ordered at once, and each fourth of the other arm.
+    // Every fifth user of stable ordered at once, and every fourth user of the other arm.
     await api.pool.query(
       `insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
         select 'shop', user_id, '\\x00', user_id, 'order', 1, at, 0 from tandem.exposures
@@ -97,7 +97,7 @@ describe('the report of an A/B test', () => {
     expect((await report(id)).outcomes).toMatchObject([{ arm: { mean: 0.25 } }]);
   });
 
-  it('a shadow has another', async () => {
+  it('points to the shadow report for a shadow', async () => {
     const { id } = await api.start({ kind: 'shadow', version: '1' });
     const response = await api.get(`/v1/rollouts/${id}/report`);
     expect([response.status, await response.json()]).toMatchObject([

@@ -1,4 +1,4 @@
-/** GET /v1/rollouts/{id}/report: what was served in each arm, what users did afterwards, and what follows from it now. */
+/** GET /v1/rollouts/{id}/report: the answers of each arm, the outcomes of its users, and the current verdict. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { analysisOf, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
@@ -13,7 +13,7 @@ export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'
   readonly rolloutChecks: Pick<RolloutChecks, 'served' | 'outcomes'>;
 }
 
-/** How long a report continues to count outcomes; a look of the workers does so too. */
+/** Milliseconds for which a report counts outcomes. The looks of the workers have the same limit. */
 const OUTCOMES_MS = 3_000;
 const NONE = Object.freeze({ arms: [], asOf: null });
 
@@ -25,7 +25,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
     tag: 'rollouts',
     summary: 'Figures, verdict and outcomes of a rollout, now',
     description:
-      'Covers the current step. The tests are sequential: they stay valid however often you look. `checks` gives the result of each test.',
+      'Covers the current step. The tests are sequential, so they stay valid however often you look. `checks` has the result of each test.',
     scope: 'models:read',
     params: RolloutPath,
     answer: { description: 'The report', schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE },
@@ -34,10 +34,14 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
       const rollout = await requireRollout(rollouts, req.param('id') ?? '');
       const analysis = analysisOf(rollout);
       if (!analysis) {
-        throw new TandemError('rollout_conflict', 'A shadow serves no users: its answers are only compared.', {
-          field: 'id',
-          remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
-        });
+        throw new TandemError(
+          'rollout_conflict',
+          'This rollout is a shadow: it serves no users, and its answers are only compared.',
+          {
+            field: 'id',
+            remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
+          },
+        );
       }
       const served = await rolloutChecks.served(rollout);
       // Errors and times are reported even if outcomes cannot be counted.

@@ -30,12 +30,12 @@ export function rolloutView(rollout: Rollout): RolloutView {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Whether a text can be the id of a rollout at all. */
+/** Returns whether a text has the form of a rollout's id. */
 export function isRolloutId(id: string): boolean {
   return UUID.test(id);
 }
 
-/** Rejects with `unknown_rollout`. */
+/** Finds a rollout. Rejects with `unknown_rollout`. */
 export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: string): Promise<Rollout> {
   const rollout = isRolloutId(id) ? await rollouts.find(id) : undefined;
   if (rollout) return rollout;
@@ -43,7 +43,7 @@ export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: s
 }
 
 export function unknownRollout(): TandemError {
-  return new TandemError('unknown_rollout', 'There is no rollout with this id.', {
+  return new TandemError('unknown_rollout', 'No rollout has this id.', {
     field: 'id',
     remedy: 'GET /v1/rollouts lists them',
   });

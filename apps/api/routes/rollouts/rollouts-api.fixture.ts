@@ -1,4 +1,7 @@
-/** For the tests of rollouts: the API with two model versions, of which 2 is the stable one and 1 counts as never served. */
+/**
+ * Fixture for the tests of rollouts: an API with two model versions. Version 2 is stable, and version 1 counts as never
+ * served.
+ */
 import { createHash } from 'node:crypto';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
@@ -11,11 +14,11 @@ import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
 
 export interface RolloutsApi extends TestApi {
   send(method: string, path: string, body?: unknown): Promise<Response>;
-  /** A rollout of `repurchase`; there is none under way afterwards but this one. */
+  /** Starts a rollout of `repurchase`, and ends others before. */
   start(plan: unknown): Promise<RolloutView>;
-  /** Begins a rollout as the workers do, once every process has loaded its versions. */
+  /** Begins a rollout as the workers do after every process has loaded its versions. */
   begin(id: string): Promise<void>;
-  /** Reads of so many users of each arm, as an API counts them. */
+  /** Counts reads of a number of users of each arm, as an API does. */
   serve(id: string, served: Readonly<Record<string, Served>>): Promise<void>;
 }
 
@@ -31,7 +34,7 @@ export async function createRolloutsApi(): Promise<RolloutsApi> {
   return { ...api, ...callsOf(api) };
 }
 
-/** Version 2 has other weights than 1. */
+/** Adopts version 2, whose weights differ from those of version 1. */
 async function serveSecondVersion({ pool }: Pick<TestApi, 'pool'>): Promise<void> {
   const artifact = linearModel({ weights: [0.1, -0.5] });
   const artifactHash = createHash('sha256').update(artifact).digest('hex');

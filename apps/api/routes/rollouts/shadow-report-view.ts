@@ -1,10 +1,10 @@
-/** The wire form of a shadow's findings. */
+/** The report of a shadow in the wire format. */
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 import type { ShadowReportView } from '@tandem/wire/shadow-report';
 
-/** @param decision what the predictor decides by now */
+/** @param decision the predictor's current decision setting */
 export function shadowReportView(
   rolloutId: string,
   { predictor, state, plan, processes, updatedAt, rows, movers }: KeptShadow,

@@ -1,4 +1,4 @@
-/** GET /v1/rollouts/{id}/shadow-report: the candidate's answers beside those that were served. */
+/** GET /v1/rollouts/{id}/shadow-report: compares the candidate's answers with the served answers. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
@@ -21,7 +21,7 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
     tag: 'rollouts',
     summary: "A shadow's answers compared with the served answers",
     description:
-      'Differences of the deciding output, changed decisions, segments, and the cost of the candidate. Summed over all processes, which report every five seconds. Shadowing delays no answer.',
+      'Shows the differences of the deciding output, changed decisions, segments, and the cost of the candidate, summed over all processes. Processes report every five seconds. A shadow delays no answer.',
     scope: 'models:read',
     params: RolloutPath,
     answer: { description: 'The comparison so far', schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE },
@@ -38,7 +38,7 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
 }
 
 function otherKind(id: string): TandemError {
-  return new TandemError('rollout_conflict', 'This rollout serves its model versions; it is not a shadow.', {
+  return new TandemError('rollout_conflict', 'This rollout is not a shadow: it serves its model versions.', {
     field: 'id',
     remedy: `GET /v1/rollouts/${id}/report`,
   });

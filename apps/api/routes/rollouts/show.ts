@@ -1,4 +1,4 @@
-/** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
+/** GET /v1/rollouts/{id}: the arms of a rollout, its state, and what it waits for. */
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';

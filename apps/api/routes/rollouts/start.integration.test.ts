@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 describe('a rollout is started', () => {
-  it('as a canary, with every setting that was left out; a run of its arm is asked for', async () => {
+  it('as a canary with the default of each missing setting, and a run for its arm is created', async () => {
     const rollout = await api.start({ kind: 'canary', version: '1' });
     expect(rollout).toMatchObject({
       ...{ predictor: 'repurchase', rollout: '1', kind: 'canary', state: 'preparing', step: 0, percent: 0 },
@@ -69,11 +69,11 @@ describe('a rollout is started', () => {
       coverage: 'live',
       analysis: { ...ANALYSIS, outcomes: [OUTCOME, { ...OUTCOME, name: 'return' }] },
     },
-  ])('with everything said, and says it back: $kind', async (plan) => {
+  ])('with all settings, which the answer shows: $kind', async (plan) => {
     expect((await api.start(plan)).plan).toEqual(plan);
   });
 
-  it('once of a predictor: another is refused, and says how the first is ended', async () => {
+  it('once for a predictor; the rejection of a second one says how to end the first', async () => {
     await api.start({ kind: 'shadow', version: '1' });
     const second = await api.post(PATH, { kind: 'canary', version: '1' });
     expect([second.status, await second.json()]).toMatchObject([
@@ -97,7 +97,7 @@ const outcome = (more: object) => analysis({ outcomes: [{ name: 'order', ...more
 describe('a rollout is refused, at the field that is wrong', () => {
   beforeAll(async () => {
     for (const { id } of await api.dependencies.app.rollouts.active()) {
-      await api.dependencies.app.rollouts.abort(id, { actor: 'test', reason: 'out of the way' });
+      await api.dependencies.app.rollouts.abort(id, { actor: 'test', reason: 'unused' });
     }
   });
 
@@ -105,10 +105,10 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['no kind', { version: '1' }, 422, 'kind'],
     ['an unknown kind', { kind: 'blue-green', version: '1' }, 422, 'kind'],
     ['no version', { kind: 'canary' }, 422, 'version'],
-    ['a version that is a number', canary({ version: 1 }), 422, 'version'],
+    ['a version as a JSON number', canary({ version: 1 }), 422, 'version'],
     ['a version of 12 digits', canary({ version: '100000000000' }), 422, 'version'],
-    ['a version that there is not', canary({ version: '7' }), 404, 'version'],
-    ['the version that is served', canary({ version: '2' }), 422, 'version'],
+    ['an unknown version', canary({ version: '7' }), 404, 'version'],
+    ['the served version', canary({ version: '2' }), 422, 'version'],
     ['steps that fall', canary({ steps: [5, 1, 100] }), 422, 'steps'],
     ['a step twice', canary({ steps: [5, 5, 100] }), 422, 'steps'],
     ['steps that end before 100', canary({ steps: [5, 50] }), 422, 'steps'],
@@ -116,32 +116,32 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['a step finer than a bucket', canary({ steps: [1.001, 100] }), 422, 'steps[0]'],
     ['no steps', canary({ steps: [] }), 422, 'steps'],
     ['steps to skip', canary({ steps: [5, 100], atOnce: true }), 422, 'atOnce'],
-    ['at once to a version that was never stable', canary({ atOnce: true }), 409, 'atOnce'],
+    ['atOnce for a version that was never stable', canary({ atOnce: true }), 409, 'atOnce'],
     ['an unknown field', canary({ weight: 5 }), 422, 'weight'],
     ['an unknown setting of the analysis', analysis({ patience: 1 }), 422, 'analysis.patience'],
     ['arms of a canary', canary({ arms: [] }), 422, 'arms'],
     ['weights above 100', ab(['second', '1', 60], ['third', '1', 40.01]), 422, 'arms'],
     ['a weight finer than a bucket', ab(['second', '1', 50.005]), 422, 'arms[0].weight'],
     ['an arm named stable', ab(['stable', '1', 50]), 422, 'arms[0].variant'],
-    ['an arm of another alphabet', ab(['Ärm', '1', 50]), 422, 'arms[0].variant'],
-    ['two arms of one name', ab(['b', '1', 5], ['b', '2', 5]), 422, 'arms'],
-    ['two arms of one version', ab(['b', '1', 5], ['c', '1', 5]), 422, 'arms[1].version'],
-    ['an arm of a version that there is not', ab(['b', '9', 5]), 404, 'arms[0].version'],
+    ['an arm with other letters than ASCII', ab(['Ärm', '1', 50]), 422, 'arms[0].variant'],
+    ['two arms with one name', ab(['b', '1', 5], ['b', '2', 5]), 422, 'arms'],
+    ['two arms with one version', ab(['b', '1', 5], ['c', '1', 5]), 422, 'arms[1].version'],
+    ['an arm with an unknown version', ab(['b', '9', 5]), 404, 'arms[0].version'],
     ['no arms', ab(), 422, 'arms'],
-    ['an outcome whose name cannot be sent', outcome({ name: '1st' }), 422, 'analysis.outcomes[0].name'],
+    ['an outcome with an invalid name', outcome({ name: '1st' }), 422, 'analysis.outcomes[0].name'],
     ['an outcome of an unknown kind', outcome({ kind: 'mean' }), 422, 'analysis.outcomes[0].kind'],
     ['a window of a hundred days', outcome({ window: '100d' }), 422, 'analysis.outcomes[0].window'],
-    ['a window of no time', outcome({ window: '0s' }), 422, 'analysis.outcomes[0].window'],
+    ['a window of length 0', outcome({ window: '0s' }), 422, 'analysis.outcomes[0].window'],
     ['a window without a unit', outcome({ window: '14' }), 422, 'analysis.outcomes[0].window'],
     ['an outcome twice', analysis({ outcomes: [{ name: 'order' }, { name: 'order' }] }), 422, 'analysis.outcomes'],
-    ['a look that never comes', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
-    ['a step without end', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
+    ['an interval that is too long', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
+    ['a minimum step that is too long', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
     ['a slow limit above the counted range', analysis({ slow: '1h' }), 422, 'analysis.slow'],
-    ['a verdict on a handful of users', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
+    ['a minimum of users that is too small', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
     ['a share of a shadow above 1', { kind: 'shadow', version: '1', share: 1.1 }, 422, 'share'],
     ['an analysis of a shadow', { kind: 'shadow', version: '1', analysis: {} }, 422, 'analysis'],
     ['a list', [], 422, undefined],
-    ['more than a body may have', canary({ version: '1'.repeat(1_100_000) }), 413, undefined],
+    ['a body above the size limit', canary({ version: '1'.repeat(1_100_000) }), 413, undefined],
   ])('%s', async (_, body, status, field) => {
     const response = await api.post(PATH, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
@@ -149,7 +149,7 @@ describe('a rollout is refused, at the field that is wrong', () => {
     expect(problem.remedy).toBeTruthy();
   });
 
-  it('of a predictor that there is not, and of another media type', async () => {
+  it('for an unknown predictor, and for another media type', async () => {
     const unknown = await api.post('/v1/predictors/nothing/rollouts', canary({}));
     expect([unknown.status, await unknown.json()]).toMatchObject([404, { field: 'predictor' }]);
     const text = await api.post(PATH, JSON.stringify(canary({})), { 'content-type': 'text/plain' });
@@ -158,7 +158,7 @@ describe('a rollout is refused, at the field that is wrong', () => {
   });
 });
 
-it('a client finds the arm of every user that the service serves them from', async () => {
+it('a client computes the same arm for every user as the service', async () => {
   const arms = [{ variant: 'second', version: '1', weight: 40 }];
   const { id } = await api.start({ kind: 'ab', arms, coverage: 'live' });
   await api.begin(id);
@@ -170,6 +170,6 @@ it('a client finds the arm of every user that the service serves them from', asy
   const served = results.filter(({ variant }) => variant).map(({ userId, variant }) => [userId, variant]);
   expect(served.length).toBeGreaterThan(5);
   expect(served).toEqual(served.map(([userId = '']) => [userId, variantOf(rollout, userId)]));
-  // Of all twenty: the few who are served may be in one arm by chance.
+  // Checked for all 20 users, because the few served users may be in one arm by chance.
   expect(new Set(userIds.map((userId) => variantOf(rollout, userId)))).toEqual(new Set(['stable', 'second']));
 });

@@ -1,4 +1,4 @@
-/** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
+/** POST /v1/predictors/{predictor}/rollouts: starts a rollout of another model version beside the stable one. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
@@ -28,13 +28,13 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
     tag: 'rollouts',
     summary: 'Start a canary, a shadow or an A/B test',
     description:
-      'The rollout is `preparing` until every process has loaded the model version and, with `coverage: required`, its generation is computed. Then it starts automatically.',
+      'The rollout is `preparing` until every process has loaded the model version. With `coverage: required` it also waits until the generation is computed. Then it starts automatically.',
     scope: 'rollouts:admin',
     params: PredictorPath,
     body: BODY,
     answer: {
       status: 201,
-      description: 'Recorded; `Location` is the URL to watch',
+      description: 'Recorded. `Location` is the URL to watch',
       schema: RolloutSchema,
       example: PREPARING_EXAMPLE,
       headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),

@@ -1,4 +1,4 @@
-/** POST /v1/runs/{id}/cancel: chunks that wait are dropped, those under way commit nothing more. */
+/** POST /v1/runs/{id}/cancel: drops waiting chunks; chunks in progress commit nothing more. */
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
@@ -16,7 +16,7 @@ export function cancelRun({ runs }: RunDependencies) {
     scope: 'runs:write',
     params: RunPath,
     answer: {
-      description: 'The run; waiting chunks are dropped, running chunks commit nothing more',
+      description: 'The run. Waiting chunks are dropped, and running chunks commit nothing more',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'cancelled' },
     },

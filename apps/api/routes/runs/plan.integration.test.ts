@@ -14,7 +14,7 @@ const plan = async (query: string) => {
 };
 
 describe('the plan of a run', () => {
-  it('is refused where nothing is known yet, with what to do', async () => {
+  it('is rejected while there is no data, and says what to do', async () => {
     expect(await plan('')).toMatchObject({
       status: 409,
       body: {
@@ -24,7 +24,7 @@ describe('the plan of a run', () => {
     });
   });
 
-  it('tells what budgets buy, and what the one asked for does', async () => {
+  it('estimates the effect of the requested budget and of others', async () => {
     const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
     const run = (await started.json()) as RunView;
     expect(run.budget).toBeNull();
@@ -40,7 +40,7 @@ describe('the plan of a run', () => {
     expect(unread).toMatchObject({ status: 200, body: { predictor: 'repurchase', users: 9, asked: null } });
     expect(unread.body.budgets.map(({ share }) => share)).toEqual([1 / 9, 1 / 9, 3 / 9, 5 / 9, 1]);
     expect(unread.body.budgets.at(-1)).toMatchObject({ users: 9, reads: null, readers: null, cpuMinutes: null });
-    // Half a minute of CPU for each of nine users.
+    // The last run took half a minute of CPU for each of nine users.
     await api.pool.query('update tandem.chunks set cpu_ms = 30000 * (scored + failed) where run_id = $1', [run.id]);
     for (let i = 0; i < 4; i++) await api.get('/v1/predictions/repurchase/1');
     await api.post('/v1/predictions/repurchase', { userIds: ['2', '1'] });
@@ -48,22 +48,22 @@ describe('the plan of a run', () => {
     const { body } = await plan('&cpuMinutes=1');
     expect(body.asked).toMatchObject({ users: 2, share: 2 / 9, reads: 1, readers: 1, cpuMinutes: 1 });
     expect((await plan('&share=0.5')).body.asked).toMatchObject({ users: 5, cpuMinutes: 2.5 });
-    // Nothing was started.
+    // No run was started.
     const { runs } = (await (await api.get('/v1/runs')).json()) as { runs: RunView[] };
     expect(runs).toHaveLength(1);
   });
 
   it.each(['&share=0', '&share=1.5', '&share=', '&share=x', '&cpuMinutes=-1', '&share=0.1&cpuMinutes=1'])(
-    'refuses %s, and says what a budget is',
+    'rejects %s, and says what a budget is',
     async (query) => {
       expect(await plan(query)).toMatchObject({
         status: 422,
-        body: { detail: 'A budget is a share above 0, up to 1, or cpuMinutes above 0; not both.' },
+        body: { detail: 'A budget must be either a share above 0 and up to 1, or cpuMinutes above 0.' },
       });
     },
   );
 
-  it('of an unknown predictor is refused, as is a run with a budget that is none or of some users', async () => {
+  it('is rejected for an unknown predictor, like a run with an invalid budget or with a budget for some users', async () => {
     expect((await api.get('/v1/runs/plan?predictor=nobody')).status).toBe(404);
     const start = async (body: object) =>
       (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', ...body })).status;

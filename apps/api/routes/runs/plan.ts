@@ -1,4 +1,4 @@
-/** GET /v1/runs/plan: what a budget would buy, before it is spent. */
+/** GET /v1/runs/plan: the effect of a budget, before it is spent. */
 import { nextSlot } from '@tandem/config/predictor/schedule';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Policy } from '@tandem/freshness/predictor';
@@ -19,7 +19,7 @@ export interface RunPlanDependencies extends Pick<RunDependencies, 'registry'> {
   findBudgetFacts(predictor: string): Promise<BudgetFacts>;
 }
 
-/** For comparison. */
+/** Shares that the answer compares with the requested budget. */
 const SHARES = [0.05, 0.1, 0.25, 0.5, 1];
 const DAY_MS = 86_400_000;
 
@@ -31,7 +31,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
     tag: 'runs',
     summary: 'The effect of a budget',
     description:
-      'Estimates which share of the reads until the next run a budget covers, and the cost. Starts no run. The estimate uses read counts and the cost of earlier runs.',
+      'Estimates the share of reads until the next run that a budget covers, and its cost, from read counts and the cost of earlier runs. Starts no run.',
     scope: 'runs:read',
     query: RunPlanQuery,
     answer: {
@@ -70,10 +70,14 @@ function budgetIn(req: HonoRequest): Budget | undefined {
   const budget = BudgetSchema.safeParse(Object.fromEntries(asked));
   if (budget.success) return budget.data;
   const field = asked[0]?.[0] ?? 'share';
-  throw new TandemError('invalid_input', 'A budget is a share above 0, up to 1, or cpuMinutes above 0; not both.', {
-    field,
-    remedy: 'send share=0.25 or cpuMinutes=30',
-  });
+  throw new TandemError(
+    'invalid_input',
+    'A budget must be either a share above 0 and up to 1, or cpuMinutes above 0.',
+    {
+      field,
+      remedy: 'send share=0.25 or cpuMinutes=30',
+    },
+  );
 }
 
 function usersOf(budget: Budget, costs: RunCosts, predictor: string): number {
@@ -89,7 +93,7 @@ function nothingKnown(why: string, predictor: string): TandemError {
   });
 }
 
-/** The next slot of either schedule. */
+/** Returns the next slot of both schedules. */
 function nextRun({ batch }: Policy, now: Date): Date {
   const schedules = [batch.schedule, batch.changedSchedule].filter((one) => typeof one === 'string');
   const slots = schedules.map((schedule) => nextSlot(schedule, now).getTime());

@@ -1,6 +1,6 @@
 /**
- * GET /v1/runs/{id}/progress: server-sent events, `progress` at each change and `end` with the finished run. A stream that
- * ends without `end` was cut by a restart of the service, or the caller's key counts no more: the client connects again.
+ * GET /v1/runs/{id}/progress: server-sent events, with `progress` at each change and `end` with the finished run. A
+ * stream without `end` was cut by a restart of the service or a revoked key; the client then reconnects.
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
@@ -13,7 +13,7 @@ import type { Caller } from '../../keys/access.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
-/** Proxies commonly close connections that are silent for a minute. */
+/** Milliseconds between heartbeats. Proxies commonly close connections that are silent for a minute. */
 const HEARTBEAT_MS = 15_000;
 
 export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
@@ -28,7 +28,7 @@ export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
         headers: {
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',
-          // Nginx would else hold events back.
+          // Without it, nginx would buffer events.
           'x-accel-buffering': 'no',
         },
       });
@@ -44,7 +44,8 @@ function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller:
     start(controller) {
       let isOpen = true;
       const write = (text: string) => {
-        // The queue bounds the memory for a client that does not read: the next change has the whole state.
+        // The queue bounds the memory for a client that does not read. Events may be dropped, because the next change
+        // has the whole state.
         if (isOpen && (controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
       };
       const end = () => {
@@ -77,7 +78,7 @@ const route = createRoute({
   path: '/v1/runs/{id}/progress',
   tags: ['runs'],
   summary: 'Watch a run',
-  description: 'Server-sent events; the data of each is a Run. Comments keep the connection open.',
+  description: 'Server-sent events. The data of each is a Run. Comments keep the connection open.',
   request: { params: RunPath },
   responses: {
     200: {

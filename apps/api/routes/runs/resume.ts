@@ -16,7 +16,7 @@ export function resumeRun({ runs, ...rest }: RunDependencies) {
     params: RunPath,
     answer: {
       status: 202,
-      description: 'The run; it resumes with the chunks that are not committed',
+      description: 'The run. It resumes with the chunks that are not committed',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'running' },
       headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),

@@ -9,14 +9,11 @@ export interface RunDependencies {
   readonly runs: RunStore;
   readonly registry: Pick<Registry, 'predictor'>;
   readonly runWatcher: RunWatcher;
-  /**
-   * Notifies a worker that a run waits to be planned. This is a hint: if it fails, the reconciler finds the run in
-   * Postgres.
-   */
+  /** Notifies a worker that a run waits to be planned. If this hint fails, the reconciler finds the run in Postgres. */
   enqueuePlan(runId: string): Promise<void>;
 }
 
-// Notifies a worker of a run within a time limit: the run is in Postgres already, so an answer never waits long for
+// Notifies a worker of a run within a time limit. The run is already in Postgres, so an answer never waits long for
 // Redis.
 
 const BUDGET_MS = 250;

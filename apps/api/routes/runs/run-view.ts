@@ -33,12 +33,12 @@ export function runView(run: Run): RunView {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Whether a text can be the id of a run. Postgres would refuse any other text with an internal error. */
+/** Returns whether a text has the form of a run's id. For other texts, Postgres would cause an internal error. */
 export function isRunId(id: string): boolean {
   return UUID.test(id);
 }
 
-/** Rejects with `unknown_run`. */
+/** Finds a run. Rejects with `unknown_run`. */
 export async function requireRun(runs: Pick<RunStore, 'find'>, id: string): Promise<Run> {
   const run = isRunId(id) ? await runs.find(id) : undefined;
   if (!run) throw unknownRun(id);

@@ -4,7 +4,7 @@ import { createRunWatcher, type RunListener } from './run-watcher.ts';
 
 const run = (state: Run['state'], usersScored: number) => ({ id: 'r', state, usersScored }) as Run;
 
-/** A listener that remembers what it was told. */
+/** Creates a listener that records its calls. */
 function remembering() {
   const told: (string | number)[] = [];
   const listener: RunListener = { onRun: (one) => told.push(one.usersScored), onEnd: () => told.push('end') };
@@ -15,7 +15,7 @@ describe('createRunWatcher', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('tells every change once, then the end', async () => {
+  it('reports every change once, then the end', async () => {
     const states = [run('running', 0), run('running', 0), run('running', 5), run('done', 9)];
     const find = vi.fn(async () => states.shift());
     const { told, listener } = remembering();
@@ -25,7 +25,7 @@ describe('createRunWatcher', () => {
     expect(find).toHaveBeenCalledTimes(4);
   });
 
-  it('polls once an interval for all watchers, and not at all without watchers', async () => {
+  it('polls once in each interval for all watchers, and not at all without watchers', async () => {
     const find = vi.fn(async () => run('running', 1));
     const watcher = createRunWatcher({ find });
     const watchers = [remembering(), remembering(), remembering()];
@@ -40,7 +40,7 @@ describe('createRunWatcher', () => {
     expect(find).toHaveBeenCalledTimes(3);
   });
 
-  it('waits through an outage of the database', async () => {
+  it('continues after an outage of the database', async () => {
     const find = vi.fn(async () => run('done', 2));
     find.mockRejectedValueOnce(new Error('away'));
     const { told, listener } = remembering();
@@ -49,7 +49,7 @@ describe('createRunWatcher', () => {
     expect(told).toEqual([2, 'end']);
   });
 
-  it('ends all watchers when it closes, and later ones at once', async () => {
+  it('ends all watchers when it closes, and later watchers at once', async () => {
     const watcher = createRunWatcher({ find: async () => run('running', 1) });
     const [before, after] = [remembering(), remembering()];
     watcher.watch('r', before.listener);

@@ -1,6 +1,6 @@
 /**
- * Watches runs for clients: one poll of Postgres for each run and interval, with any number of watchers, and none
- * without watchers. A failed poll is retried: a watcher waits through an outage of the database.
+ * Watches runs for clients. Each run is polled once in each interval, for any number of watchers, and not at all
+ * without watchers. A failed poll is retried, so that watchers survive an outage of the database.
  */
 import type { Run } from '@tandem/prediction/runs/runs';
 import { isFinished } from '@tandem/prediction/runs/runs';
@@ -8,14 +8,14 @@ import { type Repeating, repeat } from '@tandem/timing/repeat';
 
 export interface RunWatcher {
   /**
-   * Calls `onRun` with the run now and at each change, then `onEnd` once: when the run has finished or was deleted, or
-   * the watcher closes.
-   * @returns the function that stops it
+   * Calls `onRun` with the run now and at each change. Then calls `onEnd` once, when the run has finished or was
+   * deleted, or when the watcher closes.
+   * @returns a function that stops the watch
    */
   watch(runId: string, listener: RunListener): () => void;
-  /** How many watch a run at this moment. */
+  /** Returns the number of current watchers. */
   watchers(runId: string): number;
-  /** Ends all. */
+  /** Ends all watches. */
   close(): void;
 }
 
@@ -58,7 +58,7 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
       }
       if (isFinished(run.state)) return end(runId, one);
     } catch {
-      // The next poll finds out what became of it.
+      // The next poll shows the new state.
     }
   }
 

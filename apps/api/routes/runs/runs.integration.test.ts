@@ -19,7 +19,7 @@ async function start(scope: unknown): Promise<RunView> {
 const show = async (id: string) =>
   (await (await api.get(`/v1/runs/${id}`)).json()) as RunView & { failures: unknown[] };
 
-/** The events of a progress stream, to its end. */
+/** Reads a progress stream to its end and returns its events. */
 async function eventsOf(response: Response): Promise<{ event: string; run: RunView }[]> {
   const blocks = (await response.text()).split('\n\n').filter((block) => block.startsWith('event: '));
   return blocks.map((block) => {
@@ -29,7 +29,7 @@ async function eventsOf(response: Response): Promise<{ event: string; run: RunVi
 }
 
 describe('runs', () => {
-  it('starts a run, shows it to the end, and its predictions are served', async () => {
+  it('starts a run, shows its progress to the end, and serves its predictions', async () => {
     const run = await start('all');
     expect(run).toMatchObject({
       predictor: 'repurchase',
@@ -55,7 +55,7 @@ describe('runs', () => {
     });
   });
 
-  it('refuses a second run of all while one is under way; cancels it, and resumes it', async () => {
+  it('rejects a second run of all users during the first, and cancels and resumes the first', async () => {
     const run = await start('all');
     const second = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
     expect([second.status, await second.json()]).toMatchObject([409, { type: 'urn:tandem:problem:run_conflict' }]);
@@ -69,13 +69,13 @@ describe('runs', () => {
     expect(await show(run.id)).toMatchObject({ state: 'done', generation: '2' });
   });
 
-  it('scores named users, each once', async () => {
+  it('scores each named user once', async () => {
     const run = await start({ userIds: ['1', '2', '1'] });
     await workOff(api, run.id);
     expect(await show(run.id)).toMatchObject({ scope: 'users', state: 'done', usersScored: 2, generation: null });
   });
 
-  it('lists newest first, in pages that miss and repeat none', async () => {
+  it('lists runs newest first, in pages without gaps or duplicates', async () => {
     const all = ((await (await api.get('/v1/runs?limit=100')).json()) as { runs: RunView[] }).runs.map(({ id }) => id);
     const paged: string[] = [];
     for (let next: string | null = ''; next !== null; ) {
@@ -92,7 +92,7 @@ describe('runs', () => {
     expect(paged).toHaveLength(3);
   });
 
-  it('lists generations, and returns to the one before on the next read', async () => {
+  it('lists generations, and rolls back to the previous one from the next read on', async () => {
     const list = async () =>
       ((await (await api.get('/v1/predictors/repurchase/generations')).json()) as { generations: unknown[] })
         .generations;
@@ -128,7 +128,7 @@ describe('runs', () => {
     ['/v1/runs/00000000-0000-0000-0000-000000000000/resume', undefined, 404, 'runId'],
     ['/v1/predictors/repurchase/rollback', { to: 1 }, 422, 'to'],
     ['/v1/predictors/repurchase/rollback', { generation: '1' }, 422, 'generation'],
-  ])('refuses POST %s %j with %i at %s', async (path, body, status, field) => {
+  ])('rejects POST %s %j with %i at %s', async (path, body, status, field) => {
     const response = await api.post(path, body);
     expect([response.status, ((await response.json()) as { field?: string }).field]).toEqual([status, field]);
   });
@@ -140,7 +140,7 @@ describe('runs', () => {
     ['/v1/runs?before=00000000-0000-0000-0000-000000000000', 404],
     ['/v1/runs?predictor=nothing', 404],
     ['/v1/runs?limit=1&limit=2', 400],
-  ])('refuses GET %s with %i', async (path, status) => {
+  ])('rejects GET %s with %i', async (path, status) => {
     expect((await api.get(path, { accept: '*/*' })).status).toBe(status);
   });
 });

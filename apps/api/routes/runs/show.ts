@@ -1,4 +1,4 @@
-/** GET /v1/runs/{id}: a run, with the users that it could not score. */
+/** GET /v1/runs/{id}: a run and the users that it could not score. */
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunDetailSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';

@@ -1,4 +1,4 @@
-/** POST /v1/runs: stores a run, notifies a worker, and returns the path where the caller can watch it. */
+/** POST /v1/runs: stores a run, notifies a worker, and returns the path at which the caller can watch it. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -20,12 +20,12 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
     tag: 'runs',
     summary: 'Start a batch run',
     description:
-      '`all` makes a generation. `stale` scores users whose context is newer than their prediction. `userIds` scores the named users. With a `budget`, `all` scores users with outdated predictions first, most read first, then other users who are read.',
+      '`all` makes a generation. `stale` scores users whose context is newer than their prediction. `userIds` scores the named users. With a `budget`, `all` scores users with outdated predictions first, the most read of them first, and then other users who are read.',
     scope: 'runs:write',
     body: BODY,
     answer: {
       status: 202,
-      description: 'Recorded; the run continues even if this process ends. `Location` is the URL to watch',
+      description: 'Recorded. The run continues even if this process ends. `Location` is the URL to watch',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'planned' },
       headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),

@@ -1,4 +1,4 @@
-/** A stored prediction of a user in the wire format, with its state by the freshness rule. */
+/** A stored prediction of a user in the wire format, with its state according to the freshness rule. */
 import type { CandidateView } from '@tandem/wire/users';
 import type { FoundCandidates, JudgedCandidate } from './find-candidates.ts';
 

@@ -1,8 +1,8 @@
-/** A user's context in the wire format: the version, and the values of events. */
+/** A user's context in the wire format: its version and the values of events. */
 import type { ContextFeatures, ContextValue } from '@tandem/freshness/features';
 import type { EventValueView } from '@tandem/wire/users';
 
-/** Port: the contexts in Postgres. */
+/** Port: reads the contexts in Postgres. */
 export interface UserContexts {
   /** `updatedAt` is null for a user without a context. */
   find(userId: string): Promise<{ readonly features: ContextFeatures; readonly updatedAt: Date | null }>;

@@ -20,7 +20,7 @@ const send = (subject: string, id: string) =>
   api.post('/v1/events', order(subject, id), { 'content-type': 'application/cloudevents+json' });
 
 describe('DELETE /v1/users/{userId}', () => {
-  it('erases, with a receipt that counts what was found; reads then answer unknown_user, and events are ignored', async () => {
+  it('erases a user with a receipt of deleted records; reads then answer unknown_user, and events are ignored', async () => {
     await send('4', 'e1');
     expect((await api.get(`${PREDICTION}/4`)).status).toBe(200);
     const response = await erase('4');
@@ -61,7 +61,7 @@ describe('DELETE /v1/users/{userId}', () => {
     });
   });
 
-  it('does nothing under a condition that does not hold', async () => {
+  it('does nothing if a condition of the request does not hold', async () => {
     for (const [method, path] of [
       ['DELETE', '/v1/users/8'],
       ['POST', '/v1/users/8/readmit'],
@@ -72,7 +72,7 @@ describe('DELETE /v1/users/{userId}', () => {
     expect((await api.get(`${PREDICTION}/8`)).status).toBe(200);
   });
 
-  it('rejects another spelling of a user id, which would erase no user', async () => {
+  it('rejects other spellings of a user id, which would erase no user', async () => {
     for (const spelling of ['07', '+7', 'x', '%00']) {
       const response = await erase(spelling);
       expect([spelling, response.status]).toEqual([spelling, 422]);
@@ -80,7 +80,7 @@ describe('DELETE /v1/users/{userId}', () => {
     expect((await api.get(`${PREDICTION}/7`)).status).toBe(200);
   });
 
-  it('says of a store that is away that it may be repeated; without Redis the tombstone stands all the same', async () => {
+  it('asks for a repetition if a store is unavailable; without Redis the tombstone still applies', async () => {
     const lonely = await createTestApi({}, 'redis://127.0.0.1:1');
     const response = await lonely.app.request('/v1/users/5', { method: 'DELETE' });
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
@@ -99,7 +99,7 @@ describe('DELETE /v1/users/{userId}', () => {
 });
 
 describe('POST /v1/users/{userId}/readmit', () => {
-  it('ends an erasure: the user is inferred again, from the row alone', async () => {
+  it('ends an erasure: the user is inferred again, without values of earlier events', async () => {
     await send('8', 'e3');
     await erase('8');
     expect(await (await api.post('/v1/users/8/readmit')).json()).toMatchObject({

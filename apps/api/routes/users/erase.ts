@@ -24,7 +24,7 @@ export function eraseUser(dependencies: ErasureDependencies) {
     problems: ['invalid_input', 'precondition_failed', 'unavailable'],
     async handle({ req }, event) {
       const receipt = await dependencies.eraseUser(await askedUserId(req, dependencies));
-      // By its number: the log is no place for who was erased.
+      // Logs the number of the erasure, because the log must not name erased users.
       event.add({ erasure: receipt.tombstone.number });
       return receiptView(receipt);
     },

@@ -10,13 +10,13 @@ import { checkIfMatch } from '../../http/caching.ts';
 export interface ErasureDependencies {
   readonly eraseUser: EraseUser;
   readonly readmitUser: ErasureStore['readmit'];
-  /** The service's key type; null until a first config is adopted. */
+  /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }
 
 /**
- * Returns the user of the path, in canonical spelling: a tombstone under another spelling would not apply. Throws if a
- * condition of the caller does not hold, or if the request has a body, which would be ignored.
+ * Returns the user of the path in canonical spelling, because a tombstone under another spelling would not apply.
+ * Throws if a condition of the request does not hold, or if it has a body, which would be ignored.
  */
 export async function askedUserId(
   req: HonoRequest,
@@ -30,7 +30,7 @@ export async function askedUserId(
   return userId;
 }
 
-/** Rejects a body: an erasure cannot be undone, and a body may mean that the caller wants less. */
+/** Rejects a body. An erasure cannot be undone, and a caller who sends a body may want to erase less. */
 function checkNoBody(req: HonoRequest): void {
   const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
   if (isEmpty) return;

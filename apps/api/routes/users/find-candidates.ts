@@ -18,15 +18,15 @@ export interface JudgedCandidate {
   readonly store: StoreName;
   readonly stored: StoredPrediction;
   readonly state: CandidateState;
-  /** Null where the stored bytes are not of its model version's layout, or that version cannot be read. */
+  /** Null if the stored bytes do not have the layout of the model version, or if that version cannot be read. */
   readonly prediction: Prediction | null;
   readonly modelNumber: number | null;
-  /** Null unless it is of the current generation. */
+  /** Null unless the prediction belongs to the current generation. */
   readonly generationNumber: number | null;
 }
 
 export interface FoundCandidates {
-  /** A store that did not answer is `failed`: it may hold more. */
+  /** `failed` names a store that did not answer and may hold further predictions. */
   readonly stores: Readonly<Record<StoreName, 'ok' | 'failed'>>;
   readonly candidates: readonly JudgedCandidate[];
 }

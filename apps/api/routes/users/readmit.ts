@@ -16,7 +16,7 @@ export function readmitUser(dependencies: ErasureDependencies) {
     params: UserPath,
     answer: {
       description:
-        'The user is served again, from predictions computed from now on. Without an erasure nothing changes',
+        'The user is served again, with predictions computed from now on. Without an erasure nothing changes',
       schema: ReadmissionSchema,
       example: READMISSION_EXAMPLE,
     },

@@ -7,8 +7,8 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-describe('of a user that another arm serves', () => {
-  it('is told what that arm has stored, and explained what it answers', async () => {
+describe('a user that another arm serves', () => {
+  it('shows the stored predictions of that arm and explains its answer', async () => {
     const { id } = await api.start({ kind: 'canary', version: '1', steps: [0.01, 100], coverage: 'live' });
     await api.begin(id);
     await api.dependencies.app.rollouts.override(id, '4', 'candidate', 'test');

@@ -31,7 +31,7 @@ export function showUser(dependencies: UserDependencies) {
     problems: ['unknown_user', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
-      // By the rules of every key type, before Postgres sees it: there are texts that it refuses to take.
+      // Checked by the rules of every key type, because Postgres rejects some texts.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
       // After a certificate, which notifies the registry of adoptions.
@@ -60,7 +60,7 @@ export function showUser(dependencies: UserDependencies) {
   });
 }
 
-/** A placeholder predictor, if there are none: the version of a user is still known. */
+/** A placeholder if there is no predictor: the context version of a user is still known. */
 const NO_PREDICTOR = '';
 
 async function storedFor(
@@ -77,8 +77,8 @@ async function storedFor(
 }
 
 function nothingStored(userId: string): TandemError {
-  return new TandemError('unknown_user', `There are no records of user ${userId}: no event, and no run.`, {
+  return new TandemError('unknown_user', `User ${userId} has no records: no event, and no prediction of a run.`, {
     field: 'userId',
-    remedy: 'check the id; reading a prediction of the user looks into the feature source as well',
+    remedy: 'check the id; to look in the feature source too, read a prediction of the user',
   });
 }

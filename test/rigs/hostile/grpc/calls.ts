@@ -87,7 +87,7 @@ const MESSAGES: readonly Row[] = [
     'an output that does not exist',
     infer({ ...GOOD, outputs: [{ name: '__proto__' }] }),
     'INVALID_ARGUMENT',
-    'the model gives',
+    'the model returns',
   ],
   [
     'a timeout below nothing',
