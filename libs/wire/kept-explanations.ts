@@ -1,4 +1,4 @@
-/** Kept answers with their inputs, and the results of replays. */
+/** Explanations, which are kept answers with their inputs; and the results of replays. */
 import { z } from 'zod';
 import { FeatureOriginSchema, scalar } from './explanations.ts';
 import { nextOf, pageQuery } from './page.ts';
@@ -16,35 +16,39 @@ const FeatureSchema = z.strictObject({
 
 const InputsSchema = z.strictObject({
   read: z.enum(['for_the_answer', 'after_the_reply']).meta({
-    description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
+    description:
+      'When the inputs were read: by the inference that gave the answer; or, for a stored answer, right after the reply',
   }),
   readAt: z.iso.datetime(),
   contextVersion: z.int(),
   ofSameContext: z.boolean().meta({
-    description: 'Whether the answer was computed from that context: only then can it be expected again',
+    description: 'Whether the answer was computed from this context version. If not, a replay may give another answer',
   }),
   features: z.array(FeatureSchema),
-  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from them' }),
+  fault: z
+    .string()
+    .nullable()
+    .meta({ description: 'Why the user cannot be scored from these features; null if the user can be scored' }),
 });
 
 export const KeptExplanationSchema = z
   .strictObject({
     id: z.uuid(),
-    at: z.iso.datetime().meta({ description: "When it was answered, on the database's clock" }),
+    at: z.iso.datetime().meta({ description: "When the read was answered, by the database's clock" }),
     keptUntil: z.iso.datetime(),
     answer: PredictionSchema,
-    history: z.string().nullable().meta({ description: 'Null where the database did not answer' }),
+    history: z.string().nullable().meta({ description: 'Null if the database did not answer' }),
     inputs: InputsSchema.nullable(),
-    noInputs: z
-      .enum(['no_row', 'not_read'])
-      .nullable()
-      .meta({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
+    noInputs: z.enum(['no_row', 'not_read']).nullable().meta({
+      description:
+        'Why there are no inputs: the feature source had no row of the user, or did not answer; null if there are inputs',
+    }),
   })
   .meta({ id: 'KeptExplanation' });
 
 export type KeptExplanationView = Answered<typeof KeptExplanationSchema>;
 
-/** For the description of the API, and for tests of what shows it. */
+/** An example for the API documentation and for tests of pages that show an explanation. */
 export const KEPT_EXPLANATION_EXAMPLE = {
   id: '5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   at: '2026-11-24T10:50:53.250Z',
@@ -92,21 +96,27 @@ export const ReplaySchema = z
     verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
     reason: z.string(),
     kept: PredictionSchema.shape.prediction,
-    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null where it is refused' }),
-    tolerance: z.number().nullable().meta({ description: "Relative, of the model version's certificate" }),
+    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null if the replay is refused' }),
+    tolerance: z.number().nullable().meta({ description: "Relative tolerance from the model version's certificate" }),
     difference: z
       .strictObject({
         output: z.string(),
         kept: z.union([z.number(), z.string(), z.boolean()]),
         recomputed: z.union([z.number(), z.string(), z.boolean()]),
-        difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
+        difference: z
+          .number()
+          .nullable()
+          .meta({ description: 'Absolute difference; null if the values are not floats' }),
         ofAllowed: z
           .number()
           .nullable()
           .meta({ description: '`difference` divided by the allowed difference; null if `difference` is null' }),
       })
       .nullable()
-      .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
+      .meta({
+        description:
+          'The difference that is largest relative to the allowed one; null if all values are equal to the last bit, or nothing was computed',
+      }),
   })
   .meta({ id: 'Replay' });
 
