@@ -135,7 +135,7 @@ async function certify(
   options: JudgeOptions,
 ): Promise<Verification> {
   const { verification, users } = await tryPredictor(features, resolved, defined, options);
-  // A certificate of generated rows alone proves nothing about real users.
+  // A certificate of made-up rows alone proves nothing about real users.
   if (users?.scorable !== undefined) return verification;
   if (users?.slow) throw noUserInTime(users.slow);
   if (users?.read === 0) return verification;
