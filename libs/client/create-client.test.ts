@@ -122,7 +122,7 @@ test('an empty predictor or user id is refused before the request', async () => 
     expect(settled).toMatchObject({
       reason: {
         code: 'malformed_request',
-        detail: expect.stringMatching(/is empty: its path would be \/v1\//),
+        detail: expect.stringMatching(/is empty: the path would be \/v1\//),
         remedy: expect.stringContaining('not empty'),
       },
     });

@@ -38,12 +38,12 @@ const refused = (why: RegExp) => ({
 
 test('a server does not start with a grpc-js without a message decoder', async () => {
   delete prototype.write;
-  await expect(start()).rejects.toMatchObject(refused(/@grpc\/grpc-js does not work as the gRPC port needs it/));
+  await expect(start()).rejects.toMatchObject(refused(/@grpc\/grpc-js does not work with the gRPC port/));
 });
 
 test('a server does not start with a grpc-js that does not allow limiting the decoder', async () => {
   Object.defineProperty(prototype, 'write', { get: () => original.value, set: () => {}, configurable: true });
-  await expect(start()).rejects.toMatchObject(refused(/takes the second message of a call/));
+  await expect(start()).rejects.toMatchObject(refused(/accepts the second message of a call/));
 });
 
 test('a server does not start with a grpc-js that ends such a call without an answer', async () => {

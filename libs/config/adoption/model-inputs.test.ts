@@ -111,7 +111,7 @@ test('each of several inputs takes the column of its own name, case-insensitivel
     inputs: [...named.inputs, { name: 'VISITS', type: 'int64', shape: [null, 1] }],
   };
   expect(problemsIn({}, described, twice).join('\n')).toContain(
-    "the model's input VISITS int64 [?, 1] takes the column",
+    "the model's input VISITS int64 [?, 1] needs a column",
   );
 });
 

@@ -95,7 +95,7 @@ test('a single output of maps is reported with the ways to export without it', (
 });
 
 test.each<[string, (number | string | null)[], string]>([
-  ['no shape', [], 'is one value for all users, or does not declare its shape → add index: 0'],
+  ['no shape', [], 'is one value for all users, or does not declare its shape → for one value per user, add index: 0'],
   [
     'an open width',
     [null, null],

@@ -39,7 +39,7 @@ describe('an A/B test ends with a sentence', () => {
   });
 
   it('that names the arm without users', () => {
-    expect(concluded(count(0, 0), count(10, 1)).text).toMatch(/an arm has no users with a window that is over$/);
+    expect(concluded(count(0, 0), count(10, 1)).text).toMatch(/an arm has no users with an ended window$/);
     expect(concluded(count(10, 0), count(10, 0)).text).toMatch(/every user has the same value$/);
   });
 });
