@@ -20,7 +20,7 @@ interface JobContext {
 
 /**
  * Performs a job. Its result is added to the job's event. The error that it throws decides whether the job is retried
- * (`isPassing`).
+ * (`MAY_PASS`).
  */
 export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
 export type Handlers = { readonly [N in JobName]: Handler<N> };
@@ -238,7 +238,7 @@ function isGivenUp(error: unknown): boolean {
   return error instanceof UnrecoverableError;
 }
 
-/** Returns whether the same job may succeed later, by the code of its error. */
+/** Whether the same job may succeed later, by the code of its error. */
 const MAY_PASS: Readonly<Record<ErrorCode, boolean>> = {
   unavailable: true,
   protocol_unknown: true,
