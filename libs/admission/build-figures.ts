@@ -37,7 +37,7 @@ export interface BuildSide {
   readonly rowByRow: boolean;
   /** Whether answers are the same alone and in a batch, measured without the pin. */
   readonly parity: RowParity;
-  /** The number of users for whom this version gave no usable answer. */
+  /** The number of users without a usable answer from this version. */
   readonly refused: number;
 }
 

@@ -243,7 +243,11 @@ describe('a version is refused, and nothing of it is stored,', () => {
           },
         },
       },
-      { code: 'model_refused', field: 'features.sql', message: expect.stringContaining('other values for one user than for many') },
+      {
+        code: 'model_refused',
+        field: 'features.sql',
+        message: expect.stringContaining('other values for one user than for many'),
+      },
     ],
     [
       'if its label is the name of an arm',

@@ -49,7 +49,7 @@ export interface ComparedVersion {
   readonly rowsAgree: boolean | null;
   /** Largest difference of an output between inference alone and in a batch; null if there is none */
   readonly largestRowDifference: number | null;
-  /** Number of users for whom this version gave no usable answer */
+  /** Number of users without a usable answer from this version */
   readonly refused: number;
 }
 
@@ -710,7 +710,7 @@ export interface ModelMetadata {
 export interface ParityCertificate {
   /** Users whose answers were compared: inferred alone, again, in a batch and in another order */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** Number of users for whom the model gave no usable answer */
+  /** Number of users without a usable answer from the model */
   readonly refused: { readonly real: number; readonly madeUp: number };
   /** Number of users who get the same answer from features as a live read reads them and as a run reads them */
   readonly readBothWays: number;

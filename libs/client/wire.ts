@@ -103,9 +103,7 @@ export interface EventInput extends Pick<Event, 'subject' | 'type' | 'time'>, Pa
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/**
- * An outcome as an application sends it. Without an id, it gets one that is the same in all attempts of this call only.
- */
+/** An outcome as an application sends it. Without an id, it gets an id for the attempts of this call only. */
 export type OutcomeInput = Omit<Outcome, 'id'> & Partial<Pick<Outcome, 'id'>>;
 
 /**

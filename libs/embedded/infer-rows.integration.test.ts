@@ -14,7 +14,7 @@ afterAll(() => world?.close());
 
 it('rejects rows of a paused model as `unavailable`, with the time of the next attempt', async () => {
   const { registry, authority } = world;
-  // The clock stands still during the pause, so the pause does not end during the test.
+  // The clock stops with the pause, so the pause does not end during the test.
   let pausedAt: number | undefined;
   const pool = createInferencePool({
     loadArtifact: registry.loadArtifact,

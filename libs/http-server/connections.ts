@@ -1,9 +1,8 @@
 /**
- * Limits the connections of a server. At the limit, a new connection replaces the one that has been idle for longest,
- * so idle connections cannot lock out new clients or probes. A connection that sends a body is kept for a time. If
- * every connection is in use, the new one replaces a connection that has sent nothing, or one between two requests. If
- * all connections wait for their answers, the new one is closed. In these last cases the limit is too low, and
- * readiness reports it.
+ * Limits the connections of a server. At the limit, a new connection replaces the longest idle one, so idle connections
+ * cannot lock out new clients or probes. A connection that sends a body is kept for a time. If every connection is in
+ * use, the new one replaces a connection that has sent nothing, or is between two requests. If all connections wait for
+ * their answers, the new one is closed. In these last cases the limit is too low, and readiness reports it.
  *
  * The server closes a connection without traffic for a while, unless the client waits for an answer. It also closes a
  * connection if its client takes too long to read an answer, since the answer stays in memory.
@@ -67,8 +66,8 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   let fullAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns a connection to replace: one without a request for a second; else a new one without a request; else one
-   * that was just answered.
+   * Returns a connection to replace: one without a request for a second; else a new one without a request; else a
+   * connection that was just answered.
    */
   function longestIdle(): Socket | undefined {
     const haste = now() - HASTE_MS;

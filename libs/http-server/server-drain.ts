@@ -79,8 +79,8 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
 
   /**
    * The kernel resets connections that were not accepted yet when the listener closes. Node accepts one waiting
-   * connection in each turn of the event loop. So after a turn without a new connection none is waiting, except one
-   * that arrived in that turn.
+   * connection in each turn of the event loop. So after a turn without a new connection none is waiting, except a
+   * connection that arrived in that turn.
    */
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {

@@ -1,8 +1,8 @@
 /**
- * Limits the connections of the gRPC port. At the limit, a new connection replaces the one that has been without a call
- * for longest. If every connection has a call that waits for an answer, the new connection is closed. A connection that
- * exceeds its idle time, or does not read an answer in time, is destroyed, since its client may ignore every request to
- * close.
+ * Limits the connections of the gRPC port. At the limit, a new connection replaces the connection with the longest time
+ * without a call. If every connection has a call that waits for an answer, the new connection is closed. A connection
+ * that exceeds its idle time, or does not read an answer in time, is destroyed, since its client may ignore every
+ * request to close.
  */
 import type { Socket } from 'node:net';
 

@@ -47,10 +47,7 @@ export interface GrpcRefusal {
 
 export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
 
-/**
- * Answers a call.
- * @param message reads the call's message. To be called once, after the access check. Rejects with a RequestError
- */
+/** Answers a call. @param message reads the call's message; to be called once, after the access check */
 export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
 
 interface GrpcServerOptions {
@@ -70,9 +67,7 @@ export interface GrpcServer {
   readonly port: number;
   /** Continues to accept connections for `leastMs`, or up to `mostMs` while clients are connected. */
   listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
-  /**
-   * Stops accepting connections and lets calls under way finish. Returns whether all finished within the grace period.
-   */
+  /** Stops accepting connections and lets calls finish. Returns whether all finished within the grace period. */
   close(graceMs: number): Promise<boolean>;
 }
 
@@ -85,10 +80,7 @@ const TAKING_MS = 8_000;
 const LOOK_MS = 500;
 /** The most messages in transit at once. */
 const MOST_ARRIVING = 256;
-/**
- * Further bytes of an answer: for fields besides the outputs, and for typed integers, which may need more bytes than
- * raw ones.
- */
+/** Further bytes of an answer: for other fields, and for typed integers, which may need more bytes than raw ones. */
 const HEAD_BYTES = 1_048_576;
 
 const LIMITS = Object.freeze({
@@ -99,10 +91,7 @@ const LIMITS = Object.freeze({
   'grpc.enable_channelz': 0,
 });
 
-/**
- * Starts the server. Rejects with `config_invalid` if the installed grpc-js does not have the expected internals, and
- * with Node's error if the server cannot listen.
- */
+/** Starts the server. Rejects with `config_invalid` if grpc-js has other internals, or with Node's error. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   // grpc-js writes invalid metadata to stderr with their values, such as a mistyped key.
   setLogVerbosity(logVerbosity.NONE);

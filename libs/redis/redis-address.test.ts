@@ -45,7 +45,7 @@ describe('the address of a Redis', () => {
     ['redis://a:port', 'not host:port'],
     ['redis://a:99999', 'not host:port'],
     ['redis://a/x', 'not a database number'],
-    ['redis+cluster://a:1/1', 'database 0 alone'],
+    ['redis+cluster://a:1/1', 'only database 0'],
     ['redis+cluster://a:1?db=1', 'parameter db'],
     ['redis+sentinel://a:1', 'names no primary'],
   ])('is rejected, and the error does not contain the password: %s', (url, problem) => {

@@ -36,7 +36,7 @@ const SideSchema = z
     largestRowDifference: z.number().nullable().meta({
       description: 'Largest difference of an output between inference alone and in a batch; null if there is none',
     }),
-    refused: z.int().meta({ description: 'Number of users for whom this version gave no usable answer' }),
+    refused: z.int().meta({ description: 'Number of users without a usable answer from this version' }),
   })
   .meta({ id: 'ComparedVersion' });
 

@@ -117,7 +117,7 @@ const ParitySchema = z
       description: 'Users whose answers were compared: inferred alone, again, in a batch and in another order',
     }),
     refused: UsersSchema.meta({
-      description: 'Number of users for whom the model gave no usable answer',
+      description: 'Number of users without a usable answer from the model',
     }),
     readBothWays: z.int().meta({
       description:

@@ -8,7 +8,7 @@ import type { Answered } from './schema.ts';
 const modelParameter = z.string().meta({
   param: { name: 'model', in: 'path' },
   description:
-    'The name of a predictor, for a model that takes tensors; or `{predictor}.hybrid`, for one that takes user ids',
+    'The name of a predictor, for a model that takes tensors; or `{predictor}.hybrid`, for a model that takes user ids',
   example: 'repurchase.hybrid',
 });
 

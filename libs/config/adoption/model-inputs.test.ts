@@ -110,9 +110,7 @@ test('each of several inputs takes the column of its own name, case-insensitivel
     ...named,
     inputs: [...named.inputs, { name: 'VISITS', type: 'int64', shape: [null, 1] }],
   };
-  expect(problemsIn({}, described, twice).join('\n')).toContain(
-    "the model's input VISITS int64 [?, 1] needs a column",
-  );
+  expect(problemsIn({}, described, twice).join('\n')).toContain("the model's input VISITS int64 [?, 1] needs a column");
 });
 
 test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([

@@ -120,7 +120,7 @@ function unknownInput({ signature, at }: Mapping, name: string): SettingProblem 
   return { path: at('inputs', name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' };
 }
 
-/** Returns the columns that an input names, and adds a problem for each one that the query does not have. */
+/** Returns the columns that an input names, and adds a problem for each column that the query does not have. */
 function declaredColumns(
   { features, predictor, problems, at }: Mapping,
   input: ResolvedInput,

@@ -50,7 +50,7 @@ describe('a build and its parent', { timeout: 120_000 }, () => {
     expect(found.parent.parity.rowsAgree).toBe(true);
   });
 
-  it('leave out and count users for whom one of them gives no answer', async () => {
+  it('leave out and count users without an answer from one of them', async () => {
     const features = [[4], [-1], [9], [-2], [16]];
     const found = await measureBuilds(
       side(linearModel({ weights: [1] }), features),

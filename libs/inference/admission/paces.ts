@@ -21,7 +21,7 @@ interface Pace {
   readonly speedup: Spread;
 }
 
-/** The ratios of the rounds: the median, a bound that 9 of 10 rounds are above, and one that 9 of 10 are below. */
+/** The ratios of the rounds: the median, a lower bound of 9 of 10 rounds, and an upper bound of 9 of 10. */
 interface Spread {
   readonly median: number;
   readonly low: number;

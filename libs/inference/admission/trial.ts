@@ -39,9 +39,7 @@ export interface TrialOptions {
   readonly batch: FeatureBatch;
   /** The number of real users, which are the first in the batch. */
   readonly realUsers: number;
-  /**
-   * The number of rows, from the first, that are tried alone. The others are those of `bothWays`, as a run reads them.
-   */
+  /** The number of rows, from the first, that are tried alone. The others are the run's rows of `bothWays`. */
   readonly users: number;
   readonly bothWays: readonly ReadBothWays[];
   readonly tolerance: number;
@@ -121,10 +119,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
   return { rows, alone, refused, times };
 }
 
-/**
- * Runs all users together, in mixed batches, in reverse order, and in a batch as large as in a run. Returns the cost of
- * a user in the largest batch.
- */
+/** Runs users in several batches, of which the last is as large as in a run. Returns the cost of a user in it. */
 async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried, seen: Seen): Promise<TrialCost> {
   const { rows, times } = tried;
   const aloneMs = median(times.map(({ ms }) => ms));
@@ -155,9 +150,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   return { aloneMs, perUserUs: ((await together(many)) * 1_000) / size, batchSize: size };
 }
 
-/**
- * Tries users with the features that a run reads, as one chunk. The result of the query must not depend on its caller.
- */
+/** Tries users with the features that a run reads, since the query's result must not depend on its caller. */
 async function tryBothWays(runs: TrialRuns, options: TrialOptions, { alone }: Tried): Promise<number> {
   const pairs = options.bothWays.filter(({ live }) => alone.has(live));
   if (pairs.length === 0) return 0;
@@ -245,10 +238,7 @@ function certify(
   };
 }
 
-/**
- * Returns the error of a different answer. @param batch the batch with the different answer; null for the second run
- * alone
- */
+/** Returns the error of a different answer. @param batch the batch with this answer; null for the second run alone */
 function differs(
   { field, definition }: TrialOptions,
   { output, userId, alone, other }: AnswerDifference,
@@ -273,10 +263,7 @@ function differs(
   );
 }
 
-/**
- * The `detail` that distinguishes this error from other refusals. A table that changed between the two reads causes the
- * same error, but only once.
- */
+/** The `detail` of this error. A table that changed between the two reads causes the same error, but only once. */
 export const READS_DIFFER = 'reads differ';
 
 function readsDiffer({ definition }: TrialOptions, { output, userId, alone, other }: AnswerDifference): TandemError {

@@ -279,10 +279,7 @@ function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, lin
   return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
-/**
- * Returns the limit of a run. A live reader has a deadline, so wall time counts. For a batch, CPU time counts, since it
- * identifies poison rows.
- */
+/** Returns the limit of a run: wall time for live readers; CPU time for a batch, where it identifies poison rows. */
 function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
   return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
 }

@@ -41,10 +41,7 @@ export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' |
   readonly maxLostMs?: number;
   /** The number of children. Default: the processors minus one, for the process that feeds them. */
   readonly processes?: number;
-  /**
-   * The number of children that `load` starts. Default: all. Other children start on demand, and load wanted models
-   * while idle.
-   */
+  /** The number of children that `load` starts. Default: all. Others start on demand, and load models while idle. */
   readonly preloadedProcesses?: number;
   /** Limit of a child's resident memory in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
@@ -75,10 +72,7 @@ interface PoolStats {
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
-  /**
-   * Runs tensors that a caller filled, in the queue of live requests. Returns the wanted outputs. Rejects as `score`
-   * does.
-   */
+  /** Runs tensors that a caller filled, as a live request. Returns the wanted outputs. Rejects as `score` does. */
   readonly infer: Infer;
   /**
    * Loads these versions into each child, in order as far as there is room, and unloads those of earlier calls. A new

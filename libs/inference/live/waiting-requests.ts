@@ -41,10 +41,7 @@ export interface WaitingLine<R> {
   remove(part: Part<R>): void;
   /** Returns the part that the next run begins with. */
   first(): Part<R> | undefined;
-  /**
-   * Removes and returns the parts of the next run, with the same version and outputs and at most `maxRows` rows. Empty
-   * if no part waits.
-   */
+  /** Removes and returns the parts of the next run: one version, the same outputs, at most `maxRows` rows. */
   take(maxRows: number): Part<R>[];
 }
 
@@ -232,10 +229,7 @@ export function expire({ request, suspicions }: Part<Pending>, now: number): boo
   return true;
 }
 
-/**
- * Returns the error of a request after its deadline. @param timeoutMs the request's time limit; null if it is not known
- * here
- */
+/** Returns the error of a request after its deadline. @param timeoutMs the request's time limit; null if unknown */
 export function late(timeoutMs: number | null): TandemError {
   const within = timeoutMs === null ? 'in time' : `within ${Math.round(timeoutMs)} ms`;
   return new TandemError('live_timeout', `the model did not answer ${within}`);

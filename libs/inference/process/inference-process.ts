@@ -30,10 +30,7 @@ export interface ProcessOptions {
 /** Limit of a child's start, which takes about half a second of CPU. */
 export const START_LIMIT = cpuLimit(10_000);
 
-/**
- * After this number of children that died at their start, the next one is started without the kernel's limit on its
- * data.
- */
+/** After this number of failed starts, the next child is started without the kernel's limit on its data. */
 export const BOUND_STARTS = 3;
 
 /** A model file for a child. The child checks `sha256` on the bytes that it gives to ONNX Runtime. */

@@ -215,7 +215,7 @@ describe('raw inference', () => {
         body: Buffer.concat([head, bytes]),
       });
     const refused = await ask(body([{ name: 'float32_out' }]));
-    expect(await refused.json()).toMatchObject({ error: expect.stringContaining('which JSON cannot carry') });
+    expect(await refused.json()).toMatchObject({ error: expect.stringContaining('which JSON cannot represent') });
     const given = await ask(body([{ name: 'float32_out', parameters: { binary_data: true } }]));
     const answer = Buffer.from(await given.arrayBuffer());
     expect(answer.subarray(-4).readFloatLE()).toBeNaN();
