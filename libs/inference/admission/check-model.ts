@@ -238,7 +238,7 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
 
 /** Returns the error of a model without inputs or outputs. It loads, but gives every user the same answer, or none. */
 function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
-  const exportAgain = 'Export the trained model again.';
+  const exportAgain = 'Export the model again, from the trained model.';
   if (inputs.length === 0) {
     throw refuse(field, 'the model takes no inputs, so every user would get the same answer', exportAgain);
   }

@@ -59,7 +59,7 @@ describe('findFault', () => {
     ['zeros', Buffer.alloc(4096), 'not protobuf'],
     ['a length of 2 GiB', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 1]), 'truncated, perhaps'],
     ['only an IR version', Buffer.from([0x08, 8]), 'no graph'],
-    ['no opset', model(body, { opsets: {} }), 'for which opset'],
+    ['no opset', model(body, { opsets: {} }), 'does not name the opset'],
     ['a newer format', model(body, { ir: 9999 }), 'IR version 9999, but ONNX Runtime 1.30 reads up to 13'],
     [
       'a newer opset',
