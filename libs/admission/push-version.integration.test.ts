@@ -366,7 +366,7 @@ it('a trial without enough CPU refuses no model: a repeated push is stored', asy
   expect(await world.push(model)).toMatchObject({ isNew: true });
 });
 
-describe('a query that fails with an error of its own', () => {
+describe('a query that fails with an error in Postgres', () => {
   const body = (statement: string) => `returns float8 language plpgsql stable as $$ begin ${statement} end $$`;
   const raising = (state: string) =>
     `raise exception 'not for you' using errcode = '${state}', hint = 'ask the owner';`;

@@ -1,4 +1,4 @@
-/** Reads pages of the audit log. */
+/** Reads pages of the audit. */
 
 export interface AuditQuery {
   readonly predictor?: string;

@@ -28,7 +28,7 @@ export function variantOf({ salt, arms, state }: RolloutView, userId: string): s
 export type RolloutMove = 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 'end';
 
 export interface MoveOptions extends CallOptions {
-  /** The reason, for the audit log. */
+  /** The reason, for the audit. */
   readonly reason?: string;
   /** For `promote`: the arm that becomes the stable arm; default: `candidate`. */
   readonly variant?: string;

@@ -36,7 +36,7 @@ export interface BuildComparisonRequest {
 
 export interface ComparedVersion {
   readonly modelVersion: string;
-  /** Kind of the build; null: not an optimised build */
+  /** Kind of the build; null if the version is not an optimised build */
   readonly build: string | null;
   readonly artifact: string;
   readonly bytes: number;
@@ -99,7 +99,7 @@ export interface BuildComparison {
     /** Spearman's rank correlation; null if the output is not a single number, or if all values are equal */
     readonly rankCorrelation: number | null;
   }[];
-  /** null: the predictor declares no decision */
+  /** null if the predictor declares no decision */
   readonly decision: {
     readonly output: string;
     readonly threshold: number;
@@ -111,7 +111,7 @@ export interface BuildComparison {
     readonly low: number;
     readonly high: number;
   } | null;
-  /** null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1 */
+  /** null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1 */
   readonly labels: {
     readonly output: string;
     readonly users: number;
@@ -443,7 +443,7 @@ export interface GenerationReport {
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
   readonly tookMs: number;
-  /** One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none */
+  /** One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none */
   readonly sample: { readonly oneIn: number; readonly users: number } | null;
   /** How far the comparison got before it ran out of time; null if it ended in time */
   readonly outOfTime: 'sampled' | 'held' | 'published' | null;
@@ -1086,7 +1086,7 @@ export interface Predictor {
       Record<string, number | string | boolean | readonly (number | string | boolean)[]>
     > | null;
     readonly events: readonly string[];
-    /** Time within which users made stale by events are re-scored; null: re-scoring is off */
+    /** Time within which users made stale by events are re-scored; null if re-scoring is off */
     readonly refreshWithinMs: number | null;
   };
   readonly batch: {
@@ -1252,7 +1252,10 @@ export interface Rank {
   readonly itemsAsOf?: string;
 }
 
-/** The ranked candidates of one call. One context version holds for all, since the features were read once */
+/**
+ * The ranked candidates of one call. One context version holds for all, since the features of the user were read
+ * once
+ */
 export interface Ranking {
   readonly predictor: string;
   readonly userId: string;

@@ -142,7 +142,7 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
   const ids = idBytes(entry);
   if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) {
     throw new RangeError(
-      `floor ${overlayFloor}, context version ${contextVersion} or time ${computedAt} is no number of its kind`,
+      `floor ${overlayFloor}, context version ${contextVersion} or time ${computedAt} is not a valid number`,
     );
   }
   bytes[at] = FORMAT;

@@ -1,4 +1,4 @@
-/** The audit log: changes of pointers and keys. */
+/** The audit: changes of pointers and keys. */
 import { z } from 'zod';
 import { nextOf } from './page.ts';
 

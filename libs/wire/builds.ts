@@ -25,7 +25,10 @@ export const CompareBuildSchema = z
 const SideSchema = z
   .strictObject({
     modelVersion: z.string(),
-    build: z.string().nullable().meta({ description: 'Kind of the build; null: not an optimised build' }),
+    build: z
+      .string()
+      .nullable()
+      .meta({ description: 'Kind of the build; null if the version is not an optimised build' }),
     artifact: z.string(),
     bytes: z.int(),
     rowByRow: z.boolean().meta({ description: 'Whether the version is pinned to infer each user alone' }),
@@ -101,11 +104,11 @@ export const BuildComparisonSchema = z
       compared: z.int().meta({ description: 'Users who got both answers' }),
     }),
     outputs: z.array(OutputSchema),
-    decision: DecisionSchema.nullable().meta({ description: 'null: the predictor declares no decision' }),
+    decision: DecisionSchema.nullable().meta({ description: 'null if the predictor declares no decision' }),
     labels: z
       .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
       .nullable()
-      .meta({ description: 'null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1' }),
+      .meta({ description: 'null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1' }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
   .meta({ id: 'BuildComparison', description: 'An optimised build compared with its parent on real users' });

@@ -78,7 +78,10 @@ export const GenerationReportSchema = z
     tookMs: z.number(),
     sample: z
       .union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()])
-      .meta({ description: 'One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none' }),
+      .meta({
+        description:
+          'One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none',
+      }),
     outOfTime: z
       .enum(['sampled', 'held', 'published'])
       .nullable()

@@ -29,7 +29,7 @@ export const PredictorSchema = z
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
       refreshWithinMs: z.number().nullable().meta({
-        description: 'Time within which users made stale by events are re-scored; null: re-scoring is off',
+        description: 'Time within which users made stale by events are re-scored; null if re-scoring is off',
       }),
     }),
     batch: z.strictObject({

@@ -68,7 +68,7 @@ export const RankingSchema = z
   .meta({
     id: 'Ranking',
     description:
-      'The ranked candidates of one call. One context version holds for all, since the features were read once',
+      'The ranked candidates of one call. One context version holds for all, since the features of the user were read once',
   });
 
 export type RankingView = Answered<typeof RankingSchema>;

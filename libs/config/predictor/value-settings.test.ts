@@ -104,7 +104,7 @@ test.each<[string, Settings, string]>([
     category({ ...index, as: 'one-hot', unknown: 1 }),
     "plan.unknown: is 1, but with as: 'one-hot' an unknown text counts as 'zeros' → write 'zeros', or as: 'index'",
   ],
-])('%s is told with place and remedy, and nothing besides', async (_, features, message) => {
+])('%s is reported with path and remedy, and nothing else', async (_, features, message) => {
   const problems = await problemsIn(features);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);
@@ -119,7 +119,7 @@ test.each<[string, Settings, string]>([
     "inputs.x.columns: is empty → name feature columns in the tensor's order",
   ],
   ['inputs without an input', { inputs: {} }, 'inputs: is empty → remove it: columns fill the inputs of a model'],
-])('%s is told with place and remedy, and nothing besides', async (_, settings, message) => {
+])('%s is reported with path and remedy, and nothing else', async (_, settings, message) => {
   const problems = await problemsIn({}, settings);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);

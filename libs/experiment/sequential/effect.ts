@@ -43,7 +43,7 @@ export function relativeEffectOf(stable: ArmSample, arm: ArmSample): number | nu
 
 /**
  * Returns the relative effects that a test rejecting at `critical` standard errors does not reject (E. C. Fieller,
- * Journal of the Royal Statistical Society B 16, 1954): They include 0 exactly if the interval of the difference does.
+ * Journal of the Royal Statistical Society B 16, 1954). They include 0 exactly if the interval of the difference does.
  * Returns null if they have no bounds because the stable mean may be 0.
  */
 export function relativeInterval(stable: ArmSample, arm: ArmSample, critical: number): Interval | null {
