@@ -76,12 +76,10 @@ export const GenerationReportSchema = z
       .meta({ description: '`blocked`: not published until an operator approves it' }),
     madeAt: z.iso.datetime(),
     tookMs: z.number(),
-    sample: z
-      .union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()])
-      .meta({
-        description:
-          'One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none',
-      }),
+    sample: z.union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()]).meta({
+      description:
+        'One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none',
+    }),
     outOfTime: z
       .enum(['sampled', 'held', 'published'])
       .nullable()
