@@ -1,4 +1,4 @@
-/** The figures of a comparison of an optimised build with its parent, side by side. */
+/** The figures of an optimised build and of its parent, side by side. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
@@ -21,28 +21,28 @@ export interface BuildFigures {
   /** `asked`: users requested; `read`: users that both models can score; `compared`: users with both answers. */
   readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
   readonly agreement: Agreement;
-  /** null: no labels were given. */
+  /** Null if no labels were given. */
   readonly labels: JudgedLabels | null;
   readonly paces: Paces;
 }
 
 export interface BuildSide {
   readonly number: number;
-  /** null: of the parent, where it is no build itself. */
+  /** The kind of the build; null if the version is not an optimised build. */
   readonly kind: string | null;
   readonly artifact: string;
   /** Size of the file. */
   readonly bytes: number;
-  /** Whether it is pinned: each user is inferred alone. */
+  /** Whether the version is pinned to infer each user alone. */
   readonly rowByRow: boolean;
-  /** Parity without the pin to one row at a time. */
+  /** Whether answers are the same alone and in a batch, measured without the pin. */
   readonly parity: RowParity;
-  /** Users without a usable answer of this version. */
+  /** The number of users without a usable answer from this version. */
   readonly refused: number;
 }
 
 interface JudgedLabels {
-  /** The field that was judged. */
+  /** The output field that was compared with the labels. */
   readonly output: string;
   /** Users with a label and both answers. */
   readonly users: number;
@@ -54,7 +54,7 @@ export function sideOf(version: ModelVersionRecord, { parity, refused }: SideFig
   return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
 }
 
-/** Throws `invalid_input` if the predictor gives no single number that a label could be held against. */
+/** Throws `invalid_input` if the predictor has no output with a single number to compare with the labels. */
 export function judgeLabels(
   labels: readonly Label[],
   userIds: readonly string[],
@@ -64,10 +64,14 @@ export function judgeLabels(
   const output = judgedField(parent, decision);
   const [ours, theirs] = output === null ? [] : [numbersOf(parent, output), numbersOf(build, output)];
   if (output === null || !ours || !theirs) {
-    throw new TandemError('invalid_input', 'Labels need a numeric output with one value a user, and there is none.', {
-      field: 'labels',
-      remedy: 'leave them out, or name the output under decision in the config',
-    });
+    throw new TandemError(
+      'invalid_input',
+      'Labels need an output with one number for each user, and this predictor has none.',
+      {
+        field: 'labels',
+        remedy: 'leave the labels out, or name the output under decision in the config',
+      },
+    );
   }
   const known = new Map(labels.map(({ userId, label }) => [userId, label]));
   const figures = scoreLabels({ labels: userIds.map((id) => known.get(id) ?? 0), parent: ours, build: theirs });

@@ -49,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => close?.());
 
-it('splits all users into two halves of about equal size, the same each time', async () => {
+it('splits all users into two halves of about equal size, and repeats the same split', async () => {
   const [calibration, heldOut] = [
     await usersOfHalf(pool, version, 'calibration', USERS),
     await usersOfHalf(pool, version, 'held out', USERS),
@@ -63,7 +63,7 @@ it('splits all users into two halves of about equal size, the same each time', a
   expect(heldOut).toEqual(expect.arrayContaining([...(some ?? [])]));
 });
 
-it('a build is calibrated on the inputs of its half, without erased users and users that the model cannot take', async () => {
+it('calibration takes the inputs of its half, without erased users and users that the model cannot score', async () => {
   const half = (await usersOfHalf(pool, version, 'calibration', USERS)) ?? [];
   const [erased, incomplete] = [half[3] ?? '', half[520] ?? ''];
   await pool.query('insert into tandem.user_contexts (user_id, version, deleted_version) values ($1, 1, 1)', [erased]);
@@ -81,7 +81,7 @@ it('a build is calibrated on the inputs of its half, without erased users and us
   expect(matrix).toEqual(numbers.flatMap((n) => [n / 4, n]));
 });
 
-it('without users it gives the reason', async () => {
+it('without users, the error says why there are none', async () => {
   const nobody = {
     ...version,
     id: 'nobody',
@@ -89,7 +89,7 @@ it('without users it gives the reason', async () => {
   };
   await expect(readCalibrationRows(pool, nobody, 10)).rejects.toMatchObject({
     code: 'features_unusable',
-    message: expect.stringContaining('the feature query gives none'),
+    message: expect.stringContaining('the feature query returns none'),
   });
   const nulls = {
     ...version,

@@ -10,18 +10,21 @@ import { usersOfHalf } from './user-halves.ts';
 
 export interface CalibrationRows {
   readonly users: number;
-  /** Tensors with one row a user. */
+  /** Tensors with one row for each user. */
   readonly tensors: readonly WireTensor[];
 }
 
-/** @param most users. Rejects with `features_unusable` if there are no rows, or a row that no input can hold. */
+/**
+ * Returns the model inputs of up to `most` users. Rejects with `features_unusable` if there are no rows, or if a row
+ * does not fit the inputs.
+ */
 export async function readCalibrationRows(pool: Pool, version: ModelVersion, most: number): Promise<CalibrationRows> {
   const userIds = await usersOfHalf(pool, version, 'calibration', most);
   const { batch, fault } = await readLivingUsers(pool, version, userIds ?? []);
   const users = batch.userIds.length;
   if (users === 0) {
-    const why = fault ?? (userIds === null ? 'their ids were not read in time' : 'the feature query gives none');
-    throw new TandemError('features_unusable', `There is no user to calibrate with: ${why}.`, {
+    const why = fault ?? (userIds === null ? 'their ids were not read in time' : 'the feature query returns none');
+    throw new TandemError('features_unusable', `There are no users to calibrate with: ${why}.`, {
       remedy: 'fix the feature query: tandem check shows the error',
     });
   }

@@ -1,6 +1,6 @@
 /**
- * Compares an optimised build with its parent on real users: the differences of their answers, their cost in serving,
- * and, if labels are given, which of them predicts better. The result is not stored.
+ * Compares an optimised build with its parent on real users: the differences of their answers, their cost in serving
+ * and, if labels are given, their quality. The result is not stored.
  */
 
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -22,9 +22,9 @@ interface BuildToCompare {
   readonly predictor: string;
   /** Number of the build's version. */
   readonly number: number;
-  /** Users at most; of labels all that there are. */
+  /** The most users to compare; ignored if labels are given, since all users with a label are compared. */
   readonly users: number;
-  /** The requested users, if any; else the half of the users that no build is calibrated on. */
+  /** Labels of the users to compare. Without labels, users of the half without calibration are compared. */
   readonly labels?: readonly Label[] | undefined;
 }
 
@@ -34,14 +34,15 @@ interface CompareBuildDependencies {
   readonly features: Pool;
   readonly artifacts: Pick<ArtifactStore, 'get'>;
   readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
-  /** A comparison is as dear as a trial, and takes its turn among them. */
+  /** The queue of trials. A comparison costs as much as a trial, so it waits in the same queue. */
   readonly trials: TrialQueue;
   readonly memoryLimitMb: number;
 }
 
 /**
- * Rejects with `unknown_predictor`, `unknown_model_version`, `invalid_input` (not a build; an invalid user id),
- * `features_unusable` (no users to compare), `model_refused`, `overloaded`, `unavailable`.
+ * Compares a build with its parent. Rejects with `unknown_predictor`, `unknown_model_version`, `invalid_input` (not a
+ * build, or an invalid user id), `features_unusable` (no users to compare), `model_refused`, `overloaded`,
+ * `unavailable`.
  */
 export type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
 
@@ -66,15 +67,15 @@ async function findPair({ pool }: CompareBuildDependencies, { predictor, number 
   if (!build) throw unknownVersion(predictor, number);
   const parent = versions.find((one) => one.number === build.build?.parent);
   if (!parent) {
-    throw new TandemError('invalid_input', `Model version ${number} is no optimised build of another.`, {
+    throw new TandemError('invalid_input', `Model version ${number} is not an optimised build.`, {
       field: 'version',
       remedy: `name a build that was pushed with its parent: tandem build register ${predictor} <parent> <file> --kind int8`,
     });
   }
   if (commonFields(parent.outputs, build.outputs).length > 0) return { parent, build };
-  throw new TandemError('invalid_input', `Model version ${number} gives no field that its parent gives.`, {
+  throw new TandemError('invalid_input', `Model version ${number} has no output field in common with its parent.`, {
     field: 'version',
-    remedy: 'push it with the outputs of its parent',
+    remedy: 'push it with the output fields of its parent',
   });
 }
 
@@ -82,8 +83,9 @@ function checkLabels({ keyType }: ModelVersion, labels: readonly Label[]): void 
   const seen = new Set<string>();
   labels.forEach(({ userId }, i) => {
     const check = checkUserId(keyType, userId);
-    if (!check.ok) throw wrongLabel(i, `${check.problem}.`, check.canonical ?? 'the id as the feature query gives it');
-    if (seen.has(userId)) throw wrongLabel(i, 'A user has one label.', 'each user once');
+    if (!check.ok)
+      throw wrongLabel(i, `${check.problem}.`, check.canonical ?? 'the id as the feature query returns it');
+    if (seen.has(userId)) throw wrongLabel(i, 'This user has more than one label.', 'each user once');
     seen.add(userId);
   });
 }
@@ -101,7 +103,7 @@ async function compare(
 ): Promise<BuildFigures> {
   const userIds = labels?.map(({ userId }) => userId) ?? (await usersOfHalf(features, parent, 'held out', users));
   if (userIds === null)
-    throw noUsers('Their ids were not read in time.', 'make the feature query faster: tandem check');
+    throw noUsers('their ids were not read in time.', 'make the feature query faster: tandem check');
   const batches = await readBoth(features, { parent, build }, userIds);
   const side = async (version: ModelVersion, batch: FeatureBatch) => {
     return { definition: version, bytes: await artifacts.get(version.artifactHash), batch };
@@ -123,7 +125,7 @@ async function compare(
   };
 }
 
-/** Users that both can score, in one order; at least one. */
+/** Reads the users that both versions can score, in the same order. Rejects if there are none. */
 async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly string[]) {
   const ours = await readLivingUsers(pool, parent, userIds);
   const isSame = JSON.stringify(parent.query) === JSON.stringify(build.query);
@@ -134,7 +136,7 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
     return other === undefined ? [] : [{ row, other }];
   });
   if (both.length === 0) {
-    const why = ours.fault ?? theirs.fault ?? `of ${userIds.length} none has a row in the feature source`;
+    const why = ours.fault ?? theirs.fault ?? `none of ${userIds.length} users has a row in the feature source`;
     throw noUsers(`${why}.`, 'fix the query, or set in features.nulls the value that a null counts as');
   }
   return {
@@ -150,5 +152,5 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
 }
 
 function noUsers(why: string, remedy: string): TandemError {
-  return new TandemError('features_unusable', `There is no user to compare the two by: ${why}`, { remedy });
+  return new TandemError('features_unusable', `There are no users to compare the versions on: ${why}`, { remedy });
 }

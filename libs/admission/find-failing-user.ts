@@ -1,4 +1,4 @@
-/** Finds a user whose row makes a feature query fail, so that a message can name one. */
+/** Finds a user whose row makes a feature query fail, so that an error message can name the user. */
 
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { readOnly } from '@tandem/offline-store/features/feature-session';
@@ -8,13 +8,16 @@ import { FeatureQueryFailed, isOfSomeUser } from '@tandem/prediction/scoring/fea
 import type { Pool } from './sample-users.ts';
 import { isTooSlow } from './slow-statement.ts';
 
-/** Milliseconds for the whole search, and for each of its statements. */
+/** Milliseconds for the whole search. `STATEMENT_MS` limits each statement. */
 const SEARCH_MS = 20_000;
 const STATEMENT_MS = 5_000;
 
 type Queried = Pick<ModelDefinition, 'query' | 'keyType'>;
 
-/** Halves the users until one is left: log2(users) statements. Null where the query fails for none, or time runs out. */
+/**
+ * Halves the users until one is left, in log2(users) statements. Returns null if the query fails for no single user, or
+ * if the time runs out.
+ */
 async function findFailingUser(pool: Pool, definition: Queried, userIds: readonly string[]): Promise<string | null> {
   const deadline = performance.now() + SEARCH_MS;
   let suspects = userIds;
@@ -33,7 +36,7 @@ async function findFailingUser(pool: Pool, definition: Queried, userIds: readonl
 
 async function failsFor(pool: Pool, { query: { sql, columns, asOf }, keyType }: Queried, userIds: readonly string[]) {
   const names = [...columns.map(({ name }) => name), ...(asOf === null ? [] : [asOf])];
-  // Postgres computes a column that is counted, and sends one row.
+  // `count` makes Postgres compute each column, but send only one row.
   const counts = names.map((name) => `count(f.${quoteName(name)})`).join(', ');
   const text = `select ${counts} from ${asRelation(sql)} where f.user_id = any($1::${KEY_SQL[keyType]}[])`;
   try {
@@ -48,7 +51,7 @@ async function failsFor(pool: Pool, { query: { sql, columns, asOf }, keyType }: 
   }
 }
 
-/** The error with the predictor, and with a user whose row makes the query fail, where one is found among these. */
+/** Adds the predictor to the error and, if the search finds one, a user whose row makes the query fail. */
 export async function namingUser(
   pool: Pool,
   definition: ModelDefinition,

@@ -1,6 +1,6 @@
 /**
- * Whether a predictor may serve: its query as the database describes it, its model as a trial on real users shows it. The
- * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
+ * Decides whether a predictor may serve: the database describes its query, and a trial on real users tests its model.
+ * The same code decides for configs that are checked or adopted, and for pushed model versions.
  */
 
 import { adoptable } from '@tandem/config/adoption/adoptable';
@@ -25,33 +25,33 @@ export interface CheckedPredictor {
   readonly policy: Policy;
   readonly definition: ModelDefinition;
   readonly artifact: Buffer;
-  /** Also the record that is stored with the version. */
+  /** The result of the trial, which is also stored with the version. */
   readonly verification: CheckedModel;
   /** Text columns of the query that are padded with blanks. */
   readonly padded: readonly QueryColumn[];
-  /** Undefined before the schema exists: see sample-users.ts. */
+  /** The sampled users; undefined if the schema does not exist yet (sample-users.ts). */
   readonly users: SampledUsers | undefined;
 }
 
 export type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
 
 export interface JudgeOptions {
-  /** Memory of the process that tries the model: that of those which will serve it. */
+  /** Memory limit of the process that tries the model; the same as of the serving processes. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
   readonly reportProgress?: ReportProgress;
   readonly sampling?: SampleLimits;
 }
 
-/** A predictor as far as its query and its model's signature define it; without a trial. */
+/** A predictor as its query and its model's signature define it, before a trial. */
 export type Defined =
   | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[]; readonly model: OpenModel }
   | { readonly problems: readonly SettingProblem[] };
 
 /**
- * Defines the predictor, whose model is open during the work. Rejects with `unavailable` if the database does not
- * answer, `overloaded` if the machine is too busy for a trial, `model_refused`, `config_invalid`.
- * @param pool of feature statements, here and below
+ * Defines the predictor, and keeps its model open during the work. Rejects with `unavailable` if the database does
+ * not answer, `overloaded` if the machine is too busy for a trial, `model_refused`, `config_invalid`.
+ * @param pool the pool of feature statements, also in the functions below
  */
 export async function withDefined<T>(
   pool: Pool,
@@ -68,7 +68,7 @@ export async function withDefined<T>(
   });
 }
 
-/** The definition, tried. What the predictor is refused for are its problems; rejects where that is not its fault. */
+/** Defines and tries a predictor. Returns the problems of the predictor; rejects if the cause is not the predictor. */
 export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, options: JudgeOptions): Promise<Judged> {
   try {
     return await withDefined(pool, resolved, options, async (defined) => {
@@ -82,7 +82,7 @@ export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, op
   }
 }
 
-/** Rejects as `withDefined` does; the field of a refusal is a setting. */
+/** Tries a defined predictor on real users. Rejects as `withDefined` does; the `field` of the error is a setting. */
 export async function tryPredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
@@ -102,7 +102,7 @@ export async function tryPredictor(
   };
   return tryOnce().catch(async (error: unknown) => {
     if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;
-    // A row may have changed between the two reads, but hardly for the same users twice. A comparison without users
+    // A row may have changed between the two reads, but rarely in two trials. A second trial that compares no users
     // proves nothing.
     const again = await tryOnce();
     if (again.verification.parity.readBothWays === 0) throw error;
@@ -110,7 +110,7 @@ export async function tryPredictor(
   });
 }
 
-/** Returns the rejection of a query or a model as a problem of the config; undefined if the config is not the cause. */
+/** Returns the error of a query or a model as a problem of the config; undefined if the config is not the cause. */
 export function settingProblem(name: string, error: unknown): SettingProblem | undefined {
   if (!isTandemError(error, 'config_invalid', 'model_refused', 'invalid_input')) return undefined;
   const field = error.field ?? 'features.sql';

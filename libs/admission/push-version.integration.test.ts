@@ -118,7 +118,7 @@ const audit = (action: string) =>
     values: [action],
   });
 
-it('runs no second statement that a query carries past quotes, comments and brackets', async () => {
+it('rejects a query with a second statement, hidden by quotes, comments or brackets', async () => {
   const carriers = [
     'select user_id, f1 as a$$ from customers) f; create table pushed (); select 1 from (select 1 as b$$',
     "select user_id, f1 /* /* */ ' */ from customers) f; create table pushed (); --'",
@@ -132,7 +132,7 @@ it('runs no second statement that a query carries past quotes, comments and brac
 });
 
 describe('a version of 14 columns beside one of 12', () => {
-  it('is kept with certificate, metadata, origin and owner’s words, moves no arm, and scores', async () => {
+  it('is stored with certificate, metadata, origin, note and metrics, moves no arm, and scores', async () => {
     const before = await arms();
     const settings = { features: { sql: sqlOf(FOURTEEN) } };
     const words = { note: 'two more columns', metrics: { auc: 0.82 }, label: 'challenger' };
@@ -160,13 +160,13 @@ describe('a version of 14 columns beside one of 12', () => {
     ]);
   });
 
-  it('is the same version when it is pushed again, without another trial or audit row', async () => {
+  it('stays the same version when it is pushed again, without another trial or audit row', async () => {
     const again = await world.push(second, { settings: { features: { sql: sqlOf(FOURTEEN) } } });
     expect(again).toMatchObject({ isNew: false, version: { number: 2, note: 'two more columns' } });
     expect(await audit('push_version')).toHaveLength(1);
   });
 
-  it('gets the note and the metrics of a later push, which the audit tells; what that push leaves out stays', async () => {
+  it('takes note and metrics of a later push, which the audit records; omitted values stay', async () => {
     const settings = { features: { sql: sqlOf(FOURTEEN) } };
     const noted = await world.push(second, { settings, note: 'another note' });
     expect(noted).toMatchObject({ isNew: false, version: { number: 2, note: 'another note' } });
@@ -179,7 +179,7 @@ describe('a version of 14 columns beside one of 12', () => {
 });
 
 describe('the served version', () => {
-  it('gets the certificate that it did not have when it is pushed, and stays version 1', async () => {
+  it('gets its missing certificate when it is pushed, and stays version 1', async () => {
     await expect(
       moveLabel(world.pool, { predictor: 'churn', label: 'old', number: 1, actor: 'a' }),
     ).rejects.toMatchObject({ code: 'version_unverified', field: 'version' });
@@ -194,11 +194,11 @@ describe('the served version', () => {
   });
 });
 
-describe('a version is refused, and nothing is kept of it,', () => {
+describe('a version is refused, and nothing of it is stored,', () => {
   const twoColumns = { features: { sql: sqlOf(['f1', 'f2']) } };
   it.each<[string, () => Buffer, Partial<Push>, object]>([
     [
-      'where its rows depend on one another, with the figures and the remedy',
+      'if the rows of a batch depend on one another; the error has the figures and the remedy',
       batchScaledModel,
       { settings: twoColumns },
       {
@@ -209,31 +209,31 @@ describe('a version is refused, and nothing is kept of it,', () => {
       },
     ],
     [
-      'where it gives no user a number',
+      'if it gives no user a number',
       () => neverFiniteModel(Number.NaN),
       { settings: twoColumns },
       { code: 'model_refused', field: 'artifact', message: expect.stringContaining('score is NaN') },
     ],
     [
-      'where the query has other columns than the model takes',
+      'if the query has other columns than the model takes',
       () => second,
       {},
       { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('14') },
     ],
     [
-      'where the query is none',
+      'if the query is not a select',
       () => second,
       { settings: { features: { sql: 'delete from customers' } } },
       { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('is not a select') },
     ],
     [
-      'where Postgres does not know a column',
+      'if Postgres does not know a column',
       () => second,
       { settings: { features: { sql: 'select user_id, nothing from customers' } } },
       { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('nothing') },
     ],
     [
-      'where the query gives one user other values than many',
+      'if the query returns other values for one user than for many',
       () => linearModel({ weights: [1, 1] }),
       {
         settings: {
@@ -243,18 +243,27 @@ describe('a version is refused, and nothing is kept of it,', () => {
           },
         },
       },
-      { code: 'model_refused', field: 'features.sql', message: expect.stringContaining('other values than many') },
+      {
+        code: 'model_refused',
+        field: 'features.sql',
+        message: expect.stringContaining('other values for one user than for many'),
+      },
     ],
-    ['where its label is an arm’s', () => second, { label: 'stable' }, { code: 'invalid_input', field: 'label' }],
     [
-      'where its parent is not there',
+      'if its label is the name of an arm',
+      () => second,
+      { label: 'stable' },
+      { code: 'invalid_input', field: 'label' },
+    ],
+    [
+      'if its parent does not exist',
       () => second,
       { build: { parent: 77, kind: 'int8' } },
       { code: 'invalid_input', field: 'build.parent' },
     ],
-    ['where the predictor is unknown', () => second, { predictor: 'nobody' }, { code: 'unknown_predictor' }],
+    ['if the predictor is unknown', () => second, { predictor: 'nobody' }, { code: 'unknown_predictor' }],
     [
-      'where its file is not there',
+      'if its file was not uploaded',
       () => second,
       { artifact: 'a'.repeat(64) },
       { code: 'invalid_input', field: 'artifact', remedy: expect.stringContaining('PUT /v1/artifacts/') },
@@ -265,7 +274,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(await listModelVersions(world.pool)).toEqual(before);
   });
 
-  it('where its query gives no user in time: a query that never answers is not tried', async () => {
+  it('if its query returns no user in time', async () => {
     const sql = 'select user_id, f1, f2 + 0 * length(pg_sleep(1000)::text) as f2, loaded_at from customers';
     const before = await listModelVersions(world.pool, { predictor: 'churn' });
     await expect(
@@ -283,8 +292,9 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(await listModelVersions(world.pool, { predictor: 'churn' })).toEqual(before);
   });
 
-  it('but not where many users take too long and a few are read: these are tried', async () => {
-    // 256 users take at least 5 s, and 8 hardly more than 0.2 s: a busy machine has ten times as long for these.
+  it('but not if many users take too long: a few are read and tried', async () => {
+    // 256 users take at least 5 s, above the limit. 8 users take about 0.2 s, a tenth of it, so a busy machine reads
+    // them in time.
     await world.pool.query(`create function slowly(float8) returns float8 language plpgsql stable as
       'begin perform pg_sleep(0.02); return $1; end'`);
     const sql = 'select user_id, f1, slowly(f2) as f2, loaded_at from customers';
@@ -293,7 +303,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(version).toMatchObject({ parity: { users: { real: 8 } } });
   });
 
-  it('but a version pinned to row by row is stored, exact to the last bit', async () => {
+  it('but not if it is pinned to single rows: its answers are equal to the last bit', async () => {
     const settings = { features: { sql: sqlOf(['f1', 'f2']) }, rowByRow: true };
     const { version } = await world.push(batchScaledModel(), { settings, build: { parent: 1, kind: 'int8' } });
     expect(version).toMatchObject({
@@ -313,7 +323,7 @@ describe('an optimised build', () => {
   });
 });
 
-/** Scores of user 7 by these versions, of a pool that serves both. */
+/** Returns the scores of user 7 by these versions, from a pool that serves both. */
 async function scoresOf(numbers: readonly number[]): Promise<number[][]> {
   const registry = createRegistry(world.pool);
   const scorer = createInferencePool({ loadArtifact: registry.loadArtifact, processes: 1, log: () => {} });
@@ -341,7 +351,7 @@ function scoreOf(columns: readonly string[], n: number): number {
   );
 }
 
-it('refuses no model for want of CPU: the push may be repeated, and is then kept', async () => {
+it('a trial without enough CPU refuses no model: a repeated push is stored', async () => {
   const model = linearModel({ weights: weightsOf(TWELVE), bias: 0.25 });
   const impatient = { trial: { totalLimit: cpuLimit(30_000, 1) } };
   await expect(world.push(model, {}, impatient)).rejects.toMatchObject({
@@ -356,7 +366,7 @@ it('refuses no model for want of CPU: the push may be repeated, and is then kept
   expect(await world.push(model)).toMatchObject({ isNew: true });
 });
 
-describe('a query that Postgres ends with an error of the query', () => {
+describe('a query that fails with an error in Postgres', () => {
   const body = (statement: string) => `returns float8 language plpgsql stable as $$ begin ${statement} end $$`;
   const raising = (state: string) =>
     `raise exception 'not for you' using errcode = '${state}', hint = 'ask the owner';`;
@@ -373,7 +383,7 @@ describe('a query that Postgres ends with an error of the query', () => {
     '25001': /^The feature query( of predictor churn)? fails: transaction read-write mode must be set before any query/,
   };
   const NOT_FOR_YOU = /^The feature query( of predictor churn)? fails: not for you/;
-  /** In the first the ids of users cannot be read, in the second their features. */
+  /** Queries that fail when user ids are read (`where`), and when features are read (`select`). */
   const PLACES: Readonly<Record<string, string>> = {
     where: `${sqlOf(TWELVE)} where failing() > 0`,
     select: sqlOf(TWELVE).replace('f1,', 'f1 + 0 * failing() as f1,'),
@@ -383,7 +393,7 @@ describe('a query that Postgres ends with an error of the query', () => {
     world.pool.query(`create or replace function failing() ${body(FUNCTIONS[state] ?? '')}`);
 
   it.each(Object.keys(FUNCTIONS).flatMap((state) => Object.keys(PLACES).map((place) => ({ state, place }))))(
-    '$state in $place is a problem of the query, in the words of Postgres and with its hint',
+    '$state in $place is a problem of the query, with the message and the hint of Postgres',
     async ({ state, place }) => {
       await failAs(state);
       const query = { ...definition.query, sql: PLACES[place] ?? '' };
@@ -397,7 +407,7 @@ describe('a query that Postgres ends with an error of the query', () => {
     },
   );
 
-  it.each(Object.keys(PLACES))('in %s refuses the push, as its features.sql', async (place) => {
+  it.each(Object.keys(PLACES))('in %s refuses the push, and the error names features.sql', async (place) => {
     await failAs('P0001');
     await expect(world.push(first, { settings: { features: { sql: PLACES[place] ?? '' } } })).rejects.toMatchObject({
       code: 'config_invalid',
@@ -407,7 +417,7 @@ describe('a query that Postgres ends with an error of the query', () => {
     });
   });
 
-  it('names a user whose row makes it fail', async () => {
+  it('names a user whose row makes the query fail', async () => {
     const sql = sqlOf(TWELVE).replace('f1,', 'f1 + 0 * (1 / (user_id % 10))::int as f1,');
     await expect(world.push(first, { settings: { features: { sql } } })).rejects.toMatchObject({
       code: 'config_invalid',

@@ -1,6 +1,6 @@
 /**
- * Pushes a model version without a config. The push and the stable version define it; it is tried like a config's
- * models and stored with its certificate. It does not serve traffic: no arm moves here.
+ * Pushes a model version without a config. The push and the stable version define it; it is tried like the models of a
+ * config, and stored with its certificate. A push moves no arm, so the version does not serve traffic.
  */
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import {
@@ -33,13 +33,13 @@ import type { TrialQueue } from './trial-queue.ts';
 
 export interface Push {
   readonly predictor: string;
-  /** SHA-256 of a file that the artifact store has. */
+  /** SHA-256 of a file in the artifact store. */
   readonly artifact: string;
   readonly settings: PushedSettings;
   readonly note?: string | undefined;
   readonly metrics?: Readonly<Record<string, number>> | undefined;
   readonly build?: BuildOf | undefined;
-  /** Moves to the version. */
+  /** A label that is moved to the version. */
   readonly label?: string | undefined;
   readonly actor: string;
 }
@@ -51,22 +51,22 @@ interface PushDependencies {
   readonly artifacts: ArtifactStore;
   readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
   readonly trials: TrialQueue;
-  /** Memory of the process that tries a model. */
+  /** Memory limit of the process that tries a model. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
-  /** How long the query may take for the users that the model is tried with. */
+  /** Time limits for reading the users of the trial. */
   readonly sampling?: SampleLimits;
 }
 
 interface Pushed {
   readonly version: ModelVersionRecord;
-  /** False: the same definition was there, and is what it was. */
+  /** False if the same definition was already stored. */
   readonly isNew: boolean;
 }
 
 /**
- * Rejects with the reason in the words of a push: its `field` is a field of it. `overloaded` says nothing against the model:
- * another one is tried and one more waits, or the machine was too busy for its trial.
+ * Pushes a model version. The `field` of an error is a field of the push. `overloaded` says nothing about the model:
+ * the queue of trials is full, or the machine was too busy for the trial.
  */
 export type PushVersion = (push: Push) => Promise<Pushed>;
 
@@ -89,7 +89,7 @@ interface Base extends ServedVersion {
   readonly versions: readonly ModelVersionRecord[];
 }
 
-/** Settings that the push does not give: those of an optimised build's parent, else of the stable version. */
+/** Finds the version that gives the omitted settings: an optimised build's parent, else the stable version. */
 async function findBase({ pool, registry }: PushDependencies, { predictor: name, build }: Push): Promise<Base> {
   const predictor = await registry.predictor(name);
   const versions = predictor ? await listModelVersions(pool, { predictor: name }) : [];
@@ -135,7 +135,7 @@ async function certify(
   options: JudgeOptions,
 ): Promise<Verification> {
   const { verification, users } = await tryPredictor(features, resolved, defined, options);
-  // A certificate of made-up users alone proves nothing about real users.
+  // A certificate of made-up rows alone proves nothing about real users.
   if (users?.scorable !== undefined) return verification;
   if (users?.slow) throw noUserInTime(users.slow);
   if (users?.read === 0) return verification;
@@ -159,11 +159,11 @@ function noUserInTime({ what, ms }: SlowUsers): TandemError {
   ]);
 }
 
-/** Refuses a version whose user-ID type or event features conflict with those of the other served predictors. */
+/** Refuses a version if its user-ID type or event features conflict with those of other served predictors. */
 async function refuseConflicts(pool: Pool, definition: ModelDefinition, served: ModelDefinition): Promise<void> {
   if (definition.keyType !== served.keyType) {
-    const problem = `The query has user ids of type ${definition.keyType}, and the served version has type ${served.keyType}.`;
-    throw refused([{ path: 'features.sql', problem, remedy: 'cast user_id to the type of the ids that are known' }]);
+    const problem = `The query returns user ids of type ${definition.keyType}, but the served version has type ${served.keyType}.`;
+    throw refused([{ path: 'features.sql', problem, remedy: `cast user_id to ${served.keyType}` }]);
   }
   const versions = await listModelVersions(pool);
   const others = versions.filter(({ arms, predictor }) => arms.length > 0 && predictor !== definition.predictor);
@@ -200,7 +200,7 @@ async function keep(
   return { version, isNew: kept.isNew };
 }
 
-/** Returns one error for all problems, with the place and remedy of the first. */
+/** Returns one error for all problems, with the field and remedy of the first. */
 function refused(problems: readonly SettingProblem[]): TandemError {
   const [first] = problems;
   const text = problems
@@ -232,7 +232,7 @@ function inWordsOfPush(predictor: string, error: unknown): unknown {
   });
 }
 
-/** The machine was too busy, and nothing is known of the model. */
+/** Returns the error of a trial that the machine was too busy to finish. It says nothing about the model. */
 function trialNotFinished(cause: TandemError): TandemError {
   const { message, remedy = 'push it again', retryAfter = 1 } = cause;
   const text = `${message[0]?.toUpperCase()}${message.slice(1)}.`;

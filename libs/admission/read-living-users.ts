@@ -1,4 +1,4 @@
-/** Reads the features of the named users for an inspection: in parts, and without erased users. */
+/** Reads the features of given users for a comparison or a calibration, in parts and without erased users. */
 
 import { isErased } from '@tandem/freshness/certificate';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
@@ -10,15 +10,15 @@ import { type Pool, pick } from './sample-users.ts';
 interface LivingUsers {
   /** Users that can be scored. */
   readonly batch: FeatureBatch;
-  /** Why another user cannot be scored; null: all can, or had no row. */
+  /** Why one of the other users cannot be scored; null if all users with a row can be scored. */
   readonly fault: string | null;
 }
 
-/** Users whose features one statement reads. */
+/** The number of users whose features one statement reads. */
 const USERS_OF_A_READ = 500;
 const READ_TIMEOUT_MS = 10_000;
 
-/** Rejects as the feature source does: `config_invalid`, `unavailable`. */
+/** Returns the users that can be scored. Rejects as the feature source does: `config_invalid`, `unavailable`. */
 export async function readLivingUsers(
   pool: Pool,
   version: ModelVersion,
@@ -30,7 +30,7 @@ export async function readLivingUsers(
     const isGone = (row: number) => isErased(certificate.user(batch.userIds[row] ?? '', version.predictor));
     const rows = scorableRows(batch).filter((row) => !isGone(row));
     const [fault = null] = [...batch.faults].filter(([row]) => !isGone(row)).map(([, why]) => why);
-    // With trial values as calls send them: with defaults alone a build would be measured on one value of each request feature.
+    // Request features get trial values. With defaults alone, a build would be measured on one value of each.
     return { batch: withTrialRequests(version, pick(batch, rows)), fault };
   };
   let all = await read(0);

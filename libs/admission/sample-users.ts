@@ -1,4 +1,4 @@
-/** Some of the real users that a predictor would serve: what its model is tried with, and what `check` shows. */
+/** Samples real users that a predictor would serve. Its model is tried with them, and `check` shows them. */
 
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
@@ -14,17 +14,18 @@ import { isTooSlow } from './slow-statement.ts';
 export type Pool = ReturnType<typeof createPool>;
 
 export interface SampledUsers {
-  /** Users whose features were read. */
+  /** The number of users whose features were read. */
   readonly read: number;
-  /**
-   * Users that can be scored, spread over the keys, as many as a trial takes; at least one; undefined: there is none.
-   */
+  /** Users that can be scored, spread over the keys, at most as many as a trial takes; undefined if there are none. */
   readonly scorable: FeatureBatch | undefined;
-  /** Neighbours, read as a run reads them and as a live read does, in one order; undefined: not read in time, or none. */
+  /**
+   * Users with neighbouring keys, read as a run and as a live read do, in the same order; undefined if there are none,
+   * or if they were not read in time.
+   */
   readonly bothWays: BothWays | undefined;
-  /** A user that cannot be scored, and why. */
+  /** A user that cannot be scored, and why; null if all can be scored. */
   readonly fault: { readonly userId: string; readonly why: string } | null;
-  /** Set if the query was too slow: the users that were not read in time. */
+  /** The users that a slow query did not return in time; null if the query was fast enough. */
   readonly slow: SlowUsers | null;
 }
 
@@ -34,24 +35,29 @@ interface BothWays {
 }
 
 export interface SlowUsers {
-  /** `256 users`, `user ids`. */
+  /** What was not read, such as `user ids` or `the features of 8 users`. */
   readonly what: string;
   readonly ms: number;
-  /** A user whose features can be read alone; null: not even a key was read. */
+  /** A user to read alone, to see the query's time; null if no user id was read. */
   readonly userId: string | null;
 }
 
-/** Users to read: more than a trial takes, since some may have nulls. */
+/** The number of users to read. A trial takes fewer, but some users may have nulls. */
 const USERS_READ = 256;
-/** Users to read if more take too long: a trial with few users shows more than a trial without users. */
+/**
+ * The number of users to read if reading more takes too long. A trial with few users shows more than one without users.
+ */
 const FEW_USERS = 8;
-/** Read both ways: as many as a small chunk has. */
+/** The number of users to read in both ways, about the size of a small chunk. */
 const NEIGHBOURS = 32;
 
 export interface SampleLimits {
-  /** Ms for the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+  /**
+   * Ms to read keys. To spread the keys, a statement reads all of them; if it is too slow, another one reads any keys,
+   * in the same time.
+   */
   readonly keysMs?: number;
-  /** Ms for the features of all of them at once. */
+  /** Ms to read the features of all sampled users in one statement. */
   readonly featuresMs?: number;
 }
 
@@ -60,9 +66,9 @@ const FEATURES_MS = 5_000;
 const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
 
 /**
- * Samples users over the pool of feature statements. Returns undefined if features cannot be read yet, because the
- * schema's tables, which label them, do not exist. Rejects with `config_invalid` if the query itself fails,
- * `unavailable` where the database is away.
+ * Samples users over the pool of feature statements. Returns undefined if the schema does not exist yet, since its
+ * tables give the labels of features. Rejects with `config_invalid` if the query fails, and with `unavailable` if the
+ * database does not answer.
  */
 export async function sampleUsers(
   pool: Pool,
@@ -90,11 +96,12 @@ export async function sampleUsers(
   return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
 }
 
-/** Returns users in the order of keys; null if not even the first were read in time. */
+/** Returns user ids in the order of keys; null if none were read in time. */
 async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: number): Promise<string[] | null> {
   const keys = (order: string) => `select distinct key from (
       select f.user_id as key from ${asRelation(sql)} where f.user_id is not null ${order} limit ${USERS_READ}) k order by key`;
-  // The first rows of a table are often its oldest, and alike; by their hash they are from everywhere, each time the same.
+  // The first rows of a table are often its oldest, and similar. The order of a hash selects rows from everywhere, and
+  // the same rows each time.
   const spread = await ifInTime(readKeys(pool, keys('order by hashtextextended(f.user_id::text, 0)'), ms));
   return spread ?? (await ifInTime(readKeys(pool, keys(''), ms)));
 }
@@ -108,7 +115,7 @@ export function readKeys(pool: Pool, text: string, ms: number, values: readonly 
   });
 }
 
-/** The next users in the order of keys, from this user on: a chunk is such a range. */
+/** Reads a range of users, from the given user on, as a chunk of a run and as a live read do. */
 async function readBothWays(
   pool: Pool,
   version: ModelVersion,
@@ -141,7 +148,7 @@ async function readBothWays(
   };
 }
 
-/** Null where the statement was too slow. */
+/** Returns null if the statement was too slow. */
 export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;
@@ -151,7 +158,9 @@ export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
-/** @param order user ids in the requested order, which a read by key does not keep */
+/**
+ * Describes the users that were read. @param order user ids in the requested order, which a read by key does not keep
+ */
 function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUsers, 'bothWays'> {
   const places = new Map(order.map((userId, i) => [userId, i]));
   const placeOf = (row: number) => places.get(batch.userIds[row] ?? '') ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Distinguishes a statement that exceeded its time limit from a database that does not answer: the first is the query's
- * fault.
+ * Distinguishes a statement that exceeded its time limit, which is the query's fault, from a database that does not
+ * answer.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -9,7 +9,7 @@ import { FeaturesTooSlow } from '@tandem/prediction/scoring/feature-source';
 
 const CANCELED = '57014';
 
-/** Whether Postgres ended the statement at its limit, or we did. */
+/** Returns whether Postgres or this process cancelled the statement at its time limit. */
 export function isTooSlow(error: unknown): boolean {
   if (error instanceof FeaturesTooSlow) return true;
   if (!isTandemError(error, 'unavailable')) return false;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createTrialQueue } from './trial-queue.ts';
 
-it('tells who comes behind the trial that waits when to come back', async () => {
+it('while a trial waits, further callers are told when to retry', async () => {
   const trials = createTrialQueue();
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   const both = [trials.run(() => held), trials.run(async () => {})];

@@ -1,16 +1,16 @@
 /**
- * Runs trials one at a time: each takes a process and its memory beside the serving processes. One more trial may wait;
- * further callers get the time of a retry.
+ * Runs trials one at a time, since each needs a process with its memory beside the serving processes. One more trial
+ * may wait. Further callers are rejected, with the time of a retry.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 
 export interface TrialQueue {
-  /** Rejects with `overloaded` if a trial is under way and another waits. */
+  /** Runs a trial. Rejects with `overloaded` if a trial is under way and another waits. */
   run<T>(trial: () => Promise<T>): Promise<T>;
 }
 
-/** About what a trial takes. */
+/** The usual duration of a trial. */
 const RETRY_AFTER_SECONDS = 10;
 
 export function createTrialQueue(): TrialQueue {

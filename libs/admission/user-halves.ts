@@ -1,6 +1,6 @@
 /**
- * Splits a predictor's users into two halves by a hash of the id, the same each time: one half calibrates an optimised
- * build, the other judges it. No user is in both.
+ * Splits a predictor's users into two halves by a hash of the id, so the split is always the same. One half calibrates
+ * an optimised build, the other judges it.
  */
 
 import type { ModelDefinition } from '@tandem/freshness/predictor';
@@ -9,10 +9,13 @@ import { ifInTime, type Pool, readKeys } from './sample-users.ts';
 
 type UserHalf = 'calibration' | 'held out';
 
-/** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+/**
+ * Ms to read keys. To spread the keys, a statement reads all of them; if it is too slow, another one reads any keys, in
+ * the same time.
+ */
 const KEYS_MS = 5_000;
 
-/** Returns user ids up to a limit, spread over the keys; null: not read in time. */
+/** Returns user ids up to a limit, spread over the keys; null if they were not read in time. */
 export async function usersOfHalf(
   pool: Pool,
   { query: { sql } }: Pick<ModelDefinition, 'query'>,

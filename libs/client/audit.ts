@@ -1,4 +1,4 @@
-/** Pages of the audit. */
+/** Reads pages of the audit. */
 
 export interface AuditQuery {
   readonly predictor?: string;

@@ -1,4 +1,4 @@
-/** Optimised builds: an uploaded model file, and a build compared with its parent. */
+/** Calls for optimised builds: downloads a model file, and compares a build with its parent. */
 import { UnreachableError } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
@@ -8,9 +8,14 @@ import type { BuildComparison, ComparisonInput } from './wire.ts';
 export type { BuildComparison, ComparedPace, ComparedVersion, ComparisonInput } from './wire.ts';
 
 export interface BuildCalls {
-  /** The file of a model version, checked against its SHA-256. `timeoutMs` is for its first byte. */
+  /**
+   * Returns the file of a model version, checked against its SHA-256. `timeoutMs` limits the time to the first byte.
+   */
   artifactFile(artifact: string, options?: CallOptions): Promise<Uint8Array>;
-  /** @param version the build's number. Waits where another model is being tried. `timeoutMs` is for one attempt. */
+  /**
+   * Compares a build with its parent. Retries while other models are being tried. `timeoutMs` limits one attempt.
+   * @param version the build's number
+   */
   compareBuild(
     predictor: string,
     version: string,
@@ -19,7 +24,10 @@ export interface BuildCalls {
   ): Promise<BuildComparison>;
 }
 
-/** A comparison takes minutes on a busy machine, and may wait for a trial. Node's `fetch` waits no longer than this. */
+/**
+ * Limit of one attempt. A comparison takes minutes on a busy machine, and may wait for a trial. Node's `fetch` waits no
+ * longer than this.
+ */
 const COMPARISON_MS = 300_000;
 
 export function buildCalls(transport: Transport, patience: RetryOptions): BuildCalls {
@@ -42,5 +50,5 @@ export function buildCalls(transport: Transport, patience: RetryOptions): BuildC
 }
 
 function brokenOff(path: string, cause?: unknown): never {
-  throw new UnreachableError(path, false, 'the file came damaged, or not as a whole', cause);
+  throw new UnreachableError(path, false, 'the file is damaged or incomplete', cause);
 }

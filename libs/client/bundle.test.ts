@@ -1,4 +1,4 @@
-/** The client as one file, as a bundler of an application makes it. */
+/** Bundles the client into one file, as an application's bundler does. */
 import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
@@ -21,7 +21,7 @@ test('the whole client is one file of at most 15 kB gzipped that imports nothing
   expect(bytes).toBeGreaterThan(2_000);
 });
 
-/** Runs the bundle where only these globals are. Returns a client, and the requests that it sends. */
+/** Runs the bundle in a context with only these globals. Returns a client, and the requests that it sends. */
 async function createClientAmong(globals: object) {
   const [{ code }] = await bundle({ format: 'iife', name: 'tandem' });
   const sent: (RequestInit | undefined)[] = [];
@@ -40,7 +40,7 @@ async function createClientAmong(globals: object) {
   return { client: createClient({ url: '/api/tandem' }), sent };
 }
 
-test('it runs where only the globals of browsers and workers are', async () => {
+test('it runs with only the globals that browsers and workers have', async () => {
   const { client, sent } = await createClientAmong({ setTimeout, clearTimeout });
   const answers = await Promise.all(['1', '2', '1'].map((id) => client.predict('churn', id)));
   expect(answers.map(({ answer }) => answer.userId)).toEqual(['1', '2', '1']);
@@ -52,7 +52,7 @@ test('it runs where only the globals of browsers and workers are', async () => {
 test.each([
   ['a browser', { setTimeout, clearTimeout }],
   ['Node, Bun and Deno', { setTimeout, clearTimeout, setImmediate }],
-])('in %s, reads of one turn share a request however many awaits are before them', async (_, globals) => {
+])('in %s, reads of one turn share a request, even after several awaits', async (_, globals) => {
   const { client, sent } = await createClientAmong(globals);
   const readAfter = async (awaits: number) => {
     for (let i = 0; i < awaits; i++) await undefined;
@@ -62,7 +62,7 @@ test.each([
   expect(sent).toHaveLength(1);
 });
 
-test('in a Cloudflare worker, reads of a turn share a request, and wait for no timer of another request', async () => {
+test('in a Cloudflare worker, reads of a turn share a request, and do not depend on a timer of another request', async () => {
   const cancelled = { setTimeout: () => 0, clearTimeout: () => {}, setImmediate: () => 0 };
   const navigator = { userAgent: 'Cloudflare-Workers' };
   const { client, sent } = await createClientAmong({ ...cancelled, navigator });

@@ -1,4 +1,4 @@
-/** The errors of the client: the service refused a call, or gave no answer. */
+/** The errors of the client: the service refused a call, or did not answer. */
 
 import type { ProblemCode } from './problem-codes.ts';
 import type { Problem } from './wire.ts';
@@ -12,7 +12,7 @@ export type AnyCode = ProblemCode | (string & Record<never, never>);
 /** A problem document of the service, or of a proxy in front of it, which may lack `detail`. */
 export type AnyProblem = Omit<Problem, 'detail'> & Partial<Pick<Problem, 'detail'>>;
 
-/** The service answered, with an error. */
+/** The error of a call that the service answered with a problem. */
 export class ProblemError extends Error {
   readonly type: string;
   readonly status: number;
@@ -43,7 +43,10 @@ export class ProblemError extends Error {
   }
 }
 
-/** No answer: the connection failed, or the deadline passed. Whether the service acted on the request is not known. */
+/**
+ * The error of a call without an answer: the connection failed, or the deadline passed. The service may have acted on
+ * the request.
+ */
 export class UnreachableError extends Error {
   readonly url: string;
   readonly timedOut: boolean;
@@ -56,7 +59,7 @@ export class UnreachableError extends Error {
   }
 }
 
-/** Returns whether the service refused a call, with one of the codes if any are named. */
+/** Returns whether the service refused a call; if codes are given, with one of them. */
 export function isProblem(error: unknown, ...codes: AnyCode[]): error is ProblemError {
   return error instanceof ProblemError && (codes.length === 0 || codes.includes(error.code));
 }

@@ -1,4 +1,4 @@
-/** Single reads that share a request: on real sockets, and for many users against an oracle. */
+/** Tests of single reads that share a request: on real sockets, and against an oracle with random reads. */
 import type { IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
 import fc from 'fast-check';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
 import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
-/** The answer of a service that knows every user but those whose id is a multiple of ten. */
+/** The answer of a service that knows all users except those with an id that is a multiple of ten. */
 function resultOf(predictor: string, userId: string) {
   if (userId.endsWith('0')) {
     return { userId, error: { type: 'urn:tandem:problem:unknown_user', title: 'x', status: 404, detail: userId } };
@@ -32,7 +32,7 @@ async function startService(seen: Seen[] = []): Promise<string> {
   });
 }
 
-test('reads of one turn share a request; each has its own answer or error', async () => {
+test('reads of one turn share a request, and each gets its own answer or error', async () => {
   const seen: Seen[] = [];
   const client = createClient({ url: await startService(seen) });
   const results = await Promise.allSettled(['1', '20', '3', '1'].map((id) => client.predict('churn', id)));
@@ -49,7 +49,7 @@ test('reads of one turn share a request; each has its own answer or error', asyn
   expect(first?.answer).not.toBe(last?.answer);
 });
 
-test('a read that is alone in its turn stays a GET, with the headers of its answer', async () => {
+test('a read that is alone in its turn is a GET, and returns the headers of the answer', async () => {
   const seen: Seen[] = [];
   const client = createClient({ url: await startService(seen) });
   expect(await client.predict('churn', '1')).toMatchObject({ etag: 'W/"1"' });
@@ -63,7 +63,7 @@ test('a read that is alone in its turn stays a GET, with the headers of its answ
   ]);
 });
 
-test('reads that differ in predictor, demands, token or etag share none', async () => {
+test('reads that differ in predictor, demands, token or etag do not share a request', async () => {
   const seen: Seen[] = [];
   const client = createClient({ url: await startService(seen) });
   await Promise.all([
@@ -87,7 +87,7 @@ test('reads that differ in predictor, demands, token or etag share none', async 
   ]);
 });
 
-test('an id that the service refuses as a whole takes no other user with it', async () => {
+test('an id that makes the service refuse a whole request is not sent with other users', async () => {
   const client = createClient({ url: await startService() });
   const ids = ['1', '..', '\ud800', '3'];
   const results = await Promise.allSettled(ids.map((id) => client.predict('churn', id)));
@@ -110,7 +110,7 @@ test('more than a thousand users take several requests', async () => {
   expect(seen.map(({ userIds }) => userIds.length).sort()).toEqual([1_000, 234]);
 });
 
-test('the abort of one caller leaves the others; the request is aborted when all have', async () => {
+test('the abort of one caller does not affect the others; the request is aborted when all callers have aborted', async () => {
   const arrived = Promise.withResolvers<IncomingMessage>();
   const answer = Promise.withResolvers<void>();
   const url = await listen(async (request, response) => {
@@ -129,7 +129,7 @@ test('the abort of one caller leaves the others; the request is aborted when all
   expect((await second).answer.prediction).toEqual({ score: 2 });
 });
 
-test('a request that no caller waits for is aborted, and one whose callers left before is never sent', async () => {
+test('a request is aborted when no caller waits for it, and is never sent if all callers have left before', async () => {
   const arrived = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   let requests = 0;
@@ -163,7 +163,7 @@ test('an answer of another user reaches no caller', async () => {
   expect(results.map((one) => one.status === 'rejected' && one.reason.name)).toEqual(Array(3).fill('UnreachableError'));
 });
 
-test('a refusal of the whole request is the error of each caller', async () => {
+test('if the whole request is refused, each caller gets the error', async () => {
   const url = await listen((_, response) => sendProblem(response, 404, 'unknown_predictor'));
   const results = await Promise.allSettled(['1', '2'].map((id) => createClient({ url }).predict('churn', id)));
   expect(results.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
@@ -171,7 +171,7 @@ test('a refusal of the whole request is the error of each caller', async () => {
   );
 });
 
-test('whatever the reads of a turn are, each has the result that it has alone', async () => {
+test('each read of a turn gets the same result as if it were alone', async () => {
   const url = await startService();
   const client = createClient({ url });
   const read = fc.record({

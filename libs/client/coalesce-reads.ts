@@ -1,6 +1,6 @@
 /**
- * Coalesces single reads: those of one turn of the event loop (on Cloudflare Workers: of one microtask) with the same
- * predictor and demands leave as one request of many users. Each caller has a separate result, error and abort.
+ * Coalesces single reads. Reads of one turn of the event loop (on Cloudflare Workers: of one microtask) with the same
+ * predictor and demands are sent as one request. Each caller has a separate result, error and abort.
  */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { type Answered, type ManyResult, type PredictManyOptions, predict, predictMany } from './predictions.ts';
@@ -20,14 +20,14 @@ interface Waiter {
   hasLeft: boolean;
 }
 
-/** Reads that wait for the end of the turn. */
+/** The reads that will share a request at the end of the turn. */
 interface Group {
   readonly predictor: string;
   readonly options: PredictManyOptions;
   readonly waiters: Waiter[];
 }
 
-/** @param endOfTurn calls back when the callers of this turn have asked */
+/** Creates a function that coalesces reads. @param endOfTurn calls back after all callers of this turn */
 export function createCoalescedReads(transport: Transport, endOfTurn = afterThisTurn): ReadOne {
   const groups = new Map<string, Group>();
   return (predictor, userId, { signal, ...options }) => {
@@ -46,7 +46,7 @@ export function createCoalescedReads(transport: Transport, endOfTurn = afterThis
   };
 }
 
-/** Whether an id can share a request: others are refused, and would take the request of the other users with them. */
+/** Returns whether an id can share a request. The service refuses other ids, together with the whole request. */
 export function canShareRequest(userId: string): boolean {
   if (typeof userId !== 'string' || userId === '' || userId.length > 128) return false;
   return userId !== '.' && userId !== '..' && userId.isWellFormed();
@@ -57,7 +57,7 @@ function keyOf(predictor: string, options: PredictManyOptions): string {
   return JSON.stringify([predictor, noCache, onlyIfCached, maxAge, maxStale, timeoutMs, retryForMs]);
 }
 
-/** The globals of a runtime that say how its turns end. */
+/** The globals of a runtime that tell how its turns end. */
 interface Turns {
   readonly setImmediate?: (run: () => void) => unknown;
   readonly setTimeout: (run: () => void, ms: number) => unknown;
@@ -65,9 +65,9 @@ interface Turns {
 }
 
 /**
- * Waits for the callers of this turn: with `setImmediate`, else with a timer. Cloudflare Workers cancel both if the request
- * that began them ends, and the reads of other requests would wait forever. There it waits with a microtask, which runs
- * before another request does.
+ * Calls back after the callers of this turn: with `setImmediate`, else with a timer. Cloudflare Workers cancel both
+ * when the request that began them ends, so reads of other requests would wait forever. There a microtask is used,
+ * which runs before any other request.
  */
 function afterThisTurn(act: () => void): void {
   const { setImmediate, setTimeout, navigator } = globalThis as Turns;
@@ -126,7 +126,7 @@ function readGroup(transport: Transport, { predictor, options, waiters }: Group)
   }
 }
 
-/** Returns a signal that is aborted when each of the callers has aborted. */
+/** Returns a signal that is aborted when all callers have aborted. */
 function abortedByAll(waiters: readonly Waiter[]): AbortSignal {
   const controller = new AbortController();
   let left = waiters.length;
@@ -138,7 +138,7 @@ function abortedByAll(waiters: readonly Waiter[]): AbortSignal {
   return controller.signal;
 }
 
-/** Reads one user by GET, whose answer has headers, and several by one POST. */
+/** Reads one user by GET, which returns headers, and several users by one POST. */
 async function readUsers(
   transport: Transport,
   predictor: string,
@@ -152,9 +152,10 @@ async function readUsers(
   return ids.map((userId, i) => answeredOf(userId, results[i]));
 }
 
-/** Refuses the result of another user, which a faulty proxy may return. */
+/** Rejects the result of another user, which a faulty proxy may return. */
 function answeredOf(userId: string, result: ManyResult | undefined): Answered | Error {
-  if (result?.userId !== userId) return new UnreachableError('the service', false, `no result of user ${userId} came`);
+  if (result?.userId !== userId)
+    return new UnreachableError('the service', false, `the answer has no result of user ${userId}`);
   const { answer, problem } = result;
   if (answer === null) return new ProblemError(problem);
   return { answer, notModified: false, etag: null, cacheStatus: null, age: answer.ageSeconds, serverTiming: null };

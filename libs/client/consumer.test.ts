@@ -1,4 +1,4 @@
-/** Compiles applications of the client in a folder where Zod cannot be resolved, as theirs may be. */
+/** Compiles applications that use the client, in a folder where Zod is not installed. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the compiler says of applications, one line an error, in one run, since a run takes seconds. */
+/** Compiles applications in one run, since a run takes seconds. Returns one line for each error. */
 function compile(applications: string | readonly string[], options: object = {}): string[] {
   const compilerOptions = { ...CONFIG.compilerOptions, ...options };
   const files = [applications].flat().map((application, i) => {
@@ -62,15 +62,15 @@ export async function start(): Promise<Run> {
 }
 `;
 
-test('an application compiles where Zod is not installed, with the libraries checked too', () => {
+test('an application compiles without Zod, also with type checks of the libraries', () => {
   expect(compile(APPLICATION)).toEqual([]);
 });
 
-test('it compiles without the strictest options too', () => {
+test('it also compiles without the strictest options', () => {
   expect(compile(APPLICATION, { exactOptionalPropertyTypes: false })).toEqual([]);
 });
 
-test('an application that names what the wire does not have does not compile', () => {
+test('an application with a name that the wire does not have does not compile', () => {
   const wrong = [
     ['answer;', 'answer; answer.contextversion;', "Property 'contextversion' does not exist"],
     ["source === 'default'", "source === 'cache'", 'have no overlap'],
@@ -87,13 +87,13 @@ test('an application that names what the wire does not have does not compile', (
   }
 });
 
-test('an application can import no file of the client that is not an entry point', () => {
+test('an application can import only the entry points of the client', () => {
   const inner = ['wire-types', 'transport', 'watch-run'].map((name) => `@tandem/client/${name}`);
   const errors = compile(inner.map((specifier) => `import '${specifier}';`).join('\n')).join();
   for (const specifier of inner) expect(errors).toContain(`'${specifier}'`);
 });
 
-test('the client and what it is made of import nothing but one another', () => {
+test('the files of the client import only one another', () => {
   const packages = join(folder, 'node_modules/@tandem');
   const imports = readdirSync(packages, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts'))
@@ -105,6 +105,6 @@ test('the client and what it is made of import nothing but one another', () => {
   expect(imports.filter((one) => !/^(\.\.?|@tandem\/(client|experiment))\//.test(one))).toEqual([]);
 });
 
-test('control: Zod cannot be found where the applications are compiled', () => {
+test('control: Zod is not found in the folder of the applications', () => {
   expect(compile("import { z } from 'zod';\nexport const schema = z;\n").join()).toContain("Cannot find module 'zod'");
 });

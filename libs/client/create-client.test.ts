@@ -1,4 +1,4 @@
-/** What the client does with a server's answers and with its silence, on real sockets. */
+/** Tests of the client on real sockets, with servers that answer, fail or stay silent. */
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
@@ -35,7 +35,7 @@ function sendProblem(response: ServerResponse, status: number, code: string): vo
   );
 }
 
-test('demands become the directives that HTTP has for them', () => {
+test('demands are sent as HTTP cache directives', () => {
   expect(readHeaders({ noCache: true, maxAge: 60, maxStale: true, minContext: 'h.3', ifNoneMatch: 'W/"a"' })).toEqual({
     'cache-control': 'no-cache, max-age=60, max-stale',
     'prediction-min-context': 'h.3',
@@ -45,7 +45,7 @@ test('demands become the directives that HTTP has for them', () => {
   expect(readHeaders({})).toEqual({});
 });
 
-test('request features and candidates are sent as they are given', async () => {
+test('request features and candidates are sent unchanged', async () => {
   const sent: unknown[] = [];
   const url = await listen(async (request, response) => {
     sent.push([request.url, await json(request)]);
@@ -74,7 +74,7 @@ test('ids are escaped in paths', async () => {
   expect(paths).toEqual(['/v1/predictions/a%2Fb/..%2Fx%20y%3F']);
 });
 
-test('an id that fetch would resolve away is refused before anything is sent', async () => {
+test('an id that fetch would resolve as part of the path is refused before the request', async () => {
   let asked = 0;
   const url = await listen((_, response) => {
     asked++;
@@ -100,7 +100,7 @@ test('an id that fetch would resolve away is refused before anything is sent', a
   expect(await client.user('...')).toEqual({});
 });
 
-test('an empty predictor or user id is refused before anything is sent', async () => {
+test('an empty predictor or user id is refused before the request', async () => {
   let asked = 0;
   const url = await listen((_, response) => {
     asked++;
@@ -122,7 +122,7 @@ test('an empty predictor or user id is refused before anything is sent', async (
     expect(settled).toMatchObject({
       reason: {
         code: 'malformed_request',
-        detail: expect.stringMatching(/is empty: its path would be \/v1\//),
+        detail: expect.stringMatching(/is empty: the path would be \/v1\//),
         remedy: expect.stringContaining('not empty'),
       },
     });
@@ -130,7 +130,7 @@ test('an empty predictor or user id is refused before anything is sent', async (
   expect(asked).toBe(0);
 });
 
-test('a key goes with every call, in the header that is for it', async () => {
+test('every call sends the key in the Authorization header', async () => {
   const sent: (string | undefined)[] = [];
   const url = await listen((request, response) => {
     sent.push(request.headers.authorization, request.url);
@@ -143,7 +143,7 @@ test('a key goes with every call, in the header that is for it', async () => {
   expect(sent).toEqual(['Bearer tandem_live_x', '/v1/models', 'Bearer tandem_live_x', '/v1/events']);
 });
 
-test('model versions are asked for of one predictor, or of all', async () => {
+test('model versions are listed of one predictor, or of all', async () => {
   const paths: (string | undefined)[] = [];
   const url = await listen((request, response) => {
     paths.push(request.url);
@@ -156,7 +156,7 @@ test('model versions are asked for of one predictor, or of all', async () => {
   expect(paths).toEqual(['/v1/models/a%2Fb', '/v1/models']);
 });
 
-test('an answer carries its headers, and a 304 is told as such', async () => {
+test('an answer has its headers, and a 304 is returned as `notModified`', async () => {
   const url = await listen((request, response) => {
     const headers = { etag: 'W/"1"', age: '12', 'cache-status': 'tandem; hit' };
     if (request.headers['if-none-match'] === 'W/"1"') response.writeHead(304, headers).end();
@@ -175,7 +175,7 @@ test('an answer carries its headers, and a 304 is told as such', async () => {
   });
 });
 
-test('asking whether an answer still stands does not ask for an inference', async () => {
+test('a read with `ifNoneMatch` does not demand an inference', async () => {
   const sent: (string | undefined)[] = [];
   const url = await listen((request, response) => {
     sent.push(request.headers['cache-control']);
@@ -187,7 +187,7 @@ test('asking whether an answer still stands does not ask for an inference', asyn
   expect(sent).toEqual(['no-transform', 'max-age=60']);
 });
 
-test('a problem document becomes a ProblemError with all it says', async () => {
+test('a problem document becomes a ProblemError with all its fields', async () => {
   const url = await listen((_, response) => sendProblem(response, 404, 'unknown_user'));
   const error = await createClient({ url })
     .user('7')
@@ -196,7 +196,7 @@ test('a problem document becomes a ProblemError with all it says', async () => {
   expect(error).toMatchObject({ status: 404, code: 'unknown_user', message: 'no', field: 'a', retryAfter: 1 });
 });
 
-test('an error page of something in between is a ProblemError of its status, an odd 200 an UnreachableError', async () => {
+test('an error page of a proxy is a ProblemError with its status; a 200 without JSON is an UnreachableError', async () => {
   const url = await listen((request, response) => {
     response.writeHead(request.url?.includes('generations') ? 502 : 200).end('<html>');
   });
@@ -205,7 +205,7 @@ test('an error page of something in between is a ProblemError of its status, an 
   await expect(client.predictors()).rejects.toBeInstanceOf(UnreachableError);
 });
 
-test('a server that says nothing costs the deadline, also in the middle of an answer', async () => {
+test('a call to a silent server ends at its deadline, also in the middle of an answer', async () => {
   const url = await listen((request, response) => {
     if (request.url === '/v1/users/half') response.writeHead(200).write('{"half":');
   });
@@ -214,7 +214,7 @@ test('a server that says nothing costs the deadline, also in the middle of an an
   await expect(client.user('half')).rejects.toMatchObject({ name: 'UnreachableError', timedOut: true });
 });
 
-test('an event that got no acknowledgement is sent again with the same id, until there is one', async () => {
+test('an event is sent again with the same id until it is acknowledged', async () => {
   const bodies: unknown[] = [];
   const url = await listen(async (request, response) => {
     bodies.push(await json(request));
@@ -229,7 +229,7 @@ test('an event that got no acknowledgement is sent again with the same id, until
   expect(new Set(bodies.map((body) => JSON.stringify(body))).size).toBe(1);
 });
 
-test('a run is watched to its end through streams that break', async () => {
+test('a run is watched to its end although streams break', async () => {
   let streams = 0;
   const url = await listen((_, response) => {
     streams += 1;
@@ -245,14 +245,14 @@ test('a run is watched to its end through streams that break', async () => {
   ]);
 });
 
-test('a run that does not exist ends the watch with its problem', async () => {
+test('watching an unknown run fails with the problem of the service', async () => {
   const url = await listen((_, response) => sendProblem(response, 404, 'unknown_run'));
   await expect(collect(createClient({ url, sleep }).runs.watch('r'))).rejects.toMatchObject({
     code: 'unknown_run',
   });
 });
 
-test('an aborted watch ends with the caller’s reason', async () => {
+test('an aborted watch rejects with the caller’s reason', async () => {
   const controller = new AbortController();
   const url = await listen((_, response) => {
     response.writeHead(200).write('data: {"state":"running"}\n\n');
@@ -265,7 +265,7 @@ test('an aborted watch ends with the caller’s reason', async () => {
   ).rejects.toThrow('enough');
 });
 
-test('an outcome that got no acknowledgement is sent again with the same id, as events are', async () => {
+test('an outcome is sent again with the same id until it is acknowledged', async () => {
   const bodies: unknown[] = [];
   const url = await listen(async (request, response) => {
     bodies.push([request.url, await json(request)]);
@@ -283,7 +283,7 @@ test('an outcome that got no acknowledgement is sent again with the same id, as 
 });
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY])(
-  'a number that JSON has not is refused before it is sent: %d',
+  'a number that JSON cannot represent is refused before the request: %d',
   async (value) => {
     let asked = 0;
     const url = await listen((_, response) => {

@@ -1,6 +1,6 @@
 /**
- * The client for applications: typed calls over fetch, each with a deadline, errors as `ProblemError` (the service refused
- * the call) or `UnreachableError` (no answer). Imports no package and nothing of a runtime.
+ * The client for applications: typed calls over fetch, each with a deadline. Errors are `ProblemError` (the service
+ * refused the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
  */
 
 import type { AuditPage, AuditQuery } from './audit.ts';
@@ -61,21 +61,21 @@ import type {
 } from './wire-types.ts';
 
 export interface ClientOptions {
-  /** The URL of the service: `http://127.0.0.1:8080`; in a browser also a path of the page's origin. */
+  /** The URL of the service: `http://127.0.0.1:8080`; in a browser, also a path on the page's origin. */
   readonly url: string;
   /** Milliseconds for one attempt of a call. Default 5,000. */
   readonly timeoutMs?: number;
-  /** Milliseconds in which events, outcomes and pushes are sent again. Default 30,000. */
+  /** Milliseconds in which failed calls of events, outcomes and pushes are retried. Default 30,000. */
   readonly retryForMs?: number;
-  /** Milliseconds in which reads are sent again. Default 2,000; 0: one attempt. */
+  /** Milliseconds in which failed reads are retried. Default 2,000; 0 allows one attempt. */
   readonly retryReadsForMs?: number;
   /** Whether single reads of one turn of the event loop may share a request. Default true. */
   readonly coalesce?: boolean;
-  /** The `source` of events that name none: the application's name. */
+  /** The `source` of events without one, such as the application's name. */
   readonly source?: string;
-  /** An API key; required unless the service listens on loopback alone. Never send one to a browser. */
+  /** An API key; required unless the service listens only on loopback. Do not use a key in a browser. */
   readonly apiKey?: string;
-  /** Sent with every call. */
+  /** Headers that every call sends. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly fetch?: typeof globalThis.fetch;
   readonly random?: () => number;
@@ -85,15 +85,15 @@ export interface ClientOptions {
 }
 
 export interface RollbackOptions extends CallOptions {
-  /** Whether the generation may be of a model version that was never stable. */
+  /** Whether to allow a generation of a model version that was never stable. */
   readonly force?: boolean;
 }
 
 /** @typeParam P the predictors that `tandem types` writes; any names and outputs if left out */
 export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls {
   /**
-   * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request; one with
-   * `minContext` or `ifNoneMatch` has its own.
+   * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request. A read
+   * with `minContext` or `ifNoneMatch` has its own request.
    */
   predict<N extends PredictorName<P>>(
     predictor: N,
@@ -105,7 +105,7 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
     userId: string,
     options?: Omit<PredictOptions, 'ifNoneMatch'>,
   ): Promise<Answered<PredictionOf<P, N>>>;
-  /** Reads up to 1,000 users in one call; an answer or a problem for each, in order. */
+  /** Reads up to 1,000 users in one call. Returns an answer or a problem for each, in order. */
   predictMany<N extends PredictorName<P>>(
     predictor: N,
     userIds: readonly string[],
@@ -123,49 +123,54 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
     input: RankInput<P[N]>,
     options?: RankOptions,
   ): Promise<RankingOf<N, P[N]['outputs']>>;
-  /** Sends events, again and again while the service is away; ids make that harmless. */
+  /** Sends events, and retries while the service does not answer. The ids make retries safe. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
-  /** Sends up to 1,000 outcomes, again as events are. */
+  /** Sends up to 1,000 outcomes, and retries like `sendEvents`. */
   sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
-  /** Starts a session, whose reads see its own events. @param tokens of an earlier session of the same user */
+  /** Starts a session. Its reads reflect the events that it sent. @param tokens tokens of an earlier session */
   session(tokens?: ContextTokens): Session<P>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
-  /** Reads kept explanations; `explanation` explains the answer that a read would return now. */
+  /** Reads kept explanations. Use `explanation` for the answer that a read would return now. */
   readonly explanations: ExplanationCalls;
-  /** Changes of pointers and keys, newest first. */
+  /** Returns changes of pointers and keys, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
-  /** The live processes, and which model versions each has loaded. */
+  /** Returns the live processes, and the model versions that each has loaded. */
   processes(options?: CallOptions): Promise<readonly ProcessView[]>;
   /** Newest first. */
   generations(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly GenerationView[]>;
-  /** The model versions that were stable, the newest period first. */
+  /** Returns the model versions that were stable, newest period first. */
   stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;
-  /** @param to a generation's number; default: the generation that the stable arm served before the current one */
+  /**
+   * Publishes an earlier generation again. @param to a generation's number; default: the generation that the stable arm
+   * served before the current one
+   */
   rollback(predictor: PredictorName<P>, to?: number, options?: RollbackOptions): Promise<Rollback>;
-  /** @param generation its number; left out: the newest that was compared */
+  /**
+   * Returns the report of a generation. @param generation its number; default: the newest generation that was compared
+   */
   generationReport(
     predictor: PredictorName<P>,
     generation?: number,
     options?: CallOptions,
   ): Promise<GenerationReportView>;
-  /** Publishes a generation that was held back. */
+  /** Publishes a generation that was held back for approval. */
   approveGeneration(predictor: PredictorName<P>, generation: number, options?: CallOptions): Promise<GenerationView>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
-  /** Erases a user from every store; to repeat it does no harm. A 503 says that the receipt is still missing. */
+  /** Erases a user from every store; safe to repeat. After a 503, repeat the call until it returns the receipt. */
   eraseUser(userId: string, options?: CallOptions): Promise<ErasureReceipt>;
-  /** Ends an erasure; what was erased stays so. */
+  /** Ends an erasure: the user can be predicted again. Erased data is not restored. */
   readmitUser(userId: string, options?: CallOptions): Promise<Readmission>;
   explanation(predictor: PredictorName<P>, userId: string, options?: CallOptions): Promise<Explanation>;
 }
 
 const TIMEOUT_MS = 5_000;
 const RETRY_FOR_MS = 30_000;
-/** Long enough for a Retry-After of 1 s, which the service answers with when it is busy. */
+/** The default of `retryReadsForMs`: longer than the Retry-After of 1 s that a busy service sends. */
 const RETRY_READS_FOR_MS = 2_000;
 
-/** Creates a client. It holds no connection, and nothing to close. */
+/** Creates a client. It holds no connection, so it need not be closed. */
 export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
   const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;
@@ -191,7 +196,7 @@ interface ClientParts {
   readonly newId: () => string;
 }
 
-/** Returns the calls of an application. Untyped inside: the types of predictors and overloads are those of `Client`. */
+/** Returns the calls of an application. `Client` declares the types of predictors and overloads. */
 function applicationCalls<P extends PredictorsLike<P>>({ options, transport, retry, newId }: ClientParts) {
   const { coalesce = true, source = 'tandem-client' } = options;
   const events: EventParts = { transport, retryForMs: retry.retryForMs, source, newId };
@@ -216,7 +221,7 @@ function applicationCalls<P extends PredictorsLike<P>>({ options, transport, ret
 
 type OperatorCalls = Omit<Client, keyof ReturnType<typeof applicationCalls> | 'session'>;
 
-/** Returns the calls of operators. */
+/** Returns the calls for operators. */
 function operatorCalls({ transport, retry }: ClientParts): OperatorCalls {
   const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
   return {

@@ -1,4 +1,6 @@
-/** Sends events so that a lost answer is harmless: each has its id before the first attempt, and keeps it. */
+/**
+ * Sends events. Each event gets an id before the first attempt and keeps it, so a retry after a lost answer is safe.
+ */
 import type { RepeatedCallOptions } from './predictions.ts';
 import type { Transport } from './transport.ts';
 import type { EventInput, EventResult } from './wire.ts';
@@ -7,14 +9,17 @@ export type SendOptions = RepeatedCallOptions;
 
 export interface EventParts {
   readonly transport: Transport;
-  /** The default of calls without `retryForMs`. */
+  /** The default of `retryForMs`. */
   readonly retryForMs: number;
-  /** The `source` of events that name none. */
+  /** The `source` of events without one. */
   readonly source: string;
   readonly newId: () => string;
 }
 
-/** Sends events: all are applied, or none; a result for each, in order. Rejects with a RangeError for NaN and Infinity. */
+/**
+ * Sends events, of which all or none are applied. Returns a result for each, in order. Rejects with a RangeError for
+ * NaN and Infinity.
+ */
 export async function sendEvents(
   parts: EventParts,
   events: readonly EventInput[],
@@ -27,7 +32,7 @@ export async function sendEvents(
   return postRetried(parts, { path: '/v1/events', body, contentType: 'application/cloudevents-batch+json' }, options);
 }
 
-/** Sends a body in which everything has its id, until there is an answer; returns the results in it. */
+/** Sends a body in which each entry has an id, and retries until there is an answer. Returns its results. */
 export async function postRetried<T>(
   { transport, ...parts }: EventParts,
   request: { readonly path: string; readonly body: unknown; readonly contentType?: string },
@@ -37,7 +42,7 @@ export async function postRetried<T>(
   return (await transport.call<{ results: readonly T[] }>(call)).body?.results ?? [];
 }
 
-/** JSON has no NaN and no Infinity: JSON.stringify writes null, which means something else. Throws a RangeError. */
+/** Throws a RangeError for NaN and Infinity. JSON.stringify would write them as null, which has another meaning. */
 export function requireFinite(value: unknown, place: string): void {
   if (typeof value !== 'number' || Number.isFinite(value)) return;
   throw new RangeError(`${place} is ${value}: send a finite number, or leave it out`);

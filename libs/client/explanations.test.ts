@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
 
-/** A service that answers with what it was asked. */
+/** A service that answers with the method and path of the request. */
 function clientOf() {
   const fetch: typeof globalThis.fetch = async (input, init = {}) => {
     const { pathname, search } = new URL(String(input));
@@ -20,7 +20,7 @@ test.each([
   ['find', ['a/b'], 'GET /v1/explanations/a%2Fb'],
   ['replay', ['a/b'], 'POST /v1/explanations/a%2Fb/replay'],
   ['keep', ['p', '../4'], 'POST /v1/users/..%2F4/explanations/p'],
-] as const)('%s %j asks %s', async (call, parts, asked) => {
+] as const)('%s %j requests %s', async (call, parts, asked) => {
   const { explanations } = clientOf();
   const ask = explanations[call] as (...parts: readonly unknown[]) => Promise<unknown>;
   expect(await ask(...parts)).toEqual({ asked });

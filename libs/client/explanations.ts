@@ -1,4 +1,4 @@
-/** Calls for kept answers with their inputs, and for replays. */
+/** Calls for kept explanations, and for replays. */
 
 import type { CallOptions } from './predictions.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
@@ -14,12 +14,12 @@ export interface KeptQuery {
 }
 
 export interface ExplanationCalls {
-  /** Newest first. */
+  /** Returns a page of kept explanations, newest first. */
   list(query?: KeptQuery, options?: CallOptions): Promise<KeptPage>;
   find(id: string, options?: CallOptions): Promise<KeptExplanation>;
-  /** Answers a user as a plain read does, and keeps that answer even if the user is not sampled. */
+  /** Reads a user like a plain read, and keeps the answer even if the user is not sampled. */
   keep(predictor: string, userId: string, options?: CallOptions): Promise<KeptExplanation>;
-  /** Computes the answer again from the inputs that were kept. */
+  /** Computes a kept answer again from its inputs. */
   replay(id: string, options?: CallOptions): Promise<Replay>;
 }
 

@@ -1,4 +1,4 @@
-/** The package's own entry point, `@tandem/client`. */
+/** The entry point `@tandem/client` of the package. */
 export {
   type AnyCode,
   isProblem,

@@ -9,7 +9,7 @@ interface Asked {
   readonly bytes: number;
 }
 
-/** A service that keeps parts of files, and breaks off where it is told to. */
+/** A service that stores parts of files, and drops a connection when the test says so. */
 function partialService(breaks: number) {
   const asked: Asked[] = [];
   let file = Buffer.alloc(0);
@@ -32,7 +32,7 @@ function partialService(breaks: number) {
   return { asked, fetch, file: () => file };
 }
 
-it('a push uploads in parts, resumes after a break, and then sends the changed settings', async () => {
+it('a push uploads in parts, resumes after a lost connection, and then sends the changed settings', async () => {
   const model = Buffer.alloc(2_500_000, 'weights');
   const service = partialService(2);
   const sleep = () => Promise.resolve();

@@ -11,33 +11,36 @@ export interface PushOptions extends CallOptions {
 }
 
 export interface ModelListOptions extends CallOptions {
-  /** Whether archived versions are listed too. */
+  /** Whether to list archived versions as well. */
   readonly archived?: boolean;
 }
 
 export interface ModelCalls {
-  /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
+  /** Lists the model versions of one predictor or of all, newest first within each predictor. */
   models(predictor?: string, options?: ModelListOptions): Promise<readonly ModelView[]>;
   /** Returns a version with its query and the certificate of its trial. */
   modelVersion(predictor: string, version: string, options?: CallOptions): Promise<ModelDetail>;
   /**
    * Uploads the file in parts and pushes it. The version is tried on real users and stored if it passes, but does not
-   * serve traffic yet. Retries failures for a while; pushing the same file again is the same model version. `timeoutMs`
-   * is for the trial.
+   * serve traffic yet. Retries failures for a while. Pushing the same file again gives the same model version.
+   * `timeoutMs` limits the trial.
    */
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
   /** @param version its number */
   moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
-  /** Takes a version out of lists and rollouts, or back in. @param version its number */
+  /** Archives a version, or restores it. Lists and rollouts leave out archived versions. @param version its number */
   archiveVersion(predictor: string, version: string, archived: boolean, options?: CallOptions): Promise<ModelDetail>;
 }
 
-/** Fits into a request's time even over a slow connection. */
+/** Bytes of a part, which fits into a request's time even over a slow connection. */
 const PART_BYTES = 1_048_576;
-/** A trial takes minutes on a busy machine, and waits for one before it. Node's `fetch` waits no longer than this. */
+/**
+ * Limit of a push. A trial takes minutes on a busy machine, and may wait for another. Node's `fetch` waits no longer
+ * than this.
+ */
 const TRIAL_MS = 300_000;
 
-/** @param retryForMs of a push, whose parts are each safe to repeat */
+/** Creates the calls. @param retryForMs for a push; each of its parts is safe to repeat */
 export function modelCalls(transport: Transport, retryForMs: number): ModelCalls {
   const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
   return {

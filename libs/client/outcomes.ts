@@ -1,13 +1,18 @@
-/** Sends what users did after they were served, so that a rollout can be judged by it. Ids make a lost answer harmless. */
+/**
+ * Sends outcomes, which are what users did after they were served. Rollouts are judged by them. Ids make retries safe.
+ */
 import { type EventParts, postRetried, requireFinite, type SendOptions } from './events.ts';
 import type { OutcomeInput, OutcomeResult } from './wire.ts';
 
 export type { OutcomeInput, OutcomeResult } from './wire.ts';
 
-/** Outcomes that one call takes at most. */
+/** The most outcomes of one call. */
 export const MAX_OUTCOMES = 1_000;
 
-/** Sends outcomes: all are accepted, or none; a result for each, in order. Rejects with a RangeError for a value that JSON has not. */
+/**
+ * Sends outcomes, of which all or none are accepted. Returns a result for each, in order. Rejects with a RangeError for
+ * NaN and Infinity.
+ */
 export async function sendOutcomes(
   parts: EventParts,
   outcomes: readonly OutcomeInput[],

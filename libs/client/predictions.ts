@@ -1,4 +1,4 @@
-/** Reads predictions, in HTTP's terms for how fresh an answer must be. */
+/** Reads predictions. The demands on freshness are those of HTTP's Cache-Control. */
 import type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
 import { answerOf, type Call, type Transport } from './transport.ts';
 import type { PredictionAnswer, Problem } from './wire.ts';
@@ -14,33 +14,35 @@ export interface CallOptions {
 
 /** Options of a call that is safe to repeat. */
 export interface RepeatedCallOptions extends CallOptions {
-  /** Milliseconds from the first attempt in which another may begin; 0: one attempt. */
+  /** Milliseconds after the first attempt in which a retry may begin; 0 allows one attempt. */
   readonly retryForMs?: number;
 }
 
 /** The demands of a read on its answers. */
 export interface PredictManyOptions extends RepeatedCallOptions {
-  /** Infer now, even if a fresh prediction is stored. */
+  /** Infers now, even if a fresh prediction is stored. */
   readonly noCache?: boolean;
-  /** Only a stored answer; a 504 problem where the model would be needed. */
+  /** Accepts only a stored answer. Fails with a 504 problem if the model would be needed. */
   readonly onlyIfCached?: boolean;
-  /** Seconds: nothing older. */
+  /** Seconds: rejects an answer that is older. */
   readonly maxAge?: number;
-  /** Seconds: a stored answer that has been stale for so long does too; `true` accepts any. */
+  /** Seconds: also accepts an answer that has been stale for at most this time; `true` accepts any stale answer. */
   readonly maxStale?: number | true;
 }
 
 export interface PredictOptions extends PredictManyOptions {
-  /** An event's `contextToken`: only a prediction computed from that context or a newer one. */
+  /** The `contextToken` of an event. Accepts only a prediction computed from that context or a newer one. */
   readonly minContext?: string;
-  /** The `etag` of an answer that the caller still has. */
+  /** The `etag` of an answer that the caller has kept. */
   readonly ifNoneMatch?: string;
 }
 
-/** The headers of an answer. Answers of a shared request have no headers except an age. */
+/** The headers of an answer. Of these, an answer of a shared request has only `age`. */
 export interface AnswerHeaders {
   readonly etag: string | null;
-  /** RFC 9211: `tandem; hit`, `tandem; fwd=stale; stored; detail=context_newer`. */
+  /**
+   * The `Cache-Status` header (RFC 9211), such as `tandem; hit` or `tandem; fwd=stale; stored; detail=context_newer`.
+   */
   readonly cacheStatus: string | null;
   /** Seconds since the prediction was computed. */
   readonly age: number | null;
@@ -52,7 +54,9 @@ export interface Answered<Answer = PredictionAnswer> extends AnswerHeaders {
   readonly answer: Answer;
 }
 
-/** The answer that the caller's etag names still stands; it was checked like any other read. */
+/**
+ * The result of a read with `ifNoneMatch` if the caller's answer is still valid. It is certified like any other read.
+ */
 export interface NotModified extends AnswerHeaders {
   readonly notModified: true;
   readonly answer: null;
@@ -109,7 +113,7 @@ async function postMany(
   );
 }
 
-/** Infers each user with the request features of this call. A user may come several times. */
+/** Infers each user with the request features of this call. A user may appear several times. */
 export async function predictUsers(
   transport: Transport,
   predictor: string,
@@ -155,8 +159,8 @@ export function readHeaders(options: PredictOptions): Record<string, string> {
     maxAge === undefined ? '' : `max-age=${maxAge}`,
     maxStale === undefined ? '' : maxStale === true ? 'max-stale' : `max-stale=${maxStale}`,
   ].filter((directive) => directive !== '');
-  // Fetch adds `Cache-Control: no-cache` of its own to a request with If-None-Match (Fetch Standard, 4.5), which would
-  // demand an inference; not where there is a Cache-Control already, and this directive asks for nothing.
+  // To a request with If-None-Match, fetch adds `Cache-Control: no-cache` (Fetch Standard, 4.5), which would demand an
+  // inference. It does not if a Cache-Control exists, and this directive has no effect.
   if (ifNoneMatch !== undefined && directives.length === 0) directives.push('no-transform');
   return {
     ...(directives.length > 0 ? { 'cache-control': directives.join(', ') } : {}),

@@ -1,4 +1,6 @@
-/** The types of a config's predictors, as `tandem types` writes them, and what follows from them for calls and answers. */
+/**
+ * The types of a config's predictors, as `tandem types` writes them; and the types of calls and answers that follow.
+ */
 import type { PredictionAnswer, PredictionValue } from './wire.ts';
 import type { Rank, Ranking } from './wire-types.ts';
 
@@ -43,7 +45,7 @@ export interface UserWithFeatures<Features = AnyPredictors[string]['request']> {
   readonly features: Features;
 }
 
-/** The outputs that candidates can be ranked by: those with one number, or a boolean. */
+/** The outputs that candidates can be ranked by: a single number or a boolean. */
 type RankableOutput<Outputs> = {
   [K in keyof Outputs]: Extract<Outputs[K], number | boolean> extends never ? never : K;
 }[keyof Outputs] &
@@ -52,7 +54,7 @@ type RankableOutput<Outputs> = {
 /** The candidates of a ranking, and how to rank them. */
 export interface RankInput<T extends PredictorTypes = AnyPredictors[string]> extends Omit<Rank, 'candidates' | 'by'> {
   readonly candidates: readonly { readonly id: string; readonly features: NonNullable<T['request']> }[];
-  /** The output to rank by, in descending order; left out: the decision's, or the only number. */
+  /** The output to rank by, in descending order. Default: the output of the decision, or the only numeric one. */
   readonly by?: RankableOutput<T['outputs']>;
 }
 

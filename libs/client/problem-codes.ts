@@ -1,4 +1,4 @@
-/** The codes of the service's problem documents; docs/failures.md and `/docs` say when each happens. */
+/** The codes of the service's problem documents. docs/failures.md and `/docs` explain each. */
 export type ProblemCode =
   | 'malformed_request'
   | 'unauthorized'

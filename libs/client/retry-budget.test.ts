@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRetryBudget } from './retry-budget.ts';
 
-test('a burst of 100 retries is free; after that a retry waits for its token, or is refused', () => {
+test('a burst of 100 retries is free; later retries wait for a token, or are refused', () => {
   const clock = { now: 0 };
   const budget = createRetryBudget(() => clock.now);
   for (let i = 0; i < 100; i++) expect(budget.take(0)).toBe(0);
@@ -20,7 +20,7 @@ test('ten calls earn one retry', () => {
   expect([budget.take(0), budget.take(0)]).toEqual([0, undefined]);
 });
 
-test('a clock that goes back takes no tokens', () => {
+test('a clock that is set back costs no tokens', () => {
   const clock = { now: 1_000 };
   const budget = createRetryBudget(() => clock.now);
   clock.now = 0;

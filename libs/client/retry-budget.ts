@@ -1,6 +1,6 @@
 /**
- * The retry budget of a client: a bucket of tokens, one a retry. Each call earns a share of a token, so that an outage
- * receives at most a tenth more requests than the application makes calls, besides the burst and the slow refill (as
+ * The retry budget of a client: a token bucket, where each retry costs one token. Each call earns a tenth of a token.
+ * During an outage, retries therefore add at most a tenth to the requests, besides the burst and the slow refill (as
  * Finagle's RetryBudget).
  */
 export interface RetryBudget {
@@ -13,7 +13,7 @@ export interface RetryBudget {
   take(withinMs: number): number | undefined;
 }
 
-/** The cost of a retry in tenths of a token, which add up exactly. */
+/** The cost of a retry, in tenths of a token: whole numbers add up exactly. */
 const RETRY = 10;
 const CALL = 1;
 const MILLISECOND = 0.1;

@@ -6,7 +6,7 @@ import { createRetryBudget } from './retry-budget.ts';
 const problem = (status: number, retryAfter?: number) =>
   new ProblemError({ type: 'https://example.test/problems/unavailable', status, title: 'x' }, retryAfter);
 
-/** A clock that sleeping alone moves. */
+/** A clock that advances only during sleeps. */
 function createPatience(retryForMs: number) {
   const clock = { now: 0, pauses: [] as number[] };
   const sleep = async (ms: number) => {
@@ -33,7 +33,7 @@ test('a 503 and a lost connection are followed by another attempt, each later th
   expect(await failTimes([problem(503), lost, lost])).toEqual({ result: 'done', attempts: 4, pauses: [75, 150, 300] });
 });
 
-test('Retry-After is the least that is waited', async () => {
+test('a retry waits at least as long as Retry-After', async () => {
   expect((await failTimes([problem(503, 2)])).pauses).toEqual([2000]);
 });
 
@@ -42,7 +42,7 @@ test.each([400, 409, 422, 500])('a %i is final: repeating the same request canno
   expect(await failTimes([refused])).toEqual({ result: refused, attempts: 1, pauses: [] });
 });
 
-test('no attempt begins after the time that the caller gave', async () => {
+test('no attempt begins after the caller’s time limit', async () => {
   const away = problem(503);
   const { result, attempts } = await failTimes(Array(50).fill(away), 1_000);
   expect(result).toBe(away);

@@ -1,9 +1,9 @@
-/** Repeats calls that are safe to repeat, at growing, random intervals and within the budget of the client. */
+/** Retries calls that are safe to repeat, at growing random intervals and within the client's retry budget. */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
 export interface RetryOptions {
-  /** Milliseconds from the first attempt after which no other begins; 0: one attempt. */
+  /** Milliseconds after the first attempt in which a retry may begin; 0 allows one attempt. */
   readonly retryForMs: number;
   readonly budget: RetryBudget;
   readonly random: () => number;
@@ -14,7 +14,7 @@ export interface RetryOptions {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** Returns the first success, or rejects with the last error. Only for calls whose repetition changes nothing. */
+/** Returns the first success, or rejects with the last error. Use it only for calls that are safe to repeat. */
 export async function retry<T>(
   options: RetryOptions,
   signal: AbortSignal | undefined,
@@ -37,10 +37,12 @@ export async function retry<T>(
   }
 }
 
-/** Problems of one user, whose inference would fail again. */
+/** Problems of a single user: a retry would fail again. */
 const OF_ONE_USER = ['no_prediction', 'live_failed', 'live_timeout'];
 
-/** Whether the error says nothing of the request: no answer, a service that is busy or away, a proxy without its service. */
+/**
+ * Returns whether a retry may succeed: there was no answer, the service is busy or away, or a proxy did not reach it.
+ */
 function mayPass(error: unknown): boolean {
   if (error instanceof UnreachableError) return true;
   if (!(error instanceof ProblemError) || OF_ONE_USER.includes(error.code)) return false;
@@ -48,7 +50,7 @@ function mayPass(error: unknown): boolean {
   return status === 429 || status === 503 || (type === 'about:blank' && (status === 502 || status === 504));
 }
 
-/** Random above half of the step, so that clients that failed together do not retry together. */
+/** Returns a random pause, at least half of the step, so that clients that failed together do not retry together. */
 function pauseBefore(attempt: number, error: unknown, random: () => number): number {
   const step = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);
   const pause = step / 2 + (random() * step) / 2;

@@ -11,7 +11,7 @@ const ANSWER = {
   next: null,
 };
 
-/** A client, and what it asked: method, path with its query, and body. */
+/** A client, and the requests that it sent: method, path with query, and body. */
 function recorded() {
   const asked: unknown[] = [];
   const fetch: typeof globalThis.fetch = async (input, { method = 'GET', body } = {}) => {
@@ -22,7 +22,7 @@ function recorded() {
   return { asked, client: createClient({ url: 'http://tandem', fetch }) };
 }
 
-it('each call asks for what it is named after, with ids and names escaped', async () => {
+it('each call requests its path, with ids and names escaped', async () => {
   const { asked, client } = recorded();
   const { rollouts } = client;
   await rollouts.start('a/b', { kind: 'canary', version: '3' });
@@ -49,7 +49,7 @@ it('each call asks for what it is named after, with ids and names escaped', asyn
   ]);
 });
 
-it('a move sends what was said and nothing else; a user is put into an arm, or left to their bucket', async () => {
+it('a move sends only the given values; `override` sets the arm of a user, or null', async () => {
   const { asked, client } = recorded();
   await client.rollouts.move('r', 'hold');
   await client.rollouts.move('r', 'promote', { reason: 'won', variant: 'second', timeoutMs: 5_000 });
@@ -63,7 +63,7 @@ it('a move sends what was said and nothing else; a user is put into an arm, or l
   ]);
 });
 
-it('the path of a page has its query, and no question mark without one', () => {
+it('the path of a page has its query, and no question mark without a query', () => {
   expect(pagePath('/v1/x', { limit: 0, before: undefined, predictor: 'ä b' })).toBe('/v1/x?limit=0&predictor=%C3%A4+b');
   expect(pagePath('/v1/x', {})).toBe('/v1/x');
 });

@@ -17,8 +17,8 @@ import type { ArmOverrides, ListRolloutChecksAnswer } from './wire-types.ts';
 export type { AnalysisInput, ArmOverrideView, RolloutInput, RolloutPage, RolloutState, RolloutView } from './wire.ts';
 
 /**
- * Returns the arm that serves a user by bucket, as every process of the service computes it. It ignores assignments by
- * hand.
+ * Returns the arm that serves a user by bucket, as every process of the service computes it. It ignores overrides of
+ * single users.
  */
 export function variantOf({ salt, arms, state }: RolloutView, userId: string): string {
   const isServed = state === 'running' || state === 'held';
@@ -28,7 +28,7 @@ export function variantOf({ salt, arms, state }: RolloutView, userId: string): s
 export type RolloutMove = 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 'end';
 
 export interface MoveOptions extends CallOptions {
-  /** For the audit. */
+  /** The reason, for the audit. */
   readonly reason?: string;
   /** For `promote`: the arm that becomes the stable arm; default: `candidate`. */
   readonly variant?: string;
@@ -44,12 +44,12 @@ export interface RolloutCalls {
   move(id: string, move: RolloutMove, options?: MoveOptions): Promise<RolloutView>;
   /** Returns figures, verdict and outcomes of a canary or an A/B test, now. */
   report(id: string, options?: CallOptions): Promise<RolloutReport>;
-  /** Returns a shadow's answers compared with the served ones. */
+  /** Returns the comparison of a shadow's answers with the served answers. */
   shadowReport(id: string, options?: CallOptions): Promise<ShadowReport>;
-  /** Returns the looks of the analysis, newest first. */
+  /** Returns a page of the looks of the analysis, newest first. */
   checks(id: string, limit?: number, options?: CallOptions): Promise<readonly RolloutCheck[]>;
   overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
-  /** @param variant null: the user's bucket decides again */
+  /** Assigns a user to an arm. @param variant the arm; null lets the user's bucket decide again */
   override(
     id: string,
     userId: string,

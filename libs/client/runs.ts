@@ -1,4 +1,4 @@
-/** Batch runs: start one, look at it, watch it, stop it. */
+/** Calls for batch runs: start, show, watch and cancel a run. */
 
 import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
@@ -8,30 +8,30 @@ import type { Budget, Run, RunPage, RunPlan, RunRequest } from './wire.ts';
 
 export type { RunRequest } from './wire.ts';
 
-/** The service sends a comment more often than that. */
+/** Milliseconds without data after which a stream is reopened. The service sends a comment more often. */
 const IDLE_MS = 60_000;
 
 export interface RunQuery extends CallOptions {
   readonly predictor?: string;
   readonly limit?: number;
-  /** The id of the last run of the page before. */
+  /** The id of the last run on the previous page. */
   readonly before?: string;
 }
 
 export interface RunCalls {
-  /** Rejects with the problem `run_conflict` where an `all` run of the predictor is unfinished. */
+  /** Starts a run. Rejects with the problem `run_conflict` if a run of scope `all` of the predictor is unfinished. */
   start(request: RunRequest, options?: CallOptions): Promise<Run>;
   list(query?: RunQuery): Promise<RunPage>;
   /**
-   * Estimates a budget; starts no run. Rejects with the problem `run_conflict` if no run of all users has ended yet,
-   * or, for `cpuMinutes`, if none has recorded its CPU time.
+   * Estimates the effect of a budget, without starting a run. Rejects with the problem `run_conflict` if no run of all
+   * users has ended yet. For `cpuMinutes`, a run must also have recorded its CPU time.
    */
   plan(predictor: string, budget?: Budget, options?: CallOptions): Promise<RunPlan>;
   /** Returns a run with the users that could not be scored. */
   show(runId: string, options?: CallOptions): Promise<Run>;
   cancel(runId: string, options?: CallOptions): Promise<Run>;
   resume(runId: string, options?: CallOptions): Promise<Run>;
-  /** The run at each change, the finished one last. */
+  /** Yields the run at each change, until it is finished. */
   watch(runId: string, options?: Pick<CallOptions, 'signal'>): AsyncIterable<Run>;
 }
 

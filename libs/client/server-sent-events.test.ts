@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseEvent, readServerSentEvents, type ServerSentEvent } from './watch-run.ts';
 
-/** Reads a text that arrives in pieces of so many bytes. */
+/** Reads the events of a text that arrives in pieces of the given size. */
 async function readInPieces(text: string, size: number): Promise<ServerSentEvent[]> {
   const bytes = new TextEncoder().encode(text);
   const body = new ReadableStream<Uint8Array>({
@@ -17,14 +17,17 @@ async function readInPieces(text: string, size: number): Promise<ServerSentEvent
 
 const TEXT = 'event: progress\nid: 7\ndata: {"name":"Zoë"}\n\n: still here\n\ndata: one\ndata: two\r\n\r\n';
 
-test.each([1, 2, 3, 7, 1000])('events arrive whole in pieces of %i bytes, comments are passed over', async (size) => {
-  expect(await readInPieces(TEXT, size)).toEqual([
-    { event: 'progress', data: '{"name":"Zoë"}', id: '7' },
-    { event: 'message', data: 'one\ntwo', id: undefined },
-  ]);
-});
+test.each([1, 2, 3, 7, 1000])(
+  'events are complete if the stream comes in pieces of %i bytes, and comments are skipped',
+  async (size) => {
+    expect(await readInPieces(TEXT, size)).toEqual([
+      { event: 'progress', data: '{"name":"Zoë"}', id: '7' },
+      { event: 'message', data: 'one\ntwo', id: undefined },
+    ]);
+  },
+);
 
-test('an event that the end of the stream cuts off is dropped', async () => {
+test('an event that is incomplete at the end of the stream is dropped', async () => {
   expect(await readInPieces('data: whole\n\ndata: ha', 4)).toEqual([
     { event: 'message', data: 'whole', id: undefined },
   ]);

@@ -17,7 +17,7 @@ async function startService(history = 'aaaaaaaaaaaaaaaa') {
         versions.set(subject, version);
         return { userId: subject, contextToken: `${history}.${version}`, status: 'accepted' };
       });
-      // Not in the order of their versions, as of two requests that overtake each other.
+      // The tokens are not in the order of their versions, as if one request overtook the other.
       return sendJson(response, { results: results.reverse() });
     }
     const body = user === undefined ? ((await json(request)) as { userId?: string; userIds?: string[] }) : {};
@@ -31,7 +31,7 @@ async function startService(history = 'aaaaaaaaaaaaaaaa') {
 
 const event = (subject: string) => ({ subject, type: 'order.placed' });
 
-test('a read after events demands the newest context of that user, and of no other', async () => {
+test('a read after events demands the newest context of its own user only', async () => {
   const { url, demanded } = await startService();
   const session = createClient({ url }).session();
   await session.sendEvents([event('1'), event('2'), event('1')]);
@@ -47,7 +47,7 @@ test('a read after events demands the newest context of that user, and of no oth
   ]);
 });
 
-test('users without events share a request; those with a token have their own', async () => {
+test('users without events share a request; a user with a token has a separate request', async () => {
   const { url, demanded } = await startService();
   const session = createClient({ url }).session();
   await session.sendEvents([event('1')]);
@@ -55,7 +55,7 @@ test('users without events share a request; those with a token have their own', 
   expect(demanded.sort()).toEqual(['predictions 1 aaaaaaaaaaaaaaaa.1', 'predictions 2 none', 'predictions 3 none']);
 });
 
-test('a caller’s own token counts where it is newer', async () => {
+test('the caller’s token is used if it is newer', async () => {
   const { url, demanded } = await startService();
   const session = createClient({ url }).session({ '1': 'aaaaaaaaaaaaaaaa.5' });
   await session.predict('churn', '1', { minContext: 'aaaaaaaaaaaaaaaa.4' });
@@ -63,7 +63,7 @@ test('a caller’s own token counts where it is newer', async () => {
   expect(demanded).toEqual(['predictions 1 aaaaaaaaaaaaaaaa.5', 'predictions 1 aaaaaaaaaaaaaaaa.6']);
 });
 
-test('tokens survive as plain data; an older one changes nothing, one of another history does', async () => {
+test('tokens can be stored as plain data; an older token is ignored, a token of another history is not', async () => {
   const { url } = await startService();
   const client = createClient({ url });
   const first = client.session();
@@ -77,7 +77,7 @@ test('tokens survive as plain data; an older one changes nothing, one of another
   expect(later.tokens()).toEqual({});
 });
 
-test('sessions of one client know nothing of each other', async () => {
+test('sessions of one client are independent', async () => {
   const { url, demanded } = await startService();
   const client = createClient({ url });
   await client.session().sendEvents([event('1')]);

@@ -1,25 +1,25 @@
 /**
- * A session sees its own events: each acknowledgement's token becomes the least context of later reads of that user, so
- * that no read is answered from before the event, not even as `stale`.
+ * A session reads its own events. The token of each acknowledgement becomes the `minContext` of later reads of that
+ * user. No read gets an answer from before the event, not even as `stale`.
  */
 import type { Client } from './create-client.ts';
 import type { PredictOptions } from './predictions.ts';
 import type { AnyPredictors, PredictorsLike } from './predictor-types.ts';
 import type { EventInput, EventResult } from './wire.ts';
 
-/** Tokens by user id: plain data, to keep between the requests of an application's user. */
+/** Tokens by user id, as plain data that an application can keep between requests. */
 export type ContextTokens = Readonly<Record<string, string>>;
 
 export interface Session<P extends PredictorsLike<P> = AnyPredictors>
   extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
   /** Adds a token from outside the session. A token older than the token of the session is ignored. */
   remember(userId: string, contextToken: string): void;
-  /** Drops the token of a user, such as after the problem `history_changed`: the database lost the event. */
+  /** Drops the token of a user, for example after the problem `history_changed`: the database lost the event. */
   forget(userId: string): void;
   tokens(): ContextTokens;
 }
 
-/** Holds one token a user. */
+/** Creates a session, which holds one token for each user. */
 export function createSession<P extends PredictorsLike<P>>(client: Client<P>, tokens: ContextTokens = {}): Session<P> {
   const newest = new Map(Object.entries(tokens));
   const remember = (userId: string, token: string) => {

@@ -1,4 +1,4 @@
-/** A server on a real socket that answers as a test says. */
+/** A server on a real socket with answers that a test gives. */
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';

@@ -1,10 +1,10 @@
-/** Attempts and retries of one call, on real sockets. */
+/** Tests of attempts and retries of one call, on real sockets. */
 import { expect, test } from 'vitest';
 import { UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
 import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
-/** A clock that only pauses advance. */
+/** A clock that advances only during pauses. */
 function createClock() {
   const clock = { now: 0, pauses: [] as number[] };
   const sleep = async (ms: number) => {
@@ -14,7 +14,7 @@ function createClock() {
   return { clock, options: { now: () => clock.now, sleep, random: () => 1 } };
 }
 
-test('a read is sent again while the service is away, and waits for its Retry-After', async () => {
+test('a read is retried while the service is away, and waits for its Retry-After', async () => {
   const { clock, options } = createClock();
   let attempts = 0;
   const url = await listen((request, response) => {
@@ -42,7 +42,7 @@ test.each([
   ['a run', (client: ReturnType<typeof createClient>) => client.runs.start({ predictor: 'p', scope: 'all' })],
   ['a rollback', (client: ReturnType<typeof createClient>) => client.rollback('p')],
   ['a move of a rollout', (client: ReturnType<typeof createClient>) => client.rollouts.move('r', 'promote')],
-])('%s is sent once, whatever becomes of it', async (_, call) => {
+])('%s is sent only once, whatever the result', async (_, call) => {
   let attempts = 0;
   const url = await listen((request) => {
     attempts += 1;
@@ -62,7 +62,7 @@ test.each(['live_failed', 'no_prediction', 'live_timeout'])('a read is not repea
   expect(attempts).toBe(1);
 });
 
-test('an outage sees hardly more requests than the application makes calls', async () => {
+test('during an outage, retries add few requests to the calls of the application', async () => {
   let attempts = 0;
   const url = await listen((_, response) => {
     attempts += 1;
@@ -73,7 +73,7 @@ test('an outage sees hardly more requests than the application makes calls', asy
   for (let i = 0; i < calls; i += 50) {
     await Promise.allSettled(Array.from({ length: 50 }, () => client.predictMany('p', ['1'])));
   }
-  // The burst, and what refills in the 2 s of a read.
+  // The burst, and the tokens that are refilled in the 2 s of a read.
   expect(attempts).toBeLessThanOrEqual(1.1 * calls + 100 + 20);
   expect(attempts).toBeGreaterThan(calls);
 });

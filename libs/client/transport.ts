@@ -1,24 +1,24 @@
 /**
- * One call over fetch: a deadline for each attempt, retries of calls that are safe to repeat, parsed answers, errors as
- * `ProblemError` or `UnreachableError`. Runs wherever fetch does: no import of a runtime.
+ * Sends one call over fetch, with a deadline for each attempt and retries of calls that are safe to repeat. Errors are
+ * `ProblemError` or `UnreachableError`. It needs only fetch, and imports no module of a runtime.
  */
 import { type AnyProblem, ProblemError, UnreachableError } from './client-errors.ts';
 import { type RetryOptions, retry } from './retry.ts';
 
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Absolute, with its query. */
+  /** The absolute path, with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   /** A body that is sent unchanged, in place of `body`. */
   readonly bytes?: Uint8Array;
   readonly contentType?: string;
-  /** Milliseconds for one attempt, its body included; the client's own if left out. */
+  /** Milliseconds for one attempt, including its body. Default: the client's time limit. */
   readonly timeoutMs?: number | undefined;
-  /** Whether a repetition changes nothing, so that a failed attempt may be followed by another. Default: of GET. */
+  /** Whether the call is safe to repeat, so that it may be retried. Default: true for GET. */
   readonly isRepeatable?: boolean;
-  /** Milliseconds in which another attempt of a repeatable call may begin; those of reads if left out. */
+  /** Milliseconds in which a retry may begin, if the call is repeatable. Default: the value for reads. */
   readonly retryForMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -40,9 +40,9 @@ interface TransportOptions {
   readonly url: string;
   readonly fetch: typeof globalThis.fetch;
   readonly timeoutMs: number;
-  /** Sent with every call, `Authorization` among them. */
+  /** Headers of every call, including `Authorization`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** For reads. */
+  /** Milliseconds in which a read may be retried. */
   readonly retry: RetryOptions;
 }
 
@@ -80,17 +80,17 @@ interface Limits {
   readonly base: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Whether the caller's signal still counts when the attempt is over: for the rest of a stream. */
+  /** Whether the caller's signal still applies after the attempt, for the rest of a stream. */
   readonly isOpenEnded?: boolean;
 }
 
-/** The longest that a timer takes. */
+/** The longest delay of a timer, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Makes one attempt under its deadline and the caller's signal. Afterwards it clears the timer, and
- * removes its listener unless the call is open-ended. `AbortSignal.any` is no substitute: it keeps memory for as long as
- * a signal lives, and Node 20.0 lacks it.
+ * Makes one attempt under its deadline and the caller's signal. Afterwards it clears the timer and, unless the call is
+ * open-ended, removes the listener. `AbortSignal.any` is no alternative: it keeps memory for as long as a signal lives,
+ * and Node 20.0 lacks it.
  */
 async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { base, timeoutMs, signal, isOpenEnded = false } = limits;
@@ -103,7 +103,7 @@ async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) =>
     return await attempt(controller.signal);
   } catch (error) {
     if (error instanceof ProblemError || error instanceof UnreachableError) throw error;
-    // The caller's own abort is no failure of the service.
+    // An abort by the caller is not a failure of the service.
     if (signal?.aborted) throw signal.reason;
     const timedOut = controller.signal.aborted;
     throw new UnreachableError(base, timedOut, timedOut ? 'the deadline passed' : reasonOf(error), error);
@@ -114,8 +114,8 @@ async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) =>
 }
 
 /**
- * Refuses a redirect, which would take an event or a key to an address that the caller did not name. Workers know no
- * `redirect: 'error'`; browsers hide the status of a manual one.
+ * Rejects a redirect, which would send an event or a key to an address that the caller did not give. Workers do not
+ * support `redirect: 'error'`, and browsers hide the status of a manual redirect.
  */
 function refuseRedirect(response: Response, base: string): void {
   const { status, type, headers } = response;
@@ -124,28 +124,31 @@ function refuseRedirect(response: Response, base: string): void {
     type: 'about:blank',
     status: status === 0 ? 302 : status,
     title: 'Redirect',
-    detail: `${base} redirects to ${headers.get('location') ?? 'another address'}, and the client follows no redirect`,
+    detail: `${base} redirects to ${headers.get('location') ?? 'another address'}, and the client does not follow redirects`,
     remedy: 'set url to the address that it redirects to',
   });
 }
 
-/** `.` or `..` between slashes, also percent-encoded. */
+/** Matches `.` or `..` between slashes, also percent-encoded. */
 const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?=[/?]|$)/i;
 
 const EMPTY_SEGMENT = /\/(?=[/?]|$)/;
 
-/** Refuses an empty name, and what `fetch` would resolve: the call would reach another path, such as that of all users. */
+/**
+ * Rejects an empty name, and `.` and `..`, which `fetch` resolves. The call would go to another path, such as that of
+ * all users.
+ */
 function checkSegments(path: string): void {
   if (EMPTY_SEGMENT.test(path)) {
     throw malformed(
-      `A name or id of this call is empty: its path would be ${path}`,
+      `A name or id of this call is empty: the path would be ${path}`,
       'pass an id or name that is not empty',
     );
   }
   const name = DOT_SEGMENT.exec(path)?.[1];
   if (name === undefined) return;
   throw malformed(
-    `${name} cannot be part of the path ${path}: HTTP clients resolve it. No user id or other name is . or ..`,
+    `${name} cannot be part of the path ${path}: HTTP clients resolve it. A user id or a name cannot be . or ..`,
     'give the user another id in its source',
   );
 }
@@ -157,7 +160,7 @@ function malformed(detail: string, remedy: string): ProblemError {
   });
 }
 
-/** Returns the body of a call that is always answered with one. */
+/** Returns the body of an answer that always has one. */
 export async function answerOf<T>(transport: Transport, call: Call): Promise<T> {
   const { body } = await transport.call<T>(call);
   return body as T;
@@ -188,11 +191,11 @@ function parseAnswer<T>(response: Response, text: string): T | undefined {
   try {
     return JSON.parse(text) as T;
   } catch (cause) {
-    throw new UnreachableError(response.url, false, 'what answers there is not the service (no JSON)', cause);
+    throw new UnreachableError(response.url, false, 'the answer is not JSON, so it is not from the service', cause);
   }
 }
 
-/** Returns the problem in an error answer; of a proxy's page, a problem of the same status. */
+/** Returns the problem in an error answer; for the error page of a proxy, a problem with its status. */
 function problemOf(response: Response, text: string): ProblemError {
   return new ProblemError(parseProblem(response.status, text), secondsOf(response.headers.get('retry-after')));
 }
@@ -211,7 +214,7 @@ function parseProblem(status: number, text: string): AnyProblem {
       return { ...problem, type: problem.type, title: problem.title, status };
     }
   } catch {
-    // Not of the service: its status says what it is.
+    // The answer is not from the service, so only its status is known.
   }
   return { type: 'about:blank', status, title: `HTTP ${status}`, detail: `the answer was HTTP ${status}` };
 }

@@ -1,6 +1,4 @@
-/**
- * A run's progress as it happens, through lost connections: the service sends the state of a run on each new stream.
- */
+/** Follows the progress of a run, and reopens lost connections: each new stream begins with the state of the run. */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import type { Transport } from './transport.ts';
@@ -9,14 +7,17 @@ import { isFinished, type Run } from './wire.ts';
 interface WatchParts {
   readonly transport: Transport;
   readonly retry: RetryOptions;
-  /** Milliseconds without a sign of life after which the stream is reopened. */
+  /** Milliseconds without data after which the stream is reopened. */
   readonly idleMs: number;
 }
 
-/** Empty streams in a row after which the service, not the run, is at fault. */
+/** The number of empty streams in a row after which the service is considered faulty. */
 const BARREN_STREAMS = 8;
 
-/** The run at each change, the finished one last. Fails with a problem (`unknown_run`), or when the service stays away. */
+/**
+ * Yields the run at each change, until it is finished. Fails with a problem (`unknown_run`), or if the service stays
+ * unreachable.
+ */
 export async function* watchRun(parts: WatchParts, runId: string, signal?: AbortSignal): AsyncGenerator<Run, void> {
   const { transport, retry: patience, idleMs } = parts;
   const path = `/v1/runs/${encodeURIComponent(runId)}/progress`;
@@ -40,13 +41,13 @@ export async function* watchRun(parts: WatchParts, runId: string, signal?: Abort
     }
     await patience.sleep(200 * (barren + 1), signal);
   }
-  throw new UnreachableError(path, false, 'the stream of progress breaks off again and again');
+  throw new UnreachableError(path, false, 'the progress stream ended several times without an event');
 }
 
-/** Aborts a stream without data, and when its reader closes. */
+/** Aborts a stream that sends no data, or whose reader has closed it. */
 function watchLife(idleMs: number, signal: AbortSignal | undefined) {
   const controller = new AbortController();
-  const die = () => controller.abort(new Error(`no sign of life for ${idleMs} ms`));
+  const die = () => controller.abort(new Error(`no data for ${idleMs} ms`));
   let timer = setTimeout(die, idleMs);
   const abort = () => controller.abort(signal?.reason);
   if (signal?.aborted) abort();
@@ -69,20 +70,22 @@ function watchLife(idleMs: number, signal: AbortSignal | undefined) {
   };
 }
 
-/** Reads a stream of server-sent events (HTML Living Standard, 9.2.6), as far as the service uses them. */
+/**
+ * Reads a stream of server-sent events (HTML Living Standard, 9.2.6): the parts of the format that the service uses.
+ */
 export interface ServerSentEvent {
   readonly event: string;
   readonly data: string;
   readonly id: string | undefined;
 }
 
-/** The events of a body, in order; ends with the stream. An event cut off by the stream's end is dropped. */
+/** Yields the events of a body, in order, until the stream ends. An incomplete event at the end is dropped. */
 export async function* readServerSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   let pending = '';
   for await (const bytes of chunksOf(body)) {
     pending += decoder.decode(bytes, { stream: true });
-    // A carriage return at the end may be half of a line end.
+    // A carriage return at the end may be the first half of a CRLF.
     const blocks = pending.split(/(?:\r\n|\n|\r(?!\n|$)){2}/);
     pending = blocks.pop() ?? '';
     for (const block of blocks) {
@@ -92,7 +95,10 @@ export async function* readServerSentEvents(body: ReadableStream<Uint8Array>): A
   }
 }
 
-/** Yields the chunks of a stream: not every browser has streams that `for await` takes. Cancels it when its reader stops. */
+/**
+ * Yields the chunks of a stream, since not every browser supports `for await` on streams. Cancels the stream when the
+ * reader stops.
+ */
 async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {
@@ -102,7 +108,7 @@ async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-/** One event from its lines; undefined for a block of comments, which keep a connection open. */
+/** Returns the event of these lines; undefined for a block of comments, which only keep the connection open. */
 export function parseEvent(block: string): ServerSentEvent | undefined {
   let [event, id]: [string, string | undefined] = ['message', undefined];
   const data: string[] = [];

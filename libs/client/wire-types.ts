@@ -36,17 +36,20 @@ export interface BuildComparisonRequest {
 
 export interface ComparedVersion {
   readonly modelVersion: string;
-  /** Kind of the build; null: not an optimised build */
+  /** Kind of the build; null if the version is not an optimised build */
   readonly build: string | null;
   readonly artifact: string;
   readonly bytes: number;
   /** Whether the version is pinned to infer each user alone */
   readonly rowByRow: boolean;
-  /** Whether users get the same answers alone and in a batch, ignoring the pin; null: fewer than two users */
+  /**
+   * Whether users get the same answers when they are inferred alone and in a batch, without the pin; null if there
+   * are fewer than two users
+   */
   readonly rowsAgree: boolean | null;
-  /** Largest difference of an output between inference alone and in a batch; null: none */
+  /** Largest difference of an output between inference alone and in a batch; null if there is none */
   readonly largestRowDifference: number | null;
-  /** Users without a usable answer of this version */
+  /** Number of users without a usable answer from this version */
   readonly refused: number;
 }
 
@@ -90,13 +93,13 @@ export interface BuildComparison {
     readonly name: string;
     /** Share of users whose answer differs */
     readonly changed: number;
-    /** Absolute; null: texts */
+    /** Mean absolute difference; null if the output is a text */
     readonly meanDifference: number | null;
     readonly largestDifference: number | null;
-    /** Spearman's rank correlation; null: not a single number, or all values are equal */
+    /** Spearman's rank correlation; null if the output is not a single number, or if all values are equal */
     readonly rankCorrelation: number | null;
   }[];
-  /** null: the predictor declares no decision */
+  /** null if the predictor declares no decision */
   readonly decision: {
     readonly output: string;
     readonly threshold: number;
@@ -108,7 +111,7 @@ export interface BuildComparison {
     readonly low: number;
     readonly high: number;
   } | null;
-  /** null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1 */
+  /** null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1 */
   readonly labels: {
     readonly output: string;
     readonly users: number;
@@ -120,14 +123,14 @@ export interface BuildComparison {
       /** Inference time for each user of a run in microseconds, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
-      /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
+      /** Speed of the build relative to its parent; in 9 of 10 rounds it is above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
     };
     readonly together: {
       /** Inference time for each user of a run in microseconds, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
-      /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
+      /** Speed of the build relative to its parent; in 9 of 10 rounds it is above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
       readonly users: number;
     };
@@ -136,7 +139,7 @@ export interface BuildComparison {
 
 export interface Event {
   readonly specversion: '1.0';
-  /** Identifies the event together with `source`: a retry sends the same id */
+  /** Together with `source`, identifies the event: a retry sends the same id */
   readonly id: string;
   /** The sender of the event */
   readonly source: string;
@@ -144,8 +147,8 @@ export interface Event {
   /** The user id */
   readonly subject: string;
   /**
-   * When the event happened. Orders the values of one feature among events with a time; without a time, the order
-   * of acceptance decides
+   * When the event happened. For one feature, the value with the latest time counts; without times, the value that
+   * was accepted last
    */
   readonly time?: string;
   readonly datacontenttype?: string;
@@ -163,8 +166,8 @@ export interface EventResult {
   /** Token for the header Prediction-Min-Context: a read with it reflects this event */
   readonly contextToken: string;
   /**
-   * The first ten names in `data` that no predictor takes from events, cut to 64 characters. A name is misspelt,
-   * or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none
+   * The first ten names in `data` that no predictor takes from events, each cut to 64 characters. Either the name
+   * is misspelt, or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none
    */
   readonly ignored?: readonly string[];
 }
@@ -211,9 +214,9 @@ export interface Prediction {
     | 'unverified';
   readonly modelVersion: string;
   readonly variant: string;
-  /** Null unless a full run stored the answer */
+  /** The generation that holds the answer; null if no full run stored it */
   readonly generation: string | null;
-  /** Null for a default: nothing was computed */
+  /** When the answer was computed; null for a default */
   readonly computedAt: string | null;
   readonly ageSeconds: number | null;
   /** The user's context version; null if the database did not answer */
@@ -228,7 +231,7 @@ export interface Prediction {
 
 export interface ReadMany {
   readonly userIds?: readonly string[];
-  /** Users with the request features of this call; inferred for this call only */
+  /** Users with request features. Their predictions are inferred for this call and not stored */
   readonly users?: readonly {
     readonly userId: string;
     /** The request features that the predictor declares; a feature with a default may be left out */
@@ -254,7 +257,7 @@ export interface Candidate {
   readonly madeBy: 'run' | 'read' | 'refresh';
   /**
    * `stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback;
-   * `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure
+   * `foreign`: of another generation, history, model version or overlay floor; `blocked`: from before an erasure
    */
   readonly state: 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
   /** Null if the stored value is unreadable */
@@ -262,7 +265,7 @@ export interface Candidate {
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
   readonly modelVersion: string | null;
-  /** Null if that generation is not the current one */
+  /** Number of the generation; null if it is not the current one */
   readonly generation: string | null;
   readonly history: string | null;
   readonly overlayFloor: number | null;
@@ -274,9 +277,9 @@ export interface Candidate {
 /** A feature value that an event set in the context of a user */
 export interface EventValue {
   readonly value: unknown;
-  /** On the database's clock */
+  /** By the database's clock */
   readonly acceptedAt: string;
-  /** When the event happened, as stated by the sender */
+  /** When the event happened, according to the sender */
   readonly time: string;
   readonly source: string;
   readonly id: string;
@@ -293,7 +296,7 @@ export interface User {
     readonly predictor: string;
     /** A prediction from an older context is not fresh */
     readonly lastConcerningVersion: number;
-    /** A store that did not answer may hold more */
+    /** Which stores answered. A store that failed may hold further predictions */
     readonly stores: { readonly redis: 'ok' | 'failed'; readonly postgres: 'ok' | 'failed' };
     readonly candidates: readonly Candidate[];
   }[];
@@ -310,21 +313,21 @@ export interface ErasureReceipt {
   /** Records deleted by this request; zero if the user was erased before */
   readonly deleted: {
     readonly postgres: {
-      /** Feature values that events had left */
+      /** Feature values from events */
       readonly contextValues: number;
       /** Events whose data was cleared */
       readonly events: number;
-      /** In published generations */
+      /** Predictions in published generations */
       readonly predictions: number;
-      /** Live answers, and those of partial runs */
+      /** Predictions of live reads and partial runs in the overlay */
       readonly overlayEntries: number;
-      /** Places in reports of who could not be scored */
+      /** Entries in reports of users who could not be scored */
       readonly runFailures: number;
       /** Outcomes that were cleared */
       readonly outcomes: number;
-      /** First answers from arms of rollouts */
+      /** Records of the first answer from an arm of a rollout */
       readonly exposures: number;
-      /** Kept answers with their features */
+      /** Explanations: kept answers with their features */
       readonly keptExplanations: number;
       /** Counts of how often the user was read */
       readonly readCounts: number;
@@ -361,16 +364,16 @@ export interface Explanation {
     readonly rolloutRevision: number;
     readonly expiresFrom: string | null;
   };
-  /** A store that did not answer may hold more */
+  /** Which stores answered. A store that failed may hold further predictions */
   readonly stores: { readonly redis: 'ok' | 'failed'; readonly postgres: 'ok' | 'failed' };
   readonly candidates: readonly Candidate[];
   readonly features: readonly {
     readonly name: string;
     /** The value that the model receives */
     readonly value: number | string | null;
-    /** The feature source or an event; for a request feature, the call or the declared default */
+    /** Origin of the value: the feature source or an event; for a request feature, the call or the declared default */
     readonly from: 'row' | 'event' | 'request' | 'default';
-    /** Value in the feature source, if an event overrides it */
+    /** Value in the feature source; present only if an event overrides it */
     readonly rowValue?: number | string | null;
     readonly event?: {
       readonly source: string;
@@ -383,7 +386,7 @@ export interface Explanation {
   readonly featureFault: string | null;
   /** Why the features could not be read */
   readonly featureProblem: Problem | null;
-  /** The answer of a read now */
+  /** The answer that a read gets now */
   readonly answer: Prediction | null;
   readonly answerProblem: Problem | null;
   readonly cacheStatus: string | null;
@@ -401,7 +404,7 @@ export interface GenerationCoverage {
 
 /** How a numeric output changed */
 export interface OutputShift {
-  /** Population stability index over 20 classes, of all users on each side */
+  /** Population stability index over 20 classes, over all users of each generation */
   readonly psi: number;
   readonly meanBefore: number;
   readonly meanNow: number;
@@ -416,10 +419,10 @@ export interface OutputShift {
 }
 
 export interface SegmentValue {
-  /** null: users without a value, or with any other value */
+  /** Value of the segment column; null for users without a value, or with a value that has no segment of its own */
   readonly value: string | null;
   readonly users: GenerationCoverage;
-  /** Segments of the deciding output, else of the first numeric output */
+  /** Shift of the output that the decision uses; without a decision, of the first numeric output */
   readonly shift: OutputShift | null;
   readonly flips: {
     /** Users who newly reach the threshold */
@@ -434,22 +437,22 @@ export interface SegmentValue {
 export interface GenerationReport {
   readonly predictor: string;
   readonly generation: string;
-  /** The generation that this one is compared with */
+  /** The generation that this one was compared with */
   readonly against: string | null;
   /** `blocked`: not published until an operator approves it */
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
   readonly tookMs: number;
-  /** One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none */
+  /** One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none */
   readonly sample: { readonly oneIn: number; readonly users: number } | null;
-  /** Result of a comparison that ran out of time; null: it did not run out of time */
+  /** How far the comparison got before it ran out of time; null if it ended in time */
   readonly outOfTime: 'sampled' | 'held' | 'published' | null;
-  /** null: not compared; `notes` say why */
+  /** null if nothing was compared; `notes` say why */
   readonly figures: {
     readonly users: GenerationCoverage;
     readonly outputs: readonly {
       readonly name: string;
-      /** Population stability index over 20 classes, of all users on each side */
+      /** Population stability index over 20 classes, over all users of each generation */
       readonly psi: number;
       readonly meanBefore: number;
       readonly meanNow: number;
@@ -513,16 +516,16 @@ export interface Generation {
   /** Whether the stable arm ever served this generation */
   readonly servedStable: boolean;
   readonly modelVersion: string;
-  /** `budgeted`: made by a run with a budget for selected users; all other users are served from `base` */
+  /** `budgeted`: a run with a budget made it for selected users; all other users are served from `base` */
   readonly kind: 'everyone' | 'budgeted';
   /** Users who have a prediction in it */
   readonly users: number;
-  /** Number of the full generation that serves all other users; null: this is a full generation */
+  /** Number of the full generation that serves all other users; null if this generation is full */
   readonly base: string | null;
   /** Users served from `base`, counted at publication; null before publication, or without a base */
   readonly usersLeft: number | null;
   readonly runId: string;
-  /** When its run was planned; predictions carried over from another generation may be older */
+  /** When its run was planned. Predictions that it carries over from another generation may be older */
   readonly startedAt: string;
   readonly publishedAt: string | null;
 }
@@ -558,17 +561,20 @@ export interface KeptExplanation {
   /** Null if the database did not answer */
   readonly history: string | null;
   readonly inputs: {
-    /** When the inputs were read: by the inference of the answer or, for a stored answer, right after the reply */
+    /**
+     * When the inputs were read: by the inference that gave the answer; or, for a stored answer, right after the
+     * reply
+     */
     readonly read: 'for_the_answer' | 'after_the_reply';
     readonly readAt: string;
     readonly contextVersion: number;
-    /** Whether the answer was computed from this context; only then should a replay agree */
+    /** Whether the answer was computed from this context version. If not, a replay may give another answer */
     readonly ofSameContext: boolean;
     readonly features: readonly {
       readonly name: string;
       /** The value that the model gets */
       readonly value: number | string | null;
-      /** The feature source or an event; for a request feature, the call or the declared default */
+      /** Origin of the value: the feature source or an event; for a request feature, the call or the declared default */
       readonly from: 'row' | 'event' | 'request' | 'default';
       readonly event?: {
         readonly source: string;
@@ -577,10 +583,13 @@ export interface KeptExplanation {
         readonly acceptedAt: string;
       };
     }[];
-    /** Why the user cannot be scored from these inputs */
+    /** Why the user cannot be scored from these features; null if the user can be scored */
     readonly fault: string | null;
   } | null;
-  /** Why there are no inputs: the feature source had no row of the user, or did not answer */
+  /**
+   * Why there are no inputs: the feature source had no row of the user, or did not answer; null if there are
+   * inputs
+   */
   readonly noInputs: 'no_row' | 'not_read' | null;
 }
 
@@ -602,7 +611,10 @@ export interface Replay {
   > | null;
   /** Relative tolerance from the model version's certificate */
   readonly tolerance: number | null;
-  /** The largest difference relative to the allowed difference; null: equal to the last bit, or not computed */
+  /**
+   * The difference that is largest relative to the allowed one; null if all values are equal to the last bit, or
+   * nothing was computed
+   */
   readonly difference: {
     readonly output: string;
     readonly kept: number | string | boolean;
@@ -626,17 +638,17 @@ export interface Model {
   /** When the version was first adopted or pushed */
   readonly createdAt: string;
   /**
-   * When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not
-   * archived
+   * When the version was archived; null if it is not archived. Lists leave out an archived version, and no rollout
+   * or rollback can select it
    */
   readonly archivedAt: string | null;
   /** Who added the version, and how: by a config or by a push */
   readonly origin: {
-    /** `key:<name>` of an API key, `api` if keys are off, `cli` */
+    /** `key:<name>` for an API key, `api` if keys are off, or `cli` */
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name the version; empty: not serving traffic */
+  /** The arms that this version serves; empty if it is not serving traffic */
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
@@ -652,8 +664,8 @@ export interface Model {
   /** The input tensors of the model, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
   /**
-   * The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one
-   * value, otherwise a vector
+   * The fields of a prediction: the tensor that each comes from, and its place in a row of that tensor. `width` is
+   * null for a single value, else the length of the vector
    */
   readonly outputs: readonly {
     readonly name: string;
@@ -683,7 +695,7 @@ export interface ModelMetadata {
     readonly type: string | null;
     readonly shape: readonly (number | string | null)[];
   }[];
-  /** Domain of operators → version */
+  /** Operator domain → opset version */
   readonly opset: Readonly<Record<string, number>>;
   readonly irVersion: number;
   /** The program that wrote the file; empty if the file does not name it */
@@ -692,21 +704,21 @@ export interface ModelMetadata {
 }
 
 /**
- * The certificate of a trial: the same users got the same answers alone, repeated, in a batch, and by both read
- * paths
+ * The certificate of a trial: users got the same answers alone, again, in a batch, and from features read in
+ * both ways
  */
 export interface ParityCertificate {
-  /** Users whose answers were compared: alone, repeated, in a batch, in another order */
+  /** Users whose answers were compared: inferred alone, again, in a batch and in another order */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** Users without a usable answer of the model */
+  /** Number of users without a usable answer from the model */
   readonly refused: { readonly real: number; readonly madeUp: number };
-  /** Users who get the same answer from the features of a live read and of a run */
+  /** Number of users who get the same answer from features as a live read reads them and as a run reads them */
   readonly readBothWays: number;
   readonly batchSizes: readonly number[];
   readonly comparisons: number;
-  /** Relative tolerance; 0: equal to the last bit */
+  /** Relative tolerance; 0 if answers must be equal to the last bit */
   readonly tolerance: number;
-  /** null: equal to the last bit */
+  /** null if all answers were equal to the last bit */
   readonly largestDifference: {
     readonly output: string;
     readonly alone: number | string | boolean;
@@ -728,17 +740,17 @@ export interface ModelDetail {
   /** When the version was first adopted or pushed */
   readonly createdAt: string;
   /**
-   * When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not
-   * archived
+   * When the version was archived; null if it is not archived. Lists leave out an archived version, and no rollout
+   * or rollback can select it
    */
   readonly archivedAt: string | null;
   /** Who added the version, and how: by a config or by a push */
   readonly origin: {
-    /** `key:<name>` of an API key, `api` if keys are off, `cli` */
+    /** `key:<name>` for an API key, `api` if keys are off, or `cli` */
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name the version; empty: not serving traffic */
+  /** The arms that this version serves; empty if it is not serving traffic */
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
@@ -754,8 +766,8 @@ export interface ModelDetail {
   /** The input tensors of the model, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
   /**
-   * The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one
-   * value, otherwise a vector
+   * The fields of a prediction: the tensor that each comes from, and its place in a row of that tensor. `width` is
+   * null for a single value, else the length of the vector
    */
   readonly outputs: readonly {
     readonly name: string;
@@ -770,7 +782,7 @@ export interface ModelDetail {
     readonly asOf: string | null;
     readonly overlayForMs: number | null;
   };
-  /** The features that each call sends; empty: none */
+  /** The features that each call sends; empty if there are none */
   readonly request: readonly { readonly name: string; readonly kind: string; readonly [name: string]: unknown }[];
   /** Whether each user is inferred alone */
   readonly rowByRow: boolean;
@@ -787,7 +799,7 @@ export interface LabelMove {
 export interface MovedLabel {
   readonly predictor: string;
   readonly label: string;
-  /** The model version that had the label before; null: none */
+  /** The model version that had the label before; null if none had it */
   readonly from: string | null;
   readonly to: string;
 }
@@ -824,7 +836,7 @@ export interface InferenceTensor {
 
 export interface InferenceModel {
   readonly name: string;
-  /** Versions that a path may name; a hybrid model has none */
+  /** Versions that a path may name; left out for a hybrid model */
   readonly versions?: readonly string[];
   readonly platform: string;
   readonly inputs: readonly InferenceTensor[];
@@ -874,14 +886,14 @@ export interface InferenceAnswer {
 
 export interface InferenceError {
   readonly error: string;
-  /** The stable problem type, as on other paths */
+  /** The problem type, a stable identifier as in the errors of other paths */
   readonly type: string;
   /** Field with the error */
   readonly field?: string;
 }
 
 export interface Outcome {
-  /** Identifies the outcome together with `source`: a retry sends the same id */
+  /** Together with `source`, identifies the outcome: a retry sends the same id */
   readonly id: string;
   /** The sender of the outcome; default: `api` */
   readonly source?: string;
@@ -902,7 +914,7 @@ export interface OutcomeResult {
   readonly id: string;
   readonly source: string;
   readonly userId: string;
-  /** `erased`: the user is erased; only the outcome id was kept */
+  /** `erased`: the user is erased, and only the id of the outcome was stored */
   readonly status: 'accepted' | 'duplicate' | 'erased';
 }
 
@@ -921,8 +933,8 @@ export interface CpuBudget {
 }
 
 /**
- * Limit of the cost of a run. Users with an outdated prediction are scored first, most read first; then other
- * users that are read
+ * Limit of the cost of a run. Users with an outdated prediction are scored first, in the order of their reads;
+ * then other users who are read
  */
 export type Budget = ShareBudget | CpuBudget;
 
@@ -942,9 +954,9 @@ export interface BudgetEstimate {
   readonly users: number;
   /** Share of reads that go to this many of the most read users; null if no reads are counted */
   readonly reads: number | null;
-  /** Share of these users among all users who are read before the next run; null if no reads are counted */
+  /** Share of the users read before the next run that the budget covers; null if no reads are counted */
   readonly readers: number | null;
-  /** null: no run has recorded its CPU time yet */
+  /** null if no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;
   /** Estimate from the speed of the last full run */
   readonly seconds: number;
@@ -968,19 +980,19 @@ export interface Run {
   readonly predictor: string;
   readonly scope: 'all' | 'stale' | 'users';
   /**
-   * `planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks
-   * of the new generation
+   * `planned`: a worker will divide the users into chunks, or is doing so; `running`: chunks are scored;
+   * `publishing`: the new generation is checked
    */
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Origin of the run: `api`, `cli`, `schedule` */
+  /** Origin of the run: `api`, `cli` or `schedule` */
   readonly reason: string;
-  /** null: no limit */
+  /** null if there is no limit */
   readonly budget: Budget | null;
   /** Why the run failed, or a note on its publication */
   readonly error: string | null;
   /**
-   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
-   * of the database a step is tried up to 40 times
+   * Attempts at the current step, planning or publishing; for an ended run, at its last step. After an outage of
+   * the database, a step is tried up to 40 times
    */
   readonly attempts: number;
   /** Why the last attempt at that step failed */
@@ -1016,19 +1028,19 @@ export interface ShowRunAnswer {
   readonly predictor: string;
   readonly scope: 'all' | 'stale' | 'users';
   /**
-   * `planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks
-   * of the new generation
+   * `planned`: a worker will divide the users into chunks, or is doing so; `running`: chunks are scored;
+   * `publishing`: the new generation is checked
    */
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Origin of the run: `api`, `cli`, `schedule` */
+  /** Origin of the run: `api`, `cli` or `schedule` */
   readonly reason: string;
-  /** null: no limit */
+  /** null if there is no limit */
   readonly budget: Budget | null;
   /** Why the run failed, or a note on its publication */
   readonly error: string | null;
   /**
-   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
-   * of the database a step is tried up to 40 times
+   * Attempts at the current step, planning or publishing; for an ended run, at its last step. After an outage of
+   * the database, a step is tried up to 40 times
    */
   readonly attempts: number;
   /** Why the last attempt at that step failed */
@@ -1058,11 +1070,11 @@ export interface Predictor {
   readonly variant: string | null;
   /** The current generation; null before the first full run */
   readonly generation: string | null;
-  /** Whether its oldest predictions are older than maxAge, by the database's clock */
+  /** Whether the oldest predictions of the generation are older than maxAge, by the database's clock */
   readonly generationExpired: boolean | null;
   readonly overlayFloor: number | null;
   readonly rolloutRevision: number | null;
-  /** After a rollback, expiry counts from this time */
+  /** The time of the rollback from which expiry counts; null if there was no rollback */
   readonly expiresFrom: string | null;
   readonly freshness: {
     readonly maxAgeSeconds: number | null;
@@ -1074,15 +1086,15 @@ export interface Predictor {
       Record<string, number | string | boolean | readonly (number | string | boolean)[]>
     > | null;
     readonly events: readonly string[];
-    /** Time within which users made stale by events are re-scored; null: re-scoring is off */
+    /** Time within which users made stale by events are re-scored; null if re-scoring is off */
     readonly refreshWithinMs: number | null;
   };
   readonly batch: {
     /** Schedule of full runs: a cron expression in UTC */
     readonly schedule: string | null;
-    /** Schedule of runs for changed users, in the same form */
+    /** Schedule of runs for changed users: a cron expression in UTC */
     readonly changedSchedule: string | null;
-    /** Budget of scheduled runs; null: no limit */
+    /** Budget of scheduled runs; null if there is no limit */
     readonly budget: Budget | null;
     readonly chunkSize: number;
     readonly minCoverage: number;
@@ -1097,9 +1109,9 @@ export interface ListPredictorsAnswer {
 export interface StableVersion {
   readonly modelVersion: string;
   readonly since: string;
-  /** null: this version is stable now */
+  /** null if the version is stable now */
   readonly until: string | null;
-  /** The kept generation that a rollback to this version returns to; null if none is kept */
+  /** The generation that a rollback to this version publishes; null if none is kept */
   readonly generation: string | null;
 }
 
@@ -1109,7 +1121,7 @@ export interface ListStableVersionsAnswer {
 
 /** A live process, and the model versions that it keeps loaded */
 export interface Process {
-  /** A new id at each start */
+  /** Identifies the process; each start gets a new id */
   readonly id: string;
   readonly kind: 'api' | 'worker' | 'embedded';
   readonly host: string;
@@ -1118,9 +1130,9 @@ export interface Process {
   /** The number of the freshness protocol that it knows; null for a release that does not report it */
   readonly protocol: number | null;
   readonly startedAt: string;
-  /** Time of its last heartbeat, by the database's clock */
+  /** When it last reported, by the clock of Postgres */
   readonly seenAt: string;
-  /** Versions that it keeps loaded: those of all arms, also of rollouts in preparation */
+  /** The model versions that it keeps loaded: those of all arms, including rollouts in preparation */
   readonly models: readonly {
     readonly predictor: string;
     readonly modelVersion: string;
@@ -1136,9 +1148,9 @@ export interface ListProcessesAnswer {
 }
 
 export interface Push {
-  /** The SHA-256 of a file that was uploaded */
+  /** The SHA-256 of an uploaded file */
   readonly artifact: string;
-  /** As `features` of a config; settings that are left out are those of the served version */
+  /** As `features` in a config. A setting that is left out is taken from the version that is served now */
   readonly features?: {
     readonly sql?: string;
     /** null: none */
@@ -1148,9 +1160,9 @@ export interface Push {
     readonly nulls?: Readonly<Record<string, number | boolean | string>>;
     readonly categories?: Readonly<Record<string, unknown>>;
   };
-  /** Request features, as in a config; null: none */
+  /** Request features, as in a config; null for none */
   readonly request?: Readonly<Record<string, unknown>> | null;
-  /** As in a config; null: columns fill them automatically */
+  /** As in a config; null to assign the columns automatically */
   readonly inputs?: Readonly<
     Record<
       string,
@@ -1211,12 +1223,12 @@ export interface Push {
         }
     >
   >;
-  /** Infer each user alone */
+  /** Whether to infer each user alone */
   readonly rowByRow?: boolean;
   readonly note?: string;
   /** Metrics that the owner measured */
   readonly metrics?: Readonly<Record<string, number>>;
-  /** The label that moves to the version */
+  /** A label that is moved to the version */
   readonly label?: string;
   /** The model version that an optimised build was made from */
   readonly parent?: string;
@@ -1227,7 +1239,7 @@ export interface Push {
 export interface Rank {
   readonly userId: string;
   readonly candidates: readonly {
-    /** Unique in the call */
+    /** The id of the candidate, unique in the call */
     readonly id: string;
     /** The request features that the predictor declares; a feature with a default may be left out */
     readonly features: Readonly<Record<string, number | string | boolean>>;
@@ -1240,7 +1252,10 @@ export interface Rank {
   readonly itemsAsOf?: string;
 }
 
-/** One label certifies all candidates: the features of the user were read once */
+/**
+ * The ranked candidates of one call. One context version holds for all, since the features of the user were read
+ * once
+ */
 export interface Ranking {
   readonly predictor: string;
   readonly userId: string;
@@ -1249,13 +1264,13 @@ export interface Ranking {
   readonly ranked: readonly {
     readonly id: string;
     /**
-     * The value of the output `by`; a boolean counts as 0 or 1. A 64-bit integer beyond 2^53 is a text, as in
-     * `prediction`
+     * The value of the output `by`; a boolean counts as 0 or 1. As in `prediction`, a 64-bit integer beyond 2^53 is
+     * a text
      */
     readonly score: number | string;
     readonly prediction: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
   }[];
-  /** Candidates without a usable output of the model */
+  /** Candidates for which the model gave no usable output */
   readonly refused: readonly { readonly id: string; readonly error: Problem }[];
   readonly source: 'live';
   readonly reason: 'requested';
@@ -1270,7 +1285,7 @@ export interface Ranking {
    */
   readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
-  /** As sent in the call; null if not sent */
+  /** The time sent in the call; null if none was sent */
   readonly itemsAsOf: string | null;
 }
 
@@ -1280,8 +1295,8 @@ export interface CanaryPlan {
   /** Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100 */
   readonly steps?: readonly number[];
   /**
-   * Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept
-   * generation. Only for a former stable version
+   * Only for a former stable version. Skips the steps and the analysis: as soon as the version is loaded, all
+   * users are served from its kept generation
    */
   readonly atOnce: boolean;
   readonly coverage: 'required' | 'live';
@@ -1296,18 +1311,18 @@ export interface CanaryPlan {
     readonly alpha: number;
     readonly errorRate: number | null;
     readonly slowShare: number | null;
-    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
+    /** A read that takes longer is slow. The limit is rounded up to the next of 1, 2, 5, 10, … ms, up to 5 s */
     readonly slow: string;
     readonly liveShare: number | null;
     readonly staleShare: number | null;
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
-     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
-     * 0.25 is a large shift
+     * Limit of the population stability index; by convention 0.25 is a large shift. If null or left out, a shift of
+     * the scores is only reported, since a new scale also counts as a shift
      */
     readonly psi: number | null;
-    /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
+    /** How long a step may be held after `minStep` and the windows of guardrail outcomes have ended */
     readonly holdDeadline: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline: string | null;
@@ -1332,8 +1347,8 @@ export interface CanaryPlanInput {
   /** Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100 */
   readonly steps?: readonly number[];
   /**
-   * Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept
-   * generation. Only for a former stable version
+   * Only for a former stable version. Skips the steps and the analysis: as soon as the version is loaded, all
+   * users are served from its kept generation
    */
   readonly atOnce?: boolean;
   readonly coverage?: 'required' | 'live';
@@ -1348,18 +1363,18 @@ export interface CanaryPlanInput {
     readonly alpha?: number;
     readonly errorRate?: number | null;
     readonly slowShare?: number | null;
-    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
+    /** A read that takes longer is slow. The limit is rounded up to the next of 1, 2, 5, 10, … ms, up to 5 s */
     readonly slow?: string;
     readonly liveShare?: number | null;
     readonly staleShare?: number | null;
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
-     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
-     * 0.25 is a large shift
+     * Limit of the population stability index; by convention 0.25 is a large shift. If null or left out, a shift of
+     * the scores is only reported, since a new scale also counts as a shift
      */
     readonly psi?: number | null;
-    /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
+    /** How long a step may be held after `minStep` and the windows of guardrail outcomes have ended */
     readonly holdDeadline?: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline?: string | null;
@@ -1407,15 +1422,15 @@ export interface AbPlan {
     readonly alpha: number;
     readonly errorRate: number | null;
     readonly slowShare: number | null;
-    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
+    /** A read that takes longer is slow. The limit is rounded up to the next of 1, 2, 5, 10, … ms, up to 5 s */
     readonly slow: string;
     readonly liveShare: number | null;
     readonly staleShare: number | null;
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
-     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
-     * 0.25 is a large shift
+     * Limit of the population stability index; by convention 0.25 is a large shift. If null or left out, a shift of
+     * the scores is only reported, since a new scale also counts as a shift
      */
     readonly psi: number | null;
     readonly holdDeadline: string | null;
@@ -1451,15 +1466,15 @@ export interface AbPlanInput {
     readonly alpha?: number;
     readonly errorRate?: number | null;
     readonly slowShare?: number | null;
-    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
+    /** A read that takes longer is slow. The limit is rounded up to the next of 1, 2, 5, 10, … ms, up to 5 s */
     readonly slow?: string;
     readonly liveShare?: number | null;
     readonly staleShare?: number | null;
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
-     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
-     * 0.25 is a large shift
+     * Limit of the population stability index; by convention 0.25 is a large shift. If null or left out, a shift of
+     * the scores is only reported, since a new scale also counts as a shift
      */
     readonly psi?: number | null;
     readonly holdDeadline?: string | null;
@@ -1491,7 +1506,7 @@ export interface Rollout {
   readonly rollout: string;
   readonly kind: 'canary' | 'shadow' | 'ab';
   readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
-  /** Reason for the state; while `preparing`, the parts that it waits for */
+  /** Reason for the state; while `preparing`, the parts that the rollout waits for */
   readonly reason: string;
   /** Current step of a canary, from 0 */
   readonly step: number;
@@ -1503,12 +1518,12 @@ export interface Rollout {
     readonly modelVersion: string;
     readonly generation: string | null;
     readonly percent: number;
-    /** First bucket of its users */
+    /** First bucket of the arm's users */
     readonly firstBucket: number;
-    /** End of its buckets, exclusive */
+    /** End of the arm's buckets, exclusive */
     readonly endBucket: number;
   }[];
-  /** A user’s bucket (of 10,000) is a hash of salt and user id */
+  /** Salt of the hash. A hash of the salt and the user id gives one of 10,000 buckets */
   readonly salt: string;
   readonly plan: RolloutPlan;
   readonly createdBy: string;
@@ -1530,7 +1545,7 @@ export interface MoveRollout {
 export interface PromoteRollout {
   /** For the audit */
   readonly reason?: string;
-  /** The arm that becomes the stable one */
+  /** The arm that becomes stable */
   readonly variant?: string;
 }
 
@@ -1549,7 +1564,7 @@ export interface ArmOverrides {
 
 export interface JudgementCheck {
   readonly name: string;
-  /** null: the check covers all arms */
+  /** The arm that was checked; null if the check covers all arms */
   readonly arm: string | null;
   readonly guardrail: boolean;
   readonly state: 'pass' | 'fail' | 'inconclusive' | 'skipped';
@@ -1571,7 +1586,7 @@ export interface Judgement {
     | 'hold_deadline'
     | 'not_worse'
     | 'look_failed';
-  /** One sentence, for people */
+  /** The result in one sentence */
   readonly why: string;
   readonly checks: readonly JudgementCheck[];
 }
@@ -1596,14 +1611,14 @@ export interface RolloutReport {
     /** Mean over users whose window has ended */
     readonly stable: { readonly users: number; readonly mean: number };
     readonly arm: { readonly users: number; readonly mean: number };
-    /** Interval valid at every look; null if the values do not vary */
+    /** Confidence interval of the difference, valid at every look; null if the values do not vary */
     readonly difference: { readonly estimate: number; readonly lower: number; readonly upper: number } | null;
     /** The difference as a share of the stable mean; null if that mean may be 0 */
     readonly relative: { readonly estimate: number; readonly lower: number; readonly upper: number } | null;
-    /** Against "no difference", valid at every look */
+    /** p-value of the hypothesis "no difference", valid at every look */
     readonly pValue: number;
     readonly eValue: number;
-    /** Mean over all users, for information only: no test uses it */
+    /** Mean over all users. For information only: no test uses it */
     readonly sofar: {
       readonly stable: { readonly users: number; readonly mean: number };
       readonly arm: { readonly users: number; readonly mean: number };
@@ -1611,14 +1626,14 @@ export interface RolloutReport {
     /** Users needed to detect the minimum effect; null if the stable mean may be 0 */
     readonly moreDays: number | null;
     readonly usersNeeded: number | null;
-    /** Conclusion from the same interval; `no_difference`: none above `minimumEffect` */
+    /** Conclusion from the same interval; `no_difference`: there is no effect above `minimumEffect` */
     readonly conclusion: {
-      /** `no_difference`: none above the minimum effect; `undecided`: neither is proven yet */
+      /** `no_difference`: there is no effect above the minimum effect; `undecided`: nothing is proven yet */
       readonly kind: 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
       /** For people */
       readonly text: string;
     };
-    /** Smallest relative effect that the users so far can detect */
+    /** Smallest relative effect that can be detected with the users so far */
     readonly detectableEffect: number | null;
   }[];
   /** When the pass that counted the outcomes began; null if no pass has ended in this step */
@@ -1656,27 +1671,27 @@ export interface ShadowReport {
   readonly share: number;
   /** API processes that have reported */
   readonly processes: number;
-  /** Time of the last report; null: none yet */
+  /** Time of the last report; null if there is none yet */
   readonly updatedAt: string | null;
   readonly decision: { readonly output: string; readonly threshold: number } | null;
-  /** Served answers of shadowed users, by result: `compared`, or the reason why not */
+  /** Served answers of shadowed users, by result: `compared`, or why the answer was not compared */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly everybody: {
     readonly compared: number;
-    /** Share of answers with any difference */
+    /** Share of answers that differ */
     readonly differentShare: number | null;
     /** Mean of candidate minus served */
     readonly meanDelta: number | null;
     readonly deviation: number | null;
     readonly largestDelta: number | null;
-    /** Classes of differences, from the most negative one; null: without a bound */
+    /** Classes of differences, from the most negative to the most positive; a bound is null if the class is open */
     readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-    /** Decisions in which the candidate differs; null if no threshold is declared */
+    /** Decisions that differ between the candidate and the served answer; null if no threshold is declared */
     readonly flips: {
       readonly up: number;
       readonly down: number;
       readonly rate: number | null;
-      /** Interval of the rate at 95 % */
+      /** 95 % confidence interval of the rate */
       readonly interval: { readonly low: number; readonly high: number };
     } | null;
   };
@@ -1684,24 +1699,27 @@ export interface ShadowReport {
     readonly feature: string;
     readonly value: string | null;
     readonly compared: number;
-    /** Share of answers with any difference */
+    /** Share of answers that differ */
     readonly differentShare: number | null;
     /** Mean of candidate minus served */
     readonly meanDelta: number | null;
     readonly deviation: number | null;
     readonly largestDelta: number | null;
-    /** Classes of differences, from the most negative one; null: without a bound */
+    /** Classes of differences, from the most negative to the most positive; a bound is null if the class is open */
     readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-    /** Decisions in which the candidate differs; null if no threshold is declared */
+    /** Decisions that differ between the candidate and the served answer; null if no threshold is declared */
     readonly flips: {
       readonly up: number;
       readonly down: number;
       readonly rate: number | null;
-      /** Interval of the rate at 95 % */
+      /** 95 % confidence interval of the rate */
       readonly interval: { readonly low: number; readonly high: number };
     } | null;
   }[];
-  /** For each of 20 classes of served scores, the candidate's scores in the same classes */
+  /**
+   * Counts of users by class: a row for each of 20 classes of served scores, a column for each class of candidate
+   * scores
+   */
   readonly joint: readonly (readonly number[])[] | null;
   /** Mean age of compared answers when they were served */
   readonly servedAgeSeconds: number | null;

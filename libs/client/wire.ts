@@ -1,4 +1,4 @@
-/** The types of the wire, under the names that applications use. The shapes are generated: `wire-types.ts`. */
+/** The types of the wire, under the names that applications use. `wire-types.ts` has the generated types. */
 import type {
   BuildComparison,
   CanaryPlanInput,
@@ -88,27 +88,27 @@ export type RolloutState = Rollout['state'];
 export type RunScope = StartRun['scope'];
 export type RunState = RunWithoutFailures['state'];
 
-/** A run; users that could not be scored are named where one run is asked for. */
+/** A run. Only the call for a single run returns the users that could not be scored. */
 export type Run = RunWithoutFailures & Partial<Pick<ShowRunAnswer, 'failures'>>;
 
 export function isFinished(state: RunState): boolean {
   return state === 'done' || state === 'done_with_errors' || state === 'failed' || state === 'cancelled';
 }
 
-// What applications hand to the client, which completes it.
+// The inputs of the client, which adds omitted fields.
 
 /** A CloudEvent as an application sends it; the client fills in omitted attributes. */
 export interface EventInput extends Pick<Event, 'subject' | 'type' | 'time'>, Partial<Pick<Event, 'source' | 'id'>> {
-  /** Feature values by name; left out, the event says only that the user changed. */
+  /** Feature values by name. Without them, the event only says that the user changed. */
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/** An outcome as an application sends it: without an id it gets one, which holds for the attempts of this call alone. */
+/** An outcome as an application sends it. Without an id, it gets an id for the attempts of this call only. */
 export type OutcomeInput = Omit<Outcome, 'id'> & Partial<Pick<Outcome, 'id'>>;
 
 /**
- * The changed settings of a version, in a config's words; omitted settings are those of the stable version, or of a
- * build's parent.
+ * The changed settings of a version, named as in a config. Omitted settings are taken from the stable version, or from
+ * a build's parent.
  */
 export type PushInput = Omit<Push, 'artifact'>;
 

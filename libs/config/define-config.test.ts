@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { defineConfig, type TandemConfig } from './define-config.ts';
 
-test('a config comes back unchanged, and the compiler knows every setting', () => {
+test('a config is returned unchanged, and the compiler knows every setting', () => {
   const config: TandemConfig = {
     predictors: {
       churn: {
@@ -24,9 +24,9 @@ test('a config comes back unchanged, and the compiler knows every setting', () =
 test('the compiler refuses a misspelt setting, an unknown type and a duration without a unit', () => {
   const features = { sql: 'select …' };
   const refused: TandemConfig[] = [
-    // @ts-expect-error maxage is no setting
+    // @ts-expect-error maxage is not a setting
     { predictors: { churn: { model: 'm', features, outputs: {}, freshness: { maxage: '1h' } } } },
-    // @ts-expect-error float3 is no type
+    // @ts-expect-error float3 is not a type
     { predictors: { churn: { model: 'm', features, outputs: { score: 'float3' } } } },
     // @ts-expect-error 36 has no unit
     { predictors: { churn: { model: 'm', features, outputs: {}, freshness: { maxAge: '36' } } } },

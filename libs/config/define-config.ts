@@ -1,6 +1,6 @@
 /**
- * The settings of `tandem.config.ts`, with the meaning of each, so that an editor completes and explains them. Servers
- * and secrets are not here: they come from the environment (environment.ts).
+ * The settings of `tandem.config.ts`, with the meaning of each, so that an editor can complete and explain them.
+ * Servers and secrets come from the environment (environment.ts).
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { Duration } from '@tandem/wire/durations';
@@ -36,19 +36,25 @@ export interface PredictorConfig {
    */
   readonly outputs: Readonly<Record<string, OutputType | OutputConfig>>;
   /**
-   * Infers each user alone: for a model that takes one row at a time, or whose rows depend on other rows of the batch.
-   * Slower. Default false.
+   * Infers each user alone, which is slower. Use it for a model that takes one row at a time, or whose answers depend
+   * on other rows of the batch. Default false.
    */
   readonly rowByRow?: boolean;
   readonly freshness?: FreshnessConfig;
   readonly batch?: BatchConfig;
-  /** The application's decision by a prediction: comparisons of generations then count flipped decisions. */
+  /**
+   * The decision that the application derives from a prediction. If it is set, comparisons of generations count flipped
+   * decisions.
+   */
   readonly decision?: DecisionConfig;
-  /** At most 10 feature columns of the query. Comparisons of generations are also made by their values. */
+  /**
+   * At most 10 feature columns of the query. Comparisons of generations also compare users by the values of these
+   * columns.
+   */
   readonly segments?: readonly string[];
   /**
    * How far a new generation may differ from the current one. A generation beyond a threshold is held back until an
-   * operator approves it. Every generation is compared, also without this setting.
+   * operator approves it. Every generation is compared, even without this setting.
    */
   readonly publish?: PublishConfig;
   /** Keeps answers with their inputs, so that they can be shown and replayed. Default: none is kept. */
@@ -67,14 +73,14 @@ export interface ExplanationsConfig {
 
 /** A decision: users whose output is at least the threshold. */
 export interface DecisionConfig {
-  /** An output with one number (or boolean: 0 or 1) a user. */
+  /** An output with one number for each user; a boolean counts as 0 or 1. */
   readonly output: string;
   readonly threshold: number;
 }
 
 /**
- * Thresholds; an absent one is off. Thresholds of an output apply to the decision's output if there is a decision, else
- * to each output with one number a user.
+ * Thresholds; a threshold that is not set is off. Thresholds for outputs apply to the output of `decision`; without a
+ * decision, to each output with one number for each user.
  */
 export interface PublishConfig {
   /** Limit of the population stability index of an output: by convention 0.1 is a small shift, 0.25 a large shift. */
@@ -83,35 +89,35 @@ export interface PublishConfig {
   readonly maxFlipRate?: number;
   /** Limit of the mean absolute delta of an output. */
   readonly maxMeanDelta?: number;
-  /** The lowest share of currently served users that the new generation must have too, 0 to 1. */
+  /** The lowest share of currently served users that the new generation must include, 0 to 1. */
   readonly minCoverage?: number;
-  /** The least number of users: with fewer in both generations only `minCoverage` counts. Default 100. */
+  /** The least number of users in both generations; with fewer, only `minCoverage` applies. Default 100. */
   readonly minUsers?: number;
   /** How long a comparison may take; at most `1h`. Default `2m`. */
   readonly reportTimeout?: Duration;
   /**
-   * Whether a generation is held back or published if not even a sample could be compared within `reportTimeout`. Needs
-   * a threshold: without one nothing is held back. Default `hold`.
+   * What happens if not even a sample could be compared within `reportTimeout`: the generation is held back or
+   * published. Without a threshold, nothing is held back. Default `hold`.
    */
   readonly onTimeout?: 'hold' | 'publish';
 }
 
 /**
  * The feature query, and how long a value sent by an event overlays the row. A predictor whose events carry values
- * needs `asOf` or `overlayFor`; with neither, events only say that the user changed.
+ * needs `asOf` or `overlayFor`. Without them, events only say that the user changed.
  */
 export interface FeaturesConfig {
   /**
    * One select with a column `user_id` (bigint, uuid or text) and the features as typed columns, in the model's order:
-   * integers, `float4`, `float8`, booleans, or text. One row a user. No semicolon, no parameters.
+   * integers, `float4`, `float8`, booleans, or text. One row for each user. No semicolon, no parameters.
    */
   readonly sql: string;
   /**
-   * A `timestamptz` column of the query, on the database's own clock: when the row was last loaded. A value from an
-   * event before that time yields to the row. The column is not a feature. Not together with `overlayFor`.
+   * A `timestamptz` column of the query: when the row was last loaded, by the database's clock. The row then takes
+   * precedence over the values of earlier events. The column is not a feature. Excludes `overlayFor`.
    */
   readonly asOf?: string;
-  /** How long an event's value overlays the row, counted from its acceptance. Not together with `asOf`. */
+  /** How long an event's value overlays the row, counted from the event's acceptance. Excludes `asOf`. */
   readonly overlayFor?: Duration;
   /**
    * The model's input for a null, by column: `{ income: 'nan', visits: 0, plan: 'unknown' }`. A number, `'nan'` (inputs
@@ -124,24 +130,27 @@ export interface FeaturesConfig {
    */
   readonly categories?: Readonly<Record<string, readonly string[] | CategoriesConfig>>;
   /**
-   * Tables that the query reads and whose changes make stored predictions stale at once, without an event. Adopting the
-   * config creates triggers on them; only `tandem unwatch` removes those. A change of any other table is seen at the next
-   * run or at `maxAge`.
+   * Tables of the query whose changes make stored predictions stale at once, without an event. Adopting the config
+   * creates triggers on these tables; only `tandem unwatch` removes them. A change of another table takes effect at the
+   * next run or at `maxAge`.
    */
   readonly watch?: readonly WatchConfig[];
 }
 
-/** A watched source. It takes either `key` or `everyone`. */
+/** A watched source, with either `key` or `everyone`. */
 export interface WatchConfig {
   /** `table` or `schema.table`, as in SQL. For a view, name the tables beneath it. */
   readonly table: string;
-  /** SQL that gives a row's user id, mostly a column: `customer_id`. Other tables in it need their schema. */
+  /**
+   * An SQL expression for a row's user id, usually a column such as `customer_id`. Names of other tables need their
+   * schema.
+   */
   readonly key?: string;
-  /** A row belongs to every user, as a price list does: each change makes all stored predictions stale. */
+  /** Whether a row concerns every user, as in a price list. Each change then makes all stored predictions stale. */
   readonly everyone?: true;
   /** The columns whose changes count. Default: all. */
   readonly columns?: readonly string[];
-  /** A statement that changes more users makes all stored predictions stale instead. Default 10000. */
+  /** A statement that changes more users than this makes all stored predictions stale. Default 10000. */
   readonly maxUsers?: number;
 }
 
@@ -149,13 +158,13 @@ export interface CategoriesConfig {
   /** The column's texts, in the model's order. */
   readonly values: readonly string[];
   /**
-   * `index`: one value, the text's place in `values`, from 0. `one-hot`: one value for each text, in place of the
-   * column: 1 for the user's text, 0 for the others.
+   * `index`: one value, the position of the text in `values`, from 0. `one-hot`: a value for each of the texts, which
+   * is 1 for the user's text and 0 for the others.
    */
   readonly as: 'index' | 'one-hot';
   /**
-   * The value of a text that is not among `values`: a number or `'nan'` as an index, `'zeros'` as one-hot. Default: a
-   * user with such a text is not scored.
+   * The encoding of a text that is not in `values`: a number or `'nan'` for `index`, `'zeros'` for `one-hot`. Default:
+   * a user with such a text is not scored.
    */
   readonly unknown?: number | 'nan' | 'zeros';
 }
@@ -170,10 +179,11 @@ export interface RequestFeatureConfig {
   /** Encoding of texts, as `features.categories`. */
   readonly categories?: readonly string[] | CategoriesConfig;
   /**
-   * The value for runs and for calls that send none; `'nan'` for a number is NaN. Default: each call must send a value.
+   * The value for runs, and for calls without this feature. For a number, `'nan'` means NaN. Without a default, each
+   * call must send a value.
    */
   readonly default?: number | boolean | string;
-  /** At most 20 values that the model is tried with. */
+  /** At most 20 values for the trial of the model. */
   readonly examples?: readonly (number | boolean | string)[];
 }
 
@@ -194,7 +204,7 @@ export interface OutputConfig {
   readonly type: OutputType;
   /** The first value taken from a user's row of the tensor, from 0. Required if the row has several. Default 0. */
   readonly index?: number;
-  /** Takes this many values as an array. Default: one value, not in an array. */
+  /** The number of values to take as an array. Default: one value, not in an array. */
   readonly width?: number;
 }
 
@@ -210,14 +220,14 @@ export interface FreshnessConfig {
   /** How long a read waits for live inference, at most `30s`. Default `50ms`. */
   readonly liveTimeout?: Duration;
   /**
-   * The fallback if there is no fresh answer and live inference failed, was too late, overloaded or switched off.
-   * `stale`: the stored prediction, marked stale, else the default. `default`: the default at once. `error`: 503.
+   * The fallback if there is no fresh answer, and live inference failed, was too late, was overloaded or is off.
+   * `stale`: the stored prediction, marked stale; without one, the default. `default`: the default. `error`: 503.
    * Default `stale`.
    */
   readonly onLiveFailure?: 'stale' | 'default' | 'error';
   /** Whether a stored prediction may be served, marked stale, while the database does not answer. Default true. */
   readonly unverified?: boolean;
-  /** The prediction served as the last fallback: a finite value for each output, and no other field. */
+  /** The prediction that is served as the last fallback: a finite value for each output, and no other field. */
   readonly default?: Readonly<Record<string, DefaultValue>>;
   /**
    * Types of the events that make a user's stored prediction stale; `*` matches any characters. `[]`: no event does.
@@ -225,9 +235,9 @@ export interface FreshnessConfig {
    */
   readonly events?: readonly string[];
   /**
-   * Re-scores users made stale by events before a read asks. `{ within: '2s' }`, from `1s` to `10m`, is the time limit
-   * and also the shortest time between two re-scorings of a user. A worker spends a limited share of its inference on
-   * it (`REFRESH_SHARE`). `false`: the next read infers. Default `{ within: '2s' }`.
+   * Re-scores users made stale by events before a read asks. `within`, from `1s` to `10m`, is the time limit, and also
+   * the shortest time between two re-scorings of a user. Workers spend a limited share of inference on it
+   * (`REFRESH_SHARE`). With `false`, the next read infers. Default `{ within: '2s' }`.
    */
   readonly refresh?: false | { readonly within: Duration };
 }
@@ -237,21 +247,21 @@ export type DefaultValue = number | string | boolean | readonly (number | string
 /** When and how users are scored ahead of time. */
 export interface BatchConfig {
   /**
-   * When all users are scored: a cron expression of five fields, in UTC: `0 2 * * *` is 02:00 every night. With `{
-   * everyone: '0 3 * * 0', changed: '0 * * * *' }` the first scores all users, the second scores users whose context
-   * has changed since they were scored. Default: on demand only.
+   * When all users are scored: a cron expression of five fields, in UTC, such as `0 2 * * *` for 02:00 every night.
+   * With `{ everyone: '0 3 * * 0', changed: '0 * * * *' }`, `everyone` scores all users, and `changed` scores users
+   * whose context has changed since they were scored. Default: on demand only.
    */
   readonly schedule?: string | ScheduleConfig;
   /**
    * The budget of a scheduled run: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It
-   * scores users who changed, the most read first, then other users who are likely to be read; the rest keep their
-   * predictions. If there is a `changed` schedule, the budget limits only its runs, which then also score users who did
-   * not change. Default: no limit.
+   * first scores users who changed, in the order of their reads, then other users who are likely to be read. The rest
+   * keep their predictions. With a `changed` schedule, the budget limits only the runs of that schedule, which then
+   * also score users who did not change. Default: no limit.
    */
   readonly budget?: BudgetConfig;
   /**
-   * The most users in a chunk, the unit of work, of retry and of memory. 1 to 50,000, default 10,000. Slow chunks get
-   * fewer.
+   * The most users in a chunk, which is the unit of work, of retries and of memory. 1 to 50,000, default 10,000. Slow
+   * chunks get fewer users.
    */
   readonly chunkSize?: number;
   /** The lowest share of users that must be scored for a run to be published, 0 to 1. Default 0.9. */
@@ -272,7 +282,7 @@ export interface ScheduleConfig {
 /** A share of the users, above 0 up to 1; or minutes of CPU time. */
 export type BudgetConfig = { readonly share: number } | { readonly cpuMinutes: number };
 
-/** Gives the config back unchanged; it is here for the types. It is checked when it is loaded (load-config.ts). */
+/** Returns the config unchanged, with its type. The config is checked when it is loaded (load-config.ts). */
 export function defineConfig(config: TandemConfig): TandemConfig {
   return config;
 }

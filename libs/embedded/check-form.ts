@@ -1,21 +1,21 @@
-/** Checks a value against its declared form; a problem names field and remedy. */
+/** Checks a value against its schema. An error names the field and the remedy. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Read, Schema, Sent } from '@tandem/wire/schema';
 
-/** A body that an endpoint takes, or an argument of the same form. */
+/** The schema of a request body, or of an argument of an embedded call. */
 export interface BodyForm<S extends Schema> {
   readonly schema: S;
-  /** A valid body, shown to senders of an invalid one. */
+  /** A valid body, quoted in the errors of invalid bodies. */
   readonly example: Sent<S>;
-  /** An absent body counts as `{}`. */
+  /** Whether the body may be absent, which counts as `{}`. */
   readonly optional?: boolean;
 }
 
-/** The name of the whole value in errors. */
+/** The name of the value as a whole in errors, and the remedy. */
 const BODY = { name: 'The body', remedy: 'send a JSON object' };
 export const ARGUMENT: typeof BODY = { name: 'The argument', remedy: 'give an object' };
 
-/** Throws a TandemError `invalid_input` that names the first field that is wrong. */
+/** Returns the value as the schema reads it. Throws a TandemError `invalid_input` that names the first wrong field. */
 export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown, whole = BODY): Read<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -26,7 +26,9 @@ export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, va
     throw new TandemError('invalid_input', `The field ${field} is not known.`, {
       field,
       remedy:
-        issue.path.length === 0 && known !== '' ? `leave it out; those known are${known.slice(5)}` : 'leave it out',
+        issue.path.length === 0 && known !== ''
+          ? `leave it out; the known fields are${known.slice(5)}`
+          : 'leave it out',
     });
   }
   const field = pathOf(issue?.path ?? []);

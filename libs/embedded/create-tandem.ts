@@ -1,6 +1,6 @@
 /**
- * `@tandem/embedded`: certified predictions in an application's own process, without a hop to the API. The same reader
- * on the same stores; models run in child processes, as in an API. Importing it has no side effects.
+ * `@tandem/embedded`: certified predictions in an application's own process, without a request to the API. It uses the
+ * same reader on the same stores, and runs models in child processes. Importing it has no side effects.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -42,37 +42,46 @@ export type { TandemOptions } from './options.ts';
 export type { Ranking } from './rank-candidates.ts';
 export type { ManyDemand, RankDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
 
-/** A ranking as `POST /v1/rankings/{predictor}` takes it: user, candidates, and the output to rank by. */
+/** A ranking request, as for `POST /v1/rankings/{predictor}`: user, candidates, and the output to rank by. */
 export type AskedRanking = Sent<typeof RankSchema>;
 
 export interface Tandem {
-  /** Answers as `GET /v1/predictions/{predictor}/{userId}` does. Rejects with a `TandemError`, whose `code` is that of the problem. */
+  /**
+   * Reads one user, as `GET /v1/predictions/{predictor}/{userId}` does. Rejects with a `TandemError`. Its `code` is the
+   * code of the API's problem.
+   */
   read(predictor: string, userId: string, demand?: ReadDemand): Promise<PredictionView>;
   /**
-   * Reads up to 1,000 users: for each, in order, a prediction or the error in its place. Each store is asked once. Users with
-   * request features are inferred for this call, as by `POST /v1/predictions/{predictor}` with `users`.
+   * Reads up to 1,000 users, with one request to each store. Returns a prediction or an error for each, in order. Users
+   * with request features are inferred for this call, as by `POST /v1/predictions/{predictor}` with `users`.
    */
   readMany(
     predictor: string,
     users: readonly string[] | readonly UserWithFeatures[],
     demand?: ManyDemand,
   ): Promise<readonly (PredictionView | TandemError)[]>;
-  /** Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does: one label certifies all of them. */
+  /**
+   * Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does. One label holds for all of them.
+   */
   rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
   /**
-   * Runs the model of the predictor's stable arm on up to 1,000 rows of given features. It neither reads nor stores
-   * anything about a user: an answer is not certified, and as old as the values.
+   * Runs the model of the predictor's stable arm on up to 1,000 rows of given features. It reads and stores nothing
+   * about users, so answers are not certified, and are as old as the features.
    */
   infer(predictor: string, rows: readonly GivenRow[]): Promise<Inferred>;
-  /** This process's metrics in the Prometheus text format. */
+  /** Returns this process's metrics in the Prometheus text format. */
   metrics(): Promise<string>;
-  /** Ends reads under way, then connections and children. Nothing keeps the process alive after it. Safe to repeat. */
+  /**
+   * Waits for reads under way, then closes connections and child processes. Afterwards nothing keeps the process alive.
+   * Safe to repeat.
+   */
   close(): Promise<void>;
 }
 
 /**
- * Opens an embedded reader. Resolves when all that the first reads need is ready, or after 10 s: an application may start
- * before its stores. Rejects with `config_invalid` if an option, an address or the schema is invalid.
+ * Opens an embedded reader. Resolves when everything for the first reads is ready, or after 10 s, so that an
+ * application may start before its stores. Rejects with `config_invalid` if an option, an address or the schema is
+ * invalid.
  */
 export async function createTandem(options: TandemOptions): Promise<Tandem> {
   const checked = checkOptions(options);
@@ -83,7 +92,7 @@ export async function createTandem(options: TandemOptions): Promise<Tandem> {
     const reading = await open(checked, { log, metrics }, opened);
     return new EmbeddedTandem(reading, metrics, opened);
   } catch (error) {
-    // The error of the start is more useful than an error of closing.
+    // The error of the start is more useful than an error of the cleanup.
     await closeOpened(opened).catch(() => {});
     throw withOptionNames(error);
   }
@@ -96,7 +105,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   DATABASE_CONNECTIONS: 'database.connections',
 };
 
-/** Names options where an error of the stores names variables of an API's environment. */
+/** Replaces the names of environment variables in an error by the names of options. */
 function withOptionNames(error: unknown): unknown {
   if (!isTandemError(error, 'config_invalid')) return error;
   const named = (text: string) => text.replace(/\b[A-Z_]+\b/g, (name) => OPTIONS[name] ?? name);
@@ -120,12 +129,12 @@ async function open(
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
   const ready = await openReading(reading, pools, opened);
-  // Connects and prepares the statement: a first read that did so would miss its time limit on a busy machine.
+  // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;
 }
 
-/** Opens the log on standard error: standard output is the application's. */
+/** Opens the log on standard error, since standard output belongs to the application. */
 function openLog(level: CheckedOptions['logLevel']): Log {
   if (level === 'silent') return silentLog;
   return createLog({ name: 'embedded', level, destination: { write: (line) => void process.stderr.write(line) } });
@@ -195,9 +204,9 @@ class EmbeddedTandem implements Tandem {
     });
   }
 
-  /** Does work that `close` waits for. */
+  /** Runs work that `close` waits for. */
   async #during<T>(name: string, work: (predictor: Predictor) => Promise<T>): Promise<T> {
-    if (this.#closing) throw new TandemError('unavailable', 'This reader was closed.', { remedy: 'create another' });
+    if (this.#closing) throw new TandemError('unavailable', 'This reader is closed.', { remedy: 'create another' });
     this.#underWay++;
     try {
       const predictor = await this.#reading.registry.predictor(name);
@@ -216,7 +225,7 @@ class EmbeddedTandem implements Tandem {
 }
 
 function tooMany(field: string, found: number): TandemError {
-  return new TandemError('invalid_input', `A call takes at most ${MAX_USERS} ${field}, and has ${found}.`, {
+  return new TandemError('invalid_input', `This call has ${found} ${field}, but the maximum is ${MAX_USERS}.`, {
     field,
     remedy: 'split the list',
   });

@@ -12,9 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-it('rejects rows of a model that is paused as unavailable, with the time until it is tried again', async () => {
+it('rejects rows of a paused model as `unavailable`, with the time of the next attempt', async () => {
   const { registry, authority } = world;
-  // The clock stops with the pause, which does not end during the test.
+  // The clock stops with the pause, so the pause does not end during the test.
   let pausedAt: number | undefined;
   const pool = createInferencePool({
     loadArtifact: registry.loadArtifact,
@@ -47,7 +47,7 @@ it('rejects rows of a model that is paused as unavailable, with the time until i
   }
 });
 
-it('says which option is to be changed where this process infers nothing', async () => {
+it('names the option to change if this process infers nothing', async () => {
   const { registry, authority, inference: scorer } = world;
   const knownAssignments = createKnownAssignments({ authority });
   const parts = { knownAssignments, registry, scorer, infersLive: false, mayInfer: () => false };

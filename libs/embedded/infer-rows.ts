@@ -1,6 +1,6 @@
 /**
- * Runs a predictor's model on features that the caller gives. Nothing of a user is read or stored, so nothing is certified: an
- * answer is as old as the caller's values.
+ * Runs a predictor's model on features that the caller gives. Nothing about users is read or stored, so an answer is
+ * not certified, and is as old as the caller's values.
  */
 import { isTandemError, processIsNotLive, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -14,18 +14,18 @@ import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import type { Scorer } from '@tandem/prediction/scoring/scoring';
 import type { KnownAssignments } from './known-assignments.ts';
 
-/** The features of one row, by the names of the query's columns and the request features. */
+/** The features of one row, by name: the columns of the query, and the request features. */
 export interface GivenRow {
-  /** A column of the query may be null, as in SQL. A request feature with a default may be left out. */
+  /** The values of the row. A column of the query may be null. A request feature with a default may be left out. */
   readonly features: Readonly<Record<string, number | string | boolean | null>>;
 }
 
 export interface Inferred {
   readonly predictor: string;
   readonly modelVersion: string;
-  /** The arm that serves the version: `stable`. */
+  /** The arm of the version, always `stable`. */
   readonly variant: string;
-  /** Predictions in the order of the rows; an error for a row without a usable output. */
+  /** A prediction for each row, in order; an error for a row without a usable output. */
   readonly predictions: readonly (Prediction | TandemError)[];
 }
 
@@ -33,15 +33,15 @@ interface InferDependencies {
   readonly knownAssignments: KnownAssignments;
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly scorer: Scorer;
-  /** Whether this process infers at all. */
+  /** Whether this process runs models at all. */
   readonly infersLive: boolean;
-  /** Whether this process infers with a model version. */
+  /** Returns whether this process infers with a model version. */
   mayInfer(modelVersionId: string): boolean;
 }
 
 /**
- * Rejects for the whole call with `unknown_predictor`, `invalid_input`, `overloaded`, `live_timeout`, `live_failed`, or
- * `unavailable`: the model is paused or cannot be loaded, or this process closes.
+ * Infers rows. Rejects the whole call with `unknown_predictor`, `invalid_input`, `overloaded`, `live_timeout`,
+ * `live_failed`; or with `unavailable` if the model is paused or cannot be loaded, or if this process is closing.
  */
 export type InferRows = (predictor: Predictor, rows: readonly GivenRow[]) => Promise<Inferred>;
 
@@ -61,7 +61,7 @@ export function createInferRows({
     if (!mayInfer(version.id)) throw notLoaded(version);
     const request = { version, batch, rows: [...rows.keys()], timeoutMs: policy.freshness.liveTimeoutMs };
     const scores = await scoreIsolating(scorer, { ...request, priority: 'live' }).catch((error: unknown) => {
-      // The reason lies in no row, and the error says when to call again.
+      // The cause is not a row. The error says when to call again.
       throw isTandemError(error, 'unavailable') ? error : errorOf(asFailure(error), 'The model');
     });
     const { outputs } = scores;
@@ -73,7 +73,7 @@ export function createInferRows({
   };
 }
 
-/** Throws `invalid_input` for the first value that does not fit. */
+/** Returns the rows as a feature batch. Throws `invalid_input` for the first invalid value. */
 function batchOf(version: ModelVersion, rows: readonly GivenRow[]): FeatureBatch {
   const { query, request = [] } = version;
   const columns = [...query.columns, ...request];
@@ -91,10 +91,10 @@ function batchOf(version: ModelVersion, rows: readonly GivenRow[]): FeatureBatch
 }
 
 function notLoaded({ predictor, number }: ModelVersion): TandemError {
-  const text = `This process has not loaded version ${number} of the model of predictor ${predictor}.`;
+  const text = `This process has not loaded model version ${number} of predictor ${predictor}.`;
   return new TandemError('overloaded', text, {
     retryAfter: 1,
-    remedy: 'try again after a second; with too little inference.memoryMb it never loads the model',
+    remedy: 'try again after a second; if it persists, raise inference.memoryMb, so that the model fits',
   });
 }
 
@@ -105,7 +105,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
     case 'features_unusable':
       return new TandemError(reason, `${which}: the model cannot take the features ${features.join(', ')}.`, {
         remedy:
-          'send other values; features.nulls and features.categories of the config say what null and unknown texts count as',
+          'send other values; or set the values for null and unknown texts in features.nulls and features.categories of the config',
         detail,
       });
     case 'output_unusable':
@@ -114,7 +114,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
       });
     case 'live_timeout':
     case 'overloaded':
-      return new TandemError(reason, `${which} could not answer in time.`, {
+      return new TandemError(reason, `${which}: the model did not answer in time.`, {
         retryAfter: 1,
         remedy: 'try again after a second, or with fewer rows',
         detail,

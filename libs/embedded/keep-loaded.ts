@@ -1,4 +1,4 @@
-/** Keeps ready the models that this process may have to answer with, and lets others know how far it has come. */
+/** Keeps the models that this process may need loaded, and reports to the other processes which are ready. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
@@ -25,13 +25,22 @@ interface KeepLoadedDependencies {
 }
 
 export interface KeptModels extends KeptVersions {
-  /** Resolves when the first reads find ready what they need, or after 10 s: a service may start before its database. */
+  /**
+   * Resolves when everything for the first reads is ready, or after 10 s, so that a service may start before its
+   * database.
+   */
   readonly begun: Promise<unknown>;
-  /** Makes each child answer, after its current work; rejects if a child cannot load a current model. */
+  /**
+   * Sends a request to each child, which it answers after its current work. Rejects if a child cannot load a current
+   * model.
+   */
   ask(): Promise<void>;
 }
 
-/** How long a start waits for models and warm reads: a first live read that had to load one would miss its deadline. */
+/**
+ * How long a start waits for models and warm-up reads. A first live read that had to load a model would miss its
+ * deadline.
+ */
 const BEGIN_MS = 10_000;
 
 export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
@@ -51,7 +60,7 @@ export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
     },
     ...createLoadLog(log),
   });
-  // After a certificate, which notifies the registry of adoptions.
+  // The first certificate notifies the registry of adopted predictors.
   const known = authority.certify([]).then(() => registry.predictors());
   const begun = Promise.allSettled([kept.started, known]);
   return {
@@ -64,32 +73,40 @@ export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
   };
 }
 
-// Prepares what the first live read of a model version needs beside the model in its child: connections of the pool of
-// feature statements, on each of them the version's statements with what Postgres looks up to plan and run them, and our own
-// code. Each version is warmed once with a user of its generation, whose features are read and scored; nothing is kept.
+// Warms up the parts of a live read other than the loaded model: the connections of the pool of feature statements, the
+// prepared statements and catalog caches on each connection, and our own code. For each version, the features of a user
+// of its generation are read and scored once. The result is dropped.
 
 interface WarmUpDependencies {
   readonly featureSource: FeatureSource;
   readonly scorer: Scorer;
-  /** Returns a user who has a stored prediction of each of the model versions, as far as there is one. */
+  /** Returns a user with a stored prediction, for each of the model versions that has one. */
   findScoredUsers(modelVersionIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** Never rejects. Versions that are warm cost nothing; one without a generation is warmed again when it has one. */
+/**
+ * Warms up these versions; never rejects. A warm version is skipped. A version without a generation is warmed up again
+ * when it has one.
+ */
 type WarmUpReads = (versions: readonly ModelVersion[]) => Promise<void>;
 
-/** The connections that live reads of one version use at once (live-prediction.ts), and that the pool keeps open. */
+/**
+ * The number of connections that live reads of one version use at once (live-prediction.ts). The pool keeps as many
+ * open.
+ */
 export const WARM_CONNECTIONS = 2;
-/** The first read learns the types of the columns, the second prepares the statement for them (features.ts). */
+/**
+ * The first read learns the types of the columns, and the second prepares the statement for these types (features.ts).
+ */
 const ROUNDS = 2;
-/** Milliseconds that a start waits for it; loads under way then continue. */
+/** Milliseconds that a start waits for the warm-up. Reads under way continue afterwards. */
 const WITHIN_MS = 3_000;
 
 export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {
   /** Id of a version → whether it was warmed with a user. */
   const warmed = new Map<string, boolean>();
-  /** Versions that the log names as late. */
+  /** Ids of versions that the log has already reported as late. */
   const late = new Set<string>();
   let underWay: Promise<void> | undefined;
 
@@ -113,7 +130,8 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log 
     const users = await findScoredUsers(versions.map(({ id }) => id));
     for (const version of versions) {
       await warmUp(version, users.get(version.id)).catch((error: unknown) => {
-        // The next attempt is a read's: a query that fails here is not run every few seconds.
+        // The warm-up is not repeated, so that a failing query does not run every few seconds. The next attempt is the
+        // first read.
         warmed.set(version.id, true);
         log.warn('reads.not_warmed', { modelVersionId: version.id, error: serialiseRefusal(error) });
       });
@@ -132,7 +150,7 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log 
     await underWay;
   }
 
-  /** Logs one line for all late versions, and each version once. */
+  /** Logs one line for all late versions, and reports each version once. */
   function tellLate([first, ...others]: readonly ModelVersion[]): void {
     if (!first) return;
     for (const { id } of [first, ...others]) late.add(id);

@@ -1,6 +1,6 @@
 /**
- * The assignments of Postgres, for inference that reads no user and so needs no certificate. They are read at most once a second.
- * While Postgres does not answer, the last known assignments are used, however old.
+ * Reads assignments from Postgres for inference on given rows, which needs no certificate of a user. They are read at
+ * most once a second. While Postgres does not answer, the last known assignments are used, whatever their age.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -11,12 +11,12 @@ interface KnownAssignmentsDependencies {
 }
 
 /**
- * Returns the certificate to use. Rejects with `unavailable` if Postgres has never answered, and with `protocol_unknown` once
- * it has answered under a protocol that this release does not know.
+ * Returns a certificate with the assignments. Rejects with `unavailable` if Postgres has never answered, and with
+ * `protocol_unknown` if its last answer had a protocol number that this release does not know.
  */
 export type KnownAssignments = () => Promise<Certificate>;
 
-/** How long known assignments are used before Postgres is asked again, in ms. */
+/** Milliseconds for which known assignments are used without asking Postgres again. */
 const KNOWN_MS = 1_000;
 
 export function createKnownAssignments({
@@ -26,7 +26,7 @@ export function createKnownAssignments({
   let known: Certificate | undefined;
   let asking: Promise<Certificate> | undefined;
   let askAt = Number.NEGATIVE_INFINITY;
-  /** Whether Postgres did not answer the last time. */
+  /** Whether Postgres failed to answer the last request. */
   let isAway = false;
 
   function ask(): Promise<Certificate> {
@@ -39,7 +39,7 @@ export function createKnownAssignments({
       })
       .catch((error: unknown) => {
         isAway = true;
-        // This release may not use what it knew before either.
+        // This release may not use its earlier assignments either.
         if (isTandemError(error, 'protocol_unknown')) known = undefined;
         throw error;
       })
@@ -59,7 +59,7 @@ export function createKnownAssignments({
       return before;
     });
     if (!isAway) return asked;
-    // Once Postgres has not answered, no request waits for it.
+    // After Postgres has failed to answer, requests no longer wait for it.
     asked.catch(() => {});
     return before;
   };

@@ -1,4 +1,4 @@
-/** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
+/** Measures what a read waits for. The ports are wrapped, so neither readers nor stores contain code for it. */
 
 import { CALLER_GONE, type LiveOutcome } from '@tandem/freshness/live-predictor';
 import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
@@ -12,7 +12,7 @@ interface Timer {
   observe(seconds: number): void;
 }
 
-/** Observes the authority's statements: reads that share a statement add no cost. */
+/** Observes the statements of the authority. Reads that share a statement are observed once. */
 export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNullable<AuthorityOptions['onStatement']> {
   const series = {
     ok: metrics.authority.labels({ outcome: 'ok' }),
@@ -21,7 +21,7 @@ export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNulla
   return (seconds, outcome) => series[outcome].observe(seconds);
 }
 
-/** Observes certificates: how many users share a statement, and changes of the database's history. */
+/** Observes certificates: the number of users that share a statement, and changes of the database's history. */
 export function observeCertificates(
   metrics: Pick<Metrics, 'authorityUsers' | 'historyChanges'>,
   log: Pick<Log, 'warn'>,
@@ -53,7 +53,10 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   };
 }
 
-/** Names an outcome for metrics. Rows of request features count as one: by the first that failed, if any did. */
+/**
+ * Returns the name of an outcome for metrics. Rows with request features count once, by the first failure if there is
+ * one.
+ */
 function nameOf(outcome: LiveOutcome): string {
   const one =
     outcome.kind === 'rows' ? (outcome.rows.find(({ kind }) => kind !== 'predicted') ?? outcome.rows[0]) : outcome;
@@ -61,11 +64,12 @@ function nameOf(outcome: LiveOutcome): string {
   return one?.kind === 'failed' ? one.reason : (one?.kind ?? 'predicted');
 }
 
-/** Observes results and waiting times of live reads: for `onAnswered` of the live predictor. */
+/** Returns `onAnswered` of the live predictor, which observes results and waiting times of live reads. */
 export function observeLive(
   metrics: Pick<Metrics, 'liveInference'>,
 ): NonNullable<LivePredictorDependencies['onAnswered']> {
-  // Looked up once: finding a series by its labels costs more than counting in it. Few predictors, five outcomes.
+  // Series are looked up once, since finding a series by its labels costs more than counting. There are few predictors
+  // and five outcomes.
   const predictors = new Map<string, Map<string, Timer>>();
   const seriesOf = (predictor: string, outcome: string): Timer => {
     const known = predictors.get(predictor) ?? new Map<string, Timer>();
@@ -81,7 +85,7 @@ export function observeLive(
   };
 }
 
-/** Times a call into one of two series, which are looked up once. */
+/** Measures the time of a call in one of two series, for success and failure. They are looked up once. */
 function timing(series: (outcome: 'ok' | 'failed') => Timer) {
   const [ok, failed] = [series('ok'), series('failed')];
   return async <T>(call: () => Promise<T>): Promise<T> => {

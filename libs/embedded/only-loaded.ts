@@ -1,18 +1,18 @@
-/** Live inference for a process that no rollout waits for: with the model versions that it has loaded, and no others. */
+/** Limits live inference to loaded model versions, for a process that rollouts do not wait for. */
 import type { LiveOutcome, LivePredictor } from '@tandem/freshness/live-predictor';
 import type { KeptVersions } from '@tandem/prediction/rollouts/loaded-versions';
 
-/** The outcome where a model is still to be loaded, which takes longer than a read waits: the rungs below answer. */
+/** The outcome if the model is not loaded yet. Loading takes longer than a read waits, so the next rung answers. */
 const NOT_LOADED: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
   detail: 'this process has not loaded the model version yet',
 });
 
-/** A predictor that infers nothing. */
+/** A live predictor that infers nothing. */
 export const NOT_LIVE: LivePredictor = Object.freeze({ predict: async () => new Map() });
 
-/** Limits live inference to loaded versions; a read of any other is `overloaded`. */
+/** Wraps a live predictor so that it infers only with loaded versions. A read of another version is `overloaded`. */
 export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions, 'isLoaded'>): LivePredictor {
   return {
     predict(request) {
@@ -22,7 +22,7 @@ export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions,
   };
 }
 
-/** Returns which versions a process infers live with; undefined: with any. */
+/** Returns a predicate for the versions that a process infers with; undefined if it infers with any version. */
 export function mayInfer(
   live: 'any' | 'loaded' | 'none',
   { isLoaded }: Pick<KeptVersions, 'isLoaded'>,

@@ -1,4 +1,7 @@
-/** The counts of a reading process, flushed every few seconds: which users are read, and what rollouts serve. */
+/**
+ * Opens the counts of a reading process, which are flushed every few seconds: reads of each user, and answers of
+ * rollouts.
+ */
 import { randomUUID } from 'node:crypto';
 import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
 import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
@@ -19,7 +22,7 @@ interface CountsParts {
   readonly log: Pick<Log, 'warn'>;
   readonly assignments: ServedReadsDependencies['assignments'];
   readonly mayInfer?: ServedReadsDependencies['mayInfer'];
-  /** Milliseconds between two times that it is written down. */
+  /** Milliseconds between two flushes. */
   readonly flushMs?: number;
 }
 
@@ -28,7 +31,7 @@ interface OpenedCounts {
   readonly readCounts: ReadCounts;
 }
 
-/** @param opened resources to close at the end; this function adds its own */
+/** Opens the counts. @param opened resources to close at the end; this function adds its own */
 export function openCounts(
   { pool, metrics, log, assignments, mayInfer, flushMs }: CountsParts,
   opened: (() => unknown)[],

@@ -1,4 +1,4 @@
-/** The API's inference children: those that serve, and those of a version that is being tried. */
+/** Opens the inference children of a process: those for serving, and those for versions on trial. */
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, createIsolatedPools, type IsolatedPools } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
@@ -14,7 +14,7 @@ export interface InferenceSettings {
   readonly threads?: number;
 }
 
-/** @param opened resources to close at the end; this function adds its own */
+/** Opens the children. @param opened resources to close at the end; this function adds its own */
 export function openInference(
   { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
   registry: StoredRegistry,

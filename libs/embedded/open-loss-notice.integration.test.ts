@@ -1,4 +1,7 @@
-/** When a process believes what Redis holds: rights that come late, an INFO that is refused, a restore while Redis is away. */
+/**
+ * When a process uses Redis: after rights were granted late, after a refused INFO, after a restore while Redis was
+ * away.
+ */
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { grantsFor } from '@tandem/offline-store/sql/rights';
@@ -54,7 +57,7 @@ function startProcess(database = pool) {
 
 const historyNow = async () => (await findSettings(pool)).history;
 
-it('takes nothing from Redis before its mark is recalled, and notices the restore by it once it is back', async () => {
+it('uses nothing from Redis before its mark is recalled, and then detects the restore by the mark', async () => {
   const first = startProcess();
   await expect.poll(first.find, PATIENT).toBe('answered');
   await expect.poll(() => first.markInRedis(), PATIENT).not.toBeNull();
@@ -64,7 +67,7 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
   await redis.kill();
   await pool.query('truncate tandem.history_marks restart identity');
   const second = startProcess();
-  // By then it has left its mark, and cannot recall.
+  // By then the process has written its mark, and cannot recall it.
   const countMarks = async () => (await pool.query('select from tandem.history_marks')).rowCount;
   await expect.poll(countMarks, PATIENT).toBe(1);
   expect(await second.find()).toMatchObject({ code: 'unavailable' });
@@ -79,12 +82,12 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
 
 const NOT_YET_ASKED = { code: 'unavailable', message: expect.stringContaining('not been read yet') };
 
-it('takes nothing from a server that refuses to say which one it is', async () => {
+it('uses nothing from a Redis server that refuses INFO', async () => {
   const admin = createServerConnection({ url: redis.url, log: () => {} });
   await admin.whenReady(PATIENT.timeout);
   await admin.redis.acl('SETUSER', 'default', '-info');
   const started = startProcess();
-  // It recalls and remembers all the same.
+  // It still recalls and remembers marks.
   await admin.redis.del(createKeys().historyMark());
   await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
   expect(await started.find()).toMatchObject(NOT_YET_ASKED);
@@ -94,7 +97,7 @@ it('takes nothing from a server that refuses to say which one it is', async () =
   admin.close();
 });
 
-it('asks another Redis for its mark once it was given the rights that it lacked', async () => {
+it('reads the mark of another Redis after it was granted the missing rights', async () => {
   const role = `api_${randomBytes(4).toString('hex')}`;
   await pool.query(`create role ${role} login password 'secret'; ${grantsFor(role, 'current_user')};
     revoke all on tandem.history_marks from ${role}`);
@@ -108,7 +111,7 @@ it('asks another Redis for its mark once it was given the rights that it lacked'
   await started.redis.del(createKeys().historyMark());
   await pool.query(`grant select, insert, update, delete on tandem.history_marks to ${role}`);
   await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
-  // The server that comes back has no mark that could be read.
+  // The server that comes back has no mark.
   await started.redis.multi().del(createKeys().historyMark()).lpush(createKeys().historyMark(), 'x').exec();
   await redis.killAndRestart();
   await expect.poll(started.find, PATIENT).toMatchObject(NOT_YET_ASKED);

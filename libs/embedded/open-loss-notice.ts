@@ -1,7 +1,7 @@
 /**
  * Detects an unannounced database restore before a read is certified by the restored database: each new connection for
- * certificates looks for the newest marks that this process and Redis remember. While the one in Redis cannot be recalled, the
- * process takes no candidates from there, and answers from Postgres' rows or live.
+ * certificates looks for the newest marks that this process and Redis remember. While the mark of Redis cannot be
+ * recalled, the process uses no candidates from Redis, and answers from Postgres' rows or live.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -16,18 +16,25 @@ import { repeat } from '@tandem/timing/repeat';
 type Pool = ReturnType<typeof createPool>;
 
 interface NoticingLoss {
-  /** Looks through a new connection. Where a loss is noticed, another history has begun when this resolves. */
+  /** Looks for the marks over a new connection. If it detects a loss, a new history has begun when this resolves. */
   look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
-  /** These predictions; `find` rejects `unavailable` until the connected Redis is known to hold nothing of a lost past. */
+  /**
+   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to hold nothing of a lost
+   * past.
+   */
   onceSure<Online extends OnlinePredictions>(online: Online): Online;
   prove: LossNotice['prove'];
   stop(): Promise<void>;
 }
 
 const EVERY_MS = 2_000;
-/** True until the mark of the connected Redis was read: reads cannot use it before. */
+/**
+ * Milliseconds between rounds until the mark of the connected Redis has been read, since reads cannot use Redis before.
+ */
 const UNSURE_EVERY_MS = 100;
-/** Undefined table, insufficient privilege: an older schema or a role with fewer rights. Such a process cannot look. */
+/**
+ * Undefined table and insufficient privilege: with an older schema or fewer rights, a process cannot look for marks.
+ */
 const CANNOT_LOOK = ['42P01', '42501'];
 
 export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
@@ -47,7 +54,7 @@ export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs
     await tryRound();
   }
 
-  /** A failed round reports nothing: every other use of the database does. */
+  /** Runs a round. It does not report a failure, since every other use of the database does. */
   async function tryRound(): Promise<void> {
     try {
       tell(await losses.round());

@@ -1,4 +1,4 @@
-/** A reading process's connection to the online store, and the parts that use it. */
+/** Opens a reading process's connection to the online store, and the parts that use it. */
 
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
@@ -13,13 +13,13 @@ interface OnlineSettings {
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Prefix of the keys. */
+  /** The prefix of the keys. */
   readonly prefix?: string;
 }
 
 export type OpenedOnline = ReturnType<typeof openOnline>;
 
-/** @param opened resources to close at the end; this function adds its own */
+/** Opens the online store. @param opened resources to close at the end; this function adds its own */
 export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
   const libraries = createLibraryLog(log);
   const open = (commandTimeoutMs?: number) => {

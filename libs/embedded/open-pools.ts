@@ -1,6 +1,6 @@
 /**
- * The connections of a reading process to Postgres, in separate pools so that reads never wait for the process's heartbeat.
- * Each pool opens connections as it needs them.
+ * Opens the connection pools of a reading process to Postgres. They are separate, so that the process's heartbeat never
+ * waits for reads. Each pool opens connections on demand.
  */
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
@@ -8,15 +8,15 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { WARM_CONNECTIONS } from './keep-loaded.ts';
 
-/** Milliseconds that bound each request: a database that hangs costs it a 503 within seconds. */
+/** Time limits in ms for the statements of a request. If the database hangs, a request gets a 503 within seconds. */
 const REQUESTS = Object.freeze({ statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
-/** Statements that are sent again each second or two. */
+/** Limits for statements that are repeated every second or two. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 1_000 });
-/** Two at work, and two to replace broken connections (opened by authority.ts). */
+/** Connections for certificates: two in use, and two to replace broken ones (opened by authority.ts). */
 const CERTIFICATES = 4;
-/** The fixed number of connections, independent of the limit. */
+/** The number of connections that do not depend on the limit. */
 const FIXED = CERTIFICATES + VITAL.max;
-/** The least number: two connections for reads, and two for feature statements. */
+/** The smallest limit: it leaves two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;
 
 type PoolOf = ReturnType<typeof createPool>;
@@ -25,7 +25,7 @@ export type ReadingPools = ReturnType<typeof openReadingPools>;
 interface ReadingPoolsOptions {
   /** The program, which names its connections: `api` or `embedded`. */
   readonly kind: string;
-  /** Connections of all pools together; half of what the fixed ones leave is for feature statements. */
+  /** The most connections of all pools together. Of those that are not fixed, half are for feature statements. */
   readonly most: number;
 }
 
@@ -49,14 +49,15 @@ export function openReadingPools(paths: DatabasePaths, { kind, most }: ReadingPo
   const forFeatures = Math.floor((most - FIXED) / 2);
   const pools = {
     pool: open('', { ...REQUESTS, max: most - FIXED - forFeatures }),
-    // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
+    // A separate pool, even with a single login: changes that a feature query makes to its session affect no other
+    // statement.
     features: openFeatures('', { ...REQUESTS, max: forFeatures, min: WARM_CONNECTIONS }),
     vital: open('-vital', { ...VITAL, ...direct }),
   };
   return { ...pools, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
 }
 
-/** Returns the connections that Postgres needs room for, and how to close the pools. */
+/** Returns the number of connections that Postgres must allow, and functions that close the pools. */
 export function roomOf(paths: DatabasePaths, pools: readonly PoolOf[]) {
   return {
     room: directRoom(paths, pools, CERTIFICATES),

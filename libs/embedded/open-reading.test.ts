@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { closeOpened, type Opened } from './open-reading.ts';
 
-test('closes all that was opened in reverse, and rejects afterwards if one of them failed to close', async () => {
+test('closes all opened parts in reverse, and rejects afterwards if a part failed to close', async () => {
   const closed: string[] = [];
   const failing = (name: string) => () => {
     closed.push(name);

@@ -1,6 +1,6 @@
 /**
- * Builds the parts of any process that reads predictions: an API, or an application with an embedded reader. Each opened part
- * is added to a list, to be closed in reverse.
+ * Builds the parts of a process that reads predictions: an API, or an application with an embedded reader. Opened parts
+ * are added to a list and closed in reverse.
  */
 import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
@@ -36,16 +36,19 @@ import type { ReadingPools } from './open-pools.ts';
 export interface ReadingSettings {
   /** The program: its kind in the list of processes, and part of the names of its connections. */
   readonly kind: Exclude<ProcessKind, 'worker'>;
-  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit if absent. */
+  /** `certifyWithinMs`: how long a read waits for its certificate. Default: the limit of the authority. */
   readonly database: DatabasePaths & { readonly certifyWithinMs?: number };
-  /** The model versions that it infers live with: any assigned one, by loading it; only loaded ones; or none. */
+  /**
+   * The model versions for live inference: any assigned version, which is loaded if needed; only loaded versions; or
+   * none.
+   */
   readonly live: 'any' | 'loaded' | 'none';
   /** `commandTimeoutMs`: the longest time that a read waits for Redis; default: the connection's limit. */
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
-  /** The bucket of model files; Postgres if absent. */
+  /** The bucket of model files. Default: Postgres. */
   readonly artifacts?: BucketOptions | null;
-  /** Predictions kept in memory; none if absent. */
+  /** The memory for recently read predictions. Default: none. */
   readonly answerCache?: { readonly megabytes: number };
   readonly log: Log;
   readonly metrics: Metrics;
@@ -71,7 +74,9 @@ export async function closeOpened(opened: Opened): Promise<void> {
   if (errors.length > 0) throw errors[0];
 }
 
-/** Opens the parts. Resolves when all that the first reads need is ready, or after 10 s. The caller closes the pools. */
+/**
+ * Opens the parts. Resolves when everything for the first reads is ready, or after 10 s. The caller closes the pools.
+ */
 export async function openReading(settings: ReadingSettings, pools: ReadingPools, opened: Opened) {
   const stored = openOnline(settings, opened);
   const postgres = openPostgres(settings, pools, stored.markMemory, opened);
@@ -101,7 +106,7 @@ interface LiveParts {
   readonly scorer: IsolatedPools;
 }
 
-/** Registers the process, and has its children load the models that it may have to answer with. */
+/** Registers the process, and makes its children load the models that it may need. */
 async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: LiveParts, opened: Opened) {
   const { kind, live, log } = settings;
   const { postgres, scorer } = parts;
@@ -113,7 +118,7 @@ async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: 
   return { kept, live: createLive(settings, parts, kept) };
 }
 
-/** Returns a register that only sends heartbeats: it neither requests model versions nor reports any. */
+/** Returns a register that only sends heartbeats. It neither requests nor reports model versions. */
 function withoutModels(register: ProcessRegister): ProcessRegister {
   return { ...register, beat: () => register.beat([]).then(() => []) };
 }
@@ -149,9 +154,9 @@ function openPostgres(
   const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(directUrl, {
-    // Earlier notices may come from a past that the database no longer has.
+    // Notices from before the loss may belong to a past that the database no longer has.
     onConnect: losses.look,
-    // Asking for a certificate first, and then for predictors, gives the adopted state.
+    // A certificate notifies the registry of adoptions, so the predictors are read after it.
     onRevision: (revision, history) => registry.noticeRevision(revision, history),
     applicationName: `tandem-${kind}-authority`,
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),

@@ -12,42 +12,48 @@ import type { LogLevel } from '@tandem/telemetry/log';
 import { LEAST_CONNECTIONS } from './open-pools.ts';
 
 export interface TandemOptions {
-  /** A postgres:// URL; or the addresses that an API is given as `DATABASE_URL`, `FEATURES_DATABASE_URL`, `DATABASE_DIRECT_URL`. */
+  /**
+   * A postgres:// URL; or an object with the addresses that an API takes from `DATABASE_URL`, `FEATURES_DATABASE_URL`
+   * and `DATABASE_DIRECT_URL`.
+   */
   readonly database: string | DatabaseOptions;
   /** A redis:// URL. */
   readonly redis: string | RedisOptions;
-  /** `false`: no inference children; the rungs below live inference answer users without a fresh stored prediction. */
+  /**
+   * Options of live inference; `false` starts no inference children. Users without a fresh stored prediction then get a
+   * stale prediction, the default or an error.
+   */
   readonly live?: boolean;
   readonly inference?: InferenceOptions;
-  /** Memory for recently read predictions, in MB of 10^6 bytes (64); 0: none. */
+  /** Memory for recently read predictions, in MB of 10^6 bytes (default 64). 0 keeps none. */
   readonly predictionMemory?: { readonly megabytes: number };
-  /** The bucket of model files; Postgres where it is left out. */
+  /** The bucket of model files. Default: Postgres. */
   readonly artifacts?: BucketOptions;
-  /** Lines of JSON on standard error (`warn`). */
+  /** The level of the log, which is JSON lines on standard error (default `warn`). */
   readonly logLevel?: LogLevel | 'silent';
 }
 
 interface DatabaseOptions extends DatabasePaths {
-  /** Connections of this process at most (12, at least 9). */
+  /** The most Postgres connections of this process (default 12, at least 9). */
   readonly connections?: number;
 }
 
 interface RedisOptions {
   readonly url: string;
-  /** How long a read waits for Redis, in ms (50). */
+  /** How long a read waits for Redis, in ms (default 50). */
   readonly commandTimeoutMs?: number;
 }
 
 interface InferenceOptions {
-  /** Child processes that run models (1). */
+  /** The number of child processes that run models (default 1). */
   readonly processes?: number;
-  /** Threads of each (1). */
+  /** Threads of each child process (default 1). */
   readonly threads?: number;
-  /** Memory bound of each, in MiB (512, at least 256). */
+  /** Memory limit of each child process, in MiB (default 512, at least 256). */
   readonly memoryMb?: number;
-  /** Users that may wait for a live answer (10,000). */
+  /** The most users that may wait for a live answer (default 10,000). */
   readonly queueLimit?: number;
-  /** Users of one live run at most (256). */
+  /** The most users of one live run (default 256). */
   readonly batchLimit?: number;
 }
 
@@ -56,7 +62,7 @@ const MEMORY_MB = 64;
 
 export type CheckedOptions = ReturnType<typeof checkOptions>;
 
-/** Checks the options. Throws `config_invalid`, naming the option. */
+/** Checks the options and fills in the defaults. Throws `config_invalid`, naming the option. */
 export function checkOptions(options: TandemOptions) {
   if (!isObject(options)) throw refused('database', 'is missing', 'call createTandem({ database, redis })');
   only('', options, ['database', 'redis', 'live', 'inference', 'predictionMemory', 'artifacts', 'logLevel']);
@@ -72,7 +78,7 @@ export function checkOptions(options: TandemOptions) {
   oneOf('logLevel', options.logLevel ?? 'warn', ['debug', 'info', 'warn', 'error', 'silent']);
   only('predictionMemory.', predictionMemory, ['megabytes']);
   only('inference.', inference, ['processes', 'threads', 'memoryMb', 'queueLimit', 'batchLimit']);
-  if (!live && options.inference) throw refused('inference', 'has no effect where live is false', 'leave one out');
+  if (!live && options.inference) throw refused('inference', 'has no effect if live is false', 'leave one out');
   if (redis.commandTimeoutMs !== undefined) whole('redis.commandTimeoutMs', redis.commandTimeoutMs, 50);
   return {
     ...{ database, redis, live },
@@ -100,7 +106,7 @@ function isObject(found: unknown): found is object {
 }
 
 function oneOf(name: string, found: unknown, values: readonly unknown[]): void {
-  if (!values.includes(found)) throw refused(name, 'is not a level', `use ${values.join(', ')}`);
+  if (!values.includes(found)) throw refused(name, 'is not a log level', `use ${values.join(', ')}`);
 }
 
 function address(name: string, found: { readonly url?: unknown } | undefined): object {
@@ -118,7 +124,7 @@ function whole(field: string, value: unknown, instead: number, least = 1): numbe
   throw refused(field, `is not a whole number of at least ${least}`, `leave it out for ${instead}`);
 }
 
-/** Returns an error that does not quote the value: an address holds a password. */
+/** Returns an error without the value, since an address may contain a password. */
 function refused(field: string, what: string, remedy: string): TandemError {
   return new TandemError('config_invalid', `The option ${field} ${what}.`, { field, remedy });
 }

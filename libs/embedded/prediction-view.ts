@@ -1,4 +1,4 @@
-/** A prediction in the format of the wire, and the count of predictions by source and reason. */
+/** Converts a prediction to the format of the wire, and counts predictions by source and reason. */
 import type { Answer, Reason, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -23,7 +23,7 @@ export function predictionView(answer: ServedAnswer): PredictionView {
   };
 }
 
-// Counts answers. Most answers are of the same kind as the one before: its series need not be looked up again.
+// Most answers have the same predictor, source and reason as the one before, so their series is not looked up again.
 
 type PredictionCount = (answer: Pick<Answer, 'predictor' | 'source' | 'reason' | 'refreshed'>) => void;
 

@@ -1,4 +1,7 @@
-/** The paths to Postgres and the login of feature statements at the start of an API, on real databases. */
+/**
+ * Tests of the checks at the start of an API, on real databases: the paths to Postgres, and the login of feature
+ * statements.
+ */
 
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, createEmptyDatabase, type TestDatabase } from '@tandem/testing/databases';
@@ -16,7 +19,7 @@ afterAll(async () => {
   await other.drop();
 });
 
-/** @param featuresUrl as FEATURES_DATABASE_URL says it */
+/** Checks the database of a test. @param featuresUrl the value of FEATURES_DATABASE_URL */
 async function open(featuresUrl: string) {
   const settings = { max: 1, applicationName: 'feature-login-test' };
   const pool = createPool({ ...settings, url: ours.url });
@@ -30,15 +33,15 @@ async function open(featuresUrl: string) {
   }
 }
 
-test('with one login the paths alone are looked at', async () => {
+test('with a single login, only the paths are checked', async () => {
   expect(await open(ours.url)).toEqual(['fulfilled']);
 });
 
-test('another address of the same database is accepted, and is a part of readiness', async () => {
+test('another address of the same database is accepted, and becomes a part of readiness', async () => {
   expect(await open(`${ours.url}?application_name=features`)).toEqual(['fulfilled', 'fulfilled']);
 });
 
-test('another database ends the start, with the problem and its fix', async () => {
+test('another database makes the start fail; the error names the problem and the fix', async () => {
   await expect(open(other.url)).rejects.toMatchObject({
     code: 'config_invalid',
     field: 'FEATURES_DATABASE_URL',
@@ -46,7 +49,7 @@ test('another database ends the start, with the problem and its fix', async () =
   });
 });
 
-test('a server that does not answer lets the API start, and keeps it from being ready', async () => {
+test('if a server does not answer, the API starts but is not ready', async () => {
   const nowhere = new URL(ours.url);
   nowhere.port = '1';
   expect(await open(nowhere.href)).toEqual(['rejected', 'rejected']);

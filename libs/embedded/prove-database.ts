@@ -1,24 +1,24 @@
-/** The proofs at the start of a reading process: each path to Postgres, and the login of feature statements. */
+/** Checks each path to Postgres, and the login of feature statements, when a reading process starts. */
 
 import { isTandemError } from '@tandem/freshness/errors';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { type DatabasePaths, provePaths } from '@tandem/offline-store/sql/paths';
 import type { ReadingPools } from './open-pools.ts';
 
-/** Something that a service depends on. */
+/** A part of readiness: a store or a path that a service depends on. */
 export interface Part {
   readonly name: string;
-  /** Whether no read can be answered without it; without the others, answers are slower. */
+  /** Whether reads fail without this part. Without another part, they are only slower. */
   readonly isEssential: boolean;
-  /** Resolves where the part works; rejects otherwise. */
+  /** Resolves if the part works; rejects otherwise. */
   check(): Promise<void>;
 }
 
 type ProvedPools = Pick<ReadingPools, 'pool' | 'features' | 'vital'>;
 
 /**
- * Rejects with `config_invalid` if a path or the login is not suitable. The returned parts of readiness check again a
- * database that does not answer now.
+ * Checks the paths and the login. Rejects with `config_invalid` if one is not suitable. The returned parts of readiness
+ * repeat the check for a database that does not answer now.
  */
 export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): Promise<readonly Part[]> {
   const { url, featuresUrl = url } = paths;
@@ -30,7 +30,10 @@ export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): P
   return [onPaths, await proved('feature login', () => assertFeatureLogin(pools.pool, pools.features))];
 }
 
-/** @param prove false: there is more to be proved later */
+/**
+ * Returns a part of readiness that repeats its check until it has succeeded. @param prove returns false if the check
+ * must be repeated
+ */
 async function proved(name: string, prove: () => Promise<boolean>): Promise<Part> {
   let isRight = false;
   const check = async () => {

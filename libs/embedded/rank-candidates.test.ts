@@ -8,7 +8,7 @@ import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, test } from 'vitest';
 import { createRankCandidates } from './rank-candidates.ts';
 
-/** Ranks candidates a, b, c, … whose predictions have these values of the output `rank`. */
+/** Ranks candidates a, b, c, …, with these values as the output `rank`. */
 async function rankedBy(type: 'int64' | 'uint64' | 'bool', values: readonly PredictionValue[]) {
   const outputs = [{ name: 'rank', output: 'rank', type, width: null, index: 0 }];
   const readPrediction: PredictionReader = async (_, userIds, { request }) => {
@@ -22,7 +22,7 @@ async function rankedBy(type: 'int64' | 'uint64' | 'bool', values: readonly Pred
   return ranked.map(({ id, score }) => [id, score]);
 }
 
-test('integers that a JSON number cannot hold are ranked exactly, and shown as in the prediction', async () => {
+test('integers beyond the range of a JSON number are ranked exactly, and shown as in the prediction', async () => {
   // As numbers, the first three would be equal.
   const wide = ['9007199254740992', '9007199254740994', '9007199254740993', 7, '-9007199254740993', -7];
   expect(await rankedBy('int64', wide)).toEqual([
@@ -39,7 +39,7 @@ test('integers that a JSON number cannot hold are ranked exactly, and shown as i
   ]);
 });
 
-test('a boolean counts as 0 or 1; equal candidates keep their order', async () => {
+test('a boolean counts as 0 or 1, and equal candidates keep their order', async () => {
   expect(await rankedBy('bool', [false, true, true])).toEqual([
     ['b', 1],
     ['c', 1],

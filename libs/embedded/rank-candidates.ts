@@ -1,6 +1,6 @@
 /**
- * Ranks the candidates of a call by a prediction for one user, for an API or an application. The user's features are read once,
- * in the statement that certifies the answer; each candidate is a row of the model.
+ * Ranks the candidates of a call for one user, for an API or an application. One statement reads the user's features
+ * and certifies the answer. Each candidate is a row of the model.
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
 import { isTransient, TandemError } from '@tandem/freshness/errors';
@@ -19,20 +19,20 @@ interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' 
 
 type Asked = Read<typeof RankSchema>;
 
-/** A ranking in the wire format, but for the errors of refused candidates. */
+/** A ranking in the wire format, except that refused candidates have errors in place of problems. */
 export interface Ranking extends Omit<RankingView, 'refused'> {
-  /** Candidates that the model gave no usable output for. */
+  /** Candidates for which the model gave no usable output. */
   readonly refused: readonly RefusedCandidate[];
 }
 
 interface RefusedCandidate {
   readonly id: string;
-  /** The candidate's place in the call. */
+  /** The position of the candidate in the call. */
   readonly at: string;
   readonly error: TandemError;
 }
 
-/** Rejects with the error of the whole call; counts it, as it counts the ranking. */
+/** Ranks candidates, and counts the result. Rejects with the error of the whole call, which is also counted. */
 export type RankCandidates = (
   predictor: Predictor,
   asked: Asked,
@@ -77,7 +77,7 @@ function placeOf(candidate: number): string {
 }
 
 /**
- * Returns the error of the whole call: no candidate has a prediction, or the model did not run in time for some of
+ * Returns the error of the whole call: no candidate has a prediction, or the model did not finish in time for some of
  * them.
  */
 function failureOf(results: readonly ReadResult[]): TandemError | undefined {
@@ -89,7 +89,7 @@ function repeatedId({ candidates }: Asked): TandemError | undefined {
   const seen = new Set<string>();
   const place = candidates.findIndex(({ id }) => seen.size === seen.add(id).size);
   if (place < 0) return undefined;
-  return new TandemError('invalid_input', `${placeOf(place)}.id is the id of an earlier candidate.`, {
+  return new TandemError('invalid_input', `${placeOf(place)}.id repeats the id of an earlier candidate.`, {
     field: `${placeOf(place)}.id`,
     remedy: 'give each candidate a different id',
   });
@@ -116,29 +116,34 @@ function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ra
 
 type Score = RankingView['ranked'][number]['score'];
 
-/** Returns the value to rank by. A 64-bit integer that a JSON number cannot hold stays a text. */
+/** Returns the value to rank by. A 64-bit integer beyond the range of a JSON number stays a text. */
 function scoreOf(value: PredictionValue | undefined): Score {
   return typeof value === 'string' ? value : Number(value);
 }
 
-/** Compares scores exactly: a bigint with a number, too. */
+/** Compares scores exactly, even a bigint with a number. */
 function compare(one: Score, other: Score): number {
   const [a, b] = [one, other].map((score) => (typeof score === 'string' ? BigInt(score) : score)) as [number, number];
   return Number(a > b) - Number(a < b);
 }
 
 /**
- * Returns the output to rank by. Throws `invalid_input` if `said` is required but missing, or names no output with one
- * number.
+ * Returns the output to rank by. Throws `invalid_input` if `said` is missing but required, or if it names an output
+ * without a single number.
  */
 function outputToRankBy(fields: readonly OutputField[], said: string | undefined): string {
   const outputs = fields.filter(({ type, width }) => width === null && type !== 'string').map(({ name }) => name);
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
   if (outputs.length === 0)
-    throw refusedBy('cannot be used: no output has one number', 'rank by a predictor that gives a number');
+    throw refusedBy(
+      'cannot be used: no output is a single number',
+      'use a predictor with an output that is a single number',
+    );
   const fault =
-    by === undefined ? 'is missing, and the prediction has several numbers' : 'is no output with one number';
+    by === undefined
+      ? 'is missing, and the predictor has several numeric outputs'
+      : 'is not an output with a single number';
   throw refusedBy(fault, `name one of ${outputs.slice(0, 8).join(', ')}`);
 }
 

@@ -1,18 +1,25 @@
-/** The demands of a caller on an embedded read, in the terms of HTTP's Cache-Control, and as options of the reader. */
+/**
+ * Converts the demands of a caller on an embedded read, which follow HTTP's Cache-Control, to options of the reader.
+ */
 import { TandemError } from '@tandem/freshness/errors';
 import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
 import type { FeaturesOfUsers } from './read-users.ts';
 
-/** Demands on a read of one user; each may be left out. Ages in seconds. */
+/** Demands on a read of one user. All are optional, and ages are in seconds. */
 export interface ReadDemand extends RankDemand {
-  /** Values of the predictor's request features: the user is inferred for this call, and nothing is stored. */
+  /**
+   * Values of the predictor's request features. With them, the user is inferred for this call, and nothing is stored.
+   */
   readonly features?: RequestFeatures;
 }
 
 /** Demands on a ranking. */
 export interface RankDemand extends ManyDemand {
-  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
+  /**
+   * The `contextToken` of an event's acknowledgement. Accepts only a prediction computed from that context or a newer
+   * one.
+   */
   readonly minContext?: string;
 }
 
@@ -20,11 +27,11 @@ export interface RankDemand extends ManyDemand {
 export interface ManyDemand {
   /** Infers now, even if a fresh prediction is stored. */
   readonly noCache?: boolean;
-  /** Never infers; the error is `not_cached` if an inference would be needed. */
+  /** Never infers. Fails with `not_cached` if an inference would be needed. */
   readonly onlyIfCached?: boolean;
-  /** Accepts no older stored prediction. */
+  /** Seconds: rejects a stored prediction that is older. */
   readonly maxAge?: number;
-  /** Accepts a stored prediction that stopped being fresh up to so long ago; `Infinity`: any. */
+  /** Seconds: also accepts a stored prediction that has been stale for at most this time; `Infinity` accepts any. */
   readonly maxStale?: number;
 }
 
@@ -55,7 +62,7 @@ export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
 
 function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
   const unknown = Object.keys(demand).find((name) => !names.includes(name));
-  if (unknown === 'minContext') throw invalid(unknown, 'is a token of one user', 'read that user by read');
+  if (unknown === 'minContext') throw invalid(unknown, 'is the token of a single user', 'read this user with read()');
   if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
   const { minContext } = demand;
   const options = {
@@ -73,7 +80,7 @@ function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
 
 const ONE_USER = 'demand';
 
-/** Returns the request features of a read of one user; undefined: it has none. Throws `invalid_input`. */
+/** Returns the request features of a read of one user; undefined if it has none. Throws `invalid_input`. */
 export function requestOfOne(demand: ReadDemand | undefined): FeaturesOfUsers | undefined {
   const features = demand?.features;
   return features && { features: [copyOf(features, 'features')], entryOf: () => ONE_USER };
@@ -86,14 +93,15 @@ interface AskedMany {
 }
 
 /**
- * Returns the users of a call, which are all ids, or all with features. The list is a copy: ids that the caller put into its
- * array during the read would be answered without being certified. Throws `invalid_input`.
+ * Returns a copy of the users of a call, which are all ids, or all with features. Without the copy, ids that the caller
+ * adds to its array during the read would be answered without a certificate. Throws `invalid_input`.
  */
 export function usersOf(users: readonly string[] | readonly UserWithFeatures[]): AskedMany {
   if (!hasFeatures(users)) return { userIds: [...users], fieldOf: (i) => `userIds[${i}]` };
   const entryOf = (i: number) => `users[${i}]`;
   const features = users.map((user, i) => {
-    if (typeof user !== 'object' || user === null) throw invalid(entryOf(i), 'has no features', 'give each user some');
+    if (typeof user !== 'object' || user === null)
+      throw invalid(entryOf(i), 'has no features', 'give each user the features, or none of them');
     const unknown = Object.keys(user).find((name) => name !== 'userId' && name !== 'features');
     if (unknown !== undefined) throw invalid(`${entryOf(i)}.${unknown}`, 'is not known', 'leave it out');
     return copyOf(user.features, `${entryOf(i)}.features`);
@@ -107,7 +115,7 @@ function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): us
 }
 
 /**
- * Returns a copy of a row's features: the caller may change its object while the call is under way. Throws `invalid_input` if
+ * Returns a copy of a row's features, since the caller may change its object during the call. Throws `invalid_input` if
  * they are not an object.
  */
 export function copyOf<F extends object>(features: F | undefined, field: string): F {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-it('reads the users that the call was given, though the caller changes its list once they are certified', async () => {
+it('reads the users of the call, even if the caller changes its list after they are certified', async () => {
   await world.change('2');
   const userIds = ['1'];
   const authority: Pick<PredictionWorld['authority'], 'certify'> = {

@@ -1,6 +1,6 @@
 /**
- * Reads many users of a predictor for an API or an application: each gets a prediction or an error, in the order of the call.
- * However many they are, each store is asked once. The reads are counted here, as demand, in rollouts and in metrics.
+ * Reads many users of a predictor for an API or an application, with one request to each store. Each user gets a
+ * prediction or an error, in the order of the call. Reads are counted here: as demand, in rollouts and in metrics.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
@@ -24,7 +24,7 @@ export interface AskedUsers {
   readonly predictor: Predictor;
   readonly userIds: readonly string[];
   readonly options: ReadOptions;
-  /** Returns where in the call a user id stands. */
+  /** Returns the path of a user id in the call, such as `userIds[3]`. */
   fieldOf(i: number): string;
   readonly request?: FeaturesOfUsers | undefined;
 }
@@ -33,23 +33,25 @@ export interface AskedUsers {
 export interface FeaturesOfUsers {
   /** Results in the order of the user ids. */
   readonly features: readonly RequestFeatures[];
-  /** Returns where in the call the entry of a user stands. */
+  /** Returns the path of a user's entry in the call, such as `users[3]`. */
   entryOf(i: number): string;
 }
 
 interface UsersRead {
   /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
-  /** The number of these users whose id is malformed. */
+  /** The number of users with a malformed id. */
   readonly refused: number;
   /**
-   * Counts the reads. Called when the reply is made.
-   * @param shown the result that the caller gets for each user, if it differs; undefined: none
+   * Counts the reads, after the reply was made. @param shown the result that the caller gets for each user, if it
+   * differs; undefined for a user without a reply
    */
   note(shown?: readonly (ReadResult | undefined)[]): void;
 }
 
-/** Rejects with `unavailable` or `protocol_unknown`, counted, if no user could be answered. */
+/**
+ * Reads users. Rejects with `unavailable` or `protocol_unknown` if no user could be answered, and counts these errors.
+ */
 export type ReadUsers = (asked: AskedUsers, times?: ReadTimes) => Promise<UsersRead>;
 
 export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers {
@@ -84,7 +86,7 @@ export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers 
         if (refused.has(i)) continue;
         const userId = userIds[i] ?? '';
         servedReads.note({ predictor, userId, result, ms });
-        // No stored prediction answers a call with features: it is no demand for one.
+        // A call with features is not a demand for stored predictions, since none can answer it.
         if (!request) readCounts.note(userId, result);
       }
     }
@@ -100,7 +102,7 @@ export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers 
 
 const NONE_REFUSED: ReadonlyMap<number, TandemError> = new Map();
 
-/** Returns the ids to read, in order, with their places in the call, and by place the errors of malformed ids. */
+/** Returns the ids to read with their positions in the call, and the errors of malformed ids by position. */
 function sort(keyType: KeyType, userIds: readonly string[], fieldOf: AskedUsers['fieldOf']) {
   let refused: Map<number, TandemError> | undefined;
   const places: number[] = [];

@@ -10,7 +10,9 @@ afterEach(() => void vi.useRealTimers());
 const version = (id: string) => ({ id }) as ModelVersion;
 const READS = 2 * WARM_CONNECTIONS;
 
-/** Feature source and children in memory: which users were read, and how often a version was scored. */
+/**
+ * A feature source and a scorer in memory. They record the users that were read, and how often each version was scored.
+ */
 function createWorld() {
   const world = {
     users: new Map<string, string>(),
@@ -49,7 +51,7 @@ it('reads and scores a user of each version, on each connection, once', async ()
   expect(world.scored).toEqual(Array(READS).fill('a'));
 });
 
-it('a version without a generation is warmed without a user, and again when it has one', async () => {
+it('a version without a generation is warmed up without a user, and again when it has a generation', async () => {
   const { world, warmUp } = createWorld();
   await warmUp([version('a')]);
   await warmUp([version('a')]);
@@ -59,7 +61,7 @@ it('a version without a generation is warmed without a user, and again when it h
   expect(world.read.slice(READS)).toEqual(Array(READS).fill('a:7'));
 });
 
-it('a version whose query fails is told once, and the others are warmed', async () => {
+it('a version with a failing query is logged once, and the others are warmed up', async () => {
   const { world, warmUp } = createWorld();
   world.failing.add('a');
   world.users.set('b', '7');
@@ -69,7 +71,7 @@ it('a version whose query fails is told once, and the others are warmed', async 
   expect(world.scored).toEqual(Array(READS).fill('b'));
 });
 
-it('a query that hangs is waited for 3 s, and asked once', async () => {
+it('a query that hangs delays the start by 3 s, and is not repeated', async () => {
   const { world, warmUp } = createWorld();
   world.users.set('a', '7');
   world.hanging.add('a');

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { armOfBucket, BUCKETS, bucketOfUser, murmur3 } from './assignment.ts';
 
-/** Of the reference implementation: https://github.com/aappleby/smhasher, and Wikipedia's table of test vectors. */
+/**
+ * Values from the reference implementation, https://github.com/aappleby/smhasher, and from Wikipedia's table of test
+ * vectors.
+ */
 test.each([
   ['', 0, 0],
   ['', 1, 0x514e28b7],
@@ -17,29 +20,29 @@ test.each([
 });
 
 describe('the bucket of a user', () => {
-  it('is the same every time, and nearly as often one as another', () => {
+  it('is the same each time, and all buckets are about equally frequent', () => {
     const counts = new Map<number, number>();
     for (let user = 0; user < 100_000; user++) {
       const tenth = Math.floor(bucketOfUser('salt', `${user}`) / (BUCKETS / 10));
       counts.set(tenth, (counts.get(tenth) ?? 0) + 1);
     }
-    // Chi-squared of 9 degrees of freedom: above 33.7 in one of 10,000.
+    // Chi-squared with 9 degrees of freedom is above 33.7 in one of 10,000 cases.
     const chi = [...counts.values()].reduce((sum, n) => sum + (n - 10_000) ** 2 / 10_000, 0);
     expect(counts.size).toBe(10);
     expect(chi).toBeLessThan(33.7);
   });
 
-  it('of one rollout says nothing of that in another', () => {
+  it('in one rollout is independent of the bucket in another', () => {
     let both = 0;
     for (let user = 0; user < 100_000; user++) {
       const inFirst = bucketOfUser('one', `${user}`) < BUCKETS / 2;
       if (inFirst && bucketOfUser('two', `${user}`) < BUCKETS / 2) both++;
     }
-    // 25,000 expected, with a standard deviation of 137.
+    // 25,000 are expected, with a standard deviation of 137.
     expect(Math.abs(both - 25_000)).toBeLessThan(550);
   });
 
-  it('keeps every user of an arm that grows', () => {
+  it('stays in its arm when the arm grows', () => {
     fc.assert(
       fc.property(fc.string(), fc.uuid(), fc.nat(BUCKETS), fc.nat(BUCKETS), (userId, salt, one, other) => {
         const bucket = bucketOfUser(salt, userId);
@@ -51,7 +54,7 @@ describe('the bucket of a user', () => {
     );
   });
 
-  it('is of one arm, and of none where no arm has it', () => {
+  it('belongs to one arm, or to none if no interval contains it', () => {
     const arms = [
       { name: 'a', firstBucket: 0, endBucket: 3_000 },
       { name: 'b', firstBucket: 3_000, endBucket: 6_000 },

@@ -1,33 +1,36 @@
 /**
- * Assigns users to the arms of a rollout by a hash of salt and user id, which is the same in every process. A user keeps
- * the bucket for as long as the rollout lasts, so that an arm that grows from its lower end keeps its users.
+ * Assigns users to the arms of a rollout by a hash of salt and user id, which is the same in every process. A user
+ * keeps its bucket for the whole rollout, so an arm that grows at its upper end keeps its users.
  */
 
-/** A bucket is a ten-thousandth of the users: a hundredth of a percent. */
+/** The number of buckets. Each has a hundredth of a percent of the users. */
 export const BUCKETS = 10_000;
 
-/** 0 to 9,999. */
+/** Returns the bucket of a user, from 0 to 9,999. */
 export function bucketOfUser(salt: string, userId: string): number {
-  // A salt has no line break, so that no salt and user together are those of another pair.
+  // A salt has no line break, so two different pairs of salt and user never give the same text.
   return Math.floor((murmur3(`${salt}\n${userId}`) / 2 ** 32) * BUCKETS);
 }
 
-/** The users of an arm: those whose bucket is in [firstBucket, endBucket). */
+/** The users of an arm: those with a bucket in [firstBucket, endBucket). */
 export interface ArmInterval {
   readonly firstBucket: number;
   readonly endBucket: number;
 }
 
-/** Returns the arm of a bucket among arms with disjoint intervals; undefined: no arm has it. */
+/** Returns the arm of a bucket among arms with disjoint intervals; undefined if no arm has it. */
 export function armOfBucket<T extends ArmInterval>(arms: readonly T[], bucket: number): T | undefined {
   return arms.find(({ firstBucket, endBucket }) => firstBucket <= bucket && bucket < endBucket);
 }
 
-/** MurmurHash3, 32 bits for x86, by Austin Appleby (public domain): fast, and known to spread texts that differ little. */
+/**
+ * The constants of MurmurHash3, 32 bits for x86, by Austin Appleby (public domain). It is fast, and spreads similar
+ * texts well.
+ */
 const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
 
-/** Returns the hash of a text's UTF-8 bytes; unsigned. */
+/** Returns the unsigned hash of a text's UTF-8 bytes. */
 export function murmur3(text: string, seed = 0): number {
   const bytes = utf8.encode(text);
   const whole = bytes.length - (bytes.length % 4);

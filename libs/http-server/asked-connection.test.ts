@@ -3,7 +3,10 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { isPipelined, MOST_WAITING, rememberRequest, untakenAnswer } from './asked-connection.ts';
 
-/** Requests as they came, each with whether it has to be the last, and is behind another; the test answers them. */
+/**
+ * Requests in order of arrival. For each: whether it must be the last, and whether it follows an unanswered request.
+ * The test answers them.
+ */
 const came: { readonly outgoing: ServerResponse; readonly isLast: boolean; readonly isBehind: boolean }[] = [];
 let server: Server;
 let client: Socket;
@@ -28,14 +31,14 @@ const ask = (requests: number) => client.write('GET / HTTP/1.1\r\nHost: localhos
 const allCame = (requests: number) => expect.poll(() => came.length, { interval: 1 }).toBe(requests);
 const lasts = () => came.flatMap(({ isLast }, i) => (isLast ? [i + 1] : []));
 
-it('says of the request with which as many wait as may that it has to be the last', async () => {
+it('reports that a request must be the last if it reaches the limit of waiting requests', async () => {
   client.resume();
   ask(MOST_WAITING);
   await allCame(MOST_WAITING);
   expect(lasts()).toEqual([MOST_WAITING]);
 });
 
-it('counts only waiting requests: a client that reads its answers may ask for ever', async () => {
+it('counts only waiting requests, so a client that reads its answers has no limit', async () => {
   client.resume();
   const half = MOST_WAITING / 2;
   for (let asked = half; asked <= MOST_WAITING * 4; asked += half) {
@@ -49,7 +52,7 @@ it('counts only waiting requests: a client that reads its answers may ask for ev
   expect(lasts()).toEqual([]);
 });
 
-it('knows a request that came while one before it waited for its answer', async () => {
+it('detects a request that arrived while an earlier one waited for its answer', async () => {
   client.resume();
   ask(3);
   await allCame(3);
@@ -62,7 +65,7 @@ it('knows a request that came while one before it waited for its answer', async 
   expect(came.map(({ isBehind }) => isBehind)).toEqual([false, true, true, false]);
 });
 
-it('knows an answer that its client does not take', async () => {
+it('detects an answer that the client does not read', async () => {
   client.pause();
   ask(1);
   await allCame(1);

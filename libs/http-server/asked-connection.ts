@@ -1,13 +1,13 @@
 /**
- * Tracks the requests of a connection: whether one is under way, and how many wait for their answers (pipelining, RFC 9112,
- * 9.3.2). One read of a connection can bring 1,500 small requests, which would all begin before those of other connections,
- * and whose answers stay in memory if the client does not read them. So a connection with too many waiting requests gets
- * those answers, the last of which says that it closes, and is read no more.
+ * Tracks the requests of a connection: whether one is under way, and how many wait for their answers (pipelining, RFC
+ * 9112, 9.3.2). One read of a socket can return 1,500 small requests. They would all begin before requests of other
+ * connections, and their answers stay in memory if the client does not read them. A connection with too many waiting
+ * requests gets their answers, the last with `Connection: close`, and is then no longer read.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Requests of one connection that may wait for their answers. */
+/** The most requests of one connection that may wait for their answers. */
 export const MOST_WAITING = 32;
 
 interface Asked {
@@ -22,7 +22,10 @@ interface AskedConnection extends Duplex {
   [ASKED]?: Asked;
 }
 
-/** Remembers a request on its connection. Gives whether it has to be the last: with it, as many wait as may. */
+/**
+ * Records a request on its connection. Returns whether it must be the last, since it reaches the limit of waiting
+ * requests.
+ */
 export function rememberRequest({ socket }: IncomingMessage, outgoing: ServerResponse): boolean {
   const connection: AskedConnection = socket;
   const asked = connection[ASKED];
@@ -37,55 +40,58 @@ export function rememberRequest({ socket }: IncomingMessage, outgoing: ServerRes
   return waiting.length + 1 >= MOST_WAITING;
 }
 
-/** Whether the request that was remembered last came while others before it waited for their answers. */
+/** Returns whether the last request arrived while earlier ones waited for their answers. */
 export function isPipelined(connection: AskedConnection): boolean {
   return (connection[ASKED]?.waiting.length ?? 0) > 0;
 }
 
-/** The response to the last request that came on it. */
+/** Returns the response to the last request of a connection. */
 export function lastResponse(connection: AskedConnection): ServerResponse | undefined {
   return connection[ASKED]?.last;
 }
 
-/** Whether a whole request has come on it that has no whole answer yet. */
+/** Returns whether the last request of a connection has arrived completely, and its answer is not complete. */
 export function isAnswering(connection: AskedConnection): boolean {
   const last = lastResponse(connection);
   return last?.req.complete === true && !last.writableEnded && !last.destroyed;
 }
 
-/** Whether the head of a request has come on it, and its body comes still, of which nothing was answered. */
+/** Returns whether the body of the last request is still arriving, and no answer has begun. */
 export function isSending(connection: AskedConnection): boolean {
   const last = lastResponse(connection);
   return last?.req.complete === false && !last.headersSent && !last.destroyed;
 }
 
-/** Whether what comes on it now is behind an answer that says that it is the last (RFC 9112, 9.6). */
+/**
+ * Returns whether the last answer was declared as the last of its connection (RFC 9112, 9.6), so that further input is
+ * ignored.
+ */
 export function isPastLast(connection: AskedConnection): boolean {
   return lastResponse(connection)?.shouldKeepAlive === false;
 }
 
-/** Whether every request that has come on it has an answer that its client took. */
+/** Returns whether the client has read the answers to all requests of a connection. */
 export function isAnswered(connection: AskedConnection): boolean {
   const last = lastResponse(connection);
   return !last || last.writableFinished || last.destroyed;
 }
 
-/** Whether a whole request has ever come on it. */
+/** Returns whether the last request of a connection has arrived completely. */
 export function hasAsked(connection: AskedConnection): boolean {
   return lastResponse(connection)?.req.complete === true;
 }
 
-/** The last answer, where all of it was written and the client has not taken it yet. */
+/** Returns the last answer if it was written completely and the client has not read it yet. */
 export function untakenAnswer(connection: AskedConnection): ServerResponse | undefined {
   const last = lastResponse(connection);
   return last?.writableEnded && !last.writableFinished && !last.destroyed ? last : undefined;
 }
 
-// Closes a connection after its answers. A socket that is closed with unread bytes sends a reset, at which the client's kernel
-// drops answers that the client has not read yet (RFC 9112, 9.6). So the server ends its own direction first, discards what
-// still arrives for a while, and then destroys the socket: a client that never ends its direction cannot hold it.
+// Closes a connection after its answers. A socket that is closed with unread bytes sends a reset, and then the client's
+// kernel drops answers that the client has not read yet (RFC 9112, 9.6). So the server first ends its own direction. It
+// discards input for a while, and then destroys the socket, since a client may never end its direction.
 
-/** Milliseconds for which a client may take its answers, and finish what it was saying. */
+/** Milliseconds in which a client may read its answers and finish its request. */
 export const LINGER_MS = 1_000;
 
 const CLOSING = Symbol('closes behind its answers');
@@ -96,12 +102,12 @@ interface ClosingConnection extends Duplex {
   destroySoon?(): void;
 }
 
-/** Whether it is being closed: further input is ignored. */
+/** Returns whether a connection is being closed. Further input is ignored. */
 export function isClosing(connection: ClosingConnection): boolean {
   return connection[CLOSING] === true;
 }
 
-/** Ends our direction, behind all that was written and these last bytes, and closes it a little later. */
+/** Ends the server's direction after all written bytes and `last`, and closes the connection after `LINGER_MS`. */
 export function closeLingering(connection: ClosingConnection, last?: string): void {
   connection[CLOSING] = true;
   connection.end(last);
@@ -110,17 +116,20 @@ export function closeLingering(connection: ClosingConnection, last?: string): vo
   connection.once('close', () => clearTimeout(timer));
 }
 
-/** Makes this answer, of which nothing was sent yet, say that it is the last, and closes the connection behind it. */
+/**
+ * Declares an answer as the last (`Connection: close`), and closes the connection after it. Nothing of the answer may
+ * have been sent.
+ */
 export function closeBehind(answer: ServerResponse, connection: ClosingConnection): void {
   answer.shouldKeepAlive = false;
   connection.destroySoon = () => closeLingering(connection);
 }
 
-/** As `closeBehind`, and from now on nothing is read of the connection; what was asked before is answered. */
+/** Closes a connection like `closeBehind`, and stops reading from it. Earlier requests are still answered. */
 export function closeUnreadBehind(answer: ServerResponse, connection: ClosingConnection): void {
   closeBehind(answer, connection);
   connection[CLOSING] = true;
-  // Not while HTTP's parser handles its input: a listener of this module would take the connection from it.
+  // Deferred until the HTTP parser has handled its input, since a new listener would take the input from it.
   process.nextTick(() => {
     connection.removeAllListeners('data');
     connection.on('data', () => {});

@@ -37,7 +37,10 @@ afterEach(() => {
 const POST = 'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n';
 const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
-/** Connects and sends; resolves when the server has it, with what becomes of the connection. */
+/**
+ * Connects and sends bytes. Resolves when the server has accepted the connection, with promises for its answer and its
+ * close.
+ */
 async function open(bytes: string) {
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
   const socket = connect(port, '127.0.0.1');
@@ -49,7 +52,7 @@ async function open(bytes: string) {
   return { socket, closed, answered, first: () => Promise.race([closed, answered]), theirs: await accepted };
 }
 
-it('closes the longest of those that ask nothing for a second, for the sake of a newcomer', async () => {
+it('closes the connection that has been idle for longest, and for at least a second, for a new one', async () => {
   const holding = [];
   for (let i = 0; i < MOST; i++) holding.push(await open('GET /x HTTP/1.1\r\nX-Slow: '));
   await expect(connections.part.check()).resolves.toBeUndefined();
@@ -60,7 +63,7 @@ it('closes the longest of those that ask nothing for a second, for the sake of a
   expect(holding.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false, false]);
 });
 
-it('is full for 5 s after it rejected a connection, and not where a connection made room', async () => {
+it('is full for 5 s after it rejected a connection, but not after it replaced an idle connection', async () => {
   for (let i = 0; i < MOST; i++) await open('');
   expect(await (await open(GET('/'))).first()).toBe('closed');
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
@@ -69,7 +72,7 @@ it('is full for 5 s after it rejected a connection, and not where a connection m
   await expect(connections.part.check()).resolves.toBeUndefined();
 });
 
-it('closes a silent newcomer of a tenth of a second before an answered connection, and counts as full', async () => {
+it('closes a connection without a request for 0.1 s before an answered connection, and counts as full', async () => {
   const asking = await open(GET('/'));
   await asking.answered;
   const silent = [];
@@ -83,7 +86,7 @@ it('closes a silent newcomer of a tenth of a second before an answered connectio
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
 });
 
-it('is full where only recently used connections make room, after idle ones', async () => {
+it('replaces idle connections first, and is full if only recently used connections can be replaced', async () => {
   const asking: Awaited<ReturnType<typeof open>>[] = [];
   for (let i = 0; i < MOST - 1; i++) asking.push(await open(GET('/')));
   for (const one of asking) await one.answered;
@@ -92,7 +95,7 @@ it('is full where only recently used connections make room, after idle ones', as
   await late.answered;
   asking[0]?.socket.write(GET('/'));
   await new Promise((resolve) => asking[0]?.socket.once('data', resolve));
-  // Two have not asked for a second.
+  // Two connections have sent no request for a second.
   for (const _ of [1, 2]) expect(await (await open(GET('/'))).first()).toBe('answered');
   await Promise.all([asking[1]?.closed, asking[2]?.closed]);
   await expect(connections.part.check()).resolves.toBeUndefined();
@@ -102,15 +105,15 @@ it('is full where only recently used connections make room, after idle ones', as
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
 });
 
-it('closes a connection whose client takes its answer too slowly', async () => {
-  // Silence is not to be what ends it.
+it('closes a connection if its client reads the answer too slowly', async () => {
+  // The silence timeout must not end the connection.
   server.timeout = 0;
   const slowly = await open(GET('/large'));
   slowly.socket.pause();
   const waiting = await open(GET('/slow'));
   await expect.poll(() => slow.length).toBe(1);
   const gone = new Promise((resolve) => slowly.theirs.once('close', resolve));
-  // It takes some of it again and again: for the kernel the connection is at work.
+  // The client reads a little at intervals, so the connection is never silent.
   const taking = setInterval(() => slowly.socket.read(1_024), 100);
   const passing = setInterval(() => {
     clock += 1_000;
@@ -121,7 +124,7 @@ it('closes a connection whose client takes its answer too slowly', async () => {
   expect(waiting.theirs.destroyed).toBe(false);
 });
 
-it('lets a connection that sends a body finish, for 3 s where no other makes room', async () => {
+it('lets a connection that sends a body finish, but only for 3 s if no other can be replaced', async () => {
   const sending = [];
   for (let i = 0; i < MOST - 1; i++) sending.push(await open(`${POST}Expect: 100-continue\r\n\r\n`));
   // Its head was read, so the client may send the body.
@@ -140,7 +143,7 @@ it('lets a connection that sends a body finish, for 3 s where no other makes roo
   expect(busy.theirs.destroyed).toBe(false);
 });
 
-it('sends a newcomer away where every connection has its request', async () => {
+it('closes a new connection if every connection has a request under way', async () => {
   const busy = [];
   for (let i = 0; i < MOST; i++) busy.push(await open(GET('/slow')));
   await expect.poll(() => slow.length).toBe(MOST);
@@ -149,8 +152,8 @@ it('sends a newcomer away where every connection has its request', async () => {
   for (const one of busy) expect(await one.first()).toBe('answered');
 });
 
-it('closes a connection whose client does not read, but not a connection that waits for its answer', async () => {
-  // Of the 8.5 s.
+it('closes a connection if its client does not read, but not while it waits for its answer', async () => {
+  // In place of 8 s.
   server.timeout = 200;
   const waiting = await open(GET('/slow'));
   const deaf = await open(GET('/large'));

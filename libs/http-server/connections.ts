@@ -1,12 +1,11 @@
 /**
- * Limits how many connections a server keeps. When all places are taken, a newcomer replaces the connection that has been
- * idle for longest: idle connections cannot lock out new clients or probes. A connection that sends a body keeps its place for
- * a time. If every connection is in use, the newcomer replaces a connection that has sent nothing, or a connection between two
- * requests. If each waits for its answer, the newcomer is closed. In these last cases there are too few places, and readiness
- * says so.
+ * Limits the connections of a server. At the limit, a new connection replaces the longest idle one, so idle connections
+ * cannot lock out new clients or probes. A connection that sends a body is kept for a time. If every connection is in
+ * use, the new one replaces a connection that has sent nothing, or is between two requests. If all connections wait for
+ * their answers, the new one is closed. In these last cases the limit is too low, and readiness reports it.
  *
- * The server closes a connection on which no byte moves for a while, unless it waits for our answer. It also closes a
- * connection whose client takes too long to read an answer: else a slow client would hold the answer in memory.
+ * The server closes a connection without traffic for a while, unless the client waits for an answer. It also closes a
+ * connection if its client takes too long to read an answer, since the answer stays in memory.
  */
 import { open as openFile } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
@@ -16,10 +15,11 @@ import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connect
 import { createTurns } from './in-turns.ts';
 
 export interface Connections {
-  /** Limits the connections of this server; several servers may share the places. */
+  /** Limits the connections of this server. Several servers may share the limit. */
   keep(server: Server): void;
   /**
-   * Fails while newcomers find no place, or only that of a connection in use, and while the process cannot open files.
+   * The part of readiness. It fails while new connections are rejected or replace a connection in use, and while the
+   * process cannot open files.
    */
   readonly part: { readonly name: string; readonly isEssential: boolean; check(): Promise<void> };
 }
@@ -30,43 +30,44 @@ interface ConnectionsOptions {
 }
 
 /**
- * Milliseconds without a byte in either direction. Longer than a request may take (server.ts), so that a client that
- * stops within a request gets an error.
+ * Milliseconds without a byte in either direction. It is longer than the time limit of a request (server.ts), so that a
+ * client that stops within a request gets an error.
  */
 const SILENCE_MS = 8_000;
-/** For how long a whole answer may be on its way to its client. */
+/** How long a client may take to read a complete answer, in ms. */
 const TAKING_MS = 8_000;
-/** The interval of this check. */
+/** The interval of the check for slow readers, in ms. */
 const LOOK_MS = 500;
-/**
- * How long a newcomer may wait before its first request, and how long a connection counts as in use after a request.
- */
+/** How long a connection counts as in use after its start and after a request, in ms. */
 const GRACE_MS = 1_000;
-/** Time after which a newcomer without a request makes room if no connection is idle: most send one at once. */
+/**
+ * Milliseconds after which a new connection without a request may be replaced if no connection is idle. Most send a
+ * request immediately.
+ */
 const HASTE_MS = 100;
-/** How long a connection that sends a body keeps its place in any case: a body has at most 1 MiB. */
+/** How long a connection that sends a body cannot be replaced, in ms. A body has at most 1 MiB. */
 const SENDING_MS = 3_000;
-/** How long the service says that it is full after it was. */
+/** How long the service reports that it is full afterwards, in ms. */
 const FULL_MS = 5_000;
 
 interface OpenConnection {
-  /** When it came, or its last request. */
+  /** The time of the last request, or of the connection's start. */
   usedAt: number;
-  /** When the head of its last request came that may have a body. */
+  /** When the head of its last request with a possible body arrived. */
   sendingSince: number;
-  /** An answer that its client had not read at the first check. */
+  /** An answer that the client had not read at an earlier check. */
   untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
 }
 
 export function createConnections({ most, now = () => performance.now() }: ConnectionsOptions): Connections {
-  /** In the order in which they came. */
+  /** Open connections in the order in which they were accepted. */
   const open = new Map<Socket, OpenConnection>();
   const turns = createTurns();
   let fullAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * A connection without a request for a second; else a newcomer without a request; else a connection that was just
-   * answered.
+   * Returns a connection to replace: one without a request for a second; else a new one without a request; else a
+   * connection that was just answered.
    */
   function longestIdle(): Socket | undefined {
     const haste = now() - HASTE_MS;
@@ -85,7 +86,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     return usedAt > now() - GRACE_MS;
   }
 
-  /** One whose body has been on its way for longer than most take. */
+  /** Returns a connection that has been sending a body for longer than `SENDING_MS`. */
   function longestSending(): Socket | undefined {
     const slow = now() - SENDING_MS;
     for (const [socket, { sendingSince }] of open) if (isSending(socket) && sendingSince <= slow) return socket;
@@ -109,7 +110,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     return leaving !== undefined && open.delete(leaving);
   }
 
-  /** Closes the connections that take too long to read their answers. */
+  /** Closes connections if their clients take too long to read their answers. */
   function look(): void {
     for (const [socket, connection] of open) {
       const answer = untakenAnswer(socket);
@@ -118,7 +119,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     }
   }
 
-  /** Closes a connection without traffic in both directions. Waiting for our answer does not count as silence. */
+  /** Closes a connection without traffic, unless its client waits for an answer. */
   function leave(socket: Socket): void {
     if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
   }
@@ -142,7 +143,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
       isEssential: true,
       async check() {
         if (now() - fullAt < FULL_MS) throw new Error(`all ${most} connections are taken`);
-        // Without a spare file descriptor, connections are refused without this process noticing.
+        // Without a free file descriptor, connections fail and this process is not notified.
         await (await openFile(devNull)).close();
       },
     },

@@ -15,7 +15,7 @@ const isRefused = (check: () => void) => {
 };
 
 describe('checkHost', () => {
-  it('lets loopback and the configured name through on loopback, and nothing else', () => {
+  it('on loopback, accepts the names of loopback and the configured name, and no other', () => {
     const rule = createHostRule(['Tandem.internal']);
     const ours = [
       'localhost',
@@ -52,7 +52,7 @@ describe('checkHost', () => {
 });
 
 describe('checkOrigin', () => {
-  it('lets programs and pages of the same origin through', () => {
+  it('accepts programs and pages of the same origin', () => {
     const host = 'localhost:8080';
     const ours = [
       { host },
@@ -63,7 +63,7 @@ describe('checkOrigin', () => {
     expect(ours.filter((headers) => isRefused(() => checkOrigin(request(headers))))).toEqual([]);
   });
 
-  it('refuses pages of another origin', () => {
+  it('rejects pages of another origin', () => {
     const host = 'localhost:8080';
     const foreign = [
       { host, 'sec-fetch-site': 'cross-site' },

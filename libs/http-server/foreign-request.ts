@@ -1,15 +1,15 @@
 /**
- * Refuses requests that a web page of another site makes. A browser sends simple requests for any page that it shows, to
- * loopback as well. A page whose host name points at this machine (DNS rebinding) can even read the answers. Programs send
- * none of the headers below but Host.
+ * Rejects requests of web pages of other sites. A browser sends simple requests for any page, even to loopback. If the
+ * page's host name resolves to this machine (DNS rebinding), the page can also read the answers. Of the headers below,
+ * programs send only Host.
  */
 import { lookup } from 'node:dns/promises';
 import { RequestError } from './request-error.ts';
 
-/** Whether a Host header names this service. */
+/** Returns whether a Host header names this service. */
 export type HostRule = (host: string) => boolean;
 
-/** The part of a request that is checked here; a Hono request has it. */
+/** The part of a request that is checked here, such as of a Hono request. */
 export interface RequestHead {
   readonly url: string;
   header(name: string): string | undefined;
@@ -22,23 +22,26 @@ export function isLoopback(address: string): boolean {
   return LOOPBACK_ADDRESS.test(address);
 }
 
-/** The address of a name; undefined if it has none. */
+/** Resolves a name to its address; undefined if it has none. */
 export type ResolveName = (name: string) => Promise<string | undefined>;
 
-/** Whether a server that listens on this name or address listens on loopback alone. */
+/** Returns whether a server on this name or address listens only on loopback. */
 export async function isOnLoopback(host: string, resolve: ResolveName = resolveName): Promise<boolean> {
   return isLoopback((await resolve(host)) ?? host);
 }
 
-/** Resolves a name as the server will; it cannot listen on a name that has no address either. */
+/** Resolves a name as the server does. Without an address, the server cannot listen either. */
 async function resolveName(name: string): Promise<string | undefined> {
   return (await lookup(name).catch(() => null))?.address;
 }
 
-/** @param names of this service besides loopback's own; names or addresses */
+/**
+ * Creates a check of the Host header. @param names further names or addresses of this service, besides those of
+ * loopback
+ */
 export function createHostRule(names: readonly string[]): HostRule {
   const configured = new Set(names.map((name) => name.toLowerCase()));
-  // A client repeats its Host in each request.
+  // The last Host is remembered, since a client sends the same one in each request.
   let lastOfOurs = '';
   return (given) => {
     if (given === lastOfOurs && given !== '') return true;
@@ -48,7 +51,7 @@ export function createHostRule(names: readonly string[]): HostRule {
   };
 }
 
-/** Throws a RequestError `forbidden` where the Host header names another machine. */
+/** Throws a RequestError `forbidden` if the Host header names another machine. */
 export function checkHost(req: RequestHead, isOurs: HostRule): void {
   const host = hostOf(req);
   if (isOurs(host)) return;

@@ -1,10 +1,10 @@
-/** For the tests of connections: what a client hears on a socket, to its end. */
+/** Records what a client receives on a socket until the end, for tests of connections. */
 import type { Socket } from 'node:net';
 
 export interface Heard {
-  /** Until now. */
+  /** The text received so far. */
   text(): string;
-  /** How the server ended its direction: `end` in good order, or with an error's message. */
+  /** How the connection ended: `end` if the server ended its direction, else the message of the error. */
   readonly end: Promise<string>;
 }
 

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createTurns } from './in-turns.ts';
 
-describe('work in turns', () => {
-  it('is done in its order, as much in each turn as there is time for', async () => {
+describe('queued work', () => {
+  it('runs in order, within the time of each turn', async () => {
     const clock = { now: 0 };
     const turns = createTurns({ budgetMs: 2, now: () => clock.now });
     let turn = 0;
@@ -22,7 +22,7 @@ describe('work in turns', () => {
     expect([...counts.values()]).toEqual([2, 2, 1]);
   });
 
-  it('continues with work added meanwhile, and starts again after it was done', async () => {
+  it('includes work that is added while it runs, and starts again with later work', async () => {
     const turns = createTurns();
     const done: string[] = [];
     turns.add(() => {

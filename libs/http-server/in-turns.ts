@@ -1,16 +1,19 @@
 /**
- * Does queued work a little in each turn of the event loop. Two thousand connections that time out together and are closed in
- * one turn would block every other answer for a tenth of a second.
+ * Runs queued work in small parts, one in each turn of the event loop. Closing two thousand timed-out connections in
+ * one turn would block all answers for a tenth of a second.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 export interface Turns {
-  /** Does it in one of the next turns, in the order of the calls. It must not throw. */
+  /** Runs `work` in one of the next turns, in the order of the calls. `work` must not throw. */
   add(work: () => void): void;
 }
 
 interface TurnsOptions {
-  /** Milliseconds after which no more is begun in the same turn; what Node does behind a closed socket comes on top. */
+  /**
+   * Milliseconds after which no more work is begun in the same turn. Node's own work for closed sockets is not
+   * included.
+   */
   readonly budgetMs?: number;
   readonly now?: () => number;
 }
@@ -30,7 +33,7 @@ export function createTurns({ budgetMs = BUDGET_MS, now = () => performance.now(
     isAtWork = false;
   }
 
-  /** Gives how many were done, at least one. */
+  /** Runs some work. Returns the number of finished entries, at least one. */
   function doSome(works: readonly (() => void)[]): number {
     const until = now() + budgetMs;
     let done = 0;

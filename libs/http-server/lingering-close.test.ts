@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close(0));
 
-it('answers ten thousand pipelined requests in their order up to the cap, whole, and closes', async () => {
+it('of ten thousand pipelined requests, answers those up to the limit completely and in order, and closes', async () => {
   const requests = Array.from({ length: 10_000 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
   const { text, end } = hear(socket);

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 
-/** An answer in neither of the forms that servers take: a Response, or Node's own. */
+/** An answer that is independent of Node's response and of Fetch's `Response`. */
 export interface Reply {
   readonly status: number;
-  /** Names in lower case, without `content-length`. */
+  /** Headers by lower-case name, without `content-length`. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
 }
@@ -14,7 +14,7 @@ export function responseOf({ status, headers, body }: Reply): Response {
 
 /** Sends a reply on Node's own response. */
 export function replyOn(outgoing: ServerResponse, { status, headers, body }: Reply): void {
-  // Node sends no body in answer to HEAD.
+  // Node does not send the body of an answer to HEAD.
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body ?? '') });
   outgoing.end(body);
 }

@@ -1,6 +1,6 @@
-/** An error in a request as HTTP, before the application reads it. */
+/** An error of the HTTP request, before the application handles it. */
 
-/** The status that answers each error. */
+/** The HTTP status of each error code. */
 export const REQUEST_ERROR_STATUS = Object.freeze({
   malformed_request: 400,
   unauthorized: 401,
@@ -20,7 +20,7 @@ export const REQUEST_ERROR_STATUS = Object.freeze({
 export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
 
 interface RequestErrorOptions {
-  /** The place of the fault: a header's name, or a path into the body. */
+  /** The place of the error: a header's name, or a path into the body. */
   readonly field?: string;
   readonly remedy?: string;
   /** Headers that belong to the status, such as Allow. */
@@ -34,7 +34,7 @@ export class RequestError extends Error {
   readonly remedy: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** @param publicText what happened, readable by any caller */
+  /** @param publicText the problem, in a text that every caller may read */
   constructor(code: RequestErrorCode, publicText: string, options: RequestErrorOptions = {}) {
     super(publicText, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'RequestError';

@@ -14,15 +14,18 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 /** `.` or `..` between slashes, also percent-encoded. */
 const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?:\/|$)/i;
 
-/** Why the request must not be answered, or undefined. Every request passes here: one walk over its header names. */
+/**
+ * Returns why the request must not be answered; undefined if it is valid. Since it runs for every request, it reads the
+ * header names only once.
+ */
 export function frameFault(incoming: RequestFrame): RequestError | undefined {
   const { rawHeaders, url = '', httpVersion } = incoming;
   let host: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
-    // The length spares nearly all of them a comparison.
+    // Comparing the length first avoids most comparisons of texts.
     if (name.length === 4 && name.toLowerCase() === 'host') {
-      if (host !== undefined) return unlawful('Host', 'is there more than once', 'send it once');
+      if (host !== undefined) return unlawful('Host', 'is sent more than once', 'send it once');
       host = rawHeaders[i + 1] ?? '';
     } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
       const fault = codingFault(rawHeaders[i + 1] ?? '', httpVersion);
@@ -33,12 +36,15 @@ export function frameFault(incoming: RequestFrame): RequestError | undefined {
   return targetFault(url, host ?? '');
 }
 
-/** RFC 9112, 6.1: another coding cannot be read, and a sender of HTTP/1.0 does not know the header. */
+/**
+ * Returns the error of a transfer coding (RFC 9112, 6.1). Codings other than chunked are not supported, and HTTP/1.0
+ * does not define the header.
+ */
 function codingFault(value: string, version: string): RequestError | undefined {
   if (value.trim().toLowerCase() !== 'chunked') {
     return unlawful(
       'Transfer-Encoding',
-      'names another coding than chunked',
+      'names a coding other than chunked',
       'send the body without a transfer encoding, or chunked',
     );
   }
@@ -49,18 +55,18 @@ function codingFault(value: string, version: string): RequestError | undefined {
 
 function targetFault(url: string, host: string): RequestError | undefined {
   if (url.includes('#')) {
-    return malformed('The path contains a #, which ends a path.', {
+    return malformed('The path contains a #, which would end the path.', {
       remedy: 'encode each part of the path with encodeURIComponent',
     });
   }
   const path = pathOf(url);
   if (path.includes('\\')) {
-    return malformed('The path has a backslash, which URL parsers read as a slash.', { remedy: 'send %5C for it' });
+    return malformed('The path has a backslash, which URL parsers read as a slash.', { remedy: 'send %5C instead' });
   }
   const dots = DOT_SEGMENT.exec(path)?.[1];
   if (dots !== undefined) {
-    return malformed(`The path has the segment ${dots}, which URL parsers remove together with its neighbour.`, {
-      remedy: 'send the path without it; no predictor, user id or other name is . or ..',
+    return malformed(`The path has the segment ${dots}, which URL parsers resolve.`, {
+      remedy: 'send the path without it; a name or a user id cannot be . or ..',
     });
   }
   if (url.startsWith('/')) return undefined;
@@ -68,10 +74,14 @@ function targetFault(url: string, host: string): RequestError | undefined {
   const authority = ABSOLUTE.exec(url)?.[1];
   return authority === undefined || authority.toLowerCase() === host.toLowerCase()
     ? undefined
-    : unlawful('Host', "is not the request's own authority", 'send the same in both, or the path alone');
+    : unlawful(
+        'Host',
+        'differs from the authority in the request target',
+        'send the same host in both, or only the path',
+      );
 }
 
-/** The path of a request target, unchanged: without scheme, authority and query, and with nothing resolved. */
+/** Returns the path of a request target without scheme, authority and query. Nothing in it is resolved. */
 export function targetPath(url: string): string {
   return pathOf(url).replace(ABSOLUTE, '');
 }
@@ -85,7 +95,7 @@ function unlawful(field: string, problem: string, remedy: string): RequestError 
   return malformed(`${field} ${problem}.`, { field, remedy });
 }
 
-/** The connection cannot be used again: what follows on it may be the rest of this request. */
+/** Returns an error that closes the connection, since further bytes may belong to this request. */
 function malformed(text: string, options: { readonly field?: string; readonly remedy: string }): RequestError {
   return new RequestError('malformed_request', text, { ...options, headers: { connection: 'close' } });
 }

@@ -8,7 +8,7 @@ import { IDLE_MS } from './server-drain.ts';
 import { askOnAndOn } from './steady-client.fixture.ts';
 
 const CLIENTS = 40;
-/** Longer than any test waits. */
+/** A drain time that no test reaches. */
 const LONG = Object.freeze({ leastMs: 0, mostMs: 600_000 });
 const GRACE_MS = 60_000;
 const CLOSE = /^connection: close\r$/im;
@@ -18,7 +18,7 @@ let server: HttpServer;
 let served: string[];
 /** Client ports of the connections that the server accepted. */
 let accepted: Set<number>;
-/** Requests for /held are answered when the test says so. */
+/** Resolves when the test answers the requests for /held. */
 let held: PromiseWithResolvers<void>;
 let sockets: Socket[];
 
@@ -68,8 +68,8 @@ const refuses = () =>
     socket.once('connect', () => resolve(false)).once('error', () => resolve(true));
   });
 
-describe('a server that leaves', () => {
-  it('answers every request on each connection that it accepted, and resets none', async () => {
+describe('a draining server', () => {
+  it('answers every request on the connections that it accepted, and resets none', async () => {
     const clients = Array.from({ length: CLIENTS }, () => askOnAndOn(server.port));
     await expect.poll(() => clients.every(({ answers }) => answers() > 5), { interval: 1 }).toBe(true);
     const before = clients.map(({ answers }) => answers());
@@ -79,12 +79,12 @@ describe('a server that leaves', () => {
       .toBe(true);
     expect(await server.close(GRACE_MS)).toBe(true);
     const lost = (await Promise.all(clients.map(({ ended }) => ended))).flat();
-    // The server never accepted a connection that came in the moment in which the listener closed.
+    // A connection that arrives while the listener closes was never accepted.
     expect(lost.filter(({ port }) => accepted.has(port))).toEqual([]);
     await drained;
   });
 
-  it('accepts for a while, then says in each answer that it is the last, also in those under way', async () => {
+  it('accepts connections for a while, then marks each answer as the last, including those under way', async () => {
     const [resting, waiting] = [await open(), await open()];
     expect(await answerOf(resting, '/before')).not.toMatch(CLOSE);
     waiting.socket.write(GET('/held'));
@@ -102,7 +102,7 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('listens for as long as a proxy may take to notice, even without connections', async () => {
+  it('listens for the time that a proxy needs to notice, even without connections', async () => {
     const startedAt = performance.now();
     await server.listenOn({ leastMs: 300, mostMs: 300 });
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(299);
@@ -115,7 +115,7 @@ describe('a server that leaves', () => {
     expect(await refuses()).toBe(true);
   });
 
-  it('ends a connection on which nothing is asked, in good order, after a while and not before', async () => {
+  it('closes an idle connection without a reset, and not before the idle time', async () => {
     const { end, socket } = await open();
     const startedAt = performance.now();
     const closed = server.close(GRACE_MS);
@@ -125,7 +125,7 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('waits for a request whose head has begun to come', async () => {
+  it('waits for a request if its head has begun to arrive', async () => {
     const [talk, silent] = [await open(), await open()];
     await answerOf(talk, '/before');
     const closed = server.close(GRACE_MS);
@@ -137,14 +137,14 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('does not begin a request behind one whose answer closes the connection', async () => {
+  it('does not begin a request that follows the last answer of a connection', async () => {
     const [talk, later] = [await open(), await open()];
     talk.socket.write(GET('/held'));
     await expect.poll(() => served, { interval: 1 }).toContain('/held');
     const closed = server.close(GRACE_MS);
     await expect.poll(refuses, { interval: 1 }).toBe(true);
     talk.socket.write(GET('/behind'));
-    // What another asks afterwards is read afterwards.
+    // The answer on the other connection proves that the server has read the request above.
     await answerOf(later, '/later');
     held.resolve();
     expect(await talk.end).toBe('end');

@@ -1,32 +1,34 @@
 /**
- * Drains a server without losing an answer. Only a client knows whether it has sent a request, so that closing a connection
- * that looks idle here could reset that request. The server first accepts connections for a while longer, until the proxy in
- * front has noticed that it is not ready. Then it stops listening, answers what arrives on open connections, marks each answer
- * as the last (`Connection: close`; RFC 9112, 9.6), and ends connections that stay idle, its own direction first.
+ * Drains a server without losing an answer. A connection that looks idle here may carry a request that the client has
+ * just sent, and closing it would reset that request. The server first continues to accept connections, until the proxy
+ * in front has noticed that it is not ready. Then it stops listening, answers requests on open connections, and marks
+ * each answer as the last (`Connection: close`; RFC 9112, 9.6). It ends connections that stay idle, its own direction
+ * first.
  *
- * It does not send clients away before it stops listening: a client without a proxy would reconnect at once, and Node accepts
- * one connection a turn. In a test, forty such clients waited in the kernel's queue, and most were reset with it.
+ * It does not close connections before it stops listening. A client without a proxy would reconnect at once, and Node
+ * accepts only one connection in each turn. In a test, forty such clients waited in the kernel's queue, and most were
+ * reset when the listener closed.
  */
 import type { Server, ServerResponse } from 'node:http';
 import { Server as Listener, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { closeBehind, closeLingering, isAnswered, isClosing, lastResponse } from './asked-connection.ts';
 
-/** Milliseconds for which a draining server still accepts connections. */
+/** The time for which a draining server still accepts connections. */
 export interface DrainTime {
-  /** Even without connections: a proxy that has not noticed yet connects when it needs to. */
+  /** The least time in ms, even without connections: a proxy that has not noticed the drain may still connect. */
   readonly leastMs: number;
-  /** At most that long, and only while clients are connected. */
+  /** The most time in ms, while clients are connected. */
   readonly mostMs: number;
 }
 
 export interface ServerDrain {
-  /** Whether each answer has to be the last on its connection. */
+  /** Whether each answer must be the last on its connection. */
   readonly isLeaving: boolean;
   /** Resolves when the server need no longer accept connections. */
   listenOn(time: DrainTime): Promise<void>;
   /**
-   * Stops listening and lets requests under way finish; after the grace period closes the remaining connections.
+   * Stops listening and lets requests under way finish. After the grace period, it closes the remaining connections.
    * @returns whether everything finished in time
    */
   close(graceMs: number): Promise<boolean>;
@@ -34,27 +36,27 @@ export interface ServerDrain {
 
 const LOOK_MS = 25;
 /**
- * Number of checks in which a connection was idle before it is closed. Checks, not time: data that came while the
- * process was stopped has to be read first.
+ * The number of checks in which a connection must be idle before it is closed. Checks are counted instead of time, so
+ * that data that arrived while the process was stopped is read first.
  */
 const IDLE_LOOKS = 40;
-/** Milliseconds for which an idle connection is left open at least. */
+/** The least time in ms for which an idle connection stays open. */
 export const IDLE_MS = LOOK_MS * IDLE_LOOKS;
-/** Turns of the event loop for which newcomers may keep the listener open when its time is over. */
+/** The most turns of the event loop for which new connections keep the listener open after its time. */
 const MOST_TURNS = 100;
 
 interface Idleness {
-  /** Looks in a row. */
+  /** The number of idle checks in a row. */
   looks: number;
-  /** The last request's response, when it was first seen idle, and what had come until then. */
+  /** The response to the last request, when the connection was first seen idle. `bytesRead` is from the same time. */
   last: ServerResponse | undefined;
   bytesRead: number;
 }
 
 /**
  * Creates the drain of a server that does not listen yet.
- * @param settled resolves when connections that came before are accepted, and a listener that was closed before accepts none:
- *   after a turn of the event loop, unless another process accepts connections for this one
+ * @param settled resolves when all earlier connections are accepted, and a closed listener accepts no more. By default
+ * after a turn of the event loop; another process that accepts connections needs longer
  */
 export function createServerDrain(server: Server, settled: () => Promise<unknown> = turn): ServerDrain {
   const open = new Map<Socket, Idleness>();
@@ -77,8 +79,8 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
 
   /**
    * The kernel resets connections that were not accepted yet when the listener closes. Node accepts one waiting
-   * connection in each turn of the event loop. So after a turn without a new connection none waits, except a
-   * connection that came in that turn.
+   * connection in each turn of the event loop. So after a turn without a new connection none is waiting, except a
+   * connection that arrived in that turn.
    */
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {
@@ -88,9 +90,9 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
   }
 
   async function leave(): Promise<void> {
-    // HTTP's close would destroy each connection that looks idle, and stop checking time limits.
+    // `close` of the HTTP server would destroy connections that look idle, and stop checking time limits.
     Listener.prototype.close.call(server);
-    // A client that is sent away connects again at once: the listener must not accept it then.
+    // A client with a closed connection reconnects at once, and the listener must not accept it.
     if (settled !== turn) await settled();
     isLeaving = true;
     for (const socket of open.keys()) {
@@ -124,7 +126,7 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
       await closed;
       clearInterval(looking);
       clearTimeout(patience);
-      // Ends its looking at time limits.
+      // Stops the checks of time limits.
       server.close();
       return isInTime;
     },
@@ -135,6 +137,6 @@ function countIdle(socket: Socket, idleness: Idleness): void {
   const last = lastResponse(socket);
   if (!isAnswered(socket)) idleness.looks = 0;
   else if (idleness.last !== last) Object.assign(idleness, { looks: 0, last, bytesRead: socket.bytesRead });
-  // Else a request has begun to come: its answer ends the connection, or its time limit does.
+  // Otherwise a request has begun to arrive. Its answer or its time limit will end the connection.
   else if (socket.bytesRead === idleness.bytesRead) idleness.looks++;
 }

@@ -3,17 +3,17 @@ import { expect, it } from 'vitest';
 import { startTestServer } from './server.fixture.ts';
 
 const TOGETHER = 30;
-/** Longer than a turn has for what comes in heaps. */
+/** Longer than the time for pipelined requests in one turn. */
 const EACH_MS = 2;
 
 const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
-/** Takes time, as an answer of many megabytes does. */
+/** Blocks for a while, as an answer of many megabytes does. */
 function spin(): void {
   for (const until = performance.now() + EACH_MS; performance.now() < until; );
 }
 
-it('begins the request of another before all of those that came together on one connection', async () => {
+it('begins a request of another connection before all pipelined requests of one connection', async () => {
   const begun: string[] = [];
   const { promise: first, resolve: isFirst } = Promise.withResolvers<void>();
   const server = await startTestServer({

@@ -1,4 +1,4 @@
-/** For tests of the server: one on a free port of loopback that answers in plain text. */
+/** Starts a server on a free port of loopback that answers in plain text, for tests. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connections } from './connections.ts';
 import { createConnections } from './connections.ts';

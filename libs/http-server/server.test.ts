@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close(0));
 
-/** Returns all that the server writes back until the connection ends. */
+/** Sends requests. Returns all bytes that the server sends until the connection ends. */
 function exchange(...requests: readonly string[]): Promise<string> {
   const socket = connect(server.port, '127.0.0.1');
   socket.write(requests.join(''));
@@ -38,7 +38,7 @@ const get = (target: string, ...headers: readonly string[]) =>
 const last = (target: string) => get(target, 'Connection: close');
 
 it.each(['/throws', '/rejects'])(
-  'answers 500 where the handler fails (%s), shows nothing, and serves on',
+  'answers 500 if the handler fails (%s), without details, and continues to serve',
   async (url) => {
     const answer = await exchange(last(url));
     expect(answer).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
@@ -48,19 +48,19 @@ it.each(['/throws', '/rejects'])(
   },
 );
 
-it('answers 500 to pipelined requests whose handler fails, in their order', async () => {
+it('answers 500 to pipelined requests if the handler fails, in order', async () => {
   const answer = await exchange(get('/'), get('/throws'), get('/rejects'), last('/'));
   expect([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '500', '500', '200']);
 });
 
-it('cuts an answer that fails halfway, so that no client takes it for whole', async () => {
+it('truncates an answer that fails halfway, so that no client reads it as complete', async () => {
   const answer = await exchange(get('/breaks-off'), get('/')).catch(() => '');
   expect(answer).not.toContain('fine');
   expect(faults).toEqual([[FAULT, '/breaks-off']]);
   expect(await exchange(last('/'))).toMatch(/fine$/);
 });
 
-it('outlives connections that it cannot accept', async () => {
+it('survives connections that it cannot accept', async () => {
   let raw: Server | undefined;
   const kept = createConnections({ most: 10 });
   const keep = (one: Server) => {
@@ -70,13 +70,13 @@ it('outlives connections that it cannot accept', async () => {
   await server.close(0);
   const answer = (_: unknown, outgoing: ServerResponse) => void outgoing.end('fine');
   server = await startTestServer({ answer, connections: { ...kept, keep } });
-  // What Node emits where accept fails; twice, since one listener could be the last of its kind.
+  // Node emits these errors if accept fails. They are emitted twice, in case a listener handles only the first.
   for (const code of ['EMFILE', 'ENFILE']) raw?.emit('error', Object.assign(new Error('accept'), { code }));
   expect(await exchange(last('/'))).toMatch(/fine$/);
 });
 
 it.each(['/..', '/a/../b', '/%2e%2E/b', '/a/.%2e', '/./a', '/a/%2e?x=1', '/a\\..\\b', 'http://localhost/../b'])(
-  'refuses a path that URL parsers change: %s',
+  'rejects a path that URL parsers change: %s',
   async (target) => {
     expect(await exchange(last(target))).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
     expect(faults).toEqual([]);
@@ -84,7 +84,7 @@ it.each(['/..', '/a/../b', '/%2e%2E/b', '/a/.%2e', '/./a', '/a/%2e?x=1', '/a\\..
 );
 
 it.each(['/a..b', '/...', '/.a', '/a?x=/../b', '/a%2f..%2fb', '/%252e%252e', '//', '/a?x=\\'])(
-  'leaves other paths to the handler: %s',
+  'passes other paths to the handler: %s',
   async (target) => {
     expect(await exchange(last(target))).toMatch(/fine$/);
   },

@@ -1,6 +1,6 @@
 /**
- * An HTTP server that no request can end: it limits what a connection may cost, answers what never becomes a request,
- * refuses what two programs could read differently, and drains without losing an answer.
+ * An HTTP server that no request can crash. It limits the cost of a connection, answers invalid input, rejects requests
+ * that two programs could read differently, and drains without losing an answer.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,29 +22,29 @@ import { RequestError, type RequestErrorCode } from './request-error.ts';
 import { frameFault } from './request-frame.ts';
 import { createServerDrain, type ServerDrain } from './server-drain.ts';
 
-/** Milliseconds and bytes. With Node's defaults a client can hold a connection for five minutes. */
+/** Limits in milliseconds and bytes. With Node's defaults, a client can keep a connection for five minutes. */
 const LIMITS = Object.freeze({
   headersTimeout: 5_000,
   requestTimeout: 7_000,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 8_192,
-  /** How often Node checks the two timeouts above. */
+  /** The interval in which Node checks the two timeouts above. */
   connectionsCheckingInterval: 500,
-  /** Node's own answer has no body; request-frame.ts checks instead. */
+  /** Off, since Node's own answer has no body. request-frame.ts checks the header instead. */
   requireHostHeader: false,
 });
 
 interface HttpServerOptions extends RefusalOptions {
-  /** Answers a request whose frame is sound. If it throws or rejects, the server answers `internal_error`. */
+  /** Answers a valid request. If it throws or rejects, the server answers `internal_error`. */
   answer(incoming: IncomingMessage, outgoing: ServerResponse): void | Promise<void>;
-  /** Receives what `answer` threw, for the log. */
+  /** Receives the error of `answer`, for the log. */
   onFault(error: unknown, url: string): void;
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0 for any free port. */
   readonly port: number;
-  /** Limits how many connections the server keeps. */
+  /** Limits the connections of the server. */
   readonly connections: Connections;
-  /** Where another process accepts connections for this one: see createServerDrain. */
+  /** Set if another process accepts connections for this one: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface HttpServer extends Pick<ServerDrain, 'listenOn' | 'close'> {
   readonly port: number;
 }
 
-/** Rejects with Node's error where the server cannot listen on the address. */
+/** Starts the server. Rejects with Node's error if it cannot listen on the address. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { host, port, connections } = options;
   const turns = createTurns();
@@ -71,14 +71,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   connections.keep(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const refuse = () => refusals.malformed(error, socket, LIMITS.maxHeaderSize);
-    // Timeouts may come by the thousand. Other errors are rare, and the rest of their connection must not be read.
+    // There may be thousands of timeouts at once, so they are handled in turns. Other errors are rare, and the rest of
+    // their connection must not be read.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') turns.add(refuse);
     else refuse();
   });
   server.on('checkExpectation', refusals.expectation);
   server.on('connect', refusals.tunnel);
   await listen(server, host, port);
-  // A connection could not be accepted, as without a free file descriptor: readiness reports that (connections.ts).
+  // A connection could not be accepted, for example without a free file descriptor. Readiness reports it
+  // (connections.ts).
   server.on('error', () => {});
   return { port: (server.address() as AddressInfo).port, listenOn: drain.listenOn, close: drain.close };
 }
@@ -96,8 +98,8 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
 /**
- * Begins pipelined requests a few in each turn of the event loop: the pipelined requests of one read may request many
- * megabytes, and twenty such reads at once would take a quarter of a second.
+ * Begins a few pipelined requests in each turn of the event loop. The pipelined requests of one read may request many
+ * megabytes, and twenty such reads at once would block for a quarter of a second.
  */
 function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refusals, turns: Turns): Answering {
   async function begin(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -116,33 +118,33 @@ function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refus
   };
 }
 
-/** Shows nothing of the error: its text may name hosts, tables or values. */
+/** Returns an answer without details of the error, since its text may name hosts, tables or values. */
 function unexpected(cause: unknown): RequestError {
   return new RequestError('internal_error', 'The service failed with an unexpected error.', {
-    remedy: "repeat the request; if that does not help, look in the service's log",
+    remedy: "retry the request; if it fails again, see the service's log",
     cause,
   });
 }
 
 /**
- * Answers input that never becomes a request of the application: input that the parser refuses, upgrades to another
- * protocol, and requests that HTTP does not allow. Node's own answers to these are empty.
+ * Answers input that never reaches the application: input that the parser rejects, upgrades to another protocol, and
+ * requests that HTTP does not allow. Node's own answers to these are empty.
  */
 interface RefusalOptions {
-  /** Renders a refusal in the server's own format. @param path of the request, where it has one */
+  /** Renders an error in the server's own format. @param path the path of the request, if it has one */
   refuse(error: RequestError, path?: string): Reply;
-  /** The methods of all paths, for the `Allow` header of a refused CONNECT. */
+  /** The methods of all paths, for the `Allow` header of a rejected CONNECT. */
   readonly allow: string;
 }
 
 interface Refusals {
   /** Answers a request with an error. */
   request(error: RequestError, incoming: IncomingMessage, outgoing: ServerResponse): void;
-  /** Answers an `Expect` other than `100-continue`, which Node handles itself (RFC 9110, 10.1.1). */
+  /** Answers an `Expect` header other than `100-continue` (RFC 9110, 10.1.1). Node itself handles `100-continue`. */
   expectation(incoming: IncomingMessage, outgoing: ServerResponse): void;
-  /** Answers CONNECT, for which Node passes the socket and no response. */
+  /** Answers CONNECT, for which Node passes the socket instead of a response. */
   tunnel(incoming: IncomingMessage, socket: Duplex): void;
-  /** Answers what the parser refused: there is no request, only a socket to write to. */
+  /** Answers input that the parser rejected. There is no request, only a socket to write to. */
   malformed(error: NodeJS.ErrnoException, socket: Duplex, maxHeaderBytes: number): void;
 }
 
@@ -154,12 +156,14 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
   function malformed(error: NodeJS.ErrnoException, socket: Duplex, maxHeaderBytes: number): void {
     if (isClosing(socket)) return;
     const last = lastResponse(socket);
-    // A whole request before it has its answer coming; written first, this refusal would be taken for that answer.
+    // An earlier complete request is still unanswered. If this error were written first, it would be read as that
+    // answer.
     if (last?.req.complete && !last.writableFinished && !last.destroyed) {
       last.once('close', () => malformed(error, socket, maxHeaderBytes));
       return;
     }
-    // The rest of a request that was answered before it came whole: a second answer would be taken for another request's.
+    // The input is the rest of a request that was answered before it was complete. A second answer would be read as the
+    // answer to another request.
     const isAnswered = last?.writableFinished && !last.req.complete;
     if (isAnswered || !socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
@@ -186,8 +190,8 @@ function unknownExpectation(): RequestError {
 }
 
 function noProxy(allow: string): RequestError {
-  return new RequestError('method_not_allowed', 'This service is no proxy.', {
-    remedy: 'send the request to this address itself, without CONNECT',
+  return new RequestError('method_not_allowed', 'This service is not a proxy.', {
+    remedy: 'send the request directly to this address, without CONNECT',
     headers: { allow },
   });
 }
@@ -195,7 +199,7 @@ function noProxy(allow: string): RequestError {
 function endWith({ status, headers, body }: Reply, socket: Duplex): void {
   const fields = Object.entries({ ...headers, 'content-length': Buffer.byteLength(body ?? ''), connection: 'close' });
   const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  // A reset by the other side is no fault of the process.
+  // A reset by the client is not an error of this process.
   socket.on('error', () => socket.destroy());
   closeLingering(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body ?? ''}`);
 }
@@ -217,7 +221,11 @@ function clientErrorKind(code: string | undefined, maxHeaderBytes: number): Clie
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return { code: 'body_too_large', text: 'The chunk extensions are too large.', remedy: 'send none' };
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { code: 'request_timeout', text: 'The request did not arrive in time.', remedy: 'send it again, at once' };
+      return {
+        code: 'request_timeout',
+        text: 'The request did not arrive in time.',
+        remedy: 'send it again, without pauses',
+      };
     case 'HPE_INVALID_METHOD':
       return {
         code: 'malformed_request',
@@ -233,7 +241,7 @@ function clientErrorKind(code: string | undefined, maxHeaderBytes: number): Clie
   }
 }
 
-/** The request target need not be a path. */
+/** Returns the path, since a request target need not be a path. */
 function pathOf(url = ''): string | undefined {
   return url.startsWith('/') ? url.replace(/[?#].*$/s, '') : undefined;
 }

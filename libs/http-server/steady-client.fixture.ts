@@ -1,11 +1,14 @@
-/** For tests of a server's end: a client that asks on one connection, one request after another, and comes back when sent away. */
+/**
+ * A client for tests of a draining server. It sends one request after another on a connection, and reconnects when the
+ * connection is closed.
+ */
 import { connect } from 'node:net';
 
-/** A request that was sent and not answered. */
+/** A request that was sent but not answered. */
 export interface LostRequest {
-  /** The port of its connection, on the client's side. */
+  /** The client's port of the connection. */
   readonly port: number;
-  /** The error's code, or `end` where the connection ended before the answer. */
+  /** The error's code; `end` if the connection ended before the answer. */
   readonly why: string;
 }
 
@@ -13,14 +16,14 @@ export interface SteadyClient {
   answers(): number;
   /** Ends the client after its next answer. */
   stop(): void;
-  /** Resolves to the lost requests when the server listens no longer, or the client was stopped. */
+  /** Resolves to the lost requests when the server no longer listens, or the client was stopped. */
   readonly ended: Promise<readonly LostRequest[]>;
 }
 
 /**
- * Begins at once.
- * @param path of something that answers with a Content-Length or in chunks
- * @param restMs between an answer and the next request; 0 takes all the CPU that the server leaves
+ * Starts a client.
+ * @param path a path with an answer that has a Content-Length or is chunked
+ * @param restMs the time between an answer and the next request; 0 uses all the CPU that the server leaves
  */
 export function askOnAndOn(port: number, path = '/', restMs = 0): SteadyClient {
   const lost: LostRequest[] = [];
@@ -32,7 +35,7 @@ export function askOnAndOn(port: number, path = '/', restMs = 0): SteadyClient {
     return lost;
   }
 
-  /** Opens and ends one connection; returns whether a server listened. */
+  /** Opens a connection and sends requests until it ends. Returns whether a server was listening. */
   function visit(): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1' });
@@ -41,7 +44,8 @@ export function askOnAndOn(port: number, path = '/', restMs = 0): SteadyClient {
         [text, isWaiting] = ['', true];
         socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
       };
-      // An immediate comes after what has arrived: a server that ended an idle connection is not asked on it.
+      // An immediate runs after the input that has arrived. If the server has ended the idle connection, no request is
+      // sent on it.
       const askUnlessEnded = () => {
         if (!socket.destroyed) ask();
       };

@@ -1,4 +1,4 @@
-/** Starts a server from another process, and kills that process with its whole group the way `kill -9` or Ctrl-C would. */
+/** Starts a server from another process, and kills that process with its whole group, as `kill -9` or Ctrl-C would. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

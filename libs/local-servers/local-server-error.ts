@@ -1,6 +1,6 @@
 /**
- * The one kind of error that this package throws on purpose: something about this machine keeps a server from starting, and
- * a person can fix it. The message says what and where; the remedy says what to do.
+ * The only error that this package throws deliberately: a condition of this machine prevents a server from starting,
+ * and the user can fix it. The message has the problem and its place, the remedy has the fix.
  */
 
 type LocalServerErrorCode =
@@ -24,18 +24,20 @@ export class LocalServerError extends Error {
   }
 }
 
-/** Turns what the operating system says about a folder into an error of this package; anything else is passed through. */
+/**
+ * Converts an error of the operating system about a folder to an error of this package. Returns other errors unchanged.
+ */
 export function explainFolderError(folder: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    const remedy = `Give it to the user who runs this: chown -R "$(id -un)" "${folder}"; or start from a folder you may write.`;
+    const remedy = `Give the folder to the user who runs this: chown -R "$(id -un)" "${folder}"; or start from a folder that you may write.`;
     return new LocalServerError('no_permission', `${folder} cannot be written (${code}).`, remedy, error);
   }
   if (code === 'ENOSPC') {
     return new LocalServerError(
       'disk_full',
-      `The disk that holds ${folder} is full.`,
-      'Free some space, start again.',
+      `The disk of ${folder} is full.`,
+      'Free some space, then start again.',
       error,
     );
   }

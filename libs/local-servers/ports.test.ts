@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import { findFreePort, isPortFree } from './ports.ts';
 
-it('finds ports that can be listened on, and that no outgoing connection is given', async () => {
+it('finds free ports below the range of outgoing connections', async () => {
   const port = await findFreePort();
   expect(await isPortFree(port)).toBe(true);
   const server = createServer().listen(port, '127.0.0.1');

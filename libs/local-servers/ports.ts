@@ -1,20 +1,23 @@
-/** Ports on 127.0.0.1: free ones, and the one a server had at its last start, so that its address stays the same. */
+/** Chooses ports on 127.0.0.1: free ports, or the port of a server's last start, so that its address stays the same. */
 import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LocalServerError } from './local-server-error.ts';
 
-/** Below what systems give to outgoing connections, one of which could hold a server's port while it is started again. */
+/**
+ * The range of ports. It is below the ports of outgoing connections, one of which could occupy a server's port during a
+ * restart.
+ */
 const PORTS = { from: 20_000, to: 32_767 };
 const ATTEMPTS = 50;
 
-/** Returns a free port. Another process may still take it first; the caller then retries with another port. */
+/** Returns a free port. If another process takes it first, the caller retries with another port. */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = randomInt(PORTS.from, PORTS.to + 1);
     if (await isPortFree(port)) return port;
   }
-  throw new Error(`no port from ${PORTS.from} to ${PORTS.to} is free, of ${ATTEMPTS} that were tried`);
+  throw new Error(`none of ${ATTEMPTS} tried ports from ${PORTS.from} to ${PORTS.to} is free`);
 }
 
 export function isPortFree(port: number): Promise<boolean> {
@@ -26,16 +29,19 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 interface PortChoice {
-  /** For messages: `Postgres`. */
+  /** The name for messages, such as `Postgres`. */
   readonly server: string;
-  /** Demanded by the caller: taken or an error. */
+  /** The port that the caller requires. If it is in use, the start fails. */
   readonly requested: number | undefined;
-  /** The file with the port of the last start. */
+  /** The path of the file with the port of the last start. */
   readonly rememberIn: string;
   readonly log: (line: string) => void;
 }
 
-/** The demanded port, else the one of the last start, else a free one. Throws `port_taken` for a demanded port in use. */
+/**
+ * Returns the required port, else the port of the last start, else a free port. Throws `port_taken` if the required
+ * port is in use.
+ */
 export async function choosePort({ server, requested, rememberIn, log }: PortChoice): Promise<number> {
   if (requested !== undefined) {
     if (!(await isPortFree(requested))) throw portTaken(server, requested);
@@ -44,7 +50,7 @@ export async function choosePort({ server, requested, rememberIn, log }: PortCho
   const remembered = readRememberedPort(rememberIn);
   if (remembered !== undefined) {
     if (await isPortFree(remembered)) return remembered;
-    log(`port ${remembered}, which ${server} had before, is taken by another program: choosing another`);
+    log(`port ${remembered} of the last start of ${server} is in use by another program: choosing another port`);
   }
   return findFreePort();
 }
@@ -63,6 +69,10 @@ export function rememberPort(file: string, port: number): void {
 }
 
 export function portTaken(server: string, port: number): LocalServerError {
-  const remedy = `End the program that listens there (ss -ltnp "sport = :${port}" names it), or choose another port.`;
-  return new LocalServerError('port_taken', `${server} cannot listen on 127.0.0.1:${port}: the port is taken.`, remedy);
+  const remedy = `Stop the program that listens there (ss -ltnp "sport = :${port}" names it), or choose another port.`;
+  return new LocalServerError(
+    'port_taken',
+    `${server} cannot listen on 127.0.0.1:${port}: the port is in use.`,
+    remedy,
+  );
 }

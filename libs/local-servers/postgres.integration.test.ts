@@ -17,7 +17,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
   let lines: string[];
   let running: LocalServer | undefined;
 
-  // Created once, and copied for each test that is not about creating: initdb takes more CPU than all the rest.
+  // A cluster is created once and copied for most tests, since initdb takes more CPU than everything else.
   beforeAll(async () => {
     created = newFolder();
     await (await startPostgres({ dataDir: join(created, 'data'), log: () => undefined })).stop();
@@ -37,7 +37,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     rmSync(parent, { recursive: true, force: true });
   });
 
-  /** A stopped server's folder, with the owners and modes that it had. */
+  /** Copies a stopped server's folder, with its owners and modes. */
   const copyCreated = (name = 'data') => {
     expect(spawnSync('cp', ['-a', join(created, 'data'), join(parent, name)]).status).toBe(0);
   };
@@ -47,7 +47,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     return running;
   };
 
-  it('keeps data and address over a restart, and is durable, local and behind a password', async () => {
+  it('keeps data and address over a restart, and is durable, local and protected by a password', async () => {
     copyCreated();
     const first = await start();
     await query(first.url, 'create table kept as select 42 as value');
@@ -68,7 +68,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     expect(readdirSync(dataDir).sort()).toEqual(['cluster', 'password', 'port', 'server.log']);
   });
 
-  it('takes over the server that a killed parent left, with what was committed', async () => {
+  it('replaces a server that a killed parent left, with its committed data', async () => {
     copyCreated();
     const orphan = await leaveOrphan('postgres', [dataDir], 'SIGKILL');
     await query(orphan.url, 'create table kept as select 7 as value');
@@ -80,14 +80,14 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     expect(await query(taken.url, 'select value from kept')).toEqual([{ value: 7 }]);
   });
 
-  it('survives Ctrl-C in the terminal of its parent, so that the parent can stop it in its own order', async () => {
+  it('survives Ctrl-C in the terminal of its parent, so that the parent can stop it later', async () => {
     copyCreated();
     const orphan = await leaveOrphan('postgres', [dataDir], 'SIGINT');
     expect(await query(orphan.url, 'select 1 as alive')).toEqual([{ alive: 1 }]);
     await start();
   });
 
-  it('recovers what was committed when the server itself is killed, and says that it ended', async () => {
+  it('recovers committed data after the server itself was killed, and reports its end', async () => {
     copyCreated();
     const first = await start();
     await query(first.url, 'create table kept as select 9 as value');
@@ -98,7 +98,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     expect(await query(second.url, 'select value from kept')).toEqual([{ value: 9 }]);
   });
 
-  it('neither ends nor is stopped by another program that has the number of a dead server', async () => {
+  it('does not end another program with the process id of a dead server, and starts beside it', async () => {
     copyCreated();
     await (await start()).stop();
     writeFileSync(join(dataDir, 'cluster/postmaster.pid'), `${process.ppid}\n/elsewhere\n`);
@@ -106,13 +106,13 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     expect(readProcess(process.ppid)).toBeDefined();
   });
 
-  it('begins again after a kill in the middle of creating the data', async () => {
+  it('starts again after a kill during the creation of the data', async () => {
     mkdirSync(join(dataDir, 'cluster.new'), { recursive: true });
     writeFileSync(join(dataDir, 'cluster.new/half'), '');
     expect(await query((await start()).url, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 
-  it('refuses a demanded port that is taken, naming it', async () => {
+  it('refuses a required port that is in use, and names it', async () => {
     copyCreated();
     copyCreated('other');
     const { port } = await start();
@@ -120,7 +120,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     await expect(other).rejects.toMatchObject({ code: 'port_taken', message: expect.stringContaining(String(port)) });
   });
 
-  it('starts the programs of a given folder, and refuses a folder without them', async () => {
+  it('starts the programs of a given folder, and refuses a folder without programs', async () => {
     const binDir = join(parent, 'bin');
     mkdirSync(binDir);
     await expect(start({ binDir })).rejects.toMatchObject({
@@ -133,14 +133,17 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     expect(JSON.stringify(await query(server.url, 'show server_version'))).toContain(`"${majorVersion}`);
   });
 
-  it('refuses data of another major version rather than touch them', async () => {
+  it('refuses data of another major version without changing them', async () => {
     mkdirSync(join(dataDir, 'cluster'), { recursive: true });
     writeFileSync(join(dataDir, 'cluster/PG_VERSION'), '12\n');
     await expect(start()).rejects.toMatchObject({ code: 'old_data', message: expect.stringContaining('Postgres 12') });
   });
 });
 
-/** Mode 700 and a space in its name: as root, Postgres' own account could not enter it without help. */
+/**
+ * A folder with mode 700 and a space in its name. If the test runs as root, Postgres' account could not enter it
+ * without help.
+ */
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tandem postgres '));
   chmodSync(folder, 0o700);
@@ -149,7 +152,7 @@ function newFolder(): string {
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
-  // A server that is stopped under an open connection says so; the test is about what comes after.
+  // A server that stops reports it on open connections. The error is ignored, since the test continues after it.
   client.on('error', () => undefined);
   await client.connect();
   try {

@@ -1,8 +1,8 @@
 /**
- * Starts a real Postgres for development and tests, from the programs that npm installed or those of a given folder. There
- * is nothing to set up. Data survive restarts, commits are durable (fsync on), and only this machine reaches the server.
+ * Starts a real Postgres for development and tests, with the programs that npm installed or those of a given folder. No
+ * setup is needed. Data survive restarts, commits are durable (fsync on), and only this machine can reach the server.
  *
- * In its folder: `cluster/` (the data), `password`, `port`, `server.log`.
+ * Files in its folder: `cluster/` (the data), `password`, `port`, `server.log`.
  */
 import { mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,21 +17,21 @@ import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
 interface PostgresOptions {
-  /** Created where missing. One server a folder. */
+  /** The folder of the server, which is created if it is missing. A folder has one server. */
   readonly dataDir: string;
-  /** Left out: the port of the last start, or a free one. */
+  /** The port. Default: the port of the last start, or a free one. */
   readonly port?: number;
-  /** The folder of `postgres` and `initdb`; left out: the programs that npm installed. */
+  /** The folder of `postgres` and `initdb`. Default: the programs that npm installed. */
   readonly binDir?: string | undefined;
-  /** Environment of the server's process, beside its own. */
+  /** Further environment variables of the server's process. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
-/** After a crash, the old server's children need a moment to release its memory. */
+/** The time that the children of a crashed server need to release its memory. */
 const RETRY_FOR_MS = 10_000;
 const RETRY_EVERY_MS = 150;
-/** Recovery after a crash replays up to `max_wal_size`; on a slow disk that takes its time. */
+/** The time limit of a start. Recovery after a crash replays up to `max_wal_size`, which takes long on a slow disk. */
 const READY_WITHIN_MS = 120_000;
 
 interface Plan {
@@ -44,7 +44,9 @@ interface Plan {
   readonly log: (line: string) => void;
 }
 
-/** Starts the server of that folder after ending a server that a killed run left there. Throws `LocalServerError`. */
+/**
+ * Starts the server of a folder, after it has ended a server that a killed run left there. Throws `LocalServerError`.
+ */
 export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
   try {
     return await start(options);
@@ -74,7 +76,8 @@ async function start(options: PostgresOptions): Promise<LocalServer> {
 }
 
 function prepareFolder(dataDir: string): string {
-  // Others may pass, not look: Postgres' own account has to reach `cluster/`, which only that account can open.
+  // Other users may traverse the folder but not list it: Postgres' account must reach `cluster/`, which only that
+  // account can open.
   mkdirSync(dirname(dataDir), { recursive: true });
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   return realpathSync(dataDir);
@@ -104,7 +107,7 @@ function spawnPostmaster(plan: Plan, port: number): ServerProcess {
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
-    // A socket's path may be 107 bytes long: a deep folder would not fit.
+    // A socket's path may have at most 107 bytes, so the path of a deep folder would be too long.
     unix_socket_directories: '',
     max_connections: '300',
     fsync: 'on',
@@ -117,7 +120,7 @@ function spawnPostmaster(plan: Plan, port: number): ServerProcess {
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const [program = programs.postgres, ...args] = [...account.prefix, programs.postgres, '-D', cluster, ...flags];
   const { uid, gid } = account;
-  // Root enters the folder before it switches to Postgres' account, so the start needs no rights on parent folders.
+  // Root enters the folder before it switches to Postgres' account, so the account needs no rights on parent folders.
   const { cwd, env } = place(cluster);
   const outputFile = join(folder, 'server.log');
   return startServerProcess({ program, args, cwd, env: { ...env, ...environment }, uid, gid, outputFile });
@@ -131,23 +134,23 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
   }
   const said = server.readOutput();
   if (/lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(said)) {
-    log('an earlier Postgres process still holds the data directory: retrying');
-    const remedy = 'End the Postgres processes that still use it, then start again.';
+    log('an earlier Postgres process still uses the data directory: retrying');
+    const remedy = 'Stop the Postgres processes that still use it, then start again.';
     return new LocalServerError('in_use', `${folder} is still in use:\n${lastLines(said)}`, remedy);
   }
   if (/Address already in use|could not bind/.test(said)) return portTaken('Postgres', port);
   if (/No space left on device/.test(said)) {
-    return new LocalServerError('disk_full', `The disk that holds ${folder} is full.`, 'Free some space, start again.');
+    return new LocalServerError('disk_full', `The disk of ${folder} is full.`, 'Free some space, then start again.');
   }
-  const problem = `Postgres ended while starting (${await server.exited}):\n${lastLines(said)}`;
-  return new LocalServerError('start_failed', problem, `The whole log is in ${join(folder, 'server.log')}.`);
+  const problem = `Postgres ended during its start (${await server.exited}):\n${lastLines(said)}`;
+  return new LocalServerError('start_failed', problem, `See the whole log: ${join(folder, 'server.log')}.`);
 }
 
-// What `postmaster.pid` says about the server of a data folder, and whether that server is alive.
+// Reads `postmaster.pid`, which describes the server of a data folder, and checks whether that server is alive.
 
 /**
- * SIGINT is Postgres' fast shutdown: it rolls back open transactions and writes a checkpoint. SIGQUIT leaves that to
- * recovery.
+ * The signals that stop Postgres. SIGINT is its fast shutdown, which rolls back open transactions and writes a
+ * checkpoint. After SIGQUIT, the next start recovers.
  */
 const postgresShutdown: readonly EndStep[] = [
   { signal: 'SIGINT', waitMs: 15_000 },
@@ -156,31 +159,34 @@ const postgresShutdown: readonly EndStep[] = [
 ];
 
 /**
- * Whether the server with this process id accepts connections (a standby: read-only connections). Like `pg_ctl --wait`,
- * it reads the file's eighth line.
+ * Returns whether the server with this process id accepts connections (a standby: read-only connections). Like `pg_ctl
+ * --wait`, it reads the eighth line of the file.
  */
 function isReady(cluster: string, pid: number): boolean {
   const lines = readPidFile(cluster);
   return Number(lines[0]) === pid && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
 }
 
-/** Ends the server that an earlier, killed run left on this folder. Does nothing where there is none. */
+/** Ends a server that an earlier, killed run left on this folder, if there is one. */
 async function endLeftoverPostmaster(cluster: string, log: (line: string) => void): Promise<void> {
   const pid = Number(readPidFile(cluster)[0]);
   const found = readProcess(pid);
   if (found === undefined) return;
   if (!servesFolder(found, cluster)) {
-    // The number belongs to another program now. Postgres would take that for a live server, and never start again.
+    // The process id belongs to another program now. Postgres would consider it a live server, and never start.
     rmSync(join(cluster, 'postmaster.pid'), { force: true });
     return;
   }
   log(`stopping the Postgres that an earlier run left (process ${pid})`);
   if (await endProcess(found, postgresShutdown)) return;
-  const remedy = `Stop it, with more rights if need be: kill -INT ${pid}`;
+  const remedy = `Stop it, if necessary with more rights: kill -INT ${pid}`;
   throw new LocalServerError('in_use', `${cluster} is served by process ${pid}, which does not stop.`, remedy);
 }
 
-/** A postmaster works in its data folder; where another user's folder is not shown, its command line names it. */
+/**
+ * Returns whether a process is the postmaster of this folder. It works in its data folder. If the system does not show
+ * another user's folder, its command line names it.
+ */
 function servesFolder({ workingDirectory, command }: ProcessIdentity, cluster: string): boolean {
   return workingDirectory === undefined ? command.includes(`-D ${cluster}`) : workingDirectory === cluster;
 }

@@ -1,6 +1,6 @@
 /**
- * Distinguishes a process from a later process with the same id. A process id alone proves nothing after a crash, a reboot or
- * a container's restart, and ending the wrong process would be worse than leaving one behind.
+ * Distinguishes a process from a later process with the same id. A process id alone proves nothing after a crash, a
+ * reboot or a container's restart. Ending the wrong process would be worse than leaving one running.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
@@ -8,30 +8,37 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Opaque: equal for the same process, different for any later one with its number, also after a reboot. */
+  /**
+   * An opaque text. It is equal for the same process, and different for a later process with the same id, even after a
+   * reboot.
+   */
   readonly startedAt: string;
-  /** The command line, its words joined by spaces. */
+  /** The words of the command line, joined by spaces. */
   readonly command: string;
-  /** The working directory, where the system lets us see it. */
+  /** The working directory, if the system shows it. */
   readonly workingDirectory: string | undefined;
 }
 
-/** Returns the process that has this id now; undefined if none runs. A process that ended and was not reaped does not run. */
+/**
+ * Returns the process that has this id now; undefined if none runs. A process that ended but was not reaped does not
+ * count.
+ */
 export function readProcess(pid: number): ProcessIdentity | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   return process.platform === 'linux' ? readLinuxProcess(pid) : readPosixProcess(pid);
 }
 
-/** Whether this same process still runs. */
+/** Returns whether this same process still runs. */
 export function isRunning(identity: Pick<ProcessIdentity, 'pid' | 'startedAt'>): boolean {
   return readProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
-/** `/proc` rather than `ps`: slim container images have no `ps`. */
+/** Reads `/proc`, since slim container images have no `ps`. */
 function readLinuxProcess(pid: number): ProcessIdentity | undefined {
   const stat = readOrUndefined(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
   if (stat === undefined) return undefined;
-  // The name, in parentheses, may hold spaces and parentheses itself: count fields after the last one.
+  // The name in parentheses may itself contain spaces and parentheses, so fields are counted after the last
+  // parenthesis.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, ticks] = [fields[0], fields[19]];
   if (state === 'Z' || state === 'X') return undefined;
@@ -67,8 +74,8 @@ function readOrUndefined<T>(read: () => T): T | undefined {
 }
 
 /**
- * Ends a process by politer signals first, and waits until it is really gone: the next server of the same folder must not
- * start beside it.
+ * A step of ending a process: a signal, and the time to wait. The end is awaited, since the next server of the same
+ * folder must not run beside it.
  */
 export interface EndStep {
   readonly signal: NodeJS.Signals;
@@ -78,8 +85,8 @@ export interface EndStep {
 const POLL_MS = 10;
 
 /**
- * Sends each step's signal in turn until the process has ended. Never touches a later process with the same number.
- * Returns false when it outlived every step, or when this user may not signal it.
+ * Sends each step's signal in turn until the process has ended. Never signals a later process with the same id. Returns
+ * false if the process outlived every step, or if this user may not signal it.
  */
 export async function endProcess(
   target: Pick<ProcessIdentity, 'pid' | 'startedAt'>,
@@ -97,7 +104,7 @@ export async function endProcess(
   return !isRunning(target);
 }
 
-/** True as soon as the condition holds, false when it has not held for `waitMs`. */
+/** Returns true as soon as the condition holds; false if it did not hold within `waitMs`. */
 export async function waitUntil(condition: () => boolean | Promise<boolean>, waitMs: number): Promise<boolean> {
   const deadline = performance.now() + waitMs;
   while (!(await condition())) {

@@ -1,4 +1,4 @@
-/** The ways to a Redis server, in order; each that fails leaves its reason for the error at the end. */
+/** Finds a Redis server in several ways, in order. The final error has the reason of each failure. */
 
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,17 +8,20 @@ import { findOnPath, findUnpacked, OLDEST_MAJOR, UNPACKED } from './redis-progra
 import { type CommandResult, runCommand } from './run-command.ts';
 
 interface RedisSearch {
-  /** The folder in which a server is unpacked, and found again at the next start. */
+  /** The folder in which a server is unpacked. The next start finds it there. */
   readonly serverDir: string;
   /** The folder of the data, which a container mounts. */
   readonly folder: string;
-  /** Folders of programs, as in the variable PATH. */
+  /** Folders of programs, in the form of the variable PATH. */
   readonly path: string | undefined;
   readonly asRoot: boolean;
   readonly log: (line: string) => void;
 }
 
-/** On the path, unpacked before, from the package manager, in Docker. Throws `no_program` with all reasons and remedies. */
+/**
+ * Finds a server: on the path, unpacked before, from the package manager, or in Docker. Throws `no_program` with all
+ * reasons and remedies.
+ */
 export async function findRedis(search: RedisSearch): Promise<RedisLaunch> {
   const { serverDir, folder, log } = search;
   const present = (await findOnPath(search)) ?? (await findUnpacked(serverDir, log));
@@ -36,13 +39,14 @@ export async function findRedis(search: RedisSearch): Promise<RedisLaunch> {
 }
 
 const remedy = [
-  `Any of these helps: put redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on the PATH (Debian, Ubuntu: apt-get install redis-tools;`,
+  `Do one of these: put redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on the PATH (Debian, Ubuntu: apt-get install redis-tools;`,
   'Fedora: dnf install valkey; macOS: brew install redis); start Docker; or set REDIS_URL to your own Redis.',
 ].join('\n');
 
 /**
- * Gets a Redis server from the system's own package manager: installed where we may, otherwise (Debian and its kin, no
- * root needed) downloaded and unpacked into a folder of the project. No system service is started either way.
+ * A package manager that can provide a Redis server. The server is installed if this user may; otherwise, on Debian and
+ * its derivatives, it is downloaded and unpacked into a folder of the project without root. No system service is
+ * started.
  */
 interface PackageContext {
   readonly asRoot: boolean;
@@ -52,13 +56,13 @@ interface PackageContext {
 interface PackageManager {
   readonly program: string;
   readonly needsRoot: boolean;
-  /** Tried in order until one succeeds. */
+  /** Commands that are tried in order until one succeeds. */
   readonly commands: readonly (readonly string[])[];
 }
 
 const debian = ['-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', 'install', 'redis-tools'];
 const managers: readonly PackageManager[] = [
-  // redis-tools holds the server's program; the package redis-server would add only a system service, and start it.
+  // redis-tools contains the server program. The package redis-server would only add a system service, and start it.
   { program: 'apt-get', needsRoot: true, commands: [debian, ['update'], debian] },
   {
     program: 'dnf',
@@ -80,8 +84,8 @@ const managers: readonly PackageManager[] = [
 ];
 
 /**
- * Installs a server with the first package manager that this user may use, saying so before. Resolves to the reasons why
- * it could not; an empty list means that one may be there now.
+ * Announces and installs a server with the first package manager that this user may use. Resolves to the reasons of
+ * failures; with an empty list, there may now be a server.
  */
 async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> {
   const reasons: string[] = [];
@@ -94,7 +98,7 @@ async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> 
   }
   return reasons.length > 0
     ? reasons
-    : [asRoot ? 'no package manager that we know' : 'no root for the package manager'];
+    : [asRoot ? 'no known package manager' : 'no root rights for the package manager'];
 }
 
 async function runFirstThatWorks(
@@ -112,8 +116,8 @@ async function runFirstThatWorks(
 }
 
 /**
- * Installs Redis on Debian without root: asks apt which packages a server needs beyond the installed packages, downloads
- * them and unpacks them below `serverDir`. Resolves to the reason of a failure, or undefined.
+ * Installs Redis on Debian without root: asks apt which packages a server needs in addition to the installed ones,
+ * downloads them, and unpacks them below `serverDir`. Resolves to the reason of a failure, or undefined.
  */
 async function unpackRedis(serverDir: string, log: (line: string) => void): Promise<string | undefined> {
   if ((await runCommand('dpkg-deb', ['--version'])).code !== 0) return 'no dpkg-deb: not a Debian system';
@@ -130,13 +134,16 @@ async function unpackRedis(serverDir: string, log: (line: string) => void): Prom
     if (result.code !== 0) return describe(`dpkg-deb -x ${file}`, result);
   }
   rmSync(join(serverDir, UNPACKED), { recursive: true, force: true });
-  // Renamed when complete: after a kill half-way the next start deletes the remains.
+  // The folder is renamed when complete. After a kill before that, the next start deletes the remains.
   renameSync(unpacked, join(serverDir, UNPACKED));
   rmSync(packages, { recursive: true, force: true });
   return undefined;
 }
 
-/** Downloads with package lists below `serverDir`: the machine's lists are missing or out of date (slim images have none). */
+/**
+ * Downloads with package lists below `serverDir`, since the machine's lists are missing or out of date (slim images
+ * have none).
+ */
 async function downloadWithOwnLists(
   packages: string,
   serverDir: string,
@@ -147,7 +154,7 @@ async function downloadWithOwnLists(
   const options = ['-o', `Dir::State::Lists=${lists}`, '-o', `Dir::Cache=${cache}`];
   log("the system's package lists are missing or out of date: fetching lists into .tandem");
   const updated = await runCommand('apt-get', [...options, 'update']);
-  // Without a network it still ends well, with the reason as a warning.
+  // Without a network, the command still succeeds, with the reason as a warning.
   const isUpdated = updated.code === 0 && !/Failed to fetch/.test(updated.stderr);
   const failure = isUpdated ? await download(packages, options) : describe('apt-get update', updated);
   rmSync(join(serverDir, 'apt'), { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** How a Redis is run, once something that can run it is found: as a program of this machine, or in a container. */
+/** Describes how a Redis server is run: as a program of this machine, or in a container. */
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type RedisProgram, serverEnvironment } from './redis-program.ts';
@@ -6,12 +6,12 @@ import { runCommand } from './run-command.ts';
 import type { ServerCommand } from './server-process.ts';
 
 export interface RedisLaunch {
-  /** For messages: `Redis 7.0.15 (/usr/bin/redis-server)`. */
+  /** The text for messages, such as `Redis 7.0.15 (/usr/bin/redis-server)`. */
   readonly description: string;
-  /** Returns the server's own settings; in a container they differ from those outside. */
+  /** Returns the server's settings. In a container, they differ from those outside. */
   settings(port: number, folder: string): Pick<RedisSettings, 'port' | 'folder' | 'bind'>;
   command(port: number, settingsFile: string): Pick<ServerCommand, 'program' | 'args' | 'argv0' | 'env'>;
-  /** Removes files that would prevent a start and belong to no process of this service. */
+  /** Removes leftover files that would prevent a start. */
   clear(folder: string): Promise<void>;
 }
 
@@ -32,16 +32,16 @@ export function launchProgram({ path, argv0, libraryPath, version }: RedisProgra
 const IMAGE = 'redis:8-alpine';
 const INNER_PORT = 6379;
 
-/** Undefined where there is no Docker, or its daemon does not answer. */
+/** Returns the launch in Docker; undefined if there is no Docker, or if its daemon does not answer. */
 export async function findDocker(folder: string): Promise<RedisLaunch | undefined> {
   const answer = await runCommand('docker', ['version', '--format', '{{.Server.Version}}'], { timeoutMs: 10_000 });
   return answer.code === 0 ? launchContainer(folder, answer.stdout.trim()) : undefined;
 }
 
 /**
- * `docker run` in the foreground passes our signals on and ends with its container, so it is watched and ended like the
- * server itself. The container has a name made from its folder: a container that lost its `docker run` is found by this
- * name.
+ * The launch in Docker. `docker run` in the foreground forwards signals and ends with its container, so it is watched
+ * and ended like the server itself. The name of the container is derived from the folder, so that a container without
+ * its `docker run` can be found.
  */
 function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
   const name = `tandem-redis-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
@@ -62,17 +62,20 @@ function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
   };
 }
 
-/** The configuration of the local Redis: durable within a second, closed to everyone without the password, never evicting. */
+/**
+ * The configuration of the local Redis: writes are durable within a second, a password is required, and nothing is
+ * evicted.
+ */
 interface RedisSettings {
   readonly port: number;
   readonly password: string;
   /** The folder of the append-only file. */
   readonly folder: string;
-  /** The address it listens on. */
+  /** The address that it listens on. */
   readonly bind: string;
 }
 
-/** The text of a `redis.conf`. It holds the password: keep it at mode 0600. */
+/** Returns the text of a `redis.conf`. It contains the password, so the file needs mode 0600. */
 export function renderRedisSettings({ port, password, folder, bind }: RedisSettings): string {
   const settings = [
     ['bind', bind],
@@ -81,13 +84,13 @@ export function renderRedisSettings({ port, password, folder, bind }: RedisSetti
     ['requirepass', password],
     ['dir', quote(folder)],
     ['daemonize', 'no'],
-    // The append-only file alone: a snapshot beside it would fork the whole server every few minutes for nothing.
+    // Only the append-only file is used. Snapshots would fork the server every few minutes without a benefit.
     ['appendonly', 'yes'],
     ['appendfsync', 'everysec'],
     ['save', '""'],
-    // Queues lose jobs under any other policy.
+    // With any other policy, queues lose jobs.
     ['maxmemory-policy', 'noeviction'],
-    // Leaves the command line unchanged, so that a leftover server can be recognised.
+    // Keeps the command line unchanged, so that a leftover server can be recognised.
     ['set-proc-title', 'no'],
     ['always-show-logo', 'no'],
   ];

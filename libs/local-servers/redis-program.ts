@@ -1,28 +1,28 @@
-/** Finds a Redis or Valkey server program that is new enough, and says of each that it passes over why. */
+/** Finds a Redis or Valkey server program that is new enough, and reports why others are skipped. */
 import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { runCommand } from './run-command.ts';
 
 export interface RedisProgram {
   readonly path: string;
-  /** The name it must be called by: in Debian's redis-tools one file is several programs. */
+  /** The name that it must be called by, since in Debian's redis-tools one file contains several programs. */
   readonly argv0: string;
-  /** Folders of the libraries it needs, where they are not the system's. */
+  /** Folders of its libraries, if they are not those of the system. */
   readonly libraryPath: string | undefined;
-  /** `Redis 7.0.15`, `Valkey 8.1.1`. */
+  /** The version, such as `Redis 7.0.15` or `Valkey 8.1.1`. */
   readonly version: string;
 }
 
-/** The oldest that has functions, sharded pub/sub and listpacks, which the queue and the online store use. */
+/** The oldest major version with functions, sharded pub/sub and listpacks, which the queue and the online store use. */
 export const OLDEST_MAJOR = 7;
 
-/** The place of an unpacked server below its folder. */
+/** The path of an unpacked server below its folder. */
 export const UNPACKED = 'root';
 
 const candidates = [
   { file: 'redis-server', argv0: 'redis-server' },
   { file: 'valkey-server', argv0: 'valkey-server' },
-  // Debian and Ubuntu: redis-server is a link to this file, in a package that also sets up a system service.
+  // On Debian and Ubuntu, redis-server is a link to this file, in a package that also installs a system service.
   { file: 'redis-check-rdb', argv0: 'redis-server' },
 ];
 
@@ -31,13 +31,13 @@ interface ProgramSearch {
   readonly log: (line: string) => void;
 }
 
-/** The first program on the path that runs and is new enough. */
+/** Returns the first program on the path that runs and is new enough. */
 export async function findOnPath({ path, log }: ProgramSearch): Promise<RedisProgram | undefined> {
   const folders = (path ?? '').split(delimiter).filter((folder) => folder !== '');
   return findIn(folders, undefined, log);
 }
 
-/** The program that an earlier start unpacked into this folder. */
+/** Returns the program that an earlier start unpacked into this folder. */
 export async function findUnpacked(serverDir: string, log: (line: string) => void): Promise<RedisProgram | undefined> {
   const root = join(serverDir, UNPACKED);
   return findIn([join(root, 'usr/bin'), join(root, 'bin')], findLibraryFolders(root).join(delimiter), log);
@@ -54,7 +54,7 @@ async function findIn(
       if (!isExecutable(path)) continue;
       const said = await readVersion(path, argv0, libraryPath);
       if (said.version !== undefined) return { path, argv0, libraryPath, version: said.version };
-      if (file !== 'redis-check-rdb') log(`passing over ${path}: ${said.problem}`);
+      if (file !== 'redis-check-rdb') log(`skipping ${path}: ${said.problem}`);
     }
   }
   return undefined;

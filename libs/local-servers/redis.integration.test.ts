@@ -11,7 +11,7 @@ import { startRedis } from './redis.ts';
 import { findOnPath } from './redis-program.ts';
 import type { LocalServer } from './server-process.ts';
 
-/** Kept between runs: a machine without Redis unpacks one once. */
+/** A folder that is kept between runs, so that a machine without Redis unpacks a server only once. */
 const serverDir = fileURLToPath(new URL('../../.tandem/redis-server', import.meta.url));
 
 describe('startRedis', { timeout: 120_000 }, () => {
@@ -38,7 +38,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
     return running;
   };
 
-  it('keeps data and address over a restart, evicts nothing, and is local and behind a password', async () => {
+  it('keeps data and address over a restart, evicts nothing, and is local and protected by a password', async () => {
     const first = await start();
     await withRedis(first.url, (redis) => redis.set('kept', '42'));
     await first.stop();
@@ -55,7 +55,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
     for (const file of ['password', 'redis.conf']) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600);
   });
 
-  it('takes over the server that a killed parent left, with its data', async () => {
+  it('replaces a server that a killed parent left, with its data', async () => {
     const orphan = await leaveOrphan('redis', [dataDir, serverDir], 'SIGKILL');
     await withRedis(orphan.url, (redis) => redis.set('kept', '7'));
 
@@ -65,7 +65,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
     expect(await withRedis(taken.url, (redis) => redis.get('kept'))).toBe('7');
   });
 
-  it('finds a left server by its port and our password when its record is lost', async () => {
+  it('finds a leftover server by its port and password if its record is lost', async () => {
     const orphan = await leaveOrphan('redis', [dataDir, serverDir], 'SIGKILL');
     rmSync(join(dataDir, 'server.json'));
     const taken = await start();
@@ -79,14 +79,14 @@ describe('startRedis', { timeout: 120_000 }, () => {
     await start();
   });
 
-  it('never ends a program that has the number of a dead server', async () => {
+  it('never ends a program with the process id of a dead server', async () => {
     await (await start()).stop();
     writeFileSync(join(dataDir, 'server.json'), JSON.stringify({ pid: process.ppid, startedAt: 'long ago' }));
     await start();
     expect(readProcess(process.ppid)).toBeDefined();
   });
 
-  it('moves to another port when a stranger has taken its own, and refuses a demanded one', async () => {
+  it('uses another port if another program has taken its own, but refuses a required port in use', async () => {
     const { port, stop } = await start();
     await stop();
     const stranger = createServer((socket) => socket.end());
@@ -100,7 +100,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
     }
   });
 
-  it('passes over a server on the path that is too old, and says so', async () => {
+  it('skips a server on the path that is too old, and reports it', async () => {
     const old = join(parent, 'old');
     mkdirSync(old);
     writeFileSync(join(old, 'redis-server'), '#!/bin/sh\necho "Redis server v=6.0.16 sha=0"\n', { mode: 0o755 });
@@ -115,7 +115,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
-  // A refused login is the command's error too, which is the one the test looks at.
+  // A rejected login also fails the command, and the test checks the command's error.
   redis.on('error', () => undefined);
   try {
     return await use(redis);

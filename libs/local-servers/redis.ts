@@ -1,8 +1,8 @@
 /**
- * A real Redis for development and tests, found or fetched in the ways of `redis-find.ts`: data that survive restarts,
- * reachable from this machine alone and by password.
+ * Starts a real Redis for development and tests, found or installed by `redis-find.ts`. Data survive restarts. Only
+ * this machine can reach the server, with a password.
  *
- * In its folder: `redis.conf` and `password` (mode 0600), `port`, `server.json` (the process), `server.log`,
+ * Files in its folder: `redis.conf` and `password` (mode 0600), `port`, `server.json` (the process), `server.log`,
  * `appendonlydir/` (the data).
  */
 import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,27 +17,27 @@ import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
 interface RedisOptions {
-  /** Created where missing. One server a folder. */
+  /** The folder of the server, which is created if it is missing. A folder has one server. */
   readonly dataDir: string;
   /**
-   * The folder in which a server is unpacked if the machine has none. Default: `redis-server` beside the data folder.
+   * The folder in which a server is unpacked if the machine has none. Default: `redis-server` next to the data folder.
    */
   readonly serverDir?: string;
-  /** Left out: the port of the last start, or a free one. */
+  /** The port. Default: the port of the last start, or a free one. */
   readonly port?: number;
-  /** Folders of programs. Default: the environment's PATH. */
+  /** Folders of programs. Default: PATH of the environment. */
   readonly path?: string | undefined;
-  /** Additional environment of the server's process; a container gets none of it. */
+  /** Further environment variables of the server's process. A container does not get them. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
-/** SIGTERM writes out the append-only file and ends. */
+/** The signals that stop Redis. SIGTERM flushes the append-only file and ends the server. */
 const redisShutdown: readonly EndStep[] = [
   { signal: 'SIGTERM', waitMs: 10_000 },
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
-/** A large append-only file takes its time to load, and a container image its time to arrive. */
+/** The time limit of a start, which allows for loading a large append-only file or pulling a container image. */
 const READY_WITHIN_MS = 180_000;
 const LEFTOVER_ENDS_WITHIN_MS = 10_000;
 const ATTEMPTS = 5;
@@ -51,7 +51,9 @@ interface Plan {
   readonly log: (line: string) => void;
 }
 
-/** Starts the server of that folder after ending a server that a killed run left there. Throws `LocalServerError`. */
+/**
+ * Starts the server of a folder, after it has ended a server that a killed run left there. Throws `LocalServerError`.
+ */
 export async function startRedis(options: RedisOptions): Promise<LocalServer> {
   try {
     return await start(options);
@@ -96,8 +98,8 @@ function prepareFolder(dataDir: string): string {
 }
 
 /**
- * Finds the server by the recorded process and by asking the last port. A server that accepts our password is ours,
- * even without a record. Two servers on one append-only file would ruin it.
+ * Ends a leftover server, which is found by the recorded process and by a request to the last port. A server that
+ * accepts our password is ours, even without a record. Two servers with the same append-only file would damage it.
  */
 async function endLeftoverRedis(folder: string, password: string, log: (line: string) => void): Promise<void> {
   const recorded = readServerRecord(folder);
@@ -114,7 +116,7 @@ async function endLeftoverRedis(folder: string, password: string, log: (line: st
   await shutDownRedis(address);
   if (await waitUntil(async () => !(await isOurs()), LEFTOVER_ENDS_WITHIN_MS)) return;
   const problem = `A Redis of an earlier run on port ${port} still uses ${folder} and does not stop.`;
-  throw new LocalServerError('in_use', problem, `End it: ss -ltnp "sport = :${port}" names its process.`);
+  throw new LocalServerError('in_use', problem, `Stop its process: ss -ltnp "sport = :${port}" names it.`);
 }
 
 async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {
@@ -122,7 +124,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
   const portFile = join(folder, 'port');
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort({ server: 'Redis', requested: requestedPort, rememberIn: portFile, log });
-    // Before the start: should we be killed right after it, the next start finds the server by this port.
+    // Written before the start, so that the next start finds the server by this port if this process is killed.
     rememberPort(portFile, port);
     const server = spawnRedis(plan, port);
     const isReady = async () => (await probeRedis({ port, password })) === 'ready';
@@ -131,7 +133,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
     const failure = await explainFailure(server, plan, port);
     const passing = failure.code === 'port_taken' && requestedPort === undefined && attempt < ATTEMPTS;
     if (!passing) throw failure;
-    log(`${launch.description}: port ${port} was taken meanwhile, trying another`);
+    log(`${launch.description}: port ${port} is now in use, trying another port`);
   }
 }
 
@@ -170,22 +172,22 @@ async function explainFailure(
   const said = server.readOutput();
   if (/Address already in use|port is already allocated/.test(said)) return portTaken('Redis', port);
   if (/No space left on device/.test(said)) {
-    return new LocalServerError('disk_full', `The disk that holds ${folder} is full.`, 'Free some space, start again.');
+    return new LocalServerError('disk_full', `The disk of ${folder} is full.`, 'Free some space, then start again.');
   }
   if (/Bad file format reading the append only file|Can't handle RDB format/.test(said)) {
-    const remedy = `Everything in it can be rebuilt: move ${folder} away and start again.`;
+    const remedy = `Move ${folder} away and start again: everything in it can be rebuilt.`;
     return new LocalServerError(
       'old_data',
       `${launch.description} cannot read ${folder}:\n${lastLines(said, 4)}`,
       remedy,
     );
   }
-  const problem = `${launch.description} ended while starting (${await server.exited}):\n${lastLines(said)}`;
-  return new LocalServerError('start_failed', problem, `The whole log is in ${log}.`);
+  const problem = `${launch.description} ended during its start (${await server.exited}):\n${lastLines(said)}`;
+  return new LocalServerError('start_failed', problem, `See the whole log: ${log}.`);
 }
 
-// A few words of Redis' protocol, enough to see whether a server is ours and ready, and to shut one down. A full client
-// would reconnect and retry by itself, and hide the state of the server.
+// A minimal client for Redis' protocol that checks whether a server is ours and ready, and shuts a server down. A full
+// client would reconnect and retry by itself, and hide the state of the server.
 
 const REPLY_WITHIN_MS = 1_000;
 
@@ -194,7 +196,9 @@ interface RedisAddress {
   readonly password: string;
 }
 
-/** `ready`, `loading` (it reads its data), `foreign` (another server, or another password), `silent`. */
+/**
+ * The state of a server: `ready`, `loading` (it reads its data), `foreign` (another server or password), or `silent`.
+ */
 type RedisState = 'ready' | 'loading' | 'foreign' | 'silent';
 
 async function probeRedis(address: RedisAddress): Promise<RedisState> {
@@ -204,12 +208,12 @@ async function probeRedis(address: RedisAddress): Promise<RedisState> {
   return login === '+OK' && answer === '+PONG' ? 'ready' : 'foreign';
 }
 
-/** Asks the server at this address, if it accepts our password, to write its data and end. */
+/** Requests the server at this address to write its data and end, if it accepts our password. */
 async function shutDownRedis(address: RedisAddress): Promise<void> {
   await ask(address, 'SHUTDOWN');
 }
 
-/** The reply lines to the login and to one command; fewer where the server is silent or hangs up. */
+/** Returns the reply lines to the login and to one command; fewer if the server is silent or closes the connection. */
 function ask({ port, password }: RedisAddress, command: string): Promise<string[]> {
   return new Promise((resolve) => {
     let received = '';

@@ -12,7 +12,7 @@ export interface CommandOptions {
 }
 
 export interface CommandResult {
-  /** 127 when the program does not exist or cannot be run, as in a shell; null when a signal ended it. */
+  /** The exit code; 127 if the program does not exist or cannot be run, as in a shell; null if a signal ended it. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -27,7 +27,7 @@ export function runCommand(
   const identity = { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
   const named = argv0 === undefined ? {} : { argv0 };
   const child = spawn(program, args, { ...rest, ...identity, ...named, stdio: 'pipe' });
-  // Not spawn's own timeout: its timer outlives a program that could not be started.
+  // The timeout of `spawn` is not used, since its timer outlives a program that could not be started.
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -36,7 +36,7 @@ export function runCommand(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  // A program that ends before it has read its input is judged by its exit code.
+  // For a program that ends before it has read its input, only the exit code counts.
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   return new Promise<CommandResult>((resolve) => {

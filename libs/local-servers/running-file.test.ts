@@ -19,7 +19,7 @@ const services = {
 };
 const file = () => join(folder, '.tandem', 'running.json');
 
-test('the other commands find what runs here, until it ends', () => {
+test('other commands find the running services until they end', () => {
   expect(findRunning(folder)).toBeUndefined();
   const remove = announceRunning(join(folder, '.tandem'), services);
   expect(findRunning(folder)).toEqual(services);
@@ -27,17 +27,17 @@ test('the other commands find what runs here, until it ends', () => {
   expect(findRunning(folder)).toBeUndefined();
 });
 
-test('where servers run without an API, no API is named', () => {
+test('if servers run without an API, the API is null', () => {
   announceRunning(join(folder, '.tandem'), { ...services, apiUrl: null });
   expect(findRunning(folder)).toEqual({ ...services, apiUrl: null });
 });
 
-test('only its owner can read the passwords in it', () => {
+test('only the owner can read the file with its passwords', () => {
   announceRunning(join(folder, '.tandem'), services);
   expect(statSync(file()).mode & 0o777).toBe(0o600);
 });
 
-test('a file that a killed run left counts for nothing, nor does a broken one', () => {
+test('a file that a killed run left is ignored, and so is a malformed file', () => {
   announceRunning(join(folder, '.tandem'), services);
   const record = JSON.parse(readFileSync(file(), 'utf8'));
   writeFileSync(file(), JSON.stringify({ ...record, startedAt: 'earlier' }));

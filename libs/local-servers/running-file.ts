@@ -1,15 +1,18 @@
 /**
- * Records the running services of a folder's `.tandem/` for other commands in that folder: `tandem predict` finds the
- * API and `tandem check` the database without options. A record counts only while its `tandem up` runs.
+ * Records the running services of a folder's `.tandem/` for other commands in that folder. `tandem predict` then finds
+ * the API, and `tandem check` the database, without options. A record is valid only while its `tandem up` runs.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRunning, readProcess } from './process-identity.ts';
 
 export interface RunningServices {
-  /** null if no API runs: `up --servers` starts none. */
+  /** The URL of the API; null if none runs, since `up --servers` starts none. */
   readonly apiUrl: string | null;
-  /** The URL with its password, so only the owner may read the file; null if the environment names the server. */
+  /**
+   * The URL with its password; null if the environment names the server. Because of the password, only the owner may
+   * read the file.
+   */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
   /** Identifies the pepper of the API's keys without revealing it; null if no API runs. */
@@ -18,13 +21,13 @@ export interface RunningServices {
 
 const FILE = 'running.json';
 
-/** Writes the file for this process; gives what removes it again. */
+/** Writes the file for this process. Returns a function that removes the file. */
 export function announceRunning(stateFolder: string, services: RunningServices): () => void {
   const path = join(stateFolder, FILE);
   const { pid } = process;
   const record = { pid, startedAt: readProcess(pid)?.startedAt ?? '', ...services };
   writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-  // Complete or not at all.
+  // The rename makes the file appear completely or not at all.
   renameSync(`${path}.new`, path);
   return () => rmSync(path, { force: true });
 }

@@ -1,20 +1,23 @@
-/** A server's password: made once, kept in a file that only its owner can read, never written anywhere else. */
+/** Creates a server's password once, and keeps it only in a file that only its owner can read. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 
-/** Hexadecimal, so that it needs no escape in a URL, a config file or a protocol line. */
+/** Returns a password in hexadecimal, which needs no escaping in a URL, a config file or a protocol line. */
 function createSecret(): string {
   return randomBytes(24).toString('hex');
 }
 
-/** The secret in `path`, made by `create` where there is none. The file has mode 0600, whatever the umask. */
+/**
+ * Returns the secret in `path`, and creates it with `create` if there is none. The file has mode 0600, whatever the
+ * umask.
+ */
 export function readOrCreateSecret(path: string, create: () => string = createSecret): string {
   const existing = readSecret(path);
   if (existing !== undefined) return existing;
   const secret = create();
   writeFileSync(`${path}.new`, `${secret}\n`, { mode: 0o600 });
   chmodSync(`${path}.new`, 0o600);
-  // Renamed when complete: a kill in between leaves no half-written password.
+  // The file is renamed when complete, so that a kill leaves no incomplete password.
   renameSync(`${path}.new`, path);
   return secret;
 }

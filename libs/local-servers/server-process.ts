@@ -1,7 +1,7 @@
 /**
- * A server as a separate process group. Ctrl-C in a terminal signals the whole foreground group, and a server that
- * died first would fail processes that are still finishing work. So servers have groups of their own, and the parent
- * ends them in its own order. Their output goes to a file, not a pipe: when the parent is killed they live on unharmed,
+ * Runs a server as a separate process group. Ctrl-C in a terminal signals the whole foreground group, and processes
+ * that are finishing work would fail if the server died first. So each server has its own group, and the parent ends
+ * the servers in order. Their output goes to a file instead of a pipe, so that they survive if the parent is killed,
  * and the next start finds them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -14,9 +14,9 @@ export interface LocalServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Resolves when the server has ended, asked or not, with the reason in words. Never rejects. */
+  /** Resolves when the server has ended for any cause, with the reason as text. Never rejects. */
   readonly exited: Promise<string>;
-  /** Ends it in order; resolves when it has ended. May be called twice. */
+  /** Ends the server. Resolves when it has ended. May be called twice. */
   stop(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export interface ServerProcess {
   readonly startedAt: string;
   readonly exited: Promise<string>;
   hasExited(): boolean;
-  /** Ends it by these steps and waits until it is gone. */
+  /** Ends the server by these steps, and waits for its end. */
   end(steps: readonly EndStep[]): Promise<void>;
   /** Returns the output of the server since this start. */
   readOutput(): string;
@@ -59,7 +59,7 @@ export function startServerProcess(command: ServerCommand): ServerProcess {
     stdio: ['ignore', output, output],
   });
   closeSync(output);
-  // A forgotten server must not keep its parent from ending.
+  // A server that was not stopped must not keep its parent alive.
   child.unref();
   let gone = false;
   const exited = waitForExit(child).then((reason) => {
@@ -74,7 +74,7 @@ export function startServerProcess(command: ServerCommand): ServerProcess {
     exited,
     hasExited: () => gone,
     end: async (steps) => {
-      // Its exit has to be seen, and nothing else may be keeping this process alive until then.
+      // Keeps this process alive until the exit of the server, since nothing else may do so.
       child.ref();
       if (await endProcess({ pid, startedAt }, steps)) await exited;
     },
@@ -89,7 +89,7 @@ function waitForExit(child: ChildProcess): Promise<string> {
   });
 }
 
-/** Keeps one older file beside the current one. Returns where this start's output begins. */
+/** Keeps one older log file. Returns the offset at which this start's output begins. */
 function turnOver(outputFile: string): number {
   const size = statSync(outputFile, { throwIfNoEntry: false })?.size ?? 0;
   if (size < LARGEST_OUTPUT_FILE) return size;
@@ -97,7 +97,7 @@ function turnOver(outputFile: string): number {
   return 0;
 }
 
-/** The end of a server's output, for an error message. */
+/** Returns the end of a server's output, for an error message. */
 export function lastLines(text: string, count = 12): string {
   return text.split('\n').slice(-count).join('\n');
 }

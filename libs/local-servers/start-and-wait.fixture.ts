@@ -1,6 +1,6 @@
 /**
- * A parent that starts a server and then waits to be killed, as `tandem up` might be:
- * `node start-and-wait.fixture.ts <postgres|redis> <data folder> [server folder]`. Prints one line of JSON when it is up.
+ * A parent process, like `tandem up`, that starts a server and then waits to be killed: `node start-and-wait.fixture.ts
+ * <postgres|redis> <data folder> [server folder]`. It prints one line of JSON when the server runs.
  */
 import { startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';

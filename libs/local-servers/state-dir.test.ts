@@ -23,7 +23,7 @@ describe('openStateDir', { timeout: 20_000 }, () => {
     rmSync(join(path, '..'), { recursive: true, force: true });
   });
 
-  /** Another process that tries to hold the folder: its first line says how that went. */
+  /** Starts another process that tries to claim the folder. Its first line has the result. */
   const holdElsewhere = async () => {
     const script = `import(${JSON.stringify(module)}).then(({ openStateDir }) => openStateDir({ path: ${JSON.stringify(path)} }))
       .then(() => console.log('held'), (error) => console.log(error.code)); setInterval(() => undefined, 60_000);`;
@@ -39,7 +39,7 @@ describe('openStateDir', { timeout: 20_000 }, () => {
     return child;
   };
 
-  it('refuses a second holder and names the process of the first', async () => {
+  it('refuses a second owner and names the process of the first', async () => {
     const { child } = await holdElsewhere();
     const second = openStateDir({ path });
     await expect(second).rejects.toMatchObject({
@@ -48,7 +48,7 @@ describe('openStateDir', { timeout: 20_000 }, () => {
     });
   });
 
-  it('lets the next one in after a release, and after kill -9', async () => {
+  it('can be claimed again after a release, and after kill -9', async () => {
     (await openStateDir({ path })).release();
     const { child } = await holdElsewhere();
     child.kill('SIGKILL');
@@ -57,13 +57,13 @@ describe('openStateDir', { timeout: 20_000 }, () => {
     taken.release();
   });
 
-  it('has one holder at most when several start at once', async () => {
+  it('has at most one owner if several processes start at once', async () => {
     const results = await Promise.all([holdElsewhere(), holdElsewhere(), holdElsewhere(), holdElsewhere()]);
     expect(results.filter(({ line }) => line === 'held').length).toBeLessThanOrEqual(1);
     expect(results.every(({ line }) => line === 'held' || line === 'in_use')).toBe(true);
   });
 
-  it('lists the recorded processes that still run, over restarts, and ends them', async () => {
+  it('lists recorded processes that still run, even after restarts, and ends them', async () => {
     const [kept, gone] = [sleeper(), sleeper()];
     const first = await openStateDir({ path });
     first.recordProcess('worker-1', kept.pid ?? 0);
@@ -83,7 +83,7 @@ describe('openStateDir', { timeout: 20_000 }, () => {
     second.release();
   });
 
-  it('never ends a process that merely has the number of a recorded one', async () => {
+  it('never ends another process with the id of a recorded one', async () => {
     const stranger = sleeper();
     const pid = stranger.pid ?? 0;
     const state = await openStateDir({ path });

@@ -1,8 +1,8 @@
 /**
- * The folder `.tandem/`: whose it is now, and which processes were started from it.
+ * Manages the folder `.tandem/`: which process owns it, and which processes were started from it.
  *
- * Two `tandem up` on one folder would fight over its servers, so the first holds it until it ends. Nothing has to be
- * cleaned up after a `kill -9`: a claim counts only while its very process runs.
+ * Two `tandem up` in one folder would compete for its servers, so the first one owns the folder until it ends. After a
+ * `kill -9`, no cleanup is needed, since a claim is valid only while its own process runs.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,18 +18,22 @@ interface RecordedProcess {
 }
 
 export interface StateDir {
-  /** Absolute, links resolved. */
+  /** The absolute path, with links resolved. */
   readonly path: string;
-  /** Remembers a process under a name (`api`, `worker-1`), so that a later start can take over what a kill left behind. */
+  /**
+   * Records a process under a name (`api`, `worker-1`), so that a later start can end processes that a kill left
+   * running.
+   */
   recordProcess(name: string, pid: number): void;
   forgetProcess(name: string): void;
   /**
-   * The recorded processes that still run, of this holder and of earlier holders. Records of ended ones are removed.
+   * Returns the recorded processes that still run, of this owner and of earlier ones. Records of ended processes are
+   * removed.
    */
   listProcesses(): RecordedProcess[];
-  /** Ends a recorded process by its steps and forgets it. Returns false when it outlived them all. */
+  /** Ends a recorded process by the given steps, and removes its record. Returns false if it outlived all steps. */
   endRecorded(recorded: RecordedProcess, steps: readonly EndStep[]): Promise<boolean>;
-  /** Lets the next `tandem up` have the folder. */
+  /** Releases the folder for the next `tandem up`. */
   release(): void;
 }
 
@@ -40,7 +44,7 @@ interface StateDirOptions {
   readonly random?: () => number;
 }
 
-/** Creates the folder where needed and claims it. Throws `in_use`, naming the holder's process id, or `no_permission`. */
+/** Creates the folder if needed, and claims it. Throws `in_use` with the owner's process id, or `no_permission`. */
 export async function openStateDir({ path, random = Math.random }: StateDirOptions): Promise<StateDir> {
   try {
     mkdirSync(join(path, 'claims'), { recursive: true });
@@ -54,9 +58,9 @@ export async function openStateDir({ path, random = Math.random }: StateDirOptio
 }
 
 /**
- * Lay a claim, then look for others: of two claims at least one side sees the other and backs off, so there are never two
- * holders, and no claim is ever taken away from a live process. Two that start at once may both back off: hence the
- * attempts, at random distances.
+ * Claims the folder: writes a claim, then looks for others. Of two claims, at least one side sees the other and backs
+ * off, so there are never two owners, and no live process loses its claim. Two processes that start at once may both
+ * back off, so there are several attempts with random pauses.
  */
 async function claim(folder: string, random: () => number): Promise<() => void> {
   const claims = join(folder, 'claims');
@@ -70,7 +74,11 @@ async function claim(folder: string, random: () => number): Promise<() => void> 
     rmSync(join(claims, own), { force: true });
   }
   const who = `process ${holder?.pid} (${holder?.command})`;
-  throw new LocalServerError('in_use', `${folder} is in use by ${who}.`, `Stop that one first: kill ${holder?.pid}`);
+  throw new LocalServerError(
+    'in_use',
+    `${folder} is in use by ${who}.`,
+    `Stop that process first: kill ${holder?.pid}`,
+  );
 }
 
 function findOther(claims: string, own: string): ProcessIdentity | undefined {
@@ -108,10 +116,10 @@ function identityFiles(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.endsWith('.json'));
 }
 
-/** Appears complete or not at all: a reader never sees half a record. */
+/** Writes a file that appears completely or not at all, so that a reader never sees an incomplete record. */
 function writeIdentity(folder: string, file: string, pid: number): void {
   const startedAt = readProcess(pid)?.startedAt;
-  // It has ended already: there is nothing to find later.
+  // The process has already ended, so no record is needed.
   if (startedAt === undefined) return;
   const temporary = join(folder, `${file}.new`);
   writeFileSync(temporary, JSON.stringify({ pid, startedAt }));

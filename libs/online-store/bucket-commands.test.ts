@@ -16,7 +16,7 @@ const row = fc.record({
 });
 const rows = fc.uniqueArray(row, { selector: ({ userId }) => userId, maxLength: 60 });
 
-/** The arguments of each command, read as Redis reads them. Throws where a length or an end is not what it says. */
+/** Returns the arguments of each command, read as Redis reads them. Throws if a length or an end is wrong. */
 function parse(bytes: Buffer): Buffer[][] {
   const commands: Buffer[][] = [];
   let at = 0;
@@ -46,7 +46,7 @@ interface Row extends ScoredUser {
 }
 
 const asRows = (all: readonly Row[]) => [...stageRows(all, STARTED_AT)];
-/** A page each, since a page has one time. */
+/** Each row has its own page, since a page has one time. */
 const asPages = (all: readonly Row[]) => [
   ...stagePages(
     all.map((one) => ({ users: scoredUsers([one]), computedAt: one.computedAt })),
@@ -56,7 +56,7 @@ const asPages = (all: readonly Row[]) => [
 const NONE = { bytes: Buffer.alloc(0), offsets: new Uint32Array(1), hashes: new Uint32Array(0), rows: 0, skipped: 0 };
 
 describe('a window of rows', () => {
-  it('is one HSET a bucket, in which every row lies under its field, whatever its id and outputs', () => {
+  it('becomes one HSET for each bucket, with every row under its field, for any id and outputs', () => {
     fc.assert(
       fc.property(rows, fc.integer({ min: 1, max: 20 }), fc.constantFrom(asRows, asPages), (all, batchRows, way) => {
         const [staged = NONE] = way(all);
@@ -82,7 +82,7 @@ describe('a window of rows', () => {
     );
   });
 
-  it('leaves out rows that the layout cannot tell, and counts them', () => {
+  it('leaves out rows that the layout cannot encode, and counts them', () => {
     const early = { userId: '1', contextVersion: 0, computedAt: STARTED_AT - 1, outputs: Buffer.of(1) };
     const inTime = { ...early, userId: '2', computedAt: STARTED_AT };
     for (const way of [asRows, asPages]) {
@@ -94,7 +94,7 @@ describe('a window of rows', () => {
     }
   });
 
-  it('comes in batches that end with a bucket', () => {
+  it('is written in batches that end with a bucket', () => {
     const many = Array.from({ length: 100 }, (_, i) => ({
       userId: `${i}`,
       contextVersion: 0,
@@ -109,7 +109,7 @@ describe('a window of rows', () => {
     for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(30);
   });
 
-  it('comes in batches for one server of a cluster each, with the same commands', () => {
+  it('is written in batches for single servers of a cluster, with the same commands', () => {
     fc.assert(
       fc.property(rows, fc.integer({ min: 1, max: 20 }), (all, batchRows) => {
         const [staged = NONE] = asRows(all);

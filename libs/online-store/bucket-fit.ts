@@ -1,11 +1,12 @@
 /**
- * Whether a generation's buckets stay in Redis' compact form (a listpack), which is what makes a user cost tens of
- * bytes. Buckets whose size varies like a Poisson number pass the limit practically never while their mean is below
- * half.
+ * Checks whether a generation's buckets stay in Redis' compact form (a listpack), in which a user takes tens of bytes.
+ * The sizes of buckets have a Poisson distribution. They practically never exceed the limit if their mean is below half
+ * of it.
  *
- * A value longer than the server's limit makes Redis keep that bucket as a hash table instead: the same addresses and
- * commands, and about 100 bytes a user beside the value instead of 15. That is the layout of wide outputs: measured for
- * a vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
+ * If a value is longer than the server's limit, Redis stores the bucket as a hash table. Keys and commands are the
+ * same, and a user takes about 100 bytes in addition to the value, instead of 15. Wide outputs have this layout: for a
+ * vector of 100 floats, 513 bytes per user were measured, where a separate key per user takes 570. Readers need not
+ * distinguish the two.
  */
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
@@ -14,7 +15,10 @@ import { command } from './pipelined-commands.ts';
 
 interface BucketFit {
   readonly meanUsers: number;
-  /** The server's limit; null if it does not report it (managed servers forbid CONFIG): then 128 is assumed. */
+  /**
+   * The server's limit; null if the server does not report it, since managed servers forbid CONFIG. Then 128 is
+   * assumed.
+   */
   readonly maxEntries: number | null;
   readonly maxValueBytes: number | null;
   readonly layout: 'listpack' | 'hash table';
@@ -26,16 +30,16 @@ export interface BucketFitDependencies {
   readonly prefix?: string;
 }
 
-/** The least limits that any Redis or Valkey comes with. */
+/** The lowest default limits of all releases of Redis and Valkey. */
 const ASSUMED_ENTRIES = 128;
 const ASSUMED_VALUE_BYTES = 64;
 
-/** Values that are sampled: the outputs of a model have one length, or are texts of similar length. */
+/** The number of sampled values. The outputs of a model have one length, or are texts of similar length. */
 const VALUES_SAMPLED = 32;
 
 /**
- * Reads the server's limits and some values of a generation that is loaded, and logs a warning where its buckets do not
- * fit. Rejects `unavailable` if Redis does not answer.
+ * Reads the server's limits and some values of a loaded generation, and logs a warning if its buckets do not fit.
+ * Rejects `unavailable` if Redis does not answer.
  */
 export async function checkBuckets(
   { connection, log, prefix }: BucketFitDependencies,
@@ -59,7 +63,7 @@ export async function checkBuckets(
 }
 
 async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit, 'maxEntries' | 'maxValueBytes'>> {
-  // Of one server for all of a cluster. Before Redis 7 the names say ziplist.
+  // In a cluster, the limits of one server are used for all. Before Redis 7, the names contain ziplist.
   const [first] = connection.layout().shards;
   if (!first) throw unavailable('it is not connected');
   const [entries, value] = await first.server.send([
@@ -69,18 +73,23 @@ async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit,
   return { maxEntries: firstNumber(entries), maxValueBytes: firstNumber(value) };
 }
 
-/** Returns the longest of a bucket's values; 0 if it has none, or the server cannot pick any (before Redis 6.2). */
+/**
+ * Returns the length of the longest sampled value of a bucket; 0 if there is none, or if the server cannot sample
+ * (before Redis 6.2).
+ */
 async function longestValue(connection: OnlineConnection, bucket: string): Promise<number> {
   const [reply] = await connection.send([command('hrandfield', [bucket, String(VALUES_SAMPLED), 'WITHVALUES'])]);
   if (!Array.isArray(reply)) return 0;
-  // Fields and values in turn.
+  // Fields and values alternate.
   return Math.max(
     0,
     ...reply.filter((_, i) => i % 2 === 1).map((value) => (Buffer.isBuffer(value) ? value.length : 0)),
   );
 }
 
-/** The number in a reply of CONFIG GET: names and values in turn, or null if it was refused. */
+/**
+ * Returns the number in a reply of CONFIG GET, in which names and values alternate; null if the command was refused.
+ */
 function firstNumber(reply: unknown): number | null {
   if (!Array.isArray(reply)) return null;
   const number = Number(String(reply[1] ?? ''));

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { crc32 } from './stored-value.ts';
 
-it('crc32 is the usual one, for few bytes and many, and continues from another', () => {
+it('crc32 equals that of zlib, for few and many bytes, and continues from another checksum', () => {
   const bytes = fc.uint8Array({ maxLength: 300, size: 'max' });
   const seed = fc.integer({ min: 0, max: 2 ** 32 - 1 });
   fc.assert(

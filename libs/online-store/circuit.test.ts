@@ -30,7 +30,7 @@ describe('createCircuit', () => {
     expect(circuit.isClosed()).toBe(false);
   });
 
-  it('stays open while probes fail and closes with the first that is answered', async () => {
+  it('stays open while probes fail, and closes with the first answered probe', async () => {
     const { circuit, states, heal } = build();
     for (let i = 0; i < 3; i++) circuit.timedOut();
     await vi.advanceTimersByTimeAsync(450);
@@ -41,7 +41,7 @@ describe('createCircuit', () => {
     expect(states).toEqual(['open', 'closed']);
   });
 
-  it('starts again with another connection', () => {
+  it('starts again with a new connection', () => {
     const { circuit } = build();
     for (let i = 0; i < 3; i++) circuit.timedOut();
     circuit.reset();

@@ -1,13 +1,16 @@
 /**
- * Rejects commands at once while a server hangs. It opens after several unanswered writes in a row; a probe then waits
- * for the server in place of readers.
+ * Rejects commands at once while a server hangs. The circuit opens after several unanswered writes in a row. A probe
+ * then waits for the server instead of readers.
  */
 interface CircuitOptions {
-  /** Resolves when the server answers. */
+  /** Sends a probe. Resolves when the server answers. */
   probe(): Promise<unknown>;
-  /** Called at every change. */
+  /** Called at every change of the state. */
   changed(state: 'open' | 'closed'): void;
-  /** Unanswered writes in a row that open the circuit. One is too few: a pause of this process looks the same. */
+  /**
+   * The number of unanswered writes in a row that open the circuit. One is too few, since a pause of this process has
+   * the same effect.
+   */
   readonly threshold?: number;
   readonly probeEveryMs?: number;
 }
@@ -40,19 +43,19 @@ export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 10
   }
 
   return {
-    /** Whether commands may be sent. */
+    /** Returns whether commands may be sent. */
     isClosed: (): boolean => timer === null,
     answered(): void {
       if (timer === null) unanswered = 0;
     },
-    /** A write was not answered in time. */
+    /** Records that a write was not answered in time. */
     timedOut(): void {
       unanswered++;
       if (timer !== null || unanswered < threshold) return;
       changed('open');
       probeLater();
     },
-    /** For a new connection: failures of the last one do not count. */
+    /** Resets the circuit for a new connection, since failures of the previous one do not count. */
     reset: close,
   };
 }

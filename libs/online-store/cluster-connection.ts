@@ -1,11 +1,11 @@
 /**
- * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one
- * write (connection.ts). A redirected command is sent again to the new owner of a slot (MOVED), or to the server that
- * a slot is being moved to (ASK). If that server is not a known primary, the redirection is returned as an error until the
- * slots have been read again.
+ * Provides a Redis Cluster as one connection. Commands are sent to the primaries of their keys, with one write for each
+ * primary (connection.ts). A redirected command is sent again: to the new owner of a slot (MOVED), or to the server
+ * that a slot is being moved to (ASK). If that server is not a known primary, the redirection is returned as an error
+ * until the slots have been read again.
  *
- * A read of many users is not lost with one server: the lookups of a server that does not answer return the error, and
- * the reader asks Postgres for those users only.
+ * A read of many users does not fail with one server. The lookups of a server that does not answer return the error,
+ * and the reader reads only those users from Postgres.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -21,15 +21,15 @@ import {
 } from './connection.ts';
 import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pipelined-commands.ts';
 
-/** A key that moves during its lookup is redirected more than once. */
+/** The most redirections of a command. A key that moves during its lookup is redirected more than once. */
 const MAX_REDIRECTIONS = 5;
-/** Milliseconds before a command on several keys is sent again after only some of them have moved (TRYAGAIN). */
+/** Milliseconds before a command on several keys is sent again if only some of the keys have moved (TRYAGAIN). */
 const TRY_AGAIN_MS = 10;
 const RETRY_READY_MS = 50;
 
 type ClusterAddress = Extract<RedisAddress, { kind: 'cluster' }>;
 
-/** Connects in the background; never throws, never ends the process by an unhandled error. */
+/** Connects in the background. Never throws, and never ends the process by an unhandled error. */
 export function createClusterConnection(
   { seeds, login }: ClusterAddress,
   options: Omit<OnlineConnectionOptions, 'url'>,
@@ -85,8 +85,8 @@ const keyOfLookup = ([, key = '']: Lookup) => key;
 const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
 
 /**
- * Sends questions to the servers that hold their keys. Each has its reply in its place: the server's reply, or the
- * error if it did not answer.
+ * Creates a function that sends commands to the servers of their keys. It returns replies in order: the server's reply,
+ * or the error if the server did not answer.
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**
@@ -102,7 +102,8 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
       if (redirection.kind === 'TRYAGAIN') await pause(TRY_AGAIN_MS);
       else server = topology.serverAt(redirection, server);
       if (redirection.kind === 'MOVED') void topology.refresh();
-      // The identity that a reader checked does not name it yet: its copy may be of a lost past.
+      // A server that is not in the layout was not part of the identity that the reader checked, and its data may be of
+      // a lost past.
       if (!topology.layout().shards.some((shard) => shard.server === server)) return last;
       try {
         await server.whenReady(Math.max(1, deadline - performance.now()));
@@ -161,7 +162,7 @@ type Redirection =
   | { readonly kind: 'TRYAGAIN' }
   | { readonly kind: 'MOVED' | 'ASK'; readonly host: string; readonly port: number };
 
-/** Parses a redirection. Without a host, `host` is empty: the server has the same one. */
+/** Parses a redirection. Without a host, `host` is empty, which means the same host. */
 function redirectionOf(reply: unknown): Redirection | null {
   if (!isRefusal(reply)) return null;
   if (reply.message.startsWith('TRYAGAIN')) return { kind: 'TRYAGAIN' };
@@ -171,10 +172,10 @@ function redirectionOf(reply: unknown): Redirection | null {
 }
 
 /**
- * Names the primaries: another text after one of them was replaced or restarted. Null while one is connected that has
- * not said which it is. A primary that is not connected answers nothing, and keeps its part of the name. Slots that
- * move between primaries change nothing: what each holds was held by one of them. Asked for with every read, hence
- * remembered.
+ * Returns a function for the identity of the primaries, which changes when one of them is replaced or restarted. It is
+ * null while a connected primary has not reported its id. A primary that is not connected answers no reads, and keeps
+ * its part of the identity. Slots that move between primaries do not change it, since the data were on one of the
+ * primaries before. The identity is cached, since every read needs it.
  */
 function createIdentity(topology: ClusterTopology): () => string | null {
   const ids = new Map<ServerConnection, string>();

@@ -1,4 +1,4 @@
 declare module 'cluster-key-slot' {
-  /** The slot, 0 to 16,383, of a key; of its hash tag where it has one. */
+  /** Returns the slot of a key, or of its hash tag if it has one: 0 to 16,383. */
   export default function calculateSlot(key: string | Buffer): number;
 }

@@ -1,6 +1,6 @@
 /**
- * Which primaries of a Redis Cluster hold which slots, kept up to date: read every few seconds, and at once when a
- * connection is lost or a server says that a key has moved. Each primary has a separate connection.
+ * Tracks the slots of the primaries of a Redis Cluster. They are read every few seconds, and at once when a connection
+ * is lost or a server reports that a key has moved. Each primary has a separate connection.
  */
 import type { HostAndPort } from '@tandem/redis/redis-address';
 import { repeat } from '@tandem/timing/repeat';
@@ -11,9 +11,9 @@ import { command } from './pipelined-commands.ts';
 const SLOTS = 16_384;
 const UNASSIGNED = 0xffff;
 const REFRESH_EVERY_MS = 2_000;
-/** Milliseconds for which the connection to a former primary stays open for commands under way. */
+/** Milliseconds for which the connection to a former primary stays open, for commands under way. */
 const LINGER_MS = 5_000;
-/** The least time between two reads of the slots, even if many reads find a lost primary. */
+/** The least time between two reads of the slots in ms, even if many reads find a lost primary. */
 const LEAST_PAUSE_MS = 100;
 
 interface TopologyOptions {
@@ -26,11 +26,11 @@ interface TopologyOptions {
 export interface ClusterTopology {
   layout(): Layout;
   /**
-   * The connection to a server, made where there is none yet.
-   * @param near a server whose host replaces an empty host
+   * Returns the connection to a server, and creates it if there is none.
+   * @param near a server with the host that replaces an empty host
    */
   serverAt(address: HostAndPort, near?: ServerConnection): ServerConnection;
-  /** Asks the cluster for its slots; calls of a moment share one question. Never rejects. */
+  /** Reads the slots of the cluster. Concurrent calls share one request. Never rejects. */
   refresh(): Promise<void>;
   close(): void;
 }
@@ -41,7 +41,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   const { seeds, connect, log, connectTimeoutMs } = options;
   const servers = new Map<string, ServerConnection>();
   let layout = NO_LAYOUT;
-  /** The last reply of slots, as a text: equal texts need no new layout. */
+  /** The last reply with slots, as a text. An equal text needs no new layout. */
   let known = '';
   let asking: Promise<void> | null = null;
   let askedAt = Number.NEGATIVE_INFINITY;
@@ -64,7 +64,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
 
   /**
    * Returns the slots from one of the servers; null if none answers. A server that has left the cluster returns old
-   * slots and a state that is not ok: its reply is used only if no other answers.
+   * slots, with a state that is not ok. Its reply is used only if no other server answers.
    */
   async function askForSlots(): Promise<readonly SlotRange[] | null> {
     let doubtful: readonly SlotRange[] | null = null;
@@ -79,7 +79,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
         doubtful ??= ranges;
         if (reply instanceof Error) log('online_store.cluster_refused', { server: name, error: reply.message });
       } catch {
-        // The next one may know.
+        // The next server may answer.
       }
     }
     return doubtful;
@@ -137,7 +137,10 @@ interface SlotRange extends HostAndPort {
   readonly last: number;
 }
 
-/** Parses a reply of CLUSTER SLOTS; null if it is none. A server that does not know its own host leaves it empty. */
+/**
+ * Parses a reply of CLUSTER SLOTS; null if it is not one. A server that does not know its own host leaves the host
+ * empty.
+ */
 function readRanges(reply: unknown, asked: string): readonly SlotRange[] | null {
   if (!Array.isArray(reply) || reply.length === 0) return null;
   const askedHost = asked.slice(0, asked.lastIndexOf(':')).replaceAll(/[[\]]/g, '');
@@ -169,10 +172,11 @@ function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serve
 }
 
 /**
- * The first whole number whose slot is one of the server's: the same in every process, which share the keys under it.
+ * Returns the first whole number with a slot of the server. All processes find the same number, so they share the keys
+ * under this hash tag.
  */
 function tagOf(owners: Uint16Array, number: number): string {
-  // A reply that assigns all of its slots to others as well.
+  // Reached only if the reply also assigns all of its slots to other servers.
   if (!owners.includes(number)) return '';
   let tag = 0;
   while (owners[calculateSlot(String(tag))] !== number) tag++;

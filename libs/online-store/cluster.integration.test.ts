@@ -1,5 +1,6 @@
 /**
- * The stores on a real cluster of three primaries: every command finds its server, through a failover and moved slots.
+ * Tests of the stores on a real cluster of three primaries: every command finds its server, even after a failover and
+ * while slots move.
  */
 import { randomUUID } from 'node:crypto';
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
@@ -98,7 +99,7 @@ describe('a cluster', () => {
     expect(createOnlinePredictions({ connection, log: () => {} }).serverId()).toBeNull();
   });
 
-  it('sweeps a generation that is not listed from every primary, and forgets one by name', async () => {
+  it('removes an unlisted generation from every primary, and removes one by name', async () => {
     const [doomed, kept] = [await loadedGeneration(), await loadedGeneration()];
     const sweeper = createGenerationSweeper({ connection });
     const { generations } = await sweeper.sweep(async () => [kept.id]);
@@ -110,7 +111,7 @@ describe('a cluster', () => {
     expect(left.flat()).toEqual([]);
   });
 
-  it('loses no find while slots move, and follows them afterwards', async () => {
+  it('answers every find while slots move, and uses the new servers afterwards', async () => {
     const generation = await loadedGeneration();
     const [from, to] = cluster.nodes as [RedisCluster['nodes'][0], RedisCluster['nodes'][0]];
     const slots = Array.from({ length: 120 }, (_, i) => 1_000 + i * 3);
@@ -126,7 +127,7 @@ describe('a cluster', () => {
     await vi.waitFor(async () => expect(await loadedGeneration()).toBeDefined(), PATIENCE);
   });
 
-  it('needs no load again when the slot moves that the marker of a primary lies in', async () => {
+  it('needs no second load when the slot of a primary’s marker moves', async () => {
     const generation = await loadedGeneration();
     const loader = createGenerationLoader({ connection });
     const [{ tag } = { tag: '' }] = connection.layout().shards;
@@ -144,7 +145,7 @@ describe('a cluster', () => {
     expect(await loader.isLoaded(generation)).toBe(true);
   });
 
-  it('serves what the other primaries hold while one is down, and all of it from its replica afterwards', async () => {
+  it('serves the users of the other primaries while one is down, and all users after its replica has replaced it', async () => {
     const generation = await loadedGeneration();
     const before = createMarkMemory({ connection }).serverId();
     await cluster.nodes[2]?.kill();

@@ -6,7 +6,7 @@ import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './redis.fixture.ts';
 
 const assignment = assignmentOf(null);
-/** For a machine with much else to do. */
+/** Time limits for a busy machine. */
 const PATIENCE = 20_000;
 
 describe('a server that comes and goes', () => {
@@ -24,9 +24,10 @@ describe('a server that comes and goes', () => {
   }
 
   /**
-   * What becomes of a read, and whether that took no time, up to the command timeout, or longer. The clocks are others
-   * of this process, begun with the read: where the machine is busy they are as late as its own. A read's clock begins when
-   * the command is written, which on a busy machine was 100 ms later: so the last one has ten times the command timeout.
+   * Returns the outcome of a read, and whether it took no time, up to the command timeout, or longer. The time is
+   * measured by timers of this process that start with the read, since on a busy machine they are as late as the read's
+   * own timer. The timer of a read starts when the command is written, which was 100 ms later on a busy machine. So the
+   * last timer has ten times the command timeout.
    */
   async function follow(read: () => Promise<unknown>) {
     const outcome = read().then(
@@ -39,7 +40,7 @@ describe('a server that comes and goes', () => {
     return { outcome: await outcome, took: isLate ? 'longer' : isSlow ? 'the timeout' : 'no time' };
   }
 
-  it('is another server after kill -9 and a restart, and none in between', async () => {
+  it('has another id after kill -9 and a restart, and none in between', async () => {
     const { connection, predictions, events } = await openStore();
     const before = predictions.serverId();
     await server.kill();
@@ -54,7 +55,7 @@ describe('a server that comes and goes', () => {
     connection.close();
   });
 
-  it('holds no read longer than the command timeout while stopped, and soon none at all', async () => {
+  it('while stopped, delays reads at most by the command timeout, and soon rejects them at once', async () => {
     const { connection, predictions, events } = await openStore();
     process.kill(server.pid, 'SIGSTOP');
     try {
@@ -62,7 +63,7 @@ describe('a server that comes and goes', () => {
       for (let i = 0; i < 20; i++) reads.push(await follow(() => predictions.find(assignment, ['1'])));
       expect(new Set(reads.map((read) => read.outcome))).toEqual(new Set(['unavailable']));
       expect(reads.filter(({ took }) => took === 'longer')).toEqual([]);
-      // Three open the circuit; the fourth may be the trial whether it still hangs.
+      // Three reads open the circuit. A fourth may have to wait before it opens.
       expect(reads.filter(({ took }) => took !== 'no time').length).toBeLessThanOrEqual(4);
       expect(events).toContain('online_store.circuit_open');
     } finally {
@@ -75,7 +76,7 @@ describe('a server that comes and goes', () => {
     connection.close();
   });
 
-  it('comes back after a stop that outlived the connection', async () => {
+  it('is used again after a stop that was longer than the connection lasted', async () => {
     const { connection, predictions, events } = await openStore();
     const id = predictions.serverId();
     process.kill(server.pid, 'SIGSTOP');
@@ -91,7 +92,7 @@ describe('a server that comes and goes', () => {
     connection.close();
   });
 
-  it('is left for another connection once it refuses writes as a demoted primary', async () => {
+  it('is replaced by another connection after it rejects writes as a demoted primary', async () => {
     const { connection } = await openStore();
     const overlay = createOverlayStore({ connection });
     const { connection: admin } = await connectTo(server.url, 2_000);
@@ -108,7 +109,7 @@ describe('a server that comes and goes', () => {
     connection.close();
   });
 
-  it('has no candidates after a flush, and takes new ones though it forgot the scripts', async () => {
+  it('has no candidates after a flush, and accepts new ones although it lost the scripts', async () => {
     const { connection, predictions } = await openStore();
     const overlay = createOverlayStore({ connection });
     await overlay.put([overlayEntry('1'), overlayEntry('2')]);
@@ -122,7 +123,7 @@ describe('a server that comes and goes', () => {
 });
 
 describe('an address without a listener', () => {
-  it('neither throws nor holds anyone up', async () => {
+  it('neither throws nor delays callers', async () => {
     const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     expect(connection.serverId()).toBeNull();
     const predictions = createOnlinePredictions({ connection, log: () => {} });
@@ -132,7 +133,7 @@ describe('an address without a listener', () => {
   });
 });
 
-it('is not open in a database that the server does not have, and says so', async () => {
+it('is not open for a database that the server does not have, and reports it', async () => {
   const url = new URL(inject('redisUrl'));
   url.pathname = '/9999';
   const events: string[] = [];

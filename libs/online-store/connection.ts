@@ -1,10 +1,10 @@
 /**
- * The connection that reads use. Redis only makes reads faster: in any state (down, hanging, loading, demoted) a
- * command ends within its timeout, or at once if the state is known. The caller then asks Postgres.
+ * The connection of reads to Redis. Redis only makes reads faster. In every state (down, hanging, loading, demoted), a
+ * command ends within its timeout, or at once if the state is known. The caller then reads from Postgres.
  *
- * Commands are sent by hand in batches of one write. Measured with 64 concurrent reads of a bucket and an overlay key:
- * 3.9 µs of CPU a read, against 12.9 with ioredis' autopipelining and 11.1 with its pipelines. Autopipelining also runs
- * one pipeline at a time, so that a hanging one holds up the next.
+ * Commands are sent in batches, each with a single write. Measured with 64 concurrent reads of a bucket and an overlay
+ * key: 3.9 µs of CPU per read, compared with 12.9 µs with the autopipelining of ioredis and 11.1 µs with its pipelines.
+ * Autopipelining also runs one pipeline at a time, so a hanging one delays the next.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { openRedis } from '@tandem/redis/open-redis';
@@ -13,55 +13,55 @@ import type { Redis } from 'ioredis';
 import { createCircuit } from './circuit.ts';
 import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
 
-/** Takes an event's name (`noun.verb`) and its fields. */
+/** Logs an event by its name (`noun.verb`) and fields. */
 export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
 export interface OnlineConnectionOptions {
   /** An address for `parseRedisAddress`. */
   readonly url: string;
   readonly log: OnlineLog;
-  /** The wait for one command. Loaders of generations take seconds, reads the default of 50 ms. */
+  /** The time limit of a command. Loaders of generations use seconds, reads the default of 50 ms. */
   readonly commandTimeoutMs?: number;
-  /** Silence after which a connection that owes a reply is given up; 1 s. */
+  /** Milliseconds of silence after which a connection with missing replies is closed. Default 1,000. */
   readonly socketTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
-  /** Called before commands are sent; throws if this process must not send any now. */
+  /** Called before commands are sent. Throws if this process must not send any now. */
   readonly assertAllowed?: () => void;
-  /** 0 to 1, for the jitter between attempts to connect. */
+  /** Returns a number from 0 to 1, for the jitter of connection attempts. */
   readonly random?: () => number;
 }
 
 export interface OnlineConnection {
   /**
-   * Identifies the connected server: its `run_id`; in a cluster all primaries with their slots. Null while not
+   * Returns the identity of the connected server: its `run_id`; in a cluster, that of all primaries. Null while not
    * connected, or until a server has answered.
    */
   serverId(): string | null;
-  /** Whether keys are spread over servers, so that a command may name keys of one hash tag alone. */
+  /** Whether keys are spread over servers, so that all keys of a command must have the same hash tag. */
   readonly isCluster: boolean;
-  /** Whether commands may be sent now. */
+  /** Returns whether commands may be sent now. */
   isOpen(): boolean;
-  /** The servers that hold keys now. */
+  /** Returns the servers that hold keys now. */
   layout(): Layout;
   /**
-   * Sends commands, those of one server in one write. A command that the server refused has its error in its place;
-   * rejects `unavailable` if a server did not answer in time or is not connected.
+   * Sends commands, with one write for each server. Returns the replies in order, with an error for each refused
+   * command. Rejects with `unavailable` if a server did not answer in time or is not connected.
    */
   send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
   /**
-   * Sends lookups, each with its key as its second word, and gives the replies in order, as buffers. A lookup that was
-   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` if
-   * no server does.
+   * Sends lookups, each with its key as the second word. Returns the replies in order, as buffers, with an error for
+   * each refused lookup; in a cluster, also for lookups of a server that does not answer. Rejects with `unavailable` if
+   * no server answers.
    */
   ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
-  /** Resolves once connected; rejects `unavailable` after the time, or when it is closed. */
+  /** Resolves when connected. Rejects with `unavailable` after the time, or when the connection is closed. */
   whenReady(timeoutMs: number): Promise<void>;
   close(): void;
 }
 
 /** A server that holds keys. */
 export interface Shard {
-  /** A hash tag whose keys this server holds; empty for a server that holds all keys. */
+  /** A hash tag of keys on this server; empty for a server with all keys. */
   readonly tag: string;
   readonly server: ServerConnection;
 }
@@ -70,11 +70,11 @@ export interface Shard {
 export interface Layout {
   /** The shards; none before a cluster has sent its slots. */
   readonly shards: readonly Shard[];
-  /** The number of the shard that holds a key; -1 where the cluster assigns its slot to no server. */
+  /** Returns the number of the shard of a key; -1 if the cluster assigns its slot to no server. */
   shardOf(key: string): number;
 }
 
-/** A connection to one server, which may be one of a cluster's. */
+/** A connection to one server, which may belong to a cluster. */
 export interface ServerConnection extends OnlineConnection {
   readonly redis: Redis;
 }
@@ -90,11 +90,11 @@ export function createServerConnection({ url, ...options }: OnlineConnectionOpti
 }
 
 interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
-  /** Whether it is known to be a node of a cluster. */
+  /** Whether the server is a known node of a cluster. */
   readonly isOfCluster?: boolean;
 }
 
-/** Connects in the background; never throws, never ends the process by an unhandled error. */
+/** Connects in the background. Never throws, and never ends the process by an unhandled error. */
 export function connectServer(address: ServerOptions, options: ServerSettings): ServerConnection {
   const { log, assertAllowed } = options;
   const redis = connect(address, options);
@@ -160,7 +160,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
   return connection;
 
-  /** Distinguishes a refused command from a server that does not answer. */
+  /** Returns `unavailable` for a server that does not answer; other errors are unchanged. */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
@@ -198,8 +198,8 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // A demoted primary refuses all writes: find the new primary. Before Redis 7 a script's error contains this in its
-    // middle.
+    // A demoted primary rejects all writes, so a new connection must find the new primary. Before Redis 7, the error of
+    // a script contains READONLY in the middle.
     reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
     retryStrategy: (attempt) => Math.min(MAX_RETRY_DELAY_MS, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + random() / 2),
     connectionName: 'tandem-online',
@@ -235,7 +235,7 @@ function selectDatabase(redis: Redis, database: number, log: OnlineLog) {
   return { isSelected: () => isSelected, whenSelected: () => asked };
 }
 
-/** Asks each newly connected server who it is, again and again until it says. */
+/** Requests the id of each newly connected server, and repeats it until the server answers. */
 function followServerId(redis: Redis, { log, isOfCluster = false }: Pick<ServerSettings, 'log' | 'isOfCluster'>) {
   let id: string | null = null;
   let connection = 0;
@@ -268,7 +268,7 @@ function followServerId(redis: Redis, { log, isOfCluster = false }: Pick<ServerS
   return { id: () => id, stop: forget };
 }
 
-/** Logs the loss of a connection once for each reason, not for each attempt to get it back. */
+/** Logs the loss of a connection once for each reason, not for each attempt to reconnect. */
 function logLosses(redis: Redis, log: OnlineLog) {
   let lastError: string | null = null;
   let reported: string | null = null;

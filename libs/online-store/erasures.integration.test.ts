@@ -37,11 +37,11 @@ const tombstone = (number: number, changes: Partial<Tombstone> = {}): Tombstone 
 });
 const counted = async () => (await erasures().told())?.count ?? null;
 
-/** As a worker does for a server without a count. */
+/** Restores the count, as a worker does for a server without a count. */
 const restore = (count: number, history = HISTORY) => erasures().restore(async () => ({ history, count }));
 
 describe('the count of erasures', () => {
-  it('is raised by each that is told, names the server, and is never lowered', async () => {
+  it('is raised by each erasure, is returned with the server’s id, and is never lowered', async () => {
     await restore(3);
     await erasures().tell(tombstone(5));
     await erasures().tell(tombstone(4));
@@ -54,7 +54,7 @@ describe('the count of erasures', () => {
     expect(await connection.redis.pttl(createKeys(prefix).erasures())).toBe(-1);
   });
 
-  it('that was lost is set again, after it was announced that it would be', async () => {
+  it('is restored after a loss, after an announcement', async () => {
     const asked: (number | null)[] = [];
     const restored = await erasures().restore(async () => {
       asked.push(await connection.redis.exists(createKeys(prefix).restoring()));
@@ -64,7 +64,7 @@ describe('the count of erasures', () => {
     expect(await connection.redis.exists(createKeys(prefix).restoring())).toBe(0);
   });
 
-  it('that was lost is not set by an erasure that is told late: there may have been later ones', async () => {
+  it('is not restored by a late erasure, since there may have been later ones', async () => {
     await restore(0);
     await erasures().tell(tombstone(2, { userId: '43' }));
     await deleteKeys(connection, prefix);
@@ -73,7 +73,7 @@ describe('the count of erasures', () => {
     expect([await restore(2), await counted()]).toEqual([true, 2]);
   });
 
-  it('is not set where Redis lost everything after the count was asked for', async () => {
+  it('is not restored if Redis lost all data after Postgres was asked for the count', async () => {
     const restored = await erasures().restore(async () => {
       await deleteKeys(connection, prefix);
       return { history: HISTORY, count: 3 };
@@ -81,18 +81,18 @@ describe('the count of erasures', () => {
     expect([restored, await counted()]).toEqual([false, null]);
   });
 
-  it('is not set where an erasure was told after it was asked for, though Redis lost what it was told by then', async () => {
+  it('is not restored if an erasure arrived after Postgres was asked, even if Redis has lost that count', async () => {
     await restore(3);
     const restored = await erasures().restore(async () => {
       await erasures().tell(tombstone(4));
-      // Evicted by itself: the announcement stays.
+      // Only the count is evicted; the announcement stays.
       await connection.redis.del(createKeys(prefix).erasures());
       return { history: HISTORY, count: 3 };
     });
     expect([restored, await counted()]).toEqual([false, null]);
   });
 
-  it('is not lowered by who sets it again, and of two who do the later counts', async () => {
+  it('is not lowered by a restore, and of two restores the later one counts', async () => {
     await restore(5);
     const restored = await erasures().restore(async () => {
       await restore(6);
@@ -101,7 +101,7 @@ describe('the count of erasures', () => {
     expect([restored, await counted()]).toEqual([false, 6]);
   });
 
-  it('of another history cannot be compared: an erasure deletes it, a restored count replaces it', async () => {
+  it('of another history is deleted by an erasure, and replaced by a restore', async () => {
     await restore(5);
     await erasures().tell(tombstone(2, { history: OTHER_HISTORY }));
     expect(await counted()).toBeNull();
@@ -110,7 +110,7 @@ describe('the count of erasures', () => {
     expect(await erasures().told()).toMatchObject({ history: OTHER_HISTORY, count: 2 });
   });
 
-  it.each(['', 'x', '5', `${HISTORY}.-1`])('a malformed count is none: %j', async (text) => {
+  it.each(['', 'x', '5', `${HISTORY}.-1`])('a malformed count is ignored: %j', async (text) => {
     await connection.redis.set(createKeys(prefix).erasures(), text);
     expect(await counted()).toBeNull();
     await erasures().tell(tombstone(1));
@@ -142,7 +142,7 @@ describe('an erased user', () => {
     return (await predictions.find(assignmentOf(generations[generation] ?? null), [userId])).get(userId)?.length ?? 0;
   };
 
-  it('is deleted from every generation and overlay, with no other user; deletions are counted', async () => {
+  it('is deleted from every generation and overlay, and no other user is; deletions are counted', async () => {
     await fill();
     expect(await found('42')).toBe(2);
     expect(await erasures().forget(['42'], locations)).toEqual({ predictions: 2, overlayEntries: 2 });
@@ -150,7 +150,7 @@ describe('an erased user', () => {
     expect(await erasures().forget(['42'], locations)).toEqual({ predictions: 0, overlayEntries: 0 });
   });
 
-  it('does not come back by a live answer from before', async () => {
+  it('is not restored by a live answer from before the erasure', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     await erasures().tell(tombstone(1, { version: 7 }));
     expect(await overlay.putEach([overlayEntry('42', { contextVersion: 6 })])).toEqual(['outdated']);

@@ -1,9 +1,9 @@
 /**
- * The count of erasures that this server has received; unverified answers depend on it. A server that returned with an
- * old copy, or lost its data, has another count than Postgres last said, or none.
+ * The count of erasures that a Redis server has received. Unverified answers depend on it. A server that returned with
+ * an old copy, or lost its data, has no count, or another one than Postgres last returned.
  *
- * A lost count is restored in three steps. A process announces the restore here, then asks Postgres for the count, and
- * sets it only if the announcement is still there. A loss of data in between removes the announcement, and so does a
+ * A lost count is restored in three steps. A process announces the restore in Redis, then reads the count from
+ * Postgres, and sets it only if the announcement is still there. A loss of data removes the announcement, and so does a
  * new erasure. So no count is set if an erasure was received or lost after Postgres was asked. An erasure never sets a
  * missing count (raise-erasures.lua).
  */
@@ -23,7 +23,9 @@ interface ErasureCountDependencies {
 }
 
 interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
-  /** For an erasure of that number: the count is that one or a higher one then, or there is none. */
+  /**
+   * Raises the count for an erasure with this number. Afterwards the count is at least this number, or there is none.
+   */
   raise(count: ErasureCount): Promise<void>;
 }
 
@@ -32,7 +34,9 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
   const keys = createKeys(prefix);
   const script = loadScript('raise-erasures.lua');
 
-  /** Hash tags of the counts: each primary of a cluster has a count, since it may lose its data separately. */
+  /**
+   * Returns the hash tags of the counts. Each primary of a cluster has a count, since it may lose its data separately.
+   */
   function tags(): readonly string[] {
     const { shards } = connection.layout();
     if (shards.length === 0) throw unavailable('it is not connected');
@@ -47,7 +51,10 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
     return (await runScript(connection, script, calls)).every((reply) => reply === 1);
   }
 
-  /** One lookup for all concurrent callers: while Postgres does not answer, each read needs it. */
+  /**
+   * Reads the counts, with one lookup for all concurrent callers, since each read needs them while Postgres does not
+   * answer.
+   */
   const ask = createStatementBatcher({
     send: () => send(tags().map((tag) => command('get', [keys.erasures(tag)]))),
     maxInFlight: Number.POSITIVE_INFINITY,
@@ -59,7 +66,7 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
       const serverId = connection.serverId();
       const replies = await ask(null);
       const count = lowestCount(replies.map((reply) => (Buffer.isBuffer(reply) ? parseCount(reply.toString()) : null)));
-      // The reply came over the connection whose server this is, or there was another in between.
+      // If the id is the same before and after the lookup, the reply came from this server.
       return serverId === null || serverId !== connection.serverId() || count === null ? null : { serverId, ...count };
     },
     raise: async (count) => void (await raise(count, '')),
@@ -76,7 +83,7 @@ function parseCount(text: string): ErasureCount | null {
   return parts ? { history: parts[1] ?? '', count: Number(parts[2]) } : null;
 }
 
-/** Null where a server has none, or they are of several histories. */
+/** Returns the lowest count; null if a server has none, or if the counts are of several histories. */
 function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | null {
   return counts.reduce((lowest, count) => {
     if (lowest === null || count === null || lowest.history !== count.history) return null;
@@ -84,11 +91,11 @@ function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | n
   });
 }
 
-// Erasures in Redis. The server gets these first: the user's version hint, which keeps overlay entries from before out,
-// and the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it
-// holds a version alone.
+// Erases users in Redis. First the version hint of the user, which rejects older overlay entries, and the count are
+// set. Then the user's fields in all generations and the overlay entries are deleted. The hint is kept, since it
+// contains only a version.
 
-/** A longer write would delay the server's other clients. */
+/** The most commands of a write. A longer write would delay the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;
 
 interface Delete {

@@ -50,14 +50,14 @@ describe('loading generations', () => {
     return found.size;
   }
 
-  it('makes every row findable, and says loaded only then', async () => {
+  it('makes every row findable, and only then marks the generation as loaded', async () => {
     expect(await loader().isLoaded(generation)).toBe(false);
     expect(await loader().loadGeneration(generation, pages)).toEqual({ loaded: USERS, skipped: 0, complete: true });
     expect(await loader().isLoaded(generation)).toBe(true);
     expect(await usersFound()).toBe(USERS);
   });
 
-  it('stops between two writes once its process may send nothing, and so does a sweep', async () => {
+  it('stops between two writes if its process may no longer send commands, and so does a sweep', async () => {
     let isAllowed = true;
     const assertAllowed = () => {
       if (!isAllowed) throw protocolUnknown(2);
@@ -79,7 +79,7 @@ describe('loading generations', () => {
     stopped.close();
   });
 
-  it('changes nothing when rows are loaded twice, in another order, by two loaders at once', async () => {
+  it('gives the same result if two loaders load rows twice in another order', async () => {
     await loader().loadGeneration(generation, pages);
     const dump = async () => Promise.all((await keysNow()).map((key) => connection.redis.type(key)));
     const before = { keys: await keysNow(), types: await dump() };
@@ -101,7 +101,7 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(generation)).toBe(true);
   });
 
-  it('makes a lost marker again where all users are there, and not where some are lost too', async () => {
+  it('restores a lost marker if all users are there, but not if some are lost too', async () => {
     await loader().loadGeneration(generation, pages);
     const { marker, bucket } = createKeys(prefix);
     await connection.redis.unlink(marker(generation.id));
@@ -113,7 +113,7 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(generation)).toBe(false);
   });
 
-  it('does not complete a marker that Redis loses with the rows while they are counted', async () => {
+  it('does not complete a marker that Redis loses, with rows, during the count', async () => {
     await loader().loadRows(generation, rows);
     const losing: OnlineConnection = {
       ...connection,
@@ -127,12 +127,12 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(generation)).toBe(false);
   });
 
-  it('counts as not loaded under another number of buckets', async () => {
+  it('is not loaded under another number of buckets', async () => {
     await loader().loadGeneration(generation, pages);
     expect(await loader().isLoaded({ ...generation, buckets: 80 })).toBe(false);
   });
 
-  it('leaves a row that its layout cannot tell to Postgres, and says so', async () => {
+  it('leaves a row that its layout cannot encode to Postgres, and reports it', async () => {
     const odd = { ...rows[0], userId: 'odd', contextVersion: 1, computedAt: STARTED_AT - 1, outputs: Buffer.alloc(4) };
     expect(await loader().loadGeneration(generation, [[odd], rows])).toEqual({
       loaded: USERS,
@@ -146,7 +146,7 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(generation)).toBe(true);
   });
 
-  it('keeps to its rate, and stops at once when told', async () => {
+  it('respects its rate, and stops at once when it is aborted', async () => {
     const startedAt = performance.now();
     await loader().loadGeneration(generation, pages, { rowsPerSecond: 6_000 });
     expect(performance.now() - startedAt).toBeGreaterThan(450);
@@ -156,7 +156,7 @@ describe('loading generations', () => {
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  it('forgets one generation and nothing else', async () => {
+  it('removes one generation and nothing else', async () => {
     const other = { ...generation, id: randomUUID() };
     await loader().loadGeneration(other, [rows.slice(0, 100)]);
     const before = await keysNow();
@@ -166,7 +166,7 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(other)).toBe(true);
   });
 
-  it('sweeps generations that are not kept, and spares a generation that starts meanwhile', async () => {
+  it('removes generations that are not kept, but not a generation that starts meanwhile', async () => {
     const kept = { ...generation, id: randomUUID() };
     const late = { ...generation, id: randomUUID() };
     await createHintStore({ connection, prefix }).raise([{ userId: '1', history: HISTORY, version: 1 }]);
@@ -183,7 +183,7 @@ describe('loading generations', () => {
     expect(await keysNow()).toEqual(before);
   });
 
-  it('finds untracked generations by a scan, and spares kept ones and those that start meanwhile', async () => {
+  it('removes untracked generations that a scan finds, but not kept ones or those that start meanwhile', async () => {
     const kept = { ...generation, id: randomUUID() };
     const late = { ...generation, id: randomUUID() };
     await loader().loadGeneration(kept, [rows.slice(0, 100)]);
@@ -205,7 +205,7 @@ describe('loading generations', () => {
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  it('costs at most 40 bytes a user, for short ids and for uuids', async () => {
+  it('takes at most 40 bytes for each user, for short ids and for uuids', async () => {
     for (const idOf of [(i: number) => String(10_000_000 + i), () => randomUUID()]) {
       const own = { ...generation, id: randomUUID(), buckets: 160 };
       const many = Array.from({ length: 160 * 128 }, (_, i) => ({
@@ -223,7 +223,7 @@ describe('loading generations', () => {
     }
   });
 
-  it('warns of crowded buckets, and knows the layout of wide values', async () => {
+  it('warns of crowded buckets, but not of wide values', async () => {
     const logged: string[] = [];
     const fields: Record<string, unknown>[] = [];
     const dependencies = {

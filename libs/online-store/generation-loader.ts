@@ -1,14 +1,14 @@
 /**
- * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them.
- * Loading a row twice changes nothing. A generation counts as loaded only once its marker says so.
+ * Fills a generation's buckets from committed rows: chunk by chunk during a run, or completely after Redis lost them.
+ * Loading a row twice has no further effect. A generation counts as loaded only if its marker says so.
  *
- * The marker is made before the users are counted, and completed only while it is there: what Redis loses in between
- * takes the marker along, and a marker is never completed above missing rows. So a marker alone that is gone, as where
- * the slot of a primary's marker moved, costs a count.
+ * The marker is created before the users are counted, and completed only if it still exists. If Redis loses data in
+ * between, it loses the marker too, so a marker is never completed if rows are missing. If only the marker is lost, for
+ * example because its slot moved, another count is enough.
  *
- * Of a generation with a base each bucket is marked, too: a read takes a row of the base only where the bucket above is
- * whole and lacks the user. A count puts a token into each bucket first, and those that still have it afterwards are
- * whole.
+ * In a generation with a base, each bucket is marked as well. A read takes a row of the base only if the generation's
+ * bucket is whole and does not contain the user. A count first puts a token into each bucket. The buckets that still
+ * have it afterwards are whole.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,10 +20,15 @@ import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts'
 import { loadScript, runScript } from './scripts.ts';
 
 interface GenerationLoaderDependencies {
-  /** A connection with a command timeout of seconds: a server that loads rows answers later than a read's 50 ms. */
+  /**
+   * A connection with a command timeout of seconds, since a server that loads rows answers later than the 50 ms of a
+   * read.
+   */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
-  /** Rows in one write, 10,000: measured 210,000 rows/s at 1,000, 340,000 at 5,000, 430,000 from 20,000 on. */
+  /**
+   * Rows of a write, default 10,000. Measured: 210,000 rows/s with 1,000, 340,000 with 5,000, 430,000 from 20,000 on.
+   */
   readonly windowRows?: number;
 }
 
@@ -46,7 +51,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     command('sadd', [keys.generations(tag), generationName(generation)]),
   ];
 
-  /** Each primary of a cluster has a marker, even a primary that holds no rows. */
+  /** Returns the markers. Each primary of a cluster has one, even a primary without rows. */
   async function beginAll(generation: LoadableGeneration): Promise<void> {
     await sendAll(
       connection,
@@ -76,7 +81,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
     load(generation, stageRows(rows, generation.startedAt));
 
-  /** Keys of buckets in one write. */
+  /** The most bucket keys of one write. */
   function* bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
@@ -95,7 +100,9 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     return fields;
   }
 
-  /** Counts the users of a generation with a base, and marks its buckets as whole; false where users are missing. */
+  /**
+   * Counts the users of a generation with a base, and marks its buckets as whole. Returns false if users are missing.
+   */
   async function markWhole(generation: LoadableGeneration, users: number): Promise<boolean> {
     const token = randomUUID();
     for (const buckets of bucketsOf(generation)) {
@@ -132,7 +139,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       const total = { loaded: 0, skipped: 0 };
       const startedAt = performance.now();
       for await (const page of pages) {
-        // Small steps at a low rate: all rows of a second at once would be an uneven load.
+        // At a low rate, small steps are used, since writing all rows of a second at once would be an uneven load.
         const step = Math.max(1, Math.min(windowRows, Math.ceil(rowsPerSecond / 10)));
         for (let i = 0; i < page.length; i += step) {
           signal?.throwIfAborted();
@@ -144,7 +151,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
           if (early > 1) await delay(early, undefined, signal ? { signal } : {});
         }
       }
-      // Above a base, a user whose row is still missing here must not count as a user that the generation lacks.
+      // Above a base, a user with a row that is not loaded yet must not count as a user without a row.
       const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
       return { ...total, complete: await completeLoad(whole, total.loaded) };
     },
@@ -161,7 +168,7 @@ function assigned(shard: number): number {
   return shard;
 }
 
-/** @param users null while rows are still missing */
+/** Returns the value of the marker. @param users the number of users; null while rows are still missing */
 function markerOf({ buckets }: LoadableGeneration, users: number | null): string {
   return JSON.stringify({ loaded: users !== null, users, buckets });
 }

@@ -1,7 +1,7 @@
 /**
  * Removes generations from Redis: one by name, or all that Postgres no longer lists. A set of names and bucket counts
- * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys
- * without a name; a daily scan finds these.
+ * (generation-loader.ts) avoids a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys
+ * without a name. A daily scan finds these.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
@@ -13,7 +13,7 @@ interface GenerationSweeperDependencies {
   /** A connection with a command timeout of seconds, like the loader's. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
-  /** Ms between two steps of a scan, 20: about 25,000 keys a second, beside reads. */
+  /** Ms between two steps of a scan, default 20: about 25,000 keys per second, concurrently with reads. */
   readonly pauseMs?: number;
 }
 
@@ -27,7 +27,7 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
     return accepted(await to.send(commands));
   }
 
-  /** Keys of generations, in small steps; some may come twice. */
+  /** Yields the keys of generations, in small steps. A key may occur twice. */
   async function* scan(signal: AbortSignal | undefined): AsyncGenerator<readonly string[]> {
     for (const { server } of connection.layout().shards) {
       let cursor = '0';
@@ -41,7 +41,7 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
     }
   }
 
-  /** Deletes keys; in a cluster one command names keys of one hash tag only. */
+  /** Deletes keys. In a cluster, all keys of a command have the same hash tag. */
   async function unlink(doomed: readonly string[]): Promise<number> {
     if (doomed.length === 0) return 0;
     const groups = connection.isCluster ? doomed.map((key) => [key]) : [[...doomed]];
@@ -53,13 +53,13 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
   const markers = (id: string) => tags().map((tag) => keys.marker(id, tag));
 
   const forget: GenerationSweeper['forget'] = async ({ id, buckets }) => {
-    // Marker first: it must not count as loaded while its buckets go.
+    // The marker is deleted first, since the generation must not count as loaded while its buckets are deleted.
     let deleted = await unlink(markers(id));
     for (let first = 0; first < buckets; first += KEYS_A_STEP) {
       const length = Math.min(KEYS_A_STEP, buckets - first);
       deleted += await unlink(Array.from({ length }, (_, i) => keys.bucket(id, first + i)));
     }
-    // Its name last: what a kill leaves is found by it.
+    // The name is deleted last, so that keys that a kill leaves are found by it.
     const name = generationName({ id, buckets });
     await send(tags().map((tag) => command('srem', [keys.generations(tag), name])));
     return deleted;
@@ -83,11 +83,12 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
       let kept: ReadonlySet<string> = new Set();
       const isLost = (key: string) => !kept.has(keys.generationOf(key) ?? '');
       for await (const found of scan(signal)) {
-        // Asked again whenever a key seems lost: its generation may have begun after the last time.
+        // The list is read again whenever a key seems untracked, since its generation may have begun after the last
+        // read.
         if (found.some(isLost)) kept = new Set(await listKept());
         const doomed = found.filter(isLost);
         const ids = new Set(doomed.map((key) => keys.generationOf(key) ?? ''));
-        // Markers first, as above.
+        // Markers are deleted first, as above.
         deleted += (await unlink([...ids].flatMap(markers))) + (await unlink(doomed));
         for (const id of ids) gone.add(id);
       }

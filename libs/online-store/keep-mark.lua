@@ -1,13 +1,11 @@
--- Replaces the remembered mark, only while the memory is still what the caller recalled. A process that could not recall,
--- or recalled something older, never overwrites what another process remembers.
+-- Replaces the remembered mark, but only if it is still the mark that the caller recalled. A process that could not
+-- recall, or recalled an older mark, never overwrites the mark of another process.
 --
--- KEYS[1]  the mark
--- ARGV[1]  the text that was recalled; "" where there was none
--- ARGV[2]  the mark to remember
+-- KEYS[1] the mark ARGV[1] the text that was recalled; "" if there was none ARGV[2] the mark to remember
 --
--- Result: 1 remembered; 0 the memory has changed since it was recalled.
+-- Result: 1 remembered; 0 the mark has changed since it was recalled.
 
--- pcall: a key of another type is no text, and is kept.
+-- pcall: a key of another type is not a text, and is kept.
 local found = redis.pcall('GET', KEYS[1])
 if found == false then found = '' end
 if found ~= ARGV[1] then return 0 end

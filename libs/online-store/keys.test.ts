@@ -9,7 +9,7 @@ describe('hashOf', () => {
     ['numbers in steps of 128', (i: number) => String(128 * i)],
     ['e-mail addresses', (i: number) => `user${i}@example.com`],
     ['uuids that differ in their end', (i: number) => `0190a3f2-7c1e-7000-8000-${String(i).padStart(12, '0')}`],
-  ])('spreads %s over buckets like chance does', (_name, idOf) => {
+  ])('spreads %s over buckets like a random hash', (_name, idOf) => {
     for (const buckets of [782, 1_024]) {
       const users = 100_000;
       const sizes = new Array<number>(buckets).fill(0);
@@ -19,27 +19,28 @@ describe('hashOf', () => {
       }
       const mean = users / buckets;
       const variance = sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / buckets;
-      // Poisson: the variance is the mean. Five standard errors above it, none below: more even than chance is welcome.
+      // In a Poisson distribution, the variance is the mean. The limit is five standard errors above it. There is no
+      // lower limit, since a more even distribution is better.
       expect(variance / mean).toBeLessThan(1 + 5 * Math.sqrt(2 / buckets));
       expect(Math.max(...sizes)).toBeLessThan(mean + 6 * Math.sqrt(mean));
     }
   });
 
-  it('is stable: a later process finds today’s keys', () => {
-    // Computed apart, in Python.
+  it('is stable, so that later processes find today’s keys', () => {
+    // Computed separately, in Python.
     expect(['', '42', 'größe'].map(hashOf)).toEqual([2872998923, 686566589, 2538389087]);
   });
 });
 
 describe('fieldOf', () => {
-  it('is the id where it is shorter than a digest, else 102 bits of SHA-256', () => {
+  it('is the id if it is shorter than a digest, else 102 bits of SHA-256', () => {
     expect(fieldOf('1234567890123456')).toBe('1234567890123456');
     const id = '0190a3f2-7c1e-7000-8000-000000000001';
     expect(fieldOf(id)).toBe(createHash('sha256').update(id).digest('base64url').slice(0, 17));
     expect(fieldOf('ü'.repeat(9))).toHaveLength(17);
   });
 
-  it('gives no two users the same field, even where one user’s id is the digest of another', () => {
+  it('gives no two users the same field, even if one user’s id is the digest of another', () => {
     const id = 'a-victim-with-a-long-id@example.com';
     expect(fieldOf(fieldOf(id))).not.toBe(fieldOf(id));
     fc.assert(
@@ -52,7 +53,7 @@ describe('fieldOf', () => {
 });
 
 describe('createKeys', () => {
-  it('writes a tag as the number that it is, to the base of 36', () => {
+  it('writes a tag as a number in base 36', () => {
     const keys = createKeys('t');
     const hash = fc.oneof(
       fc.nat(50_000),
@@ -75,7 +76,7 @@ describe('createKeys', () => {
     expect(keys.bucket('3f2b8a52-1111-4222-8333-944455556666', 7)).not.toContain('{');
   });
 
-  it('tells the generation of a key', () => {
+  it('returns the generation of a key', () => {
     const keys = createKeys('a:b');
     expect(keys.generationOf(keys.bucket('g1', 12))).toBe('g1');
     expect(keys.generationOf(keys.marker('g1'))).toBe('g1');
@@ -84,7 +85,7 @@ describe('createKeys', () => {
   });
 });
 
-it('keys of another protocol number are others, and the scan of one number finds no generation of another', () => {
+it('keys of another protocol number are different, and a scan finds only generations of its own number', () => {
   const [first, second] = [createKeys(prefixOf(1)), createKeys(prefixOf(2))];
   expect([first.bucket('g', 3), second.bucket('g', 3)]).toEqual(['tandem:g:g:3', 'tandem:p2:g:g:3']);
   expect([first.erasures(), second.erasures()]).toEqual(['tandem:{erasures}', 'tandem:p2:{erasures}']);

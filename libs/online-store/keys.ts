@@ -1,42 +1,42 @@
 /**
- * The names of keys in Redis. Every process must agree on them. Changing a name makes stored data unreachable, which
- * costs a reload but never a wrong answer.
+ * The names of keys in Redis. They are the same in every process. Changing a name makes stored data unreachable, which
+ * costs a reload but never causes a wrong answer.
  *
- *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts); above a base also the
+ *     tandem:g:<generation>:<bucket> hash, field of a user → value (stored-value.ts); above a base also the
  *                                             empty field: whether the bucket is whole
- *     tandem:m:<generation>                   marker: whether the generation is loaded completely
- *     tandem:generations                      set of the generations that have keys, "generation:buckets"
- *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
- *     tandem:h:{<tag>}<field>                 version hint of a user
- *     tandem:r:{<tag>}<field>:<predictor>     exists while the re-scoring window of the user lasts
- *     tandem:history                          the last mark of the database's history that was seen
- *     tandem:{erasures}                       count of erasures received, "history.count"
- *     tandem:{erasures}:restoring             announcement of a process that will restore that count
+ *     tandem:m:<generation> marker: whether the generation is loaded completely
+ *     tandem:generations set of the generations that have keys, "generation:buckets"
+ *     tandem:o:{<tag>}<field>:<predictor> overlay entry of a user
+ *     tandem:h:{<tag>}<field> version hint of a user
+ *     tandem:r:{<tag>}<field>:<predictor> exists while the re-scoring window of the user lasts
+ *     tandem:history the last mark of the database's history that was seen
+ *     tandem:{erasures} count of erasures received, "history.count"
+ *     tandem:{erasures}:restoring announcement of a process that will restore that count
  *
- * Keys about a whole server (marker, generations, history, erasures) exist once for each primary of a cluster, under a
- * hash tag of that primary: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
- * tandem:{<tag>}:erasures. So each is lost with the data of its server.
+ * Keys that describe a whole server (marker, generations, history, erasures) exist once for each primary of a cluster,
+ * under a hash tag of that primary: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
+ * tandem:{<tag>}:erasures. So each key is lost with the data of its server.
  *
- * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`): keys that a process of an earlier
- * release writes are not found by the next release.
+ * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`). A release with a new number does
+ * not find the keys that earlier releases write.
  *
  * Buckets have no hash tag, so a cluster spreads them. The keys of one user share a tag, and so do those of the count,
- * so that one script can use them together.
+ * so that a script can use them together.
  */
 import { hash } from 'node:crypto';
 import { PROTOCOL } from '@tandem/freshness/protocol';
 
-/** Returns the first part of all keys of a release that knows this number. Exported for its test. */
+/** Returns the first part of all keys of a release with this protocol number. Exported for its test. */
 export function prefixOf(protocol: number): string {
   return protocol === 1 ? 'tandem' : `tandem:p${protocol}`;
 }
 
-/** Base64url digits of a digested id: 102 bits of SHA-256. */
+/** The length of a digested id in base64url digits: 102 bits of SHA-256. */
 const DIGEST_LENGTH = 17;
 
-/** A user as Redis knows it. */
+/** The parts of a user's keys in Redis. */
 export interface UserKey {
-  /** Unsigned, 32 bits: decides the bucket and the tag, and seeds the checksums of the user's values. */
+  /** An unsigned 32-bit hash. It decides the bucket and the tag, and seeds the checksums of the user's values. */
   readonly hash: number;
   /** Identifies the user within a bucket. */
   readonly field: string;
@@ -49,9 +49,9 @@ export function userKeyOf(userId: string): UserKey {
 }
 
 /**
- * FNV-1a over UTF-16 units, then murmur3's finalizer: FNV alone leaves ids that differ in their last digit close
- * together. The hash has no key: a client that chooses ids can crowd a bucket, which makes it slower and larger, not
- * wrong.
+ * Returns the hash of a user id: FNV-1a over UTF-16 units, then the finalizer of murmur3, since FNV alone gives similar
+ * hashes to ids that differ in the last digit. The hash has no key. A client that chooses ids can crowd a bucket, which
+ * makes it slower and larger, but not wrong.
  */
 export function hashOf(userId: string): number {
   let h = 0x811c9dc5;
@@ -62,34 +62,37 @@ export function hashOf(userId: string): number {
 }
 
 /**
- * The id itself where it is shorter than a digest, else a digest. All digests are 17 bytes and all other fields are
- * shorter, so that no id, however chosen, is the field of another.
+ * Returns the id itself if it is shorter than a digest, else its digest. All digests have 17 bytes and all other fields
+ * are shorter, so that no id can be the field of another.
  */
 export function fieldOf(userId: string): string {
-  // A UTF-16 unit takes at least one byte: long strings need not be measured.
+  // A UTF-16 unit takes at least one byte, so long strings need not be measured.
   if (userId.length < DIGEST_LENGTH && Buffer.byteLength(userId) < DIGEST_LENGTH) return userId;
   return hash('sha256', userId, 'base64url').slice(0, DIGEST_LENGTH);
 }
 
-/** The field of a bucket that marks it as complete. No user has it: an id is never empty. */
+/** The field of a bucket that marks it as whole. No user has this field, since an id is never empty. */
 export const WHOLE_FIELD = '';
 
-/** The value of that field if the bucket has every row that its generation has there. */
+/** The value of that field if the bucket has all its rows. */
 export const IS_WHOLE = '1';
 
 export function bucketOf(userHash: number, buckets: number): number {
   return userHash % buckets;
 }
 
-/** @param prefix first part of every key; distinguishes services that share a Redis */
+/** Creates the names of keys. @param prefix the first part of every key, which separates services that share a Redis */
 export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   const generations = `${prefix}:g:`;
   const markers = `${prefix}:m:`;
   return {
     bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
-    /** A bucket's key without its number. */
+    /** Returns a bucket's key without its number. */
     bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
-    /** @param tag of the shard that holds this part of the generation; empty for a single server */
+    /**
+     * Returns the key of a marker. @param tag the hash tag of the shard with this part of the generation; empty for a
+     * single server
+     */
     marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
@@ -97,11 +100,11 @@ export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
     historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
     erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
     restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,
-    /** Names of the generations that have keys on the tag's shard. */
+    /** Returns the key of the set of generations that have keys on the tag's shard. */
     generations: (tag = ''): string => `${prefix}:generations${tag === '' ? '' : `:{${tag}}`}`,
-    /** SCAN pattern of the buckets and markers of all generations. */
+    /** Returns the SCAN pattern for the buckets and markers of all generations. */
     generationPattern: `${escapeGlob(prefix)}:[gm]:*`,
-    /** The generation that a key belongs to, or null. */
+    /** Returns the generation that a key belongs to; null if it belongs to none. */
     generationOf(key: string): string | null {
       if (key.startsWith(markers)) return key.slice(markers.length).split(':', 1)[0] ?? '';
       if (!key.startsWith(generations)) return null;
@@ -132,10 +135,10 @@ function tagged(user: UserKey): string {
 
 const DIGITS = 36;
 const PAIR = DIGITS * DIGITS;
-/** Two digits for each number below 36². */
+/** The two base-36 digits of each number below 36². */
 const PAIRS = Array.from({ length: PAIR }, (_, n) => n.toString(DIGITS).padStart(2, '0'));
 
-/** `hash.toString(36)` of 32 bits, in a tenth of its time. */
+/** Returns `hash.toString(36)` for 32 bits, in a tenth of the time. */
 function base36(hash: number): string {
   let digits = '';
   let rest = hash;

@@ -16,7 +16,7 @@ afterAll(async () => {
   connection.close();
 });
 
-it('remembers the newest mark for the next process, and nothing where there is none', async () => {
+it('remembers the newest mark for the next process, and returns null without a mark', async () => {
   const memory = createMarkMemory({ connection, prefix });
   const none = await memory.recall();
   expect(none.marks).toEqual([]);
@@ -25,7 +25,7 @@ it('remembers the newest mark for the next process, and nothing where there is n
   expect((await createMarkMemory({ connection, prefix }).recall()).marks).toEqual([MARK]);
 });
 
-it('replaces only what was recalled: of two processes that recalled the same mark, one replaces it', async () => {
+it('replaces only the recalled mark: of two processes that recalled the same mark, one replaces it', async () => {
   const memory = createMarkMemory({ connection, prefix });
   const [one, other] = [await memory.recall(), await memory.recall()];
   expect(await one.replace({ ...MARK, seq: 8 })).toBe(true);
@@ -37,7 +37,7 @@ it('replaces only what was recalled: of two processes that recalled the same mar
 });
 
 it.each(['', 'x', '0123456789abcdef 7', '0123456789abcdef -1 00000000-0000-4000-8000-000000000000', '\u{e9}\u{20ac}'])(
-  'a text that is no mark proves nothing, and is replaced: %j',
+  'a text that is not a mark is ignored and replaced: %j',
   async (text) => {
     await connection.redis.set(createKeys(prefix).historyMark(), text);
     const memory = createMarkMemory({ connection, prefix });
@@ -48,7 +48,7 @@ it.each(['', 'x', '0123456789abcdef 7', '0123456789abcdef -1 00000000-0000-4000-
   },
 );
 
-it('cannot be recalled before Redis is connected: nothing is known, not that nothing is remembered', async () => {
+it('rejects before Redis is connected, instead of returning that there is no mark', async () => {
   const early = createServerConnection({ url: inject('redisUrl'), log: () => {} });
   await expect(createMarkMemory({ connection: early, prefix }).recall()).rejects.toMatchObject({ code: 'unavailable' });
   early.close();

@@ -1,4 +1,4 @@
-/** Remembers the newest mark of the database's history in Redis, so that a restarted process can notice a restore. */
+/** Remembers the newest mark of the database's history in Redis, so that a restarted process can detect a restore. */
 import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { accepted, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
@@ -11,8 +11,8 @@ interface MarkMemoryDependencies {
 }
 
 /**
- * `recall` and `replace` reject `unavailable` if Redis does not answer or refuses; a mark may be of any age. Each
- * primary of a cluster has a mark, since what one of them lost says nothing of what the others hold.
+ * Creates the memory of marks. `recall` and `replace` reject with `unavailable` if Redis does not answer or refuses. A
+ * mark may have any age. Each primary of a cluster has a mark, since each may lose its data separately.
  */
 export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {
   const keys = createKeys(prefix);
@@ -44,7 +44,7 @@ export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies)
   };
 }
 
-/** Returns null for a text that is no mark: it proves nothing. */
+/** Returns the mark in a text; null if the text is not a mark, which proves nothing. */
 function parseMark(text: string): HistoryMark | null {
   const parts = /^([0-9a-f]{16}) ([0-9]{1,15}) ([0-9a-f-]{36})$/.exec(text);
   return parts ? { past: parts[1] ?? '', seq: Number(parts[2]), mark: parts[3] ?? '' } : null;

@@ -2,7 +2,7 @@ import { parseRedisAddress } from '@tandem/redis/redis-address';
 import { createClusterConnection } from './cluster-connection.ts';
 import { connectServer, type OnlineConnection, type OnlineConnectionOptions } from './connection.ts';
 
-/** Connects to what the address names: a server, the primary that sentinels name, or a cluster. */
+/** Connects to the server of the address, to the primary of its sentinels, or to its cluster. */
 export function createOnlineConnection({ url, ...options }: OnlineConnectionOptions): OnlineConnection {
   const address = parseRedisAddress(url);
   return address.kind === 'cluster'

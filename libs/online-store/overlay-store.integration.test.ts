@@ -41,7 +41,7 @@ function anyEntry() {
     .map((changes) => overlayEntry('42', changes));
 }
 
-/** What the store promises, told once more and plainly. */
+/** A simple model of the store's rules. */
 function createReference() {
   let stored: OverlayEntry | null = null;
   let hint: { history: string; version: number } | null = null;
@@ -85,7 +85,7 @@ describe('the overlay', () => {
     return found.get('42')?.[0];
   }
 
-  it('decides each put and each hint as the rule says, in any order', async () => {
+  it('decides each put and each hint like the model, in any order', async () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
@@ -114,14 +114,14 @@ describe('the overlay', () => {
     );
   });
 
-  it('keeps the stable arm’s answer where an aborted rollout left an entry under its higher floor', async () => {
+  it('keeps the stable arm’s answer although an aborted rollout left an entry with a higher floor', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     await overlay.put([overlayEntry('42', { modelVersionId: 'b2'.repeat(16), overlayFloor: 3, contextVersion: 7 })]);
     expect(await overlay.putEach([overlayEntry('42', { overlayFloor: 1, contextVersion: 7 })])).toEqual(['kept']);
     expect(await entryOf42(prefix)).toMatchObject({ modelVersionId: MODEL, overlayFloor: 1 });
   });
 
-  it('keeps what any order of the same writers leaves: the newest label of the highest floor', async () => {
+  it('keeps the newest label of the highest floor, in any order of the writers', async () => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 }), async (order) => {
         await deleteKeys(connection, prefix);
@@ -134,7 +134,7 @@ describe('the overlay', () => {
     );
   });
 
-  it('replaces values that are no entry: garbage, another type, numbers beyond reason', async () => {
+  it('replaces values that are not an entry: random bytes, another type, impossible numbers', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     const user = userKeyOf('42');
     const key = createKeys(prefix).overlay(user, 'repurchase');
@@ -159,7 +159,7 @@ describe('the overlay', () => {
     expect(await connection.redis.pttl(keys.hint(userKeyOf('42')))).toBeGreaterThan(6 * 86_400_000);
   });
 
-  it('finds the first entry of a user who is named twice in one call', async () => {
+  it('uses the first entry when it decides on the second of the same user in one call', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     const [older, newer] = [4, 5].map((contextVersion) => overlayEntry('42', { contextVersion }));
     if (!older || !newer) throw new Error('no entries');
@@ -167,7 +167,7 @@ describe('the overlay', () => {
     expect(await entryOf42(prefix)).toMatchObject({ contextVersion: 5 });
   });
 
-  it('takes 2,500 entries and tells the fate of each, in order', async () => {
+  it('accepts 2,500 entries and returns the result of each, in order', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     const entries = Array.from({ length: 2_500 }, (_, i) => overlayEntry(String(i), { contextVersion: 5 }));
     expect(new Set(await overlay.putEach(entries))).toEqual(new Set(['kept']));

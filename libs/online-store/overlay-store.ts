@@ -1,6 +1,6 @@
 /**
- * Keeps overlay entries by compare-and-set: put-overlay.lua decides which entry is replaced. Entries that come together
- * are sent in one call, as one command with one promise and one timer.
+ * Stores overlay entries by compare-and-set: put-overlay.lua decides which entry is replaced. Entries of the same
+ * moment are sent in one call, as one command with one promise and one timer.
  */
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
@@ -9,7 +9,7 @@ import { createKeys, type Keys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
 import { overlayEntryLength, writeOverlayEntry } from './stored-value.ts';
 
-/** How long entries and hints are kept without a change: 7 days. Postgres has the lasting copy. */
+/** How long entries and hints are kept without a change: 7 days. Postgres has the durable copy. */
 const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
 
 interface OverlayStoreDependencies {
@@ -19,14 +19,17 @@ interface OverlayStoreDependencies {
 }
 
 /**
- * A longer call would delay the server's other clients: this one takes a millisecond. In a cluster each user has a
- * call.
+ * The most entries of a call, which takes about 1 ms. A longer call would delay the server's other clients. In a
+ * cluster, each user has a separate call.
  */
 const ENTRIES_A_CALL = 250;
-/** Bytes of the length before each entry. */
+/** The bytes of the length before each entry. */
 const LENGTH_BYTES = 4;
 
-/** `put` rejects `unavailable` if Redis does not answer or refuses (out of memory, say). */
+/**
+ * Creates the store. `put` rejects with `unavailable` if Redis does not answer or refuses, for example for lack of
+ * memory.
+ */
 export function createOverlayStore(dependencies: OverlayStoreDependencies): OnlineOverlayStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);
@@ -71,7 +74,8 @@ function resultOf(reply: unknown): PutResult {
 }
 
 /**
- * Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else.
+ * A user's version hint, with which Redis rejects an answer from before the latest event. The loss of a hint only costs
+ * a write.
  */
 interface HintStoreDependencies {
   readonly connection: OnlineConnection;
@@ -79,7 +83,7 @@ interface HintStoreDependencies {
   readonly expiryMs?: number;
 }
 
-/** `raise` rejects `unavailable` if Redis does not answer. */
+/** Creates the store of hints. `raise` rejects with `unavailable` if Redis does not answer. */
 export function createHintStore(dependencies: HintStoreDependencies): HintStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);

@@ -18,7 +18,7 @@ describe('many commands as one', () => {
   const bulk = (...lines: readonly string[]) =>
     bulkCommand(connection.redis, Buffer.from(lines.join('')), lines.length);
 
-  it('give the sum of their replies, and the commands around them get their own', async () => {
+  it('return the sum of their replies, and the commands around them get their own replies', async () => {
     const echo = (text: string) => command('echo', [text]);
     const replies = await connection.send([
       echo('before'),
@@ -30,7 +30,7 @@ describe('many commands as one', () => {
     expect(replies.map(String)).toEqual(['before', '3', 'between', '1', 'after']);
   });
 
-  it('are refused as one where one is, and the commands around them get their own replies all the same', async () => {
+  it('are rejected together if one is refused, and the commands around them still get their own replies', async () => {
     await connection.redis.set(`${prefix}:text`, 'no hash');
     const [first, refused, last] = await connection.send([
       command('echo', ['first']),
@@ -59,7 +59,7 @@ describe('many lookups as one command', () => {
   const gathered = (...lookups: readonly (readonly string[])[]) => gatheredCommand(connection.redis, lookups);
   const echo = (text: string) => command('echo', [text]);
 
-  it('give their replies in order, as buffers, and the commands around them get their own', async () => {
+  it('return their replies in order, as buffers, and the commands around them get their own replies', async () => {
     const [before, found, after] = await connection.send([
       echo('before'),
       gathered(['hmget', `${prefix}:hash`, 'a', 'ü', 'none'], ['mget', `${prefix}:text`]),
@@ -69,7 +69,7 @@ describe('many lookups as one command', () => {
     expect(found).toEqual([[Buffer.from('1'), Buffer.from('ö'), null], [Buffer.from('no hash')]]);
   });
 
-  it('have a refusal in the place of its reply', async () => {
+  it('return an error in place of a refused reply', async () => {
     const [found, after] = await connection.send([
       gathered(['hmget', `${prefix}:text`, 'a'], ['hmget', `${prefix}:hash`, 'a'], ['hget', `${prefix}:text`, 'a']),
       echo('after'),
@@ -80,8 +80,8 @@ describe('many lookups as one command', () => {
     expect(String(after)).toBe('after');
   });
 
-  it('leave the replies of later commands alone where theirs come after all', async () => {
-    // After a timeout no caller waits any more, and Redis still answers.
+  it('do not affect the replies of later commands if their own replies arrive late', async () => {
+    // After a timeout no caller waits, but Redis still answers.
     const late = gathered(['hmget', `${prefix}:hash`, 'a'], ['mget', `${prefix}:text`]);
     const sending = connection.send([late, echo('beside')]).catch((error: unknown) => error);
     late.reject(new Error('Command timed out'));
@@ -92,7 +92,7 @@ describe('many lookups as one command', () => {
 });
 
 describe("ioredis' queue of commands, an internal that these rely on", () => {
-  it('has one entry a command in the order of their replies, and takes the first for each reply', async () => {
+  it('has one entry for each command in the order of replies, and removes the first for each reply', async () => {
     const { connection } = await connectTo(inject('redisUrl'), 5_000);
     const { redis } = connection;
     await redis.ping();

@@ -74,14 +74,14 @@ describe('createOnlinePredictions', () => {
     expect(await stranger.find(assignment, ['1'])).toEqual(new Map());
   });
 
-  it('reads the overlay alone where no generation is current', async () => {
+  it('reads only the overlay if no generation is current', async () => {
     await load(['1']);
     await createOverlayStore({ connection, prefix }).put([overlayEntry('1')]);
     const found = await open().find(assignmentOf(null), ['1']);
     expect(found.get('1')).toMatchObject([{ layer: 'overlay' }]);
   });
 
-  it('asks for 1,000 users in a single write, as one command', async () => {
+  it('looks up 1,000 users in a single write, as one command', async () => {
     const ids = Array.from({ length: 1_000 }, (_, i) => String(i));
     await load(ids);
     const predictions = open();
@@ -96,7 +96,7 @@ describe('createOnlinePredictions', () => {
     send.mockRestore();
   });
 
-  it('puts the finds of one moment into one write, each with its own answer', async () => {
+  it('combines concurrent finds into one write, each with its own answer', async () => {
     const ids = Array.from({ length: 64 }, (_, i) => String(i));
     await load(ids);
     await createOverlayStore({ connection, prefix }).put(
@@ -113,7 +113,7 @@ describe('createOnlinePredictions', () => {
     });
   });
 
-  it('takes damaged values, keys of another type and values of another user for nothing', async () => {
+  it('ignores damaged values, keys of another type and values of another user', async () => {
     await load(['1', '2', '3']);
     const bucket = (id: string) => keys.bucket(generation.id, bucketOf(userKeyOf(id).hash, generation.buckets));
     const bytes = await connection.redis.hgetBuffer(bucket('2'), '2');

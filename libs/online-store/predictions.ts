@@ -1,8 +1,8 @@
 /**
- * Finds candidates in one round trip: the finds of one moment go out in a single write, with one HMGET for each bucket
- * and one MGET for all overlay entries. A generation with a base is asked together with it, bucket for bucket.
+ * Finds candidates in one round trip. Concurrent finds are sent in a single write, with one HMGET for each bucket and
+ * one MGET for all overlay entries. For a generation with a base, the buckets of both are read together.
  *
- * In a cluster a command names keys of one hash tag alone: an MGET for each entry then.
+ * In a cluster, all keys of a command have the same hash tag, so each overlay entry needs an MGET.
  */
 import type { Assignment, GenerationLayer } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
@@ -24,37 +24,40 @@ interface Ask {
   readonly assignment: Assignment;
   readonly userIds: readonly string[];
   readonly users: readonly UserKey[];
-  // Set when it is sent; null without a generation, without a base.
+  // Set when the find is sent; null without a generation, or without a base.
   own: Lookups | null;
   base: Lookups | null;
   firstOverlay: number;
 }
 
-/** For each user of a lookup: the number of its HMGET in one layer, and its position in that. */
+/** The HMGETs of one layer: for each user of a find, the number of the command, and the user's position in it. */
 interface Lookups {
   readonly layer: GenerationLayer;
   readonly commandOf: readonly number[];
   readonly positionOf: readonly number[];
 }
 
-/** The replies to all that was sent together. */
+/** The replies to all lookups of a write. */
 interface Replies {
   readonly all: readonly unknown[];
   readonly firstMget: number;
   readonly keysAnMget: number;
 }
 
-/** A longer MGET would delay the server's other clients. */
+/** The most keys of an MGET. A longer one would delay the server's other clients. */
 const MAX_KEYS_AN_MGET = 1_000;
-/** Users in one write at most. */
+/** The most users in one write. */
 const MAX_USERS = 5_000;
 /**
- * The longest time that lookups wait for each other while Redis answers others: a write costs as much as several
- * lookups.
+ * The longest time in ms that lookups wait for others while Redis answers earlier ones, since a write costs as much as
+ * several lookups.
  */
 const PATIENCE_MS = 1;
 
-/** `find` rejects `unavailable` within the connection's command timeout where Redis does not answer. */
+/**
+ * Creates the port for predictions in Redis. If Redis does not answer, `find` rejects with `unavailable` within the
+ * connection's command timeout.
+ */
 export function createOnlinePredictions(dependencies: OnlinePredictionsDependencies): OnlinePredictions {
   const { connection, log, prefix } = dependencies;
   const keys = createKeys(prefix);
@@ -82,14 +85,14 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Each question is sent at once, so that no question waits for a hanging one. Redis answers them in order.
+    // Each write is sent at once, so that none waits for a hanging one. Redis answers them in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,
     patienceMs: PATIENCE_MS,
   });
 
-  /** A refused command is a missing candidate, but ops should know; once for each kind. */
+  /** Logs a refused command, once for each kind. Its candidates are missing. */
   function noticeRefusal(error: Error): void {
     const kind = error.message.split(' ', 1)[0] ?? '';
     if (refusals.has(kind) || refusals.size >= 32) return;
@@ -98,12 +101,12 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
   }
 
   return {
-    // Unverified answers depend on the identity of one server.
+    // Unverified answers depend on the identity of the server.
     serverId: () => (connection.isCluster ? null : connection.serverId()),
     toldOfErasures: createErasureCount(dependencies).told,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
-      // Without a lookup there is no reply that would end it.
+      // Without a lookup, no reply would end the command.
       if (userIds.length === 0) return new Map();
       const users = userIds.map(userKeyOf);
       const ask: Ask = { assignment, userIds, users, own: null, base: null, firstOverlay: 0 };
@@ -112,7 +115,10 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
   };
 }
 
-/** Adds one HMGET for each bucket of a layer that holds a user of the find. @param before fields that come first in each */
+/**
+ * Adds one HMGET for each bucket of a layer with a user of the find. @param before fields at the beginning of each
+ * HMGET
+ */
 function addBuckets(
   lookups: Lookup[],
   users: readonly UserKey[],
@@ -153,7 +159,10 @@ function candidatesOf(ask: Ask, replies: Replies): Candidates {
   return candidates;
 }
 
-/** A user's row in the generation, or in its base where the generation is known to have none: its bucket is whole. */
+/**
+ * Returns a user's row in the generation; or in its base, if the generation's bucket is whole and has no row of the
+ * user.
+ */
 function storedIn({ assignment, users, own, base }: Ask, { all }: Replies, i: number): StoredPrediction | null {
   if (own === null) return null;
   const { hash } = users[i] as UserKey;

@@ -1,17 +1,17 @@
 -- Keeps overlay entries by compare-and-set, so that a slow writer does not replace a newer answer. This only saves
 -- work: the reader's certificate, not this script, decides freshness.
 --
--- KEYS     two for each entry: the user's overlay entry for a predictor, and the user's version hint, "history.version"
--- ARGV[1]  milliseconds until they expire
--- ARGV[2]  the new entries, each its length (uint32 LE) and its bytes in the layout of stored-value.ts: format, source,
+-- KEYS two for each entry: the user's overlay entry for a predictor, and the user's version hint, "history.version"
+-- ARGV[1] milliseconds until they expire ARGV[2] the new entries, each its length (uint32 LE) and its bytes in the
+-- layout of stored-value.ts: format, source,
 --          history, model version, floor, context version, computedAt, checksum, outputs
 --
--- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is
--- newer already.
+-- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 by the hint, the user's context is already
+-- newer.
 --
 -- A stored entry of the same history and model version stays if its floor is higher. It also stays with an equal floor
--- if its context version is higher, or equal and computed later. Any other entry is replaced. Between two model
--- versions neither is newer: after an aborted rollout its entries have the higher floor, but serve no reads.
+-- if its context version is higher, or equal and computed later. Any other entry is replaced. Entries of two model
+-- versions have no order: after an aborted rollout its entries have the higher floor, but serve no reads.
 
 local LENGTH = 4
 local LAYOUT = '<I4BBc8c16ddd'
@@ -44,7 +44,7 @@ local function is_older(stored, history, model, floor, context, computed)
   if not stored or #stored < HEADER or string.byte(stored) ~= 1 then return false end
   local _, _, their_history, their_model, their_floor, their_context, their_computed =
     struct.unpack(STORED_LAYOUT, stored)
-  -- Damaged numbers must not make an entry immovable; NaN compares false below.
+  -- Damaged numbers must not make an entry permanent. NaN compares false below.
   local is_sane = their_floor <= MAX_NUMBER and their_context <= MAX_NUMBER
   if not is_sane or their_history ~= history then return false end
   if their_model ~= model then return false end
@@ -58,7 +58,7 @@ local at = 1
 for i = 1, #KEYS, 2 do
   local key = KEYS[i]
   local length, _, _, history, model, floor, context, computed = struct.unpack(LAYOUT, entries, at)
-  -- Of a user who is named twice the first entry is what the second finds.
+  -- For a user with two entries in the call, the second entry is compared with the first.
   local stored = put[key] or found[i]
   local result = 1
   if is_outdated(found[i + 1], history, context) then

@@ -1,4 +1,7 @@
-/** Real servers for this folder's tests: the run's own, with a key prefix a test, and ones that a test may kill. */
+/**
+ * Real servers for this folder's tests: a shared one with a key prefix for each test, and separate ones that a test may
+ * kill.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,14 +24,14 @@ export const STARTED_AT = Date.UTC(2026, 0, 1);
 export interface OwnRedis {
   readonly url: string;
   readonly pid: number;
-  /** SIGKILL, then a start on the same data and port. */
+  /** Starts the server again after SIGKILL, with the same data and port. */
   killAndRestart(): Promise<void>;
   kill(): Promise<void>;
   restart(): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** A server of the test's own, to be killed, stopped and flushed. */
+/** Starts a separate server, which the test may kill, stop and flush. */
 export async function startOwnRedis(): Promise<OwnRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-online-store-'));
   const start = () =>
@@ -63,7 +66,7 @@ export function randomPrefix(): string {
   return `test-${randomBytes(6).toString('hex')}`;
 }
 
-/** Connected; notes its log's events. */
+/** Opens a connection, and records the events of its log. */
 export async function connectTo(url: string, commandTimeoutMs?: number) {
   const events: string[] = [];
   const connection = createServerConnection({

@@ -14,7 +14,7 @@ afterAll(() => connection.close());
 
 const keyOf = (userId: string) => createKeys(prefix).refreshWindow(userKeyOf(userId), 'p');
 
-test('a window is taken once, by any caller, and gives its remaining time', async () => {
+test('a window is taken once, by any caller; later callers get its remaining time', async () => {
   const [one, other] = [createRefreshWindows({ connection, prefix }), createRefreshWindows({ connection, prefix })];
   const [first, second] = await Promise.all([one.take('p', ['1', '2'], 60_000), other.take('p', ['2', '1'], 60_000)]);
   const taken = [...first, ...second];
@@ -23,7 +23,7 @@ test('a window is taken once, by any caller, and gives its remaining time', asyn
   expect(await one.take('other', ['1'], 60_000)).toEqual([0]);
 });
 
-test('each user has one, also of more than go into a call', async () => {
+test('each user has a window, even with more users than fit into a call', async () => {
   const userIds = Array.from({ length: 600 }, (_, i) => `many-${i}`);
   const windows = createRefreshWindows({ connection, prefix });
   expect(new Set(await windows.take('p', userIds, 60_000))).toEqual(new Set([0]));
@@ -32,7 +32,7 @@ test('each user has one, also of more than go into a call', async () => {
   expect(Math.min(...again)).toBeGreaterThan(0);
 });
 
-test('it ends with its time; a key without an end, or of another kind, is given one', async () => {
+test('a window ends after its time; a key without an expiry, or of another type, gets one', async () => {
   const windows = createRefreshWindows({ connection, prefix });
   await windows.take('p', ['ends'], 60_000);
   await connection.redis.del(keyOf('ends'));

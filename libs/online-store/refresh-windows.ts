@@ -1,6 +1,6 @@
 /**
- * The windows of re-scoring: a user of a predictor is re-scored once in each, whichever worker does it. The keys expire with
- * the window, so they are not among what an erasure deletes.
+ * The windows of re-scoring. In each window, only one worker re-scores a user of a predictor. The keys expire with the
+ * window, so an erasure need not delete them.
  */
 import type { RefreshWindows } from '@tandem/prediction/refresh/refresh-pass';
 import type { OnlineConnection } from './connection.ts';
@@ -12,10 +12,10 @@ interface RefreshWindowsDependencies {
   readonly prefix?: string;
 }
 
-/** The same as for overlay entries: a longer call would delay the server's other clients. */
+/** The most keys of a call, as for overlay entries. A longer call would delay the server's other clients. */
 const KEYS_A_CALL = 250;
 
-/** `take` rejects `unavailable` if Redis does not answer. */
+/** Creates the windows. `take` rejects with `unavailable` if Redis does not answer. */
 export function createRefreshWindows({ connection, prefix }: RefreshWindowsDependencies): RefreshWindows {
   const keys = createKeys(prefix);
   const script = loadScript('take-windows.lua');

@@ -1,4 +1,6 @@
-/** Runs the .lua files: by digest, and with their text where the server does not know them (yet, or after a flush). */
+/**
+ * Runs the .lua files: by digest, and with their text if the server does not know them yet, or lost them in a flush.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { accepted, type OnlineConnection } from './connection.ts';
@@ -9,13 +11,13 @@ interface Script {
   readonly digest: string;
 }
 
-/** One run of a script. In a cluster its keys must share a hash tag. */
+/** A call of a script. In a cluster, its keys must share a hash tag. */
 export interface ScriptCall {
   readonly keys: readonly string[];
   readonly args: readonly (string | Buffer)[];
 }
 
-/** @param name of a file in this folder */
+/** Loads a script. @param name the name of a file in this folder */
 export function loadScript(
   name:
     | 'put-overlay.lua'
@@ -29,7 +31,7 @@ export function loadScript(
   return { lua, digest: createHash('sha1').update(lua).digest('hex') };
 }
 
-/** Makes all the calls in one write; their results in order. Rejects `unavailable` if any of them failed. */
+/** Runs all calls in one write. Returns their results in order. Rejects with `unavailable` if any call failed. */
 export async function runScript(
   connection: OnlineConnection,
   script: Script,
@@ -47,7 +49,10 @@ export async function runScript(
   return accepted(results);
 }
 
-/** In Redis' protocol as it goes out: of two keys an entry ioredis would make a piece each, about 1.5 µs an entry. */
+/**
+ * Returns a call in Redis' protocol. ioredis would create a separate piece for each of the two keys of an entry, at
+ * about 1.5 µs per entry.
+ */
 function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: ScriptCall) {
   const one = command(name, []);
   const protocol = protocolOf([name, script, String(keys.length), ...keys, ...args]);

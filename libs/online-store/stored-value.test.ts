@@ -25,7 +25,7 @@ const entry = fc.record({
   outputs,
 });
 const hash = fc.nat(0xffff_ffff);
-/** The same runs every time: a checksum of two bytes lets one damage in 65,536 pass. */
+/** The seed is fixed, since a checksum of two bytes does not detect one damage in 65,536. */
 const settings = { seed: 7, numRuns: 500 };
 
 const decode = (bytes: Buffer, userHash: number) => decodeGenerationValue(bytes, generation, MODEL, userHash);
@@ -33,7 +33,7 @@ const encode = (one: Parameters<typeof encodeGenerationValue>[0], userHash: numb
   encodeGenerationValue(one, STARTED_AT, userHash) ?? Buffer.alloc(0);
 
 describe('a generation value', () => {
-  it('gives back what was put in, in seven bytes beside the outputs for a young user', () => {
+  it('is decoded unchanged, with seven bytes in addition to the outputs for a user with few events', () => {
     fc.assert(
       fc.property(row, hash, (one, userHash) => {
         expect(decode(encode(one, userHash), userHash)).toMatchObject({
@@ -46,7 +46,7 @@ describe('a generation value', () => {
     expect(encode({ contextVersion: 127, computedAt: STARTED_AT, outputs: Buffer.alloc(4) }, 1)).toHaveLength(11);
   });
 
-  it('is nothing once any byte of it is damaged, it is cut, or it lies under another user', () => {
+  it('is not decoded if a byte is damaged, if it is truncated, or for another user', () => {
     fc.assert(
       fc.property(row, hash, fc.nat(), fc.integer({ min: 1, max: 255 }), (one, userHash, position, flip) => {
         const bytes = encode(one, userHash);
@@ -69,12 +69,12 @@ describe('a generation value', () => {
   });
 
   it.each([
-    ['a moment before the generation started', { computedAt: STARTED_AT - 1 }],
-    ['a moment 50 days later', { computedAt: STARTED_AT + 50 * 86_400_000 }],
+    ['a time before the generation started', { computedAt: STARTED_AT - 1 }],
+    ['a time 50 days later', { computedAt: STARTED_AT + 50 * 86_400_000 }],
     ['no time', { computedAt: Number.NaN }],
     ['a negative label', { contextVersion: -1 }],
     ['half a label', { contextVersion: 1.5 }],
-  ])('is not made of %s', (_name, change) => {
+  ])('is not encoded for %s', (_name, change) => {
     const sound = { contextVersion: 1, computedAt: STARTED_AT, outputs: Buffer.alloc(4) };
     expect(encodeGenerationValue({ ...sound, ...change }, STARTED_AT, 1)).toBeNull();
   });
@@ -83,7 +83,7 @@ describe('a generation value', () => {
 describe('an overlay entry', () => {
   const userHash = hashOf('42');
 
-  it('gives back what was put in', () => {
+  it('is decoded unchanged', () => {
     fc.assert(
       fc.property(entry, (one) => {
         const decoded = decodeOverlayEntry(encodeOverlayEntry(overlayEntry('42', one), userHash), userHash);
@@ -92,7 +92,7 @@ describe('an overlay entry', () => {
     );
   });
 
-  it('is nothing once any byte of it is damaged, it is cut, or it lies under another user', () => {
+  it('is not decoded if a byte is damaged, if it is truncated, or for another user', () => {
     fc.assert(
       fc.property(entry, fc.nat(), fc.integer({ min: 1, max: 255 }), (one, position, flip) => {
         const bytes = encodeOverlayEntry(overlayEntry('42', one), userHash);
@@ -111,7 +111,7 @@ describe('an overlay entry', () => {
     ['a history that is not 16 hex digits', { history: 'h1' }],
     ['a model version that is not 32 hex digits', { modelVersionId: 'm1' }],
     ['a label beyond exact numbers', { contextVersion: 2 ** 60 }],
-  ])('is not made of %s', (_name, change) => {
+  ])('is not encoded for %s', (_name, change) => {
     expect(() => encodeOverlayEntry(overlayEntry('42', change), userHash)).toThrow(RangeError);
   });
 });

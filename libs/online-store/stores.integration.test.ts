@@ -1,4 +1,4 @@
-/** This package's stores keep the contracts that every store keeps. */
+/** Runs the contracts of all stores against the stores of this package. */
 import { randomUUID } from 'node:crypto';
 import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
 import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';

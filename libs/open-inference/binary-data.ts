@@ -1,6 +1,6 @@
 /**
- * Values of a tensor as bytes: little-endian, row-major, without padding; a text as an unsigned 32-bit length and UTF-8. The
- * form of gRPC's raw contents and of the binary extension over HTTP.
+ * Converts values of a tensor to bytes and back: little-endian, row-major, without padding. A text is an unsigned
+ * 32-bit length and UTF-8. gRPC's raw contents and the binary extension over HTTP use this form.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData } from '@tandem/inference/process/protocol';
@@ -24,7 +24,7 @@ const CLASSES: Readonly<Record<Exclude<TensorType, 'string'>, NumbersClass>> = {
   int16: Int16Array,
   int32: Int32Array,
   int64: BigInt64Array,
-  // The bits of each half.
+  // The bits of each float16.
   float16: Uint16Array,
   float32: Float32Array,
   float64: Float64Array,
@@ -36,24 +36,24 @@ export function allocate(type: Exclude<TensorType, 'string'>, count: number): Nu
 }
 
 /**
- * Reads values from bytes. Numbers share the bytes' memory where these are aligned. Throws `invalid_input`.
- * @param field of the data
+ * Reads values from bytes. Numbers share the memory of the bytes if these are aligned. Throws `invalid_input`.
+ * @param field the path of the data, for errors
  */
 export function readBinary(type: TensorType, bytes: Uint8Array, count: number, field: string): TensorData {
   if (type === 'string') return readTexts(bytes, count, field);
   const { BYTES_PER_ELEMENT: size } = CLASSES[type];
   if (bytes.length !== count * size) {
-    const remedy = `send the ${count * size} bytes of ${count} values of ${size} bytes each`;
+    const remedy = `send ${count * size} bytes: ${count} values of ${size} bytes each`;
     throw refused(field, `has ${bytes.length} bytes`, remedy);
   }
-  // Not `slice`, which a Buffer answers with the same memory.
+  // Not `slice`, since `slice` of a Buffer shares its memory.
   const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const values = new CLASSES[type](buffer, byteOffset, count);
   if (type === 'bool') checkBooleans(values as Uint8Array, field);
   return values;
 }
 
-/** Returns the bytes of values. Those of numbers share their memory. */
+/** Returns the bytes of values. The bytes of numbers share the memory of the values. */
 export function writeBinary(data: TensorData): Buffer {
   if ('buffer' in data) return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   const parts = data.flatMap((text) => {
@@ -85,12 +85,12 @@ function readTexts(bytes: Uint8Array, count: number, field: string): string[] {
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Throws `invalid_input` for bytes that are no UTF-8. */
+/** Returns a text. Throws `invalid_input` for bytes that are not UTF-8. */
 export function decodeText(bytes: Uint8Array, field: string): string {
   try {
     return UTF_8.decode(bytes);
   } catch {
-    throw refused(field, 'is not UTF-8', 'encode texts in UTF-8; models take no other bytes');
+    throw refused(field, 'is not UTF-8', 'encode texts in UTF-8');
   }
 }
 

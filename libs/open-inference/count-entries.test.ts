@@ -1,8 +1,8 @@
-/** Messages made of many small entries, which take long to decode. */
+/** Tests with messages of many small entries, which take long to decode. */
 import { describe, expect, it } from 'vitest';
 import { countEntries } from './count-entries.ts';
 
-/** A field with its length. */
+/** Returns a field with its length. */
 const field = (number: number, ...content: (number | Buffer)[]): Buffer => {
   const bytes = Buffer.concat(content.map((one) => (typeof one === 'number' ? Buffer.of(one) : one)));
   const length: number[] = [];
@@ -20,7 +20,7 @@ describe('a message is refused that has', () => {
     ['too many packed integers', field(5, field(5, field(3, Buffer.alloc(65_537)))), /more than 65536 typed values/],
     ['too many sizes', field(5, field(3, Buffer.alloc(65_537))), /more than 65536 typed values/],
     ['too many parameters of an output', field(6, times(65_537, field(2))), /more than 65536 typed values/],
-    ['a field beyond its end', Buffer.of((5 << 3) | 2, 3, 0), /ends beyond/],
+    ['a field that ends beyond its message', Buffer.of((5 << 3) | 2, 3, 0), /ends beyond/],
     ['an integer without an end', Buffer.of(0xff, 0xff), /no end/],
   ])('%s', (_, message, text) => {
     expect(() => countEntries(message)).toThrow(text);

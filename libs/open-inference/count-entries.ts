@@ -1,15 +1,15 @@
 /**
- * Counts the entries of a `ModelInferRequest` before it is decoded: the decoder makes an object of each, and 1 MiB holds half
- * a million of empty ones.
+ * Counts the entries of a `ModelInferRequest` before it is decoded. The decoder creates an object for each entry, and 1
+ * MiB can contain half a million empty entries.
  */
 import { refused } from './messages.ts';
 
-/** Inputs, outputs, parameters and raw contents together. */
+/** The most inputs, outputs, parameters and raw contents together. */
 const MOST_ENTRIES = 4_096;
-/** Entries within those: texts, integers of 64 bits, parameters, sizes. */
+/** The most entries within those: texts, 64-bit integers, parameters, sizes. */
 const MOST_VALUES = 65_536;
 
-/** A message by the numbers of its fields that have messages or packed integers of 64 bits in them. */
+/** A type of message: the numbers of its fields that contain messages or packed 64-bit integers. */
 interface Form {
   readonly [field: number]: Form | 'packed';
 }
@@ -20,7 +20,7 @@ const TENSOR: Form = { 3: 'packed', 4: PARAMETER, 5: CONTENTS };
 const OUTPUT: Form = { 2: PARAMETER };
 const REQUEST: Form = { 4: PARAMETER, 5: TENSOR, 6: OUTPUT };
 
-/** Throws `invalid_input` for a message of too many entries, and a RangeError for a message that cannot be read. */
+/** Checks a message. Throws `invalid_input` if it has too many entries, and a RangeError if it cannot be read. */
 export function countEntries(message: Uint8Array): void {
   const entries = countIn(message, 0, message.length, REQUEST);
   if (entries.outer > MOST_ENTRIES) {
@@ -56,20 +56,20 @@ function countIn(bytes: Uint8Array, start: number, end: number, form: Form): Ent
   return entries;
 }
 
-/** Returns the bytes of a field without a length: an integer, 8 bytes, 4 bytes, or the mark of a group. */
+/** Returns the number of bytes of a field without a length: an integer, 8 bytes, 4 bytes, or a group tag. */
 function sizeOf(bytes: Uint8Array, wireType: number, at: number): number {
   if (wireType === 0) return varintAt(bytes, at)[1] - at;
   return wireType === 1 ? 8 : wireType === 5 ? 4 : 0;
 }
 
-/** Counts integers by their last bytes, which are below 128. */
+/** Counts integers. The last byte of each integer is below 128. */
 function integersIn(bytes: Uint8Array, start: number, end: number): number {
   let integers = 0;
   for (let at = start; at < end; at++) if ((bytes[at] ?? 0) < 128) integers++;
   return integers;
 }
 
-/** Returns the integer's lower 32 bits and where it ends. */
+/** Returns the lower 32 bits of the integer, and the offset of its end. */
 function varintAt(bytes: Uint8Array, start: number): [value: number, end: number] {
   let value = 0;
   for (let at = start; at < start + 10; at++) {

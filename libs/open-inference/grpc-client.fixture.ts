@@ -1,4 +1,4 @@
-/** A client made from the protocol's file, for tests. */
+/** A client generated from the protocol's proto file, for tests. */
 import { join } from 'node:path';
 import {
   type Client,

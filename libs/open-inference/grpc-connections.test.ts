@@ -1,4 +1,4 @@
-/** Places of connections, with real sockets; the time is the test's. */
+/** Tests of the connection limit, with real sockets and a clock that the test sets. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ afterEach(() => {
   server.close();
 });
 
-/** Connects, and returns the client's end with what the server calls it, and when it is closed. */
+/** Connects. Returns the client, its address as the server sees it, and a promise for its close. */
 async function come() {
   const accepted = once(server, 'connection');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
@@ -33,8 +33,8 @@ async function come() {
   return { client, closed, peer: `127.0.0.1:${client.localPort}` };
 }
 
-describe('when all places are taken, a newcomer', () => {
-  it('replaces the connection that has been longest without a call', async () => {
+describe('at the connection limit, a new connection', () => {
+  it('replaces the connection that has been without a call for longest', async () => {
     const first = await come();
     now++;
     const second = await come();
@@ -48,7 +48,7 @@ describe('when all places are taken, a newcomer', () => {
     expect(first.client.destroyed).toBe(false);
   });
 
-  it('is closed where each connection has a call that waits', async () => {
+  it('is closed if each connection has a waiting call', async () => {
     for (const { peer } of [await come(), await come()]) connections.begin(peer);
     const third = await come();
     await third.closed;
@@ -56,8 +56,8 @@ describe('when all places are taken, a newcomer', () => {
   });
 });
 
-describe('a connection is closed that', () => {
-  it('stays without a call for longer than it may', async () => {
+describe('a connection that', () => {
+  it('exceeds the time limit without a call', async () => {
     const { closed } = await come();
     now = 30_000;
     connections.look();
@@ -68,7 +68,7 @@ describe('a connection is closed that', () => {
     expect(connections.open.size).toBe(0);
   });
 
-  it('does not take an answer, or does not end its call, though it calls again', async () => {
+  it('does not read its answer or end its call, even if it sends another call', async () => {
     const { closed, peer } = await come();
     connections.begin(peer).answered();
     now = 8_001;
@@ -77,7 +77,7 @@ describe('a connection is closed that', () => {
     await closed;
   });
 
-  it('is not a connection that waits for its answer', async () => {
+  it('is not closed while it waits for an answer', async () => {
     const { peer } = await come();
     const call = connections.begin(peer);
     now = 100_000;

@@ -1,22 +1,23 @@
 /**
- * Limits how many connections the gRPC port keeps. When all places are taken, a newcomer replaces the connection that has been
- * longest without a call; if each has a call that waits for its answer, the newcomer is closed. A connection that stays open
- * beyond its idle time, or does not take an answer in time, is destroyed: its client may ignore every request to close.
+ * Limits the connections of the gRPC port. At the limit, a new connection replaces the connection with the longest time
+ * without a call. If every connection has a call that waits for an answer, the new connection is closed. A connection
+ * that exceeds its idle time, or does not read an answer in time, is destroyed, since its client may ignore every
+ * request to close.
  */
 import type { Socket } from 'node:net';
 
 export interface GrpcConnections {
   /** The open connections. */
   readonly open: ReadonlyMap<Socket, unknown>;
-  /** Keeps a connection if there is a place, else closes it. Returns whether it is kept. */
+  /** Keeps a connection if the limit allows it, else closes it. Returns whether it is kept. */
   take(socket: Socket): boolean;
   /** Begins a call. @param peer address and port of the client */
   begin(peer: string): ConnectionCall;
-  /** Destroys the connections that are late; to be called every now and then. */
+  /** Destroys the connections that exceeded a time limit. To be called at intervals. */
   look(): void;
 }
 
-/** A call of a connection: answered, and then over when its stream has closed. */
+/** A call of a connection. It is answered first, and is over when its stream has closed. */
 export interface ConnectionCall {
   answered(): void;
   over(): void;
@@ -25,17 +26,17 @@ export interface ConnectionCall {
 interface ConnectionsOptions {
   readonly most: number;
   readonly idleMs: number;
-  /** How long an answer may be on its way. */
+  /** How long a client may take to read an answer, in ms. */
   readonly takingMs: number;
   readonly now?: () => number;
 }
 
 interface OpenConnection {
-  /** Calls that wait for our answer. */
+  /** The number of calls that wait for an answer. */
   waiting: number;
-  /** Since the last answer, or since it came. */
+  /** The time of the last answer, or of the connection's start. */
   idleSince: number;
-  /** When each call was answered whose stream is still open. */
+  /** The time of the answer, for each answered call with an open stream. */
   readonly leaving: Map<ConnectionCall, number>;
 }
 

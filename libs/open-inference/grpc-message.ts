@@ -1,6 +1,6 @@
 /**
- * Requests and answers over gRPC, as objects of the protocol's messages. An answer has raw contents if the request has them;
- * float16 is always raw, since typed contents have no field for it.
+ * Converts requests and answers over gRPC, which are objects of the protocol's messages. An answer has raw contents if
+ * the request has them. float16 is always raw, since typed contents have no field for it.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
@@ -21,7 +21,7 @@ import {
   typeOf,
 } from './messages.ts';
 
-/** An integer of 64 bits as the decoder gives it. */
+/** A 64-bit integer as the decoder returns it. */
 interface Long {
   readonly low: number;
   readonly high: number;
@@ -39,7 +39,7 @@ interface Contents {
   readonly bytes_contents?: readonly Uint8Array[];
 }
 
-/** A value: exactly one of the fields is present. */
+/** The value of a parameter; exactly one of the fields is present. */
 interface InferParameter {
   readonly bool_param?: boolean;
   readonly int64_param?: Long;
@@ -69,7 +69,7 @@ export interface GrpcInferRequest {
   readonly raw_input_contents: readonly Uint8Array[];
 }
 
-/** Characters of a request's id, which comes back in the answer; as over HTTP. */
+/** The most characters of a request's id, which the answer repeats; the same as over HTTP. */
 const MOST_ID = 1_024;
 
 /** Reads a request. Throws `invalid_input`. */
@@ -92,7 +92,7 @@ export function readGrpcRequest(message: GrpcInferRequest): InferRequest {
   };
 }
 
-/** Reads parameters. Throws `invalid_input` for those that are not supported. */
+/** Reads parameters. Throws `invalid_input` for unsupported ones. */
 function parametersIn(map: ParameterMap, field: string): Parameters {
   const parameters = Object.fromEntries(Object.entries(map).map(([name, value]) => [name, parameterIn(value)]));
   refuseForeign(parameters, field);
@@ -129,7 +129,7 @@ function readContents(type: TensorType, contents: Contents, count: number, field
     return readJsonData(type, texts, count, where);
   }
   if (name !== 'int64_contents' && name !== 'uint64_contents') {
-    // Floats may be NaN or infinite, which JSON lacks.
+    // Floats may be NaN or infinite, which JSON cannot represent.
     if (type === 'float32' || type === 'float64') return floatsIn(type, values as readonly number[], count, where);
     return readJsonData(type, values, count, where);
   }

@@ -1,4 +1,4 @@
-/** The server with a service that the test answers for. */
+/** Tests of the server, with a service that the test implements. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
@@ -27,7 +27,7 @@ const LIVE: ServeCall = async (_, __, message) => {
 };
 
 describe('a gRPC server', () => {
-  it('refuses a call before it reads the message, with the code, the text and trailers', async () => {
+  it('rejects a call before it reads the message, with code, text and trailers', async () => {
     const { call } = await open(async () => ({
       refusal: { code: 'UNAUTHENTICATED', text: 'a key is needed: ü', trailers: { 'retry-after': '3' } },
     }));
@@ -36,7 +36,7 @@ describe('a gRPC server', () => {
     expect((error as { metadata: { get(name: string): string[] } }).metadata.get('retry-after')).toEqual(['3']);
   });
 
-  it('passes metadata, the path and the time that is left', async () => {
+  it('passes metadata, the path and the remaining time', async () => {
     const asked = vi.fn();
     const { call } = await open(async (rpc, { header, leftMs, url }, message) => {
       asked(rpc, url, header('authorization'), header('nothing'));
@@ -54,7 +54,7 @@ describe('a gRPC server', () => {
     );
   });
 
-  it('rejects a message that is too large, or no message of the protocol', async () => {
+  it('rejects a message that is too large, or is not a message of the protocol', async () => {
     const codes: unknown[] = [];
     const opened = await open(
       async (_, __, message) => {
@@ -75,10 +75,10 @@ describe('a gRPC server', () => {
     expect(codes).toEqual(['malformed_request', 'malformed_request']);
   });
 
-  it('tells that the caller has gone when its deadline passes', async () => {
+  it('reports that the caller has left when its deadline passes', async () => {
     const gone = Promise.withResolvers<void>();
     const { call } = await open(async (_, { onGone }, message) => {
-      // On a busy machine the deadline passes before the message has come.
+      // On a busy machine, the deadline may pass before the message arrives.
       await message().catch(() => {});
       await new Promise<void>((resolve) => onGone(resolve));
       gone.resolve();
@@ -88,7 +88,7 @@ describe('a gRPC server', () => {
     await gone.promise;
   });
 
-  it('lets a call under way finish when it closes, and takes no other', async () => {
+  it('lets a call under way finish when it closes, and accepts no other', async () => {
     const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { call } = await open(async (_, __, message) => {
       await message();
@@ -105,7 +105,7 @@ describe('a gRPC server', () => {
     await expect(call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ code: status.UNAVAILABLE });
   });
 
-  it('ends a call that is not over within the grace', async () => {
+  it('ends a call that does not finish within the grace period', async () => {
     const begun = Promise.withResolvers<void>();
     const { call } = await open(async (_, __, message) => {
       await message();
@@ -119,7 +119,7 @@ describe('a gRPC server', () => {
     await failed;
   });
 
-  it('gives the place of a connection that says nothing to a newcomer, and keeps one whose call waits', async () => {
+  it('replaces a silent connection by a new one, and keeps a connection with a waiting call', async () => {
     const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { call } = await open(
       async (_, __, message) => {
@@ -146,7 +146,7 @@ describe('a gRPC server', () => {
     expect(await answer).toEqual({ live: true });
   });
 
-  it('answers a call whose message the service does not ask for without reading it', async () => {
+  it('answers a call without reading its message if the service does not request the message', async () => {
     const { call } = await open(async () => ({ response: { live: true } }));
     expect(await call('ServerLive', {})).toEqual({ live: true });
     const stream = half(server?.port ?? 0);
@@ -156,7 +156,7 @@ describe('a gRPC server', () => {
     expect(trailers['grpc-status']).toBe('0');
   });
 
-  it('refuses a message that would take long to decode', async () => {
+  it('rejects a message that would take long to decode', async () => {
     const { call } = await open(async (_, __, message) => {
       const error = (await message().catch((refused: unknown) => refused)) as Error;
       return { refusal: { code: 'INVALID_ARGUMENT', text: error.message, trailers: {} } };
@@ -165,7 +165,7 @@ describe('a gRPC server', () => {
     await expect(many).rejects.toMatchObject({ details: expect.stringContaining('more than 4096 inputs') });
   });
 
-  it('refuses a call of several messages, without reading the second', async () => {
+  it('rejects a call with several messages, without reading the second', async () => {
     const read = vi.fn();
     await open(async (_, __, message) => {
       await message().then(read, () => {});
@@ -179,7 +179,7 @@ describe('a gRPC server', () => {
     expect(read).not.toHaveBeenCalled();
   });
 
-  it('writes nothing of metadata that it cannot take to stderr', async () => {
+  it('does not write invalid metadata to stderr', async () => {
     const written = vi.spyOn(console, 'error').mockImplementation(() => {});
     const asked = Promise.withResolvers<string | undefined>();
     await open(async (_, { header }) => {
@@ -192,7 +192,7 @@ describe('a gRPC server', () => {
     written.mockRestore();
   });
 
-  it('refuses messages beyond those that may be on their way together', async () => {
+  it('rejects messages beyond the limit of messages in transit', async () => {
     const { call } = await open(async (_, __, message) => {
       const error = await message().catch((refused: unknown) => refused);
       const { code = 'none' } = error as { code?: string };
@@ -208,7 +208,7 @@ describe('a gRPC server', () => {
     for (const session of sessions) session.destroy();
   });
 
-  it('says that a port is in use', async () => {
+  it('reports that a port is in use', async () => {
     await open(LIVE);
     const port = server?.port ?? 0;
     const options = { host: '127.0.0.1', port, connections: 1, mostBytes: 1, mostAnswerBytes: 1, serve: LIVE };

@@ -1,6 +1,6 @@
 /**
- * The protocol's service over gRPC, without TLS: a server that limits what a connection may cost, asks whether a call is let
- * in before it reads the call's message, and drains without losing an answer.
+ * The protocol's service over gRPC, without TLS. The server limits the cost of a connection, checks access before it
+ * reads a call's message, and drains without losing an answer.
  */
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -31,11 +31,11 @@ export type RpcName = (typeof RPCS)[number];
 interface GrpcCall {
   /** The rpc's path. */
   readonly url: string;
-  /** Returns metadata of the request by their name in lower case; as `host` the authority. */
+  /** Returns a value of the request's metadata by its name in lower case; for `host`, the authority. */
   header(name: string): string | undefined;
-  /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
+  /** Returns the milliseconds until the caller's deadline; Infinity without a deadline. */
   leftMs(): number;
-  /** Aborts when the caller disconnects without an answer, or its deadline passes. */
+  /** Calls back when the caller disconnects before the answer, or when its deadline passes. */
   onGone(tell: () => void): void;
 }
 
@@ -47,30 +47,27 @@ export interface GrpcRefusal {
 
 export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
 
-/**
- * Answers a call.
- * @param message reads the call's message: to be called once, when the caller may be answered. Rejects with a RequestError
- */
+/** Answers a call. @param message reads the call's message; to be called once, after the access check */
 export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
 
 interface GrpcServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0 for any free port. */
   readonly port: number;
-  /** Connections that are kept at most. */
+  /** The most open connections. */
   readonly connections: number;
-  /** Bytes of a request. */
+  /** The most bytes of a request. */
   readonly mostBytes: number;
-  /** Bytes of the outputs of an answer. */
+  /** The most bytes of an answer's outputs. */
   readonly mostAnswerBytes: number;
   readonly serve: ServeCall;
 }
 
 export interface GrpcServer {
   readonly port: number;
-  /** Accepts connections for `leastMs` more, and up to `mostMs` while there are connections. */
+  /** Continues to accept connections for `leastMs`, or up to `mostMs` while clients are connected. */
   listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
-  /** Accepts nothing more and lets calls under way finish. Returns whether all did within the grace. */
+  /** Stops accepting connections and lets calls finish. Returns whether all finished within the grace period. */
   close(graceMs: number): Promise<boolean>;
 }
 
@@ -78,25 +75,25 @@ export interface GrpcServer {
 const MESSAGE_MS = 7_000;
 /** A connection without a call gets GOAWAY after this many ms; clients reconnect automatically. */
 const IDLE_MS = 30_000;
-/** How long an answer may be on its way, and how long after it was asked to close a connection may stay, in ms. */
+/** How long a client may take to read an answer, or to close its connection after GOAWAY, in ms. */
 const TAKING_MS = 8_000;
 const LOOK_MS = 500;
-/** Messages that may be on their way together. */
+/** The most messages in transit at once. */
 const MOST_ARRIVING = 256;
-/** Bytes of an answer beside its outputs, and for typed integers, which may take more bytes than raw ones. */
+/** Further bytes of an answer: for other fields, and for typed integers, which may need more bytes than raw ones. */
 const HEAD_BYTES = 1_048_576;
 
 const LIMITS = Object.freeze({
   'grpc.max_concurrent_streams': 64,
   'grpc.max_connection_idle_ms': IDLE_MS,
-  // Headers and unsent data of a connection, in MB; without it grpc-js sets no limit.
+  // The limit for headers and unsent data of a connection, in MB. grpc-js has no limit by default.
   'grpc-node.max_session_memory': 32,
   'grpc.enable_channelz': 0,
 });
 
-/** Starts the server. Rejects with `config_invalid` for another form of grpc-js, and with Node's error if it cannot listen. */
+/** Starts the server. Rejects with `config_invalid` if grpc-js has other internals, or with Node's error. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  // grpc-js writes metadata that it cannot take to stderr, with their values: a mistyped key, for example.
+  // grpc-js writes invalid metadata to stderr with their values, such as a mistyped key.
   setLogVerbosity(logVerbosity.NONE);
   await assertPrivateParts();
   const calls = new WeakMap<Metadata, CallUnderWay>();
@@ -129,13 +126,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
 }
 
-/** The reply if the service itself throws; it carries nothing of the error. */
+/** The reply if the service itself throws. It contains no details of the error. */
 const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service failed with an error.', trailers: {} } };
 
-/** A call from its metadata to its answer. */
+/** A call under way, from its metadata to its answer. */
 interface CallUnderWay {
   readonly reply: Promise<GrpcReply>;
-  /** Its message has come, and its handler sends the reply. */
+  /** Passes on the message that has arrived. The handler then sends the reply. */
   take(message: unknown): void;
 }
 
@@ -145,12 +142,12 @@ function letIn(
   calls: WeakMap<Metadata, CallUnderWay>,
   connections: GrpcConnections,
 ): ServerInterceptor {
-  /** Messages on their way. */
+  /** The number of messages in transit. */
   let arriving = 0;
   return ({ path }, call) => {
     const rpc = path.slice(path.lastIndexOf('/') + 1) as RpcName;
     const arrival = Promise.withResolvers<unknown>();
-    // A call may end before its message is waited for.
+    // A call may end before anything waits for its message.
     arrival.promise.catch(() => {});
     const onConnection = callOf(call, connections);
     takeOneMessage(call);
@@ -196,7 +193,7 @@ function letIn(
       serve(rpc, asked, read).then(answer, () => answer(DEFECT));
     }
 
-    /** At the end of each call, answered or not. */
+    /** Runs at the end of each call, answered or not. */
     function end(): void {
       clearTimeout(late);
       if (isAnswered) return;
@@ -218,7 +215,7 @@ function letIn(
   };
 }
 
-/** Begins a call of its connection, which is over when the stream closes. */
+/** Begins a call on its connection. The call is over when its stream closes. */
 function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
   const found = connections.begin(call.getPeer());
   onStreamClosed(call, found.over);
@@ -228,7 +225,7 @@ function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnecti
 function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unknown, object> {
   return ({ metadata, request }: ServerUnaryCall<unknown, object>, callback) => {
     const call = calls.get(metadata);
-    if (!call) throw new Error('a call without its beginning');
+    if (!call) throw new Error('this call did not pass the interceptor');
     call.take(request);
     void call.reply.then((reply) => {
       if ('response' in reply) callback(null, reply.response);
@@ -270,28 +267,28 @@ async function closeGently(
   open: () => Iterable<Socket>,
   graceMs: number,
 ): Promise<boolean> {
-  // Sends GOAWAY: a connection ends after its last call. Its callback comes too early: Node's own `close` of the server
-  // marks connections as closed that have calls under way.
+  // Sends GOAWAY, so that a connection ends after its last call. Its callback comes too early, since Node's `close` of
+  // the server counts connections with calls under way as closed.
   server.tryShutdown(() => {});
   const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
   const patience = new AbortController();
   const late = pause(graceMs, false, { signal: patience.signal }).catch(() => false);
   const isInTime = await Promise.race([finished, late]);
   patience.abort();
-  // The forceShutdown of grpc-js knows connections only with channelz.
+  // `forceShutdown` of grpc-js knows connections only if channelz is on.
   for (const socket of open()) socket.destroy();
   return isInTime;
 }
 
 function tooSlow(): RequestError {
-  const remedy = 'send it at once, after the metadata';
+  const remedy = 'send the message immediately after the metadata';
   return new RequestError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
 }
 
 function tooMany(): TandemError {
   return new TandemError('overloaded', 'Too many messages are in transit.', {
     retryAfter: 1,
-    remedy: 'ask again after the time in Retry-After',
+    remedy: 'retry after the time in Retry-After',
   });
 }
 

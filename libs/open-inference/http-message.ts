@@ -1,7 +1,7 @@
 /**
- * Requests and answers over HTTP: JSON, and behind it the tensors that are sent as binary data (Triton's extension
- * `binary_tensor_data`). A tensor's parameter `binary_data_size` says that its bytes follow the JSON, in the order of the
- * tensors; the header `Inference-Header-Content-Length` says where the JSON ends.
+ * Reads requests and renders answers over HTTP: JSON, followed by the tensors that are sent as binary data (Triton's
+ * extension `binary_tensor_data`). The parameter `binary_data_size` of a tensor means that its bytes follow the JSON,
+ * in the order of the tensors. The header `Inference-Header-Content-Length` has the length of the JSON.
  */
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import { readBinary, writeBinary } from './binary-data.ts';
@@ -24,7 +24,7 @@ export const JSON_LENGTH_HEADER = 'inference-header-content-length';
 /** The name of the binary extension in the server's metadata. */
 export const BINARY_EXTENSION = 'binary_tensor_data';
 
-/** A request as its JSON has it, its form checked. */
+/** The JSON of a request, after its form was checked. */
 interface JsonRequest {
   readonly id?: string | undefined;
   readonly parameters?: Parameters | undefined;
@@ -45,13 +45,13 @@ interface JsonOutput {
 
 interface HttpRequest {
   readonly request: InferRequest;
-  /** Whether the caller wants this output as binary data. */
+  /** Returns whether the caller wants this output as binary data. */
   isBinary(output: string): boolean;
 }
 
 /**
  * Reads a request. Throws `invalid_input`.
- * @param binary what follows the JSON in the body
+ * @param binary the bytes after the JSON in the body
  */
 export function readHttpRequest(json: JsonRequest, binary: Uint8Array): HttpRequest {
   const { id, parameters = {}, outputs } = json;
@@ -101,8 +101,8 @@ function binarySize(size: unknown, { data }: JsonTensor, field: string): number 
 function missingBytes(field: string, wanted: number, there: number): Error {
   return refused(
     field,
-    `announces ${wanted} bytes of binary data, and ${there} are left`,
-    `send the bytes behind the JSON, and its length in ${JSON_LENGTH_HEADER}`,
+    `announces ${wanted} bytes of binary data, but ${there} are left`,
+    `send the bytes after the JSON, and the length of the JSON in ${JSON_LENGTH_HEADER}`,
   );
 }
 
@@ -113,7 +113,7 @@ function unclaimedBytes(left: number): Error {
 
 interface HttpAnswer {
   readonly body: string | Buffer;
-  /** Bytes of the JSON, where binary data follow; undefined: all of it is JSON. */
+  /** The length of the JSON in bytes, if binary data follow; undefined if the body is only JSON. */
   readonly jsonLength: number | undefined;
 }
 
@@ -136,7 +136,7 @@ export function renderHttpAnswer(answer: InferAnswer, { request, isBinary }: Htt
   return { body: Buffer.concat([jsonBytes, ...binary]), jsonLength: jsonBytes.length };
 }
 
-/** Returns a model's metadata as JSON has them. */
+/** Returns a model's metadata in the form of JSON. */
 export function metadataView({ name, versions, platform, inputs, outputs }: ModelMetadata) {
   return {
     name,

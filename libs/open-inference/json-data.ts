@@ -1,4 +1,4 @@
-/** Values of a tensor as a JSON array, flat or nested; float16 as numbers. */
+/** Converts values of a tensor to a JSON array and back. Arrays may be flat or nested, and float16 are numbers. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';
@@ -8,27 +8,28 @@ import { allocate } from './binary-data.ts';
 import { datatypeOf, otherCount, refused, shown } from './messages.ts';
 
 /**
- * Returns nested values as a flat array; a flat one as it is. Throws `invalid_input` if the nesting is not that of the shape.
- * @param field of the data
+ * Returns nested values as a flat array, and a flat array unchanged. Throws `invalid_input` if the nesting does not
+ * match the shape.
+ * @param field the path of the data, for errors
  */
 export function flatten(data: readonly unknown[], shape: readonly number[], field: string): readonly unknown[] {
   return data.some(Array.isArray) ? unnest(data, shape, field) : data;
 }
 
 function unnest(data: readonly unknown[], [size, ...inner]: readonly number[], field: string): readonly unknown[] {
-  if (data.length !== size) throw refused(field, `has ${data.length} entries`, `send ${size ?? 0}, as the shape says`);
+  if (data.length !== size)
+    throw refused(field, `has ${data.length} entries`, `send ${size ?? 0} entries, as in the shape`);
   if (inner.length === 0) return data;
   return data.flatMap((entry, i) => {
     const at = `${field}[${i}]`;
     if (Array.isArray(entry)) return unnest(entry, inner, at);
-    throw refused(at, `is ${shown(entry)}`, 'send an array, as the shape says, or all values in one flat array');
+    throw refused(at, `is ${shown(entry)}`, 'send an array nested as in the shape, or all values in one flat array');
   });
 }
 
 /**
- * Reads values in the order in which they stand. A number that would wrap, round to infinity or lose digits is refused.
- * Throws `invalid_input`.
- * @param field of the data
+ * Reads values in order. Throws `invalid_input`, also for a number that would wrap, round to infinity or lose digits.
+ * @param field the path of the data, for errors
  */
 export function readJsonData(type: TensorType, data: readonly unknown[], count: number, field: string): TensorData {
   if (data.length !== count) throw otherCount(field, data.length, count);
@@ -87,7 +88,7 @@ function textIn(value: unknown, field: string): string {
 function unfit(type: TensorType, value: unknown, field: string): TandemError {
   const isLarge = (type === 'int64' || type === 'uint64') && typeof value === 'number' && Number.isInteger(value);
   const remedy = isLarge
-    ? 'send the tensor as binary data: a JSON number of more than 2^53 loses digits'
+    ? 'send the tensor as binary data: a JSON number above 2^53 loses digits'
     : type === 'string'
       ? 'send a text'
       : type === 'bool'
@@ -96,7 +97,10 @@ function unfit(type: TensorType, value: unknown, field: string): TandemError {
   return refused(field, `is ${shown(value)}, which a tensor of ${datatypeOf(type)} cannot hold`, remedy);
 }
 
-/** Returns the values as the text of a flat JSON array. Throws `output_unusable` for NaN and infinities, which JSON lacks. */
+/**
+ * Returns the values as the text of a flat JSON array. Throws `output_unusable` for NaN and infinities, which JSON
+ * cannot represent.
+ */
 export function jsonDataOf({ name, type, data }: WireTensor): string {
   if (type === 'string') return JSON.stringify(data);
   if (type === 'bool') return `[${Array.from(data as Uint8Array, (value) => value === 1).join()}]`;
@@ -104,8 +108,12 @@ export function jsonDataOf({ name, type, data }: WireTensor): string {
   const numbers = type === 'float16' ? Array.from(data as Uint16Array, fromHalfBits) : (data as Float32Array);
   const at = numbers.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return `[${numbers.join()}]`;
-  throw new TandemError('output_unusable', `The output ${name} has ${numbers[at]} at ${at}, which JSON cannot carry.`, {
-    field: name,
-    remedy: 'request the output as binary data, with its parameter binary_data: true',
-  });
+  throw new TandemError(
+    'output_unusable',
+    `The output ${name} has ${numbers[at]} at index ${at}, which JSON cannot represent.`,
+    {
+      field: name,
+      remedy: 'request the output as binary data, with its parameter binary_data: true',
+    },
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * Messages of the Open Inference Protocol v2, for any transport. Tensors are those that inference children take and give:
- * float16 as bits, bool as bytes 0 and 1.
+ * Messages of the Open Inference Protocol v2, for any transport. Tensors have the form of inference children: float16
+ * as bits, bool as bytes 0 and 1.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
@@ -15,7 +15,7 @@ export type Parameters = Readonly<Record<string, Parameter>>;
 export interface TensorMetadata {
   readonly name: string;
   readonly type: TensorType;
-  /** -1: any size. */
+  /** The sizes; -1 for any size. */
   readonly shape: readonly number[];
 }
 
@@ -29,23 +29,23 @@ export interface ModelMetadata {
 }
 
 export interface InferRequest {
-  /** Repeated in the answer. */
+  /** The id of the request, which the answer repeats. */
   readonly id: string | undefined;
   readonly parameters: Parameters;
   readonly inputs: readonly WireTensor[];
-  /** Names of the wanted outputs; null: all. */
+  /** Names of the wanted outputs; null for all. */
   readonly outputs: readonly string[] | null;
 }
 
 export interface InferAnswer {
   readonly model: string;
-  /** Undefined of a model without versions. */
+  /** The model version; undefined for a model without versions. */
   readonly version: string | undefined;
   readonly parameters: Parameters;
   readonly outputs: readonly WireTensor[];
 }
 
-/** The platform of every model here, by the protocol's list of names. */
+/** The platform of every model, one of the protocol's names. */
 export const ONNX_PLATFORM = 'onnx_onnxv1';
 
 const DATATYPES: Readonly<Record<TensorType, string>> = {
@@ -71,17 +71,17 @@ export function datatypeOf(type: TensorType): string {
   return DATATYPES[type];
 }
 
-/** Returns the element type of a protocol's name. Throws `invalid_input`. @param field of the tensor */
+/** Returns the element type for a name of the protocol. Throws `invalid_input`. @param field the path of the tensor */
 export function typeOf(datatype: string, field: string): TensorType {
   const type = TYPES.get(datatype);
   if (type !== undefined) return type;
   throw refused(`${field}.datatype`, `is ${shown(datatype)}`, `use one of ${[...TYPES.keys()].join(', ')}`);
 }
 
-/** A request of 1 MiB cannot have more. */
+/** The most values of a tensor, since a request of 1 MiB cannot have more. */
 const MOST_ELEMENTS = 1_048_576;
 
-/** Returns how many values a shape holds. Throws `invalid_input`. @param field of the tensor */
+/** Returns the number of values in a shape. Throws `invalid_input`. @param field the path of the tensor */
 export function elementsOf(shape: readonly number[], field: string): number {
   let elements = 1;
   for (const size of shape) {
@@ -96,24 +96,24 @@ export function elementsOf(shape: readonly number[], field: string): number {
 
 /** Returns the error for a wrong number of values. */
 export function otherCount(field: string, found: number, expected: number): TandemError {
-  return refused(field, `has ${found} values`, `send the ${expected} that the shape holds`);
+  return refused(field, `has ${found} values`, `send ${expected} values, as in the shape`);
 }
 
-/** Parameters of Triton's extensions that would change what a request means. */
+/** Parameters of Triton's extensions that would change the meaning of a request. */
 const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'];
 
-/** Throws `invalid_input` for parameters of unsupported extensions. @param field of the parameters */
+/** Throws `invalid_input` for parameters of unsupported extensions. @param field the path of the parameters */
 export function refuseForeign(parameters: Parameters, field: string): void {
   const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
   if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');
 }
 
-/** Returns the error for a part of a request. @param problem goes after the field: `is 3` */
+/** Returns the error for a part of a request. @param problem the text after the field, such as `is 3` */
 export function refused(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
 }
 
-/** Returns a value from outside as a message shows it. */
+/** Returns a value of a request as error messages show it. */
 export function shown(value: unknown): string {
   return (JSON.stringify(value) ?? String(value)).slice(0, 80);
 }

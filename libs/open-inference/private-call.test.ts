@@ -1,4 +1,4 @@
-/** Upgrades of grpc-js, played by changes of its own classes. */
+/** Tests that simulate other releases of grpc-js by changing its classes. */
 import type { ServerHttp2Stream } from 'node:http2';
 import { createRequire } from 'node:module';
 import { afterEach, expect, test } from 'vitest';
@@ -36,14 +36,14 @@ const refused = (why: RegExp) => ({
   remedy: expect.stringContaining('npm ci'),
 });
 
-test('a server does not start with a grpc-js that has no decoder of messages', async () => {
+test('a server does not start with a grpc-js without a message decoder', async () => {
   delete prototype.write;
-  await expect(start()).rejects.toMatchObject(refused(/@grpc\/grpc-js does not work as the gRPC port needs it/));
+  await expect(start()).rejects.toMatchObject(refused(/@grpc\/grpc-js does not work with the gRPC port/));
 });
 
-test('a server does not start with a grpc-js whose decoder cannot be limited', async () => {
+test('a server does not start with a grpc-js that does not allow limiting the decoder', async () => {
   Object.defineProperty(prototype, 'write', { get: () => original.value, set: () => {}, configurable: true });
-  await expect(start()).rejects.toMatchObject(refused(/takes the second message of a call/));
+  await expect(start()).rejects.toMatchObject(refused(/accepts the second message of a call/));
 });
 
 test('a server does not start with a grpc-js that ends such a call without an answer', async () => {

@@ -1,4 +1,4 @@
-/** The parts of a call that the server needs and grpc-js keeps in private fields, and the check at start that they work. */
+/** The private fields of grpc-js that the server needs, and the check at the start that they work. */
 import { connect, type ServerHttp2Stream } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import {
@@ -13,18 +13,19 @@ import { TandemError } from '@tandem/freshness/errors';
 
 interface PrivateCall {
   readonly stream: ServerHttp2Stream;
-  /** Cuts the stream into messages. */
+  /** The decoder that splits the stream into messages. */
   readonly decoder: { write(data: Buffer): Buffer[] };
 }
 
-/** Calls back when the call's stream has closed: an interceptor learns only of the sent answer. */
+/** Calls back when the call's stream has closed. An interceptor is notified only of the sent answer. */
 export function onStreamClosed(call: ServerInterceptingCallInterface, closed: () => void): void {
   (call as unknown as PrivateCall).stream.once('close', closed);
 }
 
 /**
- * Refuses a call of several messages before the second is decompressed and decoded. A frame of 16 KiB may hold thousands of
- * empty messages, or fifteen that decompress to 1 MiB each; grpc-js itself keeps all of them until the call ends.
+ * Rejects a call of several messages before the second is decompressed and decoded. A frame of 16 KiB may contain
+ * thousands of empty messages, or fifteen that decompress to 1 MiB each. grpc-js itself keeps all of them until the
+ * call ends.
  */
 export function takeOneMessage(call: ServerInterceptingCallInterface): void {
   const { decoder } = call as unknown as PrivateCall;
@@ -44,8 +45,8 @@ const PROBE_MS = 10_000;
 const PROBE = '/tandem.Probe/Call';
 
 /**
- * Rejects with `config_invalid` if the installed grpc-js keeps these parts elsewhere, or uses them in another way: its limits
- * would be gone. Makes a call of two messages to a server in memory.
+ * Checks the installed grpc-js with a call of two messages to a server in memory. Rejects with `config_invalid` if the
+ * private fields have moved or work differently, since the limits would then have no effect.
  */
 export async function assertPrivateParts(): Promise<void> {
   const ended = Promise.withResolvers<void>();
@@ -75,7 +76,7 @@ export async function assertPrivateParts(): Promise<void> {
   const stream = session.request(headers).on('error', ended.reject);
   stream.on('response', ({ 'grpc-status': code }) => {
     if (Number(code) === status.INVALID_ARGUMENT) ended.resolve();
-    else ended.reject(new Error('it takes the second message of a call'));
+    else ended.reject(new Error('it accepts the second message of a call'));
   });
   stream.on('close', () => ended.reject(new Error('its call ends without an answer')));
   stream.resume().end(Buffer.alloc(2 * EMPTY_MESSAGE_BYTES));
@@ -93,7 +94,7 @@ export async function assertPrivateParts(): Promise<void> {
   }
 }
 
-/** A message of gRPC has a flag and its length before its bytes. */
+/** Returns a gRPC message: a flag and the length before the bytes. */
 const EMPTY_MESSAGE_BYTES = 5;
 const EMPTY = Buffer.alloc(0);
 const same = (bytes: Buffer) => bytes;
@@ -104,7 +105,7 @@ const RAW = {
 
 function foreignRelease(cause: unknown): TandemError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const text = `The installed release of @grpc/grpc-js does not work as the gRPC port needs it: ${why}.`;
+  const text = `The installed release of @grpc/grpc-js does not work with the gRPC port: ${why}.`;
   return new TandemError('config_invalid', text, {
     field: 'GRPC_PORT',
     remedy: 'install the release that package-lock.json names (npm ci), or unset GRPC_PORT to start without gRPC',

@@ -6,7 +6,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { countEntries } from './count-entries.ts';
 
-/** The protocol's file; integers of 64 bits come as objects, so that none loses digits. */
+/** Loads the proto file. 64-bit integers become objects, so that none loses digits. */
 const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
 const DECODING = { keepCase: true, defaults: true };
 
@@ -27,7 +27,7 @@ export function readService(): ServiceDefinition {
   return Object.fromEntries(methods);
 }
 
-/** A stand-in for a message that cannot be read: grpc-js itself would answer with an internal error. */
+/** A placeholder for a message that cannot be read. Without it, grpc-js would answer with an internal error. */
 export class UnreadMessage {
   readonly error: Error;
   constructor(error: Error) {
@@ -44,8 +44,8 @@ function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown
 }
 
 function malformed(): RequestError {
-  const remedy = 'send the message of open_inference_grpc.proto';
-  return new RequestError('malformed_request', 'The message is not of the form that the protocol gives it.', {
+  const remedy = 'send a message as defined in open_inference_grpc.proto';
+  return new RequestError('malformed_request', 'The message does not have the form of the protocol.', {
     remedy,
   });
 }

@@ -1,4 +1,4 @@
-/** Values as binary data and as JSON: what comes back is what was given, wherever it lies in memory. */
+/** Tests that values survive the conversion to binary data and to JSON, at any offset in memory. */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData } from '@tandem/inference/process/protocol';
 import fc from 'fast-check';
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { readBinary, writeBinary } from './binary-data.ts';
 import { flatten, jsonDataOf, readJsonData } from './json-data.ts';
 
-/** Values of each type that both forms carry. */
+/** Values of each type that both forms can represent. */
 const VALUES: readonly [TensorType, fc.Arbitrary<TensorData>][] = [
   ['bool', fc.array(fc.nat(1)).map((values) => Uint8Array.from(values))],
   ['uint8', fc.uint8Array()],
@@ -17,7 +17,7 @@ const VALUES: readonly [TensorType, fc.Arbitrary<TensorData>][] = [
   ['int16', fc.int16Array()],
   ['int32', fc.int32Array()],
   ['int64', fc.array(fc.maxSafeInteger()).map((values) => BigInt64Array.from(values, BigInt))],
-  // Bits of finite halves but for -0, which JSON's numbers lack.
+  // Bits of finite float16 values except -0, which JSON has not.
   ['float16', fc.array(fc.nat(0x7bff)).map((bits) => Uint16Array.from(bits))],
   ['float32', fc.float32Array({ noNaN: true, noDefaultInfinity: true }).map((values) => values.map((one) => one + 0))],
   ['float64', fc.float64Array({ noNaN: true, noDefaultInfinity: true }).map((values) => values.map((one) => one + 0))],
@@ -25,7 +25,7 @@ const VALUES: readonly [TensorType, fc.Arbitrary<TensorData>][] = [
 ];
 
 describe.each(VALUES)('values of %s', (type, values) => {
-  it('come back from bytes at any offset', () => {
+  it('are the same after conversion to bytes, at any offset', () => {
     const property = fc.property(values, fc.nat(9), (data, offset) => {
       const bytes = Buffer.concat([Buffer.alloc(offset), writeBinary(data)]).subarray(offset);
       expect(readBinary(type, bytes, data.length, 'data')).toEqual(data);
@@ -33,7 +33,7 @@ describe.each(VALUES)('values of %s', (type, values) => {
     fc.assert(property);
   });
 
-  it('come back from JSON, flat or nested', () => {
+  it('are the same after conversion to JSON, flat or nested', () => {
     const property = fc.property(values, (data) => {
       const json = JSON.parse(jsonDataOf({ name: 'a', type, dims: [data.length], data })) as unknown[];
       expect(readJsonData(type, json, data.length, 'data')).toEqual(data);
@@ -45,35 +45,35 @@ describe.each(VALUES)('values of %s', (type, values) => {
   });
 });
 
-describe('bytes that are refused', () => {
+describe('bytes that are rejected', () => {
   it.each<[string, TensorType, number[], number, string]>([
     ['too few', 'float32', [0, 0, 0], 1, 'data has 3 bytes.'],
     ['too many', 'int8', [0, 0], 1, 'data has 2 bytes.'],
     ['a boolean of 2', 'bool', [1, 2], 2, 'data[1] is 2.'],
     ['a text that ends early', 'string', [3, 0, 0, 0, 97], 1, 'data ends within text 0.'],
     ['a length that ends early', 'string', [3, 0], 1, 'data ends within text 0.'],
-    ['other than as many texts', 'string', [0, 0, 0, 0], 2, 'data has 1 values.'],
-    ['a text that is no UTF-8', 'string', [1, 0, 0, 0, 255], 1, 'data[0] is not UTF-8.'],
+    ['too few texts', 'string', [0, 0, 0, 0], 2, 'data has 1 values.'],
+    ['a text that is not UTF-8', 'string', [1, 0, 0, 0, 255], 1, 'data[0] is not UTF-8.'],
   ])('%s', (_, type, bytes, count, text) => {
     expect(() => readBinary(type, Uint8Array.from(bytes), count, 'data')).toThrow(text);
   });
 });
 
-describe('nested JSON that is not nested as the shape', () => {
+describe('nested JSON that does not match the shape', () => {
   it.each<[string, unknown[], number[], string]>([
-    ['rows of other lengths', [[1], [2, 3, 4]], [2, 2], 'data[0] has 1 entries.'],
+    ['rows of different lengths', [[1], [2, 3, 4]], [2, 2], 'data[0] has 1 entries.'],
     ['values beside arrays', [1, [2]], [2, 1], 'data[0] is 1.'],
     ['too few rows', [[1, 2]], [2, 2], 'data has 1 entries.'],
   ])('%s', (_, data, shape, text) => {
     expect(() => flatten(data, shape, 'data')).toThrow(text);
   });
 
-  it('goes no deeper than the shape', () => {
+  it('is read no deeper than the shape', () => {
     expect(() => readJsonData('string', flatten([['a'], ['b']], [2], 'data'), 2, 'data')).toThrow('data[0] is ["a"]');
   });
 });
 
-describe('JSON that is refused', () => {
+describe('JSON that is rejected', () => {
   it.each<[TensorType, unknown, string]>([
     ['int8', 128, 'data[0] is 128, which a tensor of INT8 cannot hold.'],
     ['uint8', -1, 'data[0] is -1'],

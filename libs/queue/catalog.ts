@@ -1,6 +1,6 @@
 /**
- * Every job there is: its payload (ids alone; the rows in Postgres are the truth), how often it is tried, and which
- * jobs it shares workers with. A job is a hint: a lost one is enqueued again, one too many finds nothing to do.
+ * The catalog of all jobs: the payload (only ids, since the rows in Postgres are the truth), the attempts and the
+ * class. A job is a hint: a lost job is enqueued again, and a superfluous job has nothing to do.
  */
 import { z } from 'zod';
 
@@ -12,21 +12,21 @@ interface JobDefinition<P> {
   readonly payload: z.ZodType<P>;
   readonly class: JobClass;
   /**
-   * The deduplication key: while a job of the same key waits or runs, another is not added. It uses the alphabet of
-   * BullMQ's ids: no colon, not only digits.
+   * Returns the deduplication key. While a job with the same key waits or runs, no other is added. It uses the alphabet
+   * of BullMQ's ids: no colon, not only digits.
    */
   key(payload: P): string;
-  /** Attempts before the job fails; the reconciler may then enqueue it again. */
+  /** The number of attempts before the job fails. The reconciler may then enqueue it again. */
   readonly attempts: number;
-  /** Ms before the second attempt, twice that before the third, … */
+  /** Ms before the second attempt, twice as long before the third, and so on. */
   readonly backoffMs: number;
   /**
-   * Null: a key is free again when its job has ended. Ms: it is free after that time, even while its job runs, since its
-   * worker may have been killed before it claimed anything. For jobs that Postgres says are due, or not: while a step of a
-   * run is claimed nothing hints at it, and a job too many ends at once.
+   * How long a key is reserved. Null: until its job has ended. Ms: for this time, even if its job runs longer, since
+   * its worker may have been killed before it claimed the work. It is for jobs that Postgres knows to be due: while a
+   * step of a run is claimed, no job is added for it, and a superfluous job ends at once.
    */
   readonly keyHeldMs: number | null;
-  /** Ms to wait before the first attempt. */
+  /** Returns the ms to wait before the first attempt. */
   delayMs(payload: P): number;
 }
 
@@ -51,7 +51,7 @@ export const catalog = {
   'run-chunk': define({
     payload: z.strictObject({ runId: id, no: count, fence: count }),
     class: 'scoring',
-    // Each claim raises the fence, so the hint after a failed or lost attempt is another one.
+    // Each claim raises the fence, so the job after a failed or lost attempt has another key.
     key: ({ runId, no, fence }) => `chunk-${runId}-${no}-${fence}`,
     attempts: 5,
     backoffMs: 1_000,
@@ -81,7 +81,7 @@ export const catalog = {
 export type JobName = keyof typeof catalog;
 export type JobPayload<N extends JobName> = z.infer<(typeof catalog)[N]['payload']>;
 
-/** The definition of a job by a name that is only known at run time. */
+/** Returns the definition of a job by a name that is only known at run time. */
 export function definitionOf<N extends JobName>(name: N): JobDefinition<JobPayload<N>> {
   return catalog[name] as unknown as JobDefinition<JobPayload<N>>;
 }
@@ -92,7 +92,7 @@ export function isJobName(name: string): name is JobName {
 
 const LONGEST_RETRY_DELAY_MS = 30_000;
 
-/** A chunk that failed, or whose worker died, waits longer with each claim: 1 s, 2 s, 4 s, … 30 s. */
+/** Returns the delay of a chunk after a failure or a dead worker. It grows with each claim: 1 s, 2 s, 4 s, … 30 s. */
 function retryDelayMs(fence: number): number {
   return fence === 0 ? 0 : Math.min(1_000 * 2 ** Math.min(fence - 1, 10), LONGEST_RETRY_DELAY_MS);
 }

@@ -43,7 +43,7 @@ describe('queues on a cluster', () => {
     }
   });
 
-  it('are refused where the address names a node as if it were a server by itself', async () => {
+  it('are refused if the address names a node of a cluster like a single server', async () => {
     const node = cluster.nodes.find((one) => one.isRunning());
     const url = cluster.url.replace(/redis\+cluster(:.*@).*/, `redis$1127.0.0.1:${node?.port}`);
     await expect(createQueue({ url, log: silentLog })).rejects.toMatchObject({

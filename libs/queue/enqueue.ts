@@ -1,6 +1,6 @@
 /**
- * The producer's side of the queues. Adding takes a bounded time whatever Redis does, and a job that could not be added
- * is reported, not thrown: the reconciler enqueues again whatever is not done.
+ * The producer's side of the queues. Adding a job takes a bounded time in any state of Redis. A job that could not be
+ * added is reported and not thrown, since the reconciler enqueues unfinished work again.
  */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
@@ -16,7 +16,7 @@ interface QueueOptions {
   /** An address for `parseRedisAddress`; the servers must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
-  /** Prefix of the queues' keys. */
+  /** The prefix of the queues' keys. */
   readonly prefix?: string;
 }
 
@@ -29,39 +29,42 @@ interface ClassCounts {
 
 export interface Queue {
   /**
-   * Adds a job for each payload, unless one of the same key waits or runs. Resolves within about 2 s; false if Redis
-   * did not take them, which is logged. Rejects only for a payload that is not of the job's schema.
+   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s; to false if
+   * Redis did not accept them, which is logged. Rejects only for a payload that does not match the job's schema.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
   /**
-   * As `enqueue`, also where a job of the same key is said to wait or run: its worker may have been killed between taking
-   * the job and the work, and BullMQ notices that only when the job's lock is over.
+   * Adds jobs like `enqueue`, even if a job with the same key waits or runs. Its worker may have been killed after it
+   * took the job and before the work, which BullMQ detects only when the job's lock has expired.
    */
   enqueueAnew<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
-  /** Rejects where Redis does not answer in time. */
+  /** Returns the numbers of jobs. Rejects if Redis does not answer in time. */
   counts(): Promise<Readonly<Record<JobClass, ClassCounts>>>;
   close(): Promise<void>;
 }
 
-/** How long a caller waits for Redis at most. */
+/** The longest time that a caller waits for Redis. */
 const PATIENCE_MS = 2_000;
 const tooLate = () => new Error(`no answer within ${PATIENCE_MS} ms`);
-/** BullMQ keeps ended jobs for people to look at; these bounds keep that in a few MB. */
+/** The limits for ended jobs, which BullMQ keeps for inspection: a few MB. */
 const KEEP_COMPLETED = { age: 3_600, count: 200 };
 const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
 
-/** Rejects with `config_invalid` if the server may evict keys. A server that is away is only warned of. */
+/**
+ * Opens the queues. Rejects with `config_invalid` if the server may evict keys. For a server that does not answer, it
+ * only logs a warning.
+ */
 export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOptions): Promise<Queue> {
   const redis = connectProducer(url);
   redis.on('error', () => undefined);
   const queues = new Map<JobClass, Promise<BullQueue>>();
 
-  /** BullMQ asks for the server's version once, and never recovers if that fails: such a queue is created again. */
+  /** BullMQ requests the server's version once, and never recovers if that fails. Such a queue is created again. */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
     if (known) return known;
-    // Calls that come together share one.
+    // Concurrent calls share one queue.
     const opening = open(jobClass);
     queues.set(jobClass, opening);
     opening.catch(() => queues.delete(jobClass));
@@ -75,7 +78,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
       await within(PATIENCE_MS, queue.waitUntilReady(), tooLate);
       return queue;
     } catch (error) {
-      // It listens on the connection, which outlives it.
+      // The queue added listeners to the connection, which outlives it.
       void queue.close().catch(() => undefined);
       throw error;
     }
@@ -143,7 +146,7 @@ function jobOptions<N extends JobName>(name: N, payload: JobPayload<N>): JobsOpt
   const { key, attempts, backoffMs, keyHeldMs, delayMs } = definitionOf(name);
   const about = key(payload);
   return {
-    // An id is never used twice: BullMQ ignores a job with an id that it still remembers, even of a failed job.
+    // An id is never used twice, since BullMQ ignores a job with the id of an ended job that it still keeps.
     jobId: `${about}-${randomUUID()}`,
     deduplication: keyHeldMs === null ? { id: about } : { id: about, ttl: keyHeldMs },
     attempts,
@@ -164,19 +167,20 @@ async function countsOf(queue: BullQueue): Promise<ClassCounts> {
   return { waiting, active, delayed, failed };
 }
 
-// Connections to the queue's Redis: one kind for producers, who must not wait, one for workers, who must not give up.
+// Connections to the queue's Redis: one kind for producers, which must not wait, and one for workers, which must not
+// give up.
 
 /** All keys of the queues share a hash tag, so that BullMQ's scripts work on a cluster as well. */
 export const DEFAULT_PREFIX = '{tandem}';
 
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
-/** How often a cluster is asked which server holds the queue's keys, beside each time that a server redirects. */
+/** The interval in ms in which a cluster is asked which server holds the queue's keys, in addition to redirections. */
 const SLOTS_REFRESH_MS = 2_000;
-/** Longer than BullMQ blocks for a job (5 s): a connection silent for that long is dead and reopened. */
+/** Milliseconds of silence after which a connection is reopened. It is longer than BullMQ blocks for a job (5 s). */
 const WORKER_SILENCE_MS = 15_000;
 
-/** Fails at once while Redis does not answer. */
+/** Opens a connection for producers, which fails at once while Redis does not answer. */
 function connectProducer(url: string): QueueRedis {
   return connect(url, {
     connectionName: 'tandem-queue-producer',
@@ -188,7 +192,7 @@ function connectProducer(url: string): QueueRedis {
   });
 }
 
-/** Waits for Redis however long it is away, as BullMQ's workers need it. */
+/** Opens a connection for BullMQ's workers, which waits for Redis without a limit. */
 export function connectWorker(url: string): QueueRedis {
   return connect(url, {
     connectionName: 'tandem-queue-worker',
@@ -210,7 +214,7 @@ function connect(url: string, options: ServerOptions): QueueRedis {
     redisOptions: { ...redisOptions, ...address.login },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
-    // Nodes are known by the names that the cluster tells: TLS certificates are for those.
+    // Nodes are addressed by the names that the cluster returns, since TLS certificates are for these names.
     dnsLookup: (host, callback) => callback(null, host),
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
@@ -221,20 +225,21 @@ function retryStrategy(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 6), 1_000);
 }
 
-// A queue's Redis must not evict: BullMQ's keys depend on each other, and half a queue is worse than none.
+// Checks that a queue's Redis does not evict keys. BullMQ's keys depend on each other, so an incomplete queue is worse
+// than none.
 
 /** The part of a connection that the check needs. */
 interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
 
-/** - `fit`: noeviction; `unfit`: with the policy it has; `unknown`: the server does not say. */
+/** - `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its policy. */
 type EvictionCheck =
   | { readonly outcome: 'fit' }
   | { readonly outcome: 'unfit'; readonly policy: string }
   | { readonly outcome: 'unknown'; readonly why: string };
 
-/** Asks by INFO rather than CONFIG, which managed servers forbid more often. */
+/** Reads the policy by INFO, since managed servers often forbid CONFIG. */
 export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   let answer: string;
   try {
@@ -243,7 +248,7 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
     return { outcome: 'unknown', why: error instanceof Error ? error.message : String(error) };
   }
   const policy = /^maxmemory_policy:(\S+)/m.exec(answer)?.[1];
-  if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory names no maxmemory_policy' };
+  if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory does not contain maxmemory_policy' };
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
 }
 
@@ -265,7 +270,7 @@ async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
   });
 }
 
-/** False also where the server does not say. */
+/** Returns whether the server is a node of a cluster; false also if it does not report it. */
 async function isNodeOfCluster(redis: Redis): Promise<boolean> {
   const info = await redis.info('server').catch(() => '');
   return /^(redis|server)_mode:cluster/m.test(info);
@@ -274,11 +279,11 @@ async function isNodeOfCluster(redis: Redis): Promise<boolean> {
 function addressOfNode(): TandemError {
   return new TandemError(
     'config_invalid',
-    "The queue's Redis is a node of a cluster, which its address does not say.",
+    "The queue's Redis is a node of a cluster, but its address names a single server.",
     {
       field: 'QUEUE_REDIS_URL',
       remedy:
-        'write redis+cluster:// instead of redis://, or rediss+cluster:// with TLS; in REDIS_URL too where it names the cluster',
+        'write redis+cluster:// instead of redis://, or rediss+cluster:// with TLS; also in REDIS_URL if it names the cluster',
     },
   );
 }

@@ -73,7 +73,7 @@ async function command(...args: [string, ...string[]]): Promise<unknown> {
 const until = (condition: () => unknown, timeout = 20_000) => vi.waitUntil(condition, { timeout, interval: 20 });
 
 describe('queues', () => {
-  it('hands a job to its handler once, however often it was enqueued while it waited', async () => {
+  it('passes a job to its handler once, even if it was enqueued several times while it waited', async () => {
     const runId = randomUUID();
     for (let i = 0; i < 3; i++) await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
     expect((await queue.counts()).scoring.waiting).toBe(1);
@@ -83,7 +83,7 @@ describe('queues', () => {
     expect(seen).toEqual([{ runId, no: 1, fence: 0 }]);
   });
 
-  it('opens a class once, however many calls are the first, and again where that failed', async () => {
+  it('opens a class once for concurrent first calls, and again if that failed', async () => {
     const own = await createQueue({ url: server.url, log: silentLog, prefix: '{own}' });
     const runIds = Array.from({ length: 8 }, () => randomUUID());
     const enqueueAll = () => Promise.all(runIds.map((runId) => own.enqueue('plan-run', { runId })));
@@ -91,11 +91,11 @@ describe('queues', () => {
       process.kill(server.pid, 'SIGSTOP');
       expect(await enqueueAll()).toEqual(runIds.map(() => false));
       process.kill(server.pid, 'SIGCONT');
-      // Another class: nothing asks for the first one again meanwhile.
+      // Another class, so that no call uses the first one meanwhile.
       await until(() => own.enqueue('load-generation', { generationId: randomUUID() }));
       await command('CONFIG', 'RESETSTAT');
       expect(await enqueueAll()).toEqual(runIds.map(() => true));
-      // BullMQ asks each time it opens a queue, and ioredis once for the connection of this question.
+      // BullMQ sends this command each time it opens a queue, and ioredis once for this connection.
       const [, asked] = /cmdstat_info:calls=(\d+)/.exec(String(await command('INFO', 'commandstats'))) ?? [];
       expect(Number(asked)).toBe(2);
     } finally {
@@ -105,7 +105,7 @@ describe('queues', () => {
     }
   });
 
-  it('takes a job of the same key again once it has ended: nothing is silently ignored', async () => {
+  it('accepts a job with the same key after the first has ended, and ignores none silently', async () => {
     const generationId = randomUUID();
     let done = 0;
     work({ 'load-generation': async () => ({ done: ++done }) });
@@ -116,7 +116,7 @@ describe('queues', () => {
     }
   });
 
-  it('tries again what may pass, and gives up at once what cannot', async () => {
+  it('retries temporary errors, and fails at once for permanent ones', async () => {
     const tried = { passing: 0, hopeless: 0 };
     work({
       'plan-run': async () => {
@@ -135,7 +135,7 @@ describe('queues', () => {
     expect(tried.hopeless).toBe(1);
   });
 
-  it('continues after a FLUSHALL once the same work is enqueued again', async () => {
+  it('continues after a FLUSHALL when the same work is enqueued again', async () => {
     const seen: number[] = [];
     const runId = randomUUID();
     await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
@@ -148,7 +148,7 @@ describe('queues', () => {
     await until(() => seen.length === 3);
   });
 
-  it('resumes by itself after Redis was killed and stayed away, and loses no job under way', async () => {
+  it('resumes automatically after Redis was killed and away for a while, and loses no job under way', async () => {
     const ended: number[] = [];
     const gate = Promise.withResolvers<void>();
     const worker = work({
@@ -164,7 +164,7 @@ describe('queues', () => {
     process.kill(server.pid, 'SIGKILL');
     await server.exited;
     const outage = performance.now();
-    // Beside another clock of this process, which is as late as its own where the machine is busy.
+    // Measured relative to another timer of this process, which is equally late on a busy machine.
     const refused = queue.enqueue('run-chunk', { runId, no: 2, fence: 0 });
     expect(await Promise.race([refused, pause(2_500, 'too late')])).toBe(false);
     await until(() => performance.now() - outage > Number(process.env.TEST_OUTAGE_MS ?? 2_000), 60_000);
@@ -176,12 +176,12 @@ describe('queues', () => {
     expect(ended).toEqual([2, 1]);
   }, 90_000);
 
-  it('is called dead where work waits and none is taken', async () => {
+  it('is reported dead if work waits and none is taken', async () => {
     const why = Promise.withResolvers<string>();
     work({}, { idleMs: 600, onDead: why.resolve });
     await queue.enqueue('load-generation', { generationId: randomUUID() });
     await until(async () => (await queue.counts()).loading.waiting === 0);
-    // BullMQ's own brake, of which this process knows nothing: a worker that hangs looks the same.
+    // BullMQ's rate limit stops the worker without the knowledge of this process, like a worker that hangs.
     await command('HSET', '{tandem}:loading:meta', 'paused', '1');
     await until(async () => {
       await queue.enqueue('load-generation', { generationId: randomUUID() });
@@ -191,7 +191,7 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
-  it('takes no job while it is held, is not reported dead, and resumes afterwards', async () => {
+  it('takes no job while it is on hold, is not reported dead, and resumes afterwards', async () => {
     const dead: string[] = [];
     const seen: string[] = [];
     const worker = work(
@@ -199,7 +199,7 @@ describe('queues', () => {
       { idleMs: 300, onDead: (why) => void dead.push(why) },
     );
     worker.hold(true);
-    // A job that BullMQ was waiting for already is still handed out.
+    // BullMQ still delivers a job that it was already waiting for.
     const runIds: string[] = [];
     await until(async () => {
       runIds.push(randomUUID());
@@ -214,7 +214,7 @@ describe('queues', () => {
     expect(dead).toEqual([]);
   });
 
-  it('drains on close: a running job ends, a waiting job stays', async () => {
+  it('drains on close: a running job ends, and a waiting job stays in the queue', async () => {
     const gate = Promise.withResolvers<void>();
     let ended = 0;
     const worker = work({
@@ -233,7 +233,7 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
-  it('does not wait for ever for a job that hangs', async () => {
+  it('does not wait forever for a job that hangs', async () => {
     const worker = work({ 'load-generation': () => new Promise(() => undefined) });
     await queue.enqueue('load-generation', { generationId: randomUUID() });
     await until(() => worker.running() === 1);
@@ -241,28 +241,28 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
-  it('does not wait for a blocked connection while no job runs: there is nothing to drain', async () => {
+  it('does not wait for a blocked connection if no job runs', async () => {
     let done = 0;
     const worker = work({ 'load-generation': async () => ({ done: ++done }) });
     await queue.enqueue('load-generation', { generationId: randomUUID() });
     await until(() => done === 1 && worker.running() === 0);
     process.kill(server.pid, 'SIGSTOP');
     try {
-      // More than the test has.
+      // Longer than the test.
       expect(await worker.close(3_600_000)).toBe(true);
     } finally {
       process.kill(server.pid, 'SIGCONT');
     }
   });
 
-  it('refuses a Redis that may evict keys, and says how to fix it', async () => {
+  it('rejects a Redis that may evict keys, with the remedy', async () => {
     await command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     const refused = createQueue({ url: server.url, log: silentLog });
     await expect(refused).rejects.toMatchObject({ code: 'config_invalid', field: 'QUEUE_REDIS_URL' });
     await command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
   });
 
-  it('refuses a payload that is not of the job', async () => {
+  it('rejects a payload that does not match the job', async () => {
     await expect(queue.enqueue('plan-run', { runId: 'no uuid' })).rejects.toThrow('runId');
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The consumer's side of the queues: takes jobs, checks their payloads, hands them to their handlers, writes one event
- * a job, and watches itself. It survives a Redis that is away, restarted or flushed; where it does not, it says so.
+ * The consumer's side of the queues: takes jobs, checks their payloads, passes them to handlers, writes one event for
+ * each job, and watches itself. It survives if Redis is away, restarted or flushed. If it does not, it reports it.
  */
 
 import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
@@ -12,13 +12,16 @@ import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, 
 import { connectWorker, DEFAULT_PREFIX, type Queue } from './enqueue.ts';
 import { createWatchdog, type Watchdog } from './stalled-worker.ts';
 
-/** The facts about a job that its handler gets beside the payload. */
+/** The context of a job that its handler gets in addition to the payload. */
 interface JobContext {
-  /** Tells the watchdog that a long job gets on. */
+  /** Reports to the watchdog that a long job makes progress. */
   progress(): void;
 }
 
-/** Does a job; what it returns is added to the job's event. What it throws decides: see run-worker.ts. */
+/**
+ * Performs a job. Its result is added to the job's event. The error that it throws decides whether the job is retried
+ * (`MAY_PASS`).
+ */
 export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
 export type Handlers = { readonly [N in JobName]: Handler<N> };
 
@@ -27,49 +30,52 @@ interface EndedJob {
   readonly job: JobName | 'unknown';
   readonly state: 'completed' | 'retrying' | 'failed';
   readonly seconds: number;
-  /** In the queue, beyond the delay that was asked for. */
+  /** The time in the queue beyond the requested delay. */
   readonly waitedSeconds: number;
 }
 
 interface QueueWorkerOptions {
   readonly url: string;
-  /** For the watchdog's look at what waits. */
+  /** The queue, in which the watchdog counts waiting jobs. */
   readonly queue: Pick<Queue, 'counts'>;
   readonly handlers: Handlers;
-  /** Jobs of a class at a time in this process. */
+  /** The number of concurrent jobs of each class in this process. */
   readonly concurrency: Readonly<Record<JobClass, number>>;
   readonly log: Log;
   /** Called after each job, for metrics. */
   onJob?(job: EndedJob): void;
-  /** Called once, when the watchdog finds the worker dead: end the process, so that it is started again. */
+  /** Called once, when the watchdog finds that the worker is dead. End the process, so that it is restarted. */
   onDead(why: string): void;
   readonly prefix?: string;
-  /** Ms in which no job is taken, while work waits, after which the worker counts as dead. */
+  /** Ms without a taken job, although work waits, after which the worker counts as dead. */
   readonly idleMs?: number;
   /** Ms after which running jobs of a class without progress count as stuck. */
   readonly stuckMs?: Readonly<Record<JobClass, number>>;
 }
 
 export interface QueueWorker {
-  /** Jobs under way in this process. */
+  /** Returns the number of jobs under way in this process. */
   running(): number;
-  /** Stops taking jobs, until called with false; jobs under way end as usual. */
+  /** Stops taking jobs until it is called with false. Jobs under way end as usual. */
   hold(isHeld: boolean): void;
-  /** Takes no more jobs and waits for those under way; false if they did not end in time. */
+  /** Stops taking jobs and waits for those under way. Resolves to false if they did not end in time. */
   close(drainMs: number): Promise<boolean>;
 }
 
-/** A worker that was away for less keeps its jobs: an outage of Redis shorter than this is harmless. */
+/**
+ * The lock time of a job. A worker that was disconnected for less keeps its jobs, so a shorter outage of Redis is
+ * harmless.
+ */
 const LOCK_MS = 60_000;
 const STALLED_CHECK_MS = 15_000;
-/** BullMQ fails a job that its worker left this often; chunks count their own attempts in Postgres. */
+/** The number of lost workers after which BullMQ fails a job. Chunks count their own attempts in Postgres. */
 const MAX_STALLED = 10;
-/** How long the connections of a worker without jobs may take to close: a hanging connection never would. */
+/** The time limit for closing the connections of a worker without jobs, since a hanging connection never closes. */
 const CLOSE_MS = 2_000;
 
 /**
- * Longer than a job may take between two signs of progress: chunks and loads give one at least every few minutes, plans and
- * publications with each renewal of their lease. Those two have time limits of their own.
+ * Longer than the interval in which a job reports progress: chunks and loads report every few minutes, plans and
+ * publications with each renewal of their lease. Plans and publications also have their own time limits.
  */
 const STUCK_MS: Readonly<Record<JobClass, number>> = {
   planning: 900_000,
@@ -81,7 +87,7 @@ const STUCK_MS: Readonly<Record<JobClass, number>> = {
 export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
   const redis = connectWorker(url);
-  // Connection errors are told by the transitions below, once each, rather than at every attempt.
+  // Connection errors are logged by the transitions below, once each, instead of at every attempt.
   redis.on('error', () => undefined);
   tellTransitions(redis, log);
   const running: Record<JobClass, number> = { planning: 0, publishing: 0, scoring: 0, loading: 0 };
@@ -131,7 +137,7 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
       const inOrder =
         (await settledWithin(Math.min(CLOSE_MS, drainMs), closed)) ||
         (drainMs > CLOSE_MS && underWay() > 0 && (await settledWithin(drainMs - CLOSE_MS, closed)));
-      // Jobs left over are taken up by other workers when their locks and leases are over.
+      // Other workers take the remaining jobs when their locks and leases have expired.
       if (!inOrder) await settledWithin(1_000, Promise.allSettled(workers.map((worker) => worker.close(true))));
       redis.disconnect();
       return inOrder || underWay() === 0;
@@ -150,7 +156,7 @@ async function runJob({ handlers, log, onJob }: QueueWorkerOptions, job: Job, co
     onJob?.({ job: isJobName(name) ? name : 'unknown', state, seconds, waitedSeconds: waitedMs / 1000 });
   };
   try {
-    if (!isJobName(name)) throw new UnrecoverableError(`there is no job ${name}`);
+    if (!isJobName(name)) throw new UnrecoverableError(`the catalog has no job ${name}`);
     event.add(await handle(handlers, name, job.data, context, (fields) => event.add(fields)));
     end('completed');
   } catch (error) {
@@ -169,7 +175,7 @@ async function handle<N extends JobName>(
   add: (fields: LogFields) => void,
 ): Promise<LogFields> {
   const parsed = definitionOf(name).payload.safeParse(data);
-  if (!parsed.success) throw new UnrecoverableError(`not a payload of ${name}: ${parsed.error.message}`);
+  if (!parsed.success) throw new UnrecoverableError(`the payload does not match job ${name}: ${parsed.error.message}`);
   add(parsed.data as LogFields);
   return handlers[name](parsed.data, context);
 }
@@ -182,7 +188,7 @@ function watch(
   const { queue, concurrency, log, onDead, idleMs, isHeld } = options;
   let isDead = false;
   const look = async () => {
-    // Waiting jobs say nothing about a worker that is held.
+    // While the worker is on hold, waiting jobs prove nothing.
     const counts = isHeld() ? null : await queue.counts().catch(() => null);
     for (const jobClass of jobClasses) {
       const waiting = counts?.[jobClass].waiting ?? null;
@@ -220,7 +226,7 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
   }
 }
 
-// Turns the error of a job into BullMQ's terms: try again later, or give up at once.
+// Converts the error of a job for BullMQ: retry later, or fail at once.
 
 /** Returns the error to throw out of a job. A permanent error is wrapped so that BullMQ does not retry it. */
 function retryOrFail(error: unknown): unknown {

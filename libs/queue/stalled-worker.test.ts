@@ -8,14 +8,14 @@ const times = {
 const idle = { waiting: 5, running: 0, concurrency: 2 };
 
 describe('watchdog', () => {
-  it('calls a worker dead that has room and takes nothing of what waits', () => {
+  it('reports a worker dead if it has room and takes no waiting job', () => {
     const watchdog = createWatchdog(times);
     expect(watchdog.look('scoring', idle, 0)).toBeNull();
     expect(watchdog.look('scoring', idle, 59_999)).toBeNull();
     expect(watchdog.look('scoring', idle, 60_000)).toMatch('5 scoring jobs wait');
   });
 
-  it('lets a worker live that makes progress, or has nothing to do', () => {
+  it('does not report a worker that makes progress or has nothing to do', () => {
     const watchdog = createWatchdog(times);
     watchdog.look('scoring', idle, 0);
     watchdog.taken('scoring', 50_000);
@@ -24,26 +24,26 @@ describe('watchdog', () => {
     expect(watchdog.look('scoring', idle, 300_000)).toBeNull();
   });
 
-  it('does not blame a worker whose places are all taken', () => {
+  it('does not report a worker without room for further jobs', () => {
     const watchdog = createWatchdog(times);
     watchdog.look('scoring', { ...idle, running: 2 }, 0);
     expect(watchdog.look('scoring', { ...idle, running: 2 }, 600_000)).toBeNull();
   });
 
-  it('concludes nothing from a queue that does not answer', () => {
+  it('ignores a queue that does not answer', () => {
     const watchdog = createWatchdog(times);
     watchdog.look('scoring', { ...idle, waiting: null }, 0);
     expect(watchdog.look('scoring', { ...idle, waiting: null }, 600_000)).toBeNull();
   });
 
-  it('calls a worker dead whose jobs hang', () => {
+  it('reports a worker dead if its jobs hang', () => {
     const watchdog = createWatchdog(times);
     const hanging = { waiting: 0, running: 2, concurrency: 2 };
     watchdog.look('loading', hanging, 0);
     expect(watchdog.look('loading', hanging, 900_000)).toMatch('2 loading jobs run without progress');
   });
 
-  it('counts a job that waits from when it waits: a long one beside it is no reason to blame the worker', () => {
+  it('measures from the time at which a job begins to wait, not from the start of a long running job', () => {
     const watchdog = createWatchdog(times);
     const planning = { waiting: 0, running: 1, concurrency: 2 };
     for (let now = 0; now <= 1_200_000; now += 10_000) expect(watchdog.look('planning', planning, now)).toBeNull();
@@ -52,7 +52,7 @@ describe('watchdog', () => {
     expect(watchdog.look('planning', { ...planning, waiting: 1 }, 1_270_000)).toMatch('1 planning jobs wait');
   });
 
-  it('is not soothed by the progress of one job while none of those that wait is taken', () => {
+  it('reports a worker that takes no waiting job, although a running job makes progress', () => {
     const watchdog = createWatchdog(times);
     const half = { waiting: 3, running: 1, concurrency: 2 };
     watchdog.look('scoring', half, 0);
@@ -60,7 +60,7 @@ describe('watchdog', () => {
     expect(watchdog.look('scoring', half, 60_000)).toMatch('3 scoring jobs wait');
   });
 
-  it('counts a job as stuck from its own last progress, however long the worker was busy before', () => {
+  it('measures a stuck job from its own last progress, not from the time at which the worker became busy', () => {
     const watchdog = createWatchdog(times);
     const busy = { waiting: 0, running: 1, concurrency: 2 };
     watchdog.look('scoring', busy, 0);
@@ -69,7 +69,7 @@ describe('watchdog', () => {
     expect(watchdog.look('scoring', busy, 1_700_000)).toMatch('1 scoring jobs run without progress');
   });
 
-  it('lets each class take the time that its jobs may', () => {
+  it('applies the time limit of each class', () => {
     const watchdog = createWatchdog(times);
     const planning = { waiting: 0, running: 1, concurrency: 2 };
     watchdog.look('planning', planning, 0);
@@ -77,7 +77,7 @@ describe('watchdog', () => {
     expect(watchdog.look('planning', planning, 2_400_000)).toMatch('1 planning jobs run without progress');
   });
 
-  it('watches each class by itself: a busy one does not excuse another', () => {
+  it('watches each class separately', () => {
     const watchdog = createWatchdog(times);
     watchdog.look('planning', idle, 0);
     watchdog.taken('scoring', 59_000);

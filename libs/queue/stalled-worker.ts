@@ -1,37 +1,38 @@
 /**
- * Detects a worker that is alive but idle: work waits, there is room for it, and none is taken; or a running job makes
- * no progress. Restarting the process fixes both, whatever the cause. Pure: the caller provides clock and facts.
+ * Detects a worker that is alive but stalled: work waits, there is room for it, and none is taken; or running jobs make
+ * no progress. Restarting the process fixes both, whatever the cause. The functions are pure: the caller provides clock
+ * and state.
  */
 import type { JobClass } from './catalog.ts';
 
 /** The state of one job class at one moment. */
 interface Sighting {
-  /** Jobs ready to be taken; null if the queue does not say, which proves nothing. */
+  /** The number of jobs that are ready; null if the queue did not answer, which proves nothing. */
   readonly waiting: number | null;
   readonly running: number;
   readonly concurrency: number;
 }
 
 interface WatchdogOptions {
-  /** Ms in which no job is taken, while work waits and there is room for it. */
+  /** Ms without a taken job, although work waits and there is room, after which the worker is dead. */
   readonly idleMs: number;
-  /** Ms without progress of the jobs of a class that run. */
+  /** Ms without progress of a class's running jobs after which the worker is dead. */
   readonly stuckMs: Readonly<Record<JobClass, number>>;
 }
 
 export interface Watchdog {
-  /** Tells that a job was taken. */
+  /** Records that a job was taken. */
   taken(jobClass: JobClass, now: number): void;
-  /** Tells that a job under way got on, or ended. */
+  /** Records that a job under way made progress, or ended. */
   progressed(jobClass: JobClass, now: number): void;
-  /** Why the worker is dead, or null. */
+  /** Returns why the worker is dead; null if it is not. */
   look(jobClass: JobClass, sighting: Sighting, now: number): string | null;
 }
 
 export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
-  /** Since when each class has had room and waiting work, and none was taken. */
+  /** The time since which each class has room and waiting work, and no job was taken. */
   const idleSince = new Map<JobClass, number>();
-  /** Since when the jobs of each class that run have not got on. */
+  /** The time since which the running jobs of each class have made no progress. */
   const stuckSince = new Map<JobClass, number>();
   return {
     taken(jobClass, now) {
@@ -53,7 +54,7 @@ export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
   };
 }
 
-/** How long a condition has held by now, in ms; null if it does not hold. */
+/** Returns how long a condition has held, in ms; null if it does not hold. */
 function heldFor(since: Map<JobClass, number>, jobClass: JobClass, holds: boolean, now: number): number | null {
   if (!holds) {
     since.delete(jobClass);

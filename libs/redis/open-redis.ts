@@ -3,8 +3,9 @@ import { Redis, type SentinelConnectionOptions, SentinelConnector } from 'ioredi
 import type { ServerOptions } from './redis-address.ts';
 
 /**
- * The driver watches sentinels for a failover, over connections whose errors it prints where nothing listens. What they
- * say is of no use: the driver tries again, and the connection to the primary has errors of its own.
+ * Ignores errors of the connections on which the driver watches sentinels for a failover. Without a listener, the
+ * driver prints these errors. They are not needed: the driver retries, and the connection to the primary reports its
+ * own errors.
  */
 class QuietSentinels extends SentinelConnector {
   constructor(options: unknown) {

@@ -7,11 +7,11 @@ describe('the address of a Redis', () => {
     ['redis://u:p%40ss@db.example:7000/3', { username: 'u', password: 'p@ss', host: 'db.example', port: 7000, db: 3 }],
     ['rediss://:secret@[::1]:6380', { password: 'secret', tls: {}, host: '::1', port: 6380 }],
     ['redis://:a@b%@host:1', { password: 'a@b%', host: 'host', port: 1 }],
-  ])('is one server: %s', (url, options) => {
+  ])('is a single server: %s', (url, options) => {
     expect(parseRedisAddress(url)).toEqual({ kind: 'server', options });
   });
 
-  it('is a cluster with some of its nodes, and one login for all', () => {
+  it('is a cluster, given by some of its nodes and one login for all nodes', () => {
     expect(parseRedisAddress('rediss+cluster://app:s@a:7000,b:7001,[::1]')).toEqual({
       kind: 'cluster',
       seeds: [
@@ -45,10 +45,10 @@ describe('the address of a Redis', () => {
     ['redis://a:port', 'not host:port'],
     ['redis://a:99999', 'not host:port'],
     ['redis://a/x', 'not a database number'],
-    ['redis+cluster://a:1/1', 'database 0 alone'],
+    ['redis+cluster://a:1/1', 'only database 0'],
     ['redis+cluster://a:1?db=1', 'parameter db'],
     ['redis+sentinel://a:1', 'names no primary'],
-  ])('is refused without its password: %s', (url, problem) => {
+  ])('is rejected, and the error does not contain the password: %s', (url, problem) => {
     expect(() => parseRedisAddress(url.replace('://', '://:hunter2@'))).toThrow(problem);
     expect(() => parseRedisAddress(url.replace('://', '://:hunter2@'))).not.toThrow('hunter2');
   });

@@ -1,13 +1,14 @@
 /**
- * The address of a Redis as its operators write it in one variable:
+ * Parses the address of a Redis, which is a single variable:
  *
- *     redis://[user:password@]host:6379[/database]                    one server
- *     redis+cluster://[user:password@]host:6379[,host:6379…]          Redis Cluster: some of its nodes; the others are discovered
+ *     redis://[user:password@]host:6379[/database] one server
+ *     redis+cluster://[user:password@]host:6379[,host:6379…] Redis Cluster: some of its nodes; the others are
+ *     discovered
  *     redis+sentinel://[user:password@]host:26379[,host:26379…]/name[/database][?sentinelPassword=…]
- *                                                                     the primary that these sentinels call `name`
+ *                                                                     the primary with this `name` in the sentinels
  *
- * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and
- * those of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
+ * `rediss` instead of `redis` uses TLS, also to the sentinels. Certificates are verified with Node's own authorities
+ * and those of NODE_EXTRA_CA_CERTS. User and password of a cluster apply to every node.
  */
 import type { RedisOptions } from 'ioredis';
 
@@ -21,7 +22,7 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** Options that the constructor of `Redis` takes. */
+/** Options for the constructor of `Redis`. */
 export type ServerOptions = Omit<RedisOptions, 'replyMapping'>;
 
 /** A login that every server of the address accepts. */
@@ -31,7 +32,7 @@ export type RedisAddress =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
-/** The problem of an address and its fix. Contains no password. */
+/** The problem of an address, and the fix. The text contains no password. */
 class RedisAddressError extends TypeError {
   readonly problem: string;
   readonly remedy: string;
@@ -55,7 +56,7 @@ export function redisAddressProblem(url: string): RedisAddressError | null {
 }
 
 const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:([^?]*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
-/** The query parameter that each form takes. */
+/** The query parameters of each form. */
 const PARAMETERS: Readonly<Record<string, string>> = { '': 'db', '+sentinel': 'sentinelPassword' };
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;
@@ -75,11 +76,11 @@ export function parseRedisAddress(url: string): RedisAddress {
   const query = new URLSearchParams(search);
   const unknown = [...query.keys()].find((name) => name !== PARAMETERS[form ?? '']);
   if (unknown !== undefined) {
-    throw new RedisAddressError(`has the parameter ${unknown}, which nothing reads`, 'remove it');
+    throw new RedisAddressError(`has the unknown parameter ${unknown}`, 'remove it');
   }
   if (form === '+cluster') {
     if (path !== '' && path !== '0') {
-      throw new RedisAddressError('names a database, and a Redis Cluster has database 0 alone', 'remove the path');
+      throw new RedisAddressError('names a database, but a Redis Cluster has only database 0', 'remove the path');
     }
     return { kind: 'cluster', seeds: hostsOf(hosts, DEFAULT_PORT), login };
   }
@@ -103,7 +104,9 @@ function loginOf(credentials: string | undefined): Login {
   };
 }
 
-/** The text itself where it is not percent-encoded: passwords are pasted as they are. */
+/**
+ * Returns the decoded text; the text itself if it is not percent-encoded, since passwords are often pasted unchanged.
+ */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -121,7 +124,7 @@ function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { 
   return {
     sentinels: hostsOf(hosts, SENTINEL_PORT).map(({ host, port }) => ({ host, port })),
     name: decoded(name),
-    // Leaves a demoted primary as soon as the sentinels announce the failover.
+    // Disconnects from a demoted primary as soon as the sentinels announce the failover.
     failoverDetector: true,
     ...databaseOf(database),
     ...(sentinelPassword === null ? {} : { sentinelPassword }),

@@ -3,7 +3,7 @@ import { countWarnings } from './counted-log.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 
-it('counts warnings and errors by event, bound fields or not, and writes them as before', async () => {
+it('counts warnings and errors by event, with and without bound fields, and still writes them', async () => {
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
   const metrics = createMetrics({ app: 'api', processMetrics: false });

@@ -1,4 +1,4 @@
-/** A log whose warnings and errors are counted by event: whatever is worth a line is worth an alert. */
+/** Counts the warnings and errors of a log by event, so that alerts can be based on them. */
 import type { EventName, Log, LogFields, LogLevel } from './log.ts';
 import type { Metrics } from './metrics.ts';
 

@@ -1,7 +1,7 @@
 /**
- * A thread that ends its process when the event loop is blocked for too long: such a process serves no requests, does
- * not drain and ignores SIGTERM. The thread counts its own turns, not time: if the whole process was stopped, or the
- * machine slept, both stopped together.
+ * A thread that ends its process when the event loop is blocked for too long. Such a process serves no requests, does
+ * not drain and ignores SIGTERM. The thread counts its own turns, not time, since a stopped process or a sleeping
+ * machine stops both threads.
  */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
@@ -19,12 +19,12 @@ setInterval(() => {
 }, turnMs);
 
 function end(seconds: number): void {
-  // A line of the log, without the log: nothing of the main thread can be asked any more.
+  // Writes a log line without the log, which belongs to the blocked main thread.
   const line = { level: 'error', time: new Date().toISOString(), name, pid: process.pid, event: 'process.stuck' };
   try {
     writeSync(1, `${JSON.stringify({ ...line, why: `the event loop was blocked for ${seconds} s` })}\n`);
   } catch {
-    // The parent no longer reads it.
+    // The parent process no longer reads the output.
   }
   process.kill(process.pid, 'SIGKILL');
 }

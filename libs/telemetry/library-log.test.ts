@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createLibraryLog, silentLog } from './log.ts';
 
-it('writes what needs looking into as a warning, the course of things as information', () => {
+it('writes events that need attention as warnings, and normal operation as information', () => {
   const written: string[] = [];
   const log = createLibraryLog({
     ...silentLog,

@@ -1,4 +1,4 @@
-/** Logs changes of the model versions that a process keeps loaded; shared by all programs. */
+/** Logs changes of the model versions that a process keeps loaded, for all programs. */
 import type { Log } from './log.ts';
 import { serialiseRefusal } from './serialise-error.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createLog, type LogFields, type LogLevel, silentLog } from './log.ts';
 
-/** What a log writes, line by line. */
+/** Returns a log, and the lines that it writes. */
 function written(options: { level?: LogLevel; pretty?: boolean } = {}) {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
@@ -37,7 +37,7 @@ test('lines below the level are not written', () => {
   expect(lines).toHaveLength(2);
   const untouched = {
     get x(): never {
-      throw new Error('a field of a line that is not written was read');
+      throw new Error('a field of a line below the level was read');
     },
   };
   log.info('a.b', { untouched });
@@ -70,7 +70,7 @@ test('all errors of an AggregateError are written, and causes in a circle end', 
   expect(fieldsOf({ error: several }).error).toMatchObject({ errors: [{ message: 'one' }, { message: 'two' }] });
 });
 
-test('secrets are not written: by name, in URLs, in credentials, at any depth', () => {
+test('secrets are masked at any depth: fields with secret names, passwords in URLs, credentials', () => {
   const line = JSON.stringify(
     fieldsOf({
       url: 'postgres://app:hunter2@db/shop',
@@ -84,7 +84,7 @@ test('secrets are not written: by name, in URLs, in credentials, at any depth', 
   expect(line).toContain('postgres://app:***@db/shop');
 });
 
-test('an API key is not written, wherever it stands; which key it was is', () => {
+test('an API key is masked everywhere, but its identifier is written', () => {
   const [id, secret] = ['0123456789abcdef', '5ec2e7'.repeat(11).slice(0, 64)];
   const key = `tandem_live_${id}_${secret}_89abcdef`;
   const cut = key.slice(0, 60);
@@ -112,7 +112,7 @@ test('a field cannot forge a line or steer a terminal', () => {
   }
 });
 
-test('a field named like a part of the line does not replace it', () => {
+test('a field with the name of a line’s own part does not replace that part', () => {
   expect(fieldsOf({ level: 'x', event: 'y', name: 'z' })).toMatchObject({
     level: 'info',
     level_: 'x',

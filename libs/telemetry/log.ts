@@ -1,16 +1,20 @@
 /**
- * The log: one JSON object a line, an event name in place of a sentence, facts in fields. JSON escapes line breaks and
- * the ASCII control characters, so no field can forge a line or steer a terminal; the rest of that is done here.
+ * The log: one JSON object per line, with an event name and fields in place of a sentence. JSON escapes line breaks and
+ * ASCII control characters. This module escapes the other control characters, so that no field can forge a line or
+ * control a terminal.
  */
 import { type DestinationStream, pino } from 'pino';
 import { serialiseError } from './serialise-error.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** The name of an event: `noun.verb`, in lower case. Names have few values: facts that vary are fields. */
+/** The name of an event: `noun.verb`, in lower case. There are few names, and variable facts are fields. */
 export type EventName = `${string}.${string}`;
 
-/** Facts by name. An Error, as any field, is written with its causes; values of secret names are not written. */
+/**
+ * The fields of an event by name. An Error in any field is written with its causes. Values of fields with secret names
+ * are not written.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {
@@ -18,16 +22,16 @@ export interface Log {
   info(event: EventName, fields?: LogFields): void;
   warn(event: EventName, fields?: LogFields): void;
   error(event: EventName, fields?: LogFields): void;
-  /** A log whose every line has these fields too. */
+  /** Returns a log that adds these fields to every line. */
   with(fields: LogFields): Log;
 }
 
 interface LogOptions {
-  /** Lines below it are not written. */
+  /** Lines below this level are not written. */
   readonly level: LogLevel;
   /** The program's name: `api`, `worker`. */
   readonly name: string;
-  /** One readable line in place of JSON, for a developer's terminal. */
+  /** Whether to write readable lines in place of JSON, for a developer's terminal. */
   readonly pretty?: boolean;
   /**
    * The destination of lines. Default: standard output, synchronously, so that the last line before a crash is written.
@@ -42,7 +46,7 @@ export function createLog({ level, name, pretty = false, destination }: LogOptio
       level,
       base: { name, pid: process.pid },
       messageKey: 'event',
-      // Errors are serialised before pino sees them, whatever field they stand in.
+      // Errors in all fields are serialised before they reach pino.
       serializers: { err: (value: unknown) => value },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -50,12 +54,12 @@ export function createLog({ level, name, pretty = false, destination }: LogOptio
     pretty ? prettyStream(stream) : escapingStream(stream),
   );
   return fromWriter((at, event, fields) => {
-    // Copying the fields is most of a line's cost; a line that is not written must cost nothing.
+    // Copying the fields is most of a line's cost, so it is skipped for lines that are not written.
     if (logger.isLevelEnabled(at)) logger[at](writable(fields), event);
   }, {});
 }
 
-/** Writes nothing. */
+/** A log that writes nothing. */
 export const silentLog: Log = Object.freeze({
   debug() {},
   info() {},
@@ -76,7 +80,7 @@ function fromWriter(write: Writer, bound: LogFields): Log {
   };
 }
 
-// The names of a line's own parts; a field of such a name would make a second key of it.
+// The names of a line's own parts. A field with such a name would become a duplicate key.
 const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'name', 'pid', 'event']);
 
 function writable(fields: LogFields): Record<string, unknown> {
@@ -84,7 +88,10 @@ function writable(fields: LogFields): Record<string, unknown> {
   return withoutSecrets(Object.fromEntries(written), serialiseError) as Record<string, unknown>;
 }
 
-/** JSON leaves DEL, the C1 controls and the Unicode line separators as they are; some terminals and tools obey them. */
+/**
+ * Escapes DEL, the C1 controls, and Unicode line separators and direction marks. JSON does not, and some terminals and
+ * tools interpret them.
+ */
 function escapeControls(line: string): string {
   return line.replace(
     /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
@@ -96,7 +103,10 @@ function escapingStream(stream: DestinationStream): DestinationStream {
   return { write: (line) => stream.write(escapeControls(line)) };
 }
 
-/** `12:00:00.000 warn run.failed runId="…" error={…}`: values stay JSON, so that they stay escaped. */
+/**
+ * Returns a stream of readable lines, such as `12:00:00.000 warn run.failed runId="…" error={…}`. Values stay JSON, so
+ * they stay escaped.
+ */
 function prettyStream(stream: DestinationStream): DestinationStream {
   return {
     write(line) {
@@ -108,14 +118,14 @@ function prettyStream(stream: DestinationStream): DestinationStream {
   };
 }
 
-/** A name without quotes around it, its control characters escaped as JSON does. */
+/** Returns a text with control characters escaped as in JSON, without quotes. */
 function printable(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
 /**
- * The log as the libraries take it, which tell what happened and leave to the programs how bad it is. That is decided
- * here, by the event's name, once for all programs.
+ * The log as libraries use it. A library reports an event, and this module decides the level by the event's name, for
+ * all programs.
  */
 type LibraryLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
@@ -136,8 +146,8 @@ export function createLibraryLog(log: Log): LibraryLog {
   return (event, fields) => log[WARNINGS.has(event) ? 'warn' : 'info'](event as EventName, fields);
 }
 
-// Copies a log record without its secrets: values of secret names, passwords in URLs, credentials in texts. It also
-// makes any value fit for JSON (bigint, cycles, bytes, depth), since logging must never throw.
+// Copies a log record without its secrets: values of secret names, passwords in URLs, credentials in texts. Since
+// logging must never throw, it also converts values that JSON does not support (bigint, cycles, bytes, deep nesting).
 
 const SECRET_NAME =
   /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|pgpassword|secret|token|pepper|api-?key|x-api-key|private-?key)$/i;
@@ -146,7 +156,7 @@ const MAX_DEPTH = 8;
 const MAX_TEXT = 8192;
 const MAX_ITEMS = 200;
 
-/** @param ofError how an Error is written */
+/** Returns a copy of a value without secrets. @param ofError converts an Error */
 function withoutSecrets(value: unknown, ofError: (error: Error) => object): unknown {
   const open = new Set<object>();
 
@@ -185,7 +195,7 @@ function withoutSecrets(value: unknown, ofError: (error: Error) => object): unkn
   return copy(value, 0);
 }
 
-/** Passwords in URLs and connection strings, and credentials of HTTP, masked; overlong texts cut. */
+/** Masks passwords in URLs and connection strings, and HTTP credentials. Cuts long texts. */
 function maskText(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
   return short

@@ -16,7 +16,7 @@ it('merges the series of two processes under one HELP and TYPE each', async () =
     'tandem_predictions_total{predictor="repurchase",source="batch",reason="fresh",app="api",process="1"} 3',
     'tandem_predictions_total{predictor="repurchase",source="batch",reason="fresh",app="api",process="2"} 4',
   ]);
-  // A series that one process alone has stands under its own metric.
+  // A series of only one process is listed under its own metric.
   const rests = lines.indexOf('# TYPE tandem_model_rests_total counter');
   expect(lines[rests + 1]).toMatch(/^tandem_model_rests_total\{.*process="2"\} 1$/);
   expect(lines.filter((line) => line.startsWith('# TYPE ')).length).toBe(
@@ -24,7 +24,7 @@ it('merges the series of two processes under one HELP and TYPE each', async () =
   );
 });
 
-it('leaves one exposition as it is', async () => {
+it('leaves a single exposition unchanged', async () => {
   const text = await createMetrics({ app: 'api', processMetrics: false }).exposition();
   expect(mergeExpositions([text]).split('\n').filter(Boolean)).toEqual(text.split('\n').filter(Boolean));
 });

@@ -1,8 +1,14 @@
-/** Merges what several processes export into one document: the format wants all series of a metric together. */
+/**
+ * Merges the expositions of several processes into one. The format requires all series of a metric to be listed
+ * together.
+ */
 
-/** @param expositions in the Prometheus text format; their series differ by a label, such as `process` */
+/**
+ * Returns the merged exposition. @param expositions in the Prometheus text format, with series that differ in a label,
+ * such as `process`
+ */
 export function mergeExpositions(expositions: readonly string[]): string {
-  /** HELP and TYPE lines and series by the metric's name. */
+  /** HELP and TYPE lines, and series, by the name of the metric. */
   const families = new Map<string, { readonly head: string[]; readonly series: string[] }>();
   for (const exposition of expositions) {
     let family = familyOf(families, '');

@@ -5,7 +5,7 @@ test('a served prediction is counted by predictor, source and reason', async () 
   const metrics = createMetrics({ app: 'api', processMetrics: false });
   metrics.predictions.inc({ predictor: 'churn', source: 'live', reason: 'context_newer' });
   metrics.predictions.inc({ predictor: 'churn', source: 'live', reason: 'context_newer' }, 2);
-  // Nothing is told twice, or lost between two looks.
+  // A scrape neither repeats nor loses counts.
   await metrics.exposition();
   metrics.predictions.labels({ predictor: 'churn', source: 'live', reason: 'context_newer' }).inc();
   expect(await metrics.exposition()).toContain(
@@ -43,13 +43,13 @@ test('every instrument appears in the exposition, with help', async () => {
   expect(metrics.contentType).toContain('text/plain');
 });
 
-test('a counter starts at 0, so that its first rise is seen as one', async () => {
+test('a counter starts at 0, so that its first increase is visible', async () => {
   expect(await createMetrics({ app: 'api', processMetrics: false }).exposition()).toContain(
     'tandem_hints_failed_total{app="api"} 0',
   );
 });
 
-test('process and event-loop metrics are there, and two registries know nothing of each other', async () => {
+test('process and event-loop metrics are exported, and two registries are independent', async () => {
   const [api, worker] = [createMetrics({ app: 'api' }), createMetrics({ app: 'worker' })];
   api.hintsFailed.inc();
   const text = await worker.exposition();

@@ -1,6 +1,6 @@
 /**
- * The product's metrics in a separate registry: what each counts, and by which labels. Labels have few values
- * (predictors, states, reasons); ids, users and error texts belong in the log.
+ * The product's metrics, in a separate registry. Labels have few values, such as predictors, states and reasons. Ids,
+ * users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { modelMetrics } from './model-metrics.ts';
@@ -14,9 +14,9 @@ export type Metrics = ReturnType<typeof createMetrics>;
 interface MetricsOptions {
   /** The program: the label `app` of every series. */
   readonly app: string;
-  /** The label `process` of every series, where several processes answer together. */
+  /** The label `process` of every series, if the expositions of several processes are merged. */
   readonly process?: number | undefined;
-  /** Whether process, heap and event-loop metrics are gathered; they keep a sampler running. Default true. */
+  /** Whether to collect process, heap and event-loop metrics, which need a running sampler. Default true. */
   readonly processMetrics?: boolean;
 }
 
@@ -38,7 +38,7 @@ export function createMetrics({ app, process, processMetrics = true }: MetricsOp
     ...storeMetrics(registry),
     /** The content type of `exposition`. */
     contentType: registry.contentType,
-    /** All series in the Prometheus text format. */
+    /** Returns all series in the Prometheus text format. */
     exposition: () => registry.metrics(),
   };
 }
@@ -141,7 +141,7 @@ function inferenceMetrics(registry: Registry) {
     }),
     inferenceSaturation: new Gauge({
       name: 'tandem_inference_saturation_ratio',
-      help: 'Share of inference processes at work: 0 all idle, 1 all busy.',
+      help: 'Share of inference processes at work, from 0 (all idle) to 1 (all busy).',
       registers,
     }),
     inferenceRestarts: new Counter({
@@ -153,7 +153,7 @@ function inferenceMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of the stores as a process sees them, and of what it had to warn of. */
+/** Metrics of the stores as a process sees them, and of its warnings. */
 function storeMetrics(registry: Registry) {
   const registers = [registry];
   return {
@@ -188,13 +188,13 @@ function storeMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of kept explanations: what becomes of the answers of users whose answers are kept. */
+/** Metrics of kept explanations: the served answers of sampled users, by result. */
 function explanationMetrics(registry: Registry) {
   const registers = [registry];
   return {
     keptExplanations: createCountSeries({
       name: 'tandem_kept_explanations_total',
-      help: 'Served answers of sampled users, by result: kept, or why not.',
+      help: 'Served answers of sampled users, by result: kept, or the reason why not.',
       labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
@@ -229,13 +229,13 @@ function outcomeMetrics(registry: Registry) {
     }),
     readCountsDropped: new Counter({
       name: 'tandem_read_counts_dropped_total',
-      help: 'Users whose count of reads since the last flush was lost: too many users were read, or Postgres refused it.',
+      help: 'Users whose read counts since the last flush were lost: too many users were read, or Postgres rejected the flush.',
       registers,
     }),
   };
 }
 
-// Metrics of events: what became of them, and how long it takes until they show.
+// Metrics of events: their results, and the time until predictions reflect them.
 
 function eventMetrics(registry: Registry) {
   return { ...eventCounters([registry]), ...eventTimers([registry]) };
@@ -251,12 +251,12 @@ function eventCounters(registers: Registry[]) {
     }),
     eventsIgnored: new Counter({
       name: 'tandem_events_with_ignored_values_total',
-      help: 'Accepted events with values that no predictor uses; the acknowledgement names these values.',
+      help: 'Accepted events with values that no predictor uses. The acknowledgement names the values.',
       registers,
     }),
     hintsFailed: new Counter({
       name: 'tandem_hints_failed_total',
-      help: 'Version hints that Redis rejected; reads stay correct without them.',
+      help: 'Version hints that Redis rejected. Reads stay correct without them.',
       registers,
     }),
   };

@@ -6,7 +6,7 @@ export function modelMetrics(registry: Registry) {
   return {
     modelLoads: new Counter({
       name: 'tandem_model_loads_total',
-      help: 'Models loaded by inference processes, by occasion: in a trial, ahead of reads, or on demand of a read.',
+      help: 'Models loaded by inference processes, by occasion: for a trial, ahead of reads, or for a waiting read.',
       labelNames: ['when'] as const,
       registers,
     }),
@@ -17,7 +17,7 @@ export function modelMetrics(registry: Registry) {
     }),
     modelsHeld: new Gauge({
       name: 'tandem_models_held',
-      help: 'Models that inference processes have loaded, each counted once a process.',
+      help: 'Models that inference processes have loaded, counted once for each process.',
       registers,
     }),
     modelsHeldBytes: new Gauge({
@@ -33,7 +33,7 @@ export function modelMetrics(registry: Registry) {
     }),
     modelsResting: new Gauge({
       name: 'tandem_models_resting',
-      help: 'Models whose live inference is paused; above 0, their users are not answered live.',
+      help: 'Models with paused live inference. Their users get no live answers.',
       registers,
     }),
   };

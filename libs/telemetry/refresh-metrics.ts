@@ -1,8 +1,8 @@
-/** Metrics of re-scoring: who waits, what becomes of them, how soon, at what cost, and what reads have of it. */
+/** Metrics of re-scoring: users waiting, results, delays, cost, and reads that were answered from it. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { createCountSeries, createTimerSeries } from './series.ts';
 
-/** Around the window of 2 s that is usual. */
+/** Buckets in seconds, around the usual window of 2 s. */
 const LAG_BUCKETS = [0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300];
 
 export function refreshMetrics(registry: Registry) {

@@ -1,2 +1,2 @@
-/** The release that this code belongs to, as `tandem --version` and the list of processes say it. */
+/** The release of this code, as `tandem --version` and the list of processes show it. */
 export const RELEASE = '0.2.0';

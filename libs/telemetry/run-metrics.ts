@@ -1,4 +1,4 @@
-/** Metrics of batch: runs, chunks, jobs, and what waits to be done. */
+/** Metrics of the batch path: runs, chunks, jobs and waiting work. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { JOB_BUCKETS } from './series.ts';
 
@@ -96,12 +96,12 @@ function reportMetrics(registers: Registry[]) {
   };
 }
 
-/** Metrics of chunks that more than one worker had. */
+/** Metrics of chunks that more than one worker has held. */
 function leaseMetrics(registers: Registry[]) {
   return {
     chunksAbandoned: new Counter({
       name: 'tandem_chunks_abandoned_total',
-      help: 'Chunks whose results were not written, by reason: the fence was lost, the history changed, the run ended.',
+      help: 'Chunks with results that were not written, by reason: the fence was lost, the history changed, or the run ended.',
       labelNames: ['predictor', 'why'] as const,
       registers,
     }),
@@ -124,7 +124,7 @@ function jobMetrics(registers: Registry[]) {
   return {
     jobDuration: new Histogram({
       name: 'tandem_job_seconds',
-      help: 'Time of a job from the queue, by how it ended: completed, retrying or failed.',
+      help: 'Time of a job from the queue, by outcome: completed, retrying or failed.',
       labelNames: ['job', 'state'] as const,
       buckets: JOB_BUCKETS,
       registers,
@@ -250,10 +250,10 @@ function progressMetrics(registers: Registry[]) {
 function workMetrics(registers: Registry[]) {
   const desiredWorkers = new Gauge({
     name: 'tandem_desired_workers',
-    help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
+    help: 'Workers needed to finish the waiting work by the deadlines of runs, at the measured rate of a worker.',
     registers,
   });
-  // Without labels it would be 0 before it is known.
+  // With a label, the series does not exist before its value is known; without labels it would be 0.
   desiredWorkers.remove();
   return {
     desiredWorkers,

@@ -1,4 +1,4 @@
-/** The connections of a pool, looked at when Prometheus asks. */
+/** The connections of a pool, sampled at each scrape. */
 import type { Metrics } from './metrics.ts';
 
 export interface ConnectionPool {
@@ -31,7 +31,7 @@ type InferenceGauges = Pick<
   'inferenceQueueDepth' | 'inferenceSaturation' | 'modelsResting' | 'modelsHeld' | 'modelsHeldBytes'
 >;
 
-/** For the `onLoad` of inference pools. */
+/** Returns a function for `onLoad` of inference pools. */
 export function countLoads({ modelLoads, modelEvictions }: Pick<Metrics, 'modelLoads' | 'modelEvictions'>) {
   return (when: string, evicted: number): void => {
     modelLoads.inc({ when });

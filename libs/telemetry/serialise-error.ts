@@ -1,4 +1,4 @@
-/** Turns an error into plain fields: its kind, code and text, where it arose, and the errors behind it. */
+/** Converts an error to plain fields: its class, code and message, its stack frames, and its causes. */
 
 interface SerialisedError {
   readonly type: string;
@@ -11,7 +11,7 @@ interface SerialisedError {
   readonly errors?: readonly unknown[];
 }
 
-/** Errors whose causes refer to each other, or nest without end, are cut off here. */
+/** The greatest depth of causes, which also cuts off cycles. */
 const MAX_DEPTH = 8;
 
 export function serialiseError(error: Error, depth = 0): SerialisedError {
@@ -19,8 +19,8 @@ export function serialiseError(error: Error, depth = 0): SerialisedError {
 }
 
 /**
- * Serialises an error and its causes without stack frames: a declared rejection, or an unavailable part, gives a reason
- * and comes from no defect. Other values stay as they are.
+ * Serialises an error and its causes without stack frames, for declared rejections and unavailable parts, which are not
+ * defects. Returns other values unchanged.
  */
 export function serialiseRefusal(error: unknown): unknown {
   return error instanceof Error ? serialise(error, 0, false) : error;
@@ -43,7 +43,7 @@ function serialise(error: Error, depth: number, hasFrames: boolean): SerialisedE
   };
 }
 
-/** The frames only: type and message are separate fields. At most ten; deeper frames are the runtime's. */
+/** Returns at most ten stack frames; deeper frames belong to the runtime. Type and message are separate fields. */
 function frames(stack: string): string {
   return stack
     .split('\n')

@@ -1,6 +1,6 @@
 /**
- * A counter for paths that every read takes. A series is looked up once and counts by itself. prom-client, which checks
- * and hashes labels at each call, gets the sum at each scrape.
+ * A counter for the paths of every read. prom-client checks and hashes the labels at each call. Here a series is looked
+ * up once and counts by itself, and prom-client gets the sums at each scrape.
  */
 import { Counter, type Histogram, type Registry } from 'prom-client';
 
@@ -16,7 +16,7 @@ interface CountSeriesOptions<L extends string> {
 }
 
 export interface CountSeries<L extends string> {
-  /** One series, made where it is not there yet; the same labels give the same one. */
+  /** Returns the series with these labels, and creates it if it does not exist. */
   labels(labels: Readonly<Record<L, string>>): Count;
   inc(labels: Readonly<Record<L, string>>, by?: number): void;
 }
@@ -63,9 +63,9 @@ export function createCountSeries<L extends string>(options: CountSeriesOptions<
 }
 
 /**
- * A histogram for the paths that every read takes. prom-client checks and hashes a series' labels at each observation,
- * which took 2 % of the CPU of a cached read; here a series is found once and counts for itself. To the registry it is a
- * histogram like any other.
+ * A histogram for the paths of every read. prom-client checks and hashes a series' labels at each observation, which
+ * took 2 % of the CPU of a cached read. Here a series is looked up once and counts by itself. The registry exports it
+ * like other histograms.
  */
 interface Timer {
   observe(seconds: number): void;
@@ -81,14 +81,16 @@ interface TimerSeriesOptions<L extends string> {
 }
 
 export interface TimerSeries<L extends string> {
-  /** One series, made where it is not there yet; the same labels give the same one. */
+  /** Returns the series with these labels, and creates it if it does not exist. */
   labels(labels: Readonly<Record<L, string>>): Timer;
   observe(labels: Readonly<Record<L, string>>, seconds: number): void;
 }
 
 class TimerCell implements Timer {
   readonly labels: Readonly<Record<string, string>>;
-  /** Counts by bound: values above the previous bound and at most this one; the last counts all above. */
+  /**
+   * Counts by bound: the values above the previous bound and up to this one. The last entry counts all greater values.
+   */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];
@@ -144,20 +146,20 @@ export function createTimerSeries<L extends string>(options: TimerSeriesOptions<
     });
     return [...all, part('sum', cell.sum), part('count', upTo)];
   };
-  // The registry takes whatever has these members; its types name prom-client's own classes alone.
+  // The registry accepts any object with these members, but its types allow only prom-client's own classes.
   for (const registry of registers) registry.registerMetric(metric as unknown as Histogram);
   return { labels, observe: (of, seconds) => labels(of).observe(seconds) };
 }
 
 // The upper bounds of the histograms, ascending.
 
-/** Seconds; from the 0.1 ms of a stored read to the slowest that a caller waits for. */
+/** Seconds, from the 0.1 ms of a stored read to the longest time that a caller waits. */
 export const LATENCY_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];
 /** Seconds of a chunk, a job or a run. */
 export const JOB_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 14_400];
-/** Seconds from an event until its user is read: a click away, or days. */
+/** Seconds from an event until its user is read, which may be the next click or days later. */
 export const DELAY_BUCKETS = [0.01, 0.05, 0.25, 1, 5, 30, 300, 3600, 21_600, 86_400, 604_800];
-/** Users of one statement. */
+/** The number of users of one statement. */
 export const USER_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 5000];

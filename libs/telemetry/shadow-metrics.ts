@@ -7,7 +7,7 @@ export function shadowMetrics(registry: Registry) {
   return {
     shadowAnswers: createCountSeries({
       name: 'tandem_shadow_answers_total',
-      help: 'Served answers of shadowed users, by result: compared, or why not.',
+      help: 'Served answers of shadowed users, by result: compared, or the reason why not.',
       labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
@@ -26,7 +26,7 @@ export function shadowMetrics(registry: Registry) {
     }),
     shadowProcessesEnded: new Counter({
       name: 'tandem_shadow_processes_ended_total',
-      help: 'Inference processes of shadowed candidates that crashed or were ended; no read waits for them.',
+      help: 'Inference processes of shadowed candidates that crashed or were ended. No read waits for these processes.',
       labelNames: ['predictor'] as const,
       registers,
     }),

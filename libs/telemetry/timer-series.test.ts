@@ -2,7 +2,7 @@ import { Histogram, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { createTimerSeries } from './series.ts';
 
-test("is written as prom-client's own histogram of the same observations is", async () => {
+test("is exported like prom-client's own histogram of the same observations", async () => {
   const [ours, theirs] = [new Registry(), new Registry()];
   for (const registry of [ours, theirs]) registry.setDefaultLabels({ app: 'api' });
   const options = {

@@ -3,20 +3,23 @@ import { url as inspectorUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 
 export interface WatchdogData {
-  /** Raised by each turn of the event loop that is looked for. */
+  /** A counter that the event loop raises at each beat. */
   readonly beats: Int32Array<SharedArrayBuffer>;
-  /** Turns of the watchdog without a heartbeat that end the process. */
+  /** The number of the watchdog's turns without a beat after which it ends the process. */
   readonly turns: number;
   readonly turnMs: number;
-  /** The program, for the line that tells. */
+  /** The name of the program, for the last log line. */
   readonly name: string;
 }
 
 const TURN_MS = 1_000;
 
-/** @param limitMs after which the process is killed, with `process.stuck` as its last line of standard output */
+/**
+ * Starts the watchdog. @param limitMs the time after which a blocked process is killed, with `process.stuck` as its
+ * last line of standard output
+ */
 export function watchEventLoop(name: string, limitMs: number): void {
-  // A debugger stops the event loop.
+  // A debugger also stops the event loop.
   if (inspectorUrl() !== undefined) return;
   const beats = new Int32Array(new SharedArrayBuffer(4));
   const data: WatchdogData = { beats, name, turnMs: TURN_MS, turns: Math.ceil(limitMs / TURN_MS) };

@@ -17,7 +17,7 @@ function start() {
   return { lines, event, pass };
 }
 
-test('one line tells all that was added, and how long it took', async () => {
+test('one line has all added fields and the duration', async () => {
   const { lines, event, pass } = start();
   event.add({ users: 1 });
   event.add({ users: 2 });
@@ -39,7 +39,7 @@ test('one line tells all that was added, and how long it took', async () => {
   });
 });
 
-test('an event ends once; what comes later is ignored', () => {
+test('an event ends once, and later calls are ignored', () => {
   const { lines, event, pass } = start();
   event.end();
   pass(10);
@@ -49,7 +49,7 @@ test('an event ends once; what comes later is ignored', () => {
   expect(lines[0]).not.toHaveProperty('late');
 });
 
-test('an error makes it an error, unless the level is said', () => {
+test('an error sets the level to `error`, unless a level is given', () => {
   const first = start();
   first.event.end({ error: new Error('broken') });
   expect(first.lines[0]).toMatchObject({ level: 'error', error: { message: 'broken' } });
@@ -58,7 +58,7 @@ test('an error makes it an error, unless the level is said', () => {
   expect(second.lines[0]).toMatchObject({ level: 'warn' });
 });
 
-test('times a part that fails too, and rethrows its error', async () => {
+test('also measures the time of a part that fails, and rethrows its error', async () => {
   const { lines, event, pass } = start();
   const failing = event.timed('live', async () => {
     pass(3);

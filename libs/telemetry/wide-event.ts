@@ -1,26 +1,27 @@
 /**
- * One event for each request or job, with all that is known of it when it ends: a reader finds everything in one line,
- * and a query can ask for any combination of fields.
+ * One event for each request or job, written at its end with all its fields. All facts are in one line, so a query can
+ * combine any fields.
  */
 import type { EventName, Log, LogFields, LogLevel } from './log.ts';
 
 export interface WideEvent {
   /**
-   * Adds facts; a later value of a name replaces an earlier one. Ignored after the end. They are read when the line is
-   * written, which for most events is never: what costs to find out may be a getter.
+   * Adds fields. A later value of a name replaces an earlier one. Ignored after the end. Fields are read only when the
+   * line is written, which most events never are, so an expensive value may be a getter.
    */
   add(fields: LogFields): void;
   /** Returns the value last added under this name. */
   fact(name: string): unknown;
   /** Adds to a count, from 0. */
   count(name: string, by?: number): void;
-  /** Marks the event as one to write also where only a share of such events is. */
+  /** Marks the event to be written even if only a share of such events is written. */
   markNotable(): void;
   readonly isNotable: boolean;
-  /** Runs a part and adds how long it took as `<name>Ms`, also where it throws. */
+  /** Runs a part and adds its duration as `<name>Ms`, also if it throws. */
   timed<T>(name: string, part: () => Promise<T>): Promise<T>;
   /**
-   * Writes the line: `info`, or `error` where an error is given, or as `level` says. Only the first call does.
+   * Writes the line, with the given `level`; by default `error` if an error is given, else `info`. Later calls are
+   * ignored.
    * @returns the duration in ms
    */
   end(outcome?: { error?: unknown; level?: LogLevel }): number;
@@ -28,7 +29,7 @@ export interface WideEvent {
 
 interface WideEventOptions {
   readonly log: Log;
-  /** Milliseconds that only go forward. */
+  /** Returns the milliseconds of a monotonic clock. */
   readonly clock?: () => number;
 }
 
@@ -43,7 +44,9 @@ export function startWideEvent(
 
 const monotonic = () => performance.now();
 
-/** A class, and facts put together at the end: most events of a busy service are never written, and must cost little. */
+/**
+ * A class that combines the fields at the end, since most events of a busy service are never written and must be cheap.
+ */
 class EventUnderWay implements WideEvent {
   readonly #name: EventName;
   readonly #log: Log;

@@ -1,29 +1,29 @@
 /**
- * Small gradient boosting on made-up customers: each tree is fitted to the residuals of the trees before it (squared error,
- * splits between the bins of a histogram). The model has the shape of trained trees: features of unequal importance, splits
- * of unequal sides, branches that end early.
+ * A small gradient boosting on made-up customers. Each tree is fitted to the residuals of the previous trees (squared
+ * error, splits between the bins of a histogram). The model has the shape of trained trees: features of unequal
+ * importance, unbalanced splits, and branches that end early.
  *
  * A model's cost depends on that shape. Measured in turns on one machine, for 200 trees:
- * - 3.5 µs a user: these trees, of depth 5, on such customers
- * - 4.5 µs: trees that XGBoost fitted to the purchases of real customers, on those customers
- * - 10 µs: trees of depth 5 with random splits on uniform features, since a processor can predict none of their branches
+ * - 3.5 µs per user: these trees, of depth 5, on such customers
+ * - 4.5 µs: trees that XGBoost fitted to purchases of real customers, on those customers
+ * - 10 µs: trees of depth 5 with random splits on uniform features, since a processor cannot predict their branches
  */
 
 export interface Boosting {
-  /** Features a user. */
+  /** The number of features of a user. */
   readonly width: number;
   readonly trees: number;
-  /** Splits from the root to a leaf at most. */
+  /** The most splits from the root to a leaf. */
   readonly depth: number;
-  /** Users to learn from. */
+  /** The number of users to learn from. */
   readonly users: number;
-  /** 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly random: () => number;
 }
 
 /**
- * Returns features as customers have them, 0 to 1: the user's activity, which is mostly low, and counts of actions, which
- * are zero for two users of three.
+ * Returns typical features of a customer, from 0 to 1: the activity, which is mostly low, and counts of actions, which
+ * are zero for two of three users.
  */
 function likelyFeatures(width: number, random: () => number): number[] {
   const activity = random() ** 2;
@@ -31,7 +31,7 @@ function likelyFeatures(width: number, random: () => number): number[] {
   return [activity, ...Array.from({ length: width - 1 }, did)];
 }
 
-/** A leaf gives its value; a split sends a user with `feature` at most `threshold` to `low`, others to `high`. */
+/** A leaf with a value; or a split, with users up to `threshold` in `low` and the others in `high`. */
 export type Tree =
   | { readonly value: number }
   | { readonly feature: number; readonly threshold: number; readonly low: Tree; readonly high: Tree };
@@ -51,16 +51,19 @@ export function boostTrees({ width, trees, depth, users, random }: Boosting): Tr
   return Array.from({ length: trees }, () => grow({ bins, residuals }, everybody, depth));
 }
 
-/** The function to learn: some features matter a lot, some in combination, some little, half of them not at all. */
+/**
+ * Returns the outcome to learn. Some features have a large effect, some only in combination, some a small one, and
+ * others none.
+ */
 function outcomeOf(row: readonly number[]): number {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = row;
   return 2 * a ** 3 + (b > 0.8 ? 1 - c : c * d) + 0.5 * Math.sin(6 * d) + 0.3 * (e > 0.95 ? 1 : 0) + 0.1 * f;
 }
 
 interface Sample {
-  /** A feature's bin of each user. */
+  /** The bin of each user, by feature. */
   readonly bins: readonly Uint8Array[];
-  /** The residual of each user after the trees so far; a new leaf takes its share. */
+  /** The residual of each user after the trees so far. A new leaf reduces the residuals of its users. */
   readonly residuals: Float64Array;
 }
 
@@ -91,7 +94,7 @@ interface Split {
   readonly bin: number;
 }
 
-/** The split that explains most of the users' residuals; null if each would leave too few on one side. */
+/** Returns the split that explains most of the residuals; null if every split would leave too few users on one side. */
 function bestSplit({ bins, residuals }: Sample, users: readonly number[]): Split | null {
   const best = { feature: -1, bin: 0, gain: Number.NEGATIVE_INFINITY };
   const [counts, sums] = [new Float64Array(BINS), new Float64Array(BINS)];

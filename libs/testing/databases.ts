@@ -1,4 +1,4 @@
-/** Databases for tests: migrated once into a template, cloned for each test file in a few dozen milliseconds. */
+/** Creates databases for tests. One template is migrated, and each test file clones it in a few dozen milliseconds. */
 import { randomBytes } from 'node:crypto';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { contractSchema } from '@tandem/offline-store/upgrade';
@@ -11,21 +11,24 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database to clone from; no client may stay connected to it. */
+/** Creates a migrated database to clone. No client may stay connected to it. */
 export async function createTemplateDatabase(serverUrl: string): Promise<TestDatabase> {
   const database = await createDatabase(serverUrl, null);
   await migrate(database.url);
-  // Also drops the objects of earlier releases, as after an upgrade: no test may need them.
+  // Also drops the objects of earlier releases, as after an upgrade, since no test may need them.
   await contractSchema(database.url);
   return database;
 }
 
-/** A database without the service's schema. */
+/** Creates a database without the service's schema. */
 export function createEmptyDatabase(serverUrl: string): Promise<TestDatabase> {
   return createDatabase(serverUrl, null);
 }
 
-/** A test's own copy of the template. By its log, not its files: those cost two checkpoints, for which all of the server's files are flushed. */
+/**
+ * Creates a copy of the template, by its log and not by its files. A copy of files needs two checkpoints, which flush
+ * all files of the server.
+ */
 export function cloneDatabase(serverUrl: string, template: string): Promise<TestDatabase> {
   return createDatabase(serverUrl, template);
 }

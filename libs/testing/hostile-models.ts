@@ -1,6 +1,6 @@
 /**
- * ONNX files that should not be served, or only with care: each loads, or seems to, and then does one thing wrong.
- * Unless stated otherwise they take `features` float32[N,2] and give `score` float32[N,1].
+ * ONNX files that should not be served, or only with care. Each one loads, or seems to, and then has one fault. Unless
+ * stated otherwise, they take `features` float32[N,2] and return `score` float32[N,1].
  */
 import {
   BOOL,
@@ -19,14 +19,18 @@ import {
 } from './onnx-writer.ts';
 import { type ScoreShape, scoreModel } from './score-model.ts';
 
-/** A graph around nodes that make `score`. */
+/** Returns a graph around nodes that compute `score`. */
 const hostile = (nodes: readonly Buffer[], constants: readonly Buffer[] = [], shape: ScoreShape = {}) =>
   scoreModel(2, nodes, constants, shape);
 
 const first = node('Gather', ['features', 'at0'], ['first'], { axis: 1 });
 const at0 = integers('at0', [1], [0]);
 
-/** A tree of two splits and two leaves. @param trueIds nodes that its splits lead to @param feature that they compare */
+/**
+ * Returns a tree of two splits and two leaves.
+ * @param trueIds the nodes that its splits lead to
+ * @param feature the feature that they compare
+ */
 function splitModel(trueIds: readonly number[], feature: number): Buffer {
   const attributes = {
     n_targets: 1,
@@ -45,24 +49,24 @@ function splitModel(trueIds: readonly number[], feature: number): Buffer {
   return hostile([node('TreeEnsembleRegressor', ['features'], ['score'], attributes, 'ai.onnx.ml')]);
 }
 
-/** A split that leads to itself, or to the split above it. */
+/** A tree with a split that leads to itself, or to the split above it. */
 export function cyclicTreeModel(length: 1 | 2): Buffer {
   return splitModel(length === 1 ? [0, 2] : [1, 0], 0);
 }
 
-/** A split by a feature far beyond those that there are. */
+/** A tree with a split by a feature that does not exist. */
 export function farFeatureModel(): Buffer {
   return splitModel([1, 2], 100_000_000);
 }
 
-/** `features` and a second input, `balance`. */
+/** A model with the inputs `features` and `balance`. */
 export function twoInputsModel(): Buffer {
   return hostile([first, node('Add', ['first', 'balance'], ['score'])], [at0], {
     inputs: [value('balance', FLOAT, ['N', 1])],
   });
 }
 
-/** A constant for every user. */
+/** A model that returns a constant for every user. */
 export function noInputsModel(): Buffer {
   const nodes = [node('Identity', ['half'], ['score'])];
   return model(graph(nodes, [floats('half', [1, 1], [0.5])], [], [value('score', FLOAT, [1, 1])]));
@@ -72,30 +76,30 @@ export function noOutputsModel(): Buffer {
   return model(graph([node('Sigmoid', ['features'], ['score'])], [], [value('features', FLOAT, ['N', 2])], []));
 }
 
-/** A model that adds up this many inputs. */
+/** Returns a model that adds this many inputs. */
 export function manyInputsModel(count: number): Buffer {
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
   const inputs = names.map((name) => value(name, FLOAT, ['N', 1]));
   return model(graph([node('Sum', names, ['score'])], [], inputs, [value('score', FLOAT, ['N', 1])]));
 }
 
-/** An output by this name. */
+/** Returns a model with an output of this name. */
 export function namedOutputModel(name: string): Buffer {
   const nodes = [node('Sigmoid', ['features'], [name])];
   return model(graph(nodes, [], [value('features', FLOAT, ['N', 2])], [value(name, FLOAT, ['N', 2])]));
 }
 
-/** The first feature as a text. */
+/** A model that returns the first feature as a text. */
 export function textOutputModel(): Buffer {
   return hostile([first, node('Cast', ['first'], ['score'], { to: STRING })], [at0], { element: STRING });
 }
 
-/** One mean for the whole batch, as a scalar. */
+/** A model that returns one mean for the whole batch, as a scalar. */
 export function scalarModel(): Buffer {
   return hostile([node('ReduceMean', ['features'], ['score'], { keepdims: 0 })], [], { output: [] });
 }
 
-/** A sequence of tensors, which onnxruntime-node cannot give. */
+/** A model that returns a sequence of tensors, which onnxruntime-node cannot return. */
 export function sequenceModel(): Buffer {
   const tensor = message(1, [field(1, FLOAT)]);
   const output = Buffer.concat([field(1, 'score'), message(2, [message(4, [message(1, [tensor])])])]);
@@ -103,7 +107,7 @@ export function sequenceModel(): Buffer {
   return model(graph(nodes, [], [value('features', FLOAT, ['N', 2])], [output]));
 }
 
-/** A row more than users, the same at the end. */
+/** A model that returns one row more than users, with the last one repeated. */
 export function oneMoreModel(): Buffer {
   return hostile(
     [first, node('Concat', ['first', 'extra'], ['score'], { axis: 0 })],
@@ -128,13 +132,16 @@ export function reversedModel(): Buffer {
   );
 }
 
-/** A model with another answer each time; with a seed, the same series in every session. */
+/** Returns a model with random answers. With a seed, every session has the same series. */
 export function randomModel(seed?: number): Buffer {
   const attributes = seed === undefined ? {} : { seed: { float: seed } };
   return hostile([first, node('RandomUniformLike', ['first'], ['score'], attributes)], [at0]);
 }
 
-/** A model that divides the first feature by the batch's largest, like a dynamic scale; for a single user it is always 1. */
+/**
+ * Returns a model that divides the first feature by the largest of the batch, like a dynamic scale. For a single user,
+ * the result is always 1.
+ */
 export function batchScaledModel(): Buffer {
   return hostile(
     [
@@ -186,7 +193,7 @@ export function allocatingModel(values: number): Buffer {
   );
 }
 
-/** Doubles a tensor for ever, in allocations of which none is large before the last. */
+/** A model that doubles a tensor without end. Only the last allocation is large. */
 export function growingModel(): Buffer {
   const body = graph(
     [node('Identity', ['going'], ['on']), node('Concat', ['held', 'held'], ['more'], { axis: 0 })],
@@ -205,14 +212,14 @@ export function growingModel(): Buffer {
   );
 }
 
-/** One score a user as [N,1,1], with no word of its shape. */
+/** A model that returns one score for each user as [N,1,1], without a declared shape. */
 export function undeclaredShapeModel(): Buffer {
   const nodes = [first, node('Sigmoid', ['first'], ['flat']), node('Reshape', ['flat', 'deep'], ['score'])];
   const output = Buffer.concat([field(1, 'score'), message(2, [message(1, [field(1, FLOAT)])])]);
   return model(graph(nodes, [at0, integers('deep', [3], [-1, 1, 1])], [value('features', FLOAT, ['N', 2])], [output]));
 }
 
-/** If inside If, so deep. */
+/** Returns a model with an If inside an If, to this depth. */
 export function nestedModel(depth: number): Buffer {
   let inner = [node('Identity', ['features'], ['branch0'])];
   for (let level = 1; level <= depth; level++) {

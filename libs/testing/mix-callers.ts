@@ -1,11 +1,14 @@
-/** Callers who ask at once for rows that show whose they are, until enough were asked for; processes are killed meanwhile. */
+/**
+ * Runs concurrent callers that request rows with unique tokens, until enough rows were requested. Processes are killed
+ * meanwhile.
+ */
 
 /** The results for the rows of one call. */
 export interface SeenRows {
-  /** Rows asked for, and of them those that were answered. */
+  /** The number of requested rows. `answered` is the number of answered ones. */
   readonly asked: number;
   readonly answered: number;
-  /** Rows that are not their caller's, in words. */
+  /** Descriptions of rows that belong to another caller. */
   readonly foreign: readonly string[];
 }
 
@@ -15,18 +18,18 @@ export interface MixedCall extends SeenRows {
 
 interface MixedRows extends SeenRows {
   readonly kills: number;
-  /** Rows that were answered. */
+  /** The number of answered rows. */
   readonly byKind: Readonly<Record<string, number>>;
 }
 
 interface Mix {
   readonly rows: number;
   readonly callers: number;
-  /** Returns whole numbers from 0 to less than `below`. */
+  /** Returns a whole number from 0 to less than `below`. */
   readonly random: (below: number) => number;
-  /** @param nextToken gives a number that no other row has */
+  /** Requests rows. @param nextToken returns a number that no other row has */
   call(nextToken: () => number): Promise<MixedCall>;
-  /** Kills a process. Returns how many were killed. */
+  /** Kills a process. Returns the number of killed processes. */
   kill(): number;
 }
 
@@ -48,7 +51,7 @@ export async function mixCallers({ rows, callers, random, call, kill }: Mix): Pr
   return tally;
 }
 
-/** Mulberry32: whole numbers from 0 to less than `below`. */
+/** Returns a generator of whole numbers from 0 to less than `below`: mulberry32. */
 export function randomOf(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

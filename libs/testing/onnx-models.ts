@@ -1,6 +1,6 @@
 /**
- * Small ONNX models for tests: a toy that scores, and ones that misbehave when a row asks them to, so that a test decides
- * who suffers. Each takes `features` float32[N, k].
+ * Small ONNX models for tests: a toy that scores, and models that fail for certain rows, so that a test decides which
+ * users are affected. Each takes `features` float32[N, k].
  */
 import {
   BOOL,
@@ -21,7 +21,7 @@ import {
 } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';
 
-/** sigmoid(features · weights + bias) → `score` float32[N,1]: the well-behaved model. */
+/** Returns a valid model: sigmoid(features · weights + bias) → `score` float32[N,1]. */
 export function linearModel(options: { weights: readonly number[]; bias?: number; batch?: Dim }): Buffer {
   const { weights, bias = 0, batch = 'N' } = options;
   const nodes = [node('Gemm', ['features', 'w', 'b'], ['z']), node('Sigmoid', ['z'], ['score'])];
@@ -35,7 +35,10 @@ export function linearScore(weights: readonly number[], bias: number, row: reado
   return 1 / (1 + Math.exp(-z));
 }
 
-/** Loops as often as the largest first feature of the batch says (2^62: for ever); the score is the second feature. */
+/**
+ * Returns a model that loops as many times as the largest first feature of the batch (2^62: forever). The score is the
+ * second feature.
+ */
 export function loopModel(): Buffer {
   const body = graph(
     [node('Identity', ['going'], ['on']), node('Add', ['sum', 'step'], ['next'])],
@@ -57,12 +60,15 @@ export function loopModel(): Buffer {
   );
 }
 
-/** The square root of the first feature: NaN for a row where it is negative. */
+/** Returns a model for the square root of the first feature, which is NaN for a negative feature. */
 export function rootModel(): Buffer {
   return scoreModel(1, [node('Sqrt', ['features'], ['score'])], []);
 }
 
-/** Allocates and fills as many floats as the largest first feature says; the score is the second feature. */
+/**
+ * Returns a model that allocates and fills as many floats as the largest first feature. The score is the second
+ * feature.
+ */
 export function memoryModel(): Buffer {
   return scoreModel(
     2,
@@ -80,7 +86,9 @@ export function memoryModel(): Buffer {
   );
 }
 
-/** `score` float32[N] of a table of ten: the run throws where a first feature is not 0 to 9. */
+/**
+ * Returns a model with `score` float32[N] from a table of ten entries. The run throws if a first feature is not 0 to 9.
+ */
 export function tableModel(): Buffer {
   const table = Array.from({ length: 10 }, (_, i) => i / 10);
   return scoreModel(
@@ -95,7 +103,9 @@ export function tableModel(): Buffer {
   );
 }
 
-/** Leaves out the rows whose first feature is 100 or more: fewer scores than users. */
+/**
+ * Returns a model that leaves out rows with a first feature of 100 or more, so that there are fewer scores than users.
+ */
 export function droppingModel(): Buffer {
   return scoreModel(
     2,
@@ -110,7 +120,7 @@ export function droppingModel(): Buffer {
   );
 }
 
-/** `label` int64[N] and `probabilities` float32[N,2] of one feature. */
+/** Returns a model with `label` int64[N] and `probabilities` float32[N,2] of one feature. */
 export function classifierModel(): Buffer {
   const nodes = [
     node('Sigmoid', ['features'], ['p']),
@@ -122,7 +132,7 @@ export function classifierModel(): Buffer {
   return model(graph(nodes, [floats('one', [], [1])], [value('features', FLOAT, ['N', 1])], outputs));
 }
 
-/** `plan` string[N,1] (free 0, paid 1, others -1) plus `age` float32[N,1] → `score` float32[N,1]. */
+/** Returns a model: `plan` string[N,1] (free 0, paid 1, others -1) plus `age` float32[N,1] → `score` float32[N,1]. */
 export function textModel(): Buffer {
   const attributes = { keys_strings: ['free', 'paid'], values_floats: [0, 1], default_float: { float: -1 } };
   const encoder = node('LabelEncoder', ['plan'], ['code'], attributes, 'ai.onnx.ml');
@@ -131,20 +141,20 @@ export function textModel(): Buffer {
   return model(graph(nodes, [], inputs, [value('score', FLOAT, ['N', 1])]));
 }
 
-/** Gives its input back as `score`, in any element type. */
+/** Returns a model that returns its input as `score`, in any element type. */
 export function echoModel(type: string, width: number): Buffer {
   const element = ELEMENT[type] ?? FLOAT;
   const nodes = [node('Identity', ['features'], ['score'])];
   return model(graph(nodes, [], [value('features', element, ['N', width])], [value('score', element, ['N', width])]));
 }
 
-/** Mixes rows: `score` [N,N] is each row times each row of the run. */
+/** Returns a model that mixes rows: `score` [N,N] is each row multiplied by each row of the run. */
 export function gramModel(): Buffer {
   const nodes = [node('Transpose', ['features'], ['turned']), node('MatMul', ['features', 'turned'], ['score'])];
   return model(graph(nodes, [], [value('features', FLOAT, ['N', 1])], [value('score', FLOAT, ['N', 'M'])]));
 }
 
-/** Gives each input back as an output `<name>_out` of the same type and shape. */
+/** Returns a model that returns each input as an output `<name>_out` of the same type and shape. */
 export function copyingModel(inputs: readonly { name: string; type: string; shape: readonly Dim[] }[]): Buffer {
   const nodes = inputs.map(({ name }) => node('Identity', [name], [`${name}_out`]));
   const values = (suffix: string) =>
@@ -152,7 +162,7 @@ export function copyingModel(inputs: readonly { name: string; type: string; shap
   return model(graph(nodes, [], values(''), values('_out')));
 }
 
-/** A classifier as skl2onnx exports it by default: its probabilities are a sequence of maps. */
+/** Returns a classifier as skl2onnx exports it by default, with probabilities as a sequence of maps. */
 export function zipMapModel(): Buffer {
   const map = message(5, [field(1, INT64), message(2, [message(1, [field(1, FLOAT)])])]);
   const sequence = message(4, [message(1, [map])]);
@@ -161,14 +171,14 @@ export function zipMapModel(): Buffer {
   return model(graph([zip], [], [value('features', FLOAT, ['N', 2])], [output]));
 }
 
-/** A linear model whose weights are said to lie in another file. */
+/** Returns a linear model with weights that are declared to be in another file. */
 export function externalDataModel(path: string): Buffer {
   const entry = message(13, [field(1, 'location'), field(2, path)]);
   const weights = Buffer.concat([field(1, 1), field(1, 1), field(2, FLOAT), field(8, 'w'), entry, field(14, 1)]);
   return scoreModel(1, [node('MatMul', ['features', 'w'], ['score'])], [weights]);
 }
 
-/** A model that needs an operator of a separate library. */
+/** Returns a model that needs an operator of a separate library. */
 export function foreignModel(domain: string): Buffer {
   return scoreModel(1, [node('Backdoor', ['features'], ['score'], {}, domain)], []);
 }

@@ -1,6 +1,6 @@
 /**
- * Writes ONNX files byte by byte (field numbers from onnx.proto3, opset 17): what the toy models of this folder are made
- * of, with no library that knows ONNX, so that also what no library would write can be written.
+ * Writes ONNX files byte by byte (field numbers from onnx.proto3, opset 17), for the toy models of this folder. It uses
+ * no ONNX library, so that it can also write files that no library would.
  */
 
 export const FLOAT = 1;
@@ -36,7 +36,7 @@ type AttributeValue =
 
 export interface ModelHead {
   readonly ir?: number;
-  /** Opsets by domain; '' is ai.onnx. */
+  /** Opset versions by domain; '' is ai.onnx. */
   readonly opsets?: Readonly<Record<string, number>>;
   /** Further fields of the model. */
   readonly more?: readonly Buffer[];

@@ -1,20 +1,20 @@
 /**
- * The contract of every overlay store: within a history and floor, an older entry never replaces a newer one. Written once,
- * and run against each implementation.
+ * The contract of every overlay store: within a history and floor, an older entry never replaces a newer one. It is run
+ * against each implementation.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-/** An overlay, and the way that reads find what it keeps. */
+/** An overlay, and the port with which reads find its entries. */
 interface OverlaySubject {
   readonly overlay: OverlayStore;
   readonly predictions: StoredPredictions;
-  /** The assignment of the entries' predictor and model version; there is no current generation. */
+  /** The assignment of the entries' predictor and model version, without a current generation. */
   readonly assignment: Assignment;
   /** The store's own history, 16 hex digits. */
   readonly history: string;
-  /** Forgets all entries. */
+  /** Removes all entries. */
   clear(): Promise<unknown>;
   close(): Promise<unknown>;
 }
@@ -54,14 +54,14 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
     const find = (...userIds: string[]) => subject.predictions.find(subject.assignment, userIds);
     const keptOf = async (userId: string) => (await find(userId)).get(userId)?.[0];
 
-    it('gives an entry back as it was kept', async () => {
+    it('returns an entry unchanged', async () => {
       const entry = entryOf('42', { outputs: Buffer.from([0, 255, 7]), contextVersion: 2 ** 40 });
       await subject.overlay.put([entry]);
       const { predictor: _, userId: __, ...kept } = entry;
       expect(await keptOf('42')).toEqual({ ...kept, refreshed: false, layer: 'overlay', generationId: null });
     });
 
-    it('remembers what a re-scoring made, until another entry takes its place', async () => {
+    it('records that a re-scoring made an entry, until another entry replaces it', async () => {
       await subject.overlay.put([entryOf('42', { refreshed: true }), entryOf('43')]);
       expect(await keptOf('42')).toMatchObject({ ...base, refreshed: true });
       expect(await keptOf('43')).toMatchObject({ refreshed: false });
@@ -69,7 +69,7 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       expect(await keptOf('42')).toMatchObject({ contextVersion: 6, refreshed: false });
     });
 
-    it('takes no entries for nothing to do', async () => {
+    it('accepts a call without entries', async () => {
       await subject.overlay.put([]);
       expect(await keptOf('42')).toBeUndefined();
     });
@@ -80,13 +80,13 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       expect((await keptOf('42'))?.outputs[0]).toBe(replaces ? 9 : 1);
     });
 
-    it('takes the same entry again without harm', async () => {
+    it('accepts the same entry again without an effect', async () => {
       await subject.overlay.put([entryOf('42')]);
       await subject.overlay.put([entryOf('42')]);
       expect(await keptOf('42')).toMatchObject(base);
     });
 
-    it('keeps the best of one user’s entries in a batch, wherever it stands', async () => {
+    it('keeps the best entry of a user in a batch, at any position', async () => {
       for (const versions of [
         [5, 7, 6],
         [7, 6, 5],
@@ -98,7 +98,7 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       }
     });
 
-    it('keeps, of writers at once in whatever order, the newest label of the highest floor', async () => {
+    it('keeps the newest label of the highest floor, with concurrent writers in any order', async () => {
       const numbers = Array.from({ length: 6 }, (_, no) => no);
       for (const step of [1, 5]) {
         await subject.clear();
@@ -109,7 +109,7 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       }
     });
 
-    it('keeps thousands of users, each their own, also from writers in opposite order', async () => {
+    it('keeps separate entries for thousands of users, even with writers in opposite order', async () => {
       const users = Array.from({ length: 2_500 }, (_, i) => String(i));
       const entries = users.map((userId) => entryOf(userId, { outputs: Buffer.from(userId) }));
       await Promise.all([subject.overlay.put(entries), subject.overlay.put(entries.toReversed())]);

@@ -1,9 +1,9 @@
-/** The values that test/services.ts provides to every test that needs servers, for `inject` of vitest. */
+/** The values that test/services.ts provides to tests that need servers, for `inject` of vitest. */
 declare module 'vitest' {
   interface ProvidedContext {
     /** A server on which a test may create databases. */
     databaseUrl: string;
-    /** The migrated database that each test's own is cloned from. */
+    /** The migrated database that each test clones. */
     templateDatabase: string;
     redisUrl: string;
   }

@@ -1,11 +1,12 @@
-/** The int8 twin of `linearModel`, as onnxruntime's dynamic quantisation makes one. */
+/** The int8 version of `linearModel`, as made by the dynamic quantisation of onnxruntime. */
 import { ELEMENT, FLOAT, floats, node, raw } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';
 
 const INT8_MOST = 127;
 
 /**
- * All rows of a run share the scale of the features, so that a user's answer depends on which users share its batch.
+ * Returns the model. All rows of a run share the scale of the features, so a user's answer depends on the other users
+ * in its batch.
  */
 export function dynamicInt8Model({ weights }: { readonly weights: readonly number[] }): Buffer {
   const scale = Math.max(...weights.map(Math.abs)) / INT8_MOST;

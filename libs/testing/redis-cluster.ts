@@ -1,4 +1,4 @@
-/** A real Redis Cluster on this machine: primaries with a replica each. */
+/** Starts a real Redis Cluster on this machine, with a replica for each primary. */
 import { findFreePort } from '@tandem/local-servers/ports';
 import {
   createRedisServers,
@@ -10,13 +10,13 @@ import {
 } from './redis-servers.ts';
 
 const SLOTS = 16_384;
-/** The time without an answer after which a replica replaces a primary. */
+/** Milliseconds without an answer after which a replica replaces a primary. */
 const NODE_TIMEOUT_MS = 1_500;
 
 export interface RedisCluster {
-  /** `redis+cluster://…` of all nodes. */
+  /** The address of all nodes: `redis+cluster://…`. */
   readonly url: string;
-  /** The primaries first, then a replica of each in the same order. */
+  /** The primaries, then a replica of each in the same order. */
   readonly nodes: readonly RedisServer[];
   /** Moves slots with their keys, one after the other, as `redis-cli --cluster reshard` does. */
   moveSlots(from: RedisServer, to: RedisServer, slots: readonly number[]): Promise<void>;
@@ -81,7 +81,7 @@ async function startNode(servers: RedisServers): Promise<Node> {
 const infoOf = async (server: RedisServer) => String(await server.send('cluster', 'INFO'));
 const idOf = async (server: RedisServer) => String(await server.send('cluster', 'MYID'));
 
-/** Shares the slots out, makes the nodes known to each other, and gives each primary its replica. */
+/** Distributes the slots, connects the nodes, and assigns a replica to each primary. */
 async function assemble(nodes: readonly Node[], primaries: number): Promise<void> {
   const servers = nodes.map(({ server }) => server);
   const [first] = servers as [RedisServer];

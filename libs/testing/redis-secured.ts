@@ -1,4 +1,7 @@
-/** A real Redis that speaks TLS beside its plain port, with a certificate of an authority made here, and one user. */
+/**
+ * Starts a real Redis with TLS in addition to its plain port, with a certificate of a local authority, and with one
+ * user.
+ */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,7 +12,7 @@ import { findFreePort } from '@tandem/local-servers/ports';
 import { createRedisServers } from './redis-servers.ts';
 
 interface SecuredRedis {
-  /** `rediss://…` of a user that may not administer the server. */
+  /** The address for a user without administration rights: `rediss://…`. */
   readonly url: string;
   /** The file with the authority's certificate, for NODE_EXTRA_CA_CERTS. */
   readonly authority: string;

@@ -1,4 +1,4 @@
-/** A real primary with a replica, and sentinels that put the replica in its place when it is gone. */
+/** Starts a real primary with a replica, and sentinels that promote the replica when the primary fails. */
 import { createRedisServers, isInSync, LOOPBACK, type RedisServer, waitUntil } from './redis-servers.ts';
 
 const NAME = 'main';
@@ -6,7 +6,7 @@ const SENTINELS = 3;
 const QUORUM = 2;
 
 interface RedisSentinel {
-  /** `redis+sentinel://…` of all sentinels. */
+  /** The address of all sentinels: `redis+sentinel://…`. */
   readonly url: string;
   readonly primary: RedisServer;
   readonly replica: RedisServer;

@@ -1,4 +1,4 @@
-/** Redis servers of a test's own with settings of its own, closed by one password, without files of data. */
+/** Starts separate Redis servers for a test, with their own settings and one password, without data files. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,19 +18,20 @@ export interface RedisServer {
   readonly port: number;
   readonly pid: number;
   isRunning(): boolean;
-  /** Sends a command; a refusal rejects. */
+  /** Sends a command. Rejects if the server refuses it. */
   send(name: string, ...args: string[]): Promise<unknown>;
   /** SIGKILL. */
   kill(): Promise<void>;
-  /** Starts it again after `kill`, without data. */
+  /** Starts the server again after `kill`, without data. */
   restart(): Promise<void>;
 }
 
 export interface RedisServers {
   readonly password: string;
   /**
-   * @param settings of redis.conf, beside the common ones
-   * @param args of its command line, after the file of settings
+   * Starts a server.
+   * @param settings further settings of redis.conf
+   * @param args arguments of its command line, after the file of settings
    */
   start(settings: Readonly<Record<string, string | number>>, args?: readonly string[]): Promise<RedisServer>;
   stop(): Promise<void>;
@@ -102,7 +103,7 @@ async function follow(port: number, password: string, start: () => ServerProcess
   };
 }
 
-/** Rejects where it is not so within a minute; what rejects meanwhile is not so. */
+/** Waits until a condition holds. Rejects if it does not hold within a minute. A check that rejects counts as false. */
 export async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS;
   while (!(await isSo().catch(() => false))) {
@@ -111,7 +112,7 @@ export async function waitUntil(what: string, isSo: () => Promise<boolean>): Pro
   }
 }
 
-/** Whether a replica has all that its primary has. */
+/** Returns whether a replica has all data of its primary. */
 export async function isInSync(replica: RedisServer): Promise<boolean> {
   return String(await replica.send('info', 'replication')).includes('master_link_status:up');
 }

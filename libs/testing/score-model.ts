@@ -1,17 +1,17 @@
-/** A model of the form that nearly every test takes: `features` float32[N, width] in, `score` out. */
+/** Builds a model in the form of most tests: the input `features` float32[N, width] and the output `score`. */
 import { type Dim, FLOAT, graph, model, value } from './onnx-writer.ts';
 
 export interface ScoreShape {
-  /** The users, of the input and the output. */
+  /** The dimension of the users, in the input and the output. */
   readonly batch?: Dim;
   readonly output?: readonly Dim[];
   /** The element type of the score. */
   readonly element?: number;
-  /** Inputs beside the features. */
+  /** Inputs in addition to the features. */
   readonly inputs?: readonly Buffer[];
 }
 
-/** @param nodes make `score` of `features` */
+/** Returns the model. @param nodes the nodes that compute `score` from `features` */
 export function scoreModel(
   width: number,
   nodes: readonly Buffer[],
@@ -21,7 +21,7 @@ export function scoreModel(
   return model(scoreGraph(width, nodes, constants, shape));
 }
 
-/** The graph alone. */
+/** Returns only the graph. */
 export function scoreGraph(
   width: number,
   nodes: readonly Buffer[],

@@ -1,20 +1,23 @@
 /**
- * A dense network of any width, for benchmarks that need a model of a known cost. Most of the cost is reading the weights,
- * which a run does once for all its users: a run of 32 users costs two to three times a run of one user, as with most
- * networks in production. (The cost of trees is nearly linear in the number of users.)
+ * A dense network of any width, for benchmarks that need a model of a known cost. Most of the cost is reading the
+ * weights, which a run does once for all its users. A run of 32 users costs two to three times as much as a run of one
+ * user, as with most networks in production. (The cost of trees is nearly linear in the number of users.)
  */
 import { floats, node } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';
 
 interface DenseModel {
-  /** Features a user, expected to lie between 0 and 1. */
+  /** The number of features of a user, which should be between 0 and 1. */
   readonly width: number;
-  /** Units of a layer: the cost of one user grows with its square. */
+  /** The units of a layer. The cost of a user grows with the square of this number. */
   readonly units: number;
   readonly layers: number;
 }
 
-/** `features` float32[N, width] → tanh layers → `score` float32[N, 1] between 0 and 1, another for each user. */
+/**
+ * Returns a model: `features` float32[N, width] → tanh layers → `score` float32[N, 1] between 0 and 1, different for
+ * each user.
+ */
 export function denseModel({ width, units, layers }: DenseModel): Buffer {
   const nodes: Buffer[] = [];
   const weights: Buffer[] = [];
@@ -29,7 +32,10 @@ export function denseModel({ width, units, layers }: DenseModel): Buffer {
   return scoreModel(width, nodes, weights);
 }
 
-/** The same for the same layer, small enough that no unit saturates. From a linear congruential generator. */
+/**
+ * Returns the weights of a layer, from a linear congruential generator. They are always the same, and small enough that
+ * no unit saturates.
+ */
 function weightsOf(layer: number, inputs: number, units: number): Float32Array {
   const scale = 2 / Math.sqrt(inputs);
   const weights = new Float32Array(inputs * units);

@@ -1,6 +1,6 @@
 /**
  * The contract of every store of predictions: it returns exactly the stored predictions with their labels, and nothing
- * else. Written once, and run against each implementation.
+ * else. It is run against each implementation.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
@@ -17,9 +17,9 @@ interface StoredSubject {
   readonly predictions: StoredPredictions;
   readonly overlay: OverlayStore;
   readonly history: string;
-  /** Makes a current generation of exactly these rows, all of the same `computedAt` (ms since 1970). */
+  /** Makes a current generation of exactly these rows, all with the same `computedAt` (ms since 1970). */
   fill(rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
-  /** Makes another current generation, of these rows, above the generation of `fill`. */
+  /** Makes another current generation of these rows, with the generation of `fill` as its base. */
   fillAbove(below: Assignment, rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
   close(): Promise<unknown>;
 }
@@ -60,7 +60,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
     const find = (userIds: readonly string[], changes: Partial<Assignment> = {}) =>
       subject.predictions.find({ ...assignment, ...changes }, userIds);
 
-    it('are found as they were stored, with the generation that they are of', async () => {
+    it('are found unchanged, with their generation', async () => {
       const found = await find(['1', UUID]);
       const stored = {
         layer: 'generation',
@@ -75,7 +75,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(found.get(UUID)).toMatchObject([{ ...stored, contextVersion: 2, outputs: Buffer.from(`of ${UUID}`) }]);
     });
 
-    it('come from the generation first, then from the overlay', async () => {
+    it('are from the generation first, then from the overlay', async () => {
       const { predictor: _, userId: __, ...entry } = entryOf('2');
       const found = await find(['2', '3']);
       expect(found.get('2')).toEqual([
@@ -85,7 +85,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(found.get('3')).toMatchObject([{ layer: 'overlay', contextVersion: 9 }]);
     });
 
-    it('come from the base for users that the generation above lacks, and for no others', async () => {
+    it('are from the base only for users without a row in the generation above', async () => {
       const above = await subject.fillAbove(
         assignment,
         ['1', 'new'].map((userId) => ({ userId, contextVersion: 7, outputs: Buffer.from(`new of ${userId}`) })),
@@ -109,7 +109,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(found.get(UUID)?.[0]).toMatchObject({ computedAt: COMPUTED_AT, outputs: Buffer.from(`of ${UUID}`) });
     });
 
-    it('come from the overlay alone if there is no current generation, or it is gone', async () => {
+    it('are only from the overlay if there is no current generation, or if it was removed', async () => {
       for (const generation of [null, elsewhere()]) {
         const found = await find(['1', '2'], { generation });
         expect([...found.keys()]).toEqual(['2']);
@@ -126,7 +126,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(await find([])).toEqual(new Map());
     });
 
-    it('are found for a thousand users at once, each their own, and also for finds at the same moment', async () => {
+    it('are found for a thousand users at once, each with its own value, and for concurrent finds', async () => {
       const check = (found: Awaited<ReturnType<typeof find>>, userIds: readonly string[]) =>
         expect(userIds.filter((id) => found.get(id)?.[0]?.outputs.toString() !== `of ${id}`)).toEqual([]);
       const together = await find(MANY);
@@ -139,7 +139,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       });
     });
 
-    it('of a user who is asked for twice are found once', async () => {
+    it('of a user who is requested twice are found once', async () => {
       const found = await find(['1', '1']);
       expect([found.size, found.get('1')?.length]).toEqual([1, 1]);
     });

@@ -1,12 +1,12 @@
 /**
- * A gradient-boosted model as converters export it (one TreeEnsembleRegressor of ai.onnx.ml), of any number of trees,
- * for benchmarks and tests that need a model of realistic cost.
+ * A gradient-boosted model as converters export it (one TreeEnsembleRegressor of ai.onnx.ml), with any number of trees,
+ * for benchmarks and tests that need a realistic cost.
  */
 import { type Boosting, boostTrees, type Tree } from './boosted-trees.ts';
 import { node } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';
 
-/** A node of a tree, with its place among those of its tree. */
+/** A node of a tree, with its index in the tree. */
 type Placed =
   | { readonly tree: number; readonly id: number; readonly value: number }
   | {
@@ -18,7 +18,7 @@ type Placed =
       readonly high: number;
     };
 
-/** `features` float32[N, width] → `score` float32[N, 1], the sum of a leaf a tree. */
+/** Returns a model: `features` float32[N, width] → `score` float32[N, 1], the sum of one leaf of each tree. */
 export function treeModel(boosting: Boosting): Buffer {
   const all = boostTrees(boosting).flatMap(placeNodes);
   const leaves = all.filter((one) => 'value' in one);
@@ -40,12 +40,12 @@ export function treeModel(boosting: Boosting): Buffer {
   return scoreModel(boosting.width, [ensemble]);
 }
 
-/** The nodes of a tree, the root first. */
+/** Returns the nodes of a tree, root first. */
 function placeNodes(root: Tree, tree: number): Placed[] {
   const placed: Placed[] = [];
   const place = (one: Tree): number => {
     const id = placed.length;
-    // Kept for the node itself: its branches come behind it.
+    // Reserves the place of the node itself, since its branches follow it.
     placed.push({ tree, id, value: 0 });
     placed[id] =
       'value' in one

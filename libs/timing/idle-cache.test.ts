@@ -14,7 +14,7 @@ function createWorld() {
   return { world, cache };
 }
 
-it('loads each key once, however many are in use', async () => {
+it('loads each key once, for any number of keys in use', async () => {
   const { world, cache } = createWorld();
   const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
   for (let round = 0; round < 3; round++) {
@@ -24,7 +24,7 @@ it('loads each key once, however many are in use', async () => {
   expect(world.loaded).toEqual(keys);
 });
 
-it('forgets what was not asked for within 10 minutes', async () => {
+it('forgets values that were not requested for 10 minutes', async () => {
   const { world, cache } = createWorld();
   await cache.get('a');
   world.now += 600_001;
@@ -33,7 +33,7 @@ it('forgets what was not asked for within 10 minutes', async () => {
   expect(world.loaded).toEqual(['a', 'b', 'a']);
 });
 
-it('loads again what could not be loaded', async () => {
+it('loads a value again after a failed load', async () => {
   const { world, cache } = createWorld();
   world.fault = new Error('it is away');
   await expect(cache.get('a')).rejects.toThrow('it is away');

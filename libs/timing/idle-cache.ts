@@ -1,6 +1,6 @@
 /**
- * Remembers loaded values for as long as they are used. The bound is time rather than a number, so that a cache is
- * never smaller than its working set.
+ * Keeps loaded values for as long as they are used. The limit is a time instead of a number, so that a cache is never
+ * smaller than its working set.
  */
 
 interface Entry<V> {
@@ -15,13 +15,13 @@ export class IdleCache<V> {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry<V>>();
 
-  /** @param load called once for a key while it is in use; again after it rejected */
+  /** Creates a cache. @param load called once for a key while the key is in use, and again after a rejection */
   constructor(load: (key: string) => Promise<V>, now: () => number = () => performance.now()) {
     this.#load = load;
     this.#now = now;
   }
 
-  /** Returns the value. A call that loads forgets values that were not asked for within 10 minutes. */
+  /** Returns the value. Each call that loads a value removes values that were not requested for 10 minutes. */
   get(key: string): Promise<V> {
     const known = this.#entries.get(key);
     if (known) {

@@ -3,7 +3,7 @@ import { OneAtATime } from './one-at-a-time.ts';
 
 const create = () => new OneAtATime({ mayWait: 1, refuse: () => new Error('full') });
 
-it('runs one at a time; one waits, and the next is refused', async () => {
+it('runs one call at a time, lets one wait, and refuses the next', async () => {
   const queue = create();
   const { promise: held, resolve: release } = Promise.withResolvers<string>();
   const order: string[] = [];
@@ -22,14 +22,14 @@ it('runs one at a time; one waits, and the next is refused', async () => {
   expect([order, queue.isIdle]).toEqual([['first', 'second', 'fourth'], true]);
 });
 
-it('without options lets any number wait', async () => {
+it('without options, lets any number of calls wait', async () => {
   const queue = new OneAtATime();
   const order: number[] = [];
   await Promise.all([1, 2, 3, 4].map((i) => queue.run(async () => void order.push(i))));
   expect(order).toEqual([1, 2, 3, 4]);
 });
 
-it('continues after a failed work', async () => {
+it('continues after failed work', async () => {
   const queue = create();
   const failed = queue.run(() => Promise.reject(new Error('refused')));
   const next = queue.run(async () => 'tried');

@@ -1,7 +1,7 @@
 interface OneAtATimeOptions {
-  /** Maximum number of calls that wait for the running one. */
+  /** The maximum number of calls that wait for the running one. */
   readonly mayWait: number;
-  /** Returns the error for a call that finds no room. */
+  /** Returns the error for a call beyond the maximum. */
   refuse(): Error;
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { repeat } from './repeat.ts';
 
 describe('repeat', () => {
-  it('does one round at a time, again and again, and ends the last before it is stopped', async () => {
+  it('repeats one round at a time, and ends the last round before it is stopped', async () => {
     let [rounds, underWay, most] = [0, 0, 0];
     const repeating = repeat(1, async () => {
       most = Math.max(most, ++underWay);
@@ -19,7 +19,7 @@ describe('repeat', () => {
     expect(rounds).toBe(after);
   });
 
-  it('stops at once where it only waits for the next round', async () => {
+  it('stops at once if it only waits for the next round', async () => {
     let rounds = 0;
     const repeating = repeat(86_400_000, async () => void rounds++);
     await repeating.stop();

@@ -1,4 +1,4 @@
-/** Does something again and again, one round at a time, with a pause in between, until it is stopped. */
+/** Repeats work, one round at a time with pauses, until it is stopped. */
 export interface Repeating {
   /** Resolves when the first round has ended. */
   readonly started: Promise<void>;
@@ -7,8 +7,8 @@ export interface Repeating {
 }
 
 /**
- * Begins the first round at once. A pause keeps no process alive.
- * @param round must not reject: it reports its own failures
+ * Begins the first round at once. A pause does not keep the process alive.
+ * @param round the work, which reports its own failures and must not reject
  */
 export function repeat(pauseMs: number, round: () => Promise<void>): Repeating {
   let isStopped = false;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decideRestart, MOST_QUICK_DEATHS, STEADY_AFTER_MS } from './supervise.ts';
 
-test('a process that keeps dying at once is started later each time, then given up', () => {
+test('a process that keeps dying soon is restarted after longer pauses, then given up', () => {
   let quickDeaths = 0;
   const pauses: (number | null)[] = [];
   for (let death = 1; death <= MOST_QUICK_DEATHS; death += 1) {
@@ -12,6 +12,6 @@ test('a process that keeps dying at once is started later each time, then given 
   expect(pauses).toEqual([200, 600, 1800, 5000, null]);
 });
 
-test('a death after a steady life counts as the first again', () => {
+test('a death after a long run counts as the first again', () => {
   expect(decideRestart(STEADY_AFTER_MS, 4)).toEqual({ quickDeaths: 0, pauseMs: 200 });
 });

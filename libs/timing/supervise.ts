@@ -1,18 +1,18 @@
 /** Keeps a process running: restarts it when it dies, until it is asked to stop or keeps dying. */
 
-/** A process as its starter hands it over. */
+/** A started process. */
 export interface Started {
   readonly pid: number;
-  /** Resolves with the reason in words when it has ended. */
+  /** Resolves with the reason as text when the process has ended. */
   readonly exited: Promise<string>;
   /**
-   * Ends it in good order, by force where it does not follow.
-   * @param isReplaced whether another process is to take its place
+   * Ends the process: gracefully, and by force if it does not end in time.
+   * @param isReplaced whether another process replaces it
    */
   stop(isReplaced?: boolean): Promise<void>;
-  /** Ends it, and what it started, at once. */
+  /** Ends the process and its child processes at once. */
   kill(): void;
-  /** Returns the end of its log, shown when it cannot be kept running. */
+  /** Returns the end of its log, which is shown when the process is given up. */
   lastOutput(): string;
 }
 
@@ -21,25 +21,28 @@ export interface Supervised {
   pid(): number;
   stop(): Promise<void>;
   /**
-   * Starts another process, then ends this one in good order; resolves when it has ended. Rejects if the other one does not
-   * start: this one then keeps running.
+   * Starts another process, then ends this one gracefully. Resolves when it has ended. If the other process does not
+   * start, rejects, and this one keeps running.
    */
   renew(): Promise<void>;
   kill(): void;
-  /** Resolves when it was given up, with the reason. */
+  /** Resolves with the reason when the process was given up. */
   readonly givenUp: Promise<string>;
 }
 
 export interface SupervisorParts {
   readonly name: string;
-  /** @param isAgain whether the process before died. It need not reject then: its end counts as another death */
+  /**
+   * Starts the process. @param isAgain whether the previous process died. In that case `start` need not reject, since
+   * the end of the process counts as another death
+   */
   readonly start: (isAgain: boolean) => Promise<Started>;
   readonly say: (line: string) => void;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** Starts the process, and rejects where that fails; from then on it is watched. */
+/** Starts the process and watches it. Rejects if the start fails. */
 export async function supervise(parts: SupervisorParts): Promise<Supervised> {
   const done = Promise.resolve();
   const state: State = { current: await parts.start(false), stopping: false, starting: done, leaving: done };
@@ -55,7 +58,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
       state.stopping = true;
       await Promise.all([state.current.stop(), state.leaving]);
       await watching;
-      // A start that was under way when the stop was asked for has put another process in its place.
+      // If a start was under way when `stop` was called, the current process is now another one.
       await state.current.stop();
     },
     renew: async () => {
@@ -75,9 +78,9 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
 interface State {
   current: Started;
   stopping: boolean;
-  /** The start of another process that is under way, or was the last; never rejects. */
+  /** The latest start of another process, ended or under way. Never rejects. */
   starting: Promise<void>;
-  /** The end of the process that was replaced last. */
+  /** The end of the last replaced process. */
   leaving: Promise<void>;
 }
 
@@ -89,7 +92,7 @@ async function replace(parts: SupervisorParts, state: State): Promise<void> {
   state.leaving = before.stop(true);
 }
 
-/** Resolves when it is stopped, or with the reason why it was given up. */
+/** Resolves when the process is stopped, or with the reason why it was given up. */
 async function watch(parts: SupervisorParts, state: State): Promise<string | undefined> {
   const { name, say, now, sleep } = parts;
   for (let quickDeaths = 0; ; ) {
@@ -97,9 +100,9 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
     const watched = state.current;
     const reason = await watched.exited;
     if (state.stopping) return undefined;
-    // Whatever it started would otherwise stay behind without it.
+    // Ends child processes that would otherwise survive it.
     watched.kill();
-    // Another one may be about to take its place.
+    // A replacement may be starting.
     await state.starting;
     if (state.stopping) return undefined;
     if (state.current !== watched) continue;
@@ -108,7 +111,7 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
     if (decision.pauseMs === null) {
       return `${name} died ${quickDeaths} times in a row (${reason}):\n${watched.lastOutput()}`;
     }
-    say(`${name} died (${reason}): starting it again`);
+    say(`${name} died (${reason}): restarting it`);
     const started = sleep(decision.pauseMs).then(() => (state.stopping ? null : parts.start(true)));
     state.starting = started.then(noop, noop);
     try {
@@ -125,21 +128,21 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
 const noop = () => {};
 
 interface RestartDecision {
-  /** Deaths in a row that came soon after the start, this one included. */
+  /** The number of deaths in a row soon after a start, including this one. */
   readonly quickDeaths: number;
-  /** Milliseconds until the next start; null: give up. */
+  /** Milliseconds until the next start; null to give up. */
   readonly pauseMs: number | null;
 }
 
-/** A process that lived this long had started well; its death counts as the first one again. */
+/** Milliseconds after which a death counts as the first one again, since the process had started well. */
 export const STEADY_AFTER_MS = 10_000;
 export const MOST_QUICK_DEATHS = 5;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Decides when a process that died is restarted: at once the first time, later and later while it keeps dying, and no
- * more once restarts do not help. `before`: quick deaths in a row until this one.
+ * Decides when a process that died is restarted: after a short pause the first time, after longer pauses while it keeps
+ * dying, and not at all after `MOST_QUICK_DEATHS`. `before` is the number of quick deaths in a row before this one.
  */
 export function decideRestart(livedMs: number, before: number): RestartDecision {
   if (livedMs >= STEADY_AFTER_MS) return { quickDeaths: 0, pauseMs: FIRST_PAUSE_MS };

@@ -6,7 +6,7 @@ afterEach(() => void vi.useRealTimers());
 
 const tooLate = () => new Error('too late');
 
-it('resolves and rejects as the work does, and leaves no timer behind', async () => {
+it('resolves and rejects as the work does, and leaves no timer running', async () => {
   expect(await within(100, Promise.resolve(1), tooLate)).toBe(1);
   await expect(within(100, Promise.reject(new Error('no')), tooLate)).rejects.toThrow('no');
   expect(vi.getTimerCount()).toBe(0);
@@ -21,7 +21,7 @@ it('rejects when the time is over; a later failure of the work is not unhandled'
   await vi.advanceTimersByTimeAsync(0);
 });
 
-it('rejects without a warning of Node where the deadline has passed', async () => {
+it('rejects without a warning of Node if the deadline has passed', async () => {
   vi.useRealTimers();
   const warnings: Error[] = [];
   const note = (warning: Error) => void warnings.push(warning);

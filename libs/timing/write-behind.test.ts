@@ -4,7 +4,7 @@ import { WriteBehind, type WriteBehindOptions } from './write-behind.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Remembers what was written; a write is open until it is ended, where it is told to wait. */
+/** Records the written entries. If the test says so, a write stays open until the test ends it. */
 function world(options: Partial<WriteBehindOptions<string>> = {}) {
   const writes: (readonly string[])[] = [];
   const open: PromiseWithResolvers<void>[] = [];
@@ -31,7 +31,7 @@ function world(options: Partial<WriteBehindOptions<string>> = {}) {
 }
 
 describe('write-behind', () => {
-  it('gathers entries for a moment, then writes them in batches, as they came', async () => {
+  it('collects entries for a short time, then writes them in batches, in order', async () => {
     const { add, writes, flushes } = world();
     add('d', 'a');
     await vi.advanceTimersByTimeAsync(49);
@@ -42,14 +42,14 @@ describe('write-behind', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('writes in the order that it is given, over all batches of a flush', async () => {
+  it('writes in the given order, over all batches of a flush', async () => {
     const { add, writes } = world({ order: (one, other) => (one < other ? -1 : 1) });
     add('d', 'a', 'c', 'b');
     await vi.advanceTimersByTimeAsync(50);
     expect(writes).toEqual([['a', 'b', 'c'], ['d']]);
   });
 
-  it('keeps one entry of a key, the latest, in its place in the line', async () => {
+  it('keeps only the latest entry of a key, at the position of the first', async () => {
     const { line, writes } = world();
     line.add('first', 1);
     line.add('second', 2);
@@ -59,7 +59,7 @@ describe('write-behind', () => {
     expect(writes).toEqual([['third', 'second']]);
   });
 
-  it('drops what finds no room and counts it; an entry of a key that waits needs no room', async () => {
+  it('drops and counts entries beyond the limit; an entry with a waiting key needs no room', async () => {
     const dropped: (readonly string[])[] = [];
     const { line, add, writes } = world({ maxWaiting: 2, onDrop: (entries) => void dropped.push(entries) });
     expect(add('a', 'b', 'c', 'b')).toEqual([true, true, false, true]);
@@ -68,7 +68,7 @@ describe('write-behind', () => {
     expect([writes, add('c')]).toEqual([[['a', 'b']], [true]]);
   });
 
-  it('runs one flush at a time; what comes meanwhile waits for its own moment', async () => {
+  it('runs one flush at a time, and later entries wait for the next flush', async () => {
     const { line, add, set, writes, open } = world();
     set('wait');
     add('a');
@@ -83,7 +83,7 @@ describe('write-behind', () => {
     expect(writes).toEqual([['a'], ['b', 'a']]);
   });
 
-  it('flushes at once when enough wait, and again where enough came during the flush', async () => {
+  it('flushes at once when enough entries wait, and again if enough came during the flush', async () => {
     const { add, set, writes, open } = world({ flushAt: 2 });
     set('wait');
     add('a', 'b');
@@ -116,7 +116,7 @@ describe('write-behind', () => {
     expect(writes.at(-1)).toEqual(['e']);
   });
 
-  it('else ends the flush, and begins the next with them; a later entry of a key takes their place', async () => {
+  it('else ends the flush and begins the next one with them; a later entry of the same key replaces them', async () => {
     const { line, set, writes, open, flushes } = world({ onFailure: 'retry' });
     set('wait');
     for (const key of [1, 2, 3, 4]) line.add(`${key}`, key);
@@ -131,7 +131,7 @@ describe('write-behind', () => {
     expect([line.dropped, flushes]).toEqual([0, ['failed: away', 'ok']]);
   });
 
-  it('does not try again at once where enough wait and a write has failed', async () => {
+  it('does not retry at once after a failed write, even if enough entries wait', async () => {
     const { add, set, writes } = world({ onFailure: 'retry', flushAt: 1 });
     set('fail');
     add('a');
@@ -143,7 +143,7 @@ describe('write-behind', () => {
     expect(writes).toHaveLength(2);
   });
 
-  it('writes nothing while what goes before it fails, and runs it without an entry where a flush is asked for', async () => {
+  it('writes nothing while `before` fails, and runs `before` without entries if a flush is requested', async () => {
     let isAway = true;
     const before = async () => {
       if (isAway) throw new Error('before');
@@ -161,7 +161,7 @@ describe('write-behind', () => {
 });
 
 describe('the close of a write-behind', () => {
-  it('waits for the flush under way, writes what waits, and takes no more', async () => {
+  it('waits for the flush under way, writes the waiting entries, and accepts no more', async () => {
     const { line, add, set, writes, open } = world();
     set('wait');
     add('a');
@@ -178,7 +178,7 @@ describe('the close of a write-behind', () => {
     expect([writes.length, vi.getTimerCount()]).toEqual([2, 0]);
   });
 
-  it('begins no write when its time is over, and drops the rest', async () => {
+  it('begins no write after its time limit, and drops the rest', async () => {
     const dropped: (readonly string[])[] = [];
     const { line, add, set, writes, open } = world({ onDrop: (entries) => void dropped.push(entries) });
     set('wait');
@@ -190,7 +190,7 @@ describe('the close of a write-behind', () => {
     expect([writes, line.size, line.dropped, dropped]).toEqual([[['a', 'b', 'c']], 0, 1, [['d']]]);
   });
 
-  it('runs nothing before a flush either when its time is over', async () => {
+  it('does not run `before` after its time limit either', async () => {
     let runs = 0;
     const { line, add, set, open } = world({ before: async () => void runs++ });
     set('wait');
@@ -204,7 +204,7 @@ describe('the close of a write-behind', () => {
     expect([runs, line.dropped]).toEqual([1, 1]);
   });
 
-  it('tries once where writes fail, and drops what was to be retried', async () => {
+  it('tries once if writes fail, and drops the entries to retry', async () => {
     const { line, add, set, writes, flushes } = world({ onFailure: 'retry' });
     set('fail');
     add('a', 'b', 'c', 'd');
@@ -214,7 +214,7 @@ describe('the close of a write-behind', () => {
   });
 });
 
-it('a write-behind keeps no process alive', () => {
+it('a write-behind does not keep the process alive', () => {
   vi.useRealTimers();
   const { add } = world();
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;

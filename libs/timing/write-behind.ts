@@ -1,35 +1,38 @@
 /**
- * Writes entries in the background, a moment after they came. They wait in memory up to a bound; a flush writes them in
- * batches, and one flush runs at a time. `add` never waits. Only for entries that may be lost: a process that is killed loses
- * what waits, and an entry that finds no room is dropped and counted.
+ * Writes entries in the background, shortly after they were added. They wait in memory, up to a limit. A flush writes
+ * them in batches, and only one flush runs at a time. `add` never waits. Use it only for entries that may be lost: a
+ * killed process loses the waiting entries, and an entry beyond the limit is dropped and counted.
  */
 
 export interface WriteBehindOptions<Entry> {
-  /** Entries that wait at most; further ones are dropped. */
+  /** The most waiting entries. Further entries are dropped. */
   readonly maxWaiting: number;
-  /** Entries that one write is given at most. */
+  /** The most entries of one write. */
   readonly batch: number;
   /** Milliseconds from the first entry, or from the end of the last flush, to the next flush. */
   readonly flushMs: number;
-  /** Number of waiting entries that starts a flush at once. */
+  /** The number of waiting entries that starts a flush at once. */
   readonly flushAt?: number;
-  /** Order in which a flush writes; absent: as the entries came. */
+  /** The order in which a flush writes. Default: the order in which entries were added. */
   order?(one: Entry, other: Entry): number;
   /** Runs first in each flush. If it rejects, the flush fails. */
   before?(): Promise<void>;
   write(entries: readonly Entry[]): Promise<void>;
   /**
-   * After a write that rejected: `drop` counts its entries as dropped, and the flush continues; `retry` ends the flush,
-   * and the next one begins with them.
+   * The effect of a rejected write. `drop` counts its entries as dropped, and the flush continues. `retry` ends the
+   * flush, and the next one begins with these entries.
    */
   readonly onFailure: 'drop' | 'retry';
-  /** Called after each flush; `failed` if `before` rejected, or a write that is retried. Must not throw. */
+  /** Called after each flush; with `failed` if `before` rejected, or a write that will be retried. Must not throw. */
   onFlush?(outcome: 'ok' | 'failed', error?: unknown): void;
-  /** Called with entries that are dropped: no room, a failed write, or the close. Must not throw. */
+  /** Called with dropped entries: beyond the limit, after a failed write, or at the close. Must not throw. */
   onDrop?(entries: readonly Entry[]): void;
 }
 
-/** Milliseconds after which a close begins no write: the end of a process does not wait for a silent server. */
+/**
+ * Milliseconds after which a close begins no further write, so that the end of a process does not wait for a silent
+ * server.
+ */
 const CLOSE_MS = 5_000;
 
 export class WriteBehind<Entry> {
@@ -39,7 +42,7 @@ export class WriteBehind<Entry> {
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> | undefined;
   #isClosed = false;
-  /** On the clock of `performance.now`: no flush and no write begins after it. */
+  /** The time on the clock of `performance.now` after which no flush and no write begins. */
   #deadline = Number.POSITIVE_INFINITY;
 
   constructor(options: WriteBehindOptions<Entry>) {
@@ -51,19 +54,19 @@ export class WriteBehind<Entry> {
     return this.#waiting.size;
   }
 
-  /** Returns how many entries were dropped so far, for want of room, by failed writes or by the close. */
+  /** Returns how many entries were dropped so far: beyond the limit, by failed writes, or by the close. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Returns the entry that waits under the key. */
+  /** Returns the waiting entry of a key. */
   find(key: unknown): Entry | undefined {
     return this.#waiting.get(key);
   }
 
   /**
-   * Lets an entry wait, in the place of the one of its key. Returns false if it is dropped: there is no room, or the close
-   * has begun.
+   * Adds an entry, which replaces a waiting entry of the same key. Returns false if it is dropped because of the limit
+   * or the close.
    */
   add(entry: Entry, key: unknown = entry): boolean {
     const { maxWaiting, flushAt } = this.#options;
@@ -77,7 +80,7 @@ export class WriteBehind<Entry> {
     return true;
   }
 
-  /** Has a flush begin after `flushMs`, though no entry may wait, unless one is under way or scheduled. */
+  /** Schedules a flush after `flushMs`, even without waiting entries, unless a flush is under way or scheduled. */
   schedule(): void {
     if (this.#isClosed || this.#flushing) return;
     this.#timer ??= setTimeout(() => {
@@ -86,7 +89,7 @@ export class WriteBehind<Entry> {
     }, this.#options.flushMs).unref();
   }
 
-  /** Takes no more entries and writes the waiting ones; drops entries that are not written in time. Never rejects. */
+  /** Stops accepting entries and writes the waiting ones. Drops entries that are not written in time. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#deadline = performance.now() + CLOSE_MS;
@@ -122,7 +125,7 @@ export class WriteBehind<Entry> {
     else onFlush?.('ok');
   }
 
-  /** Writes what waits by now: what comes meanwhile waits for its own moment. */
+  /** Writes the entries that wait now. Entries that are added meanwhile wait for the next flush. */
   async #writeWaiting(): Promise<void> {
     const { batch, before, write, onFailure } = this.#options;
     await before?.();
@@ -135,7 +138,7 @@ export class WriteBehind<Entry> {
       } catch (error) {
         if (onFailure === 'drop') this.#drop(entries);
         else {
-          // An entry that came meanwhile keeps its key: it is the later one.
+          // An entry with this key that was added meanwhile is later, so it is kept.
           this.#waiting = new Map([...taken, ...this.#waiting]);
           throw error;
         }
@@ -143,14 +146,14 @@ export class WriteBehind<Entry> {
     }
   }
 
-  /** Returns the keys that wait, in the order of their writes. */
+  /** Returns the waiting keys, in the order of their writes. */
   #keysInOrder(): unknown[] {
     const { order } = this.#options;
     if (!order) return [...this.#waiting.keys()];
     return [...this.#waiting].sort(([, one], [, other]) => order(one, other)).map(([key]) => key);
   }
 
-  /** Removes the entries of these keys, and returns them. Only a flush removes entries: each key still waits. */
+  /** Removes and returns the entries of these keys. Only a flush removes entries, so all keys are still there. */
   #take(keys: readonly unknown[]): [key: unknown, entry: Entry][] {
     return keys.map((key) => {
       const entry = this.#waiting.get(key) as Entry;

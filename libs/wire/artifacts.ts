@@ -1,4 +1,4 @@
-/** A model file under its SHA-256, whole or still on its way. */
+/** A model file, identified by its SHA-256: complete, or still being uploaded. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 

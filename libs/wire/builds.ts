@@ -1,4 +1,4 @@
-/** An optimised build, compared with the model version that it was made of. */
+/** The comparison of an optimised build with its parent, the model version that it was made from. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
@@ -15,7 +15,7 @@ export const CompareBuildSchema = z
       .meta({ description: `The most users to compare; default ${COMPARED_USERS}` }),
     labels: z
       .array(z.strictObject({ userId: z.string(), label: z.number() }))
-      .min(1, 'at least one, or leave them out')
+      .min(1, 'at least one label; or leave out "labels"')
       .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
       .optional()
       .meta({ description: 'Observed labels. Only these users are compared. A label is 0 or 1, or any number' }),
@@ -25,25 +25,27 @@ export const CompareBuildSchema = z
 const SideSchema = z
   .strictObject({
     modelVersion: z.string(),
-    build: z.string().nullable().meta({ description: 'Kind of the build; null: not an optimised build' }),
+    build: z
+      .string()
+      .nullable()
+      .meta({ description: 'Kind of the build; null if the version is not an optimised build' }),
     artifact: z.string(),
     bytes: z.int(),
     rowByRow: z.boolean().meta({ description: 'Whether the version is pinned to infer each user alone' }),
     rowsAgree: z.boolean().nullable().meta({
       description:
-        'Whether users get the same answers alone and in a batch, ignoring the pin; null: fewer than two users',
+        'Whether users get the same answers when they are inferred alone and in a batch, without the pin; null if there are fewer than two users',
     }),
-    largestRowDifference: z
-      .number()
-      .nullable()
-      .meta({ description: 'Largest difference of an output between inference alone and in a batch; null: none' }),
-    refused: z.int().meta({ description: 'Users without a usable answer of this version' }),
+    largestRowDifference: z.number().nullable().meta({
+      description: 'Largest difference of an output between inference alone and in a batch; null if there is none',
+    }),
+    refused: z.int().meta({ description: 'Number of users without a usable answer from this version' }),
   })
   .meta({ id: 'ComparedVersion' });
 
 const SpeedupSchema = z
   .strictObject({ median: z.number(), low: z.number(), high: z.number() })
-  .meta({ description: 'Speed of the build relative to its parent; 9 of 10 rounds are above `low`' });
+  .meta({ description: 'Speed of the build relative to its parent; in 9 of 10 rounds it is above `low`' });
 
 const PaceSchema = z.strictObject({
   parentUs: z
@@ -76,12 +78,11 @@ const FiguresSchema = z.discriminatedUnion('kind', [
 const OutputSchema = z.strictObject({
   name: z.string(),
   changed: z.number().meta({ description: 'Share of users whose answer differs' }),
-  meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
+  meanDifference: z.number().nullable().meta({ description: 'Mean absolute difference; null if the output is a text' }),
   largestDifference: z.number().nullable(),
-  rankCorrelation: z
-    .number()
-    .nullable()
-    .meta({ description: "Spearman's rank correlation; null: not a single number, or all values are equal" }),
+  rankCorrelation: z.number().nullable().meta({
+    description: "Spearman's rank correlation; null if the output is not a single number, or if all values are equal",
+  }),
 });
 
 const DecisionSchema = z.strictObject({
@@ -105,18 +106,18 @@ export const BuildComparisonSchema = z
       compared: z.int().meta({ description: 'Users who got both answers' }),
     }),
     outputs: z.array(OutputSchema),
-    decision: DecisionSchema.nullable().meta({ description: 'null: the predictor declares no decision' }),
+    decision: DecisionSchema.nullable().meta({ description: 'null if the predictor declares no decision' }),
     labels: z
       .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
       .nullable()
-      .meta({ description: 'null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1' }),
+      .meta({ description: 'null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1' }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
   .meta({ id: 'BuildComparison', description: 'An optimised build compared with its parent on real users' });
 
 export type BuildComparisonView = Answered<typeof BuildComparisonSchema>;
 
-/** A comparison for the documentation; it compiles only as what the wire has. */
+/** The example of a comparison in the API documentation. */
 export const BUILD_COMPARISON_EXAMPLE = {
   predictor: 'repurchase',
   parent: {

@@ -1,4 +1,4 @@
-/** Bodies that are no JSON of ours: files, pages, streams of events. */
+/** Bodies without a JSON schema of Tandem's own: files, pages, event streams. */
 import { z } from 'zod';
 
 export const FileSchema = z.string().meta({ format: 'binary' });

@@ -7,7 +7,7 @@ test('a duration is a whole number with its unit', () => {
   ]);
 });
 
-test('what leaves the unit or the number to guessing is no duration', () => {
+test('a text without a unit or without a whole number is not a duration', () => {
   for (const text of ['50', '', '0s', '1.5h', '-1h', ' 1h', '1 h', '1H', '1w', 'h', '1e3s', '9999999999ms']) {
     expect(parseDuration(text), text).toBeNull();
   }

@@ -1,5 +1,5 @@
 /**
- * CloudEvents 1.0 that report changes of users, and the result of each. These schemas only describe the bodies:
+ * CloudEvents 1.0 that report changes of users, and the result of each event. These schemas only describe the bodies:
  * apps/api/routes/events/cloud-event.ts checks them.
  */
 import { z } from 'zod';
@@ -22,13 +22,13 @@ export const AttributeHeaders = z.object({
 export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),
-    id: z.string().meta({ description: 'Identifies the event together with `source`: a retry sends the same id' }),
+    id: z.string().meta({ description: 'Together with `source`, identifies the event: a retry sends the same id' }),
     source: z.string().meta({ description: 'The sender of the event' }),
     type: z.string(),
     subject: z.string().meta({ description: 'The user id' }),
     time: z.iso.datetime({ offset: true }).optional().meta({
       description:
-        'When the event happened. Orders the values of one feature among events with a time; without a time, the order of acceptance decides',
+        'When the event happened. For one feature, the value with the latest time counts; without times, the value that was accepted last',
     }),
     datacontenttype: z.string().optional(),
     data: z
@@ -68,7 +68,7 @@ const EventResultSchema = z
       .meta({ description: 'Token for the header Prediction-Min-Context: a read with it reflects this event' }),
     ignored: z.array(z.string()).max(10).optional().meta({
       description:
-        'The first ten names in `data` that no predictor takes from events, cut to 64 characters. A name is misspelt, or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none',
+        'The first ten names in `data` that no predictor takes from events, each cut to 64 characters. Either the name is misspelt, or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none',
     }),
   })
   .meta({ id: 'EventResult' });

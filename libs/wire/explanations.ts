@@ -1,4 +1,4 @@
-/** Why a user is answered as it is, now. */
+/** Why a read of a user gets its answer now. */
 import { z } from 'zod';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
 import { ProblemSchema } from './problem.ts';
@@ -8,7 +8,8 @@ import { CANDIDATE_EXAMPLE, CandidateSchema, EVENT_VALUE_EXAMPLE, StoresSchema }
 export const scalar = z.union([z.number(), z.string()]).nullable();
 
 export const FeatureOriginSchema = z.enum(['row', 'event', 'request', 'default']).meta({
-  description: 'The feature source or an event; for a request feature, the call or the declared default',
+  description:
+    'Origin of the value: the feature source or an event; for a request feature, the call or the declared default',
 });
 
 export const ExplanationSchema = z
@@ -37,7 +38,9 @@ export const ExplanationSchema = z
         name: z.string(),
         value: scalar.meta({ description: 'The value that the model receives' }),
         from: FeatureOriginSchema,
-        rowValue: scalar.optional().meta({ description: 'Value in the feature source, if an event overrides it' }),
+        rowValue: scalar
+          .optional()
+          .meta({ description: 'Value in the feature source; present only if an event overrides it' }),
         event: z
           .strictObject({
             source: z.string(),
@@ -50,7 +53,7 @@ export const ExplanationSchema = z
     ),
     featureFault: z.string().nullable().meta({ description: 'Why the user cannot be scored' }),
     featureProblem: z.union([ProblemSchema, z.null()]).meta({ description: 'Why the features could not be read' }),
-    answer: z.union([PredictionSchema, z.null()]).meta({ description: 'The answer of a read now' }),
+    answer: z.union([PredictionSchema, z.null()]).meta({ description: 'The answer that a read gets now' }),
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })

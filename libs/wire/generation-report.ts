@@ -15,7 +15,9 @@ const CoverageSchema = z
   .meta({ id: 'GenerationCoverage', description: 'How many users have a prediction' });
 
 const SHIFT = {
-  psi: z.number().meta({ description: 'Population stability index over 20 classes, of all users on each side' }),
+  psi: z
+    .number()
+    .meta({ description: 'Population stability index over 20 classes, over all users of each generation' }),
   meanBefore: z.number(),
   meanNow: z.number(),
   meanDelta: z.number().meta({ description: 'New minus previous value, over users in both generations' }),
@@ -36,11 +38,14 @@ const FLIPS = {
 
 const SegmentValueSchema = z
   .strictObject({
-    value: z.string().nullable().meta({ description: 'null: users without a value, or with any other value' }),
+    value: z.string().nullable().meta({
+      description:
+        'Value of the segment column; null for users without a value, or with a value that has no segment of its own',
+    }),
     users: CoverageSchema,
-    shift: z
-      .union([ShiftSchema, z.null()])
-      .meta({ description: 'Segments of the deciding output, else of the first numeric output' }),
+    shift: z.union([ShiftSchema, z.null()]).meta({
+      description: 'Shift of the output that the decision uses; without a decision, of the first numeric output',
+    }),
     flips: z.union([z.strictObject(FLIPS), z.null()]),
   })
   .meta({ id: 'SegmentValue' });
@@ -65,20 +70,21 @@ export const GenerationReportSchema = z
   .strictObject({
     predictor: z.string(),
     generation: z.string(),
-    against: z.string().nullable().meta({ description: 'The generation that this one is compared with' }),
+    against: z.string().nullable().meta({ description: 'The generation that this one was compared with' }),
     verdict: z
       .enum(['passed', 'blocked', 'not_compared'])
       .meta({ description: '`blocked`: not published until an operator approves it' }),
     madeAt: z.iso.datetime(),
     tookMs: z.number(),
-    sample: z
-      .union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()])
-      .meta({ description: 'One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none' }),
+    sample: z.union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()]).meta({
+      description:
+        'One of `oneIn` users was compared, chosen by a hash of the id; null if all users were compared, or none',
+    }),
     outOfTime: z
       .enum(['sampled', 'held', 'published'])
       .nullable()
-      .meta({ description: 'Result of a comparison that ran out of time; null: it did not run out of time' }),
-    figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
+      .meta({ description: 'How far the comparison got before it ran out of time; null if it ended in time' }),
+    figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null if nothing was compared; `notes` say why' }),
     crossings: z.array(
       z.strictObject({
         setting: z.enum(['maxPsi', 'maxFlipRate', 'maxMeanDelta', 'minCoverage']),

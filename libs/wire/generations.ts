@@ -1,4 +1,4 @@
-/** Generations, and the return to an older one. */
+/** Generations, and the rollback to an older one. */
 import { z } from 'zod';
 import { NUMBER_TEXT } from './numbers.ts';
 import type { Answered } from './schema.ts';
@@ -13,19 +13,19 @@ export const GenerationSchema = z
     servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
     modelVersion: z.string(),
     kind: z.enum(['everyone', 'budgeted']).meta({
-      description: '`budgeted`: made by a run with a budget for selected users; all other users are served from `base`',
+      description: '`budgeted`: a run with a budget made it for selected users; all other users are served from `base`',
     }),
     users: z.int().meta({ description: 'Users who have a prediction in it' }),
     base: z.string().nullable().meta({
-      description: 'Number of the full generation that serves all other users; null: this is a full generation',
+      description: 'Number of the full generation that serves all other users; null if this generation is full',
     }),
     usersLeft: z.int().nullable().meta({
       description: 'Users served from `base`, counted at publication; null before publication, or without a base',
     }),
     runId: z.uuid(),
-    startedAt: z.iso
-      .datetime()
-      .meta({ description: 'When its run was planned; predictions carried over from another generation may be older' }),
+    startedAt: z.iso.datetime().meta({
+      description: 'When its run was planned. Predictions that it carries over from another generation may be older',
+    }),
     publishedAt: z.iso.datetime().nullable(),
   })
   .meta({

@@ -1,4 +1,4 @@
-/** Whether the process answers, and whether to send it requests. */
+/** Health checks: whether the process answers, and whether it accepts requests. */
 import { z } from 'zod';
 
 export const LiveSchema = z.strictObject({ status: z.literal('live') });

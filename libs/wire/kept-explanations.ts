@@ -1,4 +1,4 @@
-/** Kept answers with their inputs, and the results of replays. */
+/** Explanations, which are kept answers with their inputs; and the results of replays. */
 import { z } from 'zod';
 import { FeatureOriginSchema, scalar } from './explanations.ts';
 import { nextOf, pageQuery } from './page.ts';
@@ -17,15 +17,18 @@ const FeatureSchema = z.strictObject({
 const InputsSchema = z.strictObject({
   read: z.enum(['for_the_answer', 'after_the_reply']).meta({
     description:
-      'When the inputs were read: by the inference of the answer or, for a stored answer, right after the reply',
+      'When the inputs were read: by the inference that gave the answer; or, for a stored answer, right after the reply',
   }),
   readAt: z.iso.datetime(),
   contextVersion: z.int(),
   ofSameContext: z.boolean().meta({
-    description: 'Whether the answer was computed from this context; only then should a replay agree',
+    description: 'Whether the answer was computed from this context version. If not, a replay may give another answer',
   }),
   features: z.array(FeatureSchema),
-  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from these inputs' }),
+  fault: z
+    .string()
+    .nullable()
+    .meta({ description: 'Why the user cannot be scored from these features; null if the user can be scored' }),
 });
 
 export const KeptExplanationSchema = z
@@ -36,16 +39,16 @@ export const KeptExplanationSchema = z
     answer: PredictionSchema,
     history: z.string().nullable().meta({ description: 'Null if the database did not answer' }),
     inputs: InputsSchema.nullable(),
-    noInputs: z
-      .enum(['no_row', 'not_read'])
-      .nullable()
-      .meta({ description: 'Why there are no inputs: the feature source had no row of the user, or did not answer' }),
+    noInputs: z.enum(['no_row', 'not_read']).nullable().meta({
+      description:
+        'Why there are no inputs: the feature source had no row of the user, or did not answer; null if there are inputs',
+    }),
   })
   .meta({ id: 'KeptExplanation' });
 
 export type KeptExplanationView = Answered<typeof KeptExplanationSchema>;
 
-/** For the description of the API, and for tests of what shows it. */
+/** An example for the API documentation and for tests of pages that show an explanation. */
 export const KEPT_EXPLANATION_EXAMPLE = {
   id: '5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   at: '2026-11-24T10:50:53.250Z',
@@ -112,7 +115,7 @@ export const ReplaySchema = z
       .nullable()
       .meta({
         description:
-          'The largest difference relative to the allowed difference; null: equal to the last bit, or not computed',
+          'The difference that is largest relative to the allowed one; null if all values are equal to the last bit, or nothing was computed',
       }),
   })
   .meta({ id: 'Replay' });

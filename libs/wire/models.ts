@@ -1,4 +1,4 @@
-/** Model versions: in lists, and with everything that decides their answers. */
+/** Model versions: as entries of a list, and with every setting that decides their answers. */
 import { z } from 'zod';
 import { NUMBER_TEXT } from './numbers.ts';
 import type { Answered } from './schema.ts';
@@ -15,15 +15,17 @@ const ModelSchema = z
     createdAt: z.iso.datetime().meta({ description: 'When the version was first adopted or pushed' }),
     archivedAt: z.iso.datetime().nullable().meta({
       description:
-        'When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not archived',
+        'When the version was archived; null if it is not archived. Lists leave out an archived version, and no rollout or rollback can select it',
     }),
     origin: z
       .strictObject({
-        by: z.string().meta({ description: '`key:<name>` of an API key, `api` if keys are off, `cli`' }),
+        by: z.string().meta({ description: '`key:<name>` for an API key, `api` if keys are off, or `cli`' }),
         how: z.enum(['adopt', 'push']),
       })
       .meta({ description: 'Who added the version, and how: by a config or by a push' }),
-    variants: z.array(z.string()).meta({ description: 'The arms that name the version; empty: not serving traffic' }),
+    variants: z
+      .array(z.string())
+      .meta({ description: 'The arms that this version serves; empty if it is not serving traffic' }),
     labels: z.array(z.string()).meta({ description: 'Movable names that point to this version' }),
     verified: z
       .boolean()
@@ -47,7 +49,7 @@ const ModelSchema = z
       )
       .meta({
         description:
-          'The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one value, otherwise a vector',
+          'The fields of a prediction: the tensor that each comes from, and its place in a row of that tensor. `width` is null for a single value, else the length of the vector',
       }),
   })
   .meta({ id: 'Model', description: 'A model version' });
@@ -77,7 +79,7 @@ export const ModelsSchema = z.strictObject({ models: z.array(ModelSchema) }).met
 
 export const ModelsOfPredictorSchema = z.strictObject(ModelsSchema.shape).meta({ id: 'ListModelsOfPredictorAnswer' });
 
-/** The query parameter of lists. */
+/** The query parameter of lists of model versions. */
 export const ARCHIVED_QUERY = z.object({
   archived: z.enum(['true', 'false']).optional().meta({ description: '`true` also lists archived model versions' }),
 });
@@ -92,7 +94,7 @@ const MetadataSchema = z
   .strictObject({
     inputs: z.array(TensorSchema),
     outputs: z.array(TensorSchema),
-    opset: z.record(z.string(), z.int()).meta({ description: 'Domain of operators → version' }),
+    opset: z.record(z.string(), z.int()).meta({ description: 'Operator domain → opset version' }),
     irVersion: z.int(),
     producer: z.string().meta({ description: 'The program that wrote the file; empty if the file does not name it' }),
     bytes: z.int(),
@@ -112,23 +114,26 @@ const DifferenceSchema = z.strictObject({
 const ParitySchema = z
   .strictObject({
     users: UsersSchema.meta({
-      description: 'Users whose answers were compared: alone, repeated, in a batch, in another order',
+      description: 'Users whose answers were compared: inferred alone, again, in a batch and in another order',
     }),
     refused: UsersSchema.meta({
-      description: 'Users without a usable answer of the model',
+      description: 'Number of users without a usable answer from the model',
     }),
     readBothWays: z.int().meta({
-      description: 'Users who get the same answer from the features of a live read and of a run',
+      description:
+        'Number of users who get the same answer from features as a live read reads them and as a run reads them',
     }),
     batchSizes: z.array(z.int()),
     comparisons: z.int(),
-    tolerance: z.number().meta({ description: 'Relative tolerance; 0: equal to the last bit' }),
-    largestDifference: DifferenceSchema.nullable().meta({ description: 'null: equal to the last bit' }),
+    tolerance: z.number().meta({ description: 'Relative tolerance; 0 if answers must be equal to the last bit' }),
+    largestDifference: DifferenceSchema.nullable().meta({
+      description: 'null if all answers were equal to the last bit',
+    }),
   })
   .meta({
     id: 'ParityCertificate',
     description:
-      'The certificate of a trial: the same users got the same answers alone, repeated, in a batch, and by both read paths',
+      'The certificate of a trial: users got the same answers alone, again, in a batch, and from features read in both ways',
   });
 
 export const ModelDetailSchema = z
@@ -142,7 +147,7 @@ export const ModelDetailSchema = z
     }),
     request: z
       .array(z.looseObject({ name: z.string(), kind: z.string() }))
-      .meta({ description: 'The features that each call sends; empty: none' }),
+      .meta({ description: 'The features that each call sends; empty if there are none' }),
     rowByRow: z.boolean().meta({ description: 'Whether each user is inferred alone' }),
     metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'Metadata of the model file' }),
     parity: z.union([ParitySchema, z.null()]).meta({ description: 'Certificate of the trial' }),
@@ -196,7 +201,10 @@ export const MovedLabelSchema = z
   .strictObject({
     predictor: z.string(),
     label: z.string(),
-    from: z.string().nullable().meta({ description: 'The model version that had the label before; null: none' }),
+    from: z
+      .string()
+      .nullable()
+      .meta({ description: 'The model version that had the label before; null if none had it' }),
     to: z.string(),
   })
   .meta({ id: 'MovedLabel' });

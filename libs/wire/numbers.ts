@@ -1,3 +1,3 @@
-/** Numbers of model versions and generations: on the wire they are texts. */
+/** Numbers of model versions and generations, which are texts on the wire. */
 
 export const NUMBER_TEXT = /^[1-9][0-9]{0,8}$/;

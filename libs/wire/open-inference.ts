@@ -1,10 +1,14 @@
-/** The Open Inference Protocol v2 over HTTP: the service, its models, and inference. Unknown fields are ignored, as it says. */
+/**
+ * The Open Inference Protocol v2 over HTTP: the service, its models, and inference. As the protocol requires, unknown
+ * fields are ignored.
+ */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
 const modelParameter = z.string().meta({
   param: { name: 'model', in: 'path' },
-  description: 'A predictor, whose model takes tensors; or `{predictor}.hybrid`, which takes user ids',
+  description:
+    'The name of a predictor, for a model that takes tensors; or `{predictor}.hybrid`, for a model that takes user ids',
   example: 'repurchase.hybrid',
 });
 
@@ -19,21 +23,21 @@ export const InferenceHeaders = z.object({
   'inference-header-content-length': z
     .string()
     .optional()
-    .meta({ description: 'Length of the JSON in bytes, if binary data follows it', example: '161' }),
+    .meta({ description: 'Bytes of the JSON part, if binary data follow it', example: '161' }),
   'cache-control': z
     .string()
     .optional()
-    .meta({ description: 'Hybrid model only: as in a read', example: 'max-age=3600' }),
-  'prediction-min-context': z
-    .string()
-    .optional()
-    .meta({ description: 'Hybrid model with one user only: as in a read', example: '9f2c4a1be07d3358.6' }),
+    .meta({ description: 'Only for a hybrid model; the same header as of a read', example: 'max-age=3600' }),
+  'prediction-min-context': z.string().optional().meta({
+    description: 'Only for a hybrid model and one user; the same header as of a read',
+    example: '9f2c4a1be07d3358.6',
+  }),
 });
 
 const parameters = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 const shape = z.array(z.int());
 const datatype = z.string().meta({ example: 'FP32' });
-/** Checked by libs/open-inference, which knows the data type. */
+/** The values of a tensor. libs/open-inference checks them against the data type. */
 const data = z.array(z.unknown()).meta({ description: 'The values, row by row, flat or nested' });
 
 export const InferenceServerSchema = z
@@ -57,7 +61,7 @@ export const InferenceModelSchema = z
     versions: z
       .array(z.string())
       .optional()
-      .meta({ description: 'Versions that a path may name; a hybrid model has none' }),
+      .meta({ description: 'Versions that a path may name; left out for a hybrid model' }),
     platform: z.string(),
     inputs: z.array(tensorMetadata),
     outputs: z.array(tensorMetadata),
@@ -124,7 +128,7 @@ export const INFERENCE_ANSWER_EXAMPLE = {
 export const InferenceErrorSchema = z
   .strictObject({
     error: z.string(),
-    type: z.string().meta({ description: 'The stable problem type, as on other paths' }),
+    type: z.string().meta({ description: 'The problem type, a stable identifier as in the errors of other paths' }),
     field: z.string().optional().meta({ description: 'Field with the error' }),
   })
   .meta({ id: 'InferenceError' });

@@ -18,7 +18,7 @@ const OUTCOME_EXAMPLE = {
 
 const OutcomeSchema = z
   .strictObject({
-    id: z.string().meta({ description: 'Identifies the outcome together with `source`: a retry sends the same id' }),
+    id: z.string().meta({ description: 'Together with `source`, identifies the outcome: a retry sends the same id' }),
     source: z.string().optional().meta({ description: 'The sender of the outcome; default: `api`' }),
     userId: z.string(),
     name: z.string().regex(OUTCOME_NAME).meta({ description: "Name of an outcome metric of a rollout's plan" }),
@@ -46,7 +46,7 @@ export const OutcomeResultsSchema = z
           source: z.string(),
           userId: z.string(),
           status: z.enum(['accepted', 'duplicate', 'erased']).meta({
-            description: '`erased`: the user is erased; only the outcome id was kept',
+            description: '`erased`: the user is erased, and only the id of the outcome was stored',
           }),
         })
         .meta({ id: 'OutcomeResult' }),

@@ -1,4 +1,4 @@
-/** What stands in paths, and headers that several answers have. */
+/** Path parameters, and headers that several answers have. */
 import { z } from 'zod';
 import { ARTIFACT_EXAMPLE } from './artifacts.ts';
 import { KEPT_EXPLANATION_EXAMPLE } from './kept-explanations.ts';
@@ -60,7 +60,7 @@ export const LabelPath = z.object({
   }),
 });
 
-/** The header of an answer that tells where what it made is. */
+/** Returns the schema of the `Location` header, the path of the resource that a request created. */
 export function locationHeader(example: string) {
   return z.object({ location: z.string().meta({ example }) });
 }

@@ -1,4 +1,4 @@
-/** Predictions: a user's, and those of many. */
+/** Predictions of one user, and of many users in one request. */
 import { z } from 'zod';
 import { ProblemSchema } from './problem.ts';
 import type { Answered } from './schema.ts';
@@ -32,8 +32,11 @@ export const PredictionSchema = z
     ]),
     modelVersion: z.string(),
     variant: z.string(),
-    generation: z.string().nullable().meta({ description: 'Null unless a full run stored the answer' }),
-    computedAt: z.iso.datetime().nullable().meta({ description: 'Null for a default: nothing was computed' }),
+    generation: z
+      .string()
+      .nullable()
+      .meta({ description: 'The generation that holds the answer; null if no full run stored it' }),
+    computedAt: z.iso.datetime().nullable().meta({ description: 'When the answer was computed; null for a default' }),
     ageSeconds: z.int().nullable(),
     contextVersion: z
       .int()
@@ -75,11 +78,11 @@ export const ReadHeaders = z.object({
   'prediction-min-context': z
     .string()
     .optional()
-    .meta({ description: "An acknowledged event's contextToken", example: '9f2c4a1be07d3358.6' }),
+    .meta({ description: 'The contextToken of an acknowledged event', example: '9f2c4a1be07d3358.6' }),
 });
 
 export const PredictionHeaders = z.object({
-  age: z.string().optional().meta({ description: 'Seconds since it was computed', example: '31842' }),
+  age: z.string().optional().meta({ description: 'Seconds since the prediction was computed', example: '31842' }),
   etag: z.string().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
   'cache-control': z.string().meta({ example: 'private, no-cache' }),
   'cache-status': z.string().meta({ description: 'RFC 9211', example: 'tandem; hit; ttl=97758' }),
@@ -122,7 +125,9 @@ export const ReadManySchema = z
       .min(1, 'at least one user')
       .max(MAX_USERS, `at most ${MAX_USERS} users in one request`)
       .optional()
-      .meta({ description: 'Users with the request features of this call; inferred for this call only' }),
+      .meta({
+        description: 'Users with request features. Their predictions are inferred for this call and not stored',
+      }),
   })
   .refine(({ userIds, users }) => (userIds === undefined) !== (users === undefined), {
     path: ['userIds'],

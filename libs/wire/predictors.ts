@@ -11,13 +11,15 @@ export const PredictorSchema = z
     modelVersion: z.string().nullable().meta({ description: 'The stable model version' }),
     variant: z.string().nullable(),
     generation: z.string().nullable().meta({ description: 'The current generation; null before the first full run' }),
-    generationExpired: z
-      .boolean()
-      .nullable()
-      .meta({ description: "Whether its oldest predictions are older than maxAge, by the database's clock" }),
+    generationExpired: z.boolean().nullable().meta({
+      description: "Whether the oldest predictions of the generation are older than maxAge, by the database's clock",
+    }),
     overlayFloor: z.int().nullable(),
     rolloutRevision: z.int().nullable(),
-    expiresFrom: z.iso.datetime().nullable().meta({ description: 'After a rollback, expiry counts from this time' }),
+    expiresFrom: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'The time of the rollback from which expiry counts; null if there was no rollback' }),
     freshness: z.strictObject({
       maxAgeSeconds: z.number().nullable(),
       live: z.boolean(),
@@ -27,7 +29,7 @@ export const PredictorSchema = z
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
       refreshWithinMs: z.number().nullable().meta({
-        description: 'Time within which users made stale by events are re-scored; null: re-scoring is off',
+        description: 'Time within which users made stale by events are re-scored; null if re-scoring is off',
       }),
     }),
     batch: z.strictObject({
@@ -35,8 +37,8 @@ export const PredictorSchema = z
       changedSchedule: z
         .string()
         .nullable()
-        .meta({ description: 'Schedule of runs for changed users, in the same form' }),
-      budget: BudgetSchema.nullable().meta({ description: 'Budget of scheduled runs; null: no limit' }),
+        .meta({ description: 'Schedule of runs for changed users: a cron expression in UTC' }),
+      budget: BudgetSchema.nullable().meta({ description: 'Budget of scheduled runs; null if there is no limit' }),
       chunkSize: z.int(),
       minCoverage: z.number(),
     }),
@@ -76,11 +78,11 @@ const StableVersionSchema = z
   .strictObject({
     modelVersion: z.string(),
     since: z.iso.datetime(),
-    until: z.iso.datetime().nullable().meta({ description: 'null: this version is stable now' }),
+    until: z.iso.datetime().nullable().meta({ description: 'null if the version is stable now' }),
     generation: z
       .string()
       .nullable()
-      .meta({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
+      .meta({ description: 'The generation that a rollback to this version publishes; null if none is kept' }),
   })
   .meta({
     id: 'StableVersion',

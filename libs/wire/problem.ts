@@ -1,4 +1,4 @@
-/** A problem document (RFC 9457): what every error answer carries. */
+/** A problem document (RFC 9457), the body of every error answer. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 

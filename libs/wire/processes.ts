@@ -1,10 +1,10 @@
-/** The live processes, and which model versions each has loaded. */
+/** The live processes, and the model versions that each has loaded. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
 const ProcessSchema = z
   .strictObject({
-    id: z.uuid().meta({ description: 'A new id at each start' }),
+    id: z.uuid().meta({ description: 'Identifies the process; each start gets a new id' }),
     kind: z.enum(['api', 'worker', 'embedded']),
     host: z.string(),
     pid: z.int(),
@@ -13,7 +13,7 @@ const ProcessSchema = z
       description: 'The number of the freshness protocol that it knows; null for a release that does not report it',
     }),
     startedAt: z.iso.datetime(),
-    seenAt: z.iso.datetime().meta({ description: "Time of its last heartbeat, by the database's clock" }),
+    seenAt: z.iso.datetime().meta({ description: 'When it last reported, by the clock of Postgres' }),
     models: z
       .array(
         z.strictObject({
@@ -24,7 +24,9 @@ const ProcessSchema = z
           since: z.iso.datetime(),
         }),
       )
-      .meta({ description: 'Versions that it keeps loaded: those of all arms, also of rollouts in preparation' }),
+      .meta({
+        description: 'The model versions that it keeps loaded: those of all arms, including rollouts in preparation',
+      }),
   })
   .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });
 

@@ -18,7 +18,9 @@ const FeaturesSchema = z
     nulls: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional(),
     categories: z.record(z.string(), z.unknown()).optional(),
   })
-  .meta({ description: 'As `features` of a config; settings that are left out are those of the served version' });
+  .meta({
+    description: 'As `features` in a config. A setting that is left out is taken from the version that is served now',
+  });
 
 export const noteText = z.string().max(MAX_NOTE, `at most ${MAX_NOTE} characters`);
 
@@ -31,19 +33,19 @@ export const PushSchema = z
   .strictObject({
     artifact: z
       .string()
-      .regex(ARTIFACT_HASH, 'the SHA-256 of a file that was uploaded, 64 hex digits in lower case')
-      .meta({ description: 'The SHA-256 of a file that was uploaded' }),
+      .regex(ARTIFACT_HASH, 'the SHA-256 of an uploaded file, 64 hex digits in lower case')
+      .meta({ description: 'The SHA-256 of an uploaded file' }),
     features: FeaturesSchema.optional(),
     request: z
       .record(z.string(), z.unknown())
       .nullable()
       .optional()
-      .meta({ description: 'Request features, as in a config; null: none', example: { amount: 'number' } }),
+      .meta({ description: 'Request features, as in a config; null for none', example: { amount: 'number' } }),
     inputs: z
       .record(z.string(), z.strictObject({ type: tensorType, columns: z.array(z.string()) }))
       .nullable()
       .optional()
-      .meta({ description: 'As in a config; null: columns fill them automatically' }),
+      .meta({ description: 'As in a config; null to assign the columns automatically' }),
     outputs: z
       .record(
         z.string(),
@@ -54,10 +56,10 @@ export const PushSchema = z
       )
       .optional()
       .meta({ description: 'As in a config' }),
-    rowByRow: z.boolean().optional().meta({ description: 'Infer each user alone' }),
+    rowByRow: z.boolean().optional().meta({ description: 'Whether to infer each user alone' }),
     note: noteText.optional(),
     metrics: MetricsSchema.optional(),
-    label: z.string().optional().meta({ description: 'The label that moves to the version', example: 'challenger' }),
+    label: z.string().optional().meta({ description: 'A label that is moved to the version', example: 'challenger' }),
     parent: VersionNumberSchema.optional().meta({
       description: 'The model version that an optimised build was made from',
     }),

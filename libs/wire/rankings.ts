@@ -1,4 +1,4 @@
-/** Rankings: the candidates of one call in the order of a prediction for one user. */
+/** Rankings: the candidates of one call for one user, ordered by an output of the prediction. */
 import { z } from 'zod';
 import { OutputsSchema, PREDICTION_EXAMPLE, PredictionSchema, RequestFeaturesSchema } from './predictions.ts';
 import { ProblemSchema } from './problem.ts';
@@ -14,7 +14,7 @@ const CandidateSchema = z.strictObject({
     .string(ID_FORM)
     .min(1, ID_FORM)
     .max(MAX_ID, ID_FORM)
-    .meta({ description: 'Unique in the call', example: 'sku-7' }),
+    .meta({ description: 'The id of the candidate, unique in the call', example: 'sku-7' }),
   features: RequestFeaturesSchema,
 });
 
@@ -43,7 +43,7 @@ const RankedSchema = z.strictObject({
   id: z.string(),
   score: z.union([z.number(), z.string()]).meta({
     description:
-      'The value of the output `by`; a boolean counts as 0 or 1. A 64-bit integer beyond 2^53 is a text, as in `prediction`',
+      'The value of the output `by`; a boolean counts as 0 or 1. As in `prediction`, a 64-bit integer beyond 2^53 is a text',
   }),
   prediction: OutputsSchema,
 });
@@ -57,15 +57,19 @@ export const RankingSchema = z
   .strictObject({
     ...{ predictor, userId, by: z.string() },
     ranked: z.array(RankedSchema).meta({ description: 'In descending order; ties keep the order of the call' }),
-    refused: z.array(RefusedSchema).meta({ description: 'Candidates without a usable output of the model' }),
+    refused: z.array(RefusedSchema).meta({ description: 'Candidates for which the model gave no usable output' }),
     source: z.literal('live'),
     reason: z.literal('requested'),
     ...{ modelVersion, variant },
     computedAt: z.iso.datetime(),
     ...{ contextVersion, lastConcerningVersion, predictedFromContextVersion },
-    itemsAsOf: z.string().nullable().meta({ description: 'As sent in the call; null if not sent' }),
+    itemsAsOf: z.string().nullable().meta({ description: 'The time sent in the call; null if none was sent' }),
   })
-  .meta({ id: 'Ranking', description: 'One label certifies all candidates: the features of the user were read once' });
+  .meta({
+    id: 'Ranking',
+    description:
+      'The ranked candidates of one call. One context version holds for all, since the features of the user were read once',
+  });
 
 export type RankingView = Answered<typeof RankingSchema>;
 

@@ -1,14 +1,14 @@
-/** What a rollout is to do: durations as texts, every setting with the value that counts where it is left out. */
+/** The plan of a rollout. Durations are texts, and each setting has a default. */
 import { z } from 'zod';
 import { type Duration, parseDuration } from './durations.ts';
 import { VersionNumberSchema } from './models.ts';
 import { OUTCOME_NAME } from './outcomes.ts';
 import type { Answered } from './schema.ts';
 
-/** Hundredths of a percent; those of libs/experiment/assignment.ts. */
+/** The number of buckets, each a hundredth of a percent of the users; the same as in libs/experiment/assignment.ts. */
 export const BUCKETS = 10_000;
 
-/** @param most limit beyond any sensible duration, within the range of clocks */
+/** @param most the upper limit, far above useful durations and within the range of clocks */
 const duration = (most: Duration) =>
   z
     .string()
@@ -16,7 +16,7 @@ const duration = (most: Duration) =>
     .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
     .meta({ example: most });
 
-/** Users are distinguished by 10,000 buckets: a finer share would be rounded. */
+/** A percentage of the users. Users are divided into 10,000 buckets, so a finer share would be rounded. */
 const percent = z
   .number()
   .min(0.01)
@@ -33,7 +33,7 @@ const share = z.number().min(0).max(1);
 const armName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
-  .refine((name) => name !== 'stable', 'another name: stable is the arm of all other users');
+  .refine((name) => name !== 'stable', 'the name "stable" is reserved for the arm of all other users');
 
 const OutcomeSchema = z.strictObject({
   name: z
@@ -64,7 +64,8 @@ const AnalysisSchema = z.strictObject({
   errorRate: share.nullable().default(0.01),
   slowShare: share.nullable().default(0.05),
   slow: duration('5s').default('100ms').meta({
-    description: 'Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s',
+    description:
+      'A read that takes longer is slow. The limit is rounded up to the next of 1, 2, 5, 10, … ms, up to 5 s',
     example: '100ms',
   }),
   liveShare: share.nullable().default(null),
@@ -75,10 +76,10 @@ const AnalysisSchema = z.strictObject({
     .meta({ description: 'Counts default answers only; `errorRate` includes them as well' }),
   psi: z.number().positive().max(100).nullable().default(null).meta({
     description:
-      'Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention 0.25 is a large shift',
+      'Limit of the population stability index; by convention 0.25 is a large shift. If null or left out, a shift of the scores is only reported, since a new scale also counts as a shift',
   }),
   holdDeadline: duration('90d').nullable().default('7d').meta({
-    description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
+    description: 'How long a step may be held after `minStep` and the windows of guardrail outcomes have ended',
     example: '7d',
   }),
   preparingDeadline: duration('90d')
@@ -91,7 +92,7 @@ const AnalysisSchema = z.strictObject({
   outcomes: z
     .array(OutcomeSchema)
     .max(20)
-    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each outcome is named once')
+    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each outcome may be named only once')
     .default([]),
 });
 
@@ -108,8 +109,11 @@ const CanarySchema = z
       .array(percent)
       .min(1)
       .max(20)
-      .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'they must rise')
-      .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
+      .refine(
+        (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
+        'each percentage must be greater than the one before',
+      )
+      .refine((steps) => steps.at(-1) === 100, 'the last percentage must be 100')
       .optional()
       .meta({
         description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
@@ -117,7 +121,7 @@ const CanarySchema = z
       }),
     atOnce: z.boolean().default(false).meta({
       description:
-        'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
+        'Only for a former stable version. Skips the steps and the analysis: as soon as the version is loaded, all users are served from its kept generation',
     }),
     coverage,
     analysis,
@@ -133,7 +137,10 @@ const ShadowSchema = z
   })
   .meta({ id: 'ShadowPlan' });
 
-/** An A/B test holds for as long as people want to learn from it. */
+/**
+ * The analysis of an A/B test. It has no `holdDeadline` by default, since a test runs for as long as its operators need
+ * it.
+ */
 const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
 
 const AbSchema = z
@@ -143,10 +150,13 @@ const AbSchema = z
       .array(z.strictObject({ variant: armName, version, weight: percent }))
       .min(1)
       .max(9)
-      .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'each needs a different name')
+      .refine(
+        (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
+        'each arm needs a different name',
+      )
       .refine(
         (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
-        'their weights make at most 100 together',
+        'the weights of the arms may add up to at most 100',
       ),
     coverage,
     analysis: AbAnalysisSchema.prefault({}),
@@ -165,7 +175,7 @@ export const DEFAULT_STEPS: readonly number[] = Object.freeze([1, 5, 25, 50, 100
 
 export const PLAN_EXAMPLE = { ...CanarySchema.parse({ kind: 'canary', version: '3' }), steps: [...DEFAULT_STEPS] };
 
-/** The milliseconds of a duration that the schema has checked. */
+/** Returns the milliseconds of a duration that the schema has checked. */
 export function msOf(text: string): number {
   return parseDuration(text) ?? 0;
 }

@@ -1,4 +1,4 @@
-/** What a rollout has served and what follows from it. */
+/** The figures of a rollout's answers, and the verdict on them. */
 import { z } from 'zod';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from './rollouts.ts';
 import type { Answered } from './schema.ts';
@@ -6,7 +6,7 @@ import type { Answered } from './schema.ts';
 const CheckSchema = z
   .strictObject({
     name: z.string().meta({ example: 'errorRate' }),
-    arm: z.string().nullable().meta({ description: 'null: the check covers all arms' }),
+    arm: z.string().nullable().meta({ description: 'The arm that was checked; null if the check covers all arms' }),
     guardrail: z.boolean(),
     state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
     figures: z.record(z.string(), z.unknown()),
@@ -29,7 +29,7 @@ const JudgementSchema = z
       'not_worse',
       'look_failed',
     ]),
-    why: z.string().meta({ description: 'One sentence, for people' }),
+    why: z.string().meta({ description: 'The result in one sentence' }),
     checks: z.array(CheckSchema),
   })
   .meta({ id: 'Judgement' });
@@ -72,15 +72,17 @@ const OutcomeSchema = z.strictObject({
   variant: z.string(),
   stable: MeanSchema.meta({ description: 'Mean over users whose window has ended' }),
   arm: MeanSchema,
-  difference: EstimateSchema.meta({ description: 'Interval valid at every look; null if the values do not vary' }),
+  difference: EstimateSchema.meta({
+    description: 'Confidence interval of the difference, valid at every look; null if the values do not vary',
+  }),
   relative: EstimateSchema.meta({
     description: 'The difference as a share of the stable mean; null if that mean may be 0',
   }),
-  pValue: z.number().meta({ description: 'Against "no difference", valid at every look' }),
+  pValue: z.number().meta({ description: 'p-value of the hypothesis "no difference", valid at every look' }),
   eValue: z.number(),
   sofar: z
     .strictObject({ stable: MeanSchema, arm: MeanSchema })
-    .meta({ description: 'Mean over all users, for information only: no test uses it' }),
+    .meta({ description: 'Mean over all users. For information only: no test uses it' }),
   moreDays: z
     .number()
     .nullable()
@@ -88,16 +90,18 @@ const OutcomeSchema = z.strictObject({
   usersNeeded: z.number().nullable(),
   conclusion: z
     .strictObject({
-      kind: z
-        .enum(['better', 'worse', 'no_difference', 'undecided', 'no_data'])
-        .meta({ description: '`no_difference`: none above the minimum effect; `undecided`: neither is proven yet' }),
+      kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']).meta({
+        description: '`no_difference`: there is no effect above the minimum effect; `undecided`: nothing is proven yet',
+      }),
       text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
     })
-    .meta({ description: 'Conclusion from the same interval; `no_difference`: none above `minimumEffect`' }),
+    .meta({
+      description: 'Conclusion from the same interval; `no_difference`: there is no effect above `minimumEffect`',
+    }),
   detectableEffect: z
     .number()
     .nullable()
-    .meta({ description: 'Smallest relative effect that the users so far can detect' }),
+    .meta({ description: 'Smallest relative effect that can be detected with the users so far' }),
 });
 
 export const RolloutReportSchema = z

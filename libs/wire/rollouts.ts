@@ -1,4 +1,4 @@
-/** Rollouts: another model version beside the stable one, and the moves of the rollout. */
+/** Rollouts, which serve other model versions beside the stable one; and requests that change them. */
 import { z } from 'zod';
 import { nextOf } from './page.ts';
 import { PLAN_EXAMPLE, RolloutPlanSchema } from './rollout-plan.ts';
@@ -11,7 +11,9 @@ export const RolloutSchema = z
     rollout: z.string().meta({ description: 'Number of the rollout within its predictor' }),
     kind: z.enum(['canary', 'shadow', 'ab']),
     state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
-    reason: z.string().meta({ description: 'Reason for the state; while `preparing`, the parts that it waits for' }),
+    reason: z
+      .string()
+      .meta({ description: 'Reason for the state; while `preparing`, the parts that the rollout waits for' }),
     step: z.int().meta({ description: 'Current step of a canary, from 0' }),
     percent: z.number().meta({ description: 'Percent of users served from an arm other than stable' }),
     stepStartedAt: z.iso.datetime().nullable(),
@@ -21,11 +23,13 @@ export const RolloutSchema = z
         modelVersion: z.string(),
         generation: z.string().nullable(),
         percent: z.number(),
-        firstBucket: z.int().meta({ description: 'First bucket of its users' }),
-        endBucket: z.int().meta({ description: 'End of its buckets, exclusive' }),
+        firstBucket: z.int().meta({ description: "First bucket of the arm's users" }),
+        endBucket: z.int().meta({ description: "End of the arm's buckets, exclusive" }),
       }),
     ),
-    salt: z.string().meta({ description: 'A user’s bucket (of 10,000) is a hash of salt and user id' }),
+    salt: z
+      .string()
+      .meta({ description: 'Salt of the hash. A hash of the salt and the user id gives one of 10,000 buckets' }),
     plan: RolloutPlanSchema,
     createdBy: z.string(),
     createdAt: z.iso.datetime(),
@@ -76,7 +80,7 @@ export const PromoteRolloutSchema = z
       .string()
       .max(63)
       .default('candidate')
-      .meta({ description: 'The arm that becomes the stable one', example: 'candidate' }),
+      .meta({ description: 'The arm that becomes stable', example: 'candidate' }),
   })
   .meta({ id: 'PromoteRollout' });
 

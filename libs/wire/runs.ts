@@ -30,7 +30,7 @@ export const BudgetSchema = z
   .meta({
     id: 'Budget',
     description:
-      'Limit of the cost of a run. Users with an outdated prediction are scored first, most read first; then other users that are read',
+      'Limit of the cost of a run. Users with an outdated prediction are scored first, in the order of their reads; then other users who are read',
   });
 
 export const StartRunSchema = z
@@ -59,10 +59,9 @@ const BudgetEstimateSchema = z
       description: 'Share of reads that go to this many of the most read users; null if no reads are counted',
     }),
     readers: z.number().nullable().meta({
-      description:
-        'Share of these users among all users who are read before the next run; null if no reads are counted',
+      description: 'Share of the users read before the next run that the budget covers; null if no reads are counted',
     }),
-    cpuMinutes: z.number().nullable().meta({ description: 'null: no run has recorded its CPU time yet' }),
+    cpuMinutes: z.number().nullable().meta({ description: 'null if no run has recorded its CPU time yet' }),
     seconds: z.number().meta({ description: 'Estimate from the speed of the last full run' }),
   })
   .meta({ id: 'BudgetEstimate' });
@@ -72,7 +71,7 @@ export const RunPlanSchema = z
     predictor: z.string(),
     users: z.int().meta({ description: 'Users of the last full run' }),
     until: z.iso.datetime().meta({ description: 'The next scheduled run; without a schedule, a day from now' }),
-    // As a union: of a nullable schema the OpenAPI document would make another one, of another name.
+    // A union, because `nullable()` would add a second schema with another name to the OpenAPI document.
     asked: z
       .union([BudgetEstimateSchema, z.null()])
       .meta({ description: 'Estimate for the requested budget; null if none was requested' }),
@@ -96,7 +95,7 @@ export const RUN_PLAN_EXAMPLE: RunPlanView = {
 export const RunPlanQuery = z.object({
   predictor: z.string().meta({ example: 'repurchase' }),
   share: z.number().gt(0).max(1).optional().meta({ description: 'Share of all users', example: 0.25 }),
-  cpuMinutes: z.number().gt(0).optional().meta({ description: 'In place of `share`' }),
+  cpuMinutes: z.number().gt(0).optional().meta({ description: 'CPU minutes, as an alternative to `share`' }),
 });
 
 export const RunSchema = z
@@ -106,14 +105,14 @@ export const RunSchema = z
     scope: z.enum(['all', 'stale', 'users']),
     state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']).meta({
       description:
-        '`planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks of the new generation',
+        '`planned`: a worker will divide the users into chunks, or is doing so; `running`: chunks are scored; `publishing`: the new generation is checked',
     }),
-    reason: z.string().meta({ description: 'Origin of the run: `api`, `cli`, `schedule`' }),
-    budget: BudgetSchema.nullable().meta({ description: 'null: no limit' }),
+    reason: z.string().meta({ description: 'Origin of the run: `api`, `cli` or `schedule`' }),
+    budget: BudgetSchema.nullable().meta({ description: 'null if there is no limit' }),
     error: z.string().nullable().meta({ description: 'Why the run failed, or a note on its publication' }),
     attempts: z.int().meta({
       description:
-        'Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage of the database a step is tried up to 40 times',
+        'Attempts at the current step, planning or publishing; for an ended run, at its last step. After an outage of the database, a step is tried up to 40 times',
     }),
     attemptError: z.string().nullable().meta({ description: 'Why the last attempt at that step failed' }),
     modelVersion: z.string(),
@@ -167,7 +166,8 @@ export const RunPageSchema = z
 
 export const RunDetailSchema = z
   .strictObject({
-    // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
+    // Not `extend`: the OpenAPI document would require a Run, which allows no other fields, and these fields. No body
+    // would match both.
     ...RunSchema.shape,
     failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
   })

@@ -1,4 +1,4 @@
-/** What the candidate of a shadow would have answered beside what was served. */
+/** The answers of a shadow's candidate, compared with the served answers. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
@@ -6,13 +6,14 @@ const ratio = z.number().nullable();
 
 const COMPARISONS = {
   compared: z.int(),
-  differentShare: ratio.meta({ description: 'Share of answers with any difference' }),
+  differentShare: ratio.meta({ description: 'Share of answers that differ' }),
   meanDelta: ratio.meta({ description: 'Mean of candidate minus served' }),
   deviation: ratio,
   largestDelta: ratio,
-  deltas: z
-    .array(z.strictObject({ from: z.number().nullable(), to: z.number().nullable(), answers: z.int() }))
-    .meta({ description: 'Classes of differences, from the most negative one; null: without a bound' }),
+  deltas: z.array(z.strictObject({ from: z.number().nullable(), to: z.number().nullable(), answers: z.int() })).meta({
+    description:
+      'Classes of differences, from the most negative to the most positive; a bound is null if the class is open',
+  }),
   flips: z
     .strictObject({
       up: z.int(),
@@ -20,10 +21,13 @@ const COMPARISONS = {
       rate: ratio,
       interval: z
         .strictObject({ low: z.number(), high: z.number() })
-        .meta({ description: 'Interval of the rate at 95 %' }),
+        .meta({ description: '95 % confidence interval of the rate' }),
     })
     .nullable()
-    .meta({ description: 'Decisions in which the candidate differs; null if no threshold is declared' }),
+    .meta({
+      description:
+        'Decisions that differ between the candidate and the served answer; null if no threshold is declared',
+    }),
 };
 
 const LatenciesSchema = z.array(
@@ -38,17 +42,17 @@ export const ShadowReportSchema = z
     modelVersion: z.string().meta({ description: 'Model version of the candidate' }),
     share: z.number(),
     processes: z.int().meta({ description: 'API processes that have reported' }),
-    updatedAt: z.iso.datetime().nullable().meta({ description: 'Time of the last report; null: none yet' }),
+    updatedAt: z.iso.datetime().nullable().meta({ description: 'Time of the last report; null if there is none yet' }),
     decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
     outcomes: z.record(z.string(), z.int()).meta({
-      description: 'Served answers of shadowed users, by result: `compared`, or the reason why not',
+      description: 'Served answers of shadowed users, by result: `compared`, or why the answer was not compared',
     }),
     everybody: z.strictObject(COMPARISONS),
     segments: z.array(z.strictObject({ feature: z.string(), value: z.string().nullable(), ...COMPARISONS })),
-    joint: z
-      .array(z.array(z.int()))
-      .nullable()
-      .meta({ description: "For each of 20 classes of served scores, the candidate's scores in the same classes" }),
+    joint: z.array(z.array(z.int())).nullable().meta({
+      description:
+        'Counts of users by class: a row for each of 20 classes of served scores, a column for each class of candidate scores',
+    }),
     servedAgeSeconds: ratio.meta({ description: 'Mean age of compared answers when they were served' }),
     movers: z.array(
       z.strictObject({
@@ -74,7 +78,7 @@ export const ShadowReportSchema = z
 
 export type ShadowReportView = Answered<typeof ShadowReportSchema>;
 
-/** For the description of the API, and for tests of what shows it. */
+/** An example for the API documentation and for tests of pages that show a report. */
 export const SHADOW_REPORT_EXAMPLE: ShadowReportView = {
   rolloutId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12',
   predictor: 'repurchase',

@@ -1,4 +1,4 @@
-/** The types of tensors, as configs and pushes name them. */
+/** The names of tensor types in configs and pushes. */
 export const TENSOR_TYPES = [
   'float16',
   'float32',

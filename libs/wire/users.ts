@@ -5,7 +5,7 @@ import type { Answered } from './schema.ts';
 
 export const StoresSchema = z
   .strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) })
-  .meta({ description: 'A store that did not answer may hold more' });
+  .meta({ description: 'Which stores answered. A store that failed may hold further predictions' });
 
 export const CandidateSchema = z
   .strictObject({
@@ -17,11 +17,14 @@ export const CandidateSchema = z
     }),
     state: z.enum(['fresh', 'restarted', 'stale', 'expired', 'foreign', 'blocked']).meta({
       description:
-        '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure',
+        '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or overlay floor; `blocked`: from before an erasure',
     }),
     prediction: OutputsSchema.nullable().meta({ description: 'Null if the stored value is unreadable' }),
     modelVersion: z.string().nullable(),
-    generation: z.string().nullable().meta({ description: 'Null if that generation is not the current one' }),
+    generation: z
+      .string()
+      .nullable()
+      .meta({ description: 'Number of the generation; null if it is not the current one' }),
     history: z.string().nullable(),
     overlayFloor: z.int().nullable(),
     predictedFromContextVersion: z.int(),
@@ -51,8 +54,8 @@ export const CANDIDATE_EXAMPLE = {
 const EventValueSchema = z
   .strictObject({
     value: z.unknown(),
-    acceptedAt: z.iso.datetime().meta({ description: "On the database's clock" }),
-    time: z.iso.datetime().meta({ description: 'When the event happened, as stated by the sender' }),
+    acceptedAt: z.iso.datetime().meta({ description: "By the database's clock" }),
+    time: z.iso.datetime().meta({ description: 'When the event happened, according to the sender' }),
     source: z.string(),
     id: z.string(),
   })
@@ -117,14 +120,14 @@ export const ReceiptSchema = z
     deleted: z
       .strictObject({
         postgres: z.strictObject({
-          contextValues: count('Feature values that events had left'),
+          contextValues: count('Feature values from events'),
           events: count('Events whose data was cleared'),
-          predictions: count('In published generations'),
-          overlayEntries: count('Live answers, and those of partial runs'),
-          runFailures: count('Places in reports of who could not be scored'),
+          predictions: count('Predictions in published generations'),
+          overlayEntries: count('Predictions of live reads and partial runs in the overlay'),
+          runFailures: count('Entries in reports of users who could not be scored'),
           outcomes: count('Outcomes that were cleared'),
-          exposures: count('First answers from arms of rollouts'),
-          keptExplanations: count('Kept answers with their features'),
+          exposures: count('Records of the first answer from an arm of a rollout'),
+          keptExplanations: count('Explanations: kept answers with their features'),
           readCounts: count('Counts of how often the user was read'),
         }),
         redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),

@@ -60,7 +60,7 @@ it('exits with a reason if its connections never bring a job again, and tandem u
     });
     const why = (await unwell.text()).trim();
     expect(why).toMatch(/^\d+ \w+ jobs wait, and none was taken for \d+ s$/);
-    await up.waitFor(/worker died \(exit code 1\): starting it again/);
+    await up.waitFor(/worker died \(exit code 1\): restarting it/);
     expect(proxy.wedged()).toBeGreaterThan(0);
     expect(await logged(cwd, 'worker.dead')).toMatchObject({ why });
     expect(await logged(cwd, 'worker.stopped')).toMatchObject({ reason: why, drained: true });

@@ -135,7 +135,7 @@ describe('ModelInfer', () => {
     ['int16', { int_contents: [-32_769, 0] }, 'int_contents[0] is -32769'],
     ['uint8', { uint_contents: [256, 0] }, 'uint_contents[0] is 256'],
     ['uint16', { uint_contents: [0, 65_536] }, 'uint_contents[1] is 65536'],
-    ['int64', { int64_contents: [1] }, 'int64_contents has 1 values. To fix it: send the 2 that the shape holds'],
+    ['int64', { int64_contents: [1] }, 'int64_contents has 1 values. To fix it: send 2 values, as in the shape'],
     ['bool', { bool_contents: [true, false, true] }, 'bool_contents has 3 values'],
     ['string', { bytes_contents: [] }, 'bytes_contents has 0 values'],
     ['float32', { fp64_contents: [1, 2] }, 'fp32_contents has 0 values'],

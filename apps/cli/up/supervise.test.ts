@@ -49,7 +49,7 @@ test('a killed process is restarted', async () => {
   const first = supervised.pid();
   process.kill(first, 'SIGKILL');
   expect(await waitUntil(() => supervised.pid() !== first && isAlive(supervised.pid()), 30_000)).toBe(true);
-  expect(lines).toEqual(['api died (ended by SIGKILL): starting it again']);
+  expect(lines).toEqual(['api died (ended by SIGKILL): restarting it']);
   await supervised.stop();
   expect(isAlive(supervised.pid())).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** For tests: a predictor of two features and a model of one matrix, each part replaceable. */
+/** A predictor with two features and a model with one matrix input, for tests. Each part can be replaced. */
 import type { ModelDefinition, TensorType } from '@tandem/freshness/predictor';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 import { adoptable } from './adoptable.ts';
@@ -47,29 +47,29 @@ export function predictor({ features, ...other }: Overrides = {}): ResolvedPredi
   };
 }
 
-/** Throws where there are problems. */
+/** Returns the definition. Throws if there are problems. */
 export function definitionOf(overrides: Overrides = {}, described = columns, model = signature): ModelDefinition {
   const result = adoptable(predictor(overrides), described, model);
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.definition;
 }
 
-/** Each as `path: problem → remedy`. */
+/** Returns the problems, each as `path: problem → remedy`. */
 export function problemsIn(overrides: Overrides, described = columns, model = signature): string[] {
   const result = adoptable(predictor(overrides), described, model);
   return result.ok ? [] : result.problems.map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`);
 }
 
-/** The settings of a predictor whose `score` is taken from this tensor. */
+/** Returns the settings of a predictor that takes `score` from this tensor. */
 export const output = (from: string, more: Partial<ResolvedPredictor['outputs'][number]> = {}): Overrides => ({
   outputs: [{ name: 'score', from, type: 'float32', index: null, width: null, ...more }],
 });
-/** A model whose single input has this shape. */
+/** Returns a model whose single input has this shape. */
 export const input = (shape: (number | string | null)[], type: TensorType = 'float32'): ModelSignature => ({
   ...signature,
   inputs: [{ name: 'features', type, shape }],
 });
 
-/** The key, `visits`, and this column instead of `spent`. */
+/** Returns the columns of a query, with this column instead of `spent`. */
 export const withColumn = (name: string, type: string) =>
   [columns[0], columns[1], { name, type }].filter((c) => c !== undefined);

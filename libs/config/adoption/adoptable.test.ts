@@ -3,7 +3,7 @@ import { columns, definitionOf, type Overrides, output, problemsIn, withColumn }
 import { conflictsBetween, eventFeatures } from './adoptable.ts';
 import type { QueryColumn } from './query-columns.ts';
 
-test('query and model that fit give a definition: the single input takes the columns in order', () => {
+test('a query and a model that fit give a definition: the single input takes the columns in order', () => {
   expect(definitionOf()).toEqual({
     predictor: 'churn',
     artifactHash: 'a'.repeat(64),
@@ -22,7 +22,7 @@ test('query and model that fit give a definition: the single input takes the col
   });
 });
 
-test('asOf is no feature', () => {
+test('asOf is not a feature', () => {
   const described = [...columns, { name: 'at', type: 'timestamp with time zone' }];
   expect(definitionOf({ features: { asOf: 'at' } }, described).query.columns).toHaveLength(2);
 });
@@ -33,7 +33,7 @@ test.each([
   ['uuid', 'uuid'],
   ['text', 'text'],
   ['character varying(20)', 'text'],
-])('a key of type %s makes ids of %s', (type, keyType) => {
+])('a key of type %s gives ids of type %s', (type, keyType) => {
   expect(definitionOf({}, [{ name: 'user_id', type }, ...columns.slice(1)]).keyType).toBe(keyType);
 });
 
@@ -46,12 +46,7 @@ test.each<[string, string]>([
 });
 
 test.each<[string, QueryColumn[], Overrides, string]>([
-  [
-    'no key',
-    columns.slice(1),
-    {},
-    "features.sql: has no column user_id; it has visits, spent → name the user's key so",
-  ],
+  ['no key', columns.slice(1), {}, "features.sql: has no column user_id; it has visits, spent → rename the user's key"],
   [
     'a numeric key',
     [{ name: 'user_id', type: 'numeric' }, ...columns.slice(1)],
@@ -62,7 +57,7 @@ test.each<[string, QueryColumn[], Overrides, string]>([
     'a numeric feature',
     withColumn('spent', 'numeric(10,2)'),
     {},
-    'column spent is of type numeric(10,2), which is no feature → cast it: spent::float8 as spent',
+    'column spent is of type numeric(10,2), which cannot be a feature → cast it: spent::float8 as spent',
   ],
   [
     'a timestamp',
@@ -72,7 +67,7 @@ test.each<[string, QueryColumn[], Overrides, string]>([
   ],
   ['a date', withColumn('born', 'date'), {}, "turn it into days: (born - date '1970-01-01') as born"],
   ['an interval', withColumn('gap', 'interval'), {}, 'extract(epoch from gap)::float8'],
-  ['json', withColumn('tags', 'jsonb'), {}, 'column tags is of type jsonb, which is no feature → leave it out'],
+  ['json', withColumn('tags', 'jsonb'), {}, 'column tags is of type jsonb, which cannot be a feature → leave it out'],
   ['two columns of a name', withColumn('visits', 'int4'), {}, 'has two columns visits → leave one out'],
   ['a column without a name', withColumn('?column?', 'int4'), {}, 'has a column without a name'],
   ['no feature', columns.slice(0, 1), {}, 'has no feature column'],
@@ -98,11 +93,11 @@ test.each<[string, QueryColumn[], Overrides, string]>([
   expect(problemsIn(overrides, described).join('\n')).toContain(message);
 });
 
-test('faults of the query and of the outputs are told together', () => {
+test('problems of the query and of the outputs are reported together', () => {
   expect(problemsIn(output('x'), columns.slice(1))).toHaveLength(2);
 });
 
-test('events may carry values only for a predictor that says until when they count', () => {
+test('events may carry values only for a predictor with asOf or overlayFor', () => {
   expect(eventFeatures(definitionOf().query)).toEqual({});
   expect(eventFeatures(definitionOf({ features: { overlayForMs: 1000 } }).query)).toEqual({
     visits: 'integer',
@@ -110,7 +105,7 @@ test('events may carry values only for a predictor that says until when they cou
   });
 });
 
-test('two predictors that disagree about a name in events, or about user ids, are refused', () => {
+test('two predictors with conflicting event values or user-ID types are refused', () => {
   const taker = definitionOf({ name: 'taker', features: { overlayForMs: 1000 } });
   const ignorer = definitionOf({ name: 'ignorer' });
   expect(conflictsBetween([ignorer, definitionOf()])).toEqual([]);
@@ -118,16 +113,16 @@ test('two predictors that disagree about a name in events, or about user ids, ar
     {
       path: 'predictors.ignorer.features',
       problem:
-        "events send values of visits, spent to predictor taker; this predictor uses features of these names and does not say until when an event's value counts",
-      remedy: 'add asOf or overlayFor, or give the features other names in one of the queries',
+        'events send values of visits, spent to predictor taker; this predictor uses features of these names, but sets neither asOf nor overlayFor',
+      remedy: 'add asOf or overlayFor, or rename the features in one of the queries',
     },
   ]);
   const boolean = definitionOf({ name: 'other', features: { overlayForMs: 1 } }, withColumn('spent', 'bool'));
   expect(conflictsBetween([taker, boolean])[0]?.problem).toBe(
-    'feature spent is a boolean, and a number for predictor taker: no event could send a value to both',
+    'feature spent is a boolean here, but a number for predictor taker: no event could send a value to both',
   );
   const uuid = definitionOf({ name: 'uuid' }, [{ name: 'user_id', type: 'uuid' }, ...columns.slice(1)]);
   expect(conflictsBetween([ignorer, uuid])[0]?.problem).toBe(
-    'has user ids of type uuid, and predictor ignorer has bigint',
+    'has user ids of type uuid, but predictor ignorer has bigint',
   );
 });

@@ -1,6 +1,6 @@
 /**
- * Joins what a config says with what the database says of its query and an inspection says of its model: the result is
- * a definition that can be adopted, or every reason why not.
+ * Joins a config with the database's description of its query and with the signature of its model. The result is a
+ * definition that can be adopted, or all problems that prevent it.
  */
 import type {
   Categories,
@@ -22,8 +22,9 @@ type Adoptable =
   | { readonly ok: false; readonly problems: readonly SettingProblem[] };
 
 /**
- * @param columns of the predictor's query, in its order
- * @param signature of the predictor's model
+ * Returns the definition of a predictor, or its problems.
+ * @param columns the columns of the predictor's query, in order
+ * @param signature the signature of the predictor's model
  */
 export function adoptable(
   predictor: ResolvedPredictor,
@@ -35,7 +36,8 @@ export function adoptable(
   const features = roles && declareValues(predictor, roles.features, problems);
   if (roles) problems.push(...segmentProblems(predictor.name, predictor.policy.segments ?? [], roles.features));
   const outputs = mapOutputs(predictor, signature, problems);
-  // The fit of features is judged only when it is known what they are; else one fault would show as two.
+  // Whether features fit the model is checked only if all features are known. Otherwise one problem would be reported
+  // twice.
   const request = predictor.request ?? [];
   if (features) problems.push(...requestNameProblems(predictor, columns));
   const inputs = features ? mapInputs(predictor, [...features, ...request], signature, problems) : [];
@@ -54,7 +56,7 @@ export function adoptable(
   return { ok: true, definition };
 }
 
-/** Returns a problem for each request feature with the name of a column of the query, which it would hide. */
+/** Returns a problem for each request feature that has the name of a query column, since it would hide the column. */
 function requestNameProblems({ name, request }: ResolvedPredictor, columns: readonly QueryColumn[]): SettingProblem[] {
   const taken = new Set(columns.map((column) => column.name));
   return (request ?? [])
@@ -62,13 +64,13 @@ function requestNameProblems({ name, request }: ResolvedPredictor, columns: read
     .map((column) => ({
       path: pathText(['predictors', name, 'request', column.name]),
       problem: 'has the name of a column of the feature query',
-      remedy: 'give one of the two another name',
+      remedy: 'rename one of the two',
     }));
 }
 
 /**
- * Returns the values that an event's data may carry for a predictor: feature name → kind; empty if its query ends no
- * overlay.
+ * Returns the features that an event's data may set for a predictor, with the kind of each; empty if its query has
+ * neither `asOf` nor `overlayFor`.
  */
 export function eventFeatures(query: FeatureQuery): Readonly<Record<string, FeatureKind>> {
   if (!takesEventValues(query)) return {};
@@ -76,9 +78,9 @@ export function eventFeatures(query: FeatureQuery): Readonly<Record<string, Feat
 }
 
 /**
- * Returns the reasons why predictors cannot be adopted side by side: user ids of different types; an event value that
- * one predictor takes and another, with a feature of the same name, would silently ignore; a feature of different
- * kinds.
+ * Returns the reasons why predictors cannot be adopted together. User ids have different types; or a feature has
+ * different kinds; or one predictor takes a feature's value from events, and another with the same feature would
+ * silently ignore it.
  */
 export function conflictsBetween(definitions: readonly ModelDefinition[]): readonly SettingProblem[] {
   return definitions.flatMap((definition, i) => [
@@ -97,7 +99,7 @@ function keyConflict(definition: ModelDefinition, first: ModelDefinition | undef
   return [
     {
       path: pathText(['predictors', definition.predictor, 'features', 'sql']),
-      problem: `has user ids of type ${sqlName(definition)}, and predictor ${first.predictor} has ${sqlName(first)}`,
+      problem: `has user ids of type ${sqlName(definition)}, but predictor ${first.predictor} has ${sqlName(first)}`,
       remedy: 'give all predictors the same type of user_id, with a cast in one of the queries',
     },
   ];
@@ -115,7 +117,7 @@ function kindConflicts(definition: ModelDefinition, earlier: ModelDefinition): S
     return [
       {
         path: pathText(['predictors', definition.predictor, 'features', 'sql']),
-        problem: `feature ${name} is a ${kind}, and a ${other} for predictor ${earlier.predictor}: no event could send a value to both`,
+        problem: `feature ${name} is a ${kind} here, but a ${other} for predictor ${earlier.predictor}: no event could send a value to both`,
         remedy: 'give the two features different names',
       },
     ];
@@ -131,8 +133,8 @@ function overlayConflicts(definition: ModelDefinition, taker: ModelDefinition): 
   return [
     {
       path: pathText(['predictors', definition.predictor, 'features']),
-      problem: `events send values of ${names.join(', ')} to predictor ${taker.predictor}; this predictor uses ${many ? 'features of these names' : 'a feature of this name'} and does not say until when an event's value counts`,
-      remedy: 'add asOf or overlayFor, or give the features other names in one of the queries',
+      problem: `events send values of ${names.join(', ')} to predictor ${taker.predictor}; this predictor uses ${many ? 'features of these names' : 'a feature of this name'}, but sets neither asOf nor overlayFor`,
+      remedy: 'add asOf or overlayFor, or rename the features in one of the queries',
     },
   ];
 }
@@ -141,7 +143,7 @@ function jsonType(kind: FeatureKind): string {
   return kind === 'integer' ? 'number' : kind;
 }
 
-/** The columns with their declarations, or undefined with the reasons added to `problems`. */
+/** Returns the columns with their declarations; undefined if it added problems to `problems`. */
 function declareValues(
   { name: predictor, features: { nulls, categories } }: ResolvedPredictor,
   columns: readonly FeatureColumn[],
@@ -183,28 +185,31 @@ function unknownColumn(name: string, path: string, known: readonly string[]): Se
 function notText(path: string, { name, kind }: FeatureColumn): SettingProblem {
   return {
     path,
-    problem: `column ${name} is of kind ${kind}, and categories are the texts of a text column`,
+    problem: `column ${name} is of kind ${kind}, but only a text column can have categories`,
     remedy: `remove it, or make the column a text in the query: ${name}::text as ${name}`,
   };
 }
 
 type Fault = Omit<SettingProblem, 'path'>;
 
-/** Whether a column of this kind can be given this for its nulls; which numbers an input holds is judged with it. */
+/**
+ * Returns a problem if a column of this kind cannot have this value for nulls. Whether the input can hold the number is
+ * checked with the input.
+ */
 function nullProblem(
   given: number | string | boolean,
   { name, kind }: FeatureColumn,
   categories: Categories | undefined,
 ): Fault | undefined {
   const wrong = (remedy: string): Fault => ({
-    problem: `is ${typeof given === 'string' ? `'${given}'` : given}, and column ${name} is of kind ${kind}`,
+    problem: `is ${typeof given === 'string' ? `'${given}'` : given}, but column ${name} is of kind ${kind}`,
     remedy,
   });
   if (kind === 'string') {
     if (typeof given !== 'string') return wrong('write a text in quotes');
     if (!categories || categories.unknownAs !== undefined || categories.values.includes(given)) return undefined;
     return {
-      problem: `is '${given}', which is no category of column ${name}, and the categories do not say what an unknown text counts as`,
+      problem: `is '${given}', which is not a category of column ${name}, and features.categories sets no value for unknown texts`,
       remedy: `write one of ${categories.values.slice(0, 8).join(', ')}, or add unknown to features.categories.${name}`,
     };
   }

@@ -7,7 +7,7 @@ const withPlan = withColumn('plan', 'text');
 const plans: Categories = { values: ['basic', 'pro', 'team'], encoding: 'index' };
 const oneHot: Categories = { ...plans, encoding: 'one-hot' };
 
-test('what nulls and categories say becomes part of the columns', () => {
+test('nulls and categories become part of the columns', () => {
   const features = {
     nulls: { visits: 'nan', plan: 'none' },
     categories: { plan: { ...plans, unknownAs: 'nan' as const } },
@@ -35,7 +35,7 @@ type Features = { nulls?: Record<string, number | string | boolean>; categories?
 
 test.each<[string, Features, ModelSignature, string]>([
   [
-    'a null of no column',
+    'a null of an unknown column',
     { nulls: { vists: 0 } },
     input([null, 2]),
     'features.nulls.vists: the query has no feature column of this name; it has visits, plan → did you mean visits?',
@@ -50,26 +50,26 @@ test.each<[string, Features, ModelSignature, string]>([
     'categories of a number',
     { categories: { visits: plans } },
     input([null, 2]),
-    'features.categories.visits: column visits is of kind integer, and categories are the texts of a text column → remove it, or make the column a text in the query: visits::text as visits',
+    'features.categories.visits: column visits is of kind integer, but only a text column can have categories → remove it, or make the column a text in the query: visits::text as visits',
   ],
   [
     'a text for a number',
     { nulls: { visits: 'none' } },
     input([null, 2]),
-    "features.nulls.visits: is 'none', and column visits is of kind integer → write a number, or 'nan'",
+    "features.nulls.visits: is 'none', but column visits is of kind integer → write a number, or 'nan'",
   ],
-  ['true for a number', { nulls: { visits: true } }, input([null, 2]), 'is true, and column visits is of kind integer'],
+  ['true for a number', { nulls: { visits: true } }, input([null, 2]), 'is true, but column visits is of kind integer'],
   [
     'a number for a text',
     { nulls: { plan: 0 } },
     input([null, 2]),
-    'features.nulls.plan: is 0, and column plan is of kind string → write a text in quotes',
+    'features.nulls.plan: is 0, but column plan is of kind string → write a text in quotes',
   ],
   [
-    'a null of no category',
+    'a null that is not a category',
     { nulls: { plan: 'none' }, categories: { plan: plans } },
     input([null, 2]),
-    "features.nulls.plan: is 'none', which is no category of column plan, and the categories do not say what an unknown text counts as → write one of basic, pro, team, or add unknown",
+    "features.nulls.plan: is 'none', which is not a category of column plan, and features.categories sets no value for unknown texts → write one of basic, pro, team, or add unknown",
   ],
   [
     'NaN in an input of integers',
@@ -78,7 +78,7 @@ test.each<[string, Features, ModelSignature, string]>([
     "features.nulls.visits: counts a null as NaN, which the model's input features int64 [?, 2] cannot hold → write a number; only inputs of floats take NaN",
   ],
   [
-    'a half in an input of integers',
+    'a fraction in an input of integers',
     { nulls: { visits: 0.5 }, categories: { plan: plans } },
     input([null, 2], 'int64'),
     'features.nulls.visits: counts a null as 0.5, which',
@@ -90,7 +90,7 @@ test.each<[string, Features, ModelSignature, string]>([
     'features.categories.plan: counts a text of no category as NaN, which',
   ],
   [
-    'an unknown text as -1 in an input without signs',
+    'an unknown text as -1 in an unsigned input',
     { categories: { plan: { ...plans, unknownAs: -1 } } },
     input([null, 2], 'uint8'),
     'features.categories.plan: counts a text of no category as -1, which',
@@ -107,7 +107,7 @@ test.each<[string, Features, ModelSignature, string]>([
     },
     "features.categories.plan: column plan is of kind string with categories, which make it a number, and the model's input is plan string [?, 1] → remove it",
   ],
-])('%s is refused with place and remedy', (_, features, model, message) => {
+])('%s is refused with path and remedy', (_, features, model, message) => {
   const problems = problemsIn({ features }, withPlan, model);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);

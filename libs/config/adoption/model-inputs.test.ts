@@ -9,7 +9,7 @@ test('a model that takes another number of features is refused with both numbers
   ]);
 });
 
-test('a model that leaves the number of features open takes what there is', () => {
+test('a model with an open number of features takes all columns', () => {
   expect(problemsIn({}, columns, input(['batch', null]))).toEqual([]);
 });
 
@@ -61,9 +61,9 @@ test.each<[string, ModelSignature, string]>([
     'of an element type that features cannot fill',
   ],
   [
-    'several inputs of no column',
+    'several inputs without a column of their name',
     { ...signature, inputs: [...signature.inputs, { name: 'b', type: 'int64', shape: [null, 1] }] },
-    "churn.inputs: the model has 2 inputs (features float32 [batch, 2]; b int64 [?, 1]), no feature column has the name of one, and the config does not say what fills them → name the columns as the inputs, or add inputs: { features: { type: 'float32', columns: […] }, b: { type: 'int64', columns: […] } }",
+    "churn.inputs: the model has 2 inputs (features float32 [batch, 2]; b int64 [?, 1]), no feature column has the name of an input, and the config does not say what fills them → name the columns as the inputs, or add inputs: { features: { type: 'float32', columns: […] }, b: { type: 'int64', columns: […] } }",
   ],
 ])('a model with inputs of %s is refused', (_, model, message) => {
   expect(problemsIn({}, columns, model).join('\n')).toContain(message);
@@ -73,11 +73,11 @@ test.each([
   ['a fixed number of users', [1, 2]],
   ['a user without users', [2]],
   ['series', ['batch', 5, 2]],
-])('%s is one fault, told once', (_, shape) => {
+])('%s is reported once', (_, shape) => {
   expect(problemsIn({}, columns, { ...input(shape), outputs: signature.outputs })).toHaveLength(1);
 });
 
-test('a model of one user at a time is taken row by row, and no other fixed number is', () => {
+test('with rowByRow, a model of one user at a time is accepted, and no other fixed number is', () => {
   expect(definitionOf({ rowByRow: true }, columns, input([1, 2])).rowByRow).toBe(true);
   expect(definitionOf()).not.toHaveProperty('rowByRow');
   expect(problemsIn({ rowByRow: true }, columns, input([8, 2]))[0]).toMatch(/for tf2onnx$/);
@@ -100,7 +100,7 @@ const named: ModelSignature = {
 };
 const described: QueryColumn[] = [...columns, { name: 'plan', type: 'text' }];
 
-test('each of several inputs takes the column of its own name, in any case of letters', () => {
+test('each of several inputs takes the column of its own name, case-insensitively', () => {
   expect(definitionOf({}, described, named).inputs).toEqual([
     { name: 'Visits', type: 'int64', columns: ['visits'], rank: 1 },
     { name: 'spent', type: 'float32', columns: ['spent'] },
@@ -110,9 +110,7 @@ test('each of several inputs takes the column of its own name, in any case of le
     ...named,
     inputs: [...named.inputs, { name: 'VISITS', type: 'int64', shape: [null, 1] }],
   };
-  expect(problemsIn({}, described, twice).join('\n')).toContain(
-    "the model's input VISITS int64 [?, 1] takes the column",
-  );
+  expect(problemsIn({}, described, twice).join('\n')).toContain("the model's input VISITS int64 [?, 1] needs a column");
 });
 
 test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
@@ -121,18 +119,18 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     [...columns, { name: 'plna', type: 'text' }],
     named.inputs,
     [
-      "features.sql: the model's input plan string [?, 1] takes the column of its name, and the query has none (it has plna) → name it with as: plna as plan, or declare it in request if each call sends it; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
-      'features.sql: column plna fills no input, so it would have no effect → leave it out, or name it as the input that it is for',
+      "features.sql: the model's input plan string [?, 1] needs a column of the same name, and the query has none (it has plna) → name it with as: plna as plan, or declare it in request if each call sends it; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
+      'features.sql: column plna fills no input, so it would have no effect → leave it out, or give it the name of its input',
     ],
   ],
   [
-    'a name longer than a column can have',
+    'a name that is too long for a column',
     columns,
     [...named.inputs.slice(0, 2), { name: 'p'.repeat(64), type: 'string', shape: [null, 1] }],
     ['and the query has none → say what fills it: inputs: { ppp'],
   ],
   [
-    'the name that the key has',
+    'the name of the key',
     columns,
     [...named.inputs.slice(0, 2), { name: 'user_id', type: 'int64', shape: [null, 1] }],
     ["and the query has none → say what fills it: inputs: { user_id: { type: 'int64', columns: […] }, … }"],
@@ -142,7 +140,7 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     columns,
     [...named.inputs.slice(0, 2), { name: 'Plan', type: 'string', shape: [null, 1] }],
     [
-      'the model\'s input Plan string [?, 1] takes the column of its name, and the query has none → select a column as "Plan"',
+      'the model\'s input Plan string [?, 1] needs a column of the same name, and the query has none → select a column as "Plan"',
     ],
   ],
   [
@@ -163,20 +161,20 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     [...named.inputs, { name: 'photo', type: 'uint8', shape: [null, 3, 8, 8] }],
     ['churn.model: the model takes photo uint8 [?, 3, 8, 8], and features are one row of values a user'],
   ],
-])('of several inputs by name, %s is told', (_, query, inputs, messages) => {
+])('with several inputs, %s is reported', (_, query, inputs, messages) => {
   const problems = problemsIn({}, query, { ...signature, inputs });
   expect(problems).toHaveLength(messages.length);
   for (const [i, message] of messages.entries()) expect(problems[i]).toContain(message);
 });
 
-test('a column that fills none of the named inputs is told', () => {
+test('a column that fills no input is reported', () => {
   const query = [...described, { name: 'extra', type: 'int4' }];
   expect(problemsIn({}, query, named)).toEqual([
-    'predictors.churn.features.sql: column extra fills no input, so it would have no effect → leave it out, or name it as the input that it is for',
+    'predictors.churn.features.sql: column extra fills no input, so it would have no effect → leave it out, or give it the name of its input',
   ]);
 });
 
-test('a text column does not fit a model of numbers', () => {
+test('a text column does not fit a numeric model', () => {
   expect(problemsIn({}, withColumn('country', 'text'))[0]).toContain(
     'features.categories: { country: [ …its texts in order ] }, or turn country into a number',
   );
@@ -200,9 +198,7 @@ test('declared inputs map columns to tensors', () => {
     { name: 'c', type: 'int64' as const, columns: ['visits'] },
   ];
   const problems = problemsIn({ inputs: wrong }, columns, model).join('\n');
-  expect(problems).toContain(
-    "the model's input b int64 [?, 1] is filled by nothing → add b: { type: 'int64', columns: […] }",
-  );
+  expect(problems).toContain("the model's input b int64 [?, 1]has no columns → add b: { type: 'int64', columns: […] }");
   expect(problems).toContain(
     'inputs.a.columns: the query has no feature column spnt; it has visits, spent → did you mean spent?',
   );

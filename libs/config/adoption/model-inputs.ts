@@ -1,4 +1,4 @@
-/** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
+/** Maps feature columns to the input tensors of a model, and reports what does not fit. */
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/predictor';
 import { inputFault } from '@tandem/freshness/request-features';
 import { inputMisfits, isTensorType, keyText } from '@tandem/prediction/models/input-fit';
@@ -8,7 +8,7 @@ import { nearestName, type SettingProblem } from '../predictor/config-problem.ts
 import { canNameFeature } from '../predictor/feature-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
-/** The mapping; it holds only if nothing was added to `problems`. */
+/** Returns the mapping, which is valid only if nothing was added to `problems`. */
 export function mapInputs(
   predictor: ResolvedPredictor,
   features: readonly FeatureColumn[],
@@ -31,12 +31,14 @@ interface Mapping {
   readonly predictor: ResolvedPredictor;
   readonly features: readonly FeatureColumn[];
   readonly signature: ModelSignature;
-  /** Added to. */
+  /** The list to which problems are added. */
   readonly problems: SettingProblem[];
   at(...keys: string[]): string;
 }
 
-/** A single input takes all columns; each of several the column of its name. */
+/**
+ * Maps inputs without a declaration: a single input takes all columns, each of several inputs the column of its name.
+ */
 function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
   const { features, signature, problems, at } = mapping;
   const [input, second] = signature.inputs;
@@ -50,7 +52,7 @@ function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
 function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): readonly ModelInput[] {
   const { signature, problems, at } = mapping;
   for (const missing of signature.inputs.filter(({ name }) => !declared.some((input) => input.name === name))) {
-    const problem = `the model's input ${describeTensor(missing)} is filled by nothing`;
+    const problem = `the model's input ${describeTensor(missing)}has no columns`;
     const remedy = `add ${keyText(missing.name)}: { type: '${missing.type}', columns: […] }, or export the model without that input`;
     problems.push({ path: at('inputs'), problem, remedy });
   }
@@ -61,18 +63,18 @@ function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): read
       return { name: input.name, type: input.type, columns: input.columns };
     }
     if (tensor.type !== null && tensor.type !== input.type) {
-      const problem = `is '${input.type}', and the model's input is ${describeTensor(tensor)}`;
+      const problem = `is '${input.type}', but the model's input is ${describeTensor(tensor)}`;
       problems.push({ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` });
     }
     const columns = declaredColumns(mapping, input);
-    // Unknown columns cannot be judged by number or kind.
+    // The number and kinds of columns can be checked only if all columns are known.
     return columns.length < input.columns.length
       ? { name: input.name, type: input.type, columns: input.columns }
       : fill(mapping, tensor, columns, at('inputs', input.name, 'columns'));
   });
 }
 
-/** @param path of the setting that says which columns these are */
+/** Maps columns to an input. @param path the setting that lists the columns */
 function fill(
   { predictor, problems, at }: Mapping,
   tensor: DescribedTensor,
@@ -85,7 +87,7 @@ function fill(
   }
   const input: ModelInput = {
     name: tensor.name,
-    // Of another type nothing fits.
+    // For another type, a problem was added above.
     type: tensor.type as TensorType,
     columns: columns.map(({ name }) => name),
     ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
@@ -98,7 +100,10 @@ function fill(
   return input;
 }
 
-/** Finds the defaults of request features that the model's input cannot hold: each run would fail for every user. */
+/**
+ * Returns the defaults of request features that the model's input cannot hold. With such a default, a run would fail
+ * for every user.
+ */
 function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
   return (request ?? []).flatMap((column) => {
     const value = column.default;
@@ -115,7 +120,7 @@ function unknownInput({ signature, at }: Mapping, name: string): SettingProblem 
   return { path: at('inputs', name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' };
 }
 
-/** The columns that an input names; of those that the query does not have, a problem. */
+/** Returns the columns that an input names, and adds a problem for each column that the query does not have. */
 function declaredColumns(
   { features, predictor, problems, at }: Mapping,
   input: ResolvedInput,
@@ -147,20 +152,20 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
         : { path: at('features', 'sql'), problem: `column ${name} fills no input, so it would have no effect` }),
       remedy: predictor.inputs
         ? `leave it out, or add it to an input's columns`
-        : 'leave it out, or name it as the input that it is for',
+        : 'leave it out, or give it the name of its input',
     }));
 }
 
 /**
- * Models of many inputs, as pipelines and Keras export them, name each after the column it was trained on: there every
- * input takes the column of its own name. SQL folds names that are not quoted, so the case of letters may differ.
+ * An input and the column of its name. Pipelines and Keras export models with several inputs, each named after the
+ * column that it was trained on. SQL folds unquoted names, so the case of letters may differ.
  */
 interface NamedMatch {
   readonly tensor: DescribedTensor;
   readonly column: FeatureColumn;
 }
 
-/** Returns why an input matches no column, with the predictor's setting that fixes it. */
+/** The reason why an input matches no column, with the predictor's setting that fixes it. */
 interface NamedFault {
   readonly setting: readonly string[];
   readonly problem: string;
@@ -189,8 +194,8 @@ function columnsByName(
 }
 
 /**
- * Returns the column of exactly this name, else the only column whose name differs in case alone and matches no other
- * input exactly.
+ * Returns the column of exactly this name; else the only column with this name in another case, if no other input
+ * shares the name.
  */
 function columnOf(
   { name }: DescribedTensor,
@@ -211,19 +216,19 @@ function missingColumn(
   request: readonly FeatureColumn[],
 ): NamedFault {
   const { name } = tensor;
-  // What no column could ever fill (a sequence, an image, a switch of the training) is reported as such.
+  // An input that no column can fill (a sequence, an image, a training switch) is reported as such.
   const [shape] = inputMisfits(tensor, [{ name, kind: tensor.type === 'string' ? 'string' : 'boolean' }], true);
   if (shape && (tensor.type === null || tensor.shape.length > 2)) return { setting: ['model'], ...shape };
   const meant = nearestName(name, free);
   const fill = `inputs: { ${keyText(name)}: { type: '${tensor.type}', columns: […] }, … } for all inputs`;
   if (meant && request.some((column) => column.name === meant)) {
-    const problem = `the model's input ${describeTensor(tensor)} takes the request feature of its name, and there is none (there is ${meant})`;
+    const problem = `the model's input ${describeTensor(tensor)} needs a request feature of the same name, and there is none (there is ${meant})`;
     return { setting: ['request', meant], problem, remedy: `name it ${keyText(name)}; or say what fills it: ${fill}` };
   }
   const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}, or declare it in request if each call sends it; or `;
   return {
     setting: ['features', 'sql'],
-    problem: `the model's input ${describeTensor(tensor)} takes the column of its name, and the query has none${meant ? ` (it has ${meant})` : ''}`,
+    problem: `the model's input ${describeTensor(tensor)} needs a column of the same name, and the query has none${meant ? ` (it has ${meant})` : ''}`,
     remedy: `${canNameFeature(name) ? rename : ''}say what fills it: ${fill}; or export the model without that input`,
   };
 }
@@ -233,17 +238,19 @@ function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
   const lines = inputs.map(({ name, type }) => `${keyText(name)}: { type: '${type}', columns: […] }`).join(', ');
   return {
     setting: ['inputs'],
-    problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of one, and the config does not say what fills them`,
+    problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of an input, and the config does not say what fills them`,
     remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
   };
 }
 
-/** A name as SQL spells it after `as`, where every plain word is allowed; in quotes where it would be folded otherwise. */
+/**
+ * Returns a name as SQL spells it after `as`. Every plain word is allowed there; a name that SQL would fold is quoted.
+ */
 export function aliasSql(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A model's signature as an inspection of the artifact gives it. */
+/** A model's signature, as read from the artifact. */
 export interface ModelSignature {
   readonly inputs: readonly DescribedTensor[];
   readonly outputs: readonly DescribedTensor[];

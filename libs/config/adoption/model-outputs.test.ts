@@ -16,7 +16,7 @@ test.each<[string, Overrides, string]>([
   [
     'several values',
     output('probabilities'),
-    'has 3 values a user, and the config does not say which → add index (0 to 2) for one of them, or width: 3 for all',
+    'has 3 values for each user, and the config does not say which one to take → add index (0 to 2) for one of them, or width: 3 for all',
   ],
 ])('an output of %s is refused', (_, overrides, message) => {
   expect(problemsIn(overrides)).toHaveLength(1);
@@ -67,11 +67,11 @@ test.each<[string, ModelSignature, Overrides, string]>([
     output('output_lable', { type: 'int64' }),
     "→ write score: { from: 'output_label', type: 'int64' }",
   ],
-])('where the tensor is named otherwise, the line for %s is written out', (_, model, overrides, remedy) => {
+])('if the tensor has another name, the remedy is the line for %s', (_, model, overrides, remedy) => {
   expect(problemsIn(overrides, columns, model)).toEqual([expect.stringContaining(remedy)]);
 });
 
-test('where the tensor of a near name is a sequence of maps, the ways to export without are told', () => {
+test('if the tensor of a similar name is a sequence of maps, the remedy says how to export without it', () => {
   const [first] = classifier.outputs;
   const outputs = [...(first ? [first] : []), { name: 'probabilities', type: null, shape: [] }];
   const problems = problemsIn(output('probability'), columns, { ...classifier, outputs });
@@ -80,13 +80,13 @@ test('where the tensor of a near name is a sequence of maps, the ways to export 
   ]);
 });
 
-test('names with quotes are written as a config takes them', () => {
+test('names with quotes are written in the syntax of a config', () => {
   expect(problemsIn(output('x'), columns, single("it's", [null, 1]))).toEqual([
     expect.stringContaining(`→ write score: { from: "it's", type: 'float32' }`),
   ]);
 });
 
-test('a single output of maps is told with the ways to export without', () => {
+test('a single output of maps is reported with the ways to export without it', () => {
   const problems = problemsIn({}, columns, single('score', [], null));
   expect(problems).toHaveLength(1);
   expect(problems[0]).toMatch(/^predictors\.churn\.outputs\.score: the model gives score as a sequence.*ZipMap/);
@@ -95,15 +95,19 @@ test('a single output of maps is told with the ways to export without', () => {
 });
 
 test.each<[string, (number | string | null)[], string]>([
-  ['no shape', [], 'is one value for all users, or does not declare its shape → add index: 0'],
-  ['an open width', [null, null], 'leaves open how many values a user has, and the config does not say which is meant'],
-])('an output of %s must be said to be one value or several', (_, shape, message) => {
+  ['no shape', [], 'is one value for all users, or does not declare its shape → for one value per user, add index: 0'],
+  [
+    'an open width',
+    [null, null],
+    'does not declare how many values a user has, and the config does not say which one to take',
+  ],
+])('the config must declare an output of %s as one value or several', (_, shape, message) => {
   expect(problemsIn({}, columns, single('score', shape))[0]).toContain(message);
   expect(problemsIn(output('score', { index: 0 }), columns, single('score', shape))).toEqual([]);
   expect(problemsIn(output('score', { width: 3 }), columns, single('score', shape))).toEqual([]);
 });
 
-test('label, probabilities and top-k lists are taken side by side, halves as singles', () => {
+test('label, probabilities and top-k lists are accepted together, and float16 is widened to float32', () => {
   const model: ModelSignature = {
     ...signature,
     outputs: [
@@ -133,13 +137,13 @@ test.each<[string, (number | string | null)[]]>([
   ["LightGBM's label", [1]],
   ['an output of one row', [1, 1]],
   ['a first dimension without a name', ['', 1]],
-])('%s is taken as one value a user, whatever its first dimension is declared to be', (_, shape) => {
+])('%s is one value for each user, whatever its declared first dimension', (_, shape) => {
   expect(definitionOf({}, columns, single('score', shape)).outputs).toEqual([
     { name: 'score', output: 'score', type: 'float32', width: null, index: 0 },
   ]);
 });
 
-test('values beyond the declared ones are for the trial to judge: converters declare one where a forest gives two', () => {
+test('values beyond the declared ones are left to the trial: converters declare one value where a forest gives two', () => {
   const model = single('variable', ['', 1]);
   const second = output('variable', { index: 1 });
   expect(definitionOf(second, columns, model).outputs).toMatchObject([{ width: null, index: 1 }]);

@@ -1,4 +1,4 @@
-/** Decides which values of a model's output tensors become the fields of a prediction, and refuses what does not fit. */
+/** Maps values of a model's output tensors to the fields of a prediction, and reports what does not fit. */
 
 import type { OutputField } from '@tandem/freshness/predictor';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
@@ -9,7 +9,7 @@ import { nearestName, type SettingProblem } from '../predictor/config-problem.ts
 import type { ResolvedOutput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 import type { ModelSignature } from './model-inputs.ts';
 
-/** The mapping; it holds only if nothing was added to `problems`. */
+/** Returns the mapping, which is valid only if nothing was added to `problems`. */
 export function mapOutputs(
   predictor: ResolvedPredictor,
   signature: ModelSignature,
@@ -40,7 +40,7 @@ function unknownTensor(output: ResolvedOutput, { outputs }: ModelSignature): Fau
   return { problem, remedy: meant ? `write ${lineFor(output, meant)}` : 'name one of these with from' };
 }
 
-/** The tensor of a name like this one, else the only one, else the only one of the declared type. */
+/** Returns the tensor with a similar name, else the only tensor, else the only tensor of the declared type. */
 function meantTensor(output: ResolvedOutput, outputs: readonly DescribedTensor[]): DescribedTensor | undefined {
   const near = nearestName(
     output.from,
@@ -52,7 +52,7 @@ function meantTensor(output: ResolvedOutput, outputs: readonly DescribedTensor[]
   return second ? undefined : only;
 }
 
-/** The setting as it would be right. Of two values, as a classifier gives its probabilities, the second is the usual one. */
+/** Returns the correct setting. For two values, such as the probabilities of a classifier, it proposes the second. */
 function lineFor({ name, type, width: wanted }: ResolvedOutput, tensor: DescribedTensor): string {
   const { name: from } = tensor;
   const said = sameType(tensor.type, type) ? type : tensor.type;
@@ -69,12 +69,15 @@ function fitFaults(output: ResolvedOutput, tensor: DescribedTensor): readonly Fa
   return [...faults, unsaidPlace(tensor, given)];
 }
 
-/** Returns the fault of an output with several values: the config must name one, since the first would be a guess. */
+/**
+ * Returns the problem of an output with several values, if the config does not say which ones to take. The first would
+ * be a guess.
+ */
 function unsaidPlace(tensor: DescribedTensor, given: number | null): Fault {
   const described = `the model's output ${describeTensor(tensor)}`;
   if (given !== null) {
     return {
-      problem: `${described} has ${given} values a user, and the config does not say which`,
+      problem: `${described} has ${given} values for each user, and the config does not say which one to take`,
       remedy: `add index (0 to ${given - 1}) for one of them, or width: ${given} for all`,
     };
   }
@@ -82,8 +85,8 @@ function unsaidPlace(tensor: DescribedTensor, given: number | null): Fault {
     problem:
       tensor.shape.length === 0
         ? `${described} is one value for all users, or does not declare its shape`
-        : `${described} leaves open how many values a user has, and the config does not say which is meant`,
+        : `${described} does not declare how many values a user has, and the config does not say which one to take`,
     remedy:
-      'add index: 0 if it is one value a user, index or width if several; or export the model with that size fixed',
+      'for one value per user, add index: 0; for several, add index or width; or export the model with a fixed size',
   };
 }

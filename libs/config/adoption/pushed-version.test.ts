@@ -45,8 +45,8 @@ const problemsOf = (said: PushedSettings, of = served) => {
   return result.ok ? [] : result.problems;
 };
 
-describe('what a push leaves out is as in the version that is served', () => {
-  it('all of it: the columns fill the input by themselves, and of an output of one value there is nothing to say', () => {
+describe('settings that a push leaves out are those of the served version', () => {
+  it('all settings: the columns fill the input automatically, and an output of one value needs no index', () => {
     expect(pushed({})).toEqual({
       name: 'churn',
       model,
@@ -68,11 +68,11 @@ describe('what a push leaves out is as in the version that is served', () => {
     });
   });
 
-  it('an output’s place too where the number of values is unknown', () => {
+  it('the index of an output, if the number of values is unknown', () => {
     expect(pushed({}, { ...served, metadata: null }).outputs).toMatchObject([{ index: 1 }, { index: 0 }]);
   });
 
-  it('inputs that were said: they would not come by themselves', () => {
+  it('declared inputs, which columns would not fill automatically', () => {
     const inputs = [
       { name: 'a', type: 'float32' as const, columns: ['visits'] },
       { name: 'b', type: 'float32' as const, columns: ['plan'] },
@@ -82,7 +82,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     expect(pushed({ inputs: null }, said).inputs).toBeNull();
   });
 
-  it('only one of the settings that end an overlay applies', () => {
+  it('only one of asOf and overlayFor applies', () => {
     expect(pushed({ features: { overlayFor: '36h' } }).features).toMatchObject({
       asOf: null,
       overlayForMs: 129_600_000,
@@ -96,7 +96,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     expect(pushed({ features: { asOf: 'at' } }, timed).features).toMatchObject({ asOf: 'at', overlayForMs: null });
   });
 
-  it('drops settings of columns that another query lacks; a given setting for such a column is an error and stays', () => {
+  it('drops served settings of columns that the new query lacks; a pushed setting for such a column stays and is an error', () => {
     const sql = 'select user_id, visits, loaded_at from customers';
     const columns = [{ name: 'user_id' }, { name: 'visits' }, { name: 'loaded_at' }];
     const inherited: PushedSettings = { features: { sql } };
@@ -113,29 +113,34 @@ it('an empty setting of a push removes the stable version’s setting', () => {
   expect(pushed({ features: { nulls: {}, categories: {} } }).features).toMatchObject({ nulls: {}, categories: {} });
 });
 
-describe('a push is judged as a config is', () => {
+describe('a push is checked like a config', () => {
   it.each<[string, PushedSettings, string, string]>([
     [
-      'a query that is none',
+      'a query that is not a select',
       { features: { sql: 'drop table customers' } },
       'predictors.churn.features.sql',
       'not a select',
     ],
     [
-      'both ends of an overlay',
+      'both asOf and overlayFor',
       { features: { asOf: 'at', overlayFor: '1h' } },
       'predictors.churn.features.overlayFor',
       'no effect',
     ],
-    ['a time that is none', { features: { overlayFor: '36' } }, 'predictors.churn.features.overlayFor', 'no duration'],
     [
-      'a type that is none',
+      'an invalid duration',
+      { features: { overlayFor: '36' } },
+      'predictors.churn.features.overlayFor',
+      'not a duration',
+    ],
+    [
+      'an unknown type',
       { outputs: { score: 'float31', rank: 'float32' } },
       'predictors.churn.outputs.score',
       'float31',
     ],
     [
-      'another output than the declared default has a value for',
+      'an output for which the declared default has no value',
       { outputs: { label: 'int64' } },
       'predictors.churn.freshness.default.label',
       'is missing',

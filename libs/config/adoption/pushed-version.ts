@@ -1,7 +1,6 @@
 /**
- * Resolves a model version that is pushed without a config. The push gives only the changed settings, in the words of
- * the config. All other settings are those of the stable version. The version is checked like a config with all of
- * these settings.
+ * Resolves a model version that is pushed without a config. The push gives only the changed settings, in the form of
+ * the config. All other settings are those of the stable version. The result is checked like a config.
  */
 
 import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
@@ -19,17 +18,17 @@ export interface PushedSettings {
   readonly features?:
     | {
         readonly sql?: string | undefined;
-        /** Null: none. */
+        /** Null removes the served version's `asOf`. */
         readonly asOf?: string | null | undefined;
         readonly overlayFor?: string | null | undefined;
-        /** `{}`: of no column; so for categories. */
+        /** The values for nulls. `{}` removes those of the served version; the same holds for `categories`. */
         readonly nulls?: Readonly<Record<string, number | boolean | string>> | undefined;
         readonly categories?: Readonly<Record<string, unknown>> | undefined;
       }
     | undefined;
-  /** Null: none. */
+  /** Null removes the request features. */
   readonly request?: Readonly<Record<string, unknown>> | null | undefined;
-  /** Null: as where a config does not say. */
+  /** Null: columns fill the inputs automatically, as in a config without `inputs`. */
   readonly inputs?: Readonly<Record<string, unknown>> | null | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
   readonly rowByRow?: boolean | undefined;
@@ -38,7 +37,7 @@ export interface PushedSettings {
 /** The version that is served now. */
 export interface ServedVersion {
   readonly definition: ModelDefinition;
-  /** Null: not known of it. */
+  /** Metadata of the model file; null if it is not known. */
   readonly metadata: Pick<ModelMetadata, 'outputs'> | null;
   readonly policy: Policy;
 }
@@ -138,7 +137,7 @@ function declared<T>(columns: readonly FeatureColumn[], of: (column: FeatureColu
   return filled(present(Object.fromEntries(columns.map((column) => [column.name, of(column)] as const))));
 }
 
-/** Undefined where it says nothing of any column: a config has no empty setting. */
+/** Returns undefined for a setting without columns, since a config has no empty settings. */
 function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | undefined {
   return Object.keys(setting).length === 0 ? undefined : setting;
 }
@@ -147,7 +146,9 @@ function requestOf({ request }: ModelDefinition) {
   return request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)]));
 }
 
-/** Undefined if the columns fill them automatically, as they will fill those of another model. */
+/**
+ * Returns the declared inputs; undefined if columns fill them automatically, as they would fill those of another model.
+ */
 function inputsOf({ inputs, query, request = [] }: ModelDefinition) {
   const columns = [...query.columns, ...request];
   const [only, second] = inputs;
@@ -164,7 +165,7 @@ function outputsOf({ definition, metadata }: ServedVersion) {
   return Object.fromEntries(
     definition.outputs.map(({ name, output, type, width, index }) => {
       const tensor = metadata?.outputs.find((one) => one.name === output);
-      // Where there was one value there was nothing to say; of several that there are now, the first would be a guess.
+      // A single value needs no index. If the new model has several values, the first would be a guess.
       const isOnly = tensor !== undefined && valuesPerUser(tensor) === 1;
       return [
         name,

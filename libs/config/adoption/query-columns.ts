@@ -1,11 +1,14 @@
-/** Reads a feature query's described columns as what they are for: the key, the `asOf`, the features. */
+/** Assigns the columns of a feature query their roles: the key, `asOf`, the features. */
 import type { FeatureColumn, FeatureKind } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { pathText } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
-/** A column as Postgres describes it: `int4` or `integer`, `numeric(10,2)`, `timestamp with time zone`, … */
+/**
+ * A column as Postgres describes it, with a type such as `int4` or `integer`, `numeric(10,2)`, `timestamp with time
+ * zone`, …
+ */
 export interface QueryColumn {
   readonly name: string;
   readonly type: string;
@@ -53,7 +56,7 @@ const KEYS: Readonly<Record<string, KeyType>> = {
   varchar: 'text',
 };
 
-/** The roles of the columns, or undefined with the reasons added to `problems`. */
+/** Returns the roles of the columns; undefined if it added problems to `problems`. */
 export function readQueryColumns(
   predictor: ResolvedPredictor,
   columns: readonly QueryColumn[],
@@ -82,7 +85,7 @@ function nameProblems(columns: readonly QueryColumn[], path: string): SettingPro
       return [{ path, problem: 'has a column without a name', remedy: 'name it with as: … as visits' }];
     }
     if (!twice.has(name)) return [];
-    return [{ path, problem: `has two columns ${name}`, remedy: 'leave one out, or name it otherwise with as' }];
+    return [{ path, problem: `has two columns ${name}`, remedy: 'leave one out, or rename it with as' }];
   });
 }
 
@@ -90,7 +93,7 @@ function readKey(columns: readonly QueryColumn[], path: string, problems: Settin
   const key = columns.find(({ name }) => name === 'user_id');
   if (!key) {
     const problem = `has no column user_id; it has ${columns.map(({ name }) => name).join(', ') || 'none'}`;
-    problems.push({ path, problem, remedy: "name the user's key so: select customer_id as user_id, …" });
+    problems.push({ path, problem, remedy: "rename the user's key: select customer_id as user_id, …" });
     return undefined;
   }
   const keyType = KEYS[plainType(key.type)];
@@ -116,7 +119,7 @@ function asOfProblems(asOf: string, columns: readonly QueryColumn[], path: strin
     {
       path,
       problem: `column ${asOf} is of type ${column.type}, not timestamptz`,
-      remedy: `make it a moment on the database's own clock: (${asOf} at time zone 'UTC') as ${asOf}, with its real zone`,
+      remedy: `convert it to a time on the database's clock: (${asOf} at time zone 'UTC') as ${asOf}, with its real time zone`,
     },
   ];
 }
@@ -131,7 +134,7 @@ function readFeature(
   if (kind) return [{ name: column.name, kind }];
   problems.push({
     path,
-    problem: `column ${column.name} is of type ${column.type}, which is no feature`,
+    problem: `column ${column.name} is of type ${column.type}, which cannot be a feature`,
     remedy: conversion(column, asOf),
   });
   return [];
@@ -159,12 +162,18 @@ function conversion({ name, type }: QueryColumn, asOf: string | null): string {
   }
 }
 
-/** Columns of character(n), whose texts Postgres fills up with blanks: a model takes `paid  ` for another text than `paid`. */
+/**
+ * Returns the columns of type character(n). Postgres pads their texts with blanks, and for a model `paid ` is not
+ * `paid`.
+ */
 export function paddedColumns(columns: readonly QueryColumn[]): readonly QueryColumn[] {
   return columns.filter(({ type }) => plainType(type) === 'bpchar');
 }
 
-/** The short name of a type without its modifiers: `numeric(10,2)` → `numeric`, `timestamp(3) with time zone` → `timestamptz`. */
+/**
+ * Returns the short name of a type without its modifiers: `numeric(10,2)` → `numeric`, `timestamp(3) with time zone` →
+ * `timestamptz`.
+ */
 function plainType(type: string): string {
   const bare = type
     .toLowerCase()

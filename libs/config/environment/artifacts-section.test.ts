@@ -6,11 +6,11 @@ import { artifacts } from './environment-sections.ts';
 const read = (env: Record<string, string>) => readEnvironment(env, { artifacts }).artifacts;
 const KEYS = { ARTIFACT_ACCESS_KEY_ID: 'id', ARTIFACT_SECRET_ACCESS_KEY: 'secret' };
 
-it('is none where no bucket is named', () => {
+it('is null if no bucket is set', () => {
   expect(read({})).toBeNull();
 });
 
-it('takes bucket and prefix from the URL, and finds Amazon by the region', () => {
+it('takes bucket and prefix from the URL, and the endpoint of Amazon from the region', () => {
   const amazon = { bucket: 'models', region: 'eu-west-1', accessKeyId: 'id', secretAccessKey: 'secret' };
   const env = { ARTIFACT_URL: 's3://models/tandem/v1/', ARTIFACT_REGION: 'eu-west-1', ...KEYS };
   const endpoint = 'https://s3.eu-west-1.amazonaws.com';
@@ -22,7 +22,7 @@ it('takes bucket and prefix from the URL, and finds Amazon by the region', () =>
 it.each([
   ['another scheme', { ARTIFACT_URL: 'https://models/x', ...KEYS }, 'ARTIFACT_URL'],
   ['no key', { ARTIFACT_URL: 's3://models', ARTIFACT_ACCESS_KEY_ID: 'id' }, 'ARTIFACT_SECRET_ACCESS_KEY'],
-])('refuses %s, by the variable', (_, env, path) => {
+])('refuses %s, and names the variable', (_, env, path) => {
   try {
     read(env);
     expect.unreachable();

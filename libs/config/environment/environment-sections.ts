@@ -1,4 +1,4 @@
-/** The sections of the environment. Each function names its variables, their units and defaults, once for all apps. */
+/** The sections of the environment. Each function defines its variables, their units and defaults for all apps. */
 import { availableParallelism } from 'node:os';
 import {
   INFERENCE_MEMORY_MB,
@@ -9,25 +9,27 @@ import {
 import { REDIS_SCHEMES, redisAddressProblem } from '@tandem/redis/redis-address';
 import type { Section } from './environment.ts';
 
-/** Connections that an API process opens at most, where `DATABASE_CONNECTIONS` is not set. */
+/** The most connections of an API process if `DATABASE_CONNECTIONS` is not set. */
 export const API_CONNECTIONS = 24;
-/** The connections of an API with two for requests and two for feature statements. */
+/** The fewest connections of an API, which leave two for requests and two for feature statements. */
 const LEAST_CONNECTIONS = 16;
 
 export interface DatabaseSection {
-  /** Holds the password: log it through `maskUrl` alone. */
+  /** The URL with its password: log it only through `maskUrl`. */
   readonly url: string;
-  /** The same database for the statements that contain a feature query, perhaps with a login of fewer rights. */
+  /**
+   * The URL of the same database for statements that contain a feature query, possibly with a login of fewer rights.
+   */
   readonly featuresUrl: string;
-  /** The server itself, where `url` leads through a pooler in transaction mode. */
+  /** The URL of the server itself, if `url` leads through a pooler in transaction mode. */
   readonly directUrl?: string;
-  /** Connections that one process opens at most. */
+  /** The most connections of one process. */
   readonly connections?: number;
 }
 
 /**
- * `DATABASE_URL` (required), `FEATURES_DATABASE_URL` (default: the same) and `DATABASE_DIRECT_URL` (the same), or each with
- * `_FILE`; `DATABASE_CONNECTIONS` (24 of an API, 37 of a worker).
+ * Reads `DATABASE_URL` (required), `FEATURES_DATABASE_URL` and `DATABASE_DIRECT_URL` (default: `DATABASE_URL`), or each
+ * with `_FILE`; and `DATABASE_CONNECTIONS` (24 for an API, 37 for a worker).
  */
 export const database: Section<DatabaseSection> = (read) => {
   const form = { protocols: ['postgres:', 'postgresql:'] };
@@ -50,7 +52,7 @@ export interface RedisSection {
   readonly queueUrl: string;
 }
 
-/** `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: the same), or each with `_FILE`. */
+/** Reads `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: `REDIS_URL`), or each with `_FILE`. */
 export const redis: Section<RedisSection> = (read) => {
   const form = { protocols: REDIS_SCHEMES, problemOf: redisAddressProblem };
   const url = read.url('REDIS_URL', form, 'redis://localhost:6379');
@@ -62,15 +64,15 @@ const LOOPBACK = '127.0.0.1';
 
 export interface HttpSection {
   readonly host: string;
-  /** 0: any free port. */
+  /** The port of the API; 0 for any free port. */
   readonly port: number;
-  /** The port of metrics; null: the API's port, if that is on loopback. */
+  /** The port of metrics; null for the API's port, if that is on loopback. */
   readonly metricsPort: number | null;
-  /** The port of the Open Inference Protocol over gRPC; null: none. */
+  /** The port of the Open Inference Protocol over gRPC; null for none. */
   readonly grpcPort: number | null;
 }
 
-/** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none), `GRPC_PORT` (none). */
+/** Reads `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none) and `GRPC_PORT` (none). */
 export const http: Section<HttpSection> = (read) => {
   const host = read.host('HOST', LOOPBACK);
   const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
@@ -86,56 +88,61 @@ export const http: Section<HttpSection> = (read) => {
   return { host, port, metricsPort, grpcPort };
 };
 
-/** Far more than a machine has cores for. */
+/** An upper limit far above the cores of a machine. */
 export const MOST_API_PROCESSES = 64;
 
-/** `API_PROCESSES` (1): API processes that share `PORT` and `METRICS_PORT`. */
+/** Reads `API_PROCESSES` (1), the number of API processes that share `PORT` and `METRICS_PORT`. */
 export const apiProcesses: Section<number> = (read) =>
   read.whole('API_PROCESSES', { least: 1, most: MOST_API_PROCESSES, instead: 1 });
 
 export interface ApiKeysSection {
-  /** `auto`: off where the API is published on loopback, required elsewhere. */
+  /** Whether keys are required. `auto`: off if the API is published on loopback, else required. */
   readonly mode: 'auto' | 'off' | 'required';
   /** The pepper of stored keys; null if none is set. */
   readonly pepper: string | null;
-  /** The address at which others reach the API: another than `HOST` behind a proxy, or in a container. */
+  /** The address at which clients reach the API. It differs from `HOST` behind a proxy or in a container. */
   readonly publishedOn: string;
 }
 
-/** A secret that people make up is shorter; 16 random bytes in hex are not. */
+/** The length of 16 random bytes in hex. A secret that a person makes up is usually shorter. */
 const LEAST_PEPPER = 32;
 
-/** `API_KEYS` (auto), `API_KEY_PEPPER` or `_FILE` (none), `PUBLISHED_ON` (HOST). */
+/** Reads `API_KEYS` (auto), `API_KEY_PEPPER` or its `_FILE` (none), and `PUBLISHED_ON` (HOST). */
 export const apiKeys: Section<ApiKeysSection> = (read) => ({
   mode: read.oneOf('API_KEYS', ['auto', 'off', 'required'], 'auto'),
   pepper: read.secret('API_KEY_PEPPER', LEAST_PEPPER, 'make one: openssl rand -hex 32'),
   publishedOn: read.host('PUBLISHED_ON', read.host('HOST', LOOPBACK)),
 });
 
-/** `TANDEM_API_KEY` or `_FILE`: the key that a program sends to the API. */
+/** Reads `TANDEM_API_KEY` or its `_FILE`, the key that a program sends to the API. */
 export const apiKey: Section<string | null> = (read) =>
   read.secret('TANDEM_API_KEY', 1, 'give the whole key, as tandem key create printed it');
 
 export interface InferenceSection {
-  /** Child processes that run models. */
+  /** The number of child processes that run models. */
   readonly processes: number;
-  /** Memory bound of each, in MiB; a child above it is killed and started again. */
+  /** Memory limit of each child, in MiB. A child above the limit is killed and restarted. */
   readonly memoryMb: number;
-  /** Users that may wait for a live answer; further ones are refused as overloaded. A request of many counts each. */
+  /**
+   * The most users that may wait for a live answer; further users are rejected as overloaded. A request for many users
+   * counts each of them.
+   */
   readonly queueLimit: number;
-  /** Users of one live run at most. More in a run is more throughput, and a longer run that each of them waits for. */
+  /** The most users of one live run. A higher limit raises throughput, and makes each user wait for a longer run. */
   readonly batchLimit: number;
-  /** Threads that ONNX Runtime uses for one run, in each child. */
+  /** Threads of ONNX Runtime for one run, in each child. */
   readonly threads: number;
 }
 
 /**
- * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
+ * Reads `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
  * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: no batching), `INFERENCE_THREADS` (1).
  */
 export const inference: Section<InferenceSection> = inferenceOf(1);
 
-/** The same for a worker, whose default is at least 2 processes: one runs while the other waits for its next rows. */
+/**
+ * Reads the same for a worker, with a default of at least 2 processes: one runs a model while the other waits for rows.
+ */
 export const batchInference: Section<InferenceSection> = inferenceOf(2);
 
 function inferenceOf(leastProcesses: number): Section<InferenceSection> {
@@ -157,16 +164,16 @@ function inferenceOf(leastProcesses: number): Section<InferenceSection> {
 }
 
 export interface WorkerSection {
-  /** Chunks that one worker process has under way at once. */
+  /** The number of chunks that one worker process handles at once. */
   readonly chunkConcurrency: number;
 }
 
-/** `CHUNK_CONCURRENCY` (3). */
+/** Reads `CHUNK_CONCURRENCY` (3). */
 export const worker: Section<WorkerSection> = (read) => ({
   chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
 });
 
-/** `RUN_DEADLINE_MINUTES` (60), in ms: when a run is to end at the latest, which says how many workers it needs. */
+/** Reads `RUN_DEADLINE_MINUTES` (60) as ms: the latest end of a run, which decides how many workers it needs. */
 export const runDeadlineMs: Section<number> = (read) =>
   60_000 * read.whole('RUN_DEADLINE_MINUTES', { least: 1, most: 100_000, instead: 60 });
 
@@ -174,7 +181,7 @@ interface LogSection {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
 }
 
-/** `LOG_LEVEL` (info). */
+/** Reads `LOG_LEVEL` (info). */
 export const log: Section<LogSection> = (read) => ({
   level: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
 });
@@ -182,7 +189,7 @@ export const log: Section<LogSection> = (read) => ({
 /** The bucket of model files that are not in Postgres. */
 interface BucketSection {
   readonly bucket: string;
-  /** The prefix of objects, without slashes at its ends; may be empty. */
+  /** The prefix of objects, without a slash at either end; may be empty. */
   readonly prefix: string;
   /** The address of the S3 service. */
   readonly endpoint: string;
@@ -192,8 +199,9 @@ interface BucketSection {
 }
 
 /**
- * `ARTIFACT_URL` (`s3://bucket/prefix`; none: files are in Postgres), `ARTIFACT_REGION` (us-east-1), `ARTIFACT_ENDPOINT`
- * (Amazon's of that region), `ARTIFACT_ACCESS_KEY_ID`, `ARTIFACT_SECRET_ACCESS_KEY`; all but the region also with `_FILE`.
+ * Reads `ARTIFACT_URL` (`s3://bucket/prefix`; without it, files are in Postgres), `ARTIFACT_REGION` (us-east-1),
+ * `ARTIFACT_ENDPOINT` (Amazon's endpoint of the region), `ARTIFACT_ACCESS_KEY_ID` and `ARTIFACT_SECRET_ACCESS_KEY`. All
+ * except the region also exist with `_FILE`.
  */
 export const artifacts: Section<BucketSection | null> = (read) => {
   const said = read.url('ARTIFACT_URL', { protocols: ['s3:'] }, 's3://bucket/prefix', '');
@@ -202,7 +210,7 @@ export const artifacts: Section<BucketSection | null> = (read) => {
   const region = read.host('ARTIFACT_REGION', 'us-east-1');
   const needed = (name: string) => {
     const value = read.secret(name, 1, 'give the whole key');
-    if (value === null) read.refuse(name, 'is not set, and ARTIFACT_URL is', 'set it, or name it with _FILE');
+    if (value === null) read.refuse(name, 'is not set, but ARTIFACT_URL is', 'set it, or name it with _FILE');
     return value ?? '';
   };
   return {
@@ -214,13 +222,14 @@ export const artifacts: Section<BucketSection | null> = (read) => {
   };
 };
 
-/** `TANDEM_HOSTS` (none): names besides loopback's own, separated by spaces. */
+/** Reads `TANDEM_HOSTS` (none): host names besides those of loopback, separated by spaces. */
 export const hostNames: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
 
 /**
- * `WATCHDOG_MS` (60,000): ends a process, so that its supervisor restarts it, if its event loop is blocked for that
- * long. It also ends a worker that takes no job for that long although jobs wait and it has capacity.
+ * Reads `WATCHDOG_MS` (60,000). A process ends, so that its supervisor restarts it, if its event loop is blocked for
+ * that long. A worker also ends if it takes no job for that long although jobs wait and it has capacity.
  */
 export const watchdogMs: Section<number> = (read) =>
-  // BullMQ blocks for 5 s for a job, and a connection that is silent is given up after 15: what heals may do so.
+  // BullMQ blocks for up to 5 s for a job, and closes a silent connection after 15 s. The limit must leave time for
+  // both.
   read.whole('WATCHDOG_MS', { least: 10_000, most: 3_600_000, instead: 60_000 });

@@ -26,7 +26,7 @@ function problemsIn(env: Variables): string[] {
   }
 }
 
-test('an app reads the sections it composes, with their defaults', () => {
+test('an app reads the sections that it composes, with their defaults', () => {
   expect(readEnvironment(servers, { database, redis, http, log, worker })).toEqual({
     database: { url: servers.DATABASE_URL, featuresUrl: servers.DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: servers.REDIS_URL },
@@ -39,7 +39,7 @@ test('an app reads the sections it composes, with their defaults', () => {
   expect(sizes.processes).toBeGreaterThanOrEqual(1);
 });
 
-test('every variable that is set arrives; set to nothing is not set', () => {
+test('every variable that is set is read, and an empty value counts as not set', () => {
   const env = {
     ...servers,
     QUEUE_REDIS_URL: 'rediss://queue:6380',
@@ -71,7 +71,7 @@ test('a secret may come from a file', () => {
   expect(readEnvironment(env, { database }).database.url).toBe('postgres://u:p@db/shop');
 });
 
-test('all that is wrong is told at once, each with variable, value and remedy', () => {
+test('all problems are reported at once, each with variable, value and remedy', () => {
   const problems = problemsIn({
     PORT: '99999',
     HOST: 'a b',
@@ -97,22 +97,22 @@ test.each<[string, Variables, string]>([
     'DATABASE_URL: is mysql://u:***@db/shop, which does not start with postgres:// or postgresql://',
   ],
   [
-    'no URL, perhaps a password',
+    'a value that is not a URL, and may be a password',
     { REDIS_URL: 'hunter2' },
-    'REDIS_URL: is no URL that starts with redis:// or rediss:// or redis+cluster:// or rediss+cluster:// or redis+sentinel:// or rediss+sentinel:// and names a host (its value is not shown)',
+    'REDIS_URL: is not a URL that starts with redis:// or rediss:// or redis+cluster:// or rediss+cluster:// or redis+sentinel:// or rediss+sentinel:// and names a host (its value is not shown)',
   ],
   [
-    'another protocol, whose remedy is no password',
+    'another protocol; the remedy contains no password',
     { DATABASE_URL: 'mysql://u:hunter2@db/shop' },
     '→ write it like postgres://user:password@localhost:5432/database\n',
   ],
   [
-    'several hosts of Redis without a form',
+    'several Redis hosts without a mode',
     { REDIS_URL: 'redis://:hunter2@a:1,b:2' },
     'REDIS_URL: names several hosts → write redis+cluster:// or redis+sentinel:// in front of them\n',
   ],
   [
-    'sentinels without a name',
+    'sentinels without the name of the primary',
     { QUEUE_REDIS_URL: 'redis+sentinel://:hunter2@a:1' },
     'QUEUE_REDIS_URL: names no primary → write its name in the sentinels as the path, such as /mymaster\n',
   ],
@@ -127,7 +127,7 @@ test.each<[string, Variables, string]>([
     { DATABASE_URL: '', DATABASE_URL_FILE: '/nowhere/url' },
     'DATABASE_URL_FILE: names /nowhere/url, which cannot be read (ENOENT)',
   ],
-  ['a misspelt variable', { DATABASE_URL: '', DATABSE_URL: 'x' }, 'DATABSE_URL is set: was it meant?'],
+  ['a misspelt variable', { DATABASE_URL: '', DATABSE_URL: 'x' }, 'DATABSE_URL is set; rename it to DATABASE_URL'],
   ['one port for gRPC and HTTP', { GRPC_PORT: '8080' }, 'GRPC_PORT: is 8080, the same as PORT → choose another port'],
   ['one port twice', { METRICS_PORT: '8080' }, 'METRICS_PORT: is 8080, the same as PORT → choose another port'],
 ])('%s is refused, and no secret is shown', (_, env, message) => {
@@ -137,7 +137,7 @@ test.each<[string, Variables, string]>([
   expect(problems[0]).not.toContain('hunter2');
 });
 
-test('less memory than an inference process needs is refused where it is set', () => {
+test('less memory than an inference process needs is refused, with the name of the variable', () => {
   expect(readEnvironment({ INFERENCE_MEMORY_MB: '256' }, { inference }).inference.memoryMb).toBe(256);
   expect(problemsIn({ ...servers, INFERENCE_MEMORY_MB: '255' })).toEqual([
     'environment: INFERENCE_MEMORY_MB: is "255", not a whole number from 256 to 1048576 → write one, or unset it',
@@ -151,7 +151,7 @@ test('an empty secret file is refused', () => {
   ]);
 });
 
-test('keys go by the address at which the API is published, which is where it listens', () => {
+test('whether keys are required depends on the published address, by default HOST', () => {
   const read = (env: Variables) => readEnvironment(env, { apiKeys }).apiKeys;
   expect(read({})).toEqual({ mode: 'auto', pepper: null, publishedOn: '127.0.0.1' });
   expect(read({ HOST: '0.0.0.0' }).publishedOn).toBe('0.0.0.0');
@@ -165,7 +165,7 @@ test('keys go by the address at which the API is published, which is where it li
   expect(readEnvironment({}, { apiKey }).apiKey).toBeNull();
 });
 
-test('host names stand between spaces, and a wrong one is named', () => {
+test('host names are separated by spaces, and an invalid name is reported', () => {
   const hosts: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
   const read = (TANDEM_HOSTS: string) => readEnvironment({ TANDEM_HOSTS }, { hosts }).hosts;
   expect([read(''), read(' tandem.internal  api ')]).toEqual([[], ['tandem.internal', 'api']]);

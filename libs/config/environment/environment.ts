@@ -1,6 +1,6 @@
 /**
- * Reads the environment: servers, secrets and sizes, which differ from machine to machine. Each app composes the
- * sections it uses (environment-sections.ts), so that no variable is defined twice. All errors are reported at once.
+ * Reads the environment: servers, secrets and sizes, which differ between machines. Each app composes the sections that
+ * it uses (environment-sections.ts), so that no variable is defined twice. All problems are reported at once.
  */
 
 import { readFileSync } from 'node:fs';
@@ -25,19 +25,20 @@ export function readEnvironment<S extends Record<string, Section<unknown>>>(
 }
 
 /**
- * Reads single environment variables and collects their problems. A wrong variable gets a placeholder value meanwhile.
+ * Reads single environment variables and collects their problems. An invalid variable gets a placeholder value until
+ * the problems are reported.
  */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** The allowed forms of a URL. */
 interface UrlForm {
-  /** Protocols with their colons. */
+  /** The allowed protocols, each with a colon. */
   readonly protocols: readonly string[];
-  /** Returns the problem of an address that must have one of these protocols; null if there is none. */
+  /** Returns a further problem of an address that has an allowed protocol; null if there is none. */
   readonly problemOf?: (url: string) => UrlProblem | null;
 }
 
-/** Repeats no password. */
+/** A problem of an address, in a text without the password. */
 interface UrlProblem {
   readonly problem: string;
   readonly remedy: string;
@@ -45,24 +46,24 @@ interface UrlProblem {
 
 interface VariableReader {
   /**
-   * A connection URL, which may hold a password; also from the file that `<name>_FILE` names.
-   * @param instead used where the variable is not set; without it the variable is required
+   * Reads a connection URL, which may contain a password; also from the file that `<name>_FILE` names.
+   * @param instead the value if the variable is not set; without it, the variable is required
    */
   url(name: string, form: UrlForm, example: string, instead?: string): string;
-  /** A secret text of a least length, also from the file that `<name>_FILE` names; null if none is set. */
+  /** Reads a secret of at least this length, also from the file that `<name>_FILE` names; null if none is set. */
   secret(name: string, least: number, remedy: string): string | null;
-  /** A whole number within bounds. */
+  /** Reads a whole number within bounds. */
   whole(name: string, bounds: { least: number; most: number; instead: number }): number;
-  /** Like `whole`; null if it is not set. */
+  /** Reads a whole number within bounds; null if it is not set. */
   optionalWhole(name: string, bounds: { least: number; most: number }): number | null;
-  /** A share, from 0 to 1. */
+  /** Reads a share, from 0 to 1. */
   share(name: string, instead: number): number;
   oneOf<T extends string>(name: string, choices: readonly T[], instead: T): T;
-  /** A host name or address. */
+  /** Reads a host name or address. */
   host(name: string, instead: string): string;
-  /** Host names or addresses, separated by spaces. */
+  /** Reads host names or addresses, separated by spaces. */
   hosts(name: string): readonly string[];
-  /** Adds a problem that only several variables together show. */
+  /** Adds a problem that involves several variables. */
   refuse(name: string, problem: string, remedy: string): void;
   problems(): readonly ConfigProblem[];
 }
@@ -94,7 +95,7 @@ interface Source {
   readonly refuse: VariableReader['refuse'];
 }
 
-/** Set to nothing, as a compose file or a shell does it, is not set. */
+/** Returns the value of a variable. An empty value, as compose files and shells set it, counts as not set. */
 function textOf({ env }: Source, name: string): string | undefined {
   return env[name]?.trim() || undefined;
 }
@@ -153,13 +154,13 @@ function readUrl(
   instead?: string,
 ): string {
   const text = readSecret(source, name);
-  // A file that could not be read has been refused; that nothing is set would only confuse.
+  // A file that could not be read was already reported, so a missing value is not reported as well.
   if (text === null) return '';
   if (text === undefined) {
     if (instead !== undefined) return instead;
     const others = Object.keys(source.env).filter((other) => other !== name && !other.endsWith('_FILE'));
     const meant = nearestName(name, others);
-    const hint = meant && editedOnly(name, meant) ? `; ${meant} is set: was it meant?` : '';
+    const hint = meant && editedOnly(name, meant) ? `; ${meant} is set; rename it to ${name}` : '';
     source.refuse(name, 'is not set', `set it, such as ${name}=${example}${hint}`);
     return '';
   }
@@ -168,12 +169,15 @@ function readUrl(
   return text;
 }
 
-/** Whether the names differ little: QUEUE_REDIS_URL is no misspelt REDIS_URL, nor a DATABASE_URI anything else. */
+/**
+ * Returns whether two names differ only by a typing error, as DATABSE_URL and DATABASE_URL do, but not QUEUE_REDIS_URL
+ * and REDIS_URL.
+ */
 function editedOnly(name: string, other: string): boolean {
   return Math.abs(name.length - other.length) <= 2;
 }
 
-/** The variable's own value, or the content of the file that `<name>_FILE` names; null: refused. */
+/** Returns the value of a variable, or the content of the file that `<name>_FILE` names; null if it was refused. */
 function readSecret(source: Source, name: string): string | undefined | null {
   const direct = textOf(source, name);
   const file = textOf(source, `${name}_FILE`);
@@ -202,25 +206,25 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
 }
 
 function urlProblem(text: string, protocols: readonly string[], example: string): UrlProblem | null {
-  // Of several hosts, separated by commas, the first represents all.
+  // Of several hosts, separated by commas, only the first is checked.
   const first = text.replace(/^([^/]+:\/\/(?:[^/?#]*@)?[^,/?#]+)(?:,[^,/?#]+)+/, '$1');
   const url = URL.canParse(first) ? new URL(first) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
   const remedy = `write it like ${example}`;
-  // A value that is no URL may be a bare password.
+  // A value that is not a URL may be a password.
   if (!url?.hostname) {
-    const problem = `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
+    const problem = `is not a URL that starts with ${wanted} and names a host (its value is not shown)`;
     return { problem, remedy: `${remedy}; percent-encode special characters in the password` };
   }
   if (protocols.includes(url.protocol)) return null;
   return { problem: `is ${maskUrl(text)}, which does not start with ${wanted}`, remedy };
 }
 
-/** The URL with every password in it as `***`; safe for a text that is no URL. */
+/** Returns the URL with every password replaced by `***`. It is safe for a text that is not a URL. */
 export function maskUrl(url: string): string {
   return (
     url
-      // Up to the last @ before the host: an unescaped @ may be in the password.
+      // Matches up to the last @ before the host, since the password may contain an unescaped @.
       .replace(/(:\/\/[^/?#@:\s]*):[^\s]*@/g, '$1:***@')
       .replace(/([?&](?:[a-z_-]*password|[a-z_-]*secret|[a-z_-]*token)=)[^&#\s]*/gi, '$1***')
   );

@@ -1,4 +1,6 @@
-/** Compares the lexer with that of Postgres: an accepted text is one statement that ends where the text ends. */
+/**
+ * Compares the lexer with the parser of Postgres: an accepted text is one statement that ends at the end of the text.
+ */
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -15,7 +17,7 @@ const client = new pg.Client({ connectionString: inject('databaseUrl') });
 beforeAll(() => client.connect());
 afterAll(() => client.end());
 
-/** What Postgres says of a text that it parses and does not run: null if it is one statement. */
+/** Returns the error of Postgres for a text that is parsed but not run; null if the text is one statement. */
 function parsed(text: string): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   const statement = {
@@ -26,7 +28,7 @@ function parsed(text: string): Promise<string | null> {
     handleReadyForQuery: () => resolve(null),
     handleError: (error: Error) => resolve(error.message),
   };
-  // The driver's own interface of statements, which its types tell in part.
+  // The driver's internal interface for statements, which its types declare only in part.
   client.query(statement as pg.Submittable & typeof statement);
   return promise;
 }
@@ -34,7 +36,7 @@ function parsed(text: string): Promise<string | null> {
 const SEVERAL = 'cannot insert multiple commands into a prepared statement';
 const wrapped = (sql: string) => `select * from (\n${sql}\n) f`;
 
-/** Values that are cut in one way alone, and halves of them. */
+/** Complete tokens, and halves of tokens. */
 const VALUE = fc.constantFrom(
   ...[
     "'a'",
@@ -125,7 +127,7 @@ const QUERY = fc
   .array(fc.tuple(VALUE, GAP, TURN, GAP), { minLength: 1, maxLength: 6 })
   .map((parts) => `select 1, ${parts.flat().join('')}1`);
 
-test('an accepted query is one statement, and ends inside the brackets around it', async () => {
+test('an accepted query is one statement, and ends inside the parentheses around it', async () => {
   let valid = 0;
   await fc.assert(
     fc.asyncProperty(QUERY, async (sql) => {
@@ -133,7 +135,7 @@ test('an accepted query is one statement, and ends inside the brackets around it
       const [around, bare] = [await parsed(wrapped(sql)), await parsed(sql)];
       expect(around).not.toBe(SEVERAL);
       expect(bare).not.toBe(SEVERAL);
-      // A text that leaves its brackets fits between them alone.
+      // A text that closes the surrounding parentheses would be one statement only inside of them.
       if (around === null) expect(bare).toBeNull();
       if (bare === null) valid++;
     }),
@@ -161,7 +163,7 @@ test.each([
   'select a$$ from t; drop table t; select b$$',
   "select 1 /* /* */ ' */ ; drop table t; --'",
   "select E'a'\n'\\''; drop table t; --'",
-])('Postgres itself sees two statements in %j, and it is refused', async (sql) => {
+])('Postgres parses two statements in %j, and the text is refused', async (sql) => {
   expect(await parsed(sql)).toBe(SEVERAL);
   expect(featureSqlFault(sql)).not.toBeNull();
 });

@@ -35,6 +35,6 @@ test.each([
   "select e'it\\'s;' from t",
   "select '-- no comment'",
   "select a$$, ')' as \"(\" /* ( /* ; */ ) */ from t where b ~ '\\d+$'",
-])('%j is accepted: what stands in quotes and comments is no syntax', (sql) => {
+])('%j is accepted: the contents of quotes and comments are not syntax', (sql) => {
   expect(featureSqlFault(sql)).toBeNull();
 });

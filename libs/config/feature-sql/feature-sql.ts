@@ -1,6 +1,6 @@
 /**
- * Checks the text of a feature query. Larger statements contain it in parentheses, so it must be one select that ends
- * where its text ends. Postgres judges the rest when it describes the query.
+ * Checks the text of a feature query. Larger statements contain it in parentheses, so it must be a single select that
+ * ends at the end of its text. Postgres checks the rest when it describes the query.
  */
 import { lexSql, type SqlFault, type SqlToken } from './sql-lexer.ts';
 
@@ -23,7 +23,7 @@ export function featureSqlFault(sql: string): SqlFault | null {
   if (parameter) {
     return {
       problem: `contains the parameter ${textOf(parameter)}`,
-      remedy: 'write the query for all users; which users are read is added around it',
+      remedy: 'write the query for all users; Tandem adds the condition for the users to read',
     };
   }
   const symbols = code.filter(({ kind }) => kind === 'symbol').map(textOf);
@@ -34,7 +34,7 @@ export function featureSqlFault(sql: string): SqlFault | null {
   return bracketFault(symbols) ?? endFault(tokens);
 }
 
-/** A bracket too many would end the parentheses around the query. */
+/** Returns the problem of unbalanced parentheses. A surplus one would close the parentheses around the query. */
 function bracketFault(symbols: readonly string[]): SqlFault | null {
   let open = 0;
   for (const symbol of symbols) {

@@ -26,7 +26,7 @@ test.each([
   ["b'01' X'f' n'g'", ["string: b'01'", "string: X'f'", "string: n'g'"]],
   ["'\\d+\\\\'", ["string: '\\d+\\\\'"]],
   ['1..2 .5 1.e5 1e-5', ['number: 1', 'symbol: .', 'number: .2', 'number: .5', 'number: 1.e5', 'number: 1e-5']],
-])('%j is cut as Postgres cuts it', (sql, expected) => {
+])('%j is split into tokens as in Postgres', (sql, expected) => {
   expect(tokensOf(sql)).toEqual(expected);
 });
 
@@ -51,6 +51,6 @@ test.each([
   expect(fault?.remedy).not.toBe('');
 });
 
-test('half a megabyte of dashes is cut in one pass', () => {
+test('half a megabyte of dashes is read in one pass', () => {
   expect(tokensOf(`E'a'${'-'.repeat(500_000)}`)).toHaveLength(2);
 });

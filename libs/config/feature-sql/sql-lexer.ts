@@ -1,7 +1,7 @@
 /**
- * Cuts SQL into tokens by Postgres' own rules, so that a string, a name and a comment end where Postgres ends them.
- * Text that Postgres may read in two ways, by a setting or by a release, is a fault.
- * Source: src/backend/parser/scan.l of Postgres 15 to 18.
+ * Splits SQL into tokens by the rules of Postgres, so that strings, names and comments end at the same places. A text
+ * is a fault if Postgres reads it differently depending on a setting or a release. Source: src/backend/parser/scan.l of
+ * Postgres 15 to 18.
  */
 
 export interface SqlToken {
@@ -14,7 +14,7 @@ export interface SqlToken {
     | 'symbol'
     | 'line comment'
     | 'block comment';
-  /** Offsets into the text, the end excluded. */
+  /** Offsets into the text; the end is exclusive. */
   readonly start: number;
   readonly end: number;
 }
@@ -25,7 +25,7 @@ export interface SqlFault {
 }
 
 interface LexedSql {
-  /** The tokens up to the fault; white space is left out. */
+  /** The tokens before the fault, without white space. */
   readonly tokens: readonly SqlToken[];
   readonly fault: SqlFault | null;
 }
@@ -49,7 +49,9 @@ export function lexSql(sql: string): LexedSql {
 
 type Read = Pick<SqlToken, 'kind' | 'end'> | SqlFault;
 
-/** The driver sends each lone surrogate as U+FFFD: two tags of a dollar quote that differ here may be equal there. */
+/**
+ * The driver sends each lone surrogate as U+FFFD, so two different tags of a dollar quote may become equal in Postgres.
+ */
 function unreadableText(sql: string): SqlFault | null {
   if (sql.includes('\0')) return { problem: 'contains a NUL character', remedy: 'remove it' };
   if (!/\p{Surrogate}/u.test(sql)) return null;
@@ -71,11 +73,12 @@ function readToken(sql: string, at: number): Read {
   if (first === '"') return readQuotedName(sql, at);
   if (first === '$') return readDollar(sql, at);
   if (isDigit(first) || (first === '.' && isDigit(sql[at + 1]))) return readNumber(sql, at);
-  // An operator of several characters ends where a comment begins, so that single ones give the same boundaries.
+  // Operators are read as single characters. An operator of several characters ends where a comment begins, so the
+  // boundaries are the same.
   return { kind: 'symbol', end: at + 1 };
 }
 
-/** E'…', B'…', X'…', N'…', U&'…' and U&"…": the prefix counts at the start of a token alone. */
+/** Matches E'…', B'…', X'…', N'…', U&'…' and U&"…". The prefix counts only at the start of a token. */
 function readPrefixed(sql: string, at: number): Read | null {
   const prefix = (sql[at] ?? '').toLowerCase();
   if (sql[at + 1] === "'") {
@@ -87,7 +90,7 @@ function readPrefixed(sql: string, at: number): Read | null {
   return sql[at + 2] === '"' ? readQuotedName(sql, at + 2) : null;
 }
 
-/** Comments nest. */
+/** Reads a block comment. Comments nest. */
 function readBlockComment(sql: string, start: number): Read {
   let depth = 0;
   for (let at = start; at < sql.length; ) {
@@ -109,7 +112,7 @@ function readPlainString(sql: string, quote: number): Read {
     if (sql[at] !== "'") continue;
     if (isEscapedByBackslash(sql, at, quote)) {
       return {
-        problem: 'has a backslash before a quote, which ends the string or not, by standard_conforming_strings,',
+        problem: 'has a backslash before a quote, which ends the string only with standard_conforming_strings,',
         remedy: "write the string as E'…', with \\\\ for a backslash and '' for a quote",
       };
     }
@@ -119,7 +122,7 @@ function readPlainString(sql: string, quote: number): Read {
   return unclosed("'");
 }
 
-/** Whether an odd number of backslashes stands before the offset. */
+/** Returns whether there is an odd number of backslashes before the offset. */
 function isEscapedByBackslash(sql: string, at: number, quote: number): boolean {
   let first = at;
   while (first - 1 > quote && sql[first - 1] === '\\') first--;
@@ -141,8 +144,9 @@ function readEscapeString(sql: string, quote: number): Read {
 }
 
 /**
- * The offset of the quote that continues a string: behind white space and line comments with at least one line break.
- * Other strings need no care: their continuation is a string by the same rule.
+ * Returns the offset of the quote that continues an escape string, after white space and line comments with at least
+ * one line break; null if there is none. Other strings need no such check: their continuation is a string by the same
+ * rule.
  */
 function continuation(sql: string, end: number): number | null {
   let brokeLine = false;
@@ -167,7 +171,7 @@ function readQuotedName(sql: string, quote: number): Read {
   return unclosed('"');
 }
 
-/** A parameter or a dollar quote. Inside a name a dollar is a letter, and never comes here. */
+/** Reads a parameter or a dollar quote. A dollar inside a name is read as part of the name. */
 function readDollar(sql: string, at: number): Read {
   let end = at + 1;
   if (isDigit(sql[end])) {
@@ -184,7 +188,7 @@ function readDollar(sql: string, at: number): Read {
 const NUMBER =
   /0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9][0-9_]*)?/y;
 
-/** Releases differ in what they make of letters behind a number. */
+/** Releases of Postgres read letters after a number differently. */
 function readNumber(sql: string, at: number): Read {
   NUMBER.lastIndex = at;
   const end = at + (NUMBER.exec(sql)?.[0].length ?? 1);
@@ -212,7 +216,7 @@ function isLineBreak(character: string | undefined): boolean {
   return character === '\n' || character === '\r';
 }
 
-/** Postgres 15 takes a vertical tab for a syntax error, later releases for white space. */
+/** A vertical tab is a syntax error in Postgres 15, and white space in later releases. */
 function isSpace(character: string | undefined): boolean {
   return character !== undefined && ' \t\n\r\f\v'.includes(character);
 }
@@ -221,7 +225,7 @@ function isDigit(character: string | undefined): boolean {
   return character !== undefined && character >= '0' && character <= '9';
 }
 
-/** Every character beyond ASCII is a letter. */
+/** Returns whether a character starts a name. Every character beyond ASCII is a letter. */
 function isNameStart(character: string | undefined): boolean {
   return character !== undefined && (/[A-Za-z_]/.test(character) || character > '\x7f');
 }

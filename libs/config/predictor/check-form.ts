@@ -1,12 +1,12 @@
 /**
- * Checks the form of a config value. Reports all problems at once, in the terms of the config. Returns the value
- * without the settings that are wrong, so that the rest can be checked as a whole.
+ * Checks the form of a config value, and reports all problems at once in the terms of the config. Invalid settings are
+ * removed, so that the rest can be checked together.
  */
 import type { z } from 'zod';
 import { nearestName, type SettingProblem } from './config-problem.ts';
 import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } from './config-schema.ts';
 
-/** A predictor of which any setting may be missing. */
+/** A predictor with settings that may be missing. */
 export type PartialPredictor = {
   readonly [K in keyof ParsedPredictor]?: K extends 'outputs' | 'inputs' | 'request'
     ? ParsedPredictor[K]
@@ -19,7 +19,7 @@ export type FormCheck =
   | {
       readonly ok: false;
       readonly problems: readonly SettingProblem[];
-      /** The settings of each predictor that have the right form. */
+      /** The settings of each predictor that are valid in form. */
       readonly rest: Readonly<Record<string, PartialPredictor>>;
     };
 
@@ -30,7 +30,10 @@ export function checkForm(value: unknown): FormCheck {
   return { ok: false, problems: issues.flatMap((issue) => problemsOfIssue(issue, value)), rest: restOf(value, issues) };
 }
 
-/** `predictors.repurchase.outputs.score`, with brackets where a name is not plain: `predictors["my name"]`, `events[0]`. */
+/**
+ * Returns a path such as `predictors.repurchase.outputs.score`, with brackets for other names and for indices:
+ * `predictors["my name"]`, `events[0]`.
+ */
 export function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
@@ -40,7 +43,7 @@ export function pathText(path: readonly PropertyKey[]): string {
   }, '');
 }
 
-/** A value as a message shows it: short, and on one line. */
+/** Returns a value as messages show it: short, and on one line. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
   if (typeof value === 'function') return 'a function';
@@ -69,7 +72,7 @@ function problemsOfIssue(issue: z.core.$ZodIssue, root: unknown): SettingProblem
   return [{ path, problem, remedy: suggestion(value, issue) ?? `write ${what}` }];
 }
 
-/** Returns the problems inside the form that the value has, where several forms are possible. */
+/** Returns the problems inside the form that the value has, if a setting allows several forms. */
 function issuesInside({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | undefined {
   const meant = errors.find((issues) =>
     issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom'),
@@ -81,16 +84,16 @@ function unknownSetting(parent: readonly PropertyKey[], key: string): SettingPro
   const known = settingsAt(parent);
   const meant = nearestName(key, known);
   const remedy = meant ? `did you mean ${meant}?` : `remove it; the settings here are ${known.join(', ')}`;
-  return { path: pathText([...parent, key]), problem: 'is no setting of Tandem', remedy };
+  return { path: pathText([...parent, key]), problem: 'is not a setting of Tandem', remedy };
 }
 
-/** Returns the expected words for a text in place of one of several forms, if a form has words. */
+/** Returns the allowed words for a text, if one of the allowed forms is a set of words. */
 function wordForm(issue: z.core.$ZodIssueInvalidUnion): string {
   const [first] = issue.errors[0] ?? [];
   return first?.code === 'invalid_value' ? first.message : issue.message;
 }
 
-/** The most similar choice of a misspelt choice. */
+/** Returns the most similar allowed word for a misspelt one. */
 function suggestion(value: unknown, issue: z.core.$ZodIssue): string | undefined {
   const found = issue.code === 'invalid_union' ? issue.errors[0]?.[0] : issue;
   if (typeof value !== 'string' || found?.code !== 'invalid_value') return undefined;
@@ -120,7 +123,7 @@ function restOf(root: unknown, issues: readonly z.core.$ZodIssue[]): Record<stri
   return rest;
 }
 
-/** Sections that are judged as wholes; in the others each setting is judged alone. */
+/** Sections that are removed as a whole if a part is invalid. In other sections only the invalid setting is removed. */
 const WHOLES: readonly unknown[] = ['outputs', 'inputs', 'request'];
 
 function settingOf(path: readonly PropertyKey[]): string {

@@ -1,36 +1,38 @@
-/** A problem of a config, as its owner needs it to fix it: file, setting, problem, remedy. */
+/** A problem of a config: file, setting, problem and remedy. */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 
 export interface ConfigProblem {
-  /** The config file, absolute; with the line where it does not parse. `environment` for environment variables. */
+  /**
+   * The absolute path of the config file, with the line of a syntax error; or `environment` for environment variables.
+   */
   readonly file: string;
-  /** The setting, `predictors.repurchase.freshness.maxAge`, or the variable; empty: the file as a whole. */
+  /** The setting, such as `predictors.repurchase.freshness.maxAge`, or the variable; empty for the whole file. */
   readonly path: string;
   readonly problem: string;
   readonly remedy: string;
 }
 
-/** A problem before it is known in which file. */
+/** A problem without its file. */
 export type SettingProblem = Omit<ConfigProblem, 'file'>;
 
-/** One error for all of them: code `config_invalid`, the problems in its `detail`. */
+/** Returns one error for all problems, with code `config_invalid` and the problems in its `detail`. */
 export function configError(problems: readonly ConfigProblem[], cause?: unknown): TandemError {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
   const text = `The configuration has ${count}:\n${problems.map(formatProblem).join('\n')}`;
   return new TandemError('config_invalid', text, { detail: problems, ...(cause === undefined ? {} : { cause }) });
 }
 
-/** The problems that an error of `configError` carries; empty for any other error. */
+/** Returns the problems of an error of `configError`; empty for other errors. */
 export function problemsOf(error: unknown): readonly ConfigProblem[] {
   return isTandemError(error, 'config_invalid') && Array.isArray(error.detail) ? error.detail : [];
 }
 
-/** Two lines for a terminal: where and what, then the remedy. */
+/** Returns two lines for a terminal: place and problem, then the remedy. */
 export function formatProblem({ file, path, problem, remedy }: ConfigProblem): string {
   return `  ${[file, path, problem].filter((part) => part !== '').join(': ')}\n    → ${remedy}`;
 }
 
-/** The known name closest to `name`, or undefined if none is close: at most a third of its letters differ. */
+/** Returns the known name that is most similar to `name`; undefined if more than a third of its letters differ. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));
@@ -41,7 +43,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return best && best.distance <= limit ? best.candidate : undefined;
 }
 
-/** Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment). */
+/** Returns the Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   const at = (i: number, j: number) => rows[i]?.[j] ?? 0;

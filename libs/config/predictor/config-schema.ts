@@ -1,6 +1,6 @@
 /**
- * The form of `tandem.config.ts`: which settings there are, and the values of each. Combinations of settings are judged
- * in setting-conflicts.ts.
+ * The form of `tandem.config.ts`: its settings, and the values of each. setting-conflicts.ts checks combinations of
+ * settings.
  */
 import { parseDuration } from '@tandem/wire/durations';
 import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
@@ -14,14 +14,14 @@ import { CATEGORIES_FORM, category, categoryValues, form, refuse } from './schem
 export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
 const flag = z.boolean(form('true or false'));
-const name = z.string(form('a name in quotes')).min(1, form('a name that is not empty'));
+const name = z.string(form('a name in quotes')).min(1, form('a non-empty name'));
 const tensorType = z.enum(TENSOR_TYPES, form(`one of ${TENSOR_TYPES.join(', ')}`));
 
 function duration(longestMs: number, longest: string) {
   const what = `a duration in quotes, a whole number with ms, s, m, h or d, such as '36h'`;
   return z.string(form(what)).superRefine((text, ctx) => {
     const ms = parseDuration(text);
-    if (ms === null) refuse(ctx, `${JSON.stringify(text)} is no duration`, `write ${what}`);
+    if (ms === null) refuse(ctx, `${JSON.stringify(text)} is not a duration`, `write ${what}`);
     else if (ms > longestMs) refuse(ctx, `${text} is longer than ${longest}`, `at most ${longest}`);
   });
 }
@@ -44,7 +44,7 @@ const TEN_YEARS = 3650 * 86_400_000;
 
 const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
 
-const WATCH_KEY = 'has neither key nor everyone, or both';
+const WATCH_KEY = 'must have either key or everyone';
 
 const watch = z
   .strictObject(
@@ -121,7 +121,7 @@ const freshness = z.strictObject(
     liveTimeout: duration(30_000, '30s').optional(),
     onLiveFailure: z.enum(['stale', 'default', 'error'], form("'stale', 'default' or 'error'")).optional(),
     unverified: flag.optional(),
-    // Judged value by value against the outputs in setting-conflicts.ts.
+    // setting-conflicts.ts checks each value against the outputs.
     default: z.record(z.string(), z.unknown(), form('an object with a value for each output')).optional(),
     events: z.array(pattern, form('an array of event types')).optional(),
     refresh: refresh.optional(),
@@ -132,7 +132,7 @@ const freshness = z.strictObject(
 const cron = z.string(form('a cron expression in quotes')).superRefine((text, ctx) => {
   const problem = scheduleProblem(text);
   const remedy = "write minute hour day month weekday in UTC, such as '0 2 * * *' for 02:00 every night";
-  if (problem) refuse(ctx, `${JSON.stringify(text)} is no schedule: ${problem}`, remedy);
+  if (problem) refuse(ctx, `${JSON.stringify(text)} is not a valid schedule: ${problem}`, remedy);
 });
 
 const SCHEDULE_FORM = "a cron expression in quotes, or { everyone: '0 3 * * 0', changed: '0 * * * *' }";
@@ -150,7 +150,7 @@ const budget = z
   )
   .superRefine(({ share, cpuMinutes }, ctx) => {
     if ((share === undefined) === (cpuMinutes === undefined)) {
-      refuse(ctx, 'has neither share nor cpuMinutes, or both', `write ${BUDGET_FORM}`);
+      refuse(ctx, 'must have either share or cpuMinutes', `write ${BUDGET_FORM}`);
     }
   });
 
@@ -221,7 +221,7 @@ export const configSchema = z.strictObject(
   form('an object with predictors'),
 );
 
-/** The settings that exist at a path, for suggestions. */
+/** Returns the settings that exist at a path, for suggestions. */
 export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(configSchema.shape);
   if (path.length === 2) return Object.keys(predictor.shape);

@@ -9,7 +9,7 @@ test('only * is a wildcard, and the whole type must match', () => {
   expect(matchesEventPattern('*', '')).toBe(true);
 });
 
-test('a pattern that another covers is found, and of two equal ones the second', () => {
+test('a pattern that another pattern covers is found; of two equal patterns, the second', () => {
   expect(coveringPattern(['*', 'order.*'], 1)).toBe('*');
   expect(coveringPattern(['*', 'order.*'], 0)).toBeUndefined();
   expect(coveringPattern(['order.*', 'order.a*'], 1)).toBe('order.*');

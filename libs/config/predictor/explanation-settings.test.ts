@@ -18,7 +18,7 @@ function check(explanations: unknown) {
   return checkConfig({ predictors: { churn } }, join(folder, 'tandem.config.ts'));
 }
 
-test('a share of the users is kept for thirty days where nothing else is said', async () => {
+test('answers of a share of the users are kept for 30 days by default', async () => {
   const { predictors } = await check({ share: 0.01 });
   expect(predictors[0]?.policy.explanations).toEqual({ share: 0.01, keepForMs: 30 * 86_400_000 });
   const shorter = await check({ share: 1, keepFor: '12h' });
@@ -34,8 +34,8 @@ test.each([
   [{ keepFor: '1d' }, 'share: is missing → write a number above 0, up to 1'],
   [{ share: 1, keepFor: '30s' }, "keepFor: 30s is too short for an operator to look → write at least '1m'"],
   [{ share: 1, keepFor: '366d' }, 'keepFor: 366d is longer than 365d → at most 365d'],
-  [{ share: 1, keepfor: '1d' }, 'keepfor: is no setting of Tandem → did you mean keepFor?'],
-])('%o is refused by name', async (explanations, expected) => {
+  [{ share: 1, keepfor: '1d' }, 'keepfor: is not a setting of Tandem → did you mean keepFor?'],
+])('%o is refused with the name of the setting', async (explanations, expected) => {
   const error: unknown = await check(explanations).catch((thrown: unknown) => thrown);
   expect(problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`)).toEqual([
     `predictors.churn.explanations.${expected}`,

@@ -1,4 +1,7 @@
-/** Configs are imported by Node itself, in a separate process: a test runner would put its own loader in between. */
+/**
+ * Tests of importing configs. Node itself imports them in a separate process, since a test runner would add its own
+ * loader.
+ */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -53,7 +56,7 @@ beforeAll(async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, arguments_, { cwd: folder });
   told = JSON.parse(stdout);
   printed = stderr;
-  // A process for each file: on a busy machine that takes its time.
+  // Each file needs a process, which takes long on a busy machine.
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -62,60 +65,60 @@ test('a config outside the project is loaded, by its path or by its folder', () 
   expect(told['.']).toBe(told['tandem.config.ts']);
 });
 
-test('a missing file is told with where it was looked for and how to make one', () => {
+test('for a missing file, the error has its path and the way to create one', () => {
   expect(told['gone.ts']).toContain(`${join(folder, 'gone.ts')}: there is no such file`);
   expect(told.empty).toContain(`${join(folder, 'empty', 'tandem.config.ts')}: there is no such file`);
   expect(told['gone.ts']).toContain('export default defineConfig({');
 });
 
-test('a syntax error is told with file and line, also in a file that the config imports', () => {
+test('a syntax error is reported with file and line, also in an imported file', () => {
   expect(told['syntax.ts']).toMatch(/syntax\.ts:[34]: syntax error: /);
   expect(told['nested.ts']).toMatch(/ config [^:]*syntax\.ts:[34]: syntax error: /);
 });
 
-test('TypeScript that cannot be stripped is told as such', () => {
+test('unsupported TypeScript syntax is reported with the reason', () => {
   expect(told['enum.ts']).toContain('enum.ts:2: TypeScript enum is not supported');
   expect(told['enum.ts']).toContain('no enum, namespace or parameter property');
 });
 
-test('no default export is told with the line that is missing', () => {
+test('a missing default export is reported with the line to add', () => {
   expect(told['no-default.ts']).toContain('no-default.ts: has no default export');
   expect(told['no-default.ts']).toContain('export default defineConfig');
 });
 
-test('a config that throws is told with the line that did', () => {
+test('for a config that throws, the error has the line', () => {
   expect(told['throws.ts']).toContain('throws.ts:3: throws ReferenceError: absent is not defined');
 });
 
-test('a missing import is named', () => {
+test('a missing import is reported by name', () => {
   expect(told['import.ts']).toMatch(/import\.ts: cannot find module '.*gone\.ts'/);
 });
 
-test('a config that ends its process, or waits for ever, ends nothing else', () => {
+test('a config that ends its process, or waits forever, does not affect the caller', () => {
   expect(told['exits.ts']).toContain('exits.ts: ended the process while it was loaded (exit code 0)');
-  expect(told['awaits.ts']).toContain('awaits.ts: awaits something that never comes');
-  expect(told['never.ts']).toContain('never.ts: awaits something that never comes');
+  expect(told['awaits.ts']).toContain('awaits.ts: awaits a promise that never settles');
+  expect(told['never.ts']).toContain('never.ts: awaits a promise that never settles');
   expect(printed).not.toContain('Warning');
 });
 
-test('a config whose process is killed by another than its deadline is not said to loop', () => {
+test('a config whose process was killed before its deadline is not reported as a loop', () => {
   expect(told['killed.ts']).toContain(
-    'killed.ts: was ended by SIGKILL while it was loaded: most likely it took more memory',
+    'killed.ts: was ended by SIGKILL while it was loaded: most likely there was not enough memory',
   );
 });
 
-test('a config that loops is told so at its deadline', async () => {
+test('a config that loops is reported at its deadline', async () => {
   const file = join(folder, 'loops.ts');
   await writeFile(file, 'for (;;);\nexport default {};\n');
   const imported = await importConfig(file, 500);
   expect(imported).toMatchObject({ ok: false, problem: { problem: expect.stringContaining('after 0.5 s: it loops') } });
 });
 
-test('a config that keeps something open, or prints, is loaded all the same', () => {
+test('a config with open handles or output is still loaded', () => {
   expect(told['timer.ts']).toContain('loaded ');
   expect(told['says.ts']).toContain('loaded ');
 });
 
-test('an export that is no plain value is told as such', () => {
+test('an export that is not plain data is reported', () => {
   expect(told['function.ts']).toContain('exports a value that is not plain data');
 });

@@ -1,7 +1,7 @@
 /**
- * The process that imports a config: a file that never returns, or that ends its process, affects this process alone.
+ * The process that imports a config, so that a file that never returns, or ends its process, affects only this process.
  * Node runs TypeScript. This file adds two things: a config outside this installation can import `tandem`, and each
- * error names its place. Sends one Imported, by 'advanced' IPC.
+ * error has its place. It sends one `Imported` over 'advanced' IPC.
  */
 import { flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -21,14 +21,14 @@ process.once('beforeExit', () => process.exit(EXIT_UNSETTLED));
 void importFile(file).then(report);
 
 function report(imported: Imported): void {
-  // It is ended by SIGKILL, which would leave the cache unwritten.
+  // The parent ends this process with SIGKILL, which would not write the cache.
   flushCompileCache();
-  // It stays until it is ended, so that its end is never seen before its message.
+  // The process stays until the parent ends it, so that its exit never arrives before its message.
   process.channel?.ref();
   try {
     process.send?.(imported);
   } catch (error) {
-    // What cannot be copied between processes (a function, a promise) is no setting either.
+    // A value that cannot be copied between processes, such as a function or a promise, is not a valid setting.
     const told = error instanceof Error ? error.message : String(error);
     process.send?.(
       refuse(file, `exports a value that is not plain data: ${told}`, 'export strings, numbers, arrays and objects'),
@@ -47,8 +47,8 @@ async function importFile(path: string): Promise<Imported> {
 }
 
 /**
- * Resolves `tandem` to this installation, also for a file that has no `node_modules` above it. Configs of the repository, and
- * those from before there was a package, import `@tandem/config/define-config`.
+ * Imports a file, and resolves `tandem` to this installation, even without a `node_modules` above the file. Configs of
+ * this repository and older configs import `@tandem/config/define-config`.
  */
 async function importOutside(url: string): Promise<Record<string, unknown>> {
   registerHooks({
@@ -65,7 +65,7 @@ function importFailure(path: string, error: unknown): Imported {
   const code = 'code' in error ? String(error.code) : '';
   const place = placeIn(path, error);
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
-    const remedy = 'use only TypeScript whose types can be stripped: no enum, namespace or parameter property';
+    const remedy = 'use only TypeScript with types that can be stripped: no enum, namespace or parameter property';
     return refuse(place, error.message, remedy);
   }
   if (error instanceof SyntaxError) return refuse(place, `syntax error: ${error.message}`, 'fix this line');
@@ -76,10 +76,10 @@ function importFailure(path: string, error: unknown): Imported {
   return refuse(place, `throws ${error.name}: ${error.message}`, 'fix the code that runs when the file is loaded');
 }
 
-/** The file and line that the error's stack names: of a file that the config imports, that file. */
+/** Returns the file and line in the error's stack, which may be a file that the config imports. */
 function placeIn(path: string, error: Error): string {
   const stack = error.stack ?? '';
-  // A syntax error begins with its place; any other has it in the frames, as a URL.
+  // The stack of a syntax error begins with its place. Other errors have the place in their frames, as a URL.
   const head = /^(file:\/\/\S+?|\/[^\n]+?):(\d+)\n/.exec(stack);
   if (head) return `${head[1]?.startsWith('file:') ? fileURLToPath(head[1]) : head[1]}:${head[2]}`;
   const url = pathToFileURL(path).href;

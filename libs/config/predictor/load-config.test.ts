@@ -22,7 +22,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 type Settings = Record<string, unknown>;
 
-/** A predictor that is right, with settings replaced section by section. */
+/** Returns a valid predictor, with some settings replaced. */
 function predictor({ features, freshness, batch, ...other }: Record<string, unknown> = {}): Settings {
   return {
     model: './model.onnx',
@@ -44,7 +44,7 @@ async function problemsIn(value: unknown): Promise<string[]> {
 
 const one = (settings: Settings) => ({ predictors: { churn: predictor(settings) } });
 
-test('a small config is resolved with its defaults, durations in ms, the model read and hashed', async () => {
+test('a small config is resolved with its defaults and with durations in ms, and the model is read and hashed', async () => {
   const { predictors } = await checkConfig(
     { predictors: { churn: { ...predictor(), freshness: undefined, batch: undefined } } },
     file,
@@ -74,7 +74,7 @@ test('a small config is resolved with its defaults, durations in ms, the model r
   expect(predictors[0]?.model.bytes.toString()).toBe('model');
 });
 
-test('every setting that is given arrives', async () => {
+test('every given setting is kept', async () => {
   const { predictors } = await checkConfig(
     one({
       features: { overlayFor: '1d' },
@@ -116,7 +116,7 @@ test('every setting that is given arrives', async () => {
   });
 });
 
-test('changed users have a schedule of their own, and scheduled runs a budget', async () => {
+test('changed users have a separate schedule, and scheduled runs have a budget', async () => {
   const batch = { schedule: { everyone: '0 3 * * 0', changed: '0 * * * *' }, budget: { cpuMinutes: 30 } };
   const { predictors } = await checkConfig(one({ batch }), file);
   expect(predictors[0]?.policy.batch).toEqual({
@@ -128,20 +128,24 @@ test('changed users have a schedule of their own, and scheduled runs a budget', 
 test.each<[string, unknown, string]>([
   ['no object', 5, ': is 5, not an object with predictors → write'],
   ['no predictors', {}, 'predictors: is missing → write an object of predictors'],
-  ['empty predictors', { predictors: {} }, 'predictors: is empty: there would be nothing to serve → add'],
-  ['a predictor that is none', { predictors: { churn: 'x' } }, 'predictors.churn: is "x", not an object of settings'],
+  ['empty predictors', { predictors: {} }, 'predictors: is empty, so there would be nothing to serve → add'],
+  [
+    'a predictor that is not an object',
+    { predictors: { churn: 'x' } },
+    'predictors.churn: is "x", not an object of settings',
+  ],
   [
     'an unknown section',
     { predictors: {}, redis: 'x' },
-    'redis: is no setting of Tandem → remove it; the settings here are predictors',
+    'redis: is not a setting of Tandem → remove it; the settings here are predictors',
   ],
   [
     'a bad name',
     { predictors: { Churn: predictor() } },
-    'predictors.Churn: "Churn" is no name for a predictor → start with a lower-case',
+    'predictors.Churn: "Churn" is not a valid name for a predictor → start with a lower-case',
   ],
-  ['a name with a space', { predictors: { 'a b': predictor() } }, 'predictors["a b"]: "a b" is no name'],
-  ['a name of 64 letters', { predictors: { ['a'.repeat(64)]: predictor() } }, 'is no name for a predictor'],
+  ['a name with a space', { predictors: { 'a b': predictor() } }, 'predictors["a b"]: "a b" is not a valid name'],
+  ['a name of 64 letters', { predictors: { ['a'.repeat(64)]: predictor() } }, 'is not a valid name for a predictor'],
 ])('%s is refused', async (_, value, message) => {
   expect((await problemsIn(value)).join('\n')).toContain(message);
 });
@@ -150,15 +154,15 @@ test.each<[string, Settings, string]>([
   [
     'unknown setting',
     { freshness: { maxage: '1h' } },
-    'churn.freshness.maxage: is no setting of Tandem → did you mean maxAge?',
+    'churn.freshness.maxage: is not a setting of Tandem → did you mean maxAge?',
   ],
   [
     'unknown setting of an output',
     { outputs: { s: { from: 's', type: 'float32', idx: 1 } } },
-    'outputs.s.idx: is no setting of Tandem',
+    'outputs.s.idx: is not a setting of Tandem',
   ],
   ['missing model', { model: undefined }, 'churn.model: is missing → write a name in quotes'],
-  ['model is not there', { model: './none.onnx' }, 'churn.model: there is no file'],
+  ['model does not exist', { model: './none.onnx' }, 'churn.model: there is no file'],
   ['model is empty', { model: 'empty.onnx' }, 'empty.onnx is empty → export the model again'],
   ['model is a folder', { model: 'folder.onnx' }, 'folder.onnx is not a file → name the ONNX file itself'],
   [
@@ -180,18 +184,22 @@ test.each<[string, Settings, string]>([
   [
     'bad overlayFor',
     { features: { overlayFor: '1 hour' } },
-    'features.overlayFor: "1 hour" is no duration → write a duration',
+    'features.overlayFor: "1 hour" is not a duration → write a duration',
   ],
   ['empty inputs', { inputs: {} }, 'churn.inputs: is empty → remove it'],
   ['input without columns', { inputs: { x: { type: 'float32', columns: [] } } }, 'inputs.x.columns: is empty'],
   [
     'empty outputs',
     { outputs: {} },
-    'churn.outputs: is empty: the prediction would have no field → name at least one output',
+    'churn.outputs: is empty, so the prediction would have no field → name at least one output',
   ],
   ['unknown type', { outputs: { s: 'float3' } }, 'outputs.s: is "float3", not one of float16, float32'],
   ['misspelt type', { outputs: { s: 'flaot32' } }, "did you mean 'float32'?"],
-  ['output of no form', { outputs: { s: 7 } }, 'outputs.s: is 7, not a type, or { from, type, index?, width? }'],
+  [
+    'output of an invalid form',
+    { outputs: { s: 7 } },
+    'outputs.s: is 7, not a type, or { from, type, index?, width? }',
+  ],
   [
     'bad index',
     { outputs: { s: { from: 's', type: 'float32', index: -1 } } },
@@ -204,7 +212,7 @@ test.each<[string, Settings, string]>([
   ],
   ['wrong type', { freshness: { live: 'no' } }, 'freshness.live: is "no", not true or false → write true or false'],
   ['number as duration', { freshness: { maxAge: 36 } }, 'freshness.maxAge: is 36, not a duration in quotes'],
-  ['duration without unit', { freshness: { liveTimeout: '50' } }, 'freshness.liveTimeout: "50" is no duration'],
+  ['duration without unit', { freshness: { liveTimeout: '50' } }, 'freshness.liveTimeout: "50" is not a duration'],
   [
     'long liveTimeout',
     { freshness: { liveTimeout: '31s' } },
@@ -228,32 +236,32 @@ test.each<[string, Settings, string]>([
   [
     'no default to serve',
     { freshness: { onLiveFailure: 'default' } },
-    "freshness.onLiveFailure: is 'default', and there is no default to serve",
+    "freshness.onLiveFailure: is 'default', but no default is declared",
   ],
   [
     'default lacks a field',
     { freshness: { default: {} } },
-    'freshness.default.score: is missing, and the predictor has this output → add a value',
+    'freshness.default.score: is missing, but the predictor has this output → add a value',
   ],
   [
     'default has another field',
     { freshness: { default: { score: 1, x: 1 } } },
-    'freshness.default.x: is no output of this predictor → remove it; the outputs are score',
+    'freshness.default.x: is not an output of this predictor → remove it; the outputs are score',
   ],
   [
     'default is not finite',
     { freshness: { default: { score: 1 / 0 } } },
-    'default.score: is Infinity, and the output is of type float32 → write a finite number',
+    'default.score: is Infinity, but the output is of type float32 → write a finite number',
   ],
   [
     'default overflows',
     { freshness: { default: { score: 1e39 } } },
-    'default.score: is 1e+39, and the output is of type float32',
+    'default.score: is 1e+39, but the output is of type float32',
   ],
   [
     'default of another type',
     { freshness: { default: { score: 'high' } } },
-    'default.score: is "high", and the output is of type float32',
+    'default.score: is "high", but the output is of type float32',
   ],
   [
     'default for a vector',
@@ -263,10 +271,10 @@ test.each<[string, Settings, string]>([
   [
     'default in a vector',
     { outputs: { v: { from: 'v', type: 'int8', width: 2 } }, freshness: { default: { v: [1, 128] } } },
-    'default.v[1]: is 128, and the output is of type int8 → write a whole number from -128 to 127',
+    'default.v[1]: is 128, but the output is of type int8 → write a whole number from -128 to 127',
   ],
   [
-    'default is no object',
+    'default is not an object',
     { freshness: { default: 0.2 } },
     'freshness.default: is 0.2, not an object with a value for each output',
   ],
@@ -295,7 +303,7 @@ test.each<[string, Settings, string]>([
   [
     'the same schedule twice',
     { batch: { schedule: { everyone: '0 3 * * 0', changed: '0 3 * * 0' } } },
-    'batch.schedule.changed: has no effect: everyone is scored at the same moments',
+    'batch.schedule.changed: has no effect: the schedule of everyone scores all users at the same times',
   ],
   [
     'changed users where nothing changes users',
@@ -314,7 +322,11 @@ test.each<[string, Settings, string]>([
     { freshness: { maxAge: '1d' }, batch: { schedule: { everyone: '0 3 * * 0', changed: '0 * * * *' } } },
     "freshness.maxAge: 1d is shorter than the schedule's longest interval (7d)",
   ],
-  ['bad cron', { batch: { schedule: '0 25 * * *' } }, 'batch.schedule: "0 25 * * *" is no schedule: constraint error'],
+  [
+    'bad cron',
+    { batch: { schedule: '0 25 * * *' } },
+    'batch.schedule: "0 25 * * *" is not a valid schedule: constraint error',
+  ],
   [
     'maxAge shorter than the interval',
     { freshness: { maxAge: '12h' }, batch: { schedule: '0 2 * * *' } },
@@ -324,7 +336,7 @@ test.each<[string, Settings, string]>([
   ['chunkSize 50001', { batch: { chunkSize: 50_001 } }, 'batch.chunkSize: is 50001, not a whole number'],
   ['chunkSize 1.5', { batch: { chunkSize: 1.5 } }, 'batch.chunkSize: is 1.5, not a whole number'],
   ['minCoverage 2', { batch: { minCoverage: 2 } }, 'batch.minCoverage: is 2, not a number from 0 to 1'],
-])('%s is refused with place and remedy', async (_, settings, message) => {
+])('%s is refused with path and remedy', async (_, settings, message) => {
   const problems = await problemsIn(one(settings));
   expect(problems.join('\n')).toContain(message);
   expect(problems).toHaveLength(1);
@@ -334,7 +346,7 @@ test('with live: false, onLiveFailure still defines the fallback', async () => {
   expect(await problemsIn(one({ freshness: { live: false, onLiveFailure: 'error' } }))).toEqual([]);
 });
 
-test('all problems of all predictors are told at once, those of form and those of meaning', async () => {
+test('all problems of all predictors are reported at once: invalid forms and conflicts', async () => {
   const problems = await problemsIn({
     predictors: {
       a: predictor({ freshness: { maxAge: 5, live: false, liveTimeout: '5ms' }, batch: { chunkSize: 'x' } }),
@@ -350,7 +362,7 @@ test('all problems of all predictors are told at once, those of form and those o
   ]);
 });
 
-test('the error reads as one text, each problem with its file and remedy', async () => {
+test('the error is one text, with file and remedy of each problem', async () => {
   await expect(checkConfig(one({ batch: { chunkSize: 0 } }), '/app/tandem.config.ts')).rejects.toThrow(
     'The configuration has 2 problems:\n' +
       '  /app/tandem.config.ts: predictors.churn.batch.chunkSize: is 0, not a whole number from 1 to 50000\n' +

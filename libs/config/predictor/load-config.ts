@@ -1,4 +1,4 @@
-/** Loads `tandem.config.ts`: imports it, judges every setting, reads the models, and reports all errors at once. */
+/** Loads `tandem.config.ts`: imports it, checks every setting, reads the models, and reports all problems at once. */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { stat } from 'node:fs/promises';
@@ -34,7 +34,7 @@ interface ReadForm {
   readonly form: ParsedConfig;
 }
 
-/** Reads a config without its models. Throws as `loadConfig` does, for what the file itself shows. */
+/** Reads a config without its models. Throws as `loadConfig` does, for problems of the file itself. */
 export async function readConfigForm(path: string): Promise<ReadForm> {
   const imported = await importConfig(path);
   if (!imported.ok) throw configError([imported.problem]);
@@ -48,7 +48,7 @@ export async function readConfigForm(path: string): Promise<ReadForm> {
   return { file, form: form.config };
 }
 
-/** Judges a config value as if `file` had exported it. Throws as `loadConfig` does. */
+/** Checks a config value as if `file` had exported it. Throws as `loadConfig` does. */
 export async function checkConfig(value: unknown, file: string): Promise<LoadedConfig> {
   const form = checkForm(value);
   const problems: SettingProblem[] = form.ok ? noPredictors(form) : [...form.problems];
@@ -66,15 +66,15 @@ export async function checkConfig(value: unknown, file: string): Promise<LoadedC
 
 function noPredictors(form: Extract<FormCheck, { ok: true }>): SettingProblem[] {
   if (Object.keys(form.config.predictors).length > 0) return [];
-  return [{ path: 'predictors', problem: 'is empty: there would be nothing to serve', remedy: 'add a predictor' }];
+  return [{ path: 'predictors', problem: 'is empty, so there would be nothing to serve', remedy: 'add a predictor' }];
 }
 
-// Imports a config file in a separate process with a deadline. Whatever the file does when it is loaded, the caller
-// gets one sentence about it.
+// Imports a config file in a separate process with a deadline. Whatever the file does, the caller gets its value or one
+// problem.
 
 const CONFIG_NAME = 'tandem.config.ts';
 const DEADLINE_MS = 15_000;
-/** The exit of import-main if the file's top level never settles. */
+/** The exit code of import-main if the file's top level never settles. */
 const EXIT_UNSETTLED = 13;
 
 const EXAMPLE = `import { defineConfig } from 'tandem';
@@ -95,7 +95,7 @@ type ImportedConfig =
 
 /**
  * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
- * @param deadlineMs for everything that the file does
+ * @param deadlineMs the time limit for loading the file
  */
 export async function importConfig(path: string, deadlineMs = DEADLINE_MS): Promise<ImportedConfig> {
   const asked = resolve(path);
@@ -113,7 +113,7 @@ export async function importConfig(path: string, deadlineMs = DEADLINE_MS): Prom
 async function importApart(file: string, deadlineMs: number): Promise<Imported> {
   const child = fork(fileURLToPath(new URL('./import-main.ts', import.meta.url)), [file], {
     serialization: 'advanced',
-    // Its folder need have no package.json, and what it prints is no part of our output.
+    // The folder need not have a package.json, and output of the file goes to standard error.
     execArgv: ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON'],
     stdio: ['ignore', 2, 2, 'ipc'],
   });
@@ -125,7 +125,7 @@ async function importApart(file: string, deadlineMs: number): Promise<Imported> 
     return await reportOf(child, file, (code, signal) => (isLate ? tooLate(deadlineMs) : whyEnded(code, signal)));
   } finally {
     clearTimeout(timer);
-    // A timer or a connection that the file opened would keep it alive.
+    // A timer or a connection that the file opened would keep the process alive.
     child.kill('SIGKILL');
   }
 }
@@ -145,20 +145,20 @@ function reportOf(
 }
 
 function tooLate(deadlineMs: number): Why {
-  const problem = `had not been loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
+  const problem = `was not loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
   return [problem, 'let the file only build its settings, and wait for nothing'];
 }
 
 function whyEnded(code: number | null, signal: string | null): Why {
   if (code === EXIT_UNSETTLED) {
-    return ['awaits something that never comes', 'let the file only build its settings, and wait for nothing'];
+    return ['awaits a promise that never settles', 'let the file only build its settings, and wait for nothing'];
   }
   if (signal === 'SIGKILL' || signal === 'SIGABRT') {
-    const problem = `was ended by ${signal} while it was loaded: most likely it took more memory than there is`;
-    return [problem, 'let the file only build its settings, and see how much memory it may use here'];
+    const problem = `was ended by ${signal} while it was loaded: most likely there was not enough memory`;
+    return [problem, 'let the file only build its settings, or allow it more memory'];
   }
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  const remedy = 'fix the error that it printed, or remove process.exit from it and from what it imports';
+  const remedy = 'fix the error that it printed, or remove process.exit from the file and its imports';
   return [`ended the process while it was loaded (${how})`, remedy];
 }
 

@@ -11,7 +11,7 @@ test('a misspelt name finds the intended one', () => {
   ]);
 });
 
-test('a name that is like none finds none', () => {
+test('a name without a similar name finds none', () => {
   expect(nearestName('ttl', ['maxAge', 'live'])).toBeUndefined();
   expect(nearestName('x', [])).toBeUndefined();
 });

@@ -29,7 +29,7 @@ async function problemsIn(settings: Record<string, unknown>): Promise<string[]> 
   return problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`);
 }
 
-test('decision, segments and thresholds arrive, with the defaults of those left out', async () => {
+test('decision, segments and thresholds are kept, with defaults for omitted ones', async () => {
   const decision = { output: 'score', threshold: 0.7 };
   const { predictors } = await check({ decision, segments: ['plan'], publish: { maxPsi: 0.25, reportTimeout: '30s' } });
   const none = { maxFlipRate: null, maxMeanDelta: null, minCoverage: null };
@@ -40,7 +40,7 @@ test('decision, segments and thresholds arrive, with the defaults of those left 
   });
 });
 
-test('onTimeout and planTimeout arrive', async () => {
+test('onTimeout and planTimeout are kept', async () => {
   const { predictors } = await check({
     publish: { minCoverage: 0.9, onTimeout: 'publish' },
     batch: { planTimeout: '5m' },
@@ -49,7 +49,7 @@ test('onTimeout and planTimeout arrive', async () => {
   expect(predictors[0]?.policy.batch.planTimeoutMs).toBe(300_000);
 });
 
-test('a policy that says nothing of them is as it was before they were there', async () => {
+test('a policy without these settings is the same as in earlier releases', async () => {
   const { predictors } = await check({});
   expect(Object.keys(predictors[0]?.policy ?? {})).toEqual(['freshness', 'batch']);
 });
@@ -58,17 +58,17 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'a decision on no output',
     { decision: { output: 'scores', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'scores' is no output of this predictor → did you mean score?",
+    "predictors.churn.decision.output: 'scores' is not an output of this predictor → did you mean score?",
   ],
   [
     'a decision on a text',
     { decision: { output: 'label', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'label' has no single number a user that could reach a threshold → name one of score",
+    "predictors.churn.decision.output: 'label' is not a single number, so it cannot reach a threshold → name one of score",
   ],
   [
     'a decision on a vector',
     { decision: { output: 'top', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'top' has no single number a user that could reach a threshold → name one of score",
+    "predictors.churn.decision.output: 'top' is not a single number, so it cannot reach a threshold → name one of score",
   ],
   [
     'flips without a decision',
@@ -76,19 +76,19 @@ test.each<[string, Record<string, unknown>, string]>([
     'predictors.churn.publish.maxFlipRate: has no effect without `decision` → add decision: { output, threshold }, or remove maxFlipRate',
   ],
   [
-    'a threshold of numbers that there are not',
+    'a numeric threshold without a numeric output',
     { outputs: { label: 'string' }, publish: { maxPsi: 0.2 } },
-    'predictors.churn.publish.maxPsi: has no effect: no output has one number a user → remove maxPsi',
+    'predictors.churn.publish.maxPsi: has no effect: no output is a single number → remove maxPsi',
   ],
   [
     'minUsers of no threshold',
     { publish: { minUsers: 5, minCoverage: 0.9 } },
-    'predictors.churn.publish.minUsers: has no effect without a threshold that it is for → remove minUsers, or add maxPsi, maxFlipRate or maxMeanDelta',
+    'predictors.churn.publish.minUsers: has no effect without a threshold that it applies to → remove minUsers, or add maxPsi, maxFlipRate or maxMeanDelta',
   ],
   [
     'onTimeout of no threshold',
     { publish: { onTimeout: 'publish' } },
-    'predictors.churn.publish.onTimeout: has no effect without a threshold that it is for → remove onTimeout, or add maxPsi, maxFlipRate, maxMeanDelta or minCoverage',
+    'predictors.churn.publish.onTimeout: has no effect without a threshold that it applies to → remove onTimeout, or add maxPsi, maxFlipRate, maxMeanDelta or minCoverage',
   ],
   [
     'another word for onTimeout',
@@ -108,13 +108,13 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'a misspelt setting',
     { publish: { maxPSI: 0.2 } },
-    'predictors.churn.publish.maxPSI: is no setting of Tandem → did you mean maxPsi?',
+    'predictors.churn.publish.maxPSI: is not a setting of Tandem → did you mean maxPsi?',
   ],
-])('%s is refused by name', async (_, settings, expected) => {
+])('%s is refused with the name of the setting', async (_, settings, expected) => {
   expect(await problemsIn(settings)).toEqual([expected]);
 });
 
-test('a segment that is no feature column of the query is refused by name', () => {
+test('a segment that is not a feature column of the query is refused by name', () => {
   const policy = {
     freshness: {
       maxAgeMs: null,
@@ -128,7 +128,7 @@ test('a segment that is no feature column of the query is refused by name', () =
     batch: { schedule: null, chunkSize: 5000, minCoverage: 0.9 },
   };
   expect(adoptionProblems({ policy: { ...policy, segments: ['visits', 'visit', 'country'] } })).toEqual([
-    "predictors.churn.segments[1]: 'visit' is no feature column of the query → did you mean visits?",
-    "predictors.churn.segments[2]: 'country' is no feature column of the query → name some of visits, spent",
+    "predictors.churn.segments[1]: 'visit' is not a feature column of the query → did you mean visits?",
+    "predictors.churn.segments[2]: 'country' is not a feature column of the query → name some of visits, spent",
   ]);
 });

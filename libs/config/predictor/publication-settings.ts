@@ -17,14 +17,14 @@ function decisionProblems({ decision, outputs }: PartialPredictor, at: At): Sett
   const path = at('decision', 'output');
   const fitting = Object.keys(outputs).filter((name) => isNumber(outputs[name]));
   const remedy =
-    fitting.length > 0 ? `name one of ${fitting.join(', ')}` : 'remove decision: no output has one number a user';
+    fitting.length > 0 ? `name one of ${fitting.join(', ')}` : 'remove decision: no output is a single number';
   if (!Object.hasOwn(outputs, field)) {
     const meant = nearestName(field, fitting);
-    const problem = `'${field}' is no output of this predictor`;
+    const problem = `'${field}' is not an output of this predictor`;
     return [{ path, problem, remedy: meant ? `did you mean ${meant}?` : remedy }];
   }
   if (isNumber(outputs[field])) return [];
-  return [{ path, problem: `'${field}' has no single number a user that could reach a threshold`, remedy }];
+  return [{ path, problem: `'${field}' is not a single number, so it cannot reach a threshold`, remedy }];
 }
 
 function isNumber(output: ParsedOutputs[string] | undefined): boolean {
@@ -53,7 +53,7 @@ function thresholdProblems({ publish, decision, outputs }: PartialPredictor, at:
     if (publish?.[setting] === undefined || isAnyNumber) continue;
     problems.push({
       path: at('publish', setting),
-      problem: 'has no effect: no output has one number a user',
+      problem: 'has no effect: no output is a single number',
       remedy: `remove ${setting}`,
     });
   }
@@ -79,11 +79,11 @@ function withoutThreshold(
   at: At,
 ): SettingProblem[] {
   if (publish?.[setting] === undefined || thresholds.some((limit) => limit !== undefined)) return [];
-  const problem = 'has no effect without a threshold that it is for';
+  const problem = 'has no effect without a threshold that it applies to';
   return [{ path: at('publish', setting), problem, remedy: `remove ${setting}, or add ${names}` }];
 }
 
-/** Segments that are no feature of the query. */
+/** Returns problems for segments that are not features of the query. */
 export function segmentProblems(
   name: string,
   segments: readonly string[],
@@ -96,7 +96,7 @@ export function segmentProblems(
     return [
       {
         path: pathText(['predictors', name, 'segments', i]),
-        problem: `'${column}' is no feature column of the query`,
+        problem: `'${column}' is not a feature column of the query`,
         remedy: meant ? `did you mean ${meant}?` : `name some of ${names.join(', ')}`,
       },
     ];

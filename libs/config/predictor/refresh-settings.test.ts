@@ -18,7 +18,7 @@ function check(freshness: object) {
   return checkConfig({ predictors: { churn } }, join(folder, 'tandem.config.ts'));
 }
 
-test('a window arrives, false turns re-scoring off, and a config that does not say keeps its policy', async () => {
+test('a window is kept, `false` turns re-scoring off, and a config without the setting keeps its policy', async () => {
   const policyOf = async (freshness: object) => (await check(freshness)).predictors[0]?.policy.freshness;
   expect(await policyOf({ refresh: { within: '5s' } })).toMatchObject({ refresh: { withinMs: 5_000 } });
   expect(await policyOf({ refresh: false })).toMatchObject({ refresh: null });
@@ -32,7 +32,7 @@ test.each([
     "refresh.within: 500ms is shorter than events take to arrive → write at least '1s'",
   ],
   [{ refresh: { within: '1h' } }, 'refresh.within: 1h is longer than 10m → at most 10m'],
-  [{ refresh: { within: '2s', whithin: '2s' } }, 'refresh.whithin: is no setting of Tandem → did you mean within?'],
+  [{ refresh: { within: '2s', whithin: '2s' } }, 'refresh.whithin: is not a setting of Tandem → did you mean within?'],
   [
     { refresh: { within: '2s' }, live: false },
     'refresh: has no effect with live: false, since re-scoring infers live → remove one of the two',

@@ -26,7 +26,7 @@ async function problemsWith(request: unknown, more: Record<string, unknown> = {}
   return problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`);
 }
 
-test('a declaration becomes columns in its order; values are as in a batch', async () => {
+test('a declaration becomes columns in order, with values in the form of a batch', async () => {
   const { predictors } = await check({
     amount: { type: 'number', min: 0, max: 100, default: 40, examples: [1, 2] },
     channel: { type: 'string', categories: ['web', 'app'], default: 'web' },
@@ -51,11 +51,11 @@ test.each<[unknown, string]>([
     ".amount: is \"decimal\", not one of 'number', 'integer', 'boolean', 'string' → write one of 'number', 'integer', 'boolean', 'string'",
   ],
   [{ user_id: 'number' }, '.user_id: is not a valid feature name → write a name of 1 to 63 bytes that is not user_id'],
-  [{ amount: { type: 'number', mini: 0 } }, '.amount.mini: is no setting of Tandem → did you mean min?'],
+  [{ amount: { type: 'number', mini: 0 } }, '.amount.mini: is not a setting of Tandem → did you mean min?'],
   [{ paid: { type: 'boolean', min: 0 } }, ".paid.min: has no effect on a boolean → remove it, or write type: 'number'"],
   [
     { amount: { type: 'number', min: 5, max: 1 } },
-    '.amount.max: is 1, and min is 5 → write a max that is not below min',
+    '.amount.max: is 1, which is less than min (5) → write a max that is not below min',
   ],
   [
     { amount: { type: 'number', max: 1, default: 2 } },
@@ -72,13 +72,13 @@ test.each<[unknown, string]>([
   [{ paid: { type: 'boolean', default: 1 } }, '.paid.default: is 1, which is not true or false → write true or false'],
   [
     { amount: { type: 'number', categories: ['a'] } },
-    ".amount.categories: are texts, and the type is number → remove them, or write type: 'string'",
+    ".amount.categories: are texts, but the type is number → remove them, or write type: 'string'",
   ],
   [
     { size: { type: 'string', categories: ['s', 'm'], default: 'l' } },
     '.size.default: is "l", which is not one of its categories → write one of "s", "m" of at most 1024 characters',
   ],
-])('%j is refused by name', async (request, expected) => {
+])('%j is refused with the name of the setting', async (request, expected) => {
   expect(await problemsWith(request)).toEqual([`predictors.churn.request${expected}`]);
 });
 
@@ -97,7 +97,7 @@ test('settings that cannot be kept without defaults, or without live inference, 
   ]);
 });
 
-test('the model takes them behind the query’s columns; a column’s name, or a name that fills nothing, is rejected', () => {
+test('the model takes them after the query’s columns; the name of a column, or a name that fills no input, is rejected', () => {
   const spent = { name: 'spent', kind: 'number' } as const;
   const [key, visits] = [
     { name: 'user_id', type: 'bigint' },
@@ -108,7 +108,7 @@ test('the model takes them behind the query’s columns; a column’s name, or a
   expect(definition.inputs).toEqual([{ name: 'features', type: 'float32', columns: ['visits', 'spent'] }]);
   expect(definition.request).toEqual([spent]);
   expect(problemsIn({ request: [{ name: 'visits', kind: 'number' }] }, [key, visits])).toEqual([
-    'predictors.churn.request.visits: has the name of a column of the feature query → give one of the two another name',
+    'predictors.churn.request.visits: has the name of a column of the feature query → rename one of the two',
   ]);
   const inputs = [{ name: 'features', type: 'float32', columns: ['visits', 'spent'] }] as const;
   expect(problemsIn({ request: [spent, { name: 'idle', kind: 'number' }], inputs }, [key, visits])).toEqual([
@@ -163,7 +163,7 @@ test.each<[Omit<RequestColumn, 'name'>, TensorType, string]>([
     'int8',
     ".categories: counts a text of no category as NaN, which the model's input … cannot hold → write a number; only inputs of floats take NaN",
   ],
-])('%j into an input of %s is told in words of the config, not of SQL', (column, type, expected) => {
+])('%j for an input of type %s is reported in terms of the config, not of SQL', (column, type, expected) => {
   const [key, visits] = [
     { name: 'user_id', type: 'bigint' },
     { name: 'visits', type: 'int4' },
@@ -180,7 +180,7 @@ test.each<[Omit<RequestColumn, 'name'>, TensorType, string]>([
   expect(short).toEqual(expected === '' ? [] : [`predictors.churn.request.x${expected}`]);
 });
 
-test('inputs that lack a request feature of their name name it, and no column', () => {
+test('if an input lacks a request feature of its name, the error names the feature and no column', () => {
   const [key, visits] = [
     { name: 'user_id', type: 'bigint' },
     { name: 'visits', type: 'int4' },
@@ -194,7 +194,7 @@ test('inputs that lack a request feature of their name name it, and no column', 
   };
   const near = problemsIn({ request: [{ name: 'amuont', kind: 'number' }] }, [key, visits], model);
   expect(near[0]).toMatch(
-    /^predictors\.churn\.request\.amuont: .* takes the request feature of its name, and there is none \(there is amuont\) → name it amount; or/,
+    /^predictors\.churn\.request\.amuont: .* needs a request feature of the same name, and there is none \(there is amuont\) → name it amount; or/,
   );
   const far = problemsIn({ request: [{ name: 'x', kind: 'number' }] }, [key, visits], model);
   expect(far[0]).toContain(
@@ -207,7 +207,7 @@ test('inputs that lack a request feature of their name name it, and no column', 
   );
 });
 
-test('a push keeps the declaration of the version served, or says another', () => {
+test('a push keeps the declaration of the served version, or replaces it', () => {
   const request = [{ name: 'spent', kind: 'number', min: 0, default: null, nullAs: 'nan' }] as const;
   const described = [
     { name: 'user_id', type: 'bigint' },
@@ -225,7 +225,7 @@ test('a push keeps the declaration of the version served, or says another', () =
   expect(none.ok && none.predictor.request).toBeNull();
 });
 
-test('a push is judged with the policy that it will be served under', () => {
+test('a push is checked against the policy of its predictor', () => {
   const described = [
     { name: 'user_id', type: 'bigint' },
     { name: 'visits', type: 'int4' },

@@ -1,4 +1,4 @@
-/** The setting `request` of a predictor: how its values fit together, and the columns that they become. */
+/** Checks the setting `request` of a predictor, and converts its values to columns. */
 import type { Categories, FeatureKind, RequestColumn } from '@tandem/freshness/predictor';
 import {
   describeRequestColumn,
@@ -36,7 +36,7 @@ function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn
   };
 }
 
-/** Returns the default in a batch's form, in which NaN is a null of a column with `nullAs`. */
+/** Returns the default in the form of a batch, where NaN is a null of a column with `nullAs`. */
 function defaultOf(kind: FeatureKind, value: Value): Pick<RequestColumn, 'default' | 'nullAs'> {
   return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: asFeature(value) };
 }
@@ -66,7 +66,7 @@ export function requestProblems({ request, freshness, batch }: PartialPredictor,
   const names = Object.keys(request);
   if (names.length === 0) return [{ path: at('request'), problem: 'is empty', remedy: 'remove it' }];
   if (names.length > MAX_FEATURES) {
-    const problem = `declares ${names.length} features, and a call sends at most ${MAX_FEATURES}`;
+    const problem = `declares ${names.length} features, but a call sends at most ${MAX_FEATURES}`;
     return [{ path: at('request'), problem, remedy: 'declare fewer, or compute some of them in the feature query' }];
   }
   return [
@@ -75,7 +75,10 @@ export function requestProblems({ request, freshness, batch }: PartialPredictor,
   ];
 }
 
-/** Returns policies that contradict the request features: no call could use them, or no run could be made. */
+/**
+ * Returns problems of policies that contradict the request features: no call could use the features, or no run would be
+ * possible.
+ */
 function policyProblems(
   request: ParsedRequest,
   { freshness, batch }: Pick<PartialPredictor, 'freshness' | 'batch'>,
@@ -131,20 +134,24 @@ function valueFault(column: RequestColumn, value: Value): Fault | null {
 
 type Settings = Exclude<ParsedRequestFeature, string>;
 
-/** Returns the fault of a setting that does not fit the type of the feature, or another setting. */
+/** Returns the fault of a setting that contradicts the type of the feature or another setting. */
 function settingFault({ type, min, max, categories }: Settings): (Fault & { readonly setting: string }) | null {
   const bound = min !== undefined ? 'min' : max !== undefined ? 'max' : null;
   if (bound && (type === 'string' || type === 'boolean')) {
     return { setting: bound, problem: `has no effect on a ${type}`, remedy: "remove it, or write type: 'number'" };
   }
   if (min !== undefined && max !== undefined && min > max) {
-    return { setting: 'max', problem: `is ${max}, and min is ${min}`, remedy: 'write a max that is not below min' };
+    return {
+      setting: 'max',
+      problem: `is ${max}, which is less than min (${min})`,
+      remedy: 'write a max that is not below min',
+    };
   }
   if (categories === undefined) return null;
   if (type !== 'string') {
     return {
       setting: 'categories',
-      problem: `are texts, and the type is ${type}`,
+      problem: `are texts, but the type is ${type}`,
       remedy: "remove them, or write type: 'string'",
     };
   }
@@ -152,6 +159,6 @@ function settingFault({ type, min, max, categories }: Settings): (Fault & { read
   const { as, unknown } = categories;
   if ((as === 'one-hot') === (unknown === 'zeros')) return null;
   const counts = as === 'one-hot' ? "'zeros'" : "a number or 'nan'";
-  const problem = `say unknown: ${shown(unknown)}, and with as: '${as}' an unknown text counts as ${counts}`;
+  const problem = `set unknown: ${shown(unknown)}, but with as: '${as}' an unknown text counts as ${counts}`;
   return { setting: 'categories', problem, remedy: `write ${counts}` };
 }

@@ -1,4 +1,4 @@
-/** Categories of texts, in either form that a config may write. */
+/** Resolves categories of texts, in both forms that a config allows. */
 import type { Categories } from '@tandem/freshness/predictor';
 
 interface SaidCategories {

@@ -1,4 +1,4 @@
-/** Puts the defaults in: what a predictor's settings mean, in milliseconds and in the domain's own types. */
+/** Resolves a predictor's settings: fills in defaults, and converts to milliseconds and the types of the domain. */
 
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -30,15 +30,15 @@ export interface ResolvedInput {
 
 export interface ResolvedOutput {
   readonly name: string;
-  /** The tensor. */
+  /** The name of the tensor. */
   readonly from: string;
   readonly type: TensorType;
-  /** null: not set. */
+  /** The first value in a row of the tensor; null if it is not set. */
   readonly index: number | null;
   readonly width: number | null;
 }
 
-/** A predictor as far as it is known without database and model; adoptable.ts joins those. */
+/** A predictor as the config defines it. adoptable.ts adds the facts of the database and the model. */
 export interface ResolvedPredictor {
   readonly name: string;
   readonly model: ModelFile;
@@ -46,14 +46,17 @@ export interface ResolvedPredictor {
     readonly sql: string;
     readonly asOf: string | null;
     readonly overlayForMs: number | null;
-    /** Column → what its null counts as. */
+    /** The value for nulls, by column. */
     readonly nulls: Readonly<Record<string, number | string | boolean>>;
-    /** Text column → how it becomes numbers. */
+    /** The encoding of texts, by column. */
     readonly categories: Readonly<Record<string, Categories>>;
   };
-  /** Features that each call sends; null: none. */
+  /** The features that each call sends; null if there are none. */
   readonly request: readonly RequestColumn[] | null;
-  /** null: the model's single input takes all columns, each of several the column of its name. */
+  /**
+   * The columns of each input; null if a single input takes all columns, or each of several inputs the column of its
+   * name.
+   */
   readonly inputs: readonly ResolvedInput[] | null;
   readonly outputs: readonly ResolvedOutput[];
   readonly rowByRow: boolean;
@@ -109,10 +112,10 @@ function resolvePolicy({
       liveTimeoutMs: milliseconds(freshness.liveTimeout) ?? 50,
       onLiveFailure: freshness.onLiveFailure ?? 'stale',
       unverified: freshness.unverified ?? true,
-      // Its values were judged against the outputs.
+      // The values were checked against the outputs.
       default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
       events: freshness.events ?? ['*'],
-      // Set only if the config sets it: a policy that an earlier release adopted stays unchanged.
+      // Set only if the config sets it, so that a policy adopted by an earlier release stays the same.
       ...(freshness.refresh === undefined ? {} : { refresh: resolveRefresh(freshness.refresh) }),
     },
     batch: {
@@ -136,7 +139,10 @@ function resolveRefresh(refresh: false | { readonly within: string }): { readonl
 
 type ParsedBatch = NonNullable<ParsedPredictor['batch']>;
 
-/** `schedule` is that of everyone in either form: an earlier release, which knows one schedule, keeps to it. */
+/**
+ * Resolves both forms of the schedule. `schedule` is always the one of all users, since earlier releases know only that
+ * one.
+ */
 function resolveSchedule(schedule: ParsedBatch['schedule']): Pick<BatchPolicy, 'schedule' | 'changedSchedule'> {
   if (typeof schedule !== 'object') return { schedule: schedule ?? null };
   return { schedule: schedule.everyone, changedSchedule: schedule.changed };
@@ -184,7 +190,7 @@ export interface ModelFile {
   readonly sha256: string;
 }
 
-/** The model of a predictor, or why there is none. `model` is relative to the config file. */
+/** Returns the model of a predictor, or the problem with its file. `model` is relative to the config file. */
 export async function readModelFile(
   model: string,
   configFile: string,

@@ -6,14 +6,14 @@ import { slotGaps } from './schedule.ts';
 
 type At = (...keys: (string | number)[]) => string;
 
-/** Settings of schedules and budgets that would have no effect. */
+/** Returns problems of schedules and budgets that would have no effect. */
 export function scheduleProblems({ features, freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
   const problems: SettingProblem[] = [];
   if (batch?.budget !== undefined && batch.schedule === undefined) {
     problems.push({
       path: at('batch', 'budget'),
       problem: 'has no effect without a schedule: it limits scheduled runs',
-      remedy: 'add batch.schedule, or remove it and start runs with --share or --cpu-minutes',
+      remedy: 'add batch.schedule; or remove batch.budget, and start runs with --share or --cpu-minutes',
     });
   }
   if (typeof batch?.schedule !== 'object') return problems;
@@ -21,14 +21,14 @@ export function scheduleProblems({ features, freshness, batch }: PartialPredicto
   if (everyone === changed) {
     problems.push({
       path: at('batch', 'schedule', 'changed'),
-      problem: 'has no effect: everyone is scored at the same moments',
+      problem: 'has no effect: the schedule of everyone scores all users at the same times',
       remedy: 'write a more frequent schedule, or one cron expression for everyone',
     });
   }
   if (freshness?.events?.length === 0 && !features?.watch?.length && batch.budget === undefined) {
     problems.push({
       path: at('batch', 'schedule', 'changed'),
-      problem: 'has no effect with events: [], by which no event changes a user',
+      problem: 'has no effect with events: [], since no event makes a user stale',
       remedy: 'write one cron expression for everyone, or name events or watched tables',
     });
   }
@@ -36,7 +36,8 @@ export function scheduleProblems({ features, freshness, batch }: PartialPredicto
 }
 
 /**
- * Returns the problems of expiry that need no database. `maxAgeTooShort`, for `check`, also uses the last run's time.
+ * Returns the problems of expiry that need no database. For `check`, `maxAgeTooShort` also takes the last run's time
+ * into account.
  */
 export function expiryProblems({ freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
   const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
@@ -50,7 +51,7 @@ export function expiryProblems({ freshness, batch }: PartialPredictor, at: At): 
     {
       path: at('freshness', 'maxAge'),
       problem: `${freshness?.maxAge} is shorter than the schedule's longest interval (${interval}): every prediction would expire before the next run replaces it`,
-      remedy: `write more than ${interval} (the interval plus twice the time of a run), or schedule runs more often`,
+      remedy: `write a maxAge above ${interval} plus twice the time of a run, or schedule runs more often`,
     },
   ];
 }

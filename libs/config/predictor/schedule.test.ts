@@ -21,21 +21,21 @@ function policy(maxAgeMs: number | null, schedule: string | null): Policy {
   };
 }
 
-test('the latest slot may be the moment itself', () => {
+test('the latest slot may be the given time itself', () => {
   expect(latestSlot(nightly, at('02:00:00'))).toEqual(at('02:00:00'));
   expect(latestSlot(nightly, at('01:59:59.999'))).toEqual(new Date('2026-03-28T02:00:00Z'));
 });
 
-test('the next slot is never the moment itself', () => {
+test('the next slot is always after the given time', () => {
   expect(nextSlot(nightly, at('01:59:59.999'))).toEqual(at('02:00:00'));
   expect(nextSlot(nightly, at('02:00:00'))).toEqual(new Date('2026-03-30T02:00:00Z'));
 });
 
-test('slots are of UTC: the hour that summer time skips in Europe exists', () => {
+test('slots are in UTC, so the hour that daylight saving time skips in Europe exists', () => {
   expect(latestSlot('30 1 * * *', at('12:00:00'))).toEqual(at('01:30:00'));
 });
 
-test('the longest gap of a weekday schedule is its weekend', () => {
+test('the longest interval of a weekday schedule is the weekend', () => {
   expect(slotGaps(nightly)).toEqual({ shortestMs: 24 * hour, longestMs: 24 * hour });
   expect(slotGaps('0 2 * * 1-5')).toEqual({ shortestMs: 24 * hour, longestMs: 72 * hour });
   expect(slotGaps('0 2 29 2 *').longestMs).toBe(1461 * 24 * hour);

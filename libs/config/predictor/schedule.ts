@@ -1,19 +1,19 @@
 /**
- * Schedules: cron expressions of five fields, in UTC, so that a slot is the same moment on every machine and no change
- * to summer time skips or repeats one.
+ * Schedules: cron expressions of five fields, in UTC. A slot is the same time on every machine, and daylight saving
+ * time skips or repeats none.
  */
 import type { Policy } from '@tandem/freshness/predictor';
 import { formatDuration } from '@tandem/wire/durations';
 import { CronExpressionParser } from 'cron-parser';
 
-/** Why an expression is no schedule, or null. */
+/** Returns why an expression is not a valid schedule; null if it is. */
 export function scheduleProblem(schedule: string): string | null {
   const fields = schedule.trim().split(/\s+/);
   if (fields.length !== 5 || fields[0] === '') {
     return `a schedule has five fields (minute hour day month weekday), this has ${schedule.trim() === '' ? 0 : fields.length}`;
   }
   // `H` picks a random value at each parse: two schedulers would disagree about the slots.
-  if (/(^|[^a-z])h/i.test(schedule)) return 'H means a random value, and a schedule must be the same in every process';
+  if (/(^|[^a-z])h/i.test(schedule)) return 'H means a random value, but a schedule must be the same in every process';
   try {
     parse(schedule, FIRST_DAY).next();
     return null;
@@ -23,17 +23,17 @@ export function scheduleProblem(schedule: string): string | null {
 }
 
 /**
- * The latest slot that is not after a moment: what a scheduler that was away has missed. Throws where `scheduleProblem`
- * would refuse the schedule.
+ * Returns the latest slot at or before a time, which a stopped scheduler may have missed. Throws if `scheduleProblem`
+ * rejects the schedule.
  */
 export function latestSlot(schedule: string, at: Date): Date {
-  // The parser looks strictly before its date; a slot at exactly `at` counts.
+  // The parser searches strictly before its date, but a slot at exactly `at` counts.
   return parse(schedule, new Date(at.getTime() + 1))
     .prev()
     .toDate();
 }
 
-/** The first slot after a moment. Throws where `scheduleProblem` would refuse the schedule. */
+/** Returns the first slot after a time. Throws if `scheduleProblem` rejects the schedule. */
 export function nextSlot(schedule: string, at: Date): Date {
   return parse(schedule, at).next().toDate();
 }
@@ -43,7 +43,7 @@ interface SlotGaps {
   readonly longestMs: number;
 }
 
-/** The shortest and the longest time between two neighbouring slots, in ms, over at most 400 days or 3,000 slots. */
+/** Returns the shortest and the longest interval between two slots, in ms, over at most 400 days or 3,000 slots. */
 export function slotGaps(schedule: string): SlotGaps {
   const slots = parse(schedule, FIRST_DAY);
   let [previous, shortestMs, longestMs] = [slots.next().getTime(), Number.POSITIVE_INFINITY, 0];
@@ -58,9 +58,9 @@ export function slotGaps(schedule: string): SlotGaps {
 }
 
 /**
- * Returns why `maxAge` is too short for the schedule, or null. It must be longer than the longest time between two slots
- * plus twice the last run's time. Else stored predictions would expire before the next are there, and every read would
- * be live.
+ * Returns why `maxAge` is too short for the schedule, or null. It must be longer than the longest time between two
+ * slots plus twice the last run's time. Otherwise stored predictions would expire before they are replaced, and every
+ * read would infer live.
  * @param lastRunMs duration of the last run; 0 if there was none
  */
 export function maxAgeTooShort(policy: Policy, lastRunMs: number): string | null {
@@ -77,14 +77,14 @@ export function maxAgeTooShort(policy: Policy, lastRunMs: number): string | null
   );
 }
 
-// Any fixed day: which slots follow each other must not depend on when one asks.
+// A fixed day, so that the result does not depend on the current time.
 const FIRST_DAY = new Date('2026-01-01T00:00:00Z');
 
 function parse(schedule: string, currentDate: Date) {
   return CronExpressionParser.parse(schedule, { tz: 'UTC', currentDate });
 }
 
-/** Up to whole seconds, and to whole minutes from an hour on: `25h` reads better than `90000001ms`. */
+/** Rounds up to whole seconds, and from an hour on to whole minutes: `25h` is more readable than `90000001ms`. */
 function roundUp(ms: number): number {
   const unit = ms >= 3_600_000 ? 60_000 : 1000;
   return Math.ceil(ms / unit) * unit;

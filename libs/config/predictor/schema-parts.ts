@@ -1,4 +1,4 @@
-/** Parts that the forms of several settings share. */
+/** Parts of the forms that several settings share. */
 import { z } from 'zod';
 
 /** Adds a problem with its remedy; check-form.ts turns it into the config's own terms. */
@@ -6,7 +6,7 @@ export function refuse(ctx: z.RefinementCtx, message: string, remedy: string): v
   ctx.addIssue({ code: 'custom', message, params: { remedy } });
 }
 
-/** A type error of zod's becomes `is 5, not <what>`, with the remedy `write <what>`. */
+/** Returns options that turn a type error of Zod into `is 5, not <what>`, with the remedy `write <what>`. */
 export function form(what: string) {
   return { error: () => what };
 }

@@ -1,6 +1,6 @@
 /**
- * Checks settings against each other. A setting without effect is rejected like a wrong one, since its author expects
- * an effect.
+ * Checks settings against each other. A setting without effect is rejected like an invalid one, since its author
+ * expects an effect.
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
@@ -40,7 +40,7 @@ function nameProblems(name: string, path: string): SettingProblem[] {
   return [
     {
       path,
-      problem: `${JSON.stringify(name)} is no name for a predictor`,
+      problem: `${JSON.stringify(name)} is not a valid name for a predictor`,
       remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
     },
   ];
@@ -52,7 +52,7 @@ function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[]
     return [
       {
         path: at('outputs'),
-        problem: 'is empty: the prediction would have no field',
+        problem: 'is empty, so the prediction would have no field',
         remedy: "name at least one output of the model, such as { score: 'float32' }",
       },
     ];
@@ -61,7 +61,7 @@ function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[]
     .filter((field) => field === '' || field.length > 128)
     .map((field) => ({
       path: at('outputs', field),
-      problem: 'is no name for a field of a prediction',
+      problem: 'is not a valid name for a field of a prediction',
       remedy: 'write a name of 1 to 128 characters',
     }));
 }
@@ -87,7 +87,7 @@ function declarationProblems({ features }: PartialPredictor, at: At): SettingPro
         encoding === 'one-hot'
           ? ["'zeros'", "write 'zeros', or as: 'index'"]
           : ["a number or 'nan'", "write a number or 'nan', or as: 'one-hot'"];
-      const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, and with as: '${encoding}' an unknown text counts as ${fits}`;
+      const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, but with as: '${encoding}' an unknown text counts as ${fits}`;
       return [{ path: at('features', 'categories', column, 'unknown'), problem, remedy }];
     }),
   ];
@@ -98,7 +98,7 @@ function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem
   return [
     {
       path: at('features', 'overlayFor'),
-      problem: "has no effect with asOf, which ends an overlay when the row's asOf is later",
+      problem: 'has no effect with asOf, which ends the overlay when the row is loaded again',
       remedy: 'remove one of the two',
     },
   ];
@@ -123,14 +123,14 @@ function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem
   if (freshness?.onLiveFailure === 'default' && !('default' in freshness)) {
     problems.push({
       path: at('freshness', 'onLiveFailure'),
-      problem: "is 'default', and there is no default to serve",
+      problem: "is 'default', but no default is declared",
       remedy: "add default with a value for each output, or write onLiveFailure: 'error'",
     });
   }
   return problems;
 }
 
-/** Events are relayed twice a second. */
+/** The shortest window, since events are relayed twice a second. */
 const LEAST_WINDOW_MS = 1_000;
 
 function refreshProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
@@ -182,9 +182,9 @@ function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[
   });
 }
 
-// Judges a predictor's declared default: it must be a prediction that the model could have given.
+// Checks a predictor's declared default, which must be a prediction that the model could give.
 
-/** @param path of the setting, `predictors.repurchase.freshness.default` */
+/** Returns the problems of a default. @param path the setting, such as `predictors.repurchase.freshness.default` */
 function defaultProblems(
   values: Readonly<Record<string, unknown>>,
   outputs: ParsedOutputs,
@@ -195,12 +195,12 @@ function defaultProblems(
   return [
     ...missing.map((field) => ({
       path: `${path}.${field}`,
-      problem: 'is missing, and the predictor has this output',
+      problem: 'is missing, but the predictor has this output',
       remedy: `add a value for ${field}`,
     })),
     ...extra.map((field) => ({
       path: `${path}.${field}`,
-      problem: 'is no output of this predictor',
+      problem: 'is not an output of this predictor',
       remedy: `remove it; the outputs are ${Object.keys(outputs).join(', ')}`,
     })),
     ...Object.entries(outputs).flatMap(([field, output]) =>
@@ -223,14 +223,14 @@ function valueProblems(value: unknown, output: ParsedOutputs[string], path: stri
 function scalarProblems(value: unknown, type: TensorType, path: string): SettingProblem[] {
   const expected = expectation(value, type);
   if (expected === null) return [];
-  return [{ path, problem: `is ${shown(value)}, and the output is of type ${type}`, remedy: `write ${expected}` }];
+  return [{ path, problem: `is ${shown(value)}, but the output is of type ${type}`, remedy: `write ${expected}` }];
 }
 
 const INTEGER_BITS: Partial<Record<TensorType, { bits: number; signed: boolean }>> = {
   int8: { bits: 8, signed: true },
   int16: { bits: 16, signed: true },
   int32: { bits: 32, signed: true },
-  // Beyond 2^53 a number in a config is not the integer that was written.
+  // Beyond 2^53, a number in a config may differ from the integer that was written.
   int64: { bits: 54, signed: true },
   uint8: { bits: 8, signed: false },
   uint16: { bits: 16, signed: false },
@@ -238,7 +238,7 @@ const INTEGER_BITS: Partial<Record<TensorType, { bits: number; signed: boolean }
   uint64: { bits: 53, signed: false },
 };
 
-/** Returns the expected form, or null if the value is valid. */
+/** Returns the expected form; null if the value is valid. */
 function expectation(value: unknown, type: TensorType): string | null {
   if (type === 'string') return typeof value === 'string' ? null : 'a text in quotes';
   if (type === 'bool') return typeof value === 'boolean' ? null : 'true or false';

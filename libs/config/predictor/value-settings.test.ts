@@ -28,7 +28,7 @@ async function problemsIn(features: Settings, other: Settings = {}): Promise<str
   return problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`);
 }
 
-test('nulls, categories and rowByRow arrive, an array of texts as indices', async () => {
+test('nulls, categories and rowByRow are kept, and an array of texts means indices', async () => {
   const oneHot = { values: ['de', 'fr'], as: 'one-hot', unknown: 'zeros' };
   const { predictors } = await check(
     { nulls: { visits: 'nan', plan: 'none' }, categories: { plan: ['free', 'pro'], country: oneHot } },
@@ -46,7 +46,7 @@ test('nulls, categories and rowByRow arrive, an array of texts as indices', asyn
   });
 });
 
-test('left out, they declare nothing', async () => {
+test('omitted settings declare nothing', async () => {
   const { predictors } = await check({});
   expect(predictors[0]).toMatchObject({ features: { nulls: {}, categories: {} }, rowByRow: false });
 });
@@ -61,9 +61,9 @@ test.each<[string, Settings, string]>([
     "nulls.plan: is null, not a number, 'nan', or a text for a text column",
   ],
   ['NaN itself', { nulls: { visits: Number.NaN } }, "nulls.visits: is NaN, not a number, 'nan',"],
-  ['nulls of no column', { nulls: {} }, 'nulls: is empty → remove it'],
-  ['categories of no column', { categories: {} }, 'categories: is empty → remove it'],
-  ['a misspelt setting', { null: {} }, 'features.null: is no setting of Tandem → did you mean nulls?'],
+  ['nulls without a column', { nulls: {} }, 'nulls: is empty → remove it'],
+  ['categories without a column', { categories: {} }, 'categories: is empty → remove it'],
+  ['a misspelt setting', { null: {} }, 'features.null: is not a setting of Tandem → did you mean nulls?'],
   ['one text', category('free'), 'categories.plan: is "free", not an array of texts, or { values, as, unknown? }'],
   ['no text', category([]), "categories.plan: is empty → write the column's texts in the model's order"],
   ['a number among texts', category(['free', 2]), 'categories.plan[1]: is 2, not a text in quotes'],
@@ -71,17 +71,17 @@ test.each<[string, Settings, string]>([
   [
     'a watch without a key',
     { watch: [{ table: 'customers' }] },
-    "watch[0]: has neither key nor everyone, or both → write key: 'customer_id'",
+    "watch[0]: must have either key or everyone → write key: 'customer_id'",
   ],
   [
-    'a watch for everyone by key',
+    'a watch with both key and everyone',
     { watch: [{ table: 'prices', key: 'id', everyone: true }] },
-    'watch[0]: has neither key nor everyone, or both',
+    'watch[0]: must have either key or everyone',
   ],
   [
     'a misspelt part of a watch',
     { watch: [{ tabel: 'a', table: 'b', key: 'c' }] },
-    'watch[0].tabel: is no setting of Tandem',
+    'watch[0].tabel: is not a setting of Tandem',
   ],
   ['no encoding', category({ values: ['free'] }), "categories.plan.as: is missing → write 'index' or 'one-hot'"],
   [
@@ -92,19 +92,19 @@ test.each<[string, Settings, string]>([
   [
     'a misspelt part',
     category({ ...index, unkown: 1 }),
-    'plan.unkown: is no setting of Tandem → did you mean unknown?',
+    'plan.unkown: is not a setting of Tandem → did you mean unknown?',
   ],
   [
     'zeros as an index',
     category({ ...index, unknown: 'zeros' }),
-    "plan.unknown: is 'zeros', and with as: 'index' an unknown text counts as a number or 'nan' → write a number or 'nan', or as: 'one-hot'",
+    "plan.unknown: is 'zeros', but with as: 'index' an unknown text counts as a number or 'nan' → write a number or 'nan', or as: 'one-hot'",
   ],
   [
     'a number as one-hot',
     category({ ...index, as: 'one-hot', unknown: 1 }),
-    "plan.unknown: is 1, and with as: 'one-hot' an unknown text counts as 'zeros' → write 'zeros', or as: 'index'",
+    "plan.unknown: is 1, but with as: 'one-hot' an unknown text counts as 'zeros' → write 'zeros', or as: 'index'",
   ],
-])('%s is told with place and remedy, and nothing besides', async (_, features, message) => {
+])('%s is reported with path and remedy, and nothing else', async (_, features, message) => {
   const problems = await problemsIn(features);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);
@@ -118,8 +118,8 @@ test.each<[string, Settings, string]>([
     { inputs: { x: { type: 'float32', columns: [] } } },
     "inputs.x.columns: is empty → name feature columns in the tensor's order",
   ],
-  ['inputs that are none', { inputs: {} }, 'inputs: is empty → remove it: columns fill the inputs of a model'],
-])('%s is told with place and remedy, and nothing besides', async (_, settings, message) => {
+  ['inputs without an input', { inputs: {} }, 'inputs: is empty → remove it: columns fill the inputs of a model'],
+])('%s is reported with path and remedy, and nothing else', async (_, settings, message) => {
   const problems = await problemsIn({}, settings);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);

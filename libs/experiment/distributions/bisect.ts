@@ -1,8 +1,8 @@
-/** Bisection: slow, and it never fails. */
+/** Bisection, which is slow but always converges. */
 
 /**
- * Where `isBelow` turns from true to false between `low`, where it is taken to be true, and `high`, where it is taken to be
- * false; within a part in 2 ** 40 of the way between them.
+ * Returns the point between `low` and `high` at which `isBelow` changes from true to false. It is assumed to be true at
+ * `low` and false at `high`. The error is at most (high − low) / 2 ** 40.
  */
 export function bisect(isBelow: (x: number) => boolean, low: number, high: number): number {
   let [from, to] = [low, high];

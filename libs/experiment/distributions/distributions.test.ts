@@ -4,7 +4,7 @@ import { describe, expect, it, test } from 'vitest';
 import { logBeta, logGamma, upperGamma } from './gamma.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 
-/** Relative to the expected, so that tails count as much as the rest. */
+/** Compares relative to the expected value, so that tails are tested as precisely as the rest. */
 function expectClose(actual: number, expected: number, relative = 1e-11) {
   expect(Math.abs(actual - expected), `${actual} for ${expected}`).toBeLessThanOrEqual(
     Math.max(relative * Math.abs(expected), 1e-14 * relative),

@@ -1,38 +1,42 @@
 /**
- * An exact sequential test of two shares, for counts however small: the e-process of Wasserman, Ramdas and Balakrishnan
- * ("Universal inference", PNAS 117, 2020, §8), whose numerator is a mixture. Of each arm the likelihood is averaged over a
- * beta distribution set beforehand; that is divided by the greatest likelihood that the tested hypothesis allows. Whatever
- * the true shares under it are, the quotient is at most a martingale of expectation 1, with any order of arrivals and no
- * approximation: with no errors seen, or one of two, it says next to nothing.
+ * An exact sequential test of two shares, also for small counts: the e-process of Wasserman, Ramdas and Balakrishnan
+ * ("Universal inference", PNAS 117, 2020, §8), with a mixture as its numerator. The likelihood of each arm is averaged
+ * over a fixed beta distribution, and divided by the greatest likelihood that the tested hypothesis allows. For all
+ * true shares under the hypothesis, the quotient is bounded by a martingale of expectation 1. This holds for any order
+ * of arrivals, without approximation. With no errors, or with one in two reads, it is close to 1.
  *
- * What it costs against a test tuned for many events is about 3 nats: about twice as many users where events are common,
- * little where they are rare.
+ * Compared with a test tuned for many events, it loses about 3 nats. It needs about twice as many users if events are
+ * common, and few more if they are rare.
  */
 import { logBeta } from './gamma.ts';
 
 /**
- * Users, and those of them with the event. Neither need be a whole number: shares of reads count as fractions of users.
+ * The number of users, and of users with the event. They need not be whole numbers, since shares of reads count as
+ * fractions of users.
  */
 export interface ShareCount {
   readonly users: number;
   readonly events: number;
 }
 
-/** A beta distribution with most of its mass at small shares, as those of errors are, about even in their logarithm. */
+/**
+ * The parameters of a beta distribution with most of its mass at small shares, which are typical of errors. It is about
+ * uniform in the logarithm of the share.
+ */
 const PRIOR = { a: 0.1, b: 1 } as const;
 const LOG_PRIOR = logBeta(PRIOR.a, PRIOR.b);
 
-/** A share that differs from 0 or 1 by less is lost where a margin is added to it. */
+/** The least distance of a share from 0 and 1. A smaller distance would be lost when a margin is added. */
 const RESOLUTION = 1e-15;
 
-/** ln of the e-value against "candidate − stable ≤ margin". */
+/** Returns ln of the e-value against "candidate − stable ≤ margin". */
 export function logExactEvidenceAbove(candidate: ShareCount, stable: ShareCount, margin: number): number {
   const mixture = logMixture(candidate) + logMixture(stable);
   const [p, q] = mostLikely(candidate, stable, margin);
   return mixture - logLikelihood(candidate, p) - logLikelihood(stable, q);
 }
 
-/** The shares, candidate's and stable's, of the greatest likelihood with candidate − stable ≤ margin. */
+/** Returns the shares of candidate and stable with the greatest likelihood under candidate − stable ≤ margin. */
 function mostLikely(candidate: ShareCount, stable: ShareCount, margin: number): readonly [number, number] {
   const p = candidate.users > 0 ? candidate.events / candidate.users : 0;
   const q = stable.users > 0 ? stable.events / stable.users : p;
@@ -41,7 +45,7 @@ function mostLikely(candidate: ShareCount, stable: ShareCount, margin: number): 
 
 /**
  * Returns the most likely shares with candidate − stable = margin, as in Farrington and Manning (Statistics in Medicine
- * 9, 1990): where the slope of the concave log-likelihood along that line is 0.
+ * 9, 1990): the point on that line where the slope of the concave log-likelihood is 0.
  */
 export function mostLikelyApart(
   candidate: ShareCount,
@@ -51,7 +55,7 @@ export function mostLikelyApart(
   let low = Math.max(0, -margin);
   let high = Math.min(1, 1 - margin);
   let q = (low + high) / 2;
-  // Newton's steps, and bisection where one would leave the bracket.
+  // Newton's method, with a bisection step if a step would leave the bracket.
   for (let step = 0; step < 60 && high - low > RESOLUTION; step++) {
     const slope = slopeAt(candidate, q + margin) + slopeAt(stable, q);
     if (slope > 0) low = q;
@@ -64,7 +68,7 @@ export function mostLikelyApart(
   return [q + margin, q];
 }
 
-/** Returns the derivative of the log-likelihood at a share of p, and its decrease. */
+/** Returns the derivative of the log-likelihood at a share of p. `bendAt` returns the negative second derivative. */
 function slopeAt({ users, events }: ShareCount, p: number): number {
   return (events > 0 ? events / p : 0) - (users > events ? (users - events) / (1 - p) : 0);
 }

@@ -8,9 +8,9 @@ const COEFFICIENTS = [
   -0.13857109526572012, 0.000009984369578019572, 1.5056327351493116e-7,
 ] as const;
 
-/** ln Γ(x), for x > 0. */
+/** Returns ln Γ(x), for x > 0. */
 export function logGamma(x: number): number {
-  // The reflection Γ(x) Γ(1 − x) = π / sin πx; the approximation is of x of a half and more.
+  // The reflection Γ(x) Γ(1 − x) = π / sin πx, since the approximation holds for x ≥ 0.5.
   if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
   const t = x + G - 0.5;
   let sum: number = COEFFICIENTS[0];
@@ -18,7 +18,7 @@ export function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
-/** ln B(a, b) = ln Γ(a) + ln Γ(b) − ln Γ(a + b), for a, b > 0. */
+/** Returns ln B(a, b) = ln Γ(a) + ln Γ(b) − ln Γ(a + b), for a, b > 0. */
 export function logBeta(a: number, b: number): number {
   return logGamma(a) + logGamma(b) - logGamma(a + b);
 }
@@ -28,10 +28,13 @@ export function logBeta(a: number, b: number): number {
 
 const PRECISION = 1e-16;
 const TINY = 1e-300;
-/** Both converge in some √a steps: never reached, but a loop has an end. */
+/** The most steps. Both methods converge in about √a steps, so this limit is never reached. */
 const MOST_STEPS = 100_000;
 
-/** Q(a, x) = Γ(a, x) / Γ(a), for a > 0 and x ≥ 0: falls from 1 to 0, with its relative precision in the tail. */
+/**
+ * Returns Q(a, x) = Γ(a, x) / Γ(a), for a > 0 and x ≥ 0. It falls from 1 to 0, and keeps relative precision in the
+ * tail.
+ */
 export function upperGamma(a: number, x: number): number {
   if (x <= 0) return 1;
   const scale = Math.exp(a * Math.log(x) - x - logGamma(a));

@@ -1,13 +1,16 @@
 /** The standard normal distribution. */
 import { upperGamma } from './gamma.ts';
 
-/** Φ(x), with its relative precision in the lower tail. */
+/** Returns Φ(x), with full relative precision in the lower tail. */
 export function normalCdf(x: number): number {
   const tail = upperGamma(0.5, (x * x) / 2) / 2;
   return x < 0 ? tail : 1 - tail;
 }
 
-/** Φ⁻¹(p), for 0 < p < 1: algorithm AS 241, PPND16 (M. J. Wichura, Applied Statistics 37, 1988), to about 16 digits. */
+/**
+ * Returns Φ⁻¹(p), for 0 < p < 1, by algorithm AS 241, PPND16 (M. J. Wichura, Applied Statistics 37, 1988), to about 16
+ * digits.
+ */
 export function normalQuantile(p: number): number {
   const q = p - 0.5;
   if (Math.abs(q) <= 0.425) return q * ratio(CENTRAL, 0.180625 - q * q);
@@ -22,7 +25,7 @@ function ratio([above, below]: Polynomials, x: number): number {
   return polynomial(above, x) / polynomial(below, x);
 }
 
-/** Coefficients from the constant on. */
+/** Returns the value of a polynomial. Coefficients begin with the constant. */
 function polynomial(coefficients: readonly number[], x: number): number {
   return coefficients.reduceRight((sum, coefficient) => sum * x + coefficient, 0);
 }

@@ -1,6 +1,6 @@
-/** Seeded randomness, so that a simulation, a replay or a bootstrap can be repeated. */
+/** Random numbers from a seed, so that a simulation, a replay or a bootstrap can be repeated. */
 
-/** Returns numbers in [0, 1) from a seed: mulberry32 by Tommy Ettinger (public domain). */
+/** Returns a generator of numbers in [0, 1) from a seed: mulberry32 by Tommy Ettinger (public domain). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

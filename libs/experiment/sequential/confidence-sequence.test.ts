@@ -8,7 +8,7 @@ import {
   type SequenceSize,
 } from './confidence-sequence.ts';
 
-/** As the module states them: the users that each mixture is tuned for, and its weight. */
+/** The mixtures of the module: the number of users that each is tuned for, and its weight. */
 const MIXTURES = [
   [1_500, 0.38],
   [40_000, 0.24],
@@ -16,8 +16,8 @@ const MIXTURES = [
 ] as const;
 
 /**
- * The e-values by definition: the likelihood ratio of an effect θ to none, exp(θz√r − θ²r/2), averaged over a normal θ, or
- * over one folded to the positive side, of each mixture's scale. By Simpson's rule.
+ * Returns the e-values by definition: the likelihood ratio of an effect θ to no effect, exp(θz√r − θ²r/2), averaged
+ * over a normal or half-normal θ with the scale of each mixture. It is integrated by Simpson's rule.
  */
 function averagedRatio(z: number, { users, alpha }: SequenceSize, folded: boolean): number {
   const twice = -2 * Math.log(alpha);
@@ -54,7 +54,7 @@ describe('the evidence of a normal estimate', () => {
     );
   });
 
-  it('that it is above is that of a positive effect', () => {
+  it('for "it is above" is the average over positive effects', () => {
     fc.assert(
       fc.property(zs, sizes, (z, size) => {
         expect(logEvidenceAbove(z, size)).toBeCloseTo(Math.log(averagedRatio(z, size, true)), 6);
@@ -63,7 +63,7 @@ describe('the evidence of a normal estimate', () => {
     );
   });
 
-  it('reaches what alpha asks for exactly at the critical z', () => {
+  it('reaches 1 / alpha exactly at the critical z', () => {
     fc.assert(
       fc.property(sizes, (size) => {
         const needed = -Math.log(size.alpha);

@@ -1,33 +1,35 @@
 /**
- * Asymptotic confidence sequences: intervals that hold at all looks together, so that you may look and stop at any time.
- * The two-sided form, its p-value and its tuning are those of Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, "Time-uniform
- * central limit theory and asymptotic confidence sequences", Annals of Statistics 2024, arXiv 2103.06476. A half-normal
- * mixture makes the one-sided form.
+ * Asymptotic confidence sequences: intervals that are valid at all looks together, so that an experiment may be looked
+ * at and stopped at any time. The two-sided form, its p-value and its tuning are from Waudby-Smith, Arbour, Sinha,
+ * Kennedy, Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 2024,
+ * arXiv 2103.06476. A half-normal mixture gives the one-sided form.
  *
- * One normal mixture is tight near the number of users that it is tuned for. At a hundred times that number it needs 2.5
- * times the users of a single look. The e-value here is the weighted mean of three mixtures, and a mean of e-values is an
- * e-value. It needs at most 2.1 times the users of a single look, from 1,000 to 1,000,000 users (power.test.ts).
+ * One normal mixture is tight only near the number of users that it is tuned for. At a hundred times that number, it
+ * needs 2.5 times the users of a single look. The e-value here is the weighted mean of three mixtures, and a mean of
+ * e-values is an e-value. From 1,000 to 1,000,000 users, it needs at most 2.1 times the users of a single look
+ * (power.test.ts).
  *
- * All functions take z, the distance of the estimate from the tested claim in standard errors, and the sample: how many
- * users it has, and the alpha that it is tuned for. An e-value has an expectation of at most 1 at any stopping time where
- * the claim is true. So it ever exceeds 1/α with a probability of at most α, and its reciprocal is a p-value.
+ * All functions take z, the distance of the estimate from the tested claim in standard errors, and the sample: its
+ * number of users, and the alpha that it is tuned for. If the claim is true, an e-value has an expectation of at most 1
+ * at any stopping time. The probability that it ever exceeds 1/α is therefore at most α, and its reciprocal is a
+ * p-value.
  */
 import { bisect } from '../distributions/bisect.ts';
 import { normalCdf } from '../distributions/normal.ts';
 import type { Effect, Interval } from './effect.ts';
 
-/** The mixtures: the number of users at which each is tightest, and its weight. Found by simulation. */
+/** The mixtures: the number of users at which each is tightest, and its weight. They were found by simulation. */
 const MIXTURES = [
   { tunedFor: 1_500, weight: 0.38 },
   { tunedFor: 40_000, weight: 0.24 },
   { tunedFor: 1_000_000, weight: 0.38 },
 ] as const;
 
-/** The parameters of an e-value beside z; neither may depend on measured values. */
+/** The parameters of an e-value besides z. They must not depend on measured values. */
 export interface SequenceSize {
-  /** The users of two equal arms with the same information: `balancedUsers`. */
+  /** The number of users of two equal arms with the same information: see `balancedUsers`. */
   readonly users: number;
-  /** The level of intervals that should be tight; it only tunes. */
+  /** The level at which intervals are tightest. It only tunes the test. */
   readonly alpha: number;
 }
 
@@ -36,9 +38,7 @@ export function logEvidenceOfDifference(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => logOfNormalMixture(z, information));
 }
 
-/**
- * Returns ln of the e-value against "it is not above", however far below it is; z > 0 is evidence against the claim.
- */
+/** Returns ln of the e-value against "it is not above", for any distance below; z > 0 is evidence against the claim. */
 export function logEvidenceAbove(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => {
     const above = normalCdf(z * Math.sqrt(information / (1 + information)));
@@ -56,7 +56,10 @@ export function criticalZAbove(size: SequenceSize, alpha: number): number {
   return bisect((z) => logEvidenceAbove(z, size) < -Math.log(alpha), 0, certainZ(size, alpha));
 }
 
-/** Returns the interval that holds the effect at all looks together with the probability 1 − alpha; needs users above 0. */
+/**
+ * Returns an interval that contains the effect at all looks together with a probability of 1 − alpha. Needs at least
+ * one user.
+ */
 export function confidenceInterval({ estimate, variance }: Effect, size: SequenceSize, alpha: number): Interval {
   const halfWidth = Math.sqrt(variance) * criticalZ(size, alpha);
   return { lower: estimate - halfWidth, upper: estimate + halfWidth };
@@ -75,7 +78,9 @@ export function oneSidedBounds(
   };
 }
 
-/** Returns the information of one mixture: ρ² × users, ρ tuned for intervals of 1 − alpha at `tunedFor` users. */
+/**
+ * Returns the information of one mixture: ρ² × users. ρ is tuned for intervals of level 1 − alpha at `tunedFor` users.
+ */
 function informationOf({ users, alpha }: SequenceSize, tunedFor: number): number {
   const twice = -2 * Math.log(alpha);
   return (users * (twice + Math.log(twice + 1))) / tunedFor;
@@ -93,7 +98,7 @@ function logOfMixture(size: SequenceSize, logOf: (information: number) => number
     : most + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - most), 0));
 }
 
-/** A z at which both tests reject: one mixture alone reaches the needed evidence there, by its weight. */
+/** Returns a z at which both tests reject, since one weighted mixture alone reaches the needed evidence. */
 function certainZ(size: SequenceSize, alpha: number): number {
   return Math.min(
     ...MIXTURES.map(({ tunedFor, weight }) => {
@@ -104,19 +109,19 @@ function certainZ(size: SequenceSize, alpha: number): number {
   );
 }
 
-// E-values as figures: finite, so that they can be written as JSON.
+// Converts e-values to finite numbers, so that they can be written as JSON.
 
-/** Returns the e-value of its logarithm; at most about 1e304. */
+/** Returns the e-value for a logarithm, at most about 1e304. */
 export function eValueOf(logEvidence: number): number {
   return Math.exp(Math.min(logEvidence, 700));
 }
 
-/** The p-value of an e-value, valid at any look: its reciprocal, by Ville's inequality. */
+/** Returns the p-value of an e-value, valid at any look: its reciprocal, by Ville's inequality. */
 export function alwaysValidP(logEvidence: number): number {
   return Math.min(1, Math.exp(-logEvidence));
 }
 
-/** ln of the mean of two e-values, which is one again. */
+/** Returns ln of the mean of two e-values, which is also an e-value. */
 export function logOfMean(one: number, other: number): number {
   const most = Math.max(one, other);
   return most === Number.NEGATIVE_INFINITY

@@ -1,11 +1,11 @@
-/** Draws of a day's counts and sums for simulated experiments, from a seeded generator: the same on every run. */
+/** Draws a day's counts and sums for simulated experiments, from a seeded generator, so that every run is the same. */
 
 import type { ShareCount } from '../distributions/exact-shares.ts';
 import type { ArmSample } from './effect.ts';
 
 export type Random = () => number;
 
-/** Uniform in (0, 1): mulberry32 (Tommy Ettinger, public domain). */
+/** Returns a generator of uniform numbers in (0, 1): mulberry32 (Tommy Ettinger, public domain). */
 export function randomFrom(seed: number): Random {
   let state = seed;
   return () => {
@@ -16,12 +16,15 @@ export function randomFrom(seed: number): Random {
   };
 }
 
-/** Standard normal: Box and Muller, 1958. */
+/** Draws from the standard normal distribution (Box and Muller, 1958). */
 export function drawNormal(random: Random): number {
   return Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
 }
 
-/** Exact where few are expected, by the waiting times between events; the normal distribution's nearest count where many. */
+/**
+ * Draws a binomial count. A small expected count is drawn exactly, by the waiting times between events; a large one is
+ * rounded from a normal distribution.
+ */
 export function drawBinomial(random: Random, n: number, p: number): number {
   if (p > 0.5) return n - drawBinomial(random, n, 1 - p);
   if (p <= 0) return 0;
@@ -39,7 +42,7 @@ export function drawBinomial(random: Random, n: number, p: number): number {
 /** Draws a sample of users with normal values: its sum and sum of squares have the distributions of these draws. */
 export function drawSample(random: Random, users: number, mean: number, deviation: number): ArmSample {
   const sum = users * mean + Math.sqrt(users) * deviation * drawNormal(random);
-  // Chi-squared of users − 1 degrees of freedom by Wilson and Hilferty's cube root.
+  // Chi-squared with users − 1 degrees of freedom, by the cube root of Wilson and Hilferty.
   const freedom = users - 1;
   const root = 1 - 2 / (9 * freedom) + Math.sqrt(2 / (9 * freedom)) * drawNormal(random);
   return { users, sum, sumOfSquares: (sum * sum) / users + deviation * deviation * freedom * root ** 3 };
@@ -57,7 +60,7 @@ export function addShares(one: ShareCount, other: ShareCount): ShareCount {
   return { users: one.users + other.users, events: one.events + other.events };
 }
 
-/** A day's users over classes with these probabilities, one binomial after another. */
+/** Draws how a day's users are distributed over classes with these probabilities, by one binomial after another. */
 export function drawMultinomial(random: Random, n: number, shares: readonly number[]): number[] {
   let [left, rest] = [n, 1];
   return shares.map((share) => {
@@ -68,7 +71,10 @@ export function drawMultinomial(random: Random, n: number, shares: readonly numb
   });
 }
 
-/** The count above which a rate of at most `p` is out of the question: 4 standard deviations above its mean in n trials. */
+/**
+ * Returns the count that a rate of at most `p` practically never exceeds: 4 standard deviations above its mean in n
+ * trials.
+ */
 export function mostOf(n: number, p: number): number {
   return n * p + 4 * Math.sqrt(n * p * (1 - p));
 }

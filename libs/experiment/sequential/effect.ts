@@ -1,14 +1,15 @@
 /**
- * The effect of an arm on a metric: the difference of two means, in the metric's unit or relative to the stable arm's mean.
+ * The effect of an arm on a metric: the difference of two means, in the metric's unit or relative to the stable arm's
+ * mean.
  *
- * The variance of a difference is the larger of two estimates. Each arm's own variance (Welch) is far too small where a
- * small arm has seen none of the rare or large values: no buyer among 23 users seems certain. The pooled variance
- * is right if the arms do not differ, but too small if a small arm has seen one such value by chance.
+ * The variance of a difference is the larger of two estimates. Each arm's own variance (Welch) is far too small if a
+ * small arm has had none of the rare or large values: no buyer among 23 users would count as certain. The pooled
+ * variance is correct if the arms do not differ, but too small if a small arm has had one such value by chance.
  *
- * With the larger of the two, an estimate is measured in units of its sum of squares. Such self-normalised sums have the
- * tails of a normal distribution whatever the values are. This is exact if the differences are symmetric, as in two equal
- * arms (de la Peña, Klass, Lai, "Self-normalized processes", Annals of Probability 32, 2004). For counts of rare events z
- * stays below the variance-stabilised 2(√k − √m) on both sides. Cases that no theorem covers are simulated:
+ * With the larger of the two, an estimate is measured in units of its sum of squares. Such self-normalised sums have
+ * the tails of a normal distribution, whatever the values are. This is exact if the differences are symmetric, as in
+ * two equal arms (de la Peña, Klass, Lai, "Self-normalized processes", Annals of Probability 32, 2004). For counts of
+ * rare events z stays below the variance-stabilised 2(√k − √m) on both sides. Cases without a theorem are simulated in
  * false-alarms.long.test.ts.
  */
 
@@ -24,8 +25,8 @@ export interface Interval {
 }
 
 /**
- * Returns arm − scale × stable, in the metric's unit. A scale other than 1 asks how the arm compares with a part of the
- * stable mean. The variance is 0 if an arm has no users or nothing varies: then there is no evidence.
+ * Returns arm − scale × stable, in the metric's unit. A scale other than 1 compares the arm with a part of the stable
+ * mean. The variance is 0 if an arm has no users, or if all values are equal: then there is no evidence.
  */
 export function differenceOf(stable: ArmSample, arm: ArmSample, scale = 1): Effect {
   return {
@@ -41,9 +42,9 @@ export function relativeEffectOf(stable: ArmSample, arm: ArmSample): number | nu
 }
 
 /**
- * Returns the relative effects that a test rejecting at `critical` standard errors does not reject (E. C. Fieller, Journal
- * of the Royal Statistical Society B 16, 1954): no effect is among them exactly where 0 is in the difference's interval.
- * Null where they have no bounds, because the stable mean may be 0.
+ * Returns the relative effects that a test rejecting at `critical` standard errors does not reject (E. C. Fieller,
+ * Journal of the Royal Statistical Society B 16, 1954). They include 0 exactly if the interval of the difference does.
+ * Returns null if they have no bounds because the stable mean may be 0.
  */
 export function relativeInterval(stable: ArmSample, arm: ArmSample, critical: number): Interval | null {
   const [base, own] = [meanOf(stable), meanOf(arm)];
@@ -59,12 +60,12 @@ export function relativeInterval(stable: ArmSample, arm: ArmSample, critical: nu
   return { lower: Math.min(...effects), upper: Math.max(...effects) };
 }
 
-/** Returns the estimate in standard errors; 0 if nothing varies, which proves nothing. */
+/** Returns the estimate in standard errors; 0 if all values are equal, which is no evidence. */
 export function zOf({ estimate, variance }: Effect): number {
   return variance > 0 ? estimate / Math.sqrt(variance) : 0;
 }
 
-/** The parts of a difference's variance: the arm's, and the stable arm's where it is not scaled. */
+/** The parts of a difference's variance: the arm's, and the stable arm's without the scale. */
 interface Spread {
   readonly own: number;
   readonly base: number;
@@ -91,20 +92,20 @@ export interface ArmSample {
   readonly sumOfSquares: number;
 }
 
-/** Returns the mean; 0 of an empty sample. */
+/** Returns the mean; 0 for an empty sample. */
 export function meanOf({ users, sum }: ArmSample): number {
   return users > 0 ? sum / users : 0;
 }
 
-/** The sample's variance, unbiased; 0 if there are fewer than two users. */
+/** Returns the unbiased variance of the sample; 0 if there are fewer than two users. */
 function varianceOf({ users, sum, sumOfSquares }: ArmSample): number {
-  // Rounding may make it a little less than nothing.
+  // Rounding may make the difference slightly negative.
   return users > 1 ? Math.max(0, (sumOfSquares - (sum * sum) / users) / (users - 1)) : 0;
 }
 
 /**
- * How many users each of two equal arms would need to know as much as these: 4 / (1/n₀ + 1/n₁), so that an arm of 1 % of
- * the users counts for little more than its own users. It is the total where the arms are equal.
+ * Returns the total number of users of two equal arms with the same information: 4 / (1/n₀ + 1/n₁). For equal arms it
+ * is the number of users. An arm with 1 % of the users counts for about four times its own users.
  */
 export function balancedUsers(one: number, other: number): number {
   return one > 0 && other > 0 ? 4 / (1 / one + 1 / other) : 0;

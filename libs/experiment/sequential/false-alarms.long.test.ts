@@ -1,6 +1,6 @@
 /**
- * The promise of docs/experiments.md at every split, metric, number of looks and `minUsers`: an arm without an effect is
- * ever found to have one in at most 5 % of experiments. The table in that page is what this test computes.
+ * Tests the promise of docs/experiments.md for every split, metric, number of looks and `minUsers`: in at most 5 % of
+ * experiments, an arm without an effect is ever found to have one. This test computes the table of that page.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -21,10 +21,12 @@ const MOST = 0.055;
 const SHARES = [0.5, 0.1, 0.05, 0.01] as const;
 const LOOKS = [28, 60] as const;
 const MIN_USERS = [20, 200, 1_000] as const;
-/** From a small service, whose 1 % is a user a day, to one whose arms all pass the largest `minUsers`. */
+/** Sizes from a small service, with 1 user a day in 1 %, to one in which all arms exceed the largest `minUsers`. */
 const USERS_PER_LOOK = [100, 1_000, 5_000] as const;
 
-/** Of each number of looks and `minUsers`: in how many experiments there was ever an alarm, with the most of the sizes. */
+/**
+ * For each number of looks and `minUsers`: the share of experiments with an alarm, at the size with the most alarms.
+ */
 function alarmsOf({ draw }: SimulatedMetric, share: number): number[] {
   const most = LOOKS.flatMap(() => MIN_USERS.map(() => 0));
   for (const usersPerLook of USERS_PER_LOOK) {
@@ -35,7 +37,8 @@ function alarmsOf({ draw }: SimulatedMetric, share: number): number[] {
       if (users < MIN_USERS[0] || evidenceOfDifference(stable, arm, ALPHA) < PROVEN) return false;
       const cells = LOOKS.flatMap((looks) => MIN_USERS.map((minUsers) => no <= looks && users >= minUsers));
       for (const [cell, counts] of cells.entries()) if (counts) alarmed[cell]?.add(experiment);
-      // With the most users asked for, within the fewest looks: there is nothing more to find.
+      // An alarm with the most users, within the fewest looks, counts in all columns, so the rest need not be
+      // simulated.
       return cells.every(Boolean);
     });
     for (const [cell, { size }] of alarmed.entries()) most[cell] = Math.max(most[cell] ?? 0, size);
@@ -48,7 +51,7 @@ const splitOf = (share: number) => `${Math.round(100 - 100 * share)}/${Math.roun
 const rowOf = (metric: string, share: number, alarms: readonly number[]) =>
   [metric, splitOf(share), ...alarms.map((count) => percent(upperBoundOf(count, EXPERIMENTS)))].join(' | ');
 
-/** The rows of the page's table, without the spaces that only align it. */
+/** Returns the rows of the page's table, without the spaces that align them. */
 const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
 const documented = page.split('\n').flatMap((line) => {
   const cells = line.split('|').slice(1, -1);
@@ -56,18 +59,15 @@ const documented = page.split('\n').flatMap((line) => {
 });
 
 describe.each(SIMULATED_METRICS)('$name without an effect', (metric) => {
-  it.each(SHARES)(
-    'is found to have one in at most 5 % where the arm has %d of the users, as the page says',
-    (share) => {
-      const alarms = alarmsOf(metric, share);
-      for (const count of alarms) expect(upperBoundOf(count, EXPERIMENTS)).toBeLessThanOrEqual(MOST);
-      expect(documented).toContain(rowOf(metric.name, share, alarms));
-    },
-  );
+  it.each(SHARES)('is found to have one in at most 5 %, as in the docs, if the arm has %d of the users', (share) => {
+    const alarms = alarmsOf(metric, share);
+    for (const count of alarms) expect(upperBoundOf(count, EXPERIMENTS)).toBeLessThanOrEqual(MOST);
+    expect(documented).toContain(rowOf(metric.name, share, alarms));
+  });
 });
 
 describe.each(SIMULATED_METRICS)('$name that is a tenth lower', (metric) => {
-  it.each(SHARES)('is proven not to be in at most 5 % where the arm has %d of the users', (share) => {
+  it.each(SHARES)('is falsely proven not to be lower in at most 5 %, if the arm has %d of the users', (share) => {
     const { draw } = metric;
     const passed = new Set<number>();
     const simulation = { draw, share, usersPerLook: 1_000, looks: 60, experiments: EXPERIMENTS, effect: -0.1, seed: 9 };

@@ -1,10 +1,10 @@
-/** How well predictions foretold outcomes: log-loss, area under the ROC curve, calibration, hit rate. */
+/** Measures how well predictions match outcomes: log-loss, area under the ROC curve, calibration, hit rate. */
 import type { Statistic } from './user-bootstrap.ts';
 
-/** A prediction of 0 or 1 that is wrong would cost infinitely much. */
+/** The least distance of a probability from 0 and 1, since a wrong 0 or 1 would have an infinite log-loss. */
 const LEAST_PROBABILITY = 1e-7;
 
-/** Returns minus the logarithm of the probability that the score gave to what happened. */
+/** Returns the log-loss: minus the logarithm of the probability that the score gave to the outcome. */
 export function logLoss(score: number, happened: boolean): number {
   const probability = Math.min(1 - LEAST_PROBABILITY, Math.max(LEAST_PROBABILITY, score));
   return -Math.log(happened ? probability : 1 - probability);
@@ -14,13 +14,14 @@ export function logLoss(score: number, happened: boolean): number {
 export interface ScoredReads {
   readonly users: ArrayLike<number>;
   readonly scores: Float64Array;
-  /** 1 where it happened. */
+  /** 1 if the outcome happened, else 0. */
   readonly outcomes: ArrayLike<number>;
 }
 
 /**
- * Returns the area under the ROC curve: how often a read where it happened scored higher than one where it did not, ties as
- * a half; NaN without both. The reads are sorted once; a draw costs one pass over them.
+ * Returns a function for the area under the ROC curve: the probability that a read with the outcome has a higher score
+ * than a read without it. Ties count as a half; NaN if one kind is missing. The reads are sorted once, and each draw
+ * costs one pass over them.
  */
 export function areaUnderCurve({ users, scores, outcomes }: ScoredReads): Statistic {
   const order = Uint32Array.from(scores, (_, read) => read).sort(
@@ -47,14 +48,16 @@ export function areaUnderCurve({ users, scores, outcomes }: ScoredReads): Statis
   };
 }
 
-/** The reads whose scores are between two tenths. */
+/** A bin of reads, by score. */
 export interface CalibrationBin {
   readonly reads: number;
   readonly predicted: number;
   readonly observed: number;
 }
 
-/** Returns ten bins of equal numbers of reads, by rising score: what was predicted on average, and how often it happened. */
+/**
+ * Returns ten bins with equal numbers of reads, by rising score: the mean prediction, and the share with the outcome.
+ */
 export function calibrationBins({ scores, outcomes }: ScoredReads): CalibrationBin[] {
   const order = Uint32Array.from(scores, (_, read) => read).sort(
     (a, b) => (scores[a] as number) - (scores[b] as number),
@@ -70,7 +73,7 @@ export function calibrationBins({ scores, outcomes }: ScoredReads): CalibrationB
   }).filter(({ reads }) => reads > 0);
 }
 
-/** Returns the mean distance between what was predicted and what was observed in the bins, weighted by reads. */
+/** Returns the mean distance between prediction and outcome in the bins, weighted by reads. */
 export function calibrationError(bins: readonly CalibrationBin[]): number {
   const reads = bins.reduce((sum, bin) => sum + bin.reads, 0);
   return bins.reduce((sum, bin) => sum + bin.reads * Math.abs(bin.predicted - bin.observed), 0) / reads;

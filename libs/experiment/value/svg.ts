@@ -1,4 +1,4 @@
-/** Parts of the reports' pictures: text that stands out from lines, coordinates, round scales. */
+/** Parts of the diagrams in reports: text with an outline, coordinates, round scales. */
 
 interface TextStyle {
   readonly anchor?: 'start' | 'middle' | 'end';
@@ -7,7 +7,7 @@ interface TextStyle {
   readonly colour?: string;
 }
 
-/** Returns a text with a white rim, so that lines behind it do not make it hard to read. */
+/** Returns a text with a white outline, which is readable in front of lines. */
 export function svgText(x: number, y: number, content: string, style: TextStyle = {}): string {
   const { anchor = 'start', size = 13, weight = 400, colour } = style;
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
@@ -15,11 +15,11 @@ export function svgText(x: number, y: number, content: string, style: TextStyle 
   return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}"${fill} paint-order="stroke" stroke="#fff" stroke-width="3" font-size="${size}" font-weight="${weight}">${escaped}</text>`;
 }
 
-/** Returns the next 1, 2 or 5 times a power of ten: a scale that people can read. */
+/** Returns the next 1, 2 or 5 times a power of ten, for a readable scale. */
 export function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
 }
 
-/** Returns a coordinate. */
+/** Returns a coordinate as text. */
 export const fixed = (value: number) => value.toFixed(1);

@@ -1,6 +1,6 @@
 /**
- * Percentile bootstrap over users. The reads of one user are not independent of each other, so users are drawn, with all of
- * their reads. A statistic is a function of how often each user was drawn; statistics that are estimated together see the
+ * Percentile bootstrap over users. The reads of one user are not independent, so users are drawn with all of their
+ * reads. A statistic is a function of how often each user was drawn. Statistics that are estimated together use the
  * same draws, so that a difference of two of them is paired.
  */
 import { createRandom } from '../distributions/random.ts';
@@ -12,7 +12,7 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** A figure of all users with the given counts; NaN if it has no value. */
+/** Computes a figure from how often each user was drawn; NaN if it has no value. */
 export type Statistic = (weights: ArrayLike<number>) => number;
 
 interface Resampling {
@@ -21,7 +21,7 @@ interface Resampling {
   readonly resamples: number;
 }
 
-/** Returns an estimate for each statistic, in order; bounds are NaN where no draw gave a value. */
+/** Returns an estimate for each statistic, in order; bounds are NaN if no draw gave a value. */
 export function estimate(statistics: readonly Statistic[], { users, seed, resamples }: Resampling): Estimate[] {
   const random = createRandom(seed);
   const drawn = statistics.map(() => new Float64Array(resamples));
@@ -61,7 +61,7 @@ export function addRead({ sums, counts }: UserSums, user: number, value: number)
   counts[user] = (counts[user] as number) + 1;
 }
 
-/** Returns the mean over reads. */
+/** Returns the statistic for the mean over reads. */
 export function meanOf({ sums, counts }: UserSums): Statistic {
   return (weights) => {
     let [sum, reads] = [0, 0];

@@ -3,7 +3,7 @@ import { createRandom } from '../distributions/random.ts';
 import { areaUnderCurve, calibrationBins, calibrationError, logLoss, type ScoredReads } from './quality.ts';
 import { addRead, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
 
-/** Reads of 12 users with scores that tie often. */
+/** Reads of 12 users with many equal scores. */
 function drawReads(seed: number, size = 60): ScoredReads {
   const random = createRandom(seed);
   const draw = (below: number) => Array.from({ length: size }, () => Math.floor(random() * below));
@@ -12,7 +12,7 @@ function drawReads(seed: number, size = 60): ScoredReads {
 }
 
 describe('the area under the ROC curve', () => {
-  it('is the share of pairs in the right order, ties as a half, each read as often as its user', () => {
+  it('is the share of pairs in the right order, with ties as a half and reads weighted by their user', () => {
     for (const seed of [1, 2, 3]) {
       const { users, scores, outcomes } = drawReads(seed);
       const weights = Array.from({ length: 12 }, (_, user) => (user * seed) % 4);
@@ -29,13 +29,13 @@ describe('the area under the ROC curve', () => {
     }
   });
 
-  it('has no value where all outcomes are one', () => {
+  it('has no value if all outcomes are equal', () => {
     expect(areaUnderCurve({ users: [0], scores: Float64Array.of(0.5), outcomes: [1] })([1])).toBeNaN();
   });
 });
 
 describe('log-loss', () => {
-  it('stays finite for a wrong certainty', () => {
+  it('stays finite for a wrong prediction of 0 or 1', () => {
     expect(logLoss(0, true)).toBeCloseTo(16.118, 3);
     expect(logLoss(1, false)).toBeCloseTo(16.118, 3);
     expect(logLoss(0.25, true)).toBeCloseTo(Math.log(4), 12);
@@ -43,7 +43,7 @@ describe('log-loss', () => {
 });
 
 describe('calibration', () => {
-  it('compares what was predicted with what was observed, in ten bins of equal size', () => {
+  it('compares predictions with outcomes in ten bins of equal size', () => {
     const scores = Float64Array.from({ length: 100 }, (_, i) => i / 100);
     const bins = calibrationBins({
       users: [],
@@ -58,7 +58,7 @@ describe('calibration', () => {
 });
 
 describe('the bootstrap', () => {
-  it('draws users with all of their reads: a user of many reads makes the interval wide', () => {
+  it('draws users with all of their reads, so a user with many reads makes the interval wide', () => {
     const [one, many] = [newUserSums(100), newUserSums(100)];
     for (let user = 0; user < 100; user++) addRead(one, user, user % 2);
     for (let read = 0; read < 1_000; read++) addRead(many, read < 900 ? 1 : read % 100, read < 900 ? 1 : 0);
@@ -69,7 +69,7 @@ describe('the bootstrap', () => {
     expect(skewed).toMatchObject({ value: 0.9, low: 0 });
   });
 
-  it('shows statistics the same draws, so that their difference is paired, and is the same for the same seed', () => {
+  it('uses the same draws for all statistics, and gives the same result for the same seed', () => {
     const sums = [newUserSums(50), newUserSums(50)] as const;
     const random = createRandom(3);
     for (let read = 0; read < 500; read++) {
@@ -87,7 +87,7 @@ describe('the bootstrap', () => {
     expect(estimate([first], options)).not.toEqual(estimate([first], { ...options, seed: 2 }));
   });
 
-  it('covers the mean of the population about as often as it says', () => {
+  it('covers the mean of the population about as often as its level', () => {
     const random = createRandom(11);
     let covered = 0;
     for (let experiment = 0; experiment < 200; experiment++) {

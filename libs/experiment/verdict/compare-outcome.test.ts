@@ -14,7 +14,7 @@ const unequalArms = {
 const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.05, days: 10 } as const;
 
 describe('an outcome compared', () => {
-  it('of equal arms is nearly as in GrowthBook, whose interval is tuned for 5,000 users alone', () => {
+  it('of equal arms is close to that of GrowthBook, which is tuned for 5,000 users', () => {
     // gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
     const { difference, relative } = compareOutcome({ ...equalArms, ...asked });
     expect(difference?.estimate).toBeCloseTo(0.4811935, 10);
@@ -26,7 +26,7 @@ describe('an outcome compared', () => {
       expect(Math.abs((ours ?? 0) - theirs)).toBeLessThan(0.06 * (0.887 - 0.075));
   });
 
-  it('of a small arm is no surer than the pooled variance allows', () => {
+  it('of a small arm is at least as wide as the pooled variance requires', () => {
     const { difference } = compareOutcome({ ...unequalArms, ...asked });
     const pooled = { users: 60_900, sum: 41701.865 + 842.693, sumOfSquares: 293007.569999 + 6474.262991 };
     const variance = (pooled.sumOfSquares - pooled.sum ** 2 / pooled.users) / pooled.users;
@@ -35,7 +35,7 @@ describe('an outcome compared', () => {
     expect(((difference?.upper ?? 0) - (difference?.lower ?? 0)) / 2).toBeGreaterThan(2.8 * error);
   });
 
-  it('rejects at alpha exactly where its interval leaves 0', () => {
+  it('rejects at alpha exactly when its interval excludes 0', () => {
     const share = fc.double({ min: 0.05, max: 0.95, noNaN: true });
     fc.assert(
       fc.property(share, share, fc.integer({ min: 20, max: 100_000 }), (p, q, users) => {
@@ -49,7 +49,7 @@ describe('an outcome compared', () => {
     );
   });
 
-  it('says nothing where nothing varies', () => {
+  it('is empty if all values are equal', () => {
     const nobody: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
     const none: ArmSample = { users: 500, sum: 0, sumOfSquares: 0 };
     for (const [stable, arm] of [
@@ -66,7 +66,7 @@ describe('an outcome compared', () => {
 });
 
 describe('the users still needed', () => {
-  it('is fewer days as they go by, and none in the end', () => {
+  it('are fewer as days pass, and none at the end', () => {
     const after = (days: number) => {
       const users = 400 * days;
       const arm = { users, sum: users * 0.1, sumOfSquares: users * 0.1 };
@@ -75,7 +75,7 @@ describe('the users still needed', () => {
     const first = after(5);
     expect(first.usersNeeded).toBeGreaterThan(29_000);
     expect(first.moreDays).toBe(Math.ceil((first.usersNeeded ?? 0) / 800 - 5));
-    // Not the same to the user: the estimate of the variance gets better.
+    // Not exactly equal, since the estimate of the variance improves.
     expect((after(20).usersNeeded ?? 0) / (first.usersNeeded ?? 0)).toBeCloseTo(1, 2);
     expect((first.moreDays ?? 0) - (after(20).moreDays ?? 0)).toBe(15);
     expect(after(200).moreDays).toBe(0);
@@ -83,7 +83,7 @@ describe('the users still needed', () => {
     expect(after(200).detectableEffect).toBeLessThan(0.1);
   });
 
-  it('is unknown without a stable mean to be relative to', () => {
+  it('are unknown if the stable mean may be 0', () => {
     const arm = { users: 1_000, sum: 0, sumOfSquares: 1_000 };
     const { power, relative } = compareOutcome({ stable: arm, arm, ...asked });
     expect([power.detectableEffect, power.usersNeeded, power.moreDays, relative]).toEqual([null, null, null, null]);

@@ -1,6 +1,6 @@
 /**
- * Compares one outcome of an A/B test in one arm with the stable arm: the effect with an interval and a p-value that
- * hold at all looks together, the users still needed, and the conclusion.
+ * Compares one outcome of an A/B test in one arm with the stable arm: the effect, with an interval and a p-value that
+ * are valid at all looks together; the users still needed; and the conclusion.
  */
 
 import {
@@ -24,10 +24,10 @@ import {
 import { percent, signedPercent } from './evidence.ts';
 import { detectableDifference, neededGrowth, relativeTo, type TestPlan } from './power.ts';
 
-/** The probability with which plans find the minimum effect. */
+/** The probability of finding the minimum effect that plans assume. */
 const PLANNED_POWER = 0.8;
 
-/** An estimate, and the interval that holds the true figure, at all looks together with the probability 1 − alpha. */
+/** An estimate, and an interval that contains the true value at all looks together with a probability of 1 − alpha. */
 interface Estimate extends Interval {
   readonly estimate: number;
 }
@@ -35,9 +35,9 @@ interface Estimate extends Interval {
 export interface OutcomeComparison {
   readonly stable: { readonly users: number; readonly mean: number };
   readonly arm: { readonly users: number; readonly mean: number };
-  /** arm − stable, in the outcome's unit; null if nothing varies, so that there is no estimate. */
+  /** arm − stable, in the outcome's unit; null if all values are equal, so that there is no estimate. */
   readonly difference: Estimate | null;
-  /** (arm − stable) / |stable|, from the same test; null as well where the stable mean may be 0. */
+  /** (arm − stable) / |stable|, from the same test; also null if the stable mean may be 0. */
   readonly relative: Estimate | null;
   /** E-value against "no difference", valid at every look. */
   readonly eValue: number;
@@ -46,18 +46,21 @@ export interface OutcomeComparison {
   readonly conclusion: Conclusion;
 }
 
-/** For a sequential test that finds the effect with PLANNED_POWER; each null if it cannot be estimated yet. */
+/**
+ * The size of a sequential test that finds the effect with PLANNED_POWER. A figure is null if it cannot be estimated
+ * yet.
+ */
 interface OutcomePower {
-  /** The relative effect that the users seen so far would find. */
+  /** The relative effect that can be found with the users so far. */
   readonly detectableEffect: number | null;
-  /** Users of both arms together that would find `minimumEffect`. */
+  /** The number of users in both arms together that is needed to find `minimumEffect`. */
   readonly usersNeeded: number | null;
-  /** Further days at the current number of new users a day; 0 if there are enough users. */
+  /** The number of further days, at the current rate of new users; 0 if there are enough users. */
   readonly moreDays: number | null;
 }
 
 interface OutcomeQuestion {
-  /** How the outcome and the arm are called. */
+  /** The name of the outcome. `armName` is the name of the arm. */
   readonly name: string;
   readonly armName: string;
   readonly better: 'higher' | 'lower';
@@ -65,9 +68,9 @@ interface OutcomeQuestion {
   readonly arm: ArmSample;
   /** Two-sided. */
   readonly alpha: number;
-  /** Relative, above 0. */
+  /** The relative effect to find, above 0. */
   readonly minimumEffect: number;
-  /** In which these users came together; the unit is the day. */
+  /** The days in which these users arrived. */
   readonly days: number;
 }
 
@@ -109,10 +112,10 @@ function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): 
   };
 }
 
-// What follows from an outcome's comparison, as a sentence: what an A/B test ends with.
+// The conclusion from an outcome's comparison, as a sentence. An A/B test ends with it.
 
 /**
- * - `better`, `worse`: the interval of the difference leaves 0 out
+ * - `better`, `worse`: the interval of the difference excludes 0
  * - `no_difference`: any difference is smaller than the minimum effect
  * - `undecided`: neither is proven yet; `no_data`: there is nothing to compare
  */
@@ -120,7 +123,7 @@ type ConclusionKind = 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_d
 
 interface Conclusion {
   readonly kind: ConclusionKind;
-  /** One sentence, for people. The interval is printed once, with the figures. */
+  /** The conclusion in one sentence. It does not repeat the interval, which is printed with the figures. */
   readonly text: string;
 }
 
@@ -131,7 +134,7 @@ interface ConclusionQuestion {
   readonly minimumEffect: number;
 }
 
-/** The statistics so far: `compareOutcome`. */
+/** The result of `compareOutcome`. */
 interface ComparedOutcome {
   readonly stable: { readonly users: number };
   readonly arm: { readonly users: number };
@@ -173,12 +176,12 @@ function shownEffect({ relative }: ComparedOutcome): string {
 function neededOf({ minimumEffect }: ConclusionQuestion, moreDays: number | null): string {
   const effect = `a difference of ${percent(minimumEffect)}`;
   if (moreDays === null) return `how long it takes to find ${effect} of a stable mean near 0 cannot be estimated`;
-  if (moreDays === 0) return `these users are likely to show ${effect}, and smaller effects take longer`;
+  if (moreDays === 0) return `these users are likely to show ${effect}; smaller effects take longer`;
   return `about ${moreDays} more ${moreDays === 1 ? 'day' : 'days'} to find ${effect}`;
 }
 
 function lackOf({ stable, arm }: ComparedOutcome): string {
   return Math.min(stable.users, arm.users) === 0
-    ? 'an arm has no users with a window that is over'
+    ? 'an arm has no users with an ended window'
     : 'every user has the same value';
 }

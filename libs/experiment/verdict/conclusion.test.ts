@@ -8,7 +8,7 @@ const concluded = (stable: ArmSample, arm: ArmSample, changes: object = {}) =>
   compareOutcome({ ...asked, stable, arm, ...changes }).conclusion;
 
 describe('an A/B test ends with a sentence', () => {
-  it('that names the better version, by which direction is better', () => {
+  it('that names the better version, depending on the direction that is better', () => {
     const [few, more] = [count(20_000, 2_000), count(20_000, 2_600)];
     expect(concluded(few, more)).toEqual({
       kind: 'better',
@@ -19,14 +19,14 @@ describe('an A/B test ends with a sentence', () => {
     expect(concluded(more, few, { better: 'lower' })).toMatchObject({ kind: 'better' });
   });
 
-  it('that rules out a difference worth knowing', () => {
+  it('that rules out a difference above the minimum effect', () => {
     expect(concluded(count(80_000, 8_000), count(80_000, 8_020))).toEqual({
       kind: 'no_difference',
       text: 'order: no difference above 10 % between b and stable',
     });
   });
 
-  it('that says how much longer it takes', () => {
+  it('with the time that is still needed', () => {
     expect(concluded(count(2_000, 200), count(2_000, 205))).toEqual({
       kind: 'undecided',
       text: expect.stringMatching(
@@ -38,8 +38,8 @@ describe('an A/B test ends with a sentence', () => {
     expect(concluded(nearNothing, nearNothing).text).toContain('cannot be estimated');
   });
 
-  it('that names the missing users', () => {
-    expect(concluded(count(0, 0), count(10, 1)).text).toMatch(/an arm has no users with a window that is over$/);
+  it('that names the arm without users', () => {
+    expect(concluded(count(0, 0), count(10, 1)).text).toMatch(/an arm has no users with an ended window$/);
     expect(concluded(count(10, 0), count(10, 0)).text).toMatch(/every user has the same value$/);
   });
 });

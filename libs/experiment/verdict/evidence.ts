@@ -1,11 +1,12 @@
-/** From evidence to a check's state: the same rule for every guardrail. */
+/** Derives the state of a check from its evidence, by the same rule for every guardrail. */
 import { alwaysValidP, eValueOf } from '../sequential/confidence-sequence.ts';
 import type { CheckState, Evidence } from './rollout-figures.ts';
 
 /**
- * How sure is sure. `worse`: a guardrail's share of the plan's alpha, since any of them rolls a rollout back. `notWorse`:
- * alpha undivided, since all of them must be proven for a promotion (an intersection–union test: R. L. Berger,
- * Technometrics 24, 1982), so that one alone which is truly worse lets it through with a probability of at most alpha.
+ * The levels of proof. `worse` is a guardrail's share of the plan's alpha, since any single guardrail rolls a rollout
+ * back. `notWorse` is the undivided alpha, since a promotion needs proof for all guardrails (an intersection–union
+ * test: R. L. Berger, Technometrics 24, 1982). A version that is worse in one guardrail passes with a probability of at
+ * most alpha.
  */
 export interface Alphas {
   readonly worse: number;
@@ -21,14 +22,14 @@ export function stateOf(worse: Evidence, notWorse: Evidence): CheckState {
   return notWorse.eValue >= notWorse.needed ? 'pass' : 'inconclusive';
 }
 
-// Figures as people read them in a check's sentence: three digits.
+// Formats numbers for the sentences of checks, with three digits.
 
 /** Formats a share from 0 to 1. */
 export function percent(share: number): string {
   return `${figure(100 * share)} %`;
 }
 
-/** Formats a change from -1 up, with its sign. */
+/** Formats a relative change, which is at least -1, with its sign. */
 export function signedPercent(change: number): string {
   return `${change > 0 ? '+' : ''}${percent(change)}`;
 }
@@ -38,7 +39,7 @@ export function figure(value: number): string {
   return `${Number(value.toPrecision(3))}`;
 }
 
-/** "a, b and c". */
+/** Joins words as in "a, b and c". */
 export function listed(words: readonly string[]): string {
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;

@@ -1,7 +1,7 @@
 /**
- * The promise behind every figure: with nothing to find, at most 5 % of simulated experiments ever find something, though
- * they are looked at every day. Here are some of the hard cases; false-alarms.long.test.ts has the whole table. Shares,
- * sample ratios and whole verdicts have theirs in their own tests.
+ * Tests the promise behind every figure: without an effect, at most 5 % of simulated experiments ever find one, even
+ * with daily looks. These are some of the hard cases; false-alarms.long.test.ts has all of them. Shares, sample ratios
+ * and verdicts have separate tests.
  */
 import { describe, expect, it } from 'vitest';
 import { logEvidenceAbove } from '../sequential/confidence-sequence.ts';
@@ -35,7 +35,10 @@ function drawOf(name: string): DrawUsers {
   return metric.draw;
 }
 
-/** In how many experiments without an effect the test ever rejects, of those looks that have 20 users in each arm. */
+/**
+ * Returns the share of experiments without an effect in which the test ever rejects, at looks with at least 20 users in
+ * each arm.
+ */
 function everRejected(name: string, share: number, usersPerLook: number, rejects: Rejects): number {
   const found = new Set<number>();
   const simulation = { draw: drawOf(name), share, usersPerLook, looks: DAYS, experiments: EXPERIMENTS, seed: 5 };
@@ -57,13 +60,13 @@ describe.each([
   ['Pareto 2.2, 8 % buy', 0.5, 200],
   ['the shop’s own', 0.01, 1_000],
 ] as const)('%s, in an arm with %d of %d users a day', (name, share, usersPerLook) => {
-  it('is found to have an effect that it has not in at most 5 % of experiments', () => {
+  it('is falsely found to have an effect in at most 5 % of experiments', () => {
     expect(everRejected(name, share, usersPerLook, differs)).toBeLessThan(mostOf(EXPERIMENTS, ALPHA));
   });
 });
 
-describe('a single-look test looked at daily', () => {
-  it('finds effects that do not exist far too often, which is why verdicts do not use it', () => {
+describe('a single-look test with daily looks', () => {
+  it('finds effects that do not exist far too often, so verdicts do not use it', () => {
     expect(everRejected('binary, 8 %', 0.5, 200, differsByOneLook)).toBeGreaterThan(mostOf(EXPERIMENTS, ALPHA));
   });
 });
@@ -72,20 +75,20 @@ describe('an arm of a few users', () => {
   const count = (users: number, events: number): ArmSample => ({ users, sum: events, sumOfSquares: events });
   const asked = { name: 'order', armName: 'b', better: 'higher', alpha: ALPHA, minimumEffect: 0.1, days: 7 } as const;
 
-  it('without a buyer where 1.3 are likely proves nothing', () => {
-    // Fisher's exact test gives p 0.63; by the arms' own variances it was 0.00019.
+  it('without a buyer, where 1.3 are expected, proves nothing', () => {
+    // Fisher's exact test gives p = 0.63; with each arm's own variance, p was 0.00019.
     const { pValue, conclusion } = compareOutcome({ ...asked, stable: count(2_334, 129), arm: count(23, 0) });
     expect(pValue).toBeGreaterThan(0.6);
     expect(conclusion.kind).toBe('undecided');
   });
 
-  it('without a buyer where 300 are likely proves the worst', () => {
+  it('without a buyer, where 300 are expected, is proven worse', () => {
     const { conclusion } = compareOutcome({ ...asked, stable: count(30_000, 3_000), arm: count(3_000, 0) });
     expect(conclusion.kind).toBe('worse');
   });
 });
 
-/** How many canaries of an equal version are rolled back, with daily looks for a week a step. */
+/** Returns the share of canaries of an equal version that are rolled back, with daily looks and steps of a week. */
 function rolledBack(name: string, minUsers: number, canaries: number): number {
   const draw = drawOf(name);
   const rules: JudgingRules = {
@@ -115,7 +118,7 @@ function rolledBack(name: string, minUsers: number, canaries: number): number {
 describe.each(['lognormal, 1 % buy', 'Pareto 2.2, 1 % buy', 'the shop’s own'])(
   'a harmless canary judged by %s',
   (name) => {
-    it.each([20, 200])('is rolled back in at most 5 % with at least %d users an arm', (minUsers) => {
+    it.each([20, 200])('is rolled back in at most 5 % with at least %d users in each arm', (minUsers) => {
       expect(rolledBack(name, minUsers, 200)).toBeLessThan(mostOf(200, ALPHA));
     });
   },
@@ -124,10 +127,10 @@ describe.each(['lognormal, 1 % buy', 'Pareto 2.2, 1 % buy', 'the shop’s own'])
 describe('a shift of the scores', () => {
   const stable = [0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05];
   const shifted = [0.03, 0.07, 0.15, 0.28, 0.24, 0.14, 0.09];
-  /** Of the two populations, exactly. */
+  /** The exact index of the two populations. */
   const limit = shifted.reduce((sum, p, i) => sum + (p - (stable[i] ?? 1)) * Math.log(p / (stable[i] ?? 1)), 0);
 
-  /** How many of so many experiments ever prove the index above the limit, and below it. */
+  /** Returns the shares of experiments that ever prove the index above the limit, and below it. */
   function proven(of: readonly number[], experiments: number): { above: number; below: number } {
     const random = randomFrom(8);
     const counted = { above: 0, below: 0 };
@@ -149,13 +152,13 @@ describe('a shift of the scores', () => {
     return counted;
   }
 
-  it('of just the limit is proven above or below it in at most 5 % of experiments', () => {
+  it('exactly at the limit is proven above or below it in at most 5 % of experiments', () => {
     const { above, below } = proven(shifted, 600);
     expect(above).toBeLessThan(mostOf(600, ALPHA));
     expect(below).toBeLessThan(mostOf(600, ALPHA));
   });
 
-  it('of nothing is soon proven to be below it, of twice as much above it', () => {
+  it('of 0 is soon proven to be below the limit, and of twice the limit to be above it', () => {
     expect(proven(stable, 100).below).toBeGreaterThan(95);
     const further = stable.map((_, i) => [0.01, 0.04, 0.1, 0.25, 0.28, 0.19, 0.13][i] ?? 0);
     expect(proven(further, 100).above).toBeGreaterThan(95);

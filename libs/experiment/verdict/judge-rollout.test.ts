@@ -14,7 +14,7 @@ const rules: JudgingRules = {
 };
 const scores = [100, 200, 400, 200, 100];
 
-/** An arm as it should be, of so many users with five reads each. */
+/** Returns the figures of a healthy arm, with this number of users and five reads for each. */
 function arm(name: string, weight: number, users: number, other: Partial<ArmFigures> = {}): ArmFigures {
   const reads = 5 * users;
   return {
@@ -57,7 +57,7 @@ describe('a rollout', () => {
     );
   });
 
-  it('does not before the step has lasted', () => {
+  it('does not advance before the minimum duration of the step', () => {
     const { verdict, reason } = judgeRollout({ ...step(), elapsedMs: HOUR - 1 }, rules);
     expect([verdict, reason]).toEqual(['hold', 'step_too_short']);
   });
@@ -71,14 +71,14 @@ describe('a rollout', () => {
     expect(judgeRollout({ ...step(), arms: [] }, rules).reason).toBe('no_traffic');
   });
 
-  it('holds with a handful of users, whatever they met', () => {
+  it('holds with very few users, whatever their results', () => {
     const { verdict, reason, why, checks } = judgeRollout(step({ reads: 2, errors: 1 }, 2), rules);
     expect([verdict, reason]).toEqual(['hold', 'too_few_users']);
     expect(why).toContain('2 of candidate');
     expect(checks.map((check) => check.name)).toEqual(['traffic', 'users']);
   });
 
-  it('is not judged by a handful of users even where the plan asks for none', () => {
+  it('is not judged by very few users, even if the plan sets no minimum', () => {
     const strict = { errorRate: 0.0001, slowShare: null, liveShare: null, psi: null };
     const hasty = { ...rules, minUsers: 0, alpha: 0.5, guardrails: strict };
     for (const users of [1, 2, 10, 19])
@@ -91,7 +91,7 @@ describe('a rollout', () => {
     expect(judgeRollout(enough, hasty).verdict).toBe('roll_back');
   });
 
-  it('holds where nothing is proven', () => {
+  it('holds if nothing is proven', () => {
     const { verdict, reason } = judgeRollout(step({ errors: 5 * 4_000 * 0.01 }), rules);
     expect([verdict, reason]).toEqual(['hold', 'inconclusive']);
   });
@@ -103,18 +103,18 @@ describe('a guardrail that is proven worse', () => {
     ['slowShare', { slow: 5 * 4_000 * 0.08 }],
     ['liveShare', { sources: { batch: 5 * 4_000 * 0.7, live: 5 * 4_000 * 0.3 } }],
     ['psi', { scores: [400, 300, 200, 80, 20].map((count) => count * 20) }],
-  ])('%s takes the rollout back', (name, worse) => {
+  ])('%s rolls back the rollout', (name, worse) => {
     const { verdict, reason, checks } = judgeRollout(step(worse), rules);
     expect([verdict, reason]).toEqual(['roll_back', 'guardrail_worse']);
     const check = checks.find((one) => one.name === name);
     expect(check?.state).toBe('fail');
     expect(check?.figures.lower).toBeGreaterThan(check?.figures.margin ?? Number.NaN);
     expect(check?.figures.worse?.eValue).toBeGreaterThanOrEqual(check?.figures.worse?.needed ?? Number.NaN);
-    // 0.05 over four guardrails of four steps.
+    // 0.05, divided by four guardrails and four steps.
     expect(check?.figures.worse?.needed).toBeCloseTo(16 / 0.05, 8);
   });
 
-  it('takes it back before the step has lasted', () => {
+  it('rolls it back before the minimum duration of the step', () => {
     const figures = { ...step({ errors: 5 * 4_000 * 0.05 }), elapsedMs: 0 };
     expect(judgeRollout(figures, rules).verdict).toBe('roll_back');
   });
@@ -130,7 +130,7 @@ describe('a guardrail that is proven worse', () => {
     });
   });
 
-  it('is not looked at where the plan does not ask for it', () => {
+  it('is not checked if the plan does not set it', () => {
     const none = { errorRate: null, slowShare: null, liveShare: null, psi: null };
     const { verdict, checks } = judgeRollout(step({ errors: 5 * 4_000 }), { ...rules, guardrails: none });
     expect(verdict).toBe('promote');
@@ -146,7 +146,7 @@ describe('a guardrail that is proven worse', () => {
     for (const one of needed) expect(one).toBeCloseTo(8 / 0.05, 8);
   });
 
-  it('cannot be a guardrail of scores that are not counted', () => {
+  it('cannot be checked if scores are not counted', () => {
     expect(stateOf(step({ scores: [] }, 4_000, { scores: [] }), 'psi')).toBe('skipped');
     expect(judgeRollout(step({ scores: [] }, 4_000, { scores: [] }), rules).verdict).toBe('promote');
     expect(stateOf(step({ scores: [] }), 'psi')).toBe('inconclusive');
@@ -154,7 +154,7 @@ describe('a guardrail that is proven worse', () => {
 });
 
 describe('a broken sample', () => {
-  /** Of 4,000 users of the candidate's, a tenth are missing. */
+  /** A tenth of the candidate's 4,000 users are missing. */
   const broken = { users: 3_600 };
 
   it('is never promoted', () => {
@@ -163,23 +163,23 @@ describe('a broken sample', () => {
     expect(checks.find((check) => check.name === 'sampleRatio')?.figures.worse?.pValue).toBeLessThan(0.001);
   });
 
-  it('holds where outcomes are worse, which it may be the cause of', () => {
+  it('holds if outcomes are worse, since the mismatch may be the cause', () => {
     const sale = { name: 'sale', kind: 'binary', better: 'higher', guardrail: true, minimumEffect: 0.05 } as const;
     const worse = { ...broken, outcomes: { sale: sampleOf(3_600, 0.05) } };
     const figures = step(worse, 4_000, { outcomes: { sale: sampleOf(12_000, 0.1) } });
     expect(judgeRollout(figures, { ...rules, outcomes: [sale] }).reason).toBe('sample_ratio');
   });
 
-  it('is aborted when reads fail, which may be the cause', () => {
+  it('is aborted when reads fail, since failed reads may cause the mismatch', () => {
     expect(judgeRollout(step({ ...broken, errors: 5 * 4_000 * 0.2 }), rules).verdict).toBe('roll_back');
   });
 });
 
-describe('a candidate whose answers come from elsewhere', () => {
+describe('a candidate with answers from other sources', () => {
   const noLiveGuardrail = { ...rules, guardrails: { ...rules.guardrails, liveShare: null } };
   const sale = { name: 'sale', kind: 'binary', better: 'higher', guardrail: true, minimumEffect: 0.05 } as const;
 
-  it('is flagged, and not promoted, though its outcomes are better', () => {
+  it('is flagged and not promoted, although its outcomes are better', () => {
     const better = {
       sources: { batch: 5 * 4_000 * 0.8, live: 5 * 4_000 * 0.2 },
       outcomes: { sale: sampleOf(4_000, 0.14) },
@@ -192,19 +192,19 @@ describe('a candidate whose answers come from elsewhere', () => {
     expect(why).toContain('live (10 % of stable, 20 % of candidate');
   });
 
-  it('is not where they differ by a little, as of a fresher generation', () => {
+  it('is not flagged for a small difference, as with a newer generation', () => {
     const fresher = { sources: { batch: 5 * 400_000 * 0.91, live: 5 * 400_000 * 0.09 } };
     expect(stateOf(step(fresher, 400_000), 'sources')).toBe('pass');
   });
 
-  it('is not where the plan allows for it', () => {
+  it('is not flagged if the plan allows it', () => {
     const sources = { batch: 5 * 4_000 * 0.8, live: 5 * 4_000 * 0.2 };
     const allowing = { ...rules, guardrails: { ...rules.guardrails, liveShare: 0.2 } };
     expect(judgeRollout(step({ sources }), allowing).verdict).toBe('promote');
   });
 });
 
-describe('a candidate that fails its live reads, where a stale answer or a default takes their place', () => {
+describe('a candidate with failing live reads, which fall back to stale answers or defaults', () => {
   const reads = 5 * 4_000;
   const failing = (source: string) => ({ sources: { batch: reads * 0.4, [source]: reads * 0.6 } });
   const stale = { ...rules, guardrails: { ...rules.guardrails, liveShare: null, staleShare: 0.05 } };
@@ -221,28 +221,28 @@ describe('a candidate that fails its live reads, where a stale answer or a defau
     expect(judgeRollout(step(failing('default')), defaults).verdict).toBe('roll_back');
   });
 
-  it('advances when both arms have as many', () => {
+  it('advances if both arms have the same share', () => {
     const alike = { sources: { batch: reads * 0.9, stale: reads * 0.1 } };
     const figures = step(alike, 4_000, { sources: { batch: 3 * reads * 0.9, stale: 3 * reads * 0.1 } });
     expect(judgeRollout(figures, stale).verdict).toBe('promote');
   });
 });
 
-describe('a step that holds past its deadline', () => {
+describe('a step that is held past its deadline', () => {
   const few = step({}, 20);
   const due = (more: Partial<JudgingRules>) => judgeRollout(few, { ...rules, holdDeadlineMs: HOUR, ...more });
 
-  it('says so, and is rolled back where the plan sets it', () => {
+  it('is reported, and is rolled back if the plan says so', () => {
     expect(due({})).toMatchObject({ verdict: 'hold', reason: 'too_few_users', why: expect.stringContaining('3600 s') });
     expect(due({ onDeadline: 'roll_back' })).toMatchObject({ verdict: 'roll_back', reason: 'hold_deadline' });
   });
 
-  it('is not overdue before it, nor without one', () => {
+  it('is not overdue before the deadline, or without a deadline', () => {
     const later = { onDeadline: 'roll_back', holdDeadlineMs: 3 * HOUR } as const;
     for (const one of [later, { ...later, holdDeadlineMs: null }]) expect(due(one).verdict).toBe('hold');
   });
 
-  it('advances when it may', () => {
+  it('advances if its checks pass', () => {
     expect(judgeRollout(step(), { ...rules, holdDeadlineMs: HOUR, onDeadline: 'roll_back' }).verdict).toBe('promote');
   });
 });
@@ -254,42 +254,42 @@ describe('an outcome', () => {
   const judgedBy = (outcome: JudgingRules['outcomes'][number], figures: RolloutFigures) =>
     judgeRollout(figures, { ...rules, outcomes: [outcome] });
 
-  it('that is worse takes the rollout back', () => {
+  it('that is worse rolls back the rollout', () => {
     expect(judgedBy(sale, withSale(0.09)).verdict).toBe('roll_back');
   });
 
-  it('that is the same, or better, lets it advance', () => {
+  it('that is the same or better lets the rollout advance', () => {
     expect(judgedBy(sale, withSale(0.1)).verdict).toBe('promote');
     expect(judgedBy(sale, withSale(0.12)).verdict).toBe('promote');
   });
 
-  it('of which less is better is the other way round', () => {
+  it('with lower as better is judged in the opposite direction', () => {
     const refund = { ...sale, better: 'lower' } as const;
     expect(judgedBy(refund, withSale(0.09)).verdict).toBe('promote');
     expect(judgedBy(refund, withSale(0.12)).verdict).toBe('roll_back');
   });
 
-  it('that is no guardrail is told, and decides nothing', () => {
+  it('that is not a guardrail is reported, and decides nothing', () => {
     const { verdict, checks } = judgedBy({ ...sale, guardrail: false }, withSale(0.08));
     expect(verdict).toBe('promote');
     expect(checks.find((check) => check.name === 'outcome:sale')).toMatchObject({ state: 'fail', guardrail: false });
   });
 
-  it('of too few users, or of few that have it by chance, is awaited', () => {
+  it('with too few users, or with few events by chance, holds the rollout', () => {
     for (const outcomes of [{}, { sale: sampleOf(199, 0.01) }, { sale: sampleOf(200, 0.07) }]) {
       const figures = step({ outcomes }, 4_000, { outcomes: { sale: sampleOf(12_000, 0.1) } });
       expect(judgedBy(sale, figures)).toMatchObject({ verdict: 'hold', reason: 'inconclusive' });
     }
   });
 
-  it('that almost no user has any more rolls the rollout back', () => {
+  it('that has almost disappeared rolls back the rollout', () => {
     const figures = step({ outcomes: { sale: sampleOf(3_000, 0.001) } }, 4_000, {
       outcomes: { sale: sampleOf(12_000, 0.1) },
     });
     expect(judgedBy(sale, figures).verdict).toBe('roll_back');
   });
 
-  it('that fails or passes shows the interval of the report, which excludes disproven values', () => {
+  it('shows the interval of the report, which excludes the disproven values', () => {
     for (const [own, state] of [
       [0.09, 'fail'],
       [0.1, 'pass'],
@@ -307,7 +307,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('that is worse by its interval alone says how much more evidence a rollback needs', () => {
+  it('that is worse only by its interval says how much evidence a rollback needs', () => {
     const { verdict, checks } = judgedBy(sale, withSale(0.0935));
     expect(verdict).toBe('hold');
     const check = checks.find((one) => one.name === 'outcome:sale');
@@ -319,7 +319,7 @@ describe('an outcome', () => {
     });
   });
 
-  it('of sums is judged by their variance', () => {
+  it('of kind sum is judged by its variance', () => {
     const spent = { ...sale, name: 'spent', kind: 'sum' } as const;
     const sum = (users: number, mean: number) => ({
       users,
@@ -342,7 +342,10 @@ type Totals = { -readonly [K in keyof Rates]: number } & { users: number };
 
 const HARMLESS: Rates = { errors: 0.002, slow: 0.02, live: 0.1 };
 
-/** The verdict that ends a step of two weeks, of one read a user and a look a day; `hold` where none does. */
+/**
+ * Returns the verdict that ends a step of two weeks, with one read for each user and daily looks; `hold` if none ends
+ * it.
+ */
 function endOf(seed: number, candidate: Rates): string {
   const random = randomFrom(seed);
   const [ours, theirs] = [nothing(), nothing()];
@@ -370,7 +373,7 @@ function armOf(name: string, weight: number, { users, errors, slow, live }: Tota
   return arm(name, weight, users, { reads: users, errors, slow, sources: { batch: users - live, live } });
 }
 
-describe('a simulated rollout, looked at daily', () => {
+describe('a simulated rollout with daily looks', () => {
   const RUNS = 100;
   const endsOf = (candidate: Rates) => {
     const ends = Array.from({ length: RUNS }, (_, seed) => endOf(seed, candidate));
@@ -378,13 +381,13 @@ describe('a simulated rollout, looked at daily', () => {
     return { promoted: count('promote'), takenBack: count('roll_back') };
   };
 
-  it('of a harmless version advances, and is aborted in at most 5 %', () => {
+  it('of a harmless version usually advances, and is aborted in at most 5 %', () => {
     const { promoted, takenBack } = endsOf(HARMLESS);
     expect(takenBack).toBeLessThan(mostOf(RUNS, 0.05));
     expect(promoted).toBeGreaterThan(0.9 * RUNS);
   });
 
-  it('of a version at its margins is aborted in at most 5 %, and advances in at most 5 %', () => {
+  it('of a version exactly at the margins is aborted in at most 5 %, and advances in at most 5 %', () => {
     const { promoted, takenBack } = endsOf({ errors: 0.012, slow: 0.04, live: 0.15 });
     expect(takenBack).toBeLessThan(mostOf(RUNS, 0.05));
     expect(promoted).toBeLessThan(mostOf(RUNS, 0.05));

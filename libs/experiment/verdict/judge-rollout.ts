@@ -1,8 +1,8 @@
 /**
- * The verdict on a step of a rollout. It holds where there is too little to judge or the sample is broken, rolls back where a
- * guardrail is proven worse, and promotes where all are proven not to be. All tests are sequential: callers may ask for the
- * verdict every minute, and a harmless version is rolled back with a probability of at most alpha, over all looks,
- * guardrails, arms and steps.
+ * Decides the verdict on a step of a rollout. It holds if there is too little evidence or the sample is broken. It
+ * rolls back if a guardrail is proven worse, and promotes if all are proven not to be worse. All tests are sequential,
+ * so callers may ask for the verdict every minute. A harmless version is rolled back with a probability of at most
+ * alpha, over all looks, guardrails, arms and steps.
  */
 import { type Alphas, listed } from './evidence.ts';
 import { checkOutcome } from './outcome-check.ts';
@@ -19,7 +19,10 @@ import { checkSampleRatio, checkSources, checkTraffic, checkUsers } from './samp
 import { checkShare, type ShareGuardrail } from './share-check.ts';
 import { checkShift } from './shift-check.ts';
 
-/** Checks whose failure means that the service does not work: they roll back even on a broken sample, which they may explain. */
+/**
+ * Checks that fail if the service does not work. They roll back even with a broken sample, since the failure may be its
+ * cause.
+ */
 const OPERATIONAL: ReadonlySet<string> = new Set(['errorRate', 'slowShare', 'staleShare', 'defaultShare']);
 
 export function judgeRollout(figures: RolloutFigures, rules: JudgingRules): Judgement {

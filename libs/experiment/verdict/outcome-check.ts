@@ -1,9 +1,9 @@
 /**
- * Outcomes as guardrails. An arm fails if it is proven worse than stable at all. It passes if a loss as large as the
- * minimum effect is ruled out. Between the two lie differences that are not worth holding a rollout for.
+ * Checks outcomes as guardrails. An arm fails if it is proven worse than stable by any amount. It passes if a loss as
+ * large as the minimum effect is ruled out. A smaller loss does not hold a rollout.
  *
- * The evidence is that of a two-sided test, half of each alpha for a direction. So the interval of the difference in a
- * report excludes 0 if the check fails, and the relative interval excludes the loss if it passes.
+ * The evidence is that of a two-sided test, with half of alpha for each direction. If the check fails, the report's
+ * interval of the difference excludes 0. If it passes, the relative interval excludes the loss.
  */
 
 import { confidenceInterval, logEvidenceAbove } from '../sequential/confidence-sequence.ts';
@@ -30,7 +30,8 @@ export function checkOutcome(
 
   const size = { users: balancedUsers(base.users, own.users), alpha: alphas.notWorse };
   const better = rule.better === 'higher' ? 1 : -1;
-  // What of the stable mean an arm must be proven to keep (or not to exceed): 0.98 of it for a minimum effect of 2 %.
+  // The part of the stable mean that an arm must be proven to keep (or not to exceed): 0.98 for a minimum effect of 2
+  // %.
   const kept = differenceOf(base, own, 1 - better * Math.sign(meanOf(base)) * rule.minimumEffect);
   const worse = evidenceOf(logEvidenceAbove(-better * zOf(difference), size), alphas.worse / 2);
   const notWorse = evidenceOf(logEvidenceAbove(better * zOf(kept), size), alphas.notWorse / 2);
@@ -46,20 +47,26 @@ export function checkOutcome(
   };
 }
 
-/** Null: there is enough to test. */
+/** Returns why an outcome cannot be tested; null if it can. */
 function whatIsLacking(minUsers: number, base: ArmSample, own: ArmSample, variance: number): string | null {
   const users = Math.min(base.users, own.users);
-  if (users < Math.max(2, minUsers)) return `${users} users with a window that is over, fewer than ${minUsers}`;
+  if (users < Math.max(2, minUsers)) return `${users} users with an ended window, fewer than ${minUsers}`;
   return variance === 0 ? 'every user has the same value, so nothing can be compared' : null;
 }
 
-/** In points where it is one of shares: a percentage would be taken for the relative effect. */
+/**
+ * Formats a difference. A difference of shares is in percentage points, since a percentage would be read as the
+ * relative effect.
+ */
 function differenceText({ kind }: OutcomeRule, estimate: number, { lower, upper }: Interval): string {
   const [unit, scale] = kind === 'binary' ? [' points', 100] : ['', 1];
   return `${figure(scale * estimate)}${unit} (${figure(scale * lower)} to ${figure(scale * upper)})`;
 }
 
-/** @param isWorse whether the whole interval is worse, which alone is no rollback: alpha is split over all guardrails */
+/**
+ * Returns the end of the sentence. @param isWorse whether the whole interval is worse. That alone does not roll back,
+ * since alpha is split over all guardrails
+ */
 function conclusionOf(state: CheckState, isWorse: boolean, worse: Evidence, { minimumEffect }: OutcomeRule): string {
   if (state === 'fail') return 'is proven to be worse';
   if (state === 'pass') return `is proven not to be worse by ${percent(minimumEffect)} of it`;

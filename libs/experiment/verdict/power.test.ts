@@ -10,24 +10,24 @@ const fixed = { alpha: 0.05, power: 0.8, looks: 'fixed' } as const;
 const sequential = { alpha: 0.05, power: 0.8, looks: 'sequential' } as const;
 
 describe('the users that a test needs', () => {
-  it('are as statsmodels has them for a single look', () => {
+  it('are those of statsmodels for a single look', () => {
     expect(usersPerArmForShare(0.1, 0.1, fixed)).toBe(14_749);
     expect(usersPerArmForShare(0.02, 0.2, fixed)).toBe(21_106);
     expect(usersPerArmForMean(10, 8, 0.05, fixed)).toBe(4_019);
   });
 
-  it('are more where one may look at any time', () => {
+  it('are more if looks are allowed at any time', () => {
     const ratio = (usersPerArmForShare(0.1, 0.1, sequential) ?? 0) / 14_749;
     expect(ratio).toBeGreaterThan(1.5);
     expect(ratio).toBeLessThan(2.5);
   });
 
-  it('are none at all for no effect', () => {
+  it('are null for no effect, which no test can find', () => {
     expect(usersPerArmForShare(0.1, 0, sequential)).toBeNull();
     expect(usersPerArmForMean(0, 8, 0.1, sequential)).toBeNull();
   });
 
-  it('find the effect at the planned size, looking daily, with at least the planned probability', () => {
+  it('find the effect at the planned size, with daily looks, with at least the planned probability', () => {
     const users = usersPerArmForMean(10, 8, 0.05, sequential) ?? 0;
     const experiments = 2_000;
     const random = randomFrom(11);
@@ -46,7 +46,7 @@ describe('the users that a test needs', () => {
       if (everBelow) found++;
       if (last <= 0.05) foundAtTheEnd++;
     }
-    // Four standard deviations of 2,000 tosses are 0.036.
+    // Four standard deviations of a share of 2,000 draws are 0.036.
     expect(foundAtTheEnd / experiments).toBeGreaterThan(0.8 - 0.036);
     expect(foundAtTheEnd / experiments).toBeLessThan(0.8 + 0.036);
     expect(found).toBeGreaterThanOrEqual(foundAtTheEnd);
@@ -54,16 +54,19 @@ describe('the users that a test needs', () => {
   });
 });
 
-/** The claim of docs/experiments.md: looking daily for four weeks costs at most 2.1 times the users of a single look. */
-describe('with 2.1 times the users of a single look that finds the effect with a probability of 0.8', () => {
+/**
+ * Tests the claim of docs/experiments.md: daily looks for four weeks need at most 2.1 times the users of a single look.
+ */
+describe('with 2.1 times the users for which a single look finds the effect with a probability of 0.8', () => {
   const LOOKS = 28;
   const NEEDED = -Math.log(0.05);
 
-  it.each([1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6])('(%d users) so do daily looks at equal arms', (fixedUsers) => {
+  it.each([1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6])('(%d users) daily looks at equal arms do too', (fixedUsers) => {
     const random = randomFrom(3);
     const experiments = 8_000;
     const usersPerLook = (2.1 * fixedUsers) / LOOKS;
-    // Of one user, in standard deviations of a user: what a single look at `fixedUsers` finds with a probability of 0.8.
+    // The effect that a single look at `fixedUsers` finds with a probability of 0.8, in standard deviations of one
+    // user.
     const drift = (1.959964 + 0.841621) / Math.sqrt(fixedUsers);
     let found = 0;
     for (let experiment = 0; experiment < experiments; experiment++) {
@@ -84,23 +87,27 @@ describe('with 2.1 times the users of a single look that finds the effect with a
     ['binary, 8 %', 0.5, -0.1, usersPerArmForShare(0.08, -0.1, fixed)],
     ['binary, 8 %', 0.1, -0.2, usersPerArmForShare(0.08, -0.2, fixed)],
     ['binary, 8 %', 0.01, -0.2, usersPerArmForShare(0.08, -0.2, fixed)],
-    // Coefficient of variation of a Pareto 2.2 that 8 % of users have: mean 1.8333 of a buyer, second moment 11.
+    // The coefficient of variation if 8 % of users have a Pareto 2.2 value: the mean of a buyer is 1.8333, the second
+    // moment 11.
     ['Pareto 2.2, 8 % buy', 0.5, -0.3, usersPerArmForMean(0.146667, Math.sqrt(0.88 - 0.146667 ** 2), -0.3, fixed)],
-  ] as const)('they do for %s, an arm of %d of the users and an effect of %d', (name, share, effect, perArm) => {
-    const metric = SIMULATED_METRICS.find((one) => one.name === name);
-    if (!metric || perArm === null) throw new Error(`no plan for ${name}`);
-    const experiments = 1_000;
-    const found = new Set<number>();
-    // Of unequal arms: as many as know as much.
-    const fixedUsers = (perArm / 2) * (1 / share + 1 / (1 - share));
-    const usersPerLook = Math.round((2.1 * fixedUsers) / LOOKS);
-    const simulation = { draw: metric.draw, share, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };
-    simulate(simulation, (experiment, _, stable, arm) => {
-      if (evidenceOfDifference(stable, arm, 0.05) < NEEDED) return false;
-      found.add(experiment);
-      return true;
-    });
-    // Two standard deviations of 1,000 tosses are 0.025.
-    expect(found.size / experiments).toBeGreaterThanOrEqual(0.8 - 0.025);
-  });
+  ] as const)(
+    'daily looks do for %s, with an arm of %d of the users and an effect of %d',
+    (name, share, effect, perArm) => {
+      const metric = SIMULATED_METRICS.find((one) => one.name === name);
+      if (!metric || perArm === null) throw new Error(`no plan for ${name}`);
+      const experiments = 1_000;
+      const found = new Set<number>();
+      // For unequal arms, as many users as have the same information.
+      const fixedUsers = (perArm / 2) * (1 / share + 1 / (1 - share));
+      const usersPerLook = Math.round((2.1 * fixedUsers) / LOOKS);
+      const simulation = { draw: metric.draw, share, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };
+      simulate(simulation, (experiment, _, stable, arm) => {
+        if (evidenceOfDifference(stable, arm, 0.05) < NEEDED) return false;
+        found.add(experiment);
+        return true;
+      });
+      // Two standard deviations of a share of 1,000 draws are 0.025.
+      expect(found.size / experiments).toBeGreaterThanOrEqual(0.8 - 0.025);
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /**
- * How many users a test needs: to find an effect of `effect` with the probability `power`, its estimate must be expected
- * at the critical value plus the power's quantile, in standard errors. For the sequential test that is at the planned
- * size alone; it may find it earlier, so that its power is a little more than stated.
+ * Computes how many users a test needs. To find an effect with the probability `power`, the expected estimate must be
+ * the critical value plus the quantile of the power, in standard errors. For the sequential test, only the planned size
+ * is considered. It may find the effect earlier, so its power is a little higher than stated.
  */
 
 import { bisect } from '../distributions/bisect.ts';
@@ -12,7 +12,7 @@ import { type ArmSample, balancedUsers, differenceOf, meanOf } from '../sequenti
 export interface TestPlan {
   /** Two-sided. */
   readonly alpha: number;
-  /** The probability with which an effect is found that exists. */
+  /** The probability of finding an existing effect. */
   readonly power: number;
   /** `sequential`: any number of looks; `fixed`: one look. */
   readonly looks: 'sequential' | 'fixed';
@@ -21,7 +21,10 @@ export interface TestPlan {
 /** Beyond this multiple of the current users, a test is assumed never to end. */
 const MOST_GROWTH = 1e6;
 
-/** The difference, in the metric's unit, that the current users can detect; null if it cannot be estimated. */
+/**
+ * Returns the difference, in the metric's unit, that can be detected with the current users; null if it cannot be
+ * estimated.
+ */
 export function detectableDifference(stable: ArmSample, arm: ArmSample, plan: TestPlan): number | null {
   const { variance } = differenceOf(stable, arm);
   if (variance === 0) return null;
@@ -29,8 +32,9 @@ export function detectableDifference(stable: ArmSample, arm: ArmSample, plan: Te
 }
 
 /**
- * How many times the users that there are would find a difference of `difference` (not 0), in the metric's unit: 1 or less
- * where they do already. The arms' shares and variances are taken to stay. null: never, or nothing is known of it yet.
+ * Returns the multiple of the current users that would find a difference of `difference` (not 0), in the metric's unit;
+ * at most 1 if the current users suffice. The arms' shares and variances are assumed to stay the same. Returns null if
+ * no number is enough, or if nothing is known yet.
  */
 export function neededGrowth(stable: ArmSample, arm: ArmSample, difference: number, plan: TestPlan): number | null {
   const { variance } = differenceOf(stable, arm);
@@ -44,13 +48,16 @@ export function neededGrowth(stable: ArmSample, arm: ArmSample, difference: numb
   return tooFew(most) ? null : Math.exp(bisect(tooFew, -most, most));
 }
 
-/** Users of each of two equal arms to find a relative effect on a share of `share`, before anything was seen. */
+/**
+ * Returns the users of each of two equal arms that find a relative effect on a share of `share`, before there are any
+ * data.
+ */
 export function usersPerArmForShare(share: number, relativeEffect: number, plan: TestPlan): number | null {
   const other = share * (1 + relativeEffect);
   return usersPerArm(share * (1 - share), other * (1 - other), share * relativeEffect, plan);
 }
 
-/** The same of a mean with a standard deviation of `deviation`. */
+/** Returns the users of each of two equal arms that find a relative effect on a mean with this standard deviation. */
 export function usersPerArmForMean(
   mean: number,
   deviation: number,
@@ -60,7 +67,7 @@ export function usersPerArmForMean(
   return usersPerArm(deviation ** 2, deviation ** 2, mean * relativeEffect, plan);
 }
 
-/** Relative to |stable mean|; null if that is 0. */
+/** Returns a difference relative to |stable mean|; null if that is 0. */
 export function relativeTo(stable: ArmSample, difference: number): number | null {
   const base = Math.abs(meanOf(stable));
   return base === 0 ? null : difference / base;

@@ -1,9 +1,9 @@
 /**
  * The inputs and results of judging a rollout: the figures of one step, the rules of its plan, the checks.
  *
- * The unit is the user. The judged figures count users in the place of reads (judgedFiguresOf in libs/prediction): each
- * user weighs 1, split over their own reads. The tests treat such a share of a user as that part of a yes-or-no answer.
- * This is conservative: of all values between 0 and 1 with one mean, yes-or-no answers vary most.
+ * The unit is the user. The judged figures count users instead of reads (judgedFiguresOf in libs/prediction): each user
+ * has the weight 1, divided over the user's reads. The tests treat such a share of a user as that part of a yes-or-no
+ * value. This is conservative: of all values between 0 and 1 with the same mean, yes-or-no values vary most.
  */
 import type { ArmSample } from '../sequential/effect.ts';
 
@@ -11,7 +11,7 @@ import type { ArmSample } from '../sequential/effect.ts';
 export interface RolloutFigures {
   /** Milliseconds since the step began. */
   readonly elapsedMs: number;
-  /** How many steps of the plan compare arms: alpha is split over them. 1 without steps. */
+  /** The number of steps of the plan that compare arms, over which alpha is split; 1 without steps. */
   readonly steps: number;
   readonly stable: ArmFigures;
   /** The candidate, or the arms of an A/B test. */
@@ -22,44 +22,47 @@ export interface ArmFigures {
   readonly name: string;
   /** Its share of the users, in a unit common to all arms: the buckets of its interval. */
   readonly weight: number;
-  /** Different users that the arm has served since the step began, without users assigned by hand. */
+  /**
+   * The number of distinct users that the arm has served since the step began, without users that were assigned
+   * manually.
+   */
   readonly users: number;
   readonly reads: number;
   /** Reads without a prediction of the model. */
   readonly errors: number;
   /** Reads slower than the plan's `slowMs`. */
   readonly slow: number;
-  /** Reads by the answers' source, `live` among them. */
+  /** Reads by the source of the answer, including `live`. */
   readonly sources: Readonly<Record<string, number>>;
-  /** Reads by class of the score; empty where scores are not counted. */
+  /** Reads by class of the score; empty if scores are not counted. */
   readonly scores: readonly number[];
-  /** Samples by the outcome's name, over the users whose window is over. */
+  /** Samples by the outcome's name, over the users with an ended window. */
   readonly outcomes: Readonly<Record<string, ArmSample>>;
 }
 
 /** The parts of a plan that judging needs. */
 export interface JudgingRules {
   readonly minStepMs: number;
-  /** Of each arm: with fewer there is no verdict but `hold`. Less than 20 counts as 20. */
+  /** The least number of users in each arm. With fewer, the verdict is `hold`. A value below 20 counts as 20. */
   readonly minUsers: number;
   /** The probability that a harmless version is rolled back, over all looks of all guardrails. */
   readonly alpha: number;
   /**
-   * How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not checked (`psi`:
-   * only reported).
+   * The margin above which an arm is worse than stable, as a difference of shares (for `psi`, the index); null if it is
+   * not checked (`psi`: only reported).
    */
   readonly guardrails: {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
     readonly liveShare: number | null;
-    /** Absent in plans of an earlier release, like every optional field here: not checked. */
+    /** Not checked if absent. Plans of earlier releases do not have the optional fields. */
     readonly staleShare?: number | null;
     readonly defaultShare?: number | null;
     readonly psi: number | null;
   };
-  /** Milliseconds in a step after which `hold` is overdue; null: never. */
+  /** Milliseconds in a step after which `hold` is overdue; null for never. */
   readonly holdDeadlineMs?: number | null;
-  /** Whether an overdue `hold` only raises an alert, or rolls back. */
+  /** The effect of an overdue `hold`: only an alert, or a rollback. */
   readonly onDeadline?: 'alert' | 'roll_back';
   readonly outcomes: readonly OutcomeRule[];
 }
@@ -68,34 +71,36 @@ export interface OutcomeRule {
   readonly name: string;
   readonly kind: 'binary' | 'sum';
   readonly better: 'higher' | 'lower';
-  /** Whether it rolls a rollout back; else it is only reported. */
+  /** Whether the outcome can roll back a rollout. Otherwise it is only reported. */
   readonly guardrail: boolean;
-  /** Relative: a loss smaller than this does not prevent a promotion. */
+  /** The relative loss below which an outcome does not prevent a promotion. */
   readonly minimumEffect: number;
 }
 
-/** `fail` of a guardrail: proven worse. `inconclusive`: neither that nor its opposite is proven yet. */
+/**
+ * The state of a check. A guardrail fails if it is proven worse, and is `inconclusive` if neither that nor the opposite
+ * is proven yet.
+ */
 export type CheckState = 'pass' | 'fail' | 'inconclusive' | 'skipped';
 
 export interface Check {
   /** `traffic`, `users`, `sampleRatio`, `sources`, a guardrail's name, `outcome:<name>`, `duration`. */
   readonly name: string;
-  /** The arm that it compares with the stable one; null: it is of all. */
+  /** The arm that is compared with stable; null if the check covers all arms. */
   readonly arm: string | null;
-  /** Whether a `fail` aborts the rollout, and any result but `pass` or `skipped` holds it. */
+  /** Whether `fail` aborts the rollout, and any other state except `pass` and `skipped` holds it. */
   readonly guardrail: boolean;
   readonly state: CheckState;
   readonly figures: CheckFigures;
-  /** One sentence, for people. */
+  /** The result in one sentence. */
   readonly why: string;
 }
-
 interface CheckFigures {
   /** Users counted, by arm. */
   readonly users: Readonly<Record<string, number>>;
   /** Measured values, by arm: a share from 0 to 1, a mean, milliseconds. */
   readonly values?: Readonly<Record<string, number>>;
-  /** The difference arm − stable, or the index; bounds hold at all looks together. */
+  /** The difference arm − stable, or the index. The bounds are valid at all looks together. */
   readonly estimate?: number;
   readonly lower?: number;
   readonly upper?: number;
@@ -106,7 +111,7 @@ interface CheckFigures {
   readonly notWorse?: Evidence;
 }
 
-/** An e-value, and what it must reach to prove something. */
+/** An e-value, and the value that it must reach for a proof. */
 export interface Evidence {
   readonly eValue: number;
   readonly needed: number;
@@ -126,7 +131,7 @@ export type VerdictReason =
   | 'step_too_short'
   | 'hold_deadline'
   | 'not_worse'
-  // Not of judgeRollout: there was nothing to judge.
+  // `judgeRollout` does not return this state, which means that there was nothing to judge.
   | 'look_failed';
 
 export interface Judgement {

@@ -1,4 +1,4 @@
-/** Whether there is something to judge, and whether it is a sample of the same users in each arm. */
+/** Checks whether there is enough to judge, and whether the arms are samples of the same users. */
 
 import { logGamma, upperGamma } from '../distributions/gamma.ts';
 import { alwaysValidP, logOfMean } from '../sequential/confidence-sequence.ts';
@@ -7,12 +7,12 @@ import type { ArmFigures, Check, CheckState, Evidence, JudgingRules, RolloutFigu
 import { countOfUsers } from './share-check.ts';
 
 /**
- * By how much the arms' shares of a source may differ. The newer of two generations is always a little fresher, and with
- * enough users any difference is proven; what makes a comparison worthless is a large one.
+ * The allowed difference of the arms' shares of a source. The newer of two generations is always a little fresher, and
+ * with enough users any difference is proven. Only a large difference makes a comparison worthless.
  */
 const SOURCE_TOLERANCE = 0.02;
 
-/** The least value of a plan: a handful of users gives no usable evidence. */
+/** The smallest effective `minUsers` of a plan, since very few users give no usable evidence. */
 const FEWEST_USERS = 20;
 
 export function checkTraffic({ stable, arms }: RolloutFigures): Check {
@@ -26,7 +26,7 @@ export function checkTraffic({ stable, arms }: RolloutFigures): Check {
 export function checkUsers({ stable, arms }: RolloutFigures, minUsers: number): Check {
   const all = [stable, ...arms];
   const needed = Math.max(minUsers, FEWEST_USERS);
-  // An exposure may have been written down whose read was not.
+  // An exposure may have been stored without its read.
   const few = all.filter((arm) => Math.min(arm.users, arm.reads) < needed);
   const counted = listed(few.map((arm) => `${Math.min(arm.users, arm.reads)} of ${arm.name}`));
   const why = few.length > 0 ? `too few users: ${counted}, of ${needed}` : `at least ${needed} users in every arm`;
@@ -45,8 +45,8 @@ export function checkSampleRatio({ stable, arms }: RolloutFigures): Check {
 }
 
 /**
- * The same for the users of each source alone: a candidate that is "better" because more of its answers were computed live
- * is found here.
+ * Checks the shares of users for each source. It detects a candidate that is "better" only because more of its answers
+ * were computed live.
  */
 export function checkSources(figures: RolloutFigures, rules: JudgingRules): Check {
   const all = [figures.stable, ...figures.arms];
@@ -76,32 +76,35 @@ function ofAll(name: string, state: CheckState, arms: readonly ArmFigures[], why
   return { name, arm: null, guardrail: false, state, figures: worse ? { users, worse } : { users }, why };
 }
 
-// Sample-ratio mismatch: whether the users that were seen split over the arms as they were assigned. Where they do not, the
-// arms are not samples of the same users (an arm loses users, or logs them twice), and nothing that compares them is worth
-// believing.
+// Sample-ratio mismatch: checks whether the counted users split over the arms as assigned. If not, the arms are not
+// samples of the same users (an arm loses users, or logs them twice), and no comparison of them is worth believing.
 //
-// The sequential test is the multinomial's, with a Dirichlet mixture around the assigned shares: M. Lindon and A. Malek,
-// "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. Exact, at all looks together.
+// The sequential test is multinomial, with a Dirichlet mixture around the assigned shares: M. Lindon and A. Malek,
+// "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. It is exact at all looks together.
 
-/** A mismatch is reported below this: the convention, since it is a fault and not a finding. */
+/**
+ * The p-value below which a mismatch is reported. It is the conventional level, since a mismatch is a fault and not a
+ * result.
+ */
 export const SAMPLE_RATIO_ALPHA = 0.001;
 
 /**
- * How close to the assigned shares the mixtures look: as if each had seen this many users before. The first is the
- * authors' choice, for many users and a small mismatch; the second finds a gross one among a few dozen. The mean of two
- * e-values is one.
+ * The concentrations of the mixtures around the assigned shares, as if each had already counted this many users. The
+ * first is the authors' choice, for many users and a small mismatch. The second finds a large mismatch among a few
+ * dozen users. The mean of two e-values is an e-value.
  */
 const NEAR = 100;
 const ANYWHERE = 2;
 
-/** The users seen in an arm, and its share of the assignment, in a unit common to all arms. */
+/** The users counted in an arm, and its share of the assignment, in a unit common to all arms. */
 interface ArmShare {
   readonly users: number;
   readonly weight: number;
 }
 
 /**
- * Returns ln of the e-value against "users are split as assigned". Arms without weight are left out. 0 without users.
+ * Returns ln of the e-value against "users are split as assigned". Arms without weight are left out. Returns 0 without
+ * users.
  */
 export function logEvidenceOfMismatch(arms: readonly ArmShare[]): number {
   const { counts, shares } = assigned(arms);
@@ -118,7 +121,10 @@ function logEvidenceOf(counts: readonly number[], shares: readonly number[], con
   return logGamma(concentration) - logGamma(concentration + total) + parts.reduce((sum, part) => sum + part, 0);
 }
 
-/** Returns Pearson's chi-squared test of the same: valid for one look at a time set beforehand. 1 without users. */
+/**
+ * Returns the p-value of Pearson's chi-squared test for the same claim. It is valid for one look at a predefined time.
+ * Returns 1 without users.
+ */
 export function sampleRatioChiSquared(arms: readonly ArmShare[]): { chiSquared: number; pValue: number } {
   const { counts, shares } = assigned(arms);
   const total = counts.reduce((sum, count) => sum + count, 0);

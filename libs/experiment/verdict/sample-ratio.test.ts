@@ -24,13 +24,13 @@ test.each([
   [[9_900, 130], [99, 1], 0.8663968648903015],
   [[3_300, 3_400, 3_700], [1, 1, 1], 6.946803335164757],
   [[5_000, 5_600], [50, 50], 13.93838047802251],
-  // A gross mismatch among a few dozen.
+  // A large mismatch among a few dozen users.
   [[46, 0], [50, 50], 27.34147552441308],
 ])('the sequential evidence of %j assigned as %j', (users, weights, logEvidence) => {
   expect(logEvidenceOfMismatch(armsOf(users, weights))).toBeCloseTo(logEvidence, 8);
 });
 
-/** The day on which the sequential test first rejects at alpha; null: on none. */
+/** Returns the day on which the sequential test first rejects at alpha; null if it never does. */
 function firstMismatch(seed: number, shares: readonly number[], assigned: readonly number[], days = 28): number | null {
   const random = randomFrom(seed);
   const users = shares.map(() => 0);
@@ -43,14 +43,14 @@ function firstMismatch(seed: number, shares: readonly number[], assigned: readon
 const ALPHA = 0.05;
 
 describe('sample-ratio mismatch', () => {
-  it('of no users, or of one arm, is none', () => {
+  it('of no users, or of one arm, is no mismatch', () => {
     expect(sampleRatioChiSquared(armsOf([0, 0], [50, 50])).pValue).toBe(1);
     expect(sampleRatioChiSquared(armsOf([10, 0], [50, 0])).pValue).toBe(1);
     expect(logEvidenceOfMismatch(armsOf([0, 0], [50, 50]))).toBeCloseTo(0, 12);
     expect(logEvidenceOfMismatch(armsOf([0, 0, 3], [99, 1, 0]))).toBeCloseTo(0, 12);
   });
 
-  it('is found by a daily look in at most 5 % of 2,000 honest experiments at alpha 5 %', () => {
+  it('is falsely found by daily looks in at most 5 % of 2,000 experiments at alpha 5 %', () => {
     for (const shares of [
       [0.5, 0.5],
       [0.99, 0.01],
@@ -61,7 +61,7 @@ describe('sample-ratio mismatch', () => {
     }
   });
 
-  it('is what a daily look at χ² finds far too often, which is why that is not used', () => {
+  it('is falsely found far too often by daily looks at χ², so that test is not used', () => {
     let found = 0;
     for (let seed = 0; seed < 500; seed++) {
       const random = randomFrom(seed);
@@ -77,7 +77,7 @@ describe('sample-ratio mismatch', () => {
     expect(found).toBeGreaterThan(mostOf(500, ALPHA));
   });
 
-  it('that loses a tenth of an arm is caught at p < 0.001', () => {
+  it('that loses a tenth of an arm is found at p < 0.001', () => {
     const lossy = 0.45 / 0.95;
     let caught = 0;
     for (let seed = 0; seed < 100; seed++) {

@@ -1,4 +1,4 @@
-/** Guardrails on shares of reads: errors, slow answers, live answers. */
+/** Checks guardrails on shares of reads: errors, slow answers, live answers. */
 
 import { bisect } from '../distributions/bisect.ts';
 import { logExactEvidenceAbove, mostLikelyApart, type ShareCount } from '../distributions/exact-shares.ts';
@@ -15,7 +15,7 @@ export interface ShareGuardrail {
   readonly count: (arm: ArmFigures) => number;
 }
 
-/** Scales a count of reads to the arm's users, of which there are at most as many as reads. */
+/** Scales a count of reads to the arm's users, since an arm has at most as many users as reads. */
 export function countOfUsers(arm: ArmFigures, count: number): ShareCount {
   const users = Math.min(arm.users, arm.reads);
   return { users, events: arm.reads > 0 ? (users * count) / arm.reads : 0 };
@@ -49,19 +49,19 @@ export function checkShare(guardrail: ShareGuardrail, stable: ArmFigures, arm: A
   };
 }
 
-/** The text of a figure beside its margin. */
+/** Returns the text that compares a figure with its margin. */
 export function conclusionOf(state: CheckState, margin: string): string {
   if (state === 'fail') return `is proven to be above ${margin}`;
   if (state === 'pass') return `is proven to be below ${margin}`;
   return `is not proven to be above or below ${margin}`;
 }
 
-// The sequential test of two shares that guardrails use. Its e-value is the mean of two: the exact one, which is honest
-// with any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users where events are
-// common. The latter counts 0 until each arm has enough events for a normal approximation, so that a handful of reads
-// is never evidence.
+// The sequential test of two shares for guardrails. Its e-value is the mean of two: the exact one, which is valid for
+// any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users if events are common. The
+// asymptotic one counts as 0 until each arm has enough events for a normal approximation, so that a few reads are never
+// evidence.
 
-/** Users with the event, and without, that each arm has before its share is taken to be normally distributed. */
+/** The least number of users with the event, and without it, in each arm for a normal approximation. */
 const EVENTS_FOR_NORMAL = 10;
 
 export interface SharePair {
@@ -78,20 +78,20 @@ function shareOf({ users, events }: ShareCount): number {
   return users > 0 ? events / users : 0;
 }
 
-/** ln of the e-value against "candidate − stable ≤ margin"; `alpha` only tunes it. */
+/** Returns ln of the e-value against "candidate − stable ≤ margin"; `alpha` only tunes it. */
 export function logEvidenceShareAbove(pair: SharePair, margin: number, alpha: number): number {
   const { candidate, stable } = pair;
   return logOfMean(logExactEvidenceAbove(candidate, stable, margin), logNormalEvidenceAbove(pair, margin, alpha));
 }
 
-/** ln of the e-value against "candidate − stable ≥ margin". */
+/** Returns ln of the e-value against "candidate − stable ≥ margin". */
 export function logEvidenceShareBelow({ candidate, stable }: SharePair, margin: number, alpha: number): number {
   return logEvidenceShareAbove({ candidate: stable, stable: candidate }, -margin, alpha);
 }
 
 /**
- * In which candidate − stable is. Each bound is that of a one-sided test, and holds at all looks together with a
- * probability of 1 − its alpha: where a bound passes a margin, that margin's e-value has reached 1 / alpha.
+ * Returns the interval of candidate − stable. Each bound is from a one-sided test, and is valid at all looks together
+ * with a probability of 1 − its alpha. When a bound passes a margin, the e-value of the margin has reached 1 / alpha.
  */
 export function shareInterval(pair: SharePair, alphas: { lower: number; upper: number }, tuning: number): Interval {
   const estimate = shareDifference(pair);
@@ -112,8 +112,8 @@ function hasEnough({ users, events }: ShareCount): boolean {
 }
 
 /**
- * The larger of the variances at the shares that were seen and at the likeliest with this difference: skewed counts make
- * the first too small where few events were seen by luck, and the second where many were.
+ * Returns the larger of two variances: at the observed shares, and at the most likely shares with this difference. For
+ * skewed counts, the first is too small if few events occurred by chance, and the second if many did.
  */
 function varianceAt({ candidate, stable }: SharePair, margin: number): number {
   const seen = bernoulliVariance(candidate, shareOf(candidate)) + bernoulliVariance(stable, shareOf(stable));

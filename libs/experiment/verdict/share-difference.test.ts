@@ -25,7 +25,7 @@ const pair = fc.record({ candidate: count, stable: count });
 const margin = fc.double({ min: -0.9, max: 0.9, noNaN: true });
 
 describe('two shares', () => {
-  it('are never told apart by a handful of users', () => {
+  it('are never distinguished by very few users', () => {
     for (const users of [1, 2, 3, 5])
       for (let events = 0; events <= users; events++) {
         const candidate = { users, events };
@@ -40,7 +40,7 @@ describe('two shares', () => {
     expect(logEvidenceShareAbove(oneOfTwo, 0.005, ALPHA)).toBeLessThan(PROVEN);
   });
 
-  it('have evidence that falls as the margin rises', () => {
+  it('have less evidence with a larger margin', () => {
     fc.assert(
       fc.property(pair, margin, margin, (shares, one, other) => {
         const [low, high] = [Math.min(one, other), Math.max(one, other)];
@@ -50,7 +50,7 @@ describe('two shares', () => {
     );
   });
 
-  it('have an interval that leaves out a margin exactly where there is proof against it', () => {
+  it('have an interval that excludes a margin exactly when there is proof against it', () => {
     fc.assert(
       fc.property(pair, margin, (shares, at) => {
         const { lower, upper } = shareInterval(shares, { lower: ALPHA, upper: ALPHA }, ALPHA);
@@ -60,7 +60,7 @@ describe('two shares', () => {
     );
   });
 
-  it('are told apart by the exact evidence alone until each has ten users with the event and without', () => {
+  it('are distinguished only by the exact evidence until each has ten users with the event and ten without', () => {
     const half = (shares: SharePair) => logExactEvidenceAbove(shares.candidate, shares.stable, 0) - Math.LN2;
     const of50 = (events: number, ofStable: number) => ({
       candidate: { users: 50, events },
@@ -72,13 +72,14 @@ describe('two shares', () => {
       expect(logEvidenceShareAbove(enough, 0, ALPHA)).toBeGreaterThan(half(enough) + 0.01);
   });
 
-  it('are not told apart by ten events where 22 were likely', () => {
-    // At one look 10 or fewer have a probability of 0.0035; from the spread of 10 alone, it would seem to be 0.00007.
+  it('are not distinguished by ten events where 22 were expected', () => {
+    // At a single look, 10 events or fewer have a probability of 0.0035. With the variance of the 10 events alone, it
+    // would seem to be 0.00007.
     const lucky = { candidate: { users: 4_400, events: 10 }, stable: { users: 100_000, events: 500 } };
     expect(logEvidenceShareBelow(lucky, 0, ALPHA)).toBeLessThan(PROVEN);
   });
 
-  it('are proven apart, and alike within a margin, once there are enough users', () => {
+  it('are proven different, or equal within a margin, with enough users', () => {
     const bad = { candidate: { users: 2_000, events: 60 }, stable: { users: 100_000, events: 100 } };
     expect(logEvidenceShareAbove(bad, 0.01, ALPHA)).toBeGreaterThan(PROVEN);
     const clean = { candidate: { users: 2_000, events: 0 }, stable: { users: 100_000, events: 0 } };
@@ -87,8 +88,8 @@ describe('two shares', () => {
 });
 
 /**
- * With shares whose difference is the margin: a false verdict, however often one looks, is reached in at most 5 % of
- * experiments.
+ * If the difference of the shares is exactly the margin, at most 5 % of experiments reach a false verdict, over any
+ * number of looks.
  */
 describe.each([
   { stable: 0, margin: 0.002, users: [500, 500] },
@@ -98,7 +99,7 @@ describe.each([
   { stable: 0.1, margin: 0.02, users: [300, 300] },
   { stable: 0.97, margin: 0.01, users: [200, 200] },
 ] as const)('shares of $stable and $margin more, $users users a day', ({ stable: share, margin: by, users }) => {
-  it('are proven further apart, or closer, by a daily look in at most 5 % of 2,000 experiments', () => {
+  it('are falsely proven further apart, or closer, by daily looks in at most 5 % of 2,000 experiments', () => {
     const random = randomFrom(42);
     let [above, below] = [0, 0];
     for (let experiment = 0; experiment < 2_000; experiment++) {

@@ -1,4 +1,4 @@
-/** The shift of the answers: the population stability index of the arms' scores. */
+/** Checks the shift of the answers: the population stability index of the arms' scores. */
 
 import { logEvidenceAbove, oneSidedBounds } from '../sequential/confidence-sequence.ts';
 import { balancedUsers, type Effect } from '../sequential/effect.ts';
@@ -6,12 +6,12 @@ import { type Alphas, evidenceOf, figure, stateOf } from './evidence.ts';
 import type { ArmFigures, Check } from './rollout-figures.ts';
 import { conclusionOf } from './share-check.ts';
 
-/** The customary threshold: an index above it is a large shift. */
+/** The conventional threshold for a large shift. */
 const CUSTOMARY_LIMIT = 0.25;
 
 /**
- * Returns the check of the shift. Without a limit in the plan it is only reported, against the conventional limit: a
- * version whose scores have another scale is shifted, and need not be worse.
+ * Returns the check of the shift. Without a limit in the plan, it is only reported against the conventional limit: a
+ * version with another scale of scores is shifted but need not be worse.
  */
 export function checkShift(planned: number | null, stable: ArmFigures, arm: ArmFigures, alphas: Alphas): Check {
   const limit = planned ?? CUSTOMARY_LIMIT;
@@ -21,7 +21,7 @@ export function checkShift(planned: number | null, stable: ArmFigures, arm: ArmF
   const users = { [stable.name]: ours.users, [arm.name]: theirs.users };
   const index = stabilityIndex(ours, theirs);
   if (index === null) {
-    // Of a model without a score of 0 to 1 nothing is counted in either arm, and there is nothing to look at.
+    // For a model without a score from 0 to 1, nothing is counted in either arm.
     const state = sumOf(stable.scores) + sumOf(arm.scores) === 0 ? 'skipped' : 'inconclusive';
     return { ...check, state, figures: { users, margin: limit }, why: 'shift of the scores: no scores were counted' };
   }
@@ -44,23 +44,23 @@ function histogramOf(arm: ArmFigures): Histogram {
   return { counts: arm.scores, users: Math.min(arm.users, sumOf(arm.scores)) };
 }
 
-// The population stability index (PSI) between two histograms, Σ (p − q) ln(p / q): 0 if they are alike; by custom 0.1
-// is a shift worth a look, and 0.25 one to act on. (B. Yurdakul and J. Naranjo, "Statistical properties of the population
-// stability index", Journal of Risk Model Validation 14, 2020: its distribution where there is no shift.)
+// The population stability index (PSI) between two histograms, Σ (p − q) ln(p / q): 0 if they are equal. By convention,
+// 0.1 is a small shift and 0.25 a large shift. (B. Yurdakul and J. Naranjo, "Statistical properties of the population
+// stability index", Journal of Risk Model Validation 14, 2020: its distribution without a shift.)
 //
-// Samples differ even where populations do not, so that the index of two samples is too large by (classes − 1)(1/n + 1/m)
-// on average; that is taken off. The variance is the delta method's with that of the second-order term.
+// Samples differ even if the populations do not, so the index of two samples is on average too large by (classes −
+// 1)(1/n + 1/m). This bias is subtracted. The variance is that of the delta method plus that of the second-order term.
 
-/** Added to the earlier count of every class: an empty class would have an infinite logarithm. */
+/** Added to the count of every class, since an empty class would have an infinite logarithm. */
 const SMOOTHING = 0.5;
 
-/** One arm's histogram; `users` is its weight, whatever its sum. */
+/** The histogram of one arm. `users` is its weight, independent of its sum. */
 interface Histogram {
   readonly counts: readonly number[];
   readonly users: number;
 }
 
-/** The index and its variance; null where either has nothing. Classes that both have empty are left out. */
+/** Returns the index and its variance; null if a histogram is empty. Classes that are empty in both are left out. */
 export function stabilityIndex(stable: Histogram, candidate: Histogram): Effect | null {
   if (sumOf(stable.counts) === 0 || sumOf(candidate.counts) === 0) return null;
   const kept = stable.counts.flatMap((count, i) => (count > 0 || (candidate.counts[i] ?? 0) > 0 ? [i] : []));
@@ -78,7 +78,7 @@ export function stabilityIndex(stable: Histogram, candidate: Histogram): Effect 
   };
 }
 
-/** Of one observation of `own`: the variance of the index's derivative by its shares. */
+/** Returns the variance of the index's derivative by the shares, for one observation of `own`. */
 function slopeVariance(own: readonly number[], other: readonly number[]): number {
   const slopes = own.map((share, i) => Math.log(share / at(other, i)) + 1 - at(other, i) / share);
   const mean = slopes.reduce((sum, slope, i) => sum + slope * at(own, i), 0);

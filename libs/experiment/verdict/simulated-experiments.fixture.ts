@@ -1,10 +1,10 @@
-/** Experiments without an effect, simulated: the metrics that services have, and how often a test ever finds something. */
+/** Simulates experiments without an effect, with typical metrics of services. */
 import { readFileSync } from 'node:fs';
 import { logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
 import { addSamples, drawBinomial, drawNormal, type Random, randomFrom } from '../sequential/draws.fixture.ts';
 import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/effect.ts';
 
-/** Draws what `users` new users of an arm come to; an effect of -0.1 makes the mean a tenth lower. */
+/** Draws the values of `users` new users of an arm. An effect of -0.1 makes the mean a tenth lower. */
 export type DrawUsers = (random: Random, users: number, effect?: number) => ArmSample;
 
 export interface SimulatedMetric {
@@ -20,7 +20,7 @@ const binary = (percent: number): SimulatedMetric => ({
   },
 });
 
-/** Revenue: this share of the users buys, each for another value. */
+/** Returns revenue: this share of the users buys, for different values. */
 const revenue = (name: string, share: number, value: (random: Random) => number): SimulatedMetric => ({
   name,
   draw: (random, users, effect = 0) => {
@@ -45,7 +45,7 @@ export const SIMULATED_METRICS: readonly SimulatedMetric[] = [
   shopRevenue(),
 ];
 
-/** What the shop's customers spent in four weeks of 1997: apps/shop/data. */
+/** The spending of the shop's customers in four weeks of 1997: apps/shop/data. */
 function shopRevenue(): SimulatedMetric {
   const path = new URL('../../../apps/shop/data/transactions.csv', import.meta.url);
   const rows = readFileSync(path, 'utf8').trim().split('\n').slice(1);
@@ -61,7 +61,7 @@ function shopRevenue(): SimulatedMetric {
   return revenue('the shop’s own', values.length / customers.size, pick);
 }
 
-/** Returns ln of the evidence of a difference that reports and guardrails go by. */
+/** Returns ln of the evidence of a difference, as in reports and guardrails. */
 export function evidenceOfDifference(stable: ArmSample, arm: ArmSample, alpha: number): number {
   const size = { users: balancedUsers(stable.users, arm.users), alpha };
   return logEvidenceOfDifference(zOf(differenceOf(stable, arm)), size);
@@ -69,19 +69,19 @@ export function evidenceOfDifference(stable: ArmSample, arm: ArmSample, alpha: n
 
 export interface Simulation {
   readonly draw: DrawUsers;
-  /** Of the users, how many the arm has. */
+  /** The arm's share of the users. */
   readonly share: number;
   readonly usersPerLook: number;
   readonly looks: number;
   readonly experiments: number;
-  /** Of the arm, in truth. */
+  /** The true effect of the arm. */
   readonly effect?: number;
   readonly seed: number;
 }
 
 export const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
 
-/** Calls `look` with the samples so far, look by look, until it returns true; of each experiment, one after another. */
+/** Calls `look` with the samples so far, look by look until it returns true, for one experiment after another. */
 export function simulate(
   { draw, share, usersPerLook, looks, experiments, effect = 0, seed }: Simulation,
   look: (experiment: number, no: number, stable: ArmSample, arm: ArmSample) => boolean,

@@ -7,12 +7,13 @@ const stable = { counts: [120, 300, 400, 150, 30], users: 1_000 };
 const candidate = { counts: [20, 80, 130, 90, 40], users: 360 };
 
 describe('the population stability index', () => {
-  it('is the sum of (p − q) ln(p / q) of smoothed shares, less what samples differ by anyway', () => {
-    // 0.23178… by NumPy from the same counts and half a count more in each class; the rest is 4 (1/1,000 + 1/360).
+  it('is the sum of (p − q) ln(p / q) of smoothed shares, minus the expected difference of samples', () => {
+    // 0.23178… is from NumPy, with the same counts and half a count more in each class. 4 (1/1,000 + 1/360) is
+    // subtracted.
     expect(stabilityIndex(stable, candidate)?.estimate).toBeCloseTo(0.21667151700260337, 12);
   });
 
-  it('is the same whether counts are of users or of their many reads', () => {
+  it('is the same for counts of users and for counts of their reads', () => {
     const reads = { counts: stable.counts.map((count) => 7 * count), users: 1_000 };
     expect(stabilityIndex(reads, candidate)?.estimate).toBeCloseTo(0.21667151700260337, 10);
     expect(stabilityIndex(reads, candidate)?.variance).toBeCloseTo(
@@ -21,7 +22,7 @@ describe('the population stability index', () => {
     );
   });
 
-  it('is finite with empty classes, and of nothing there is none', () => {
+  it('is finite with empty classes, and null without counts', () => {
     const counts = fc.array(fc.nat(50), { minLength: 20, maxLength: 20 });
     const users = (of: readonly number[]) => of.reduce((sum, count) => sum + count, 0);
     fc.assert(
@@ -43,7 +44,7 @@ describe('the population stability index', () => {
     expect(index?.variance).toBeGreaterThan(0);
   });
 
-  it('has the mean and the variance that it says, with a shift and without', () => {
+  it('has the stated mean and variance, with a shift and without', () => {
     const random = randomFrom(3);
     const q = [0.1, 0.2, 0.4, 0.2, 0.1];
     for (const p of [q, [0.05, 0.15, 0.4, 0.25, 0.15]]) {
@@ -60,7 +61,7 @@ describe('the population stability index', () => {
       const said = draws.reduce((sum, draw) => sum + draw.variance, 0) / draws.length;
       expect(Math.abs(mean - truth)).toBeLessThan(4 * Math.sqrt(variance / draws.length) + 5e-4);
       expect(said / variance).toBeGreaterThan(0.85);
-      // Without a shift the first-order term, which should be 0, comes on top.
+      // Without a shift, the first-order term, which should be 0, is added.
       expect(said / variance).toBeLessThan(3.5);
     }
   });

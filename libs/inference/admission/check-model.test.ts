@@ -13,7 +13,7 @@ const refused = (text: string) =>
   expect.objectContaining({ code: 'model_refused', message: expect.stringContaining(text) });
 
 describe('inspectModel', { timeout: 60_000 }, () => {
-  it('says what a model takes and gives', async () => {
+  it('returns the inputs and outputs of a model', async () => {
     expect(await inspectModel(models.classifierModel())).toEqual({
       inputs: [{ name: 'features', type: 'float32', shape: ['N', 1] }],
       outputs: [
@@ -23,7 +23,7 @@ describe('inspectModel', { timeout: 60_000 }, () => {
     });
   });
 
-  it('rejects files that are no model, too large, or reference other files, with a remedy', async () => {
+  it('rejects files that are not a model, too large, or reference other files, with a remedy', async () => {
     const cases: [Buffer, string][] = [
       [Buffer.alloc(0), 'empty'],
       [models.externalDataModel('/etc/passwd'), 'external data'],
@@ -83,14 +83,14 @@ describe('checkModel', { timeout: 60_000 }, () => {
       'exported for 1 user at a time',
     ],
     ['maps', matrixPredictor(models.zipMapModel(), 2), 'ZipMap'],
-    ['a run for ever', matrixPredictor(models.loopModel(), 2), 'no answer within 200 ms'],
+    ['a run that never ends', matrixPredictor(models.loopModel(), 2), 'no answer within 200 ms'],
     ['too much memory', matrixPredictor(models.memoryModel(), 2), 'allocate memory'],
     ['fewer rows than users', matrixPredictor(models.droppingModel(), 2), 'gave 0 rows of output score for 1 user'],
-    ['answers that are no numbers', matrixPredictor(models.rootModel(), 1), 'output score is NaN'],
+    ['answers that are not numbers', matrixPredictor(models.rootModel(), 1), 'output score is NaN'],
     ['a run that fails', matrixPredictor(models.tableModel(), 1), 'out of data bounds'],
-  ])('refuses %s, and says so', async (_, predictor, text) => {
+  ])('refuses %s, with the reason', async (_, predictor, text) => {
     const { version, bytes } = predictor;
-    // The rows that make each model misbehave; those that mind none are refused before they are run.
+    // The rows that make each model fail. The models without rows are refused before a run.
     const worst = text.includes('memory')
       ? 1e11
       : text.includes('NaN')
@@ -102,7 +102,7 @@ describe('checkModel', { timeout: 60_000 }, () => {
     await expect(checkModel(version, bytes, { ...limits, sample })).rejects.toEqual(refused(text));
   });
 
-  it('tries a model with the examples of request features, else with values that fit them', async () => {
+  it('tries a model with the examples of request features, else with values within their bounds', async () => {
     const plain = matrixPredictor(models.tableModel(), 1);
     const [column] = plain.version.query.columns;
     const withRequest = (request: RequestColumn) => {
@@ -110,7 +110,7 @@ describe('checkModel', { timeout: 60_000 }, () => {
       const sample = withRequestDefaults(version, batchOf(version, [[], [], []]));
       return checkModel(version, plain.bytes, { ...limits, sample });
     };
-    // The table has places 0 to 9: a value that no declared bound or example allows is never tried.
+    // The table has the indices 0 to 9. A value outside the declared bounds and examples is never tried.
     const bounded = { name: column?.name ?? '', kind: 'integer', min: 0, max: 9 } as const;
     expect((await withRequest(bounded)).parity.users.real).toBe(3);
     expect((await withRequest({ ...bounded, max: 1_000, examples: [3, 8] })).parity).toMatchObject({
@@ -119,7 +119,7 @@ describe('checkModel', { timeout: 60_000 }, () => {
     await expect(withRequest({ ...bounded, examples: [12] })).rejects.toEqual(refused('out of data bounds'));
   });
 
-  it('names the field and the output that do not belong together', async () => {
+  it('names the field and the output that do not match', async () => {
     const outputs = [{ name: 'risk', output: 'risk', type: 'float32' as const, width: null, index: 0 }];
     const predictor = matrixPredictor(models.linearModel({ weights: [1] }), 1, { outputs });
     const error = await check(predictor).catch((e: unknown) => e);

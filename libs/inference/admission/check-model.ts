@@ -1,6 +1,6 @@
 /**
- * Tries a model before it may serve, in a child process with bounds on time and memory, since its file is not trusted.
- * Returns the model's inputs and outputs, or the reason for a rejection.
+ * Tries a model before it may serve. Its file is not trusted, so a child process with limits on time and memory loads
+ * it. Returns the model's inputs and outputs, or the reason for a rejection.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -31,22 +31,22 @@ import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';
 
-/** How a child tries a model, where that is not the default. */
+/** Limits of a trial that differ from the defaults. */
 export interface TrialLimits {
   readonly loadLimit?: TimeLimit;
-  /** Limit of one trial run, with any number of users. */
+  /** Time limit of one trial run, with any number of users. */
   readonly runLimit?: TimeLimit;
-  /** Limit of all trial runs together; a slow model is tried with fewer users. */
+  /** Time limit of all trial runs together. A slow model is tried with fewer users. */
   readonly totalLimit?: TimeLimit;
-  /** Steps of niceness beyond this process's own; default: those of a child that serves. */
+  /** Niceness of the child above that of this process. Default: that of a serving child. */
   readonly niceSteps?: number;
 }
 
 interface CheckLimits extends TrialLimits {
   readonly maxBytes?: number;
-  /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
+  /** Limit of resident memory for the load and the trial; the same as in the serving processes. */
   readonly memoryLimitMb?: number;
-  /** Where the file is named in the config, for messages: `predictors.repurchase.model`. */
+  /** The setting of the file in the config, for messages: `predictors.repurchase.model`. */
   readonly field?: string;
 }
 
@@ -66,19 +66,25 @@ export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
   return withModel(bytes, null, { ...DEFAULTS, ...limits }, async (_, signature) => signature);
 }
 
-/** As `inspectModel`, with the outputs' sizes as a run gave them, where one could be made of the signature alone. */
+/**
+ * Returns the signature like `inspectModel`, with the sizes of outputs from a run, if a run is possible with the
+ * signature alone.
+ */
 export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
   const all = { ...DEFAULTS, ...limits };
   return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
 }
 
-/** The users that a model is tried with. */
+/** The users for the trial of a model. */
 interface TrialUsers {
-  /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
+  /**
+   * Features of real users, of which the first `SAMPLE_USERS` are tried (trial-users.ts). Made-up users are tried as
+   * well.
+   */
   readonly sample?: FeatureBatch;
-  /** Further real users, in one order, whose features were read as a live read and as a run do it. */
+  /** Further real users, in the same order, with their features as a live read and as a run read them. */
   readonly bothWays?: { readonly live: FeatureBatch; readonly run: FeatureBatch };
-  /** Fields of which the config says neither index nor width, so that the model must give one value a user there. */
+  /** Fields without index and width in the config, for which the model must give one value for each user. */
   readonly unplaced?: readonly string[];
 }
 
@@ -88,17 +94,18 @@ interface CheckOptions extends CheckLimits, TrialUsers {}
 export interface CheckedModel extends Verification {
   readonly signature: Signature;
   readonly cost: TrialCost;
-  /** Resident memory of the process once the model was loaded. */
+  /** Resident memory of the process after the model was loaded. */
   readonly rssBytes: number;
 }
 
 /**
- * Checks that the model matches its definition: its signature fits, and trial runs give each user one finite answer,
- * the same alone, repeated, and in batches of several sizes and orders. Throws `model_refused` with the deviation.
+ * Checks that the model matches its definition: its signature fits, and trial runs give each user one finite answer.
+ * The answer must be the same alone, repeated, and in batches of several sizes and orders. Throws `model_refused` with
+ * the deviation.
  *
- * A user that the model rejects, or without a number in the output, does not fail the trial: such a user fails alone
- * when scored, and the certificate counts them. The trial fails if this holds for every user or every real user. It
- * also fails if the number of rows differs from that of users, or if the process dies.
+ * The trial does not fail for a user that the model rejects, or without a number in the output. Such a user fails alone
+ * when scored, and the certificate counts these users. The trial fails if this holds for all users or all real users,
+ * if the number of rows differs from that of users, or if the process dies.
  */
 export async function checkModel(
   definition: ModelDefinition,
@@ -113,18 +120,20 @@ export async function checkModel(
 export interface OpenModel {
   /** The declared signature. */
   readonly signature: Signature;
-  /** Like `checkModel`, in that child. */
+  /** Checks the model like `checkModel`, in the same child. */
   check(definition: ModelDefinition, users: TrialUsers): Promise<CheckedModel>;
 }
 
-/** Loads the model for the time of the work: to inspect it and to try it takes one child. Rejects as `inspectModel` does. */
+/**
+ * Loads the model for the time of the work, so that one child can inspect and try it. Rejects as `inspectModel` does.
+ */
 export function withOpenModel<T>(
   { bytes, sha256 }: { readonly bytes: Uint8Array; readonly sha256: string },
   limits: CheckLimits,
   work: (model: OpenModel) => Promise<T>,
 ): Promise<T> {
   const all = { ...DEFAULTS, ...limits };
-  // The child hashes the file before it reads it: in this process a large file would delay every request by 0.2 s.
+  // The child hashes the file, since hashing a large file in this process would delay every request by 0.2 s.
   return withModel(bytes, sha256, all, (process, signature, rssBytes) =>
     work({
       signature,
@@ -190,8 +199,8 @@ async function withModel<T>(
 }
 
 /**
- * Returns the rejection of a model that is at fault, or `overloaded` if the machine was too busy to judge it. @param
- * doing the step: `a trial run`
+ * Returns the rejection of a faulty model, or `overloaded` if the machine was too busy for a trial. @param doing the
+ * step, such as `a trial run`
  */
 export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
   const { field, memoryLimitMb } = limits;
@@ -201,12 +210,12 @@ export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'f
   }
   if (!(error instanceof TandemError)) return error;
   if (error.code === 'overloaded') return notFinished(error, doing, field);
-  // It names the setting that is at fault.
+  // The error already names the setting at fault.
   if (isTandemError(error, 'model_refused') && error.field !== undefined) return error;
   return refuse(field, error.message, error.remedy ?? remedyFor(error.message), error);
 }
 
-/** The machine was too busy, and nothing is known of the model. */
+/** Returns the error of a step that the machine was too busy to finish. It says nothing about the model. */
 function notFinished(error: TandemError, doing: string, field: string): TandemError {
   const { message, remedy = 'try again', retryAfter = 0 } = error;
   const options = { field, remedy, retryAfter, cause: error };
@@ -220,23 +229,23 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
     case 'memory':
       return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
     case 'crash':
-      return "Run the model in Python's onnxruntime: it crashes the runtime itself; export it again, with other operators.";
+      return "Run the model in Python's onnxruntime, since it crashes the runtime itself; export it again with other operators.";
     case 'starved':
     case 'killed':
       return 'Try again; if it recurs, the machine has too little memory for the model.';
   }
 }
 
-/** Such a model loads, but gives every user the same answer, or none. */
+/** Returns the error of a model without inputs or outputs. It loads, but gives every user the same answer, or none. */
 function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
-  const exportAgain = 'Export the model again, from the trained model that you mean to serve.';
+  const exportAgain = 'Export the model again, from the trained model.';
   if (inputs.length === 0) {
-    throw refuse(field, 'the model takes no inputs, so every user would get one answer', exportAgain);
+    throw refuse(field, 'the model takes no inputs, so every user would get the same answer', exportAgain);
   }
   if (outputs.length === 0) throw refuse(field, 'the model gives no outputs', exportAgain);
 }
 
-/** Whether an input or an output that is used is of float16 in the model. */
+/** Returns whether an input or a used output of the model is float16. */
 export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Signature): boolean {
   const used = new Set([
     ...definition.inputs.map(({ name }) => name),
@@ -245,15 +254,15 @@ export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Si
   return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
 }
 
-/** Remedies for a model that ONNX Runtime will not load, by the words of its error. */
+/** Remedies for a model that ONNX Runtime does not load, by a pattern of its error. */
 const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
   [
     /No Op registered for|is not a registered function\/op/,
-    'Export it with operators that ONNX Runtime 1.30 has in that opset (onnxruntime.ai/docs/reference/operators); a newer opset may have this one.',
+    'Export it with operators that ONNX Runtime 1.30 supports in this opset (onnxruntime.ai/docs/reference/operators); a newer opset may have this operator.',
   ],
   [
     /Could not find an implementation|NOT_IMPLEMENTED|Unsupported data type/,
-    'ONNX Runtime has no such operator for these types on a CPU: export the model in float32, for opset 17.',
+    'Export the model in float32, for opset 17: ONNX Runtime has no such operator for these types on a CPU.',
   ],
   [
     /allocate memory|bad_alloc/,
@@ -261,11 +270,10 @@ const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
   ],
 ];
 
-/** @param reason in ONNX Runtime's words */
+/** Returns the error of a model that does not load. @param reason the message of ONNX Runtime */
 function remedyFor(reason: string): string {
   const known = REMEDIES.find(([words]) => words.test(reason));
   return (
-    known?.[1] ??
-    'Its graph is damaged or was put together wrongly: onnx.checker.check_model in Python says where. Export it again.'
+    known?.[1] ?? 'Export it again. The graph is damaged or invalid; onnx.checker.check_model in Python says where.'
   );
 }

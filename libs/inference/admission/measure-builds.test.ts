@@ -7,7 +7,7 @@ import { batchOf, matrixPredictor } from '../live/toy-predictor.fixture.ts';
 import { measureBuilds } from './measure-builds.ts';
 
 const LIMITS = { memoryLimitMb: 512, answersMs: 10_000, pacesMs: 200 };
-/** For the test that is about paces. */
+/** The limits for the test of paces. */
 const PACED = { ...LIMITS, pacesMs: 1_000 };
 const rows = Array.from({ length: 300 }, (_, n) => [(n % 17) - 8, (n % 5) / 4]);
 
@@ -16,8 +16,8 @@ function side(bytes: Buffer, features: readonly (readonly number[])[] = rows, ro
   return { definition: { ...version, rowByRow }, bytes, batch: batchOf(version, features) };
 }
 
-describe('a build beside its parent', { timeout: 120_000 }, () => {
-  it('answers the same users in the same order', async () => {
+describe('a build and its parent', { timeout: 120_000 }, () => {
+  it('answer the same users in the same order', async () => {
     const [weights, other] = [
       [0.1, -0.2],
       [0.11, -0.2],
@@ -31,7 +31,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(found.build).toMatchObject({ refused: 0, parity: { rowsAgree: true } });
   });
 
-  it('is as fast as it is: a small network many times as fast as one of a thousand times its work', async () => {
+  it('are compared by speed: a small network is many times as fast as one with a thousand times its work', async () => {
     const [slow, quick] = [denseModel({ width: 2, units: 512, layers: 4 }), linearModel({ weights: [0.1, 0.2] })];
     const { paces } = await measureBuilds(side(slow), side(quick), PACED);
     expect(paces.rounds).toBeGreaterThanOrEqual(3);
@@ -42,7 +42,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(back.paces.alone.speedup.median).toBeLessThan(1);
   });
 
-  it('tells rows that depend on their mates, also where each is inferred alone', async () => {
+  it('detect rows that depend on other rows, even if each row is inferred alone in serving', async () => {
     const pinned = side(batchScaledModel(), rows, true);
     const found = await measureBuilds(side(linearModel({ weights: [0.1, 0.2] })), pinned, LIMITS);
     expect(found.build.parity).toMatchObject({ rowsAgree: false });
@@ -50,7 +50,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(found.parent.parity.rowsAgree).toBe(true);
   });
 
-  it('leaves out, and counts, users that one of them does not answer', async () => {
+  it('leave out and count users without an answer from one of them', async () => {
     const features = [[4], [-1], [9], [-2], [16]];
     const found = await measureBuilds(
       side(linearModel({ weights: [1] }), features),
@@ -62,7 +62,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(found.parent.refused).toBe(0);
   });
 
-  it('is rejected where no user gets two answers, and where the file is another', async () => {
+  it('are rejected if no user gets two answers, or if the file is not the registered one', async () => {
     const parent = side(linearModel({ weights: [1] }), [[-4]]);
     await expect(measureBuilds(parent, side(rootModel(), [[-4]]), LIMITS)).rejects.toMatchObject({
       code: 'features_unusable',
@@ -74,7 +74,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
 });
 
 describe('the example’s int8 network', { timeout: 120_000 }, () => {
-  it('answers as its parent does, nearly', async () => {
+  it('gives nearly the same answers as its parent', async () => {
     const read = (name: string) => readFile(new URL(`../../../apps/shop/model/${name}.onnx`, import.meta.url));
     const features = Array.from({ length: 200 }, (_, n) => Array.from({ length: 12 }, (_, i) => (n * (i + 3)) % 11));
     const [parent, build] = [side(await read('network'), features), side(await read('network-int8'), features)];

@@ -1,7 +1,7 @@
 /**
  * Measures an optimised build and its parent side by side in one child process: their answers for the same users, the
- * cost of an answer, and whether the build's rows must be inferred alone. Alternating runs in one process are slowed
- * down alike by other load, so the ratio holds even if the times do not.
+ * cost of an answer, and whether the build's rows must be inferred alone. Other load slows down alternating runs in one
+ * process equally, so the ratio is reliable even if the times are not.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -17,22 +17,25 @@ import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
 
 interface MeasuredVersion {
   readonly definition: ModelDefinition;
-  /** Bytes of its file; the child checks their hash. */
+  /** The bytes of the file. The child checks their hash. */
   readonly bytes: Uint8Array;
   /** The same users in the same order on both sides, all without faults. */
   readonly batch: FeatureBatch;
 }
 
-/** Whether users inferred together get the answers that they get alone. */
+/** Whether users get the same answers in a batch and alone. */
 export interface RowParity {
-  /** null: fewer than two users were there to try. */
+  /** Whether all answers are equal; null if there were fewer than two users to try. */
   readonly rowsAgree: boolean | null;
-  /** Absolute, of any output; null: none, or the model takes no users together. */
+  /**
+   * The largest absolute difference of any output; null if there is none, or if the model takes only one user at a
+   * time.
+   */
   readonly largestDifference: number | null;
 }
 
 interface MeasuredBuilds {
-  /** Rows of the batches that both sides answered, and their answers in this order. */
+  /** Rows of the batches that both sides answered. The answers are in this order. */
   readonly rows: readonly number[];
   readonly parent: SideFigures;
   readonly build: SideFigures;
@@ -42,28 +45,28 @@ interface MeasuredBuilds {
 export interface SideFigures {
   readonly answers: readonly Answer[];
   readonly parity: RowParity;
-  /** Users without a usable answer on this side only, or on both. */
+  /** The number of users without a usable answer on this side. */
   readonly refused: number;
 }
 
 interface MeasureLimits {
   readonly memoryLimitMb: number;
-  /** Milliseconds for the answers, then again for the paces; fewer users or rounds where a model is slow. */
+  /** Milliseconds for the answers, and the same again for the paces. A slow model gets fewer users or rounds. */
   readonly answersMs?: number;
   readonly pacesMs?: number;
 }
 
-/** Users of a run, as a live run has at most. */
+/** The users of a run, which is the most that a live run has. */
 const TOGETHER = 256;
 const PARITY_USERS = 64;
-/** CPU time of a load or a run, and of all runs of a side. */
+/** Limits of CPU time: of a load or a run, and of all runs of a side. */
 const RUN_LIMIT = cpuLimit(10_000);
 const TOTAL_LIMIT = cpuLimit(60_000);
 const FIELD = 'version';
 
 /**
- * Rejects with `model_refused` if a model cannot be loaded or run, `overloaded` if the machine was too busy to judge
- * it, `features_unusable` where no user got two answers.
+ * Measures both sides. Rejects with `model_refused` if a model cannot be loaded or run, `overloaded` if the machine was
+ * too busy, and `features_unusable` if no user got two answers.
  */
 export async function measureBuilds(
   parent: MeasuredVersion,
@@ -99,7 +102,7 @@ export async function measureBuilds(
 interface Side {
   readonly definition: ModelDefinition;
   readonly runs: TrialRuns;
-  /** Runs without the pin to one row at a time. */
+  /** Returns the version without the pin to one row at a time. */
   readonly unpinned: TrialRuns;
   readonly tolerance: number;
 }
@@ -158,7 +161,10 @@ async function answerAll(sides: readonly [Side, Side], users: number, answersMs:
   return { ...answered, refused };
 }
 
-/** An answer or the reason of each; if all together were refused, each is inferred alone. */
+/**
+ * Returns an answer, or the reason for none, of each user. If the model refused all together, each user is inferred
+ * alone.
+ */
 async function answersOf(runs: TrialRuns, rows: readonly number[]): Promise<readonly (Answer | string)[]> {
   const run = await runs.ask(rows);
   if (run.fault === null) return run.answers;
@@ -168,7 +174,7 @@ async function answersOf(runs: TrialRuns, rows: readonly number[]): Promise<read
   return each;
 }
 
-/** As a trial does it, of a few users, whether or not the version is pinned to one at a time. */
+/** Measures the parity of a few users as a trial does, whether or not the version is pinned to one row at a time. */
 async function compareRows({ unpinned, definition, tolerance }: Side, answered: readonly number[]): Promise<RowParity> {
   const rows = answered.slice(0, PARITY_USERS);
   if (rows.length < 2) return { rowsAgree: null, largestDifference: null };
@@ -194,10 +200,10 @@ async function compareRows({ unpinned, definition, tolerance }: Side, answered: 
 function nobodyAnswered(why: string): TandemError {
   return new TandemError(
     'features_unusable',
-    `No user got an answer of both model versions: ${why || 'none was asked'}.`,
+    `No user got an answer from both model versions: ${why || 'there were no users'}.`,
     {
       field: FIELD,
-      remedy: 'run both files in Python on such rows, or fix the query or features.nulls for them',
+      remedy: 'run both files in Python with these rows; or fix the query, or set features.nulls',
     },
   );
 }

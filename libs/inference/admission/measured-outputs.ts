@@ -1,6 +1,7 @@
 /**
- * Measures how many values a user a model's outputs have, by one run on users of zeros. Used for a first config, where
- * a wrong declaration would mislead. Outputs stay as declared if no input can be made up.
+ * Measures the number of values that a model's outputs have for each user, by a run with zeros as features. It is used
+ * for a first config, which must not repeat a wrong declaration. If no input can be generated, outputs stay as
+ * declared.
  */
 
 import { isTensorType } from '@tandem/prediction/models/input-fit';
@@ -11,7 +12,7 @@ import type { Signature, SignatureTensor, TensorData, WireTensor } from '../proc
 import type { TimeLimit } from '../process/time-limit.ts';
 import { allocate } from '../tensors/fill-tensor.ts';
 
-/** Two users: a model that returns one row for any number of users is detected. */
+/** The number of users. Two users detect a model that returns one row for any number of users. */
 const USERS = 2;
 
 /** Returns the outputs' shapes with the sizes of a run, or as declared if the model rejects the made-up users. */
@@ -25,7 +26,7 @@ export async function measureOutputs(
   const fetches = signature.outputs.filter(({ type }) => type !== null).map(({ name }) => name);
   const isKnown = (feed: WireTensor | null): feed is WireTensor => feed !== null;
   if (!feeds.every(isKnown) || fetches.length < signature.outputs.length) return signature;
-  // If the model rejects zeros, the trial judges it on real users.
+  // If the model rejects zeros, the trial tests it with real users.
   const run = await process.run({ session, feeds, fetches, rowByRow: false }, limit).catch(() => null);
   if (run === null) return signature;
   const given = new Map(run.outputs.map(({ name, dims }) => [name, dims]));
@@ -34,13 +35,13 @@ export async function measureOutputs(
 
 function withSizes(output: SignatureTensor, [users, ...sizes]: readonly number[]): SignatureTensor {
   const [first = 'N'] = output.shape;
-  // One value where the model declares none or any number stays open, and for the config to say.
+  // A single value where the model declares no number stays open, so that the config decides.
   const isOne = sizes.every((size) => size === 1);
   if (users !== USERS || (isOne && valuesPerUser(output) === null)) return output;
   return { ...output, shape: [first, ...sizes] };
 }
 
-/** Null where the model takes another number of users, or says nothing of how many values. */
+/** Returns null if the model takes another number of users, or if it does not declare the number of values. */
 function zeros({ name, type, shape }: SignatureTensor): WireTensor | null {
   const [users, ...sizes] = shape;
   if (!isTensorType(type) || shape.length === 0 || isFixed(users) || !sizes.every(isFixed)) return null;

@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { batchOf, matrixPredictor, poolOf } from '../live/toy-predictor.fixture.ts';
 import { checkModel, measureModel } from './check-model.ts';
 
-/** Gives both of its two features back, and declares one value a user or `declared`: as skl2onnx of two targets. */
+/**
+ * A model that returns both of its features, but declares one value for each user or `declared`, as skl2onnx does for
+ * two targets.
+ */
 function twoValues(declared: number | string) {
   const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));
   const both = node('Compress', ['features', 'keep'], ['variable'], { axis: 1 });
@@ -19,8 +22,8 @@ function check(declared: number | string, place: { index: number; width: number 
   return checkModel(version, bytes, { memoryLimitMb: 512, unplaced });
 }
 
-describe('a model that gives other values a user than it declares', { timeout: 60_000 }, () => {
-  it('is refused where the config says no place: the first of several would be a guess', async () => {
+describe('a model that gives another number of values than it declares', { timeout: 60_000 }, () => {
+  it('is refused if the config sets no index, since the first value would be a guess', async () => {
     await expect(check(1, null)).rejects.toMatchObject({
       code: 'model_refused',
       field: 'predictors.toy.outputs.score',
@@ -34,11 +37,11 @@ describe('a model that gives other values a user than it declares', { timeout: 6
     { index: 0, width: null },
     { index: 1, width: null },
     { index: 0, width: 2 },
-  ])('passes with a place that its runs have: %o', async (place) => {
+  ])('passes with an index that its runs have: %o', async (place) => {
     expect((await check(1, place)).parity.users.madeUp).toBe(64);
   });
 
-  it('is refused where its runs do not have the place, whatever it declares', async () => {
+  it('is refused if its runs do not have the index, whatever it declares', async () => {
     const message = "takes value 2, counted from 0, and the model's output variable float32 [N, 3]";
     await expect(check(3, { index: 2, width: null })).rejects.toMatchObject({
       field: 'predictors.toy.outputs.score',
@@ -47,7 +50,7 @@ describe('a model that gives other values a user than it declares', { timeout: 6
     });
   });
 
-  it('is measured for a first config, by a run of its own', async () => {
+  it('is measured for a first config, by a separate run', async () => {
     const { outputs } = await measureModel(twoValues(1), { memoryLimitMb: 512 });
     expect(outputs).toEqual([{ name: 'variable', type: 'float32', shape: ['N', 2] }]);
     const open = await measureModel(twoValues('M'), { memoryLimitMb: 512 });

@@ -1,8 +1,8 @@
 /**
- * Measures the cost of two models by turns: in each round both score the same users, alone and together, and the order
- * alternates. A run's time is measured in the child; a round counts its median, so that an interrupted run does not
- * distort it. (CPU time would avoid that, but some kernels count it in hundredths of a second, enough to score some
- * thousand users.)
+ * Measures the cost of two models in rounds. In each round both score the same users, alone and together, in
+ * alternating order. The child measures the time of a run, and a round counts the median, so that an interrupted run
+ * does not distort it. CPU time is not used, since some kernels count it in steps of 10 ms, in which a thousand users
+ * are scored.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TrialRuns } from './trial-runs.ts';
@@ -13,15 +13,15 @@ export interface Paces {
   readonly together: Pace & { readonly users: number };
 }
 
-/** Microseconds that a run takes a user, the median of the rounds. */
+/** Microseconds of a run for each user, the median of the rounds. */
 interface Pace {
   readonly parentUs: number;
   readonly buildUs: number;
-  /** How many times as fast as its parent the build is, above 1: faster. */
+  /** The speed of the build relative to its parent; above 1, the build is faster. */
   readonly speedup: Spread;
 }
 
-/** The rounds' ratios: the median, and bounds that nine rounds of ten are above, and below. */
+/** The ratios of the rounds: the median, a lower bound of 9 of 10 rounds, and an upper bound of 9 of 10. */
 interface Spread {
   readonly median: number;
   readonly low: number;
@@ -29,23 +29,26 @@ interface Spread {
 }
 
 interface PaceOptions {
-  /** Users of a run of many; where there are fewer, they are taken again. */
+  /** The users of a run of many. If there are fewer users, they are repeated. */
   readonly together: number;
   readonly budgetMs: number;
 }
 
 type Sides = readonly [parent: TrialRuns, build: TrialRuns];
 
-/** A round's milliseconds a user. */
+/** The milliseconds of a round for each user. */
 type Round = readonly [parent: number, build: number];
 
 const LEAST_ROUNDS = 3;
 const MOST_ROUNDS = 25;
-/** Runs of each side in a round. */
+/** The runs of each side in a round. */
 const RUNS_ALONE = 31;
 const RUNS_TOGETHER = 5;
 
-/** @param rows users that both models answer; at least one. Rejects if a model no longer answers them. */
+/**
+ * Measures the paces. Rejects if a model no longer answers these users. @param rows users that both models answer; at
+ * least one
+ */
 export async function comparePaces(
   sides: Sides,
   rows: readonly number[],
@@ -74,7 +77,7 @@ function takeAround(rows: readonly number[], count: number): readonly number[] {
   return Array.from({ length: count }, (_, i) => rows[i % rows.length] ?? 0);
 }
 
-/** Each question to both, one after the other. */
+/** Runs each question with both models, one after the other. */
 async function takeTurns(
   [parent, build]: Sides,
   questions: readonly (readonly number[])[],
@@ -93,9 +96,9 @@ async function takeTurns(
 async function msAUser(runs: TrialRuns, rows: readonly number[]): Promise<number> {
   const run = await runs.ask(rows);
   if (run.fault === null) return run.ms / rows.length;
-  throw new TandemError('model_refused', `A model failed on rows that it had answered before: ${run.fault}.`, {
+  throw new TandemError('model_refused', `A model failed for rows that it had answered before: ${run.fault}.`, {
     field: 'version',
-    remedy: 'make it give the same answer each time',
+    remedy: 'export the model so that it gives the same answer each time',
   });
 }
 

@@ -1,27 +1,27 @@
 /**
- * Decides whether two answers for a user are equal. A prediction is served whatever batch it was computed in: a
- * thousand users in a run, or alone for a read. So a model whose rows depend on other rows has no answer to store.
+ * Decides whether two answers for a user are equal. A prediction may be computed in a run with a thousand users, or
+ * alone for a read, and must be the same. If the rows of a model depend on other rows, it has no answer to store.
  */
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelDefinition, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
 
 /**
- * How far floats may lie apart, as a share of the larger of the answer, the output's usual answer (the median), and 1.
- * Kernels sum up in another order for other batch sizes, which float32 shows in its last digits; 1e-5 is what exported
- * models keep against their own libraries. Where all answers lie so close together that this could not tell one user
- * from another, a hundredth of their spread takes the place of 1. Integers, texts and booleans are equal or not.
+ * The allowed difference of floats, relative to the largest of the answer, the median answer of the output, and 1.
+ * Kernels sum in another order for other batch sizes, which changes the last digits of a float32. Exported models
+ * differ by up to 1e-5 from their own libraries. If all answers are so close together that this tolerance could not
+ * distinguish users, 1 is replaced by a hundredth of their spread. Integers, texts and booleans are compared exactly.
  */
 export const FLOAT_TOLERANCE = 1e-5;
-/** The same for models that take or give float16: two units in its last place. */
+/** The tolerance of models with float16 inputs or outputs: two units in the last place. */
 const HALF_TOLERANCE = 2e-3;
-/** Share of the answers' spread below which a difference cannot confuse two users. */
+/** The share of the answers' spread below which a difference cannot confuse two users. */
 const OF_SPREAD = 0.01;
 
-/** A user's values, output by output as the definition has them. */
+/** A user's values, by output in the order of the definition. */
 export type Answer = readonly AnswerValue[];
 
-/** One user's values out of a run's tensors; `outputFault` has passed. */
+/** Returns one user's values from the tensors of a run, which `outputFault` has accepted. */
 export function answerOf(fields: readonly OutputField[], tensors: OutputTensors, row: number): Answer {
   return fields.flatMap(({ output, index, width }) => {
     const tensor = tensors[output];
@@ -30,18 +30,21 @@ export function answerOf(fields: readonly OutputField[], tensors: OutputTensors,
   });
 }
 
-/** @param takesHalves whether an input or an output that is used is of float16 in the model */
+/** Returns the tolerance of a model. @param takesHalves whether an input or a used output of the model is float16 */
 export function toleranceOf({ rowByRow }: ModelDefinition, takesHalves: boolean): number {
   if (rowByRow) return 0;
   return takesHalves ? HALF_TOLERANCE : FLOAT_TOLERANCE;
 }
 
 export interface Comparison {
-  /** The difference that is furthest from being allowed; null: none at all. */
+  /** Returns the difference that is largest relative to the allowed one; null if there is none. */
   differenceOf(userId: string, alone: Answer, other: Answer): AnswerDifference | null;
 }
 
-/** @param alone the answers of all users alone, which define a large difference of each output */
+/**
+ * Creates a comparison of answers. @param alone the answers of all users alone, which define the tolerance of each
+ * output
+ */
 export function createComparison(
   fields: readonly OutputField[],
   alone: readonly Answer[],
@@ -63,7 +66,7 @@ export function createComparison(
         const isFloat = place.isFloat && typeof a === 'number' && typeof b === 'number';
         const difference = isFloat ? Math.abs(a - b) : Number.POSITIVE_INFINITY;
         const allowed = isFloat ? tolerance * Math.max(Math.abs(a), scales[at] ?? 0) : 0;
-        // Zero and minus zero are one number, and no difference.
+        // Zero and minus zero are equal.
         const ofAllowed = difference === 0 ? 0 : difference / allowed;
         if (ofAllowed > 0 && ofAllowed > (worst?.ofAllowed ?? 0)) {
           worst = { output: place.output, userId, alone: a, other: b, difference, ofAllowed };

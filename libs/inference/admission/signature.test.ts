@@ -50,11 +50,11 @@ function refusal(changed: Partial<ModelDefinition>, model: Partial<Signature> = 
 }
 
 describe('checkSignature', () => {
-  it('takes inputs of rank 1, one-hot columns, and a label that the converter declared as [1]', () => {
+  it('accepts inputs of rank 1, one-hot columns, and a label that the converter declared as [1]', () => {
     expect(refusal({})).toBeNull();
   });
 
-  it('takes a model of one user at a time row by row alone', () => {
+  it('accepts a model of one user at a time only with rowByRow', () => {
     const inputs = [{ ...visits, shape: [1] }, plan];
     expect(refusal({ rowByRow: true }, { inputs })).toBeNull();
     expect(refusal({}, { inputs })).toContain('visits int64 [1] is exported for 1 user at a time');
@@ -62,7 +62,7 @@ describe('checkSignature', () => {
 
   it.each<[string, Partial<ModelDefinition>, Partial<Signature>, string]>([
     [
-      'an input that nothing fills',
+      'an input without a column',
       { inputs: [visitsInput] },
       {},
       'churn.inputs: the model takes an input plan float32 [N, 3], which the config fills from no feature (it fills visits)',
@@ -112,7 +112,7 @@ describe('checkSignature', () => {
       { outputs: signature.outputs.slice(0, 1) },
       'churn.outputs.score: the config takes score from an output probabilities, but the model gives label',
     ],
-  ])('refuses %s, naming both sides and the setting', (_, changed, model, message) => {
+  ])('refuses %s, and names both sides and the setting', (_, changed, model, message) => {
     expect(refusal(changed, model)).toContain(message);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Whether a model's inputs and outputs are those that a predictor's definition counts on. Every message names both
- * sides and the path in the config where one of them can be changed.
+ * Checks that a model's inputs and outputs match a predictor's definition. Every message names both sides, and the
+ * setting of the config to change.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { OutputTensors } from '@tandem/freshness/outputs';
@@ -10,14 +10,16 @@ import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit
 import { describeTensor } from '@tandem/prediction/models/verification';
 import type { Signature, SignatureTensor } from '../process/protocol.ts';
 
-/** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */
+/** Throws `model_refused` for the first mismatch. Sizes that the shapes leave open are checked by a trial run. */
 export function checkSignature(definition: ModelDefinition, signature: Signature): void {
   for (const input of signature.inputs) checkFilled(definition, input);
   for (const input of definition.inputs) checkInput(definition, input, signature);
   for (const field of definition.outputs) checkOutput(definition, field, signature);
 }
 
-/** The error of a model that cannot be used. @param field where in the config the remedy applies */
+/**
+ * Returns the error of a model that cannot be used. @param field the setting of the config that the remedy applies to
+ */
 export function refuse(field: string, text: string, remedy: string, cause?: unknown): TandemError {
   return new TandemError('model_refused', text, { field, remedy, ...(cause === undefined ? {} : { cause }) });
 }
@@ -74,7 +76,7 @@ function checkOutput(definition: ModelDefinition, field: OutputField, signature:
   if (misfit) throw refuseOutput(definition, field, misfit);
 }
 
-/** The error of a model of which this field cannot be taken. */
+/** Returns the error of a model without a value for this field. */
 function refuseOutput(definition: ModelDefinition, field: OutputField, misfit: Misfit): TandemError {
   return refuseMisfit(definition, `outputs.${field.name}`, misfit);
 }
@@ -90,14 +92,14 @@ function namesOf(things: readonly { readonly name: string }[]): string {
 }
 
 /**
- * Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
- * write [users, 1] for forests of several targets, whose second value would then be lost without a word.
+ * Checks that a run gave as many values for each user as the prediction's fields take. The declaration is not reliable:
+ * converters write [users, 1] for forests with several targets, and the second value would be lost silently.
  */
 export type CheckWidths = (tensors: OutputTensors) => void;
 
 /**
- * Throws `model_refused`, naming the field, at the first that the tensors do not fit.
- * @param unplaced fields of which the config says neither index nor width: they take the only value there is
+ * Throws `model_refused` with the first field that the tensors do not fit.
+ * @param unplaced fields without index and width in the config, which take a single value
  */
 export function createWidthCheck(
   definition: ModelDefinition,

@@ -1,4 +1,4 @@
-/** Single runs of a trial: scores users of its batch within the rest of the trial's time. */
+/** Performs single runs of a trial, within the rest of the trial's time. */
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
@@ -16,7 +16,7 @@ interface TrialRunsOptions {
   readonly batch: FeatureBatch;
   /** Checks the outputs of every run. */
   readonly checkWidths: CheckWidths;
-  /** Limits of one run, at which the child is killed, and of all runs together. */
+  /** The limits of one run, at which the child is killed, and of all runs together. */
   readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
   /** The model's field in the config. */
   readonly field: string;
@@ -28,7 +28,7 @@ export interface RunTime {
   readonly cpuMs: number;
 }
 
-/** The result of a run. A `fault` belongs to its users; a wrong number of rows is thrown instead. */
+/** The result of a run. A `fault` is caused by its users. A wrong number of rows is thrown instead. */
 export type TrialRun =
   | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
   | { readonly fault: string };
@@ -81,7 +81,7 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
   return { ask, spentCpuMs };
 }
 
-/** Returns the result of the work, or why the model or an input rejected the users. */
+/** Returns the result of the work, or the reason why the model or an input rejected the users. */
 async function faultOf<T>(work: () => Promise<T>): Promise<T | string> {
   try {
     return await work();
@@ -100,6 +100,6 @@ function faultOfAny({ outputs }: ModelDefinition, tensors: OutputTensors, rows: 
 }
 
 function tooSlow(field: string, totalCpuMs: number, slowestMs: number): TandemError {
-  const text = `the model's trial was not over within ${totalCpuMs} ms of CPU time; one run took up to ${Math.round(slowestMs)} ms`;
-  return refuse(field, text, 'Export a smaller or simpler model: a reader would wait as long for one user.');
+  const text = `the model's trial did not finish within ${totalCpuMs} ms of CPU time; one run took up to ${Math.round(slowestMs)} ms`;
+  return refuse(field, text, 'Export a smaller or simpler model: a read of one user would take as long.');
 }

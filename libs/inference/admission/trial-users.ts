@@ -1,20 +1,17 @@
-/**
- * Chooses the users for a trial: real users first, then made-up ones, then rows of real users again, as a run reads
- * them.
- */
+/** Chooses the users for a trial: real users, then made-up users, then rows of real users as a run reads them. */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { makeUpRows, withTrialRequests } from '../tensors/made-up-rows.ts';
 import type { TrialOptions } from './trial.ts';
 
-/** Real users that a trial takes at most, and made-up ones that it adds. */
+/** The most real users of a trial. `MADE_UP_USERS` made-up users are added. */
 export const SAMPLE_USERS = 64;
 const MADE_UP_USERS = 64;
 
 type TrialUsers = Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays'>;
 
-/** @param bothWays the same users twice, in one order, without any that cannot be scored */
+/** Returns the batch of a trial. @param bothWays the same users twice, in the same order; all can be scored */
 export function gatherUsers(
   definition: ModelDefinition,
   readSample: FeatureBatch | undefined,
@@ -28,7 +25,7 @@ export function gatherUsers(
   const madeUp = makeUpRows(definition, MADE_UP_USERS, sample ?? bothWays?.live);
   const sampled = sample && firstRows(sample, SAMPLE_USERS);
   const sampledIds = sampled?.userIds ?? [];
-  // For users that are already in the sample, the earlier row is as good.
+  // For users in the sample, the existing row is used.
   const further = bothWays?.live.userIds.flatMap((userId, row) => (sampledIds.includes(userId) ? [] : [row])) ?? [];
   const live = bothWays && pickRows(bothWays.live, further);
   const realIds = [...sampledIds, ...(live?.userIds ?? [])];
@@ -59,7 +56,7 @@ function pickRows(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
   };
 }
 
-/** Faults are those of the first part, whose rows keep their numbers. */
+/** Joins two batches. Only faults of the first part are kept, since its rows keep their numbers. */
 function join(like: FeatureBatch, parts: readonly FeatureBatch[]): FeatureBatch {
   const [first] = parts;
   const valuesOf = ({ columns, values }: FeatureBatch, name: string) =>

@@ -1,7 +1,7 @@
 /**
- * The trial of a model: users alone, alone again, and together in batches of several sizes and orders. It ends with a
- * certificate that each of them got one finite answer, the same in any company, and with what an answer costs; or with
- * the sentence that says what was seen instead.
+ * Runs the trial of a model: users alone, alone again, and in batches of several sizes and orders. The result is a
+ * certificate that each user got one finite answer, the same in every batch, with the cost of an answer; or an error
+ * with the deviation.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -13,11 +13,11 @@ import type { RunTime, TrialRun, TrialRuns } from './trial-runs.ts';
 
 /** Measured in the child, on the trial's users. */
 export interface TrialCost {
-  /** Milliseconds of a run for one user, the median. */
+  /** The median of the milliseconds of a run for one user. */
   readonly aloneMs: number;
-  /** Microseconds a user in the largest batch that was tried. */
+  /** Microseconds for each user in the largest batch that was tried. */
   readonly perUserUs: number;
-  /** Users in that batch. */
+  /** The number of users in that batch. */
   readonly batchSize: number;
 }
 
@@ -37,42 +37,42 @@ interface ReadBothWays {
 export interface TrialOptions {
   readonly definition: ModelDefinition;
   readonly batch: FeatureBatch;
-  /** This many first users of the batch are real. */
+  /** The number of real users, which are the first in the batch. */
   readonly realUsers: number;
-  /** This many first rows are tried alone; the others are those of `bothWays`, as a run reads them. */
+  /** The number of rows, from the first, that are tried alone. The others are the run's rows of `bothWays`. */
   readonly users: number;
   readonly bothWays: readonly ReadBothWays[];
   readonly tolerance: number;
-  /** CPU time of all runs together; a slow model is tried with fewer users. */
+  /** The limit of CPU time for all runs. A slow model is tried with fewer users. */
   readonly totalCpuMs: number;
   /** The model's field in the config. */
   readonly field: string;
 }
 
-/** Users that go together in the mixes of the second half. */
+/** The users of each batch in the mixed runs. */
 const MIX_SIZES = [2, 3, 7];
-/** A batch such as runs are made of, for its cost and because kernels change their algorithm with the size. */
+/** The size of a large batch as in runs. It gives the cost, and kernels may change their algorithm with the size. */
 const LARGE_BATCH = 1_024;
-/** Values that the large batch may have in all: a model of wide outputs is tried with fewer users. */
+/** The most values of the large batch. A model with wide outputs is tried with fewer users. */
 const LARGE_VALUES = 1 << 20;
-/** The share of the trial's CPU time that the runs which must be made may take by the first run's measure. */
+/** The share of the trial's CPU time for the required runs, estimated from the first run. */
 const PLANNED_SHARE = 0.5;
-/** Two users can be mixed up; one cannot. */
+/** The least number of users: two users are needed to detect mixed-up answers. */
 const LEAST_USERS = 2;
-/** How far answers may lie apart where features were read twice: what a clock in the query moves between the two. */
+/** The allowed difference of answers if features were read twice, since a query may contain the current time. */
 const READ_TOLERANCE = 1e-3;
 
 interface Tried {
   /** Rows of the batch that have an answer. */
   readonly rows: readonly number[];
-  /** Row → what it was alone. */
+  /** The answer alone, by row. */
   readonly alone: ReadonlyMap<number, Answer>;
   readonly refused: ReadonlyMap<number, string>;
   /** Times of the runs for one user. */
   readonly times: readonly RunTime[];
 }
 
-/** Throws `model_refused`, or ProcessEnded where the model took its process with it. */
+/** Runs a trial. Throws `model_refused`, or ProcessEnded if the model ended its process. */
 export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<TrialResult> {
   try {
     const tried = await tryAlone(runs, options);
@@ -88,7 +88,7 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
   }
 }
 
-/** One user at a time, so that a user the model rejects does not affect others. */
+/** Runs one user at a time, so that a user that the model rejects does not affect others. */
 async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> {
   const { batch, realUsers, users, totalCpuMs } = options;
   const alone = new Map<number, Answer>();
@@ -105,7 +105,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     const [answer = []] = run.answers;
     alone.set(row, answer);
     times.push(run);
-    // Each user costs two runs alone and, in the mixes, a third of one.
+    // Each user costs two runs alone and a third of a run in the mixed batches.
     const affordable = (totalCpuMs * PLANNED_SHARE) / Math.min(...times.map(({ cpuMs }) => cpuMs));
     wanted = Math.max(LEAST_USERS, Math.min(users, Math.floor((affordable - 3) / 2.5)));
   }
@@ -119,7 +119,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
   return { rows, alone, refused, times };
 }
 
-/** All together, in other mixes, all again in reverse, and as many as a run has. Returns what a user cost there. */
+/** Runs users in several batches, of which the last is as large as in a run. Returns the cost of a user in it. */
 async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried, seen: Seen): Promise<TrialCost> {
   const { rows, times } = tried;
   const aloneMs = median(times.map(({ ms }) => ms));
@@ -140,7 +140,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   }
   const width = tried.alone.get(rows[0] ?? -1)?.length ?? 1;
   const size = Math.max(1, Math.min(LARGE_BATCH, Math.floor(LARGE_VALUES / width)));
-  // Its longest time: that of all users one after the other.
+  // The longest possible time is that of all users one after the other.
   const isAffordable =
     runs.spentCpuMs() + size * median(times.map(({ cpuMs }) => cpuMs)) < options.totalCpuMs * PLANNED_SHARE;
   if (size <= all.length || !isAffordable) {
@@ -150,7 +150,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   return { aloneMs, perUserUs: ((await together(many)) * 1_000) / size, batchSize: size };
 }
 
-/** Tries users whose features a run reads too, as one chunk: the query's result must not depend on its caller. */
+/** Tries users with the features that a run reads, since the query's result must not depend on its caller. */
 async function tryBothWays(runs: TrialRuns, options: TrialOptions, { alone }: Tried): Promise<number> {
   const pairs = options.bothWays.filter(({ live }) => alone.has(live));
   if (pairs.length === 0) return 0;
@@ -180,7 +180,7 @@ function createSeen(options: TrialOptions, tried: Tried, comparison: Comparison)
   const sizes = new Set([1]);
   let comparisons = 0;
   let largest: AnswerDifference | null = null;
-  /** Row by row, answers must be equal to the last bit: whether they were, the runs alone show. */
+  /** With rowByRow, answers must be equal to the last bit. The runs alone have shown whether they are. */
   let sameAlone = true;
   return {
     sizes,
@@ -238,7 +238,7 @@ function certify(
   };
 }
 
-/** @param batch of which the answer was another one; null: alone again */
+/** Returns the error of a different answer. @param batch the batch with this answer; null for the second run alone */
 function differs(
   { field, definition }: TrialOptions,
   { output, userId, alone, other }: AnswerDifference,
@@ -248,30 +248,30 @@ function differs(
   if (batch === null || definition.rowByRow) {
     return refuse(
       field,
-      `${was}, but ${show(other)} when asked again: the model's answers are random, so that none can be stored`,
+      `${was}, but ${show(other)} in a second run: the model's answers are random, so that none can be stored`,
       'Export the model for inference, without sampling, dropout or random operators: model.eval() in PyTorch.',
     );
   }
   const remedy =
-    'export the model so that its rows do not touch one another (int8 weights: quantise statically, since a dynamic scale is taken over the batch)';
+    'export the model so that its rows are independent (int8 weights: quantise statically, since a dynamic scale depends on the batch)';
   return refuse(
     field,
-    `${was}, but ${show(other)} in a batch of ${batch.users}: it depends on which other users are inferred with it`,
+    `${was}, but ${show(other)} in a batch of ${batch.users}: it depends on the other users in the batch`,
     batch.rowByRowHelps
-      ? `Set rowByRow: true in predictors.${definition.predictor}, which infers each user alone (its trial alone was passed), or ${remedy}.`
+      ? `Set rowByRow: true in predictors.${definition.predictor}, which infers each user alone (the model passed its trial alone), or ${remedy}.`
       : `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
   );
 }
 
-/** Its `detail` distinguishes it from other refusals: a table that changed between two reads looks the same, once. */
+/** The `detail` of this error. A table that changed between the two reads causes the same error, but only once. */
 export const READS_DIFFER = 'reads differ';
 
 function readsDiffer({ definition }: TrialOptions, { output, userId, alone, other }: AnswerDifference): TandemError {
-  const text = `${output} of user ${userId} is ${show(alone)} from the features that a live read gets, but ${show(other)} from those that a run gets: the feature query gives one user other values than many`;
+  const text = `${output} of user ${userId} is ${show(alone)} from the features that a live read gets, but ${show(other)} from those that a run gets: the feature query returns other values for one user than for many`;
   return new TandemError('model_refused', text, {
     field: `predictors.${definition.predictor}.features.sql`,
     remedy:
-      "Let each row depend on the user's own rows alone: no random(), no limit, no order with ties, no window over the users of one read.",
+      "Make each row depend only on the user's own rows: no random(), no limit, no order with ties, no window over the users of one read.",
     detail: READS_DIFFER,
   });
 }
@@ -279,7 +279,7 @@ function readsDiffer({ definition }: TrialOptions, { output, userId, alone, othe
 function trialFailed({ field }: TrialOptions, who: string, problem: string): TandemError {
   const remedy = /allocate memory|std::bad_alloc/.test(problem)
     ? 'A model must score within the memory of an inference process; export a smaller or simpler one.'
-    : 'Run the model in Python on such rows: it must give each user one finite answer, whatever the batch.';
+    : 'Run the model in Python with these rows: it must give each user one finite answer in every batch.';
   return refuse(field, `the model failed its trial run${who}: ${problem}`, remedy);
 }
 
@@ -288,7 +288,7 @@ function show(value: AnswerValue): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : `${value}`;
 }
 
-/** Returns another order, the same each time: every second row, from the end; then the rest, from the start. */
+/** Returns another fixed order: every second row from the end, then the rest from the start. */
 function shuffle(rows: readonly number[]): readonly number[] {
   const half = rows.filter((_, i) => i % 2 === 1).toReversed();
   return [...half, ...rows.filter((_, i) => i % 2 === 0)];

@@ -20,7 +20,7 @@ beforeEach(() => {
   });
 });
 
-/** Crashes at once; returns whether the model is paused now. */
+/** Records an immediate crash. Returns whether the model is paused now. */
 const crash = () => breaker.died(bad, 0, 'signal SIGSEGV') !== undefined;
 const isPermitted = (asked = bad) => !(breaker.permit(asked) instanceof TandemError);
 
@@ -30,7 +30,7 @@ function crashUntilPaused(): number {
 }
 
 describe('the breaker of an artifact', () => {
-  it('pauses a model that keeps crashing, logs it, and pauses no other', () => {
+  it('pauses a model that keeps crashing, logs it, and pauses no other model', () => {
     expect(crashUntilPaused()).toBe(14);
     const refusal = breaker.permit(bad);
     expect(refusal).toMatchObject({ code: 'unavailable', retryAfter: 1, remedy: expect.stringContaining('roll back') });
@@ -41,12 +41,12 @@ describe('the breaker of an artifact', () => {
     expect([breaker.paused(), told]).toEqual([1, ['inference.model_rests 1000', 'churn']]);
   });
 
-  it('counts the time that was lost: two runs that never end are enough', () => {
+  it('counts the lost time: two runs that never end are enough', () => {
     expect(breaker.died(bad, 1_050, 'deadline')).toBeUndefined();
     expect(breaker.died(bad, 1_050, 'deadline')).toBeInstanceOf(TandemError);
   });
 
-  it('forgives a crash now and then', () => {
+  it('tolerates an occasional crash', () => {
     for (let i = 0; i < 100; i++) {
       clock += 4_000;
       expect(crash()).toBe(false);
@@ -54,7 +54,7 @@ describe('the breaker of an artifact', () => {
     expect([isPermitted(), breaker.paused()]).toEqual([true, 0]);
   });
 
-  it('lets one request through after the pause, and the others once that one was answered', () => {
+  it('lets one request through after the pause, and the others after it was answered', () => {
     crashUntilPaused();
     clock += 999;
     expect(isPermitted()).toBe(false);
@@ -66,7 +66,7 @@ describe('the breaker of an artifact', () => {
     expect(told.at(-1)).toBe('inference.model_works_again');
   });
 
-  it('pauses twice as long after each probe that fails, a minute at most', () => {
+  it('pauses twice as long after each failed probe, for at most a minute', () => {
     crashUntilPaused();
     const pauses = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
     for (const ms of pauses) {
@@ -78,7 +78,7 @@ describe('the breaker of an artifact', () => {
     }
   });
 
-  it('tries the next request where the probe decided nothing', () => {
+  it('makes the next request the probe if the probe decided nothing', () => {
     crashUntilPaused();
     clock += 1_000;
     expect(isPermitted()).toBe(true);
@@ -86,7 +86,7 @@ describe('the breaker of an artifact', () => {
     expect(breaker.permit(bad)).toEqual({ isProbe: true });
   });
 
-  it('forgets after a calm time what a model did', () => {
+  it('starts again with a short pause after a time without failures', () => {
     crashUntilPaused();
     clock += 1_000;
     breaker.permit(bad);
@@ -100,7 +100,7 @@ describe('the breaker of an artifact', () => {
     ]);
   });
 
-  it('never keeps a model out for longer than a minute, whatever it did', () => {
+  it('never pauses a model for longer than a minute, whatever its failures', () => {
     const act = fc.oneof(
       fc.record({ kind: fc.constant('died' as const), ms: fc.nat(5_000) }),
       fc.record({
@@ -116,7 +116,7 @@ describe('the breaker of an artifact', () => {
           if (kind === 'died') one.died(bad, ms, 'x');
           else one[kind](bad);
         }
-        // A probe that is under way ends in one way or another.
+        // Every probe under way ends at some time.
         one.undecided(bad);
         clock += 60_000;
         expect(one.permit(bad)).not.toBeInstanceOf(TandemError);

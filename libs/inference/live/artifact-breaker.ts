@@ -1,7 +1,7 @@
 /**
- * A circuit breaker for each artifact, over live runs. A model that ends its process again and again, or hangs until it is
- * killed, is paused: its requests are refused, and the processes serve the other models. The breaker counts the time that
- * the model took from them: a run that never ends costs a second and more, a crash only the start of the next process.
+ * A circuit breaker for each artifact, over live runs. A model that repeatedly ends its process, or hangs until it is
+ * killed, is paused: its requests are rejected, and the processes serve the other models. The breaker counts the time
+ * that the other models lost: a run that never ends costs a second or more, a crash only the start of the next process.
  *
  * Metrics, the event `inference.model_rests` and its field `restMs` call a pause a rest.
  *
@@ -13,7 +13,7 @@ import type { InferenceLog } from './model-loader.ts';
 import type { Part, Pending } from './waiting-requests.ts';
 
 interface BreakerOptions {
-  /** Milliseconds that only ever rise. */
+  /** Returns the milliseconds of a monotonic clock. */
   readonly now: () => number;
   readonly log: InferenceLog;
   /** Called when a model is paused; for a counter. */
@@ -30,11 +30,11 @@ interface Asked {
 
 export interface ArtifactBreaker {
   /**
-   * Returns whether a request may wait for the artifact: an error, `unavailable`, while the artifact is paused. `isProbe`
-   * means that this request alone may, and that its outcome decides.
+   * Returns whether a request may wait for the artifact, or the error `unavailable` while the artifact is paused. With
+   * `isProbe`, only this request may wait, and its outcome ends or extends the pause.
    */
   permit(asked: Asked): TandemError | { readonly isProbe: boolean };
-  /** Records a run that was answered, or refused because of its rows: the process lives. */
+  /** Records a run that was answered, or rejected because of its rows. The process is still alive. */
   lived(asked: Asked): void;
   /** Records a run that ended its process. Returns the error for all requests of the artifact if that pauses it. */
   died(asked: Asked, ranMs: number, how: string): TandemError | undefined;
@@ -44,31 +44,34 @@ export interface ArtifactBreaker {
   paused(): number;
 }
 
-/** Milliseconds that the start of the next process costs the others, on top of the run. */
+/** Milliseconds that other models lose by the start of the next process, in addition to the run. */
 const RESTART_MS = 150;
-/** The time of two runs that never end, or of a dozen crashes. */
+/** The lost time of two runs that never end, or of a dozen crashes. */
 const MAX_LOST_MS = 2_000;
-/** Share of each millisecond that is subtracted from the lost time: an occasional poison user pauses nothing. */
+/**
+ * The milliseconds that are subtracted from the lost time for each millisecond that passes, so that an occasional
+ * poison user pauses nothing.
+ */
 const FORGIVEN = 0.05;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** A model that was not paused for this many times its last pause starts again with the shortest one. */
+/** A model that was not paused for this multiple of its last pause starts again with the shortest pause. */
 const CALM = 10;
 
 interface Conduct {
   lostMs: number;
   /** When `lostMs` was computed. */
   at: number;
-  /** The length of its next pause. */
+  /** The length of the next pause, in ms. */
   pauseMs: number;
-  /** End of its last pause. */
+  /** The end of the last pause. */
   until: number;
   state: 'works' | 'paused' | 'probed';
   why: string;
 }
 
 export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_MS }: BreakerOptions): ArtifactBreaker {
-  /** Artifacts that ended a process lately. */
+  /** The artifacts that recently ended a process. */
   const conducts = new Map<string, Conduct>();
 
   function conductOf(hash: string): Conduct {
@@ -149,14 +152,17 @@ export function tellBreaker(
   ranMs: number,
 ): TandemError | undefined {
   if (part?.request.priority !== 'live') return undefined;
-  // If the child may have been killed from outside, the time of its run does not count against the model.
+  // If the child may have been killed from outside, the time of its run is not counted for the model.
   if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? 0 : ranMs, end.how);
   if (end === 'lived' || isTandemError(end, 'live_failed')) breaker.lived(part.version);
   else breaker.undecided(part.version);
   return undefined;
 }
 
-/** Whether the child may have been killed from outside (by an operator, or the kernel without memory): its rows are retried. */
+/**
+ * Returns whether the child may have been killed from outside, by an operator or by the kernel for lack of memory. Its
+ * rows are then retried.
+ */
 export function mayBeForeign(error: unknown): boolean {
   return error instanceof ProcessEnded && error.why === 'killed';
 }

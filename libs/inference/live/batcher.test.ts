@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
-/** The score is the second feature; the first says how long the run takes (turns of a loop). */
+/** The score is the second feature. The first feature is the length of the run, in iterations of a loop. */
 const loop = matrixPredictor(models.loopModel(), 2);
-/** The score is a tenth of the feature; above nine the run fails. */
+/** The score is a tenth of the feature. For a feature above nine, the run fails. */
 const table = matrixPredictor(models.tableModel(), 1);
 const pool = poolOf([loop, table], {
   killGraceMs: 50,
@@ -47,7 +47,7 @@ describe('batching', () => {
               ? loops.map((turns, row) => [turns, values[row] ?? 0])
               : values.map((v) => [poison === 0 ? 99 : v]);
           if (killAfter !== null) setTimeout(killOne, killAfter, killAfter);
-          // Never more than a second for what never ends.
+          // At most a second for runs that never end.
           const limit = loops.some((turns) => turns > 1e9) && model === 'loop' ? Math.min(timeoutMs, 200) : timeoutMs;
           const scores = await scoresOf(pool, model === 'loop' ? loop : table, rows, {
             priority,
@@ -71,6 +71,6 @@ function killOne(seed: number): void {
   try {
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended meanwhile.
+    // The child has already ended.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The models that one child holds, within the memory that models may take there. To make room, the model that was
- * unused for longest is unloaded; it is loaded again on demand.
+ * The models that one child has loaded, within the memory for models. To make room, the least recently used model is
+ * unloaded; it is loaded again on demand.
  */
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { LoadOccasion, ModelLoader } from './model-loader.ts';
@@ -8,7 +8,7 @@ import type { LoadOccasion, ModelLoader } from './model-loader.ts';
 export class HeldModels {
   readonly child: InferenceProcess;
   readonly #loader: ModelLoader;
-  /** Artifact → memory in bytes, in the order of their last use. */
+  /** Memory in bytes by artifact, in the order of last use. */
   #sizes = new Map<string, number>();
 
   constructor(child: InferenceProcess, loader: ModelLoader) {
@@ -20,7 +20,7 @@ export class HeldModels {
     return this.#sizes.has(hash);
   }
 
-  /** Returns the artifacts, the one used last at the end. */
+  /** Returns the artifacts, least recently used first. */
   hashes(): string[] {
     return [...this.#sizes.keys()];
   }
@@ -29,27 +29,27 @@ export class HeldModels {
     return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
-  /** Loads the model unless it is held, and makes it the last to be unloaded. Rejects with `unavailable`. */
+  /** Loads the model if it is not loaded, and makes it the last to be unloaded. Rejects with `unavailable`. */
   async use(hash: string, when: LoadOccasion): Promise<void> {
     const size = this.#sizes.get(hash) ?? (await this.#load(hash, when));
     this.#sizes.delete(hash);
     this.#sizes.set(hash, size);
   }
 
-  /** Loads the model unless it is held, and makes it the first to be unloaded. Rejects with `unavailable`. */
+  /** Loads the model if it is not loaded, and makes it the first to be unloaded. Rejects with `unavailable`. */
   async add(hash: string, when: LoadOccasion): Promise<void> {
     if (this.#sizes.has(hash)) return;
     const size = await this.#load(hash, when);
     this.#sizes = new Map([[hash, size], ...this.#sizes]);
   }
 
-  /** Returns whether the model, which was loaded before, has room beside the others. */
+  /** Returns whether there is room for the model, which was loaded before, in addition to the others. */
   hasRoomFor(hash: string): boolean {
     const size = this.#loader.sizeOf(hash);
     return size !== undefined && this.#loader.fits({ ...size, held: this.bytes() });
   }
 
-  /** Unloads those of these models that are held. */
+  /** Unloads these models, as far as they are loaded. */
   async unload(hashes: readonly string[]): Promise<void> {
     const held = hashes.filter((hash) => this.#sizes.delete(hash));
     if (held.length > 0) await this.#loader.unload(this.child, held);

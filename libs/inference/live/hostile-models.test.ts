@@ -1,5 +1,5 @@
 /**
- * What becomes of models that do one thing wrong: refused with a sentence that helps, while a sound one is served. Most of
+ * Tests of models with one fault: they are refused with a helpful message, and a valid model is still served. More of
  * them are in the corpus of test/rigs/hostile/models.test.ts.
  */
 import * as hostile from '@tandem/testing/hostile-models';
@@ -38,8 +38,8 @@ const rowByRow = ({ version, bytes }: ToyPredictor): ToyPredictor => ({
   version: { ...version, rowByRow: true },
   bytes,
 });
-describe('a model that does not do what it should', { timeout: 120_000 }, () => {
-  it('is refused for a name of a kilobyte', async () => {
+describe('a model with a fault', { timeout: 120_000 }, () => {
+  it('is refused for a name of 1,000 characters', async () => {
     const error = await inspectModel(hostile.namedOutputModel('x'.repeat(1_000)), LIMITS).catch((e: unknown) => e);
     expect(error).toMatchObject({
       code: 'model_refused',
@@ -49,7 +49,7 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     });
   });
 
-  it('is refused for answers by lot, row by row', async () => {
+  it('is refused for random answers, also with rowByRow', async () => {
     const { version, bytes } = rowByRow(matrixPredictor(hostile.randomModel(), 2));
     const error = await checkModel(version, bytes, LIMITS).catch((e: unknown) => e);
     expect(error).toMatchObject({
@@ -59,7 +59,7 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     });
   });
 
-  it('is served row by row where its rows depend on one another, or it takes one at a time', async () => {
+  it('is served row by row if its rows depend on one another, or if it takes one row at a time', async () => {
     for (const bytes of [
       hostile.batchScaledModel(),
       hostile.reversedModel(),
@@ -71,14 +71,14 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     }
   });
 
-  it('is served by place where it declares no shape', async () => {
+  it('is served by index if it declares no shape', async () => {
     const { version, bytes } = matrixPredictor(hostile.undeclaredShapeModel(), 2);
     const { parity, cost } = await checkModel(version, bytes, LIMITS);
     expect(parity).toMatchObject({ users: { real: 0, madeUp: 64 }, batchSizes: [1, 2, 3, 7, 64, 1_024] });
     expect(cost).toMatchObject({ batchSize: 1_024, aloneMs: expect.any(Number), perUserUs: expect.any(Number) });
   });
 
-  it('is refused before it is read where the bytes are not those of the definition', async () => {
+  it('is refused before it is read if the bytes are not those of the definition', async () => {
     const { version } = matrixPredictor(hostile.endlessModel(), 2);
     await expect(checkModel(version, sound.bytes, LIMITS)).rejects.toMatchObject({
       code: 'model_refused',
@@ -87,7 +87,7 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     });
   });
 
-  it('is tried with real users too, and not served where none of them gets an answer', async () => {
+  it('is also tried with real users, and not served if none of them gets an answer', async () => {
     const { version, bytes } = sound;
     const sample = batchOf(
       version,

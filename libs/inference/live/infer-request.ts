@@ -1,4 +1,4 @@
-/** Live inference of tensors that a caller filled, and the outputs that predictions are taken from. */
+/** Runs live inference on tensors that a caller filled. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadShedding } from '@tandem/prediction/scoring/scoring';
@@ -6,40 +6,40 @@ import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { cutInputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 import { paceOf } from './waiting-requests.ts';
 
-/** Rows that a caller filled, for a live answer. */
+/** A live request with rows that a caller filled. */
 export interface InferRequest {
   readonly version: ModelVersion;
-  /** Filled for each input of the version, in its order. */
+  /** A filled tensor for each input of the version, in order. */
   readonly inputs: readonly EncodedInput[];
   readonly rows: number;
   /** Names of the requested outputs, in order. Requests for the same outputs run together. */
   readonly outputs: readonly string[];
-  /** Milliseconds from now until the answer is worthless. */
+  /** Milliseconds until the caller's deadline. */
   readonly timeoutMs: number;
-  /** Milliseconds that one run may take: it bounds how long others wait for a child. */
+  /** The most milliseconds of one run, which limit how long others wait for a child. */
   readonly runTimeoutMs: number;
-  /** Whether rows of other requests must not be in its runs. */
+  /** Whether its runs must not contain rows of other requests. */
   readonly isAlone?: boolean;
-  /** Aborts when the caller disconnects: then no more rows are run for it. */
+  /** Calls back when the caller disconnects. Then no more of its rows are run. */
   onGone?(tell: () => void): void;
 }
 
-/** Runs the rows; returns the requested outputs of all rows. */
+/** Runs the rows. Returns the requested outputs of all rows. */
 export type Infer = (request: InferRequest) => Promise<readonly WireTensor[]>;
 
 /** The most bytes of the outputs of one request. */
 export const MOST_ANSWER_BYTES = 16 * 1_048_576;
 
-/** A queue that runs requests, and knows how many rows fit into its next run. */
+/** A queue that runs requests, and knows the number of rows for its next run. */
 interface Line extends LoadShedding {
   infer(request: InferRequest): ReturnType<Infer>;
   runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number;
 }
 
 /**
- * Runs a request of many rows one run at a time, so that a live read waits behind one of its runs at most. Whether the request
- * is taken at all depends on the time of one run, not on how long its caller would wait. Rejects with `overloaded`, and with
- * `output_unusable` where the outputs are too large.
+ * Runs a request of many rows one run at a time, so that a live read waits for at most one of its runs. The request is
+ * accepted if one run is in time, whatever the caller's total time. Rejects with `overloaded`, and with
+ * `output_unusable` if the outputs are too large.
  */
 export async function inferInRuns(request: InferRequest, line: Line, now: () => number): ReturnType<Infer> {
   const { version, rows, timeoutMs } = request;
@@ -63,19 +63,19 @@ export async function inferInRuns(request: InferRequest, line: Line, now: () => 
   return joinOutputs(answers);
 }
 
-/** Returns the bytes of values. A text counts its UTF-16 code units, and 4 bytes for its length. */
+/** Returns the bytes of values. A text counts as its number of UTF-16 code units, plus 4 bytes for its length. */
 function bytesOf(data: TensorData): number {
   return 'buffer' in data ? data.byteLength : data.reduce((sum, text) => sum + text.length + 4, 0);
 }
 
 function tooLarge(): TandemError {
-  const text = `The outputs of these rows take more than ${MOST_ANSWER_BYTES / 1_048_576} MiB.`;
+  const text = `The outputs of these rows exceed ${MOST_ANSWER_BYTES / 1_048_576} MiB.`;
   return new TandemError('output_unusable', text, { remedy: 'send fewer rows, or request fewer outputs' });
 }
 
 const wanted = new WeakMap<ModelVersion, readonly string[]>();
 
-/** Returns the output tensors that a version's predictions are taken from: the same array for the same version. */
+/** Returns the names of the output tensors for a version's predictions. The array is the same for the same version. */
 export function wantedBy(version: ModelVersion): readonly string[] {
   const known = wanted.get(version);
   if (known) return known;

@@ -1,4 +1,4 @@
-/** Inference of rows that callers filled: each gets the outputs of its own rows, and of no others. */
+/** Tests of inference on rows that callers filled: each caller gets only the outputs of its own rows. */
 import * as models from '@tandem/testing/onnx-models';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { TensorData } from '../process/protocol.ts';
@@ -6,7 +6,7 @@ import type { EncodedInput } from '../tensors/batch-tensors.ts';
 import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const FOR_EVER = 2 ** 62;
-/** Turns of the loop model that take about a tenth of a second. */
+/** Iterations of the loop model that take about 0.1 s. */
 const A_WHILE = 130_000;
 const classifier = matrixPredictor(models.classifierModel(), 1, {
   outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
@@ -19,7 +19,7 @@ const pool = poolOf([classifier, loop, halves, gram, wide], {
   processes: 1,
   killGraceMs: 50,
   maxLiveRows: 8,
-  // Tests of runs that never end lose more than a model may before it backs off.
+  // The tests of runs that never end would otherwise pause the model.
   maxLostMs: Number.POSITIVE_INFINITY,
 });
 afterAll(() => pool.close(0));
@@ -31,7 +31,7 @@ const matrix = (data: TensorData, width: number, type: EncodedInput['type'] = 'f
 ];
 
 describe('infer', () => {
-  it('gives the outputs that are asked for, in their own types and shapes, mapped by the predictor or not', async () => {
+  it('returns the requested outputs in their own types and shapes, whether or not the predictor maps them', async () => {
     const { version } = classifier;
     const inputs = matrix(Float32Array.of(-50, 50, 50), 1);
     const outputs = await pool.infer({ version, inputs, rows: 3, outputs: ['label', 'probabilities'], ...TIME });
@@ -41,7 +41,7 @@ describe('infer', () => {
     ]);
   });
 
-  it('leaves halves as their bits', async () => {
+  it('returns float16 as bits', async () => {
     const { version } = halves;
     const bits = Uint16Array.of(0x3c00, 0x7e00, 0xfc00, 0x0001);
     const [score] = await pool.infer({
@@ -54,7 +54,7 @@ describe('infer', () => {
     expect(score).toEqual({ name: 'score', type: 'float16', dims: [2, 2], data: bits });
   });
 
-  it('runs rows of several callers and live reads together, each with its own answer, in the order of its rows', async () => {
+  it('runs rows of several callers and live reads together, and returns each caller’s answers in order', async () => {
     const { version } = loop;
     const asked = Array.from({ length: 40 }, async (_, i) => {
       const rows = 1 + (i % 11);
@@ -75,7 +75,7 @@ describe('infer', () => {
     await Promise.all(asked);
   });
 
-  it('runs a request that must be alone without rows of others, as if an output may mix rows', async () => {
+  it('runs a request that must be alone without rows of others', async () => {
     const { version } = gram;
     const ask = (value: number) =>
       pool.infer({
@@ -88,7 +88,7 @@ describe('infer', () => {
     );
   });
 
-  it('has one run of a request in the line at a time, so that live reads find room', async () => {
+  it('queues one run of a request at a time, so that there is room for live reads', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
@@ -101,7 +101,7 @@ describe('infer', () => {
     expect(await many).toMatchObject([{ dims: [rows, 1], data: data.filter((_, i) => i % 2 === 1) }]);
   });
 
-  it('ends a run that hangs because of a live read, though a request in it would wait for long', async () => {
+  it('ends a run that a live read makes hang, even if another request in it has a long timeout', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 250 }).catch((error: unknown) => error);
@@ -112,7 +112,7 @@ describe('infer', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
-  it('gives up where the outputs of a request take more than 16 MiB', async () => {
+  it('rejects a request if its outputs exceed 16 MiB', async () => {
     const { version } = wide;
     const ask = (rows: number) =>
       pool.infer({
@@ -125,11 +125,11 @@ describe('infer', () => {
     expect(await ask(256)).toMatchObject([{ dims: [256, 16_384] }]);
     await expect(ask(257)).rejects.toMatchObject({
       code: 'output_unusable',
-      message: expect.stringContaining('more than 16 MiB'),
+      message: expect.stringContaining('exceed 16 MiB'),
     });
   });
 
-  it('leaves its line when its caller has gone', async () => {
+  it('removes a request when its caller has gone', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
@@ -166,7 +166,7 @@ describe('infer', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
-  it('completes the rows of a read that are run when its caller goes: the answer serves the next reader', async () => {
+  it('completes the running rows of a read when its caller goes, since the answer serves the next reader', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     let leave = () => {};
@@ -181,23 +181,23 @@ describe('infer', () => {
     expect(await scoring).toMatchObject({ tensors: { score: { data: Float32Array.of(1) } } });
   });
 
-  it('lets nothing wait for a caller who has gone before its rows came, and serves on', async () => {
+  it('does not queue rows for a caller that has already gone, and continues to serve', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const inputs = matrix(Float32Array.of(0, 1), 2);
     const ask = (onGone: (tell: () => void) => void) =>
       pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...TIME, onGone });
     const gone = ask((tell) => tell());
-    // What waits here for good would be looked at for ever once its time is over, and nothing else would run.
+    // Rows that stayed in the queue after their time would be examined forever, and nothing else would run.
     expect(pool.stats().waitingRows.live).toBe(0);
     await expect(gone).rejects.toMatchObject({ code: 'caller_gone' });
     expect(await ask(() => {})).toMatchObject([{ data: Float32Array.of(1) }]);
   });
 
-  it('runs thousands of rows of a model that seems too slow for them, as it has only run single rows', async () => {
+  it('runs thousands of rows of a model that seems too slow, since it has only run single rows', async () => {
     const { version } = loop;
     const other = poolOf([loop], { processes: 1 });
-    // A tenth of a second for one row: thousands of them seem to take minutes.
+    // One row takes 0.1 s, so thousands of rows seem to take minutes.
     await scoresOf(other, loop, [[A_WHILE, 1]]);
     const rows = 3_000;
     expect(other.room(version, 10_000)).toBeLessThan(rows);
@@ -208,7 +208,7 @@ describe('infer', () => {
     await other.close(0);
   });
 
-  it('ends a run at its own limit, however long its caller would wait', async () => {
+  it('ends a run at its own limit, even if its caller would wait longer', async () => {
     const { version } = loop;
     const inputs = matrix(Float32Array.of(FOR_EVER, 1), 2);
     const endless = pool.infer({

@@ -5,13 +5,13 @@ import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const stable = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
 const candidate = matrixPredictor(models.linearModel({ weights: [3, 4] }), 2);
-/** It hangs for who has a large number. */
+/** The model hangs for a user with a large number. */
 const hanging = matrixPredictor(models.loopModel(), 2);
 const scoreOfCandidate = expect.closeTo(models.linearScore([3, 4], 0, [1, 1]), 5);
 const FOR_EVER = 2 ** 62;
 const VERSIONS = [stable.version, candidate.version];
 const TRIED = new Set([candidate.version.id]);
-/** Milliseconds that a busy machine may take to end a process and start another. */
+/** Milliseconds in which a busy machine ends a process and starts another. */
 const PATIENCE = 60_000;
 
 vi.setConfig({ testTimeout: 3 * PATIENCE });
@@ -31,7 +31,7 @@ const loaded = (...versions: readonly { readonly id: string }[]) =>
   versions.map(({ id }) => ({ modelVersionId: id, error: null }));
 
 /**
- * Reads of the stable version, one after another, until the work is done; gives how many came in time, and the others.
+ * Reads the stable version repeatedly until the work is done. Returns the number of answers in time, and the failures.
  */
 async function readMeanwhile(work: Promise<unknown>, timeoutMs: number) {
   let isDone = false;
@@ -50,15 +50,15 @@ async function readMeanwhile(work: Promise<unknown>, timeoutMs: number) {
   return { served, lost };
 }
 
-/** A live read that hangs the candidate's child, until its time is over. */
+/** Performs a live read that makes the candidate's child hang until the deadline. */
 const hang = () =>
   scoresOf(pools, hanging, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).then(
     () => expect.unreachable('it hangs'),
     (error: unknown) => (error as { code?: string }).code,
   );
 
-describe('a version that a rollout tries', () => {
-  it('and that hangs again and again takes no read from the stable version, on one child', async () => {
+describe('a version on trial in a rollout', () => {
+  it('that hangs repeatedly does not affect reads of the stable version, with one child', async () => {
     const both = [stable.version, hanging.version];
     expect(await pools.load(both, new Set([hanging.version.id]))).toEqual(loaded(...both));
     const hangs = (async () => {
@@ -69,13 +69,13 @@ describe('a version that a rollout tries', () => {
     const { served, lost } = await readMeanwhile(hangs, 1_000);
     expect(lost).toEqual([]);
     expect(served).toBeGreaterThan(10);
-    // After its second child it is paused, and refused at once.
+    // After its second child the version is paused, and its reads are rejected at once.
     expect((await hangs).slice(0, 2)).toEqual(['live_timeout', 'live_timeout']);
     expect(await hangs).toContain('unavailable');
     expect(pools.stats().restingModels).toBe(1);
   });
 
-  it('has one child of its own, which ends with its rollout; then the stable children answer with it at once', async () => {
+  it('has a separate child, which ends with its rollout; then the stable children answer with the version at once', async () => {
     expect(await pools.load(VERSIONS, TRIED)).toEqual(loaded(...VERSIONS));
     expect(pools.stats().pids).toHaveLength(2);
     expect(await scoresOf(pools, candidate, [[1, 1]])).toEqual([scoreOfCandidate]);
@@ -88,7 +88,7 @@ describe('a version that a rollout tries', () => {
     expect(opened).toBe(2);
   });
 
-  it('shares a child with others where many are tried at once, and never with the stable version', async () => {
+  it('shares a child with others if many are on trial, but never with the stable version', async () => {
     const many = Array.from({ length: 6 }, (_, i) => matrixPredictor(models.linearModel({ weights: [i, 1] }), 2));
     await pools.close(0);
     const shares: Set<string>[] = [];
@@ -112,7 +112,7 @@ describe('a version that a rollout tries', () => {
     await vi.waitFor(() => expect(pools.stats().pids).toHaveLength(1), PATIENCE);
   });
 
-  it('is loaded by its own child too before it is reported as loaded', async () => {
+  it('is reported as loaded only after its separate child has loaded it too', async () => {
     const broken = new Set<number>([2]);
     await pools.close(0);
     opened = 0;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { keepFiles } from './kept-files.ts';
 
-/** Files of 40 bytes in room for 100. */
+/** Files of 40 bytes, with room for 100 bytes. */
 function createWorld() {
   const loaded: string[] = [];
   const load = keepFiles(async (hash) => {
@@ -11,19 +11,19 @@ function createWorld() {
   return { loaded, load };
 }
 
-it('keeps the files used last, as far as there is room', async () => {
+it('keeps the most recently used files, as far as there is room', async () => {
   const { loaded, load } = createWorld();
   for (const hash of ['a', 'b', 'a', 'c', 'a', 'b']) expect(await load(hash)).toHaveLength(40);
   expect(loaded).toEqual(['a', 'b', 'c', 'b']);
 });
 
-it('gives a file that is larger than all the room, and does not keep it', async () => {
+it('returns a file that is larger than the limit, and does not keep it', async () => {
   const { loaded, load } = createWorld();
   for (let i = 0; i < 2; i++) expect(await load('large')).toHaveLength(101);
   expect(loaded).toEqual(['large', 'large']);
 });
 
-it('loads a file afresh that could not be used', async () => {
+it('reads a file again if the kept one could not be used', async () => {
   const { loaded, load } = createWorld();
   await load('a');
   await load('a', true);

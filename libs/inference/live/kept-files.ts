@@ -1,15 +1,15 @@
 /**
- * Model files that a process keeps in memory for the inference children of all pools: for the next child that loads the
- * model, or a child that has unloaded it. The least recently used file is evicted first.
+ * A cache of model files in memory for the inference children of all pools: for new children, and for children that
+ * have unloaded the model. The least recently used file is evicted first.
  */
 
 /**
  * Returns an artifact by its SHA-256 in hex.
- * @param reload reads the file again, since the kept one did not load
+ * @param reload whether to read the file again, since the kept one did not load
  */
 export type LoadArtifact = (hash: string, reload?: boolean) => Promise<Uint8Array>;
 
-/** Bytes of all kept files together. */
+/** The most bytes of all kept files together. */
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes = MOST_BYTES): LoadArtifact {
@@ -18,7 +18,7 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
   const underWay = new Map<string, Promise<Uint8Array>>();
 
   function keep(hash: string, bytes: Uint8Array): void {
-    // It would take every other file with it, and not stay itself.
+    // Such a file would evict every other file, and then itself.
     if (bytes.length > mostBytes) return;
     kept.delete(hash);
     kept.set(hash, bytes);
@@ -30,7 +30,7 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
     }
   }
 
-  /** Children that start together share one read, whichever pool they belong to. */
+  /** Children that start together share one read, even from different pools. */
   function loadOnce(hash: string): Promise<Uint8Array> {
     const loading = underWay.get(hash) ?? load(hash).finally(() => underWay.delete(hash));
     underWay.set(hash, loading);

@@ -9,7 +9,7 @@ const { version } = matrixPredictor(models.loopModel(), 2);
 const ROW_MS = 10;
 const TIMEOUT_MS = 400;
 
-/** One slot, whose runs take 10 ms a row of a clock that the test moves, and end when the test lets them. */
+/** One slot with runs of 10 ms for each row, on a clock that the test sets. The test ends the runs. */
 function createWorld() {
   const clock = { now: 0 };
   const ran: number[] = [];
@@ -58,14 +58,14 @@ function createWorld() {
   return { clock, ran, score, holdRuns };
 }
 
-it('does not run requests that would be too late, and rejects them before their time is over', async () => {
+it('does not run requests that would be too late, and rejects them before their deadline', async () => {
   const { clock, ran, score, holdRuns } = createWorld();
   for (const rows of [1, 2, 4, 8]) await score(rows);
   const release = holdRuns();
   const first = score(1);
   await expect.poll(() => ran.length).toBe(5);
   const behind = score(1);
-  // A run that takes far longer than any did before.
+  // A run that takes far longer than all earlier runs.
   clock.now += TIMEOUT_MS - ROW_MS - 5;
   release();
   await first;

@@ -5,7 +5,7 @@ import { createLiveRoom, type LiveRoomOptions } from './live-room.ts';
 const version = { id: 'a' } as ModelVersion;
 const ROW_MS = 5;
 
-/** A room whose version takes 5 ms a row, and a clock that the test moves. */
+/** A room with a version that takes 5 ms for each row, and a clock that the test sets. */
 function createWorld(options: Partial<LiveRoomOptions> = {}) {
   const clock = { now: 0 };
   const waiting = { rows: 0, ms: 0 };
@@ -26,7 +26,7 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
 }
 
 describe('room', () => {
-  it('is for as many as can be run in half of the time, less work under way and waiting', () => {
+  it('allows the rows that can run in half of the time, minus work under way and waiting', () => {
     const { room, waiting, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
     expect(room.room(version, 400)).toBe(40);
@@ -50,7 +50,7 @@ describe('room', () => {
       clock.now += 40;
     }
     Object.assign(waiting, { rows: 0, ms: 0 });
-    // 10 ms a row rather than 5.
+    // 10 ms for each row instead of 5.
     expect(room.room(version, 400)).toBe(20);
     for (let i = 0; i < 120; i++) {
       run(8);
@@ -59,11 +59,11 @@ describe('room', () => {
     expect(room.room(version, 400)).toBeGreaterThan(38);
   });
 
-  it('ignores an older end: of a child that no request waits for, or whose readers have gone', () => {
+  it('ignores an earlier end if no request waited for the child, or if the waiting readers had gone', () => {
     const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: 8 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     const before = room.costMs(version, 8, 400);
-    /** A new request asks for room. */
+    /** A new request requests room. */
     const runForNewcomer = () => {
       clock.now += 20;
       room.room(version, 400);
@@ -72,20 +72,20 @@ describe('room', () => {
     for (let i = 0; i < 40; i++) {
       const both = [room.begin(version, 8, true), room.begin(version, 8, true)];
       clock.now += 8 * ROW_MS;
-      // Both end in one turn, while requests wait: one run takes them all.
+      // Both runs end in one turn while requests wait, and one run takes all requests.
       waiting.rows = 8;
       for (const one of both) one.end(true);
       waiting.rows = 0;
       run(8);
       runForNewcomer();
-      // A request waits for the next child, and has gone by the time it is free.
+      // A request waits for the next child, but has gone when the child is free.
       waiting.rows = 1;
       run(8);
       waiting.rows = 0;
       runForNewcomer();
     }
     expect(room.costMs(version, 8, 400)).toBeCloseTo(before, 6);
-    // What lies between runs is counted as before.
+    // The time between runs counts as before.
     waiting.rows = 1;
     for (let i = 0; i < 40; i++) {
       run(8);
@@ -94,7 +94,7 @@ describe('room', () => {
     expect(room.costMs(version, 8, 400)).toBeGreaterThan(1.5 * before);
   });
 
-  it('is for one at least while a child has nothing to do, however slow the model was', () => {
+  it('allows at least one row while a child is idle, however slow the model was', () => {
     const { room, run } = createWorld();
     run(1, 10_000);
     expect(room.room(version, 50)).toBe(1);
@@ -102,11 +102,11 @@ describe('room', () => {
     expect(room.room(version, 50)).toBe(0);
   });
 
-  it('is for all that may wait where nothing is known yet', () => {
+  it('allows all rows up to the limit if nothing is known yet', () => {
     expect(createWorld().room.room(version, 50)).toBe(1_000);
   });
 
-  it('grows with the children', () => {
+  it('grows with the number of children', () => {
     const { room, run } = createWorld({ slots: 3 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     expect(room.room(version, 400)).toBe(120);
@@ -117,20 +117,20 @@ describe('room', () => {
 });
 
 describe('isTooLate', () => {
-  it('applies to requests with less time left than a run takes that have waited for half of the time', () => {
+  it('applies to requests that have waited for half of their time and have less time left than a run takes', () => {
     const { room, run } = createWorld();
     expect(room.isTooLate(version, 1, 400, 1)).toBe(false);
     for (const rows of [8, 16, 32, 64]) run(rows);
     const late = [1, 5, 6, 40].map((leftMs) => room.isTooLate(version, 1, 400, leftMs));
     expect(late).toEqual([true, true, false, false]);
     expect([44, 45].map((leftMs) => room.isTooLate(version, 8, 400, leftMs))).toEqual([true, false]);
-    // A new request gets a run: else nothing would show that the model is faster now.
+    // A new request gets a run, since only a run can show that the model is faster now.
     expect([199, 200].map((leftMs) => room.isTooLate(version, 64, 400, leftMs))).toEqual([true, false]);
   });
 });
 
 describe('runRows', () => {
-  it('is the work that fits a quarter of the time, and the rest of the first request’s time', () => {
+  it('fits a quarter of the time, and the remaining time of the first request', () => {
     const { room, run } = createWorld();
     for (const rows of [8, 16, 32, 64]) run(rows);
     expect([room.runRows(version, 400), room.runRows(version, 400, 50), room.runRows(version, 400, -5)]).toEqual([
@@ -138,13 +138,13 @@ describe('runRows', () => {
     ]);
   });
 
-  it('is as many as cost hardly more than one, where one takes longer than a run should', () => {
+  it('has the rows that cost little more than one, if one row already exceeds the time of a run', () => {
     const { room, run } = createWorld();
     for (const rows of [1, 8, 16, 32]) run(rows, 200 + rows);
     expect(room.runRows(version, 400)).toBe(64);
   });
 
-  it('is never more than a run may have', () => {
+  it('never exceeds the limit of a run', () => {
     const { room, run } = createWorld({ maxRunRows: 4 });
     run(4, 1);
     expect(room.runRows(version, 10_000)).toBe(4);

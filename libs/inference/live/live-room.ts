@@ -1,46 +1,45 @@
 /**
- * Decides which live requests can be served in time. By Little's law, the work under way and waiting, at its cost, must
+ * Decides which live requests can be served in time. By Little's law, the cost of the work under way and waiting must
  * leave a new request enough of its time. A request that would be too late is rejected at once. Running it after its
- * reader has gone costs as much as an answer; under overload, a queue without this rule soon does nothing else.
+ * reader has gone costs as much as an answer. Under overload, a queue without this rule would soon run only such
+ * requests.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
 export interface LiveRoomOptions {
-  /** Children that run models. */
+  /** The number of children that run models. */
   readonly slots: number;
-  /** Rows of one live run at most. */
+  /** The most rows of one live run. */
   readonly maxRunRows: number;
-  /** Rows that may wait, however quick the model. */
+  /** The most rows that may wait, however fast the model is. */
   readonly maxWaitingRows: number;
-  /** Returns waiting work: rows, and the ms of a child that they take. */
+  /** Returns the waiting work: rows, and their cost in ms of a child. */
   waiting(): { readonly rows: number; readonly ms: number };
   readonly now: () => number;
 }
 
 /** A run under way. */
 export interface RunUnderWay {
-  /** Ends the run; with an answer, its time counts for the estimates. */
+  /** Ends the run. If it was answered, its time is used for the estimates. */
   end(wasAnswered: boolean): void;
 }
 
 export interface LiveRoom {
-  /**
-   * How many more rows of a version can be answered within a time, in ms; at least 1 if a child is idle.
-   */
+  /** Returns how many more rows of a version can be answered within a time in ms; at least 1 if a child is idle. */
   room(version: ModelVersion, timeoutMs: number): number;
-  /** Returns the rows that may run together for a reader, by its total and remaining ms. */
+  /** Returns the number of rows that may run together for a reader, by its total and remaining ms. */
   runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
-  /** Whether waiting rows would be too late even if they ran now, by their number and their remaining ms. */
+  /** Returns whether waiting rows would be too late even if they ran now, by their number and their remaining ms. */
   isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
-  /** Returns the cost of this many rows in ms of a child, with as many rows in a run as allowed. */
+  /** Returns the cost of this many rows in ms of a child, in runs of the largest allowed size. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
   /** Estimates the cost of a row from the warm-up runs of a model. */
   warmedUp(version: ModelVersion, runs: WarmUpRuns): void;
-  /** @param live whether it covers the version's live runs */
+  /** Begins a run. @param live whether it is a live run, which is used for the estimates */
   begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
 }
 
-/** Durations of two runs before the first reader: one of a single row, and a larger one. */
+/** The durations of two runs before the first reader: one of a single row, and a larger one. */
 export interface WarmUpRuns {
   readonly oneMs: number;
   readonly rows: number;
@@ -48,32 +47,34 @@ export interface WarmUpRuns {
 }
 
 /**
- * The share of a reader's time that one run may take: a reader that arrives during it can still have a separate run
- * after it.
+ * The share of a reader's time that one run may take, so that a reader that arrives during the run can still have
+ * another run.
  */
 const RUN_SHARE = 0.25;
 /**
- * The share of a reader's time that waiting and running may take by estimate: a run that takes half as long again makes
- * all requests behind it late. A smaller share gains nothing: a queue of two runs keeps a child as busy as a queue of
- * three.
+ * The share of a reader's time that waiting and running may take by estimate, since a run that takes 50 % longer delays
+ * all requests after it. A larger share gains nothing: a queue of two runs keeps a child as busy as a queue of three.
  */
 const USABLE_SHARE = 0.5;
 /** The share of the remaining time of a run's first request that the run may take. */
 const LEFT_SHARE = 0.9;
-/** The share of a reader's time that is always waited: a version that seems too slow may be faster now. */
+/** The share of a reader's time for which it always waits, since a version that seems too slow may be faster now. */
 const HOPE_SHARE = 0.5;
 /**
- * How much longer the first request may wait so that others share its run: little, if many rows cost hardly more than
- * one.
+ * The factor by which the first request may wait longer so that others share its run. It has an effect if many rows
+ * cost little more than one.
  */
 const COMPANY = 1.5;
 
 export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
-  /** Costs of as many versions as the registry keeps. */
+  /** The costs of model versions, for as long as the registry keeps the versions. */
   const costs = new WeakMap<ModelVersion, RunCost>();
-  /** When each run under way is likely to be over. */
+  /** The estimated end of each run under way. */
   const ends = new Map<RunUnderWay, number>();
-  /** When children became free while requests waited for them, the latest last; no more entries than free children. */
+  /**
+   * The times at which children became free while requests waited, latest last. There are at most as many entries as
+   * free children.
+   */
   const freed: number[] = [];
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
@@ -83,7 +84,7 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
     return Math.max(1, Math.min(maxRunRows, rows));
   }
 
-  /** Milliseconds until a child is free. */
+  /** Returns the milliseconds until a child is free. */
   function firstFree(): number {
     if (ends.size < slots) return 0;
     return Math.max(0, Math.min(...ends.values()) - now());
@@ -102,10 +103,9 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
   return {
     room(version, timeoutMs) {
       const { rows } = waiting();
-      // Children that are free now are free because no request needs them: waiting ones were run together, or have
-      // gone.
+      // If children are free now, no request needs them: the waiting requests were run together, or have gone.
       if (rows === 0) freed.length = 0;
-      // However slow it seems: without a run, nothing would show that it is faster now.
+      // At least one row, however slow the version seems, since only a run can show that it is faster now.
       const least = rows === 0 && ends.size < slots ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },
@@ -127,8 +127,8 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
           if (!ends.delete(run) || !wasAnswered) return;
           const ranMs = now() - started;
           if (waiting().rows > 0) freed.push(now());
-          // If the process that feeds the children is busy, that time lies between two runs, and requests wait for it
-          // too. A gap longer than the run means that it was not busy: the waiting requests had gone.
+          // If the process that feeds the children is busy, its time lies between two runs, and requests wait for it
+          // too. If the gap is longer than the run, the process was not busy: the waiting requests had gone.
           if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
         },
       };
@@ -147,33 +147,34 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
 }
 
 /**
- * The duration of a model version's runs, learned from its runs: a cost for each run and a cost for each row. From
- * these the batcher knows how many rows may run together, and how many may wait, so that all of them are in time.
+ * The duration of a model version's runs, learned from its runs: a cost for each run and a cost for each row. The
+ * batcher uses them to limit the rows that run together and the rows that wait, so that all are in time.
  *
- * A least-squares line through the latest runs, with decaying weights. Runs of one size define no line: then a row
- * costs what it cost before, by runs of several sizes or by the warm-up. Else, after many reads of one user, no run
- * would be large enough for a ranking. Without either, the whole time of a run counts for its rows. That is right for
- * models that are slow a row, and on the safe side for others.
+ * It is a least-squares line through the latest runs, with decaying weights. Runs of a single size define no line. Then
+ * the cost of a row is the one from earlier runs of several sizes, or from the warm-up. Otherwise, after many reads of
+ * one user, no run would be large enough for a ranking. Without either, the whole time of a run counts for its rows.
+ * That is correct for models with a high cost for each row, and conservative for others.
  */
 interface RunCost {
   /** Returns the expected milliseconds of a run, by its rows. */
   ms(rows: number): number;
-  /** Rows of the largest run that is likely to end in that time, and is not far beyond what was ever run; 0: none. */
+  /**
+   * Returns the rows of the largest run that is likely to end within this time, and is not much larger than earlier
+   * runs; 0 for none.
+   */
   rowsWithin(ms: number): number;
   warmedUp(runs: WarmUpRuns): void;
   /** @param ms from the start of the run to its answer */
   observe(rows: number, ms: number): void;
 }
 
-/** The weight of a run against the next: about twenty runs are remembered. */
+/** The weight of a run relative to the next, so that about twenty runs are remembered. */
 const MEMORY = 0.95;
-/** Rows of the first run of a version of which nothing is known yet. */
+/** The rows of the first run of an unknown version. */
 const FIRST_ROWS = 16;
 /** A run may be this many times as large as the largest so far: the fitted line is unreliable far beyond. */
 const REACH = 2;
-/**
- * A run that takes this many times as long as was expected was delayed by other work: its time is capped there.
- */
+/** The cap of a run's time, as a multiple of the expected time. A longer run was delayed by other work. */
 const MOST_SURPRISE = 4;
 const SURPRISE_MS = 5;
 /** Below this share of the mean, squared, sizes differ too little to estimate the cost of a row. */
@@ -186,7 +187,7 @@ export function createRunCost(): RunCost {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
   let [fixed, slope] = [0, 0];
-  /** The cost of a row: by the warm-up, later by the latest runs of several sizes. */
+  /** The cost of a row: from the warm-up, later from the latest runs of several sizes. */
   let steepness = Number.POSITIVE_INFINITY;
 
   function fit(): void {
@@ -219,7 +220,8 @@ export function createRunCost(): RunCost {
     warmedUp({ oneMs, rows, ms }) {
       if (sums.runs > 0) return;
       const perRow = (ms - oneMs) / (rows - 1);
-      // One run each, while models are loaded: a single delayed row would make all others seem free.
+      // There is one run of each size, while models are loaded. A single delayed row would make all other rows seem
+      // free.
       if (perRow > 0) steepness = perRow;
       largest = Math.max(rows, largest);
     },

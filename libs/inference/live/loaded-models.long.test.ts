@@ -1,6 +1,7 @@
 /**
- * What readers of one model notice of another's being loaded, on one child: with `load`, which loads it beside the
- * child at work, and, as a control, with a load in that child. Ratios to the same reads before, since machines differ.
+ * Measures how the load of one model delays reads of another, with one child: by `load`, which uses a second child,
+ * and, as a control, by a load in the serving child. Times are relative to the same reads before, since machines
+ * differ.
  */
 import { linearModel } from '@tandem/testing/onnx-models';
 import { denseModel } from '@tandem/testing/sized-model';
@@ -18,7 +19,7 @@ const loaded = matrixPredictor(denseModel({ width: 2, units: 2_500, layers: 3 })
 let pool: InferencePool;
 afterEach(() => pool.close(0));
 
-/** One reader after the other, until the work is over, and at least so many. */
+/** Reads one after the other until the work is over, and at least this many times. */
 async function latenciesDuring(work: Promise<unknown>, least: number): Promise<readonly number[]> {
   const latencies: number[] = [];
   let isOver = false;
@@ -54,7 +55,7 @@ async function measure(load: () => Promise<unknown>) {
   };
 }
 
-it('a model of 50 MB that is loaded holds up no reader of another, as a load in the child at work does', async () => {
+it('the load of a 50 MB model does not delay reads of another model, unlike a load in the serving child', async () => {
   const beside = await measure(() => pool.load([read.version, loaded.version]));
   await pool.close(0);
   const within = await measure(() => pool.warmUp(loaded.version));
@@ -62,7 +63,8 @@ it('a model of 50 MB that is loaded holds up no reader of another, as a load in 
   console.log(
     JSON.stringify(figures, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(3)) : value)),
   );
-  // In the serving child a request waits for the whole load; beside it no request waits for a considerable part.
+  // In the serving child, a request waits for the whole load. With a second child, no request waits for a large part of
+  // it.
   expect(within.longest).toBeGreaterThan(within.tookMs / 3);
   expect(beside.longest).toBeLessThan(within.longest / 2);
   expect(beside.p99).toBeLessThan(within.longest / 4);

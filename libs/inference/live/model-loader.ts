@@ -1,7 +1,6 @@
 /**
- * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is
- * not tried again at once: it waits longer after each failure, so that one bad artifact cannot keep every child busy
- * dying of it.
+ * Loads a version's model into a child, within the memory for models. A model that cannot be loaded is paused, for
+ * longer after each failure, so that one bad artifact cannot keep ending all children.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { modelsBytes, PROCESS_MB, tooLargeForChild } from '@tandem/prediction/models/model-limits';
@@ -12,40 +11,40 @@ import type { LoadArtifact } from './kept-files.ts';
 
 interface ModelLoaderOptions {
   readonly loadArtifact: LoadArtifact;
-  /** Limit of a load in a child. */
+  /** Time limit of a load in a child. */
   readonly loadLimit: TimeLimit;
   /** Resident memory of a child in MB. */
   readonly memoryLimitMb: number;
-  /** Called after a child loaded a model, with the number of models unloaded for it; for counters. */
+  /** Called after a child loaded a model, with the number of models that were unloaded for it; for counters. */
   onLoad?: ((when: LoadOccasion, unloaded: number) => void) | undefined;
   readonly log: InferenceLog;
-  /** Milliseconds that only ever rise. */
+  /** Returns the milliseconds of a monotonic clock. */
   readonly now: () => number;
 }
 
 export interface ModelLoader {
   /**
-   * Returns the memory that the model takes, in bytes. Rejects with `unavailable`, whatever went wrong: it is never the
-   * fault of the rows that wait for it.
-   * @param makeRoom unloads others until the model `fits`; returns how many
+   * Loads the model. Returns its memory in bytes. Rejects with `unavailable` for every failure, since the waiting rows
+   * are never the cause.
+   * @param makeRoom unloads other models until the model `fits`; returns their number
    */
   load(child: InferenceProcess, hash: string, when: LoadOccasion, makeRoom: MakeRoom): Promise<number>;
   unload(child: InferenceProcess, hashes: readonly string[]): Promise<void>;
-  /** Whether there is room for a model in a child whose other models take `held` bytes. */
+  /** Returns whether there is room for a model in a child with `held` bytes of other models. */
   fits(needed: Needed & { readonly held: number }): boolean;
-  /** Returns the memory of the model when it was loaded; undefined: it never was. */
+  /** Returns the memory of the model when it was loaded; undefined if it never was. */
   sizeOf(hash: string): Needed | undefined;
-  /** Records a loaded model that ended its process: it is paused, as a model that cannot be loaded is. */
+  /** Records that a loaded model ended its process. It is paused like a model that cannot be loaded. */
   noteFailure(hash: string, cause: unknown): void;
-  /** Returns the last failure of the model, until it is loaded; undefined: none. */
+  /** Returns the last failure of the model, until it is loaded; undefined for none. */
   failureOf(hash: string): string | undefined;
-  /** Whether it failed lately, and is not to be tried again yet. */
+  /** Returns whether the model is paused after a failure. */
   isResting(hash: string): boolean;
 }
 
 /**
- * `trial`: in a child that serves no reads; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for
- * it.
+ * The occasion of a load. `trial`: in a child that serves no reads; `ahead`: before a read needs the model;
+ * `on_demand`: a read or a chunk waits for it.
  */
 export type LoadOccasion = 'trial' | 'ahead' | 'on_demand';
 
@@ -58,13 +57,13 @@ interface Needed {
   readonly fileBytes: number;
 }
 
-/** How long the bytes of an artifact may take to come, in ms. */
+/** The time limit for reading an artifact, in ms. */
 const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 /**
- * Memory of a child while it loads a model, in multiples of the file: its parts, the whole, the parsed graph, the
- * weights.
+ * The memory of a child while it loads a model, in multiples of the file: its parts, the whole file, the parsed graph,
+ * the weights.
  */
 const LOADING = 4;
 
@@ -79,7 +78,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   const mostBytes = modelsBytes(memoryLimitMb);
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
-  /** Sizes of all models that were ever loaded: a hundred bytes of memory each. */
+  /** The sizes of all models that were ever loaded, about 100 bytes each. */
   const sizes = new Map<string, Needed>();
 
   /** Children that start together share one read. */
@@ -117,7 +116,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
     const known = sizes.get(hash);
     const unloaded = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
     const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
-    // The first model of a child seems to take some MB more than it does.
+    // The measured memory of a child's first model is some MB too high.
     const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
     if (bytes > mostBytes) await child.unload([hash], loadLimit);
     refuseTooLarge(bytes);
@@ -155,7 +154,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
 }
 
 function unavailable(cause: unknown, waitMs: number): TandemError {
-  return new TandemError('unavailable', `the model cannot be loaded at present: ${textOf(cause)}`, {
+  return new TandemError('unavailable', `the model cannot be loaded now: ${textOf(cause)}`, {
     cause,
     retryAfter: Math.ceil(waitMs / 1000),
     ...(isTandemError(cause) && cause.remedy !== undefined ? { remedy: cause.remedy } : {}),
@@ -166,5 +165,5 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Events of this library for the operator: `noun.verb`, with fields. */
+/** Logs events of this library for the operator: `noun.verb`, with fields. */
 export type InferenceLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;

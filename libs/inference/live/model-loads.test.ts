@@ -9,7 +9,7 @@ import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 const first = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
 const second = matrixPredictor(models.linearModel({ weights: [3, 4] }), 2);
 const loop = matrixPredictor(models.loopModel(), 2);
-/** 36 MB of weights, which take long enough to be put together that a reader would notice. */
+/** 36 MB of weights, which take long enough to load that a reader would notice. */
 const large = matrixPredictor(denseModel({ width: 2, units: 3_000, layers: 2 }), 2);
 const PATIENCE = 60_000;
 vi.setConfig({ testTimeout: 180_000 });
@@ -56,7 +56,7 @@ describe('loading models', () => {
     expect(loadArtifact).toHaveBeenCalledTimes(1);
   });
 
-  it('loads one model where one changes, into the children at work, and unloads the one before it', async () => {
+  it('loads a changed model into the serving children, and unloads its predecessor', async () => {
     const loads = vi.fn();
     open({ onLoad: loads, processes: 2 });
     await pool.load([first.version, second.version]);
@@ -73,11 +73,11 @@ describe('loading models', () => {
     expect(loads).toHaveBeenCalledTimes(3);
   });
 
-  it('waits for the run of the child whose place is taken', async () => {
+  it('waits for the current run of the child that is replaced', async () => {
     open();
     await pool.load([loop.version]);
     const [before = 0] = pool.stats().pids;
-    // Turns that take a second and more: longer than the new child needs to be ready.
+    // Iterations that take more than a second, which is longer than the new child needs to be ready.
     const slow = scoresOf(pool, loop, [[1_500_000, 5]], { timeoutMs: 60_000 });
     await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
     const loading = pool.load([loop.version, large.version]);
@@ -86,7 +86,7 @@ describe('loading models', () => {
     expect(pool.stats().pids).not.toContain(before);
   });
 
-  it('stays ready with all models where they have no room together, and keeps the first', async () => {
+  it('stays ready with all models even if they do not fit together, and keeps the first', async () => {
     const several = Array.from({ length: 10 }, (_, i) =>
       matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
     );
@@ -115,7 +115,7 @@ describe('loading models', () => {
 });
 
 describe('a model that cannot be loaded', () => {
-  it('fails by itself, with the reason; those before it stay where they are', async () => {
+  it('fails alone, with the reason; earlier models stay loaded', async () => {
     const tooLarge = matrixPredictor(denseModel({ width: 2, units: 3_000, layers: 4 }), 2);
     pool = poolOf([first, second, tooLarge], { processes: 1, memoryLimitMb: 256 });
     await pool.load([first.version]);
@@ -124,13 +124,13 @@ describe('a model that cannot be loaded', () => {
     expect([one, third]).toEqual(loaded(first, second));
     expect(other?.error).toMatch(/memory|allocat/i);
     expect(pool.stats().pids).toEqual([before]);
-    // It is paused: nothing is started for it, and the reason is still told.
+    // The model is paused: no child is started for it, and the reason is still returned.
     const { pids } = pool.stats();
     expect(await pool.load([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);
     expect(pool.stats().pids).toEqual(pids);
   });
 
-  it('is loaded once it is fixed, after a pause', async () => {
+  it('is loaded after it was fixed and its pause has ended', async () => {
     let clock = 0;
     let bytes: Uint8Array = new Uint8Array([0, ...second.bytes]);
     open({

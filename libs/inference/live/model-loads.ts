@@ -1,12 +1,12 @@
 /**
  * Loads wanted models into the children without blocking the serving ones. A new model is first loaded and run in a
- * child of its own with a lower priority: a model that cannot be loaded, or that crashes its child, costs the serving
- * children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is then
- * loaded into each serving child between two runs. For any other model, a new child loads it with the models of a
- * serving child and replaces that child after its current run. Children are changed one at a time.
+ * separate child with a lower priority, so a model that cannot be loaded, or crashes its child, does not affect the
+ * serving children. ONNX Runtime blocks a child while it creates a session. A model that loads quickly is loaded into
+ * each serving child between two runs. For any other model, a new child loads it together with the models of a serving
+ * child, and replaces that child after its current run. Children are replaced one at a time.
  *
- * A model is ready when it was loaded and run within the memory of a child of this process, and each child was given
- * it. It stays ready when a child unloads it for lack of memory: a read loads it again, within the limits of a load.
+ * A model is ready when it was loaded and run within the memory limit of a child, and was given to each child. It stays
+ * ready when a child unloads it for lack of memory: a read loads it again, within the limits of a load.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -34,7 +34,10 @@ interface ModelLoadsOptions {
   onWarmedUp(version: ModelVersion, runs: WarmUpRuns): void;
 }
 
-/** A file up to this size is loaded within about 25 ms of CPU time, for which a read may wait. */
+/**
+ * The largest file, in bytes, that is loaded between two runs. It takes about 25 ms of CPU time, for which a read may
+ * wait.
+ */
 const QUICK_BYTES = 8_000_000;
 const BLOCKED_BY_SERVING = 'the models of the serving children could not be loaded with it';
 
@@ -42,9 +45,9 @@ export class ModelLoads {
   readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  /** Artifacts that were loaded and run: a model that is wanted again, by a rollback, needs no other trial. */
+  /** Artifacts that were loaded and run. A model that is wanted again, after a rollback, needs no second trial. */
   readonly #proven = new Set<string>();
-  /** Artifacts that a slot was given. */
+  /** The artifacts that were given to each slot. */
   readonly #given = new WeakMap<Slot, Set<string>>();
   #wanted: readonly string[] = [];
   readonly #line = new OneAtATime();
@@ -55,7 +58,7 @@ export class ModelLoads {
     this.#options = options;
   }
 
-  /** See InferencePool. */
+  /** Loads these versions: see InferencePool. */
   load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]> {
     return this.#line.run(() => this.#loadAll(versions));
   }
@@ -79,8 +82,8 @@ export class ModelLoads {
         if (this.#isClosed) throw error;
         trouble = error instanceof Error ? error.message : String(error);
       });
-    // A slot without a child serves no reader: all such slots at once. Each begins with another part of the models, so
-    // that each model is tried once, and children that have no room for all of them hold different ones.
+    // Slots without a child serve no readers, so all of them are filled at once. Each begins with another part of the
+    // models, so that each model is tried once, and children without room for all models load different ones.
     const cold = slots.filter((slot) => slot.state() === 'cold');
     const turned = (turn: number) => {
       const from = Math.floor((versions.length * turn) / cold.length);
@@ -106,7 +109,7 @@ export class ModelLoads {
     if (unwanted.length === 0) return;
     for (const slot of this.#options.slots) {
       for (const hash of unwanted) this.#givenTo(slot).delete(hash);
-      // A child that ends meanwhile has unloaded them too.
+      // If the child ends meanwhile, its models are unloaded as well.
       slot.unload(unwanted).catch(() => {});
     }
   }
@@ -117,13 +120,13 @@ export class ModelLoads {
     return given;
   }
 
-  /** Gives a slot its first child, with what of these has room, the first ones before the others. */
+  /** Gives a slot its first child, with as many of these models as fit, in order. */
   async #fill(slot: Slot, versions: readonly ModelVersion[]): Promise<void> {
     const models = await this.#raise(() => versions, 'ahead', false);
     if (models) await this.#adopt(slot, models, versions);
   }
 
-  /** Loads and runs those that never were, in a child that ends then. */
+  /** Loads and runs models that never were, in a child that ends afterwards. */
   async #prove(versions: readonly ModelVersion[]): Promise<void> {
     const isNew = ({ artifactHash }: ModelVersion) => !this.#proven.has(artifactHash);
     const models = await this.#raise(() => versions.filter(isNew), 'trial');
@@ -157,7 +160,10 @@ export class ModelLoads {
     for (const { artifactHash } of versions) if (this.#proven.has(artifactHash)) given.add(artifactHash);
   }
 
-  /** A child that loaded what it could of these that do not rest; again without a model that took the child with it. */
+  /**
+   * Starts a child and loads the wanted models that are not paused, as far as they fit. If a model ends the child,
+   * repeats it without that model.
+   */
   async #raise(
     wanted: () => readonly ModelVersion[],
     when: LoadOccasion,
@@ -197,7 +203,7 @@ export class ModelLoads {
     }
   }
 
-  /** Loads the model, if it has room, and runs it. Rejects where the child is gone, for which the model is to rest. */
+  /** Loads the model if there is room, and runs it. Rejects if the child has ended, and then the model is paused. */
   async #warmUp(models: HeldModels, version: ModelVersion, when: LoadOccasion): Promise<void> {
     const { artifactHash } = version;
     const { child } = models;
@@ -224,18 +230,18 @@ async function end(child: InferenceProcess): Promise<void> {
   await child.ended;
 }
 
-// A model's first runs, before any request: they allocate memory that later runs use again, and show that the model
-// fits the bounds of its child. The model's answers were checked by its trial at adoption or push (trial.ts).
+// Runs a model before any request. The first runs allocate memory that later runs reuse, and show that the model fits
+// the limits of its child. The model's answers were checked by its trial at adoption or push (trial.ts).
 
-/** Users of each run; one alone is the commonest, and the first run of all the dearest. */
+/** The users of each run. A single user is most common, and the very first run is the most expensive. */
 const SIZES = [1, 1, 2, 7, 64];
-/** Limit of one run: a model that takes more would be killed by its readers' deadlines. */
+/** Limit of one run. A slower model would be killed at the deadlines of its readers. */
 const RUN_LIMIT = cpuLimit(10_000);
 
 /**
- * Runs the loaded model on made-up users. A rejected user is no failure, since the model may reject real users too.
- * Returns what the last single row and the largest run took; null if the model refused one of them. Rejects with
- * ProcessEnded if the process does not survive, or `overloaded` if the machine gave it too little CPU.
+ * Runs the loaded model on made-up users. A rejected user is not a failure, since the model may reject real users
+ * too. Returns the times of the last single row and of the largest run; null if the model rejected one of them. Rejects
+ * with ProcessEnded if the process ends, or `overloaded` if the machine gave it too little CPU.
  */
 async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<WarmUpRuns | null> {
   const { artifactHash, inputs, outputs, rowByRow = false } = version;

@@ -13,9 +13,9 @@ const memory = matrixPredictor(models.memoryModel(), 2);
 const table = matrixPredictor(models.tableModel(), 1);
 const dropping = matrixPredictor(models.droppingModel(), 2);
 const FOR_EVER = 2 ** 62;
-/** Turns of the loop model that take about a tenth of a second. */
+/** Iterations of the loop model that take about 0.1 s. */
 const A_WHILE = 130_000;
-/** Milliseconds that a busy machine may take to end a process and start another. */
+/** Milliseconds in which a busy machine ends a process and starts another. */
 const PATIENCE = 20_000;
 
 // Each test starts processes and loads models.
@@ -47,7 +47,7 @@ describe('an inference pool', () => {
     expect(loadArtifact).toHaveBeenCalledTimes(read);
   });
 
-  it('ends a run that never ends at its deadline, and serves the others meanwhile', async () => {
+  it('kills a run that never ends at its deadline, and serves other requests meanwhile', async () => {
     open({ killGraceMs: 100 });
     await Promise.all([pool.warmUp(loop.version), pool.warmUp(linear.version)]);
     const before = pool.stats().pids;
@@ -62,7 +62,7 @@ describe('an inference pool', () => {
     expect(pool.stats().pids.filter((pid) => before.includes(pid))).toHaveLength(1);
   });
 
-  it('says of a batch whose run was ended that its process died, so that the poison row can be found', async () => {
+  it('reports to a batch that the process of its run died, so that the poison row can be found', async () => {
     open({ killGraceMs: 50 });
     await pool.warmUp(loop.version);
     const batch = batchOf(loop.version, [
@@ -79,7 +79,7 @@ describe('an inference pool', () => {
     expect(faults.get(1)).toContain('no answer within');
   }, 180_000);
 
-  it('survives kill -9 of a child during a run: the request is run again, the child replaced', async () => {
+  it('survives kill -9 of a child during a run: the request is run again, and the child is replaced', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const [pid = 0] = pool.stats().pids;
@@ -90,7 +90,7 @@ describe('an inference pool', () => {
     expect(pool.stats().pids).not.toContain(pid);
   });
 
-  it('gives up a request whose process is killed twice', async () => {
+  it('fails a request if its process is killed twice', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const outcome = expect(scoresOf(pool, loop, [[FOR_EVER, 5]], { timeoutMs: 20_000 })).rejects.toBeInstanceOf(
@@ -98,20 +98,20 @@ describe('an inference pool', () => {
     );
     let killed = 0;
     for (const time of [1, 2]) {
-      // Its rows have left the line for a child that has not been killed: they are being run.
+      // The rows have left the queue for a child that is still alive, so they are running.
       await vi.waitFor(
         () => expect([pool.stats().waitingRows.live, pool.stats().pids.includes(killed)]).toEqual([0, false]),
         PATIENCE,
       );
       killed = pool.stats().pids[0] ?? 0;
       process.kill(killed, 'SIGKILL');
-      // The second try begins when the next child is ready.
+      // The second attempt begins when the next child is ready.
       if (time === 1) await vi.waitFor(() => expect(pool.stats().waitingRows.live).toBe(1), PATIENCE);
     }
     await outcome;
   });
 
-  it('refuses what asks for more memory than there is, and keeps the process', async () => {
+  it('rejects a run that needs more memory than available, and keeps the process', async () => {
     open({ processes: 1, memoryLimitMb: 512 });
     await pool.warmUp(memory.version);
     const { pids } = pool.stats();
@@ -135,7 +135,7 @@ describe('an inference pool', () => {
     for (const i of [2, 4]) expect(answers[i]).toMatchObject({ reason: { code: 'live_failed' } });
   });
 
-  it('never shifts answers where a model drops rows', async () => {
+  it('never shifts answers if a model drops rows', async () => {
     open({ processes: 1 });
     const request = scoresOf(pool, dropping, [
       [1, 10],
@@ -154,7 +154,7 @@ describe('an inference pool', () => {
     ).toEqual([10, 12]);
   });
 
-  it('refuses at once when too many wait, and drops who waited past the deadline without running them', async () => {
+  it('rejects at once when too many wait, and drops requests past their deadline without running them', async () => {
     open({ processes: 1, maxQueue: 4, killGraceMs: 10_000 });
     await pool.warmUp(loop.version);
     const running = scoresOf(pool, loop, [[A_WHILE * 3, 1]]);
@@ -165,11 +165,11 @@ describe('an inference pool', () => {
     await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject({ code: 'overloaded', retryAfter: 1 });
     for (const one of await waiting) expect(one).toMatchObject({ reason: { code: 'live_timeout' } });
     expect(await running).toEqual([1]);
-    // Had one of the dropped been run, the only process would be busy for ever.
+    // If a dropped request had been run, the only process would be busy forever.
     expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]);
   });
 
-  it('admits of a crowd as many as there is room for, and refuses the rest by row', async () => {
+  it('accepts as many requests as there is room for, and rejects the rest by row', async () => {
     open({ processes: 1, maxQueue: 10 });
     await pool.warmUp(loop.version);
     const running = scoresOf(pool, loop, [[A_WHILE, 1]]);
@@ -189,16 +189,16 @@ describe('an inference pool', () => {
     expect(await Promise.all([running, ...waiting])).toEqual([[1], [1], [2], [3]]);
   });
 
-  it('ends a run at its own limit, however much time its request has left', async () => {
+  it('ends a run at its own limit, even if its request has more time left', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const batch = batchOf(loop.version, [[FOR_EVER, 1]]);
-    // More than the test has: were it the request's time that counts, nothing would end the run.
+    // Longer than the test, so that only the limit of the run can end it.
     const request = { version: loop.version, batch, rows: [0], timeoutMs: 600_000, runTimeoutMs: 200 };
     await expect(pool.score({ ...request, priority: 'batch' })).rejects.toThrow('no answer within 200 ms');
   });
 
-  it('costs no run to refuse rows whose features no input can hold', async () => {
+  it('rejects rows with features that no input can hold, without a run', async () => {
     open({ processes: 1 });
     const rows = Array.from({ length: 100 }, (_, i) => [i === 7 || i === 93 ? Number.NaN : i, 1]);
     const batch = batchOf(linear.version, rows);
@@ -214,7 +214,7 @@ describe('an inference pool', () => {
     expect([outputs.size, [...faults.keys()], asked]).toEqual([98, [7, 93], [100, 98]]);
   });
 
-  it('reports users and processor time of each answered run', async () => {
+  it('reports users and CPU time of each answered run', async () => {
     const runs: FinishedRun[] = [];
     open({ processes: 1, onRun: (run) => runs.push(run) });
     await scoresOf(pool, loop, [
@@ -223,12 +223,12 @@ describe('an inference pool', () => {
     ]);
     const { artifactHash, rows, ms, cpuMs } = runs[0] as FinishedRun;
     expect([runs.length, artifactHash, rows]).toEqual([1, loop.version.artifactHash, 2]);
-    // Where others had the processor too, it is less than the time that passed; it is never more.
+    // CPU time never exceeds wall time, and is less if other processes used the processor.
     expect(cpuMs).toBeGreaterThan(5);
     expect(cpuMs).toBeLessThan(ms * 1.2 + 20);
   });
 
-  it('reports each replaced child, and why', async () => {
+  it('reports each replaced child, with the reason', async () => {
     const restarts: string[] = [];
     open({ processes: 1, killGraceMs: 10, onRestart: (why) => restarts.push(why) });
     await pool.warmUp(loop.version);
@@ -248,7 +248,7 @@ describe('an inference pool', () => {
     open();
   });
 
-  it('pauses a hanging model, gives its process to the others, and retries it later', async () => {
+  it('pauses a hanging model, lets its process serve the others, and retries the model later', async () => {
     let clock = 0;
     const rests: string[] = [];
     const now = () => performance.now() + clock;
@@ -277,7 +277,7 @@ describe('an inference pool', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
-  it('runs batches of a model that is paused: they isolate poison users themselves', async () => {
+  it('runs batches of a paused model, since they isolate poison users themselves', async () => {
     open({ processes: 1, killGraceMs: 10, maxLostMs: 200 });
     await pool.warmUp(loop.version);
     await scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 500 }).catch(() => {});
@@ -285,7 +285,7 @@ describe('an inference pool', () => {
     expect(await scoresOf(pool, loop, [[1, 3]], { priority: 'batch' })).toEqual([3]);
   });
 
-  it('scores a batch that was run together with a request that never ends, however long that took', async () => {
+  it('scores a batch that shared a run with a request that never ends, however long it took', async () => {
     open({ processes: 1, killGraceMs: 50 });
     await pool.warmUp(loop.version);
     const options = { priority: 'batch', timeoutMs: 300 } as const;
@@ -295,7 +295,7 @@ describe('an inference pool', () => {
     expect(await innocent).toEqual([7]);
   });
 
-  it('lets a live request pass the slices of a batch', async () => {
+  it('runs a live request before the next slice of a batch', async () => {
     open({ processes: 1, sliceRows: 1 });
     await pool.warmUp(loop.version);
     const order: string[] = [];
@@ -312,7 +312,7 @@ describe('an inference pool', () => {
     expect(order).toEqual(['live', 'batch']);
   });
 
-  it('refuses an artifact that is not the one registered, and does not try it again at once', async () => {
+  it('rejects an artifact that is not the registered one, and does not retry it at once', async () => {
     const loadArtifact = vi.fn(async () => linear.bytes);
     open({ processes: 1, loadArtifact });
     for (let i = 0; i < 3; i++) {
@@ -324,8 +324,8 @@ describe('an inference pool', () => {
     expect(loadArtifact).toHaveBeenCalledTimes(1);
   });
 
-  it('holds models within the memory that a child has for them, and loads again what it unloaded', async () => {
-    // 12 MB of weights each; beside ten of them a child of 256 MB could not load another.
+  it('keeps models within the memory of a child, and reloads unloaded models', async () => {
+    // Each has 12 MB of weights. A child of 256 MB has no room for an eleventh.
     const several = Array.from({ length: 10 }, (_, i) =>
       matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
     );
@@ -343,7 +343,7 @@ describe('an inference pool', () => {
     expect(unloaded).toBeGreaterThan(0);
     expect(bytes).toBeLessThan(96 * 1024 * 1024);
     const { pids } = pool.stats();
-    // The last is there; the first was unused for longest.
+    // The last model is loaded; the first was the least recently used.
     await score(9);
     expect(loads).toHaveLength(10);
     await score(0);
@@ -351,7 +351,7 @@ describe('an inference pool', () => {
     expect(pool.stats().pids).toEqual(pids);
   });
 
-  it('refuses a model that alone takes more, and says what to do', async () => {
+  it('rejects a model that alone exceeds the memory, with the remedy', async () => {
     const large = matrixPredictor(Buffer.alloc(96 * 1024 * 1024 + 1), 2);
     pool = poolOf([large], { processes: 1, memoryLimitMb: 256 });
     await expect(scoresOf(pool, large, [[1, 1]])).rejects.toMatchObject({
@@ -361,7 +361,7 @@ describe('an inference pool', () => {
     });
   });
 
-  it('finishes runs under way when it closes, and takes no new ones', async () => {
+  it('finishes runs under way when it closes, and accepts no new ones', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const { pids } = pool.stats();
@@ -373,7 +373,7 @@ describe('an inference pool', () => {
     for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
-  it('ends what does not finish within the grace when it closes', async () => {
+  it('kills runs that do not finish within the grace period when it closes', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const { pids } = pool.stats();

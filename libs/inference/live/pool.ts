@@ -1,6 +1,6 @@
 /**
- * Inference in child processes: the Scorer that the API and the worker share. Made of the children (slot.ts), the loading of
- * models (model-loader.ts), dynamic batching (batcher.ts) and its breaker (artifact-breaker.ts).
+ * Runs inference in child processes: the Scorer of the API and the worker. It combines the children (slot.ts), the
+ * loading of models (model-loader.ts), dynamic batching (batcher.ts) and the breaker (artifact-breaker.ts).
  */
 import { availableParallelism } from 'node:os';
 import { TandemError } from '@tandem/freshness/errors';
@@ -26,36 +26,36 @@ import { createSliceRows } from './slice-rows.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
 export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' | 'threads'> {
-  /** Checked again in the child. */
+  /** Returns the bytes of an artifact. The child checks their hash. */
   readonly loadArtifact: LoadArtifact;
   readonly log: InferenceLog;
-  /** A run was answered, and what it took. */
+  /** Called after a run was answered, with its cost. */
   onRun?(run: FinishedRun): void;
-  /** Called after a child loaded a model, with the number of models unloaded for it; for counters. */
+  /** Called after a child loaded a model, with the number of models that were unloaded for it; for counters. */
   onLoad?(when: LoadOccasion, unloaded: number): void;
-  /** A child ended and is replaced; for a counter. */
+  /** Called when a child has ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
   /** Called when a model that keeps ending its process is paused (artifact-breaker.ts); for a counter. */
   onRest?(predictor: string): void;
-  /** Milliseconds that a model may take from others by ending its process before it is paused. */
+  /** Milliseconds that other models may lose, because a model ends its process, before it is paused. */
   readonly maxLostMs?: number;
-  /** Children; default: one less than the processors, for the process that feeds them. */
+  /** The number of children. Default: the processors minus one, for the process that feeds them. */
   readonly processes?: number;
-  /** Children that `load` starts; default: all. Other children start on demand, and load wanted models while idle. */
+  /** The number of children that `load` starts. Default: all. Others start on demand, and load models while idle. */
   readonly preloadedProcesses?: number;
-  /** Resident memory of a child in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
+  /** Limit of a child's resident memory in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs?: number;
-  /** Users that may wait for a live answer, and rows of batches; more are refused as `overloaded`. */
+  /** The most users that may wait for a live answer, and rows of batches. More are rejected as `overloaded`. */
   readonly maxQueue?: number;
   readonly maxBatchQueue?: number;
-  /** Rows of a live run at most, and of a run of a batch (slice-rows.ts, default 1,024). */
+  /** The most rows of a live run, and of a run of a batch (slice-rows.ts, default 1,024). */
   readonly maxLiveRows?: number;
   readonly sliceRows?: number;
   readonly startLimit?: TimeLimit;
   readonly loadLimit?: TimeLimit;
-  /** Milliseconds that only ever rise; for tests. */
+  /** Returns the milliseconds of a monotonic clock; for tests. */
   readonly now?: () => number;
 }
 
@@ -63,45 +63,46 @@ interface PoolStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
-  /** Models that are paused. */
+  /** The number of paused models. */
   readonly restingModels: number;
-  /** Models that the children have loaded, each counted once a child, and the memory that they take. */
+  /** The number of models that the children have loaded, counted once for each child, and their memory. */
   readonly models: { readonly held: number; readonly bytes: number };
-  /** Process ids of the children alive. */
+  /** Process ids of the living children. */
   readonly pids: readonly number[];
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
-  /** Runs tensors that a caller filled, in the queue of live requests; returns the wanted outputs. Rejects as `score` does. */
+  /** Runs tensors that a caller filled, as a live request. Returns the wanted outputs. Rejects as `score` does. */
   readonly infer: Infer;
   /**
-   * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
-   * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts).
-   * To ask again costs little where nothing has changed, and retries what failed after its pause: 1 s, up to a minute.
+   * Loads these versions into each child, in order as far as there is room, and unloads those of earlier calls. A new
+   * version is tried by runs on made-up users. No request waits long for a load (model-loads.ts). A repeated call
+   * costs little if nothing has changed, and retries failed versions after a pause of 1 s, up to a minute.
    */
   load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]>;
   /**
-   * Loads the version in every child at work, before what else waits, and in each that replaces one, where it has room.
-   * Rejects with `unavailable`.
+   * Loads the version in every running child before other waiting work, and in each child that replaces one, if there
+   * is room. Rejects with `unavailable`.
    */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
-  /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
+  /** Rejects new requests, waits for those under way up to the grace period, then ends the children. */
   close(graceMs?: number): Promise<void>;
 }
 
 /**
- * More CPU than a trial gets: models loaded here have passed a trial. A hanging child is replaced after two minutes.
+ * Limit of a load. It allows more CPU time than a trial, which these models have passed. A hanging child is replaced
+ * after two minutes.
  */
 const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
-/** Starts nothing: a child starts for a run, or for `warmUp`. */
+/** Creates a pool. A child starts only for a run, or for `warmUp`. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const process = childOptions(options);
   const { memoryLimitMb } = process;
   const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
-  /** Asked for by `warmUp`. */
+  /** The versions that `warmUp` requested. */
   const warm = new Set<string>();
   let closing: Promise<void> | null = null;
 
@@ -173,7 +174,7 @@ function statsOf(slots: readonly Slot[]): Omit<PoolStats, 'waitingRows' | 'resti
   };
 }
 
-/** Returns an idle child that has the model, else any idle child; else starts another, and no child is free yet. */
+/** Returns an idle child with the model, else any idle child. Otherwise starts another child, and returns none. */
 function findSlot(slots: readonly Slot[], hash: string): Slot | null {
   const idle = slots.filter((slot) => slot.state() === 'idle');
   const slot = idle.find((slot) => slot.hasLoaded(hash)) ?? idle[0];
@@ -194,33 +195,34 @@ function closed(): TandemError {
 }
 
 /**
- * Isolates model versions: a version that a rollout tries has its own children, queue, breaker and learned cost. A
- * candidate that hangs, crashes or is slow takes no child from the stable versions, nor from other candidates up to
- * `MOST_APART`. Further candidates share those pools, which bounds memory. They share processors.
+ * Isolates model versions: a version on trial in a rollout has its own children, queue, breaker and learned cost. A
+ * candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
+ * candidates up to `MOST_APART`. Further candidates share those pools, which limits memory. All pools share the
+ * processors.
  */
 export interface IsolatedPools extends InferencePool {
-  /** @param tried ids of the versions that a rollout tries; each has children of its own while it is among them */
+  /** @param tried ids of the versions on trial; each has separate children while it is listed */
   load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
-/** A tried version has one child until its load needs more. */
+/** A version on trial has one child until its load needs more. */
 const TRIED: Partial<InferencePoolOptions> = Object.freeze({ preloadedProcesses: 1 });
-/** Pools of tried versions. */
+/** The most pools of versions on trial. */
 export const MOST_APART = 4;
 
-/** A pool of tried versions. */
+/** A pool of versions on trial. */
 interface ApartPool {
   readonly pool: InferencePool;
   readonly ids: Set<string>;
 }
 
-/** @param open creates a pool that starts nothing yet; called for the stable versions and for each tried one */
+/** @param open creates a pool without children; called for the stable versions and for each version on trial */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
   const apart = new Set<ApartPool>();
   /** Pools by the id of their version. */
   const homes = new Map<string, ApartPool>();
-  /** Children that are no longer needed, until they are closed. */
+  /** Pools that are no longer needed, until they are closed. */
   const leaving = new Set<Promise<void>>();
   let isClosed = false;
 
@@ -240,7 +242,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
     return home;
   }
 
-  /** Opens and closes pools, so that these versions have children apart from the others. */
+  /** Opens and closes pools, so that these versions have separate children. */
   function separate(tried: readonly ModelVersion[]): void {
     for (const [id, home] of homes) {
       if (tried.some((version) => version.id === id)) continue;
@@ -266,7 +268,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
         main.load(versions),
         ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
       ]);
-      // A load that failed in a version's own pool counts, even if the main pool has the version.
+      // A failed load in a version's own pool counts, even if the main pool has loaded the version.
       const failed = new Map(ofTried.flat().flatMap((one) => (one.error === null ? [] : [[one.modelVersionId, one]])));
       return loaded.map((one) => (one.error === null && failed.get(one.modelVersionId)) || one);
     },
@@ -280,7 +282,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/** The main pool decides whether a child is free: paused versions on trial do not affect the others. */
+/** Only the main pool decides whether a child is free, so that paused versions on trial do not affect the others. */
 function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,

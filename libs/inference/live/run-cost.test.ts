@@ -4,7 +4,7 @@ import { createRunCost } from './live-room.ts';
 
 const runs = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 30, maxLength: 60 });
 
-it('learns what a run costs and what a row, from runs of any sizes', () => {
+it('learns the cost of a run and of a row from runs of different sizes', () => {
   const property = fc.property(runs, fc.nat(20), fc.integer({ min: 1, max: 10 }), (sizes, fixed, perRow) => {
     fc.pre(new Set(sizes.slice(-10)).size > 5);
     const cost = createRunCost();
@@ -16,7 +16,7 @@ it('learns what a run costs and what a row, from runs of any sizes', () => {
   fc.assert(property, { numRuns: 200 });
 });
 
-it('takes all for the cost of rows while the runs were of one size', () => {
+it('counts all time as the cost of rows while all runs have one size', () => {
   const cost = createRunCost();
   for (let i = 0; i < 5; i++) cost.observe(4, 20);
   expect([cost.ms(1), cost.ms(8), cost.rowsWithin(12)]).toEqual([5, 40, 2]);
@@ -31,7 +31,7 @@ it('has no estimate before the first run, and allows twice the largest run after
   expect(cost.rowsWithin(1_000)).toBe(64);
 });
 
-it('is little impressed by one run that something else held up, and follows a model that has become slower', () => {
+it('is little affected by one delayed run, and follows a model that has become slower', () => {
   const cost = createRunCost();
   for (let i = 0; i < 20; i++) cost.observe(1, 5);
   cost.observe(1, 5_000);
@@ -40,7 +40,7 @@ it('is little impressed by one run that something else held up, and follows a mo
   expect(cost.ms(1)).toBeGreaterThan(45);
 });
 
-it('keeps what a row costs while runs are of one size, from runs of several sizes or from the warm-up', () => {
+it('while all runs have one size, keeps the cost of a row from earlier sizes or from the warm-up', () => {
   const learned = createRunCost();
   for (const rows of [1, 64, 256]) learned.observe(rows, 1 + rows / 100);
   const warmedUp = createRunCost();
@@ -54,14 +54,14 @@ it('keeps what a row costs while runs are of one size, from runs of several size
   }
 });
 
-it('does not take a row to cost more than runs show, whatever the warm-up took', () => {
+it('does not assume a higher cost of a row than runs show, whatever the warm-up took', () => {
   const cost = createRunCost();
   cost.warmedUp({ oneMs: 1, rows: 64, ms: 6_400 });
   cost.observe(1, 2);
   expect(cost.ms(10)).toBe(20);
 });
 
-it('takes all for the cost of rows after a warm-up whose single row was slower than many', () => {
+it('counts all time as the cost of rows after a warm-up with a single row slower than many', () => {
   const cost = createRunCost();
   cost.warmedUp({ oneMs: 30, rows: 128, ms: 20 });
   cost.observe(1, 2);

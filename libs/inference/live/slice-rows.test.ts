@@ -9,7 +9,7 @@ const { version } = matrixPredictor(models.loopModel(), 2);
 
 describe('the rows of a run of a batch', () => {
   it.each([
-    { what: 'of an unknown pace', runs: [], expected: 1_024 },
+    { what: 'of an unknown speed', runs: [], expected: 1_024 },
     { what: 'of a fast model', runs: [[1_024, 1]], expected: 4_096 },
     { what: 'of a slow model', runs: [[1_024, 30]], expected: 1_024 },
     { what: 'in between', runs: [[1_024, 10.24]], expected: 2_000 },
@@ -35,14 +35,14 @@ describe('the rows of a run of a batch', () => {
     expect(slices.of(version)).toBe(expected);
   });
 
-  it('are never more than asked for', () => {
+  it('never exceed the limit', () => {
     const slices = createSliceRows(8);
     slices.note(version, 1_024, 1);
     expect(slices.of(version)).toBe(8);
   });
 });
 
-it('a batch goes in larger runs once its first has shown that the model is fast', async () => {
+it('a batch uses larger runs after the first has shown that the model is fast', async () => {
   const ran: number[] = [];
   let isFree = true;
   const slot: RunSlot = {

@@ -1,25 +1,25 @@
 /**
- * How many rows of a batch are run at once. Between two runs a child waits for the process that feeds it, so few large runs
- * keep it busy while that process has much to do; but a live request waits for one run at most.
+ * Decides how many rows of a batch are run at once. Between two runs a child waits for the process that feeds it, so a
+ * few large runs keep the child busy while that process has other work. But a live request may wait for one run.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
-/** Chooses how many rows of a batch run together, by how fast the model was. */
+/** Chooses how many rows of a batch run together, by the speed of the model. */
 export interface SliceRows {
   /** Returns the rows of the next run of a batch. */
   of(version: ModelVersion): number;
-  /** Records what a run of a batch took in its child. The time of this process would count its own delays. */
+  /** Records the CPU time of a batch run in its child. Time measured in this process would include its own delays. */
   note(version: ModelVersion, rows: number, cpuMs: number): void;
 }
 
-/** Rows of a run of a model whose pace is unknown, or too slow for more rows. */
+/** The rows of a run if the model's speed is unknown, or too low for more rows. */
 const LEAST_ROWS = 1_024;
-/** Milliseconds of CPU that a run of more rows may take. */
+/** The most milliseconds of CPU of a larger run. */
 const RUN_MS = 20;
 
-/** @param most rows of a run */
+/** Creates the choice of rows. @param most the most rows of a run */
 export function createSliceRows(most = LEAST_ROWS): SliceRows {
-  /** Milliseconds of CPU that a row of the latest run took. */
+  /** The milliseconds of CPU of a row in the latest run, by version. */
   const paces = new WeakMap<ModelVersion, number>();
   return {
     of(version) {
@@ -27,7 +27,7 @@ export function createSliceRows(most = LEAST_ROWS): SliceRows {
       return Math.min(most, Math.max(LEAST_ROWS, Math.floor(RUN_MS / pace)));
     },
     note(version, rows, cpuMs) {
-      // Most of a short run is its fixed cost.
+      // A short run consists mostly of its fixed cost.
       if (rows >= LEAST_ROWS / 2) paces.set(version, cpuMs / rows);
     },
   };

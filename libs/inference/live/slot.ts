@@ -1,7 +1,7 @@
 /**
- * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
- * replaces a child that died. Children that die without any work are replaced with increasing delay. A new child loads
- * the last used model of its predecessor, takes work, and loads the other models while idle.
+ * A slot of the pool, which has one child after another. It loads models ahead, does one thing at a time, and replaces
+ * a child that died. Children that die without any work are replaced with increasing delay. A new child loads the last
+ * used model of its predecessor, takes work, and loads the other models while idle.
  */
 
 import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
@@ -20,27 +20,27 @@ import type { InferenceLog, ModelLoader } from './model-loader.ts';
 interface SlotOptions {
   readonly memoryLimitMb: number;
   readonly startLimit: TimeLimit;
-  /** Steps of niceness beyond the parent's; default: those of a serving child. */
+  /** Niceness of the child above that of the parent. Default: that of a serving child. */
   readonly niceSteps?: number | undefined;
-  /** Threads of a run; default: 1. */
+  /** Threads of a run. Default: 1. */
   readonly threads?: number | undefined;
   readonly loader: ModelLoader;
-  /** The artifacts that a new child loads while it has no work, as far as there is room. */
+  /** Returns the artifacts that a new child loads while it has no work, as far as there is room. */
   wanted(): Iterable<string>;
-  /** The slot can take work. */
+  /** Called when the slot can take work. */
   onIdle(): void;
-  /** A run was answered. */
+  /** Called after a run was answered. */
   onRun?(run: FinishedRun): void;
-  /** The child ended and is replaced. */
+  /** Called when the child has ended and is replaced. */
   onRestart(why: ProcessEnd): void;
   readonly log: InferenceLog;
 }
 
-/** The request to run, made when the model is loaded; null: no request waits for it. */
+/** The run to perform. It is prepared when the model is loaded; null if no request waits for it. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** The limit at which the child is killed. */
   readonly limit: TimeLimit;
-  /** Priority of all its rows. */
+  /** The priority of all rows. */
   readonly priority: ScoreRequest['priority'];
 }
 
@@ -51,9 +51,9 @@ export type SlotAnswer = Pick<RunAnswer, 'outputs' | 'cpuMs'>;
 export interface FinishedRun {
   readonly artifactHash: string;
   readonly rows: number;
-  /** Time from its start to its end. */
+  /** Wall time of the run, in ms. */
   readonly ms: number;
-  /** CPU, in ms. */
+  /** CPU time, in ms. */
   readonly cpuMs: number;
   readonly priority: ScoreRequest['priority'];
 }
@@ -69,7 +69,7 @@ interface Preparation {
   readonly failed: (error: unknown) => void;
 }
 
-/** The models of a child that is to replace the one at work. */
+/** The models of a child that will replace the current child. */
 interface Heir {
   readonly models: HeldModels;
   readonly done: () => void;
@@ -79,9 +79,9 @@ interface Heir {
 export class Slot {
   readonly #options: SlotOptions;
   #state: SlotState = 'cold';
-  /** Models of its child, which is running or about to start. */
+  /** The models of its child, which is running or about to start. */
   #models: HeldModels | null = null;
-  /** Children in a row that died without having done anything. */
+  /** The number of children in a row that died without doing any work. */
   #idleDeaths = 0;
   #restart: NodeJS.Timeout | null = null;
   /** Artifacts that the child loads while it has no work. */
@@ -107,7 +107,7 @@ export class Slot {
     return this.#models?.has(hash) ?? false;
   }
 
-  /** Returns the artifacts that its child has loaded, the one used last first. */
+  /** Returns the artifacts that its child has loaded, most recently used first. */
   loaded(): readonly string[] {
     return this.#models?.hashes().reverse() ?? [];
   }
@@ -126,7 +126,7 @@ export class Slot {
     this.#models = new HeldModels(started, loader);
     const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
     this.#backlog = others;
-    // The model that the next request most likely needs; the others while there is no work.
+    // First the model that the next request most likely needs. The others are loaded while there is no work.
     if (first !== undefined) this.#preparations.unshift(inBackground((models) => models.use(first, 'ahead')));
     void started.ended.then((end) => this.#replace(started, end));
     started.ready.then(
@@ -146,12 +146,12 @@ export class Slot {
     if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.unload(hashes));
   }
 
-  /** Resolves when its child can take work; at once if there is no child yet. */
+  /** Resolves when its child can take work; immediately if there is no child yet. */
   whenFree(): Promise<void> {
     return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#do(() => {});
   }
 
-  /** Replaces the child at work, after its run, by that of these models. */
+  /** Replaces the current child, after its run, by the child of these models. */
   adopt(models: HeldModels): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#heir = { models, done: resolve, failed: reject };
@@ -160,7 +160,10 @@ export class Slot {
     return promise;
   }
 
-  /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
+  /**
+   * Performs a run. To be called only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or
+   * ProcessEnded.
+   */
   async run(hash: string, make: () => PreparedRun | null): Promise<SlotAnswer | null> {
     const mine = this.#models;
     if (!mine) throw new Error('no process');
@@ -175,12 +178,12 @@ export class Slot {
       this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs, priority });
       return { outputs, cpuMs };
     } finally {
-      // Where the child died, its replacement is under way already, or about to be.
+      // If the child died, its replacement has started or is about to.
       if (this.#models === mine && mine.child.isAlive()) void this.#becomeFree();
     }
   }
 
-  /** Kills the child; resolves when it is gone. */
+  /** Kills the child. Resolves when it has ended. */
   async close(): Promise<void> {
     this.#state = 'closed';
     if (this.#restart) clearTimeout(this.#restart);
@@ -194,7 +197,7 @@ export class Slot {
     this.#heir = null;
     if (this.#restart) clearTimeout(this.#restart);
     const before = this.#models?.child;
-    before?.kill('another has taken its place');
+    before?.kill('another child has replaced it');
     this.#leaving = Promise.all([this.#leaving, before?.ended]);
     this.#models = models;
     this.#idleDeaths = 0;
@@ -205,7 +208,9 @@ export class Slot {
     void this.#becomeFree();
   }
 
-  /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
+  /**
+   * Handles the end of a child. The end is the fault of a run if the child was running one, else of the child itself.
+   */
   #replace(dead: InferenceProcess, { message, why }: ProcessEnded): void {
     if (this.#models?.child !== dead || this.#state === 'closed') return;
     const wasAtWork = this.#state === 'busy';
@@ -234,7 +239,7 @@ export class Slot {
     if (this.#heir) return this.#succeed(this.#heir);
     this.#state = 'idle';
     this.#options.onIdle();
-    // Behind the work that waits for this slot, which `onIdle` starts at the end of this turn.
+    // After the work that waits for this slot, which `onIdle` starts at the end of this turn.
     if (this.#backlog.length > 0) setImmediate(() => this.#loadNext());
   }
 
@@ -248,7 +253,7 @@ export class Slot {
     }
   }
 
-  /** Does the work when the child is free, before the next run. */
+  /** Does work when the child is free, before the next run. */
   #do(work: Preparation['work']): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(closed());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -263,7 +268,7 @@ function inBackground(work: Preparation['work']): Preparation {
   return { work, done: () => {}, failed: () => {} };
 }
 
-/** Resolves when its child is gone. */
+/** Resolves when its child has ended. */
 function abandon({ models: { child }, failed }: Heir): Promise<unknown> {
   failed(closed());
   child.kill('the pool is closed');

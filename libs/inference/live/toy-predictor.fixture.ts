@@ -1,4 +1,4 @@
-/** For tests: model versions around the models of libs/testing, and batches of rows for them. */
+/** Model versions with the models of libs/testing, and batches of rows for them, for tests. */
 import { createHash } from 'node:crypto';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { FeatureColumn, ModelInput, ModelVersion, OutputField } from '@tandem/freshness/predictor';
@@ -11,7 +11,7 @@ export interface ToyPredictor {
 
 const SCORE: readonly OutputField[] = [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }];
 
-/** A version of a model that takes one float matrix `features` of `width` columns and gives `score`. */
+/** Returns a version of a model with one float matrix `features` of `width` columns and the output `score`. */
 export function matrixPredictor(
   bytes: Buffer,
   width: number,
@@ -43,7 +43,7 @@ export function toyPredictor(
   return { version, bytes };
 }
 
-/** Users 0, 1, 2, … with these features. */
+/** Returns a batch of users 0, 1, 2, … with these features. */
 export function batchOf(version: ModelVersion, rows: readonly (readonly (number | string | null)[])[]): FeatureBatch {
   const { columns } = version.query;
   return {
@@ -58,7 +58,7 @@ export function batchOf(version: ModelVersion, rows: readonly (readonly (number 
   };
 }
 
-/** A pool that finds these predictors' artifacts; two children unless said otherwise. */
+/** Creates a pool with the artifacts of these predictors; with two children by default. */
 export function poolOf(
   predictors: readonly ToyPredictor[],
   options: Partial<InferencePoolOptions> = {},
@@ -76,7 +76,7 @@ export function poolOf(
   });
 }
 
-/** Scores the rows and gives the `score` of each. */
+/** Scores the rows and returns the `score` of each. */
 export async function scoresOf(
   pool: InferencePool,
   { version }: ToyPredictor,

@@ -20,14 +20,14 @@ const part = (request: string, version = a, rows = 1, outputs = ['score']): Part
 const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
 
 describe('a waiting line', () => {
-  it('keeps apart requests for different outputs of the same version', () => {
+  it('separates requests for different outputs of the same version', () => {
     const line = createWaitingLine<string>();
     for (const each of [part('1'), part('2', a, 1, ['score', 'label']), part('3', a, 1, ['score'])]) line.add(each);
     expect(names(line.take(256))).toEqual(['1', '3']);
     expect(names(line.take(256))).toEqual(['2']);
   });
 
-  it('gives what waits for the version of the first, in order, and keeps the rest', () => {
+  it('returns the parts that wait for the version of the first, in order, and keeps the rest', () => {
     const line = createWaitingLine<string>();
     for (const each of [part('1'), part('2', b), part('3'), part('4', b)]) line.add(each);
     expect(names(line.take(256))).toEqual(['1', '3']);
@@ -36,7 +36,7 @@ describe('a waiting line', () => {
     expect(line.rows()).toBe(0);
   });
 
-  it('fills a run up to its rows, and gives a larger part by itself', () => {
+  it('fills a run up to its limit of rows, and returns a larger part alone', () => {
     const line = createWaitingLine<string>();
     for (const each of [part('big', a, 300), part('1', a, 200), part('2', a, 100), part('3', a, 56)]) line.add(each);
     expect(names(line.take(256))).toEqual(['big']);
@@ -44,7 +44,7 @@ describe('a waiting line', () => {
     expect(line.rows()).toBe(100);
   });
 
-  it('gives suspects first, each by itself', () => {
+  it('returns suspects first, each alone', () => {
     const line = createWaitingLine<string>();
     line.add(part('innocent'));
     line.addSuspect(part('s1'));

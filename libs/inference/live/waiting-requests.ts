@@ -1,6 +1,6 @@
 /**
- * The rows that wait for a child, and the rule that batches them. Rows of the same model version that wait while every
- * child is busy form one batch, of any size. No row waits for more rows to arrive.
+ * The rows that wait for a child, and the rule for batching them. Rows of the same model version that wait while every
+ * child is busy form one batch of any size. No row waits for further rows to arrive.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -10,7 +10,7 @@ import type { WireTensor } from '../process/protocol.ts';
 import { checkRows, cutInputs, cutOutputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 
-/** Rows of one request that are run together; a request of many rows has several. */
+/** Rows of one request that are run together. A request of many rows has several parts. */
 export interface Part<R> {
   readonly request: R;
   readonly version: ModelVersion;
@@ -18,45 +18,44 @@ export interface Part<R> {
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly EncodedInput[];
-  /** Names of the outputs that are wanted, in order. */
+  /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether no other part may be in its run. */
+  /** Whether its run must contain no other part. */
   readonly isAlone: boolean;
-  /** Estimated cost in ms of a child; set before the part waits. */
+  /** The estimated cost in ms of a child, which is set before the part waits. */
   costMs: number;
-  /** How many failed runs the request was part of. */
+  /** The number of failed runs that contained the part. */
   suspicions: number;
-  /** Kept by the line. */
+  /** Whether the part waits; set by the line. */
   waiting: boolean;
 }
 
 export interface WaitingLine<R> {
-  /** Waiting rows. */
+  /** Returns the number of waiting rows. */
   rows(): number;
   /** Returns their total cost in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
-  /** Adds a part before all others that never again shares a run: a run that it shared has failed. */
+  /** Adds a part before all others. It never shares a run again, since a shared run has failed. */
   addSuspect(part: Part<R>): void;
   remove(part: Part<R>): void;
-  /** The part that the next run begins with. */
+  /** Returns the part that the next run begins with. */
   first(): Part<R> | undefined;
-  /** Removes the next run: parts of one version and the same outputs, of at most `maxRows` rows. Empty if none waits. */
+  /** Removes and returns the parts of the next run: one version, the same outputs, at most `maxRows` rows. */
   take(maxRows: number): Part<R>[];
 }
 
-/** The number of waiting parts that are considered for one run: it bounds the cost if many versions wait. */
+/** The most waiting parts that are examined for one run, which limits the cost if many versions wait. */
 const SCANNED = 1_000;
 
 export function createWaitingLine<R>(): WaitingLine<R> {
-  // Arrays rather than sets, from which a part could be deleted at once: V8 keeps a set's outgrown tables, with all
-  // that was ever in them, until a full collection, and the collections between took 9 ms rather than 0.4 at 100,000
-  // requests/s.
+  // Arrays instead of sets, although a set could delete a part at once. V8 keeps the old tables of a set with their
+  // contents until a full collection. At 100,000 requests/s, minor collections took 9 ms instead of 0.4 ms.
   let suspects: Part<R>[] = [];
   let parts: Part<R>[] = [];
   let rows = 0;
   let costMs = 0;
-  /** Removed parts that are still in the arrays. */
+  /** The number of removed parts that are still in the arrays. */
   let gone = 0;
 
   function add(line: Part<R>[], part: Part<R>): void {
@@ -70,7 +69,7 @@ export function createWaitingLine<R>(): WaitingLine<R> {
     if (!part.waiting) return;
     part.waiting = false;
     rows -= part.rows;
-    // Without requests the sum is zero, whatever rounding errors remain.
+    // Without requests the sum is set to zero, which removes rounding errors.
     costMs = rows === 0 ? 0 : costMs - part.costMs;
     gone++;
     if (gone > 64 && gone > (suspects.length + parts.length) / 2) compact();
@@ -128,50 +127,50 @@ function areSame(one: readonly string[], other: readonly string[]): boolean {
   return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
 }
 
-/** Encoded rows of one model version, as the batcher runs them. */
+/** A request of the batcher: encoded rows of one model version. */
 export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority' | 'timeoutMs' | 'runTimeoutMs'> {
   readonly inputs: readonly EncodedInput[];
-  /** Names of the outputs that are wanted, in order. */
+  /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether rows of other requests must not be in its runs. */
+  /** Whether its runs must not contain rows of other requests. */
   readonly isAlone?: boolean;
 }
 
-/** Returns the time that decides how long the runs of a request are, in ms. */
+/** Returns the time in ms that limits the runs of a request. */
 export function paceOf({ timeoutMs, runTimeoutMs = timeoutMs }: Pick<Work, 'timeoutMs' | 'runTimeoutMs'>): number {
   return Math.min(timeoutMs, runTimeoutMs);
 }
 
-/** The wanted outputs of all rows of a request, in order, or why there are none. */
+/** The wanted outputs of all rows of a request, in order; or the error. */
 export type Outcome = readonly WireTensor[] | Error;
 
-/** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
+/** A pending request of the batcher. It is settled once: by an answer, a failure or its deadline. */
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   deadline: number;
-  /** The request's total time limit at its arrival, in ms. */
+  /** The total time limit of the request at its arrival, in ms. */
   readonly timeoutMs: number;
-  /** How long one run of its rows may take, in ms. */
+  /** The time limit of one run of its rows, in ms. */
   readonly runTimeoutMs: number;
-  /** Parts in the order of the request's rows. */
+  /** The parts in the order of the request's rows. */
   readonly parts: Part<Pending>[];
   readonly results: Map<Part<Pending>, readonly WireTensor[]>;
   settled: boolean;
   /** The request's index among the pending requests. */
   index: number;
-  /** Parts being run. */
+  /** The number of parts that are running. */
   running: number;
-  /** The first call counts. */
+  /** Settles the request. Only the first call has an effect. */
   settle(outcome: Outcome): void;
   /**
-   * Gives a batch its whole time again, and lets it wait, after a run that failed because of another request. Else a
-   * row of one chunk that never ends would be named as the failure of another chunk's users. A live reader leaves at
-   * its deadline.
+   * Restarts the time limit of a batch, and lets it wait, after a run that failed because of another request. Otherwise
+   * a row that never ends would be reported as a failure of another chunk's users. A live reader keeps its deadline.
    */
   restart(now: number): void;
 }
 
 /**
+ * Creates a pending request.
  * @param now ms on the clock of `deadline`
  * @param done called once, with the outcome
  */
@@ -217,12 +216,12 @@ export function createPending(
   return request;
 }
 
-/** Returns whether all of a live request waits for the model of a part. */
+/** Returns whether a live request waits, with all its rows, for the model of a part. */
 export function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
   return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
 }
 
-/** Returns whether the request's time is over before its part is run; if so, rejects it. */
+/** Returns whether the request's deadline passed before its part was run. If so, rejects the request. */
 export function expire({ request, suspicions }: Part<Pending>, now: number): boolean {
   if (suspicions > 0) request.restart(now);
   if (request.deadline > now) return false;
@@ -230,15 +229,15 @@ export function expire({ request, suspicions }: Part<Pending>, now: number): boo
   return true;
 }
 
-/** The error of a request whose time is over; null: its own time is not known here. */
+/** Returns the error of a request after its deadline. @param timeoutMs the request's time limit; null if unknown */
 export function late(timeoutMs: number | null): TandemError {
   const within = timeoutMs === null ? 'in time' : `within ${Math.round(timeoutMs)} ms`;
   return new TandemError('live_timeout', `the model did not answer ${within}`);
 }
 
 /**
- * The error of a request that there is no room for, or that would come too late.
- * @param room how many of the request's rows may still wait
+ * Returns the error of a request without room, or that would be too late. @param room the number of the request's rows
+ * that may still wait
  */
 function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
   const text = 'too many users wait for the model';
@@ -247,9 +246,9 @@ function overloaded(waiting: number, refused: readonly number[], room: number): 
 }
 
 /**
- * Returns the error of a request that is refused for lack of room or time: with the live requests before it, it would
- * be late.
- * @param most rows that may wait
+ * Returns the error of a request that is rejected for lack of room, or because the live requests before it would make
+ * it late; undefined if it may wait.
+ * @param most the most rows that may wait
  */
 export function refusalOf(
   { rows, priority, version, timeoutMs }: Omit<Work, 'inputs'>,
@@ -259,12 +258,12 @@ export function refusalOf(
 ): TandemError | undefined {
   const queueRoom = Math.max(0, most - waiting);
   const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), queueRoom) : queueRoom;
-  // A request larger than the line itself is taken when the line is empty, else it could never be.
+  // A request that is larger than the line is accepted when the line is empty, since it would never fit otherwise.
   const isRefused = rows.length > room && (waiting > 0 || room < queueRoom);
   return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
 }
 
-/** Cuts a request into parts of limited rows. */
+/** Splits a request into parts of at most `most` rows. */
 export function cut(
   request: Pending,
   { rows, version, inputs, outputs, isAlone = false }: Work,
@@ -280,7 +279,7 @@ export function cut(
   return parts;
 }
 
-/** Gives each part its rows; a request whose parts are all there is answered. */
+/** Gives each part its outputs. A request is answered when all its parts have them. */
 export function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
   checkRows(outputs, rowsOf(parts));
   let start = 0;

@@ -1,5 +1,5 @@
 /**
- * Reads the origin of a model file: format, operators' versions, the program that wrote it. A bounded walk over the
+ * Reads the origin of a model file: format, operator versions, the program that wrote it. It is a bounded walk over the
  * outermost fields (numbers from onnx.proto3) of a file that onnx-file.ts has accepted.
  */
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
@@ -11,12 +11,12 @@ const PRODUCER_VERSION = 3;
 const OPSET = 8;
 const OPSET_DOMAIN = 1;
 const OPSET_VERSION = 2;
-/** Limit of a name's length: the file is not trusted. */
+/** The longest name, since the file is not trusted. */
 const MAX_TEXT = 64;
-/** Limit of domains, since found ones are kept in memory: the file is not trusted. */
+/** The most domains, which are kept in memory, since the file is not trusted. */
 const MAX_DOMAINS = 16;
 
-/** Never throws: of a damaged file it returns the facts before the damage. */
+/** Returns the facts about a model file. Never throws: for a damaged file, it returns the facts before the damage. */
 export function readFacts(bytes: Buffer): Pick<ModelMetadata, 'opset' | 'irVersion' | 'producer'> {
   const opset = new Map<string, number>();
   const producer = { name: '', version: '' };
@@ -41,13 +41,13 @@ function readOpset(bytes: Buffer, { start, end }: Field): [domain: string, versi
   return [domain || 'ai.onnx', version];
 }
 
-/** Removes characters that control a terminal or that a database's JSON cannot hold. */
+/** Removes characters that control a terminal or that JSON in the database cannot contain. */
 function textOf(bytes: Buffer, { start, end }: Field): string {
   const text = bytes.toString('utf8', start, Math.min(end, start + MAX_TEXT));
   return text.replace(/\p{C}/gu, '');
 }
 
-/** Reads a message's fields; stops at bytes that are no protobuf. */
+/** Reads the fields of a message, and stops at bytes that are not protobuf. */
 function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Field> {
   try {
     for (let at = start; at < end; ) {
@@ -60,14 +60,14 @@ function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Fiel
   }
 }
 
-// Reads the metadata of a model file beyond its signature: the names of its features, if the exporter wrote them into
-// `metadata_props` (converters do not write it). A bounded walk over the file's outermost fields.
+// Reads the names of a model's features, if the exporter wrote them into `metadata_props`. Converters do not. It is a
+// bounded walk over the file's outermost fields.
 
 const METADATA = 14;
 const MAX_METADATA_BYTES = 1_000_000;
 const KEYS = /^(feature|input|column)s?([_ .-]?(features?|names?|columns?|order))*$/i;
 
-/** Entries of `metadata_props`, numbers from onnx.proto3; empty if there is none. Never throws. */
+/** Returns the entries of `metadata_props` (numbers from onnx.proto3); empty if there are none. Never throws. */
 export function readMetadata(bytes: Buffer): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const { number, start, end } of fieldsOf(bytes)) {
@@ -80,7 +80,10 @@ export function readMetadata(bytes: Buffer): ReadonlyMap<string, string> {
   return entries;
 }
 
-/** The features' names in the model's order, from an entry such as `feature_names`: a JSON array, or a list with commas. */
+/**
+ * Returns the names of features in the model's order, from an entry such as `feature_names`: a JSON array, or a list
+ * with commas.
+ */
 export function featureNames(bytes: Buffer): readonly string[] | null {
   for (const [key, value] of readMetadata(bytes)) {
     if (!KEYS.test(key)) continue;

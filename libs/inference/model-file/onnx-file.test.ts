@@ -10,7 +10,7 @@ const reason = (bytes: Buffer | string) => findFault(Buffer.from(bytes as string
 
 const nodes = [node('Identity', ['features'], ['score'])];
 const [input, output] = [value('features', FLOAT, ['N', 1]), value('score', FLOAT, ['N', 1])];
-/** A sound model except for the given parts. */
+/** Returns a model that is valid except for the given parts. */
 const withConstant = (constant: Buffer) => model(graph(nodes, [constant], [input], [output]));
 const withMore = (...more: Buffer[]) => model(Buffer.concat([graph(nodes, [], [input], [output]), ...more]));
 const body = graph(nodes, [], [input], [output]);
@@ -20,7 +20,10 @@ const foreign = node('Backdoor', [], ['x'], {}, 'com.example');
 const attributed = (...attributes: Buffer[]) =>
   withMore(message(1, [field(4, 'Constant'), field(2, 'c'), message(5, [field(1, 'value'), ...attributes])]));
 
-/** A field's tag in five bytes, with a bit that readers in C++ drop: to them it is this field, to others none that is known. */
+/**
+ * Returns a field's tag in five bytes, with a bit that readers in C++ drop. They read this field, and other readers an
+ * unknown one.
+ */
 const disguised = (number: number, content: Buffer) => {
   const [tag = 0, rest = 0] = Buffer.from([(number << 3) & 0x7f, (number << 3) >> 7]);
   return Buffer.concat([Buffer.from([tag | 2 | 0x80, rest | 0x80, 0x80, 0x80, 0x10, content.length]), content]);
@@ -28,7 +31,7 @@ const disguised = (number: number, content: Buffer) => {
 const elsewhere = Buffer.concat([field(1, 'location'), field(2, 'weights.bin')]);
 
 describe('findFault', () => {
-  it('lets ordinary models pass: loops, operators of ai.onnx.ml, branches of branches, packed and sparse constants', () => {
+  it('accepts ordinary models: loops, operators of ai.onnx.ml, nested branches, packed and sparse constants', () => {
     const packed = Buffer.concat([
       field(1, Buffer.from([2, 2])),
       field(2, 21),
@@ -56,27 +59,23 @@ describe('findFault', () => {
     ['zeros', Buffer.alloc(4096), 'not protobuf'],
     ['a length of 2 GiB', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 1]), 'truncated, perhaps'],
     ['only an IR version', Buffer.from([0x08, 8]), 'no graph'],
-    ['no opset', model(body, { opsets: {} }), 'for which opset'],
+    ['no opset', model(body, { opsets: {} }), 'does not name the opset'],
+    ['a newer format', model(body, { ir: 9999 }), 'IR version 9999, but ONNX Runtime 1.30 reads up to 13'],
     [
-      'a format of the future',
-      model(body, { ir: 9999 }),
-      'IR version 9999, and the newest that ONNX Runtime 1.30 reads is 13',
-    ],
-    [
-      'an opset of the future',
+      'a newer opset',
       model(body, { opsets: { '': 9999 } }),
-      'opset 9999 of ai.onnx, and ONNX Runtime 1.30 reads 1 to 26',
+      'opset 9999 of ai.onnx, but ONNX Runtime 1.30 reads 1 to 26',
     ],
     ['one of another domain', model(body, { opsets: { '': 17, 'ai.onnx.ml': 6 } }), 'opset 6 of ai.onnx.ml'],
     ['an opset of 0', model(body, { opsets: { '': 0 } }), 'opset 0'],
     ['the first half of a model', good.subarray(0, good.length >> 1), 'truncated, perhaps'],
     ['weights in another file', externalDataModel('../../etc/passwd'), 'external data'],
     [
-      'a place for them alone',
+      'only a location of them',
       withConstant(Buffer.concat([tensor, message(13, [field(1, 'location')])])),
       'external data',
     ],
-    ['the mark of them alone', withConstant(Buffer.concat([tensor, field(14, 1)])), 'external data'],
+    ['only their mark', withConstant(Buffer.concat([tensor, field(14, 1)])), 'external data'],
     ['them in an attribute', attributed(field(5, Buffer.concat([tensor, field(14, 1)]))), 'external data'],
     [
       'them in a sparse constant',
@@ -84,17 +83,17 @@ describe('findFault', () => {
       'external data',
     ],
     ['a foreign operator', foreignModel('com.example'), 'operator "Backdoor" is of the domain "com.example"'],
-    ['one whose domain is given again as a number', withMore(message(1, [foreign, field(7, 0)])), '"com.example"'],
+    ['one with its domain repeated as a number', withMore(message(1, [foreign, field(7, 0)])), '"com.example"'],
     ['functions', model(body, { more: [message(25, [field(1, 'f')])] }), 'defines functions'],
     [
       'a constant of 4 TiB',
       withConstant(raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4))),
-      '"bomb" is said to have 1099511627776 values, but holds 1',
+      '"bomb" declares 1099511627776 values, but has 1',
     ],
     [
-      'one with a size of nothing beside it, in four bytes as no size is',
+      'one with a further size in an invalid encoding of four bytes',
       withConstant(Buffer.concat([raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4)), Buffer.from([0x0d, 0, 0, 0, 0])])),
-      '"bomb" is said to have 1099511627776 values, but holds 1',
+      '"bomb" declares 1099511627776 values, but has 1',
     ],
     [
       'external data under a tag too large',
@@ -103,25 +102,29 @@ describe('findFault', () => {
     ],
     ['functions under a tag too large', model(body, { more: [disguised(25, field(1, 'f'))] }), 'not protobuf'],
     [
-      'an opset of a domain that is a name of JavaScript',
+      'an opset of a domain with the name of a JavaScript property',
       model(body, { opsets: { '': 17, constructor: 0 } }),
-      'opset 0 of constructor, and ONNX Runtime 1.30 reads 1 and later',
+      'opset 0 of constructor, but ONNX Runtime 1.30 reads 1 and later',
     ],
-    [
-      'too few weights',
-      withConstant(raw('w', FLOAT, [12, 1], Buffer.alloc(3))),
-      '"w" is said to have 12 values, but holds 0',
-    ],
-    ['them in an attribute', attributed(field(5, raw('w', FLOAT, [12], Buffer.alloc(4)))), 'is said to have 12 values'],
+    ['too few weights', withConstant(raw('w', FLOAT, [12, 1], Buffer.alloc(3))), '"w" declares 12 values, but has 0'],
+    ['them in an attribute', attributed(field(5, raw('w', FLOAT, [12], Buffer.alloc(4)))), 'declares 12 values'],
     [
       'a huge sparse constant',
       withMore(message(15, [field(1, tensor), field(2, tensor), field(3, 2 ** 40)])),
       'has 1099511627776 values',
     ],
-    ['two tensors that make one', attributed(field(5, tensor), field(5, tensor)), 'one attribute has field 5 twice'],
-    ['two graphs that make one', model(body, { more: [message(7, [body])] }), 'one model has field 7 twice'],
-    ['graphs nested deeper than any exporter does', nestedModel(17), 'more than 16 deep'],
-    ['graphs nested deeper than protobuf reads', nestedModel(150), 'more than 16 deep'],
+    [
+      'two tensors that protobuf would merge',
+      attributed(field(5, tensor), field(5, tensor)),
+      'one attribute has field 5 twice',
+    ],
+    [
+      'two graphs that protobuf would merge',
+      model(body, { more: [message(7, [body])] }),
+      'one model has field 7 twice',
+    ],
+    ['graphs nested deeper than by any exporter', nestedModel(17), 'more than 16 deep'],
+    ['graphs nested deeper than protobuf allows', nestedModel(150), 'more than 16 deep'],
     ['too many nodes', withMore(Buffer.concat(Array(100_001).fill(Buffer.from([0x0a, 0])))), 'more than 100000 nodes'],
     [
       'too many members',
@@ -132,7 +135,7 @@ describe('findFault', () => {
     expect(reason(bytes)).toContain(why);
   });
 
-  it('answers for any bytes and any damage to a model, and never throws', () => {
+  it('returns a result for any bytes and any damaged model, and never throws', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void findFault(Buffer.from(bytes))));
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {

@@ -1,24 +1,27 @@
 /**
- * Checks a model file before ONNX Runtime reads it: a bounded walk over its protobuf. Rejects files that are no ONNX,
- * tensors kept in other files (which a loader might read from anywhere), operators of foreign libraries, and structure
- * that costs far more to load than its size. It reads only the needed fields (numbers from onnx.proto3) and skips the
- * rest; its time is linear in the file's size.
+ * Checks a model file before ONNX Runtime reads it, by a bounded walk over its protobuf. Rejects files that are not
+ * ONNX, tensors in other files (which a loader might read from anywhere), operators of external libraries, and
+ * structures that cost far more to load than their size. It reads only the needed fields (numbers from onnx.proto3) and
+ * skips the rest. Its time is linear in the file's size.
  */
 import { sparseFault, tensorFault } from './onnx-tensor.ts';
 import { BYTES, type Field, NotProtobuf, readField, VARINT } from './protobuf.ts';
 
 /**
- * Graphs inside graphs (the branches of an If, the body of a Loop). Exporters nest three or four; older releases of ONNX
- * Runtime take twice the time for each level, minutes at 24, and no release promises not to. It keeps the walk itself
- * shallow too, and far from the 100 messages inside one another that protobuf reads.
+ * The deepest nesting of graphs (the branches of an If, the body of a Loop). Exporters nest three or four. Older
+ * releases of ONNX Runtime need twice the time for each level (minutes at 24), and newer ones do not guarantee less.
+ * The limit also keeps the walk shallow, far below the 100 nested messages that protobuf allows.
  */
 const MAX_GRAPH_DEPTH = 16;
-/** A node costs ONNX Runtime a kilobyte and more, and the file two bytes. Large language models have some ten thousand. */
+/**
+ * The most nodes. A node takes a kilobyte or more in ONNX Runtime, but two bytes in the file. Large language models
+ * have about ten thousand.
+ */
 const MAX_NODES = 100_000;
-/** Nodes, constants, inputs, outputs and descriptions of what lies between, of all graphs together. */
+/** The most nodes, constants, inputs, outputs and value descriptions of all graphs together. */
 const MAX_MEMBERS = 500_000;
 
-/** How other files begin, read as latin1. */
+/** The beginnings of other files, read as latin1. */
 const OTHER_STARTS: readonly (readonly [start: string, what: string])[] = [
   ['version https://git-lfs', 'a Git LFS pointer; run `git lfs pull`'],
   ['PK\x03\x04', 'a zip archive (a PyTorch or Keras model, perhaps)'],
@@ -34,7 +37,7 @@ const WEB_PAGE = /^\s*<(!doctype|html|\?xml)/i;
 
 type Kind = 'model' | 'graph' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'training' | 'external';
 
-/** Which fields of a message hold messages that are walked. */
+/** The fields of a message with messages that are walked. */
 const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   model: { 7: 'graph', 20: 'training' },
   training: { 1: 'graph', 2: 'graph' },
@@ -46,7 +49,7 @@ const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   external: {},
 };
 /**
- * Fields that a message holds once. If repeated, protobuf adds the second to the first: the dimensions of two small
+ * Fields that a message may have only once. If a field is repeated, protobuf merges both: the dimensions of two small
  * tensors would become those of one huge tensor.
  */
 const ONCE: Readonly<Partial<Record<Kind, readonly number[]>>> = { model: [7], attribute: [5, 6, 22], sparse: [1, 2] };
@@ -74,14 +77,16 @@ class Refused extends Error {
   }
 }
 
-/** Why the bytes are not a model that may be loaded, or null. Never throws; its time is linear in the file's size. */
+/**
+ * Returns why a file may not be loaded as a model; null if it may. Never throws. Its time is linear in the file's size.
+ */
 export function findFault(bytes: Buffer): ModelFault | null {
   try {
     refuseOtherFormats(bytes);
     const count = { graphs: 0, nodes: 0, members: 0, opsets: 0 };
     walk(bytes, { start: 0, end: bytes.length }, 'model', 0, count);
     if (count.graphs === 0) throw notOnnx('it has no graph');
-    if (count.opsets === 0) throw notOnnx('it does not say for which opset it is written');
+    if (count.opsets === 0) throw notOnnx('it does not name the opset that it is written for');
     return null;
   } catch (error) {
     if (error instanceof Refused) return error.fault;
@@ -97,12 +102,12 @@ function refuseOtherFormats(bytes: Buffer): void {
   const other = OTHER_STARTS.find(([prefix]) => start.startsWith(prefix));
   if (other) throw notOnnx(`it is ${other[1]}`);
   if (start.startsWith('TFL3', 4)) throw notOnnx('it is a TensorFlow Lite model');
-  // By this mark alone ONNX Runtime would read the file in its own format, of which nothing is checked here.
+  // With this mark, ONNX Runtime would read the file in its own format, which is not checked here.
   if (start.startsWith('ORTM', 4))
     throw notOnnx("it is in ONNX Runtime's own format; give the .onnx file that it was made from");
 }
 
-/** @param outer graphs around it */
+/** Walks over a graph. @param outer the number of graphs around it */
 function walk(
   bytes: Buffer,
   { start, end }: Pick<Field, 'start' | 'end'>,
@@ -120,10 +125,10 @@ function walk(
     at = field.end;
     if (kind === 'graph') countMember(count);
     if (kind === 'model') checkModelField(bytes, field, count);
-    // In another encoding it is no such field to a reader of protobuf, and does not take the place of the one before.
+    // In another encoding, a protobuf reader does not read it as this field, so it does not replace an earlier value.
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_OPERATOR) operator = text(bytes, field);
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_DOMAIN) domain = text(bytes, field);
-    // Any number but 0, since readers differ in handling a number out of range.
+    // Any number except 0, since readers handle a number out of range differently.
     if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value !== 0) throw external();
     const inner = INSIDE[kind][field.number];
     if (inner === 'external') throw external();
@@ -131,7 +136,7 @@ function walk(
     if (ONCE[kind]?.includes(field.number) && !once.delete(field.number)) {
       throw notOnnx(`one ${kind} has field ${field.number} twice`);
     }
-    if (field.wire !== BYTES) throw notOnnx(`field ${field.number} of a ${kind} is no message`);
+    if (field.wire !== BYTES) throw notOnnx(`field ${field.number} of a ${kind} is not a message`);
     walk(bytes, field, inner, depth, count);
   }
   if (kind === 'node') refuseForeign(`operator ${JSON.stringify(operator.slice(0, 64))}`, domain);
@@ -152,7 +157,7 @@ function enter(kind: Kind, depth: number, count: Count): void {
   if (kind === 'node' && ++count.nodes > MAX_NODES) throw new Refused(`it has more than ${MAX_NODES} nodes`, SIMPLIFY);
   if (kind !== 'graph') return;
   count.graphs++;
-  // The model's own graph is none inside another.
+  // The model's own graph is not nested.
   if (depth - 1 > MAX_GRAPH_DEPTH) {
     throw new Refused(`it nests graphs (If, Loop, Scan) more than ${MAX_GRAPH_DEPTH} deep`, SIMPLIFY);
   }
@@ -170,11 +175,14 @@ function refuseFault(fault: ModelFault | null): void {
   if (fault) throw new Refused(fault.reason, fault.remedy);
 }
 
-/** Functions that call functions can double at every level, when they are put in place of their calls. */
+/**
+ * Returns the problem of functions. When they are inlined, functions that call functions can double the nodes at every
+ * level.
+ */
 function functions(): Refused {
   return new Refused(
-    'it defines functions, which are expanded without a bound when it is loaded',
-    'Put them in place of their calls: onnx.save(onnx.inliner.inline_local_functions(onnx.load(path)), path).',
+    'it defines functions, which are expanded without a limit when it is loaded',
+    'Inline them: onnx.save(onnx.inliner.inline_local_functions(onnx.load(path)), path).',
   );
 }
 
@@ -185,8 +193,8 @@ function text(bytes: Buffer, field: Field): string {
 function refuseForeign(who: string, domain: string): void {
   if (isKnownDomain(domain)) return;
   throw new Refused(
-    `${who} is of the domain ${JSON.stringify(domain.slice(0, 64))}, whose library is never loaded`,
-    'Export the model with the standard operators (domains ai.onnx, ai.onnx.ml, com.microsoft) alone.',
+    `${who} is of the domain ${JSON.stringify(domain.slice(0, 64))}, and external libraries are never loaded`,
+    'Export the model with only the standard operators (domains ai.onnx, ai.onnx.ml, com.microsoft).',
   );
 }
 
@@ -201,23 +209,23 @@ function notOnnx(why: string): Refused {
   return new Refused(`the file is not an ONNX model: ${why}`, 'Export the model again, as a single .onnx file.');
 }
 
-// Which releases of the ONNX format the runtime reads, checked before it is loaded: its own refusal of a model from the
-// future names neither the version nor what to do. (Field numbers from onnx.proto3, OperatorSetIdProto.)
+// Checks the versions of the ONNX format that the runtime reads, before the model is loaded. The runtime's own error
+// for a newer model names neither the version nor the remedy. (Field numbers from onnx.proto3, OperatorSetIdProto.)
 
-/** A problem of a model file and its fix. */
+/** A problem of a model file, and its remedy. */
 export interface ModelFault {
   readonly reason: string;
   readonly remedy: string | null;
 }
 
-/** Domains of operators that ONNX Runtime 1.30 has itself, and their latest version there. '' is ai.onnx. */
+/** Operator domains that ONNX Runtime 1.30 includes, and their latest version. '' is ai.onnx. */
 const LATEST: Readonly<Record<string, number>> = { '': 26, 'ai.onnx': 26, 'ai.onnx.ml': 5, 'com.microsoft': 1 };
 const LATEST_IR = 13;
 
 const DOMAIN = 1;
 const VERSION = 2;
 
-/** Returns whether ONNX Runtime provides a domain's operators, rather than a separate library. */
+/** Returns whether ONNX Runtime itself provides a domain's operators. */
 function isKnownDomain(domain: string): boolean {
   return Object.hasOwn(LATEST, domain);
 }
@@ -225,7 +233,7 @@ function isKnownDomain(domain: string): boolean {
 function irFault(version: number): ModelFault | null {
   if (version <= LATEST_IR) return null;
   return {
-    reason: `its format has IR version ${version}, and the newest that ONNX Runtime 1.30 reads is ${LATEST_IR}`,
+    reason: `its format has IR version ${version}, but ONNX Runtime 1.30 reads up to ${LATEST_IR}`,
     remedy: 'Export the model with the onnx package that you trained with, or an older one; the file may be damaged.',
   };
 }
@@ -241,12 +249,12 @@ function opsetFault(bytes: Buffer, entry: Pick<Field, 'start' | 'end'>): ModelFa
       domain = bytes.toString('utf8', field.start, Math.min(field.end, field.start + 64));
     if (field.number === VERSION && field.wire === VARINT) version = field.value;
   }
-  // A foreign domain matters only where an operator is of it, which the walk refuses by name.
+  // An external domain matters only if an operator belongs to it. The walk rejects such an operator by name.
   const latest = isKnownDomain(domain) ? (LATEST[domain] ?? 0) : Number.POSITIVE_INFINITY;
   if (version > 0 && version <= latest) return null;
   const range = latest === 1 ? '1' : Number.isFinite(latest) ? `1 to ${latest}` : '1 and later';
   return {
-    reason: `it is written for opset ${version} of ${domain || 'ai.onnx'}, and ONNX Runtime 1.30 reads ${range}`,
+    reason: `it is written for opset ${version} of ${domain || 'ai.onnx'}, but ONNX Runtime 1.30 reads ${range}`,
     remedy: `Export it for an older opset: torch.onnx.export(…, opset_version=17), to_onnx(…, target_opset={'': 17, 'ai.onnx.ml': 3}).`,
   };
 }

@@ -1,10 +1,11 @@
 /**
- * Whether a constant of a model holds as many values as it says. ONNX Runtime allocates what the dimensions say, so a
- * few bytes could request terabytes. (Field numbers from onnx.proto3, TensorProto and SparseTensorProto.)
+ * Checks that a constant of a model has as many values as its dimensions. ONNX Runtime allocates memory by the
+ * dimensions, so a few bytes could request terabytes. (Field numbers from onnx.proto3, TensorProto and
+ * SparseTensorProto.)
  */
 import { BYTES, countVarints, type Field, readField, readVarint, VARINT } from './protobuf.ts';
 
-/** Bits of an element by TensorProto.DataType; texts have none of their own. */
+/** Bits of an element, by TensorProto.DataType. Texts have no fixed size. */
 const BITS: Readonly<Record<number, number>> = {
   1: 32,
   2: 8,
@@ -31,23 +32,25 @@ const BITS: Readonly<Record<number, number>> = {
   24: 8,
 };
 const STRING = 8;
-/** For types newer than this table: the smallest size of an element. */
+/** The smallest size of an element, for types that are newer than this table. */
 const LEAST_BITS = 1;
 
 const DIMS = 1;
 const DATA_TYPE = 2;
 const NAME = 8;
 const RAW_DATA = 9;
-/** Fields of values with a size each: float_data, double_data. */
+/** Fields with values of a fixed size: float_data, double_data. */
 const FIXED_DATA: Readonly<Record<number, number>> = { 4: 4, 10: 8 };
-/** int32_data, int64_data, uint64_data. */
+/** Fields with varints: int32_data, int64_data, uint64_data. */
 const VARINT_DATA = new Set([5, 7, 11]);
 const STRING_DATA = 6;
 const SPARSE_DIMS = 3;
-/** A sparse constant is filled up with zeros when it is loaded. */
+/** The most values of a sparse constant, which is filled with zeros when it is loaded. */
 const MAX_SPARSE_VALUES = 1 << 25;
 
-/** Why the tensor between `start` and `end` cannot be what it says, or null. Throws NotProtobuf. */
+/**
+ * Returns why the tensor between `start` and `end` contradicts its dimensions; null if it does not. Throws NotProtobuf.
+ */
 export function tensorFault(bytes: Buffer, start: number, end: number): string | null {
   let values = 1;
   let type = 0;
@@ -64,10 +67,10 @@ export function tensorFault(bytes: Buffer, start: number, end: number): string |
     else listed += countListed(bytes, field);
   }
   const bits = BITS[type] ?? LEAST_BITS;
-  // Elements of less than a byte are packed, in raw bytes and in listed numbers alike.
+  // Elements smaller than a byte are packed, both in raw bytes and in lists of numbers.
   const held = type === STRING ? listed : Math.max(Math.floor((raw * 8) / bits), listed * Math.max(1, 8 / bits));
   if (values <= held) return null;
-  return `its constant ${JSON.stringify(name)} is said to have ${values} values, but holds ${held}`;
+  return `its constant ${JSON.stringify(name)} declares ${values} values, but has ${held}`;
 }
 
 /** Returns the fault of a sparse tensor, whose values are a nested tensor. */

@@ -1,19 +1,19 @@
 /**
- * Reads the fields of a protobuf message one after the other from untrusted bytes: every length is checked, and nothing
- * is allocated but the field itself. (Its encoding: protobuf.dev/programming-guides/encoding.)
+ * Reads the fields of a protobuf message one after the other from untrusted bytes. Every length is checked, and only
+ * the field itself is allocated. (Encoding: protobuf.dev/programming-guides/encoding.)
  */
 
-/** The bytes are no protobuf message, or end too early. */
+/** The error of bytes that are not a protobuf message, or end too early. */
 export class NotProtobuf extends Error {}
 
-/** Wire types: how a field is encoded. The others are of eight bytes (1) and of four (5). */
+/** Wire types, which are the encodings of fields. The others are eight bytes (1) and four bytes (5). */
 export const VARINT = 0;
-/** Bytes with their length before them. */
+/** Bytes after their length. */
 export const BYTES = 2;
 
 /**
- * The largest field number. Readers in C++ keep 32 bits of a tag and drop the rest, so they would take a larger number for
- * another field. A file could then show this reader other content than ONNX Runtime reads.
+ * The largest field number. Readers in C++ keep 32 bits of a tag and drop the rest, so they would read a larger number
+ * as another field. A file could then have other content for this reader than for ONNX Runtime.
  */
 const MAX_NUMBER = 2 ** 29 - 1;
 
@@ -21,9 +21,9 @@ export interface Field {
   readonly number: number;
   /** The field's wire type. */
   readonly wire: number;
-  /** The value of a varint, as far as a double holds it. */
+  /** The value of a varint, with the precision of a double. */
   readonly value: number;
-  /** Offset of its content. */
+  /** The offset of its content. */
   readonly start: number;
   readonly end: number;
 }
@@ -46,7 +46,7 @@ export function readField(bytes: Buffer, at: number, end: number): Field {
 
 const FIXED_BYTES: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-/** Seven bits a byte, the lowest first. A negative number is one of 2^63 or more. Throws NotProtobuf. */
+/** Reads a varint: seven bits in each byte, lowest first. A negative number is 2^63 or more. Throws NotProtobuf. */
 export function readVarint(bytes: Buffer, start: number, end: number): { value: number; next: number } {
   let value = 0;
   let unit = 1;
@@ -58,7 +58,7 @@ export function readVarint(bytes: Buffer, start: number, end: number): { value: 
   throw endsTooEarly();
 }
 
-/** How many varints lie there one after the other. */
+/** Returns the number of consecutive varints. */
 export function countVarints(bytes: Buffer, start: number, end: number): number {
   let count = 0;
   for (let at = start; at < end; at++) if ((bytes[at] ?? 0) < 0x80) count++;

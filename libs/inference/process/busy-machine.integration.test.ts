@@ -1,6 +1,6 @@
 /**
- * A busy machine gives a child little CPU: no model is refused for it, no user fails of it, and no child hangs for ever. In a
- * process of its own, since it stops all children of its process.
+ * Tests a busy machine, which gives a child little CPU: no model is refused, no user fails and no child hangs because
+ * of it. The test runs in a separate process, since it stops all children of its process.
  */
 import { getPriority } from 'node:os';
 import { endlessModel } from '@tandem/testing/hostile-models';
@@ -21,7 +21,7 @@ const busy = {
 };
 
 describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 120_000 }, () => {
-  it('passes a good model that takes far longer than its limit, for want of CPU', async () => {
+  it('passes a valid model that takes far longer than its limit because of too little CPU', async () => {
     const limits = {
       memoryLimitMb: 512,
       niceSteps: 0,
@@ -33,7 +33,7 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
     expect(parity.users.madeUp).toBe(64);
   });
 
-  it('ends with the CPU that it got, and without a word against the model, where that was next to none', async () => {
+  it('without CPU, ends with an error that has the CPU time and does not blame the model', async () => {
     const limits = { memoryLimitMb: 512, runLimit: cpuLimit(500, 1_000), field: 'predictors.toy.model' };
     const trial = withSlowChildren(0.1, () => checkModel(endless.version, endless.bytes, limits));
     await expect(trial).rejects.toMatchObject({
@@ -48,7 +48,7 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
   it.each([
     { niceSteps: 0, beyond: [0] },
     { niceSteps: undefined, beyond: [0, Math.min(10, 19 - getPriority())] },
-  ])('runs at the priority asked for: $niceSteps', async ({ niceSteps, beyond }) => {
+  ])('runs at the requested priority: $niceSteps', async ({ niceSteps, beyond }) => {
     const limits = { memoryLimitMb: 512, runLimit: cpuLimit(300), ...(niceSteps === undefined ? {} : { niceSteps }) };
     let isOver = false;
     const trial = checkModel(endless.version, endless.bytes, limits).catch((error: unknown) => {
@@ -67,7 +67,7 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
 });
 
 describe.runIf(process.platform === 'linux')('a run that takes too much CPU', { timeout: 120_000 }, () => {
-  it('is the model’s fault, also where the machine is busy', async () => {
+  it('is the model’s fault, even on a busy machine', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
     await child.load({ session: 'm', bytes: endless.bytes, sha256: null }, cpuLimit(10_000));
@@ -88,7 +88,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     return pool;
   };
 
-  it('is ended at the wall limit', async () => {
+  it('is ended at the limit of wall time', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
     const load = () => child.load({ session: 'm', bytes, sha256: null }, cpuLimit(100, 1_000));
@@ -101,7 +101,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     expect((await child.ended).why).toBe('starved');
   });
 
-  it('holds up the versions of a rollout, says why, and is tried again', async () => {
+  it('delays the versions of a rollout, is reported with the reason, and is retried', async () => {
     const { load } = open({ startLimit: cpuLimit(10_000, 500) });
     const [outcome] = await withSlowChildren(0, () => load([version]));
     expect(outcome?.error).toMatch(/got [\d.]+ s of CPU in [\d.]+ s: the machine is busy/);
@@ -109,7 +109,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     expect(await open().load([version])).toEqual([{ modelVersionId: version.id, error: null }]);
   });
 
-  it('makes a run of a batch wait past its limit, and no user of it a failure', async () => {
+  it('lets a batch run exceed its limit, and no user fails', async () => {
     const { warmUp, score, stats } = open();
     await warmUp(version);
     const [child = 0] = stats().pids;
@@ -123,7 +123,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
   });
 });
 
-/** That of this process where the child has just ended. */
+/** Returns the niceness of a process; if it has just ended, that of this process. */
 function nicenessOf(pid: number): number {
   try {
     return getPriority(pid);

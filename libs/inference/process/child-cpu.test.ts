@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ofPsTime, readCpuMs } from './process-usage.ts';
 
-it('reads what the process itself measures', async () => {
+it('reads the CPU time that the process itself measures', async () => {
   const before = await readCpuMs(process.pid);
   const begin = process.cpuUsage();
   const used = () => {

@@ -1,33 +1,39 @@
 /**
- * Sets the priority of inference children against their parent. A child works as long as there is something to run. The
- * parent's event loop works for moments, in which it may answer from stored predictions or reject a request. So
- * children run at a higher nice value; if they have a processor to themselves, this costs them nothing.
+ * Sets the priority of inference children relative to their parent. A child works continuously while there are runs.
+ * The parent's event loop works only for moments, in which it answers from stored predictions or rejects requests. So
+ * children run at a higher nice value. On an otherwise idle processor, this has no cost.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 
 /**
- * Steps of niceness, each about 1.25 times: of a processor that both use, the parent may get nine tenths. It does not
- * need it for long: with 3 steps the p99 of cached reads beside saturated inference was 17 ms, with 10 it is 10 (alone
- * 5), and inference does as much.
+ * Steps of niceness, each a factor of about 1.25: if both use a processor, the parent may get nine tenths of it. It
+ * needs them only for moments. During saturated inference, the p99 of cached reads was 17 ms with 3 steps and is 10 ms
+ * with 10 (5 ms without inference), and the throughput of inference is the same.
  */
 const STEPS = 10;
 /**
- * The nice value of a child that no request waits for: against a serving child it gets an eighth of a processor, and
+ * The nice value of a child that no request waits for. Beside a serving child it gets an eighth of a processor, and
  * never starves.
  */
 const BACKGROUND_STEPS = 19;
 const NICEST = 19;
-/** Linux lets an ordinary user set one group's niceness in a tenth of a second, and refuses the next with EAGAIN. */
+/**
+ * Milliseconds between attempts. Linux allows a normal user to set a group's niceness once in 0.1 s, and rejects the
+ * next attempt with EAGAIN.
+ */
 const GROUP_RETRY_MS = 150;
 const GROUP_ATTEMPTS = 20;
 
 export interface ChildPriority {
-  /** Below the parent: lowers the main thread, which runs models. Continues without it if not permitted. */
+  /**
+   * Lowers the priority of the main thread, which runs models, below the parent's. Has no effect if it is not
+   * permitted.
+   */
   lower(): void;
   /**
-   * Far below, while no request waits for the child. Only where Linux has autogroups, since only a group's priority can
-   * be raised again.
+   * Lowers the priority far below the parent's, while no request waits for the child. It works only with the autogroups
+   * of Linux, since only a group's priority can be raised again.
    */
   giveWay(): void;
 }
@@ -35,14 +41,15 @@ export interface ChildPriority {
 /** The priority of a child that could not be started. */
 export const NO_PRIORITY: ChildPriority = Object.freeze({ lower() {}, giveWay() {} });
 
-/** @param steps of niceness beyond the parent's */
+/** Creates the priority of a child. @param steps the niceness above the parent's */
 export function createChildPriority(pid: number, steps: number = STEPS): ChildPriority {
   let niceness = (): number => groupsNiceness();
   let isTrying = false;
 
   /**
-   * Linux may schedule a session, such as a child's, as one group with one niceness: then the group's niceness decides.
-   * The parent may be in no such group, as what a system starts before any session is: then its own niceness counts.
+   * Returns the niceness for the group. Linux may schedule a session, such as a child's, as one group, and then the
+   * group's niceness decides. If the parent is not in a group, like processes that start before any session, its own
+   * niceness counts.
    */
   function groupsNiceness(by: number = steps): number {
     const own = / nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'latin1'))?.[1] ?? getPriority();
@@ -57,7 +64,7 @@ export function createChildPriority(pid: number, steps: number = STEPS): ChildPr
 
   function wish(wanted: () => number): void {
     niceness = wanted;
-    // Where one is being tried again, that takes the latest wish.
+    // An attempt that is under way uses the latest value.
     if (!isTrying) setGroup(GROUP_ATTEMPTS);
   }
 

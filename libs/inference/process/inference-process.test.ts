@@ -12,7 +12,10 @@ import { cpuLimit } from './time-limit.ts';
 
 const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
 const LIMIT = cpuLimit(10_000);
-/** A process that has ended, but whose parent has not asked yet, still answers to kill: on Linux its state shows it. */
+/**
+ * Returns whether a process is alive. An ended process that its parent has not reaped still answers to kill, but on
+ * Linux its state shows it.
+ */
 const isAlive = (pid: number) => {
   try {
     process.kill(pid, 0);
@@ -23,8 +26,8 @@ const isAlive = (pid: number) => {
 };
 
 describe('an inference process', () => {
-  it('dies soon after its parent, also inside a run that never ends', async () => {
-    // A parent that runs the endless loop and is killed with no chance to say goodbye.
+  it('dies soon after its parent, even inside a run that never ends', async () => {
+    // A parent that runs the endless loop, and is killed without a chance to clean up.
     const parent = spawn(process.execPath, ['--input-type=module', '-e', PARENT], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -32,7 +35,8 @@ describe('an inference process', () => {
     const child = Number(line);
     expect(isAlive(child)).toBe(true);
     parent.kill('SIGKILL');
-    // Within 0.1 s where a processor is free; the bound is for a machine that has none. Without the watchdog it never ends.
+    // It takes 0.1 s with a free processor. The bound allows for a busy machine. Without the watchdog, the child never
+    // ends.
     await vi.waitFor(() => expect(isAlive(child)).toBe(false), { timeout: 10_000, interval: 20 });
   }, 20_000);
 
@@ -53,13 +57,13 @@ describe('an inference process', () => {
     vi.unstubAllEnvs();
   });
 
-  it('keeps compiled code where its parent does, so that the next one starts with less work', async () => {
+  it('keeps compiled code in the cache of its parent, so that the next child starts faster', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tandem-compiled-'));
     vi.stubEnv('NODE_COMPILE_CACHE', folder);
     const child = start();
     await child.ready;
     const files = () => readdirSync(folder, { recursive: true }).length;
-    // The main thread's modules, of which there are more than of the watchdog's.
+    // The modules of the main thread, which are more than those of the watchdog.
     await vi.waitFor(() => expect(files()).toBeGreaterThan(10), { timeout: 20_000, interval: 20 });
     child.kill('the test is over');
     await child.ended;
@@ -67,11 +71,11 @@ describe('an inference process', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
+  it.runIf(process.platform === 'linux')('gives its parent precedence if both need the processor', async () => {
     const child = start();
     await child.ready;
     expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 10));
-    // Where sessions are scheduled as groups, the group's nice value counts. A process may be in no group.
+    // If sessions are scheduled as groups, the group's nice value counts. A process may be in no group.
     const groupOf = (pid: number | string = 0) =>
       existsSync('/proc/self/autogroup') && / nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1];
     const nicer = Math.min(19, Number(groupOf('self') || getPriority()) + 10);
@@ -80,7 +84,7 @@ describe('an inference process', () => {
     await child.ended;
   });
 
-  it('is ended when it holds more memory than its limit, where the kernel does not refuse it before', async () => {
+  it('is ended when its memory exceeds the limit, unless the kernel refuses the memory before', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
     await child.ready;
     await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, LIMIT);
@@ -90,7 +94,7 @@ describe('an inference process', () => {
     );
   });
 
-  it('leaves ending to its parent: Ctrl-C and SIGTERM do not touch it', async () => {
+  it('is ended only by its parent: it ignores Ctrl-C and SIGTERM', async () => {
     const child = start();
     await child.ready;
     process.kill(child.pid ?? 0, 'SIGINT');
@@ -102,7 +106,7 @@ describe('an inference process', () => {
     await child.ended;
   });
 
-  it('keeps its memory flat through hundreds of loaded and released models', async () => {
+  it('keeps its memory constant over hundreds of loaded and released models', async () => {
     const child = start();
     await child.ready;
     const resident: number[] = [];
@@ -113,13 +117,13 @@ describe('an inference process', () => {
     }
     child.kill('the test is over');
     await child.ended;
-    // Unreleased, each session would hold about 1 MB.
+    // Without the release, each session would keep about 1 MB.
     expect((resident[299] ?? 0) - (resident[99] ?? 0)).toBeLessThan(40);
   }, 60_000);
 });
 
 describe('the event loop of the parent', () => {
-  it('turns all the time that a child is inside a run', async () => {
+  it('keeps turning while a child is inside a run', async () => {
     const loop = matrixPredictor(models.loopModel(), 2);
     const pool = poolOf([loop], { processes: 1 });
     await pool.warmUp(loop.version);
@@ -133,10 +137,10 @@ describe('the event loop of the parent', () => {
     await run;
   }, 30_000);
 
-  it('is free most of the time while the children are saturated with batches and live requests', async () => {
+  it('is idle most of the time while the children are saturated with batches and live requests', async () => {
     const loop = matrixPredictor(models.loopModel(), 2);
     const pool = poolOf([loop], { processes: 1 });
-    // Slices of 15 ms and more: run in this process, they alone would keep it busy all the time.
+    // Slices of 15 ms or more. If they ran in this process, it would always be busy.
     const chunk = Array.from({ length: 5_000 }, (_, i) => [20_000, i]);
     const ask = (rows: number[][], priority: 'live' | 'batch') => scoresOf(pool, loop, rows, { priority });
     await pool.warmUp(loop.version);
@@ -149,14 +153,14 @@ describe('the event loop of the parent', () => {
     ]);
     const { utilization } = performance.eventLoopUtilization(before);
     await pool.close();
-    // A share, not a time: a busy machine delays the children as much as their parent.
+    // A share is measured, not a time, since a busy machine delays the children as much as their parent.
     expect(utilization).toBeLessThan(0.6);
   }, 60_000);
 });
 
-/** Names that a shell sets for itself. */
+/** Variables that a shell sets for itself. */
 const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
-/** Settings that a child takes over from its parent. */
+/** Variables that a child inherits from its parent. */
 const SHARED_NAMES = new Set(['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE']);
 
 const file = (session: string) => ({ session, bytes: models.linearModel({ weights: [1, 2, 3] }), sha256: null });

@@ -1,6 +1,6 @@
 /**
- * One inference child as its parent sees it: one question at a time, each with a limit (time-limit.ts) at which the child
- * is killed with SIGKILL, the only signal that ends a run inside native code.
+ * An inference child as its parent sees it. It handles one command at a time, each with a limit (time-limit.ts). At the
+ * limit the child is killed with SIGKILL, the only signal that ends a run inside native code.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
@@ -16,24 +16,24 @@ import { cpuLimit, machineBusy, type TimeLimit, type TimeUp, watchTime } from '.
 
 export interface ProcessOptions {
   readonly memoryLimitMb: number;
-  /** Whether the kernel bounds the data segment too, where it can: see `command`. */
+  /** Whether the kernel also limits the data segment, if it can: see `bounded`. */
   readonly boundData: boolean;
   readonly startLimit: TimeLimit;
-  /** Steps of niceness beyond the parent's; default: those of a serving child. */
+  /** Niceness of the child above that of the parent. Default: that of a serving child. */
   readonly niceSteps?: number | undefined;
-  /** Threads of a run; default: 1. */
+  /** Threads of a run. Default: 1. */
   readonly threads?: number | undefined;
-  /** Whether it gives way to the others until `toForeground` is called. */
+  /** Whether the child has a lower priority than others until `toForeground` is called. */
   readonly isInBackground?: boolean;
 }
 
 /** Limit of a child's start, which takes about half a second of CPU. */
 export const START_LIMIT = cpuLimit(10_000);
 
-/** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
+/** After this number of failed starts, the next child is started without the kernel's limit on its data. */
 export const BOUND_STARTS = 3;
 
-/** A model file for a child: `sha256` is checked there, on the bytes that ONNX Runtime is given. */
+/** A model file for a child. The child checks `sha256` on the bytes that it gives to ONNX Runtime. */
 interface ModelFile {
   readonly session: string;
   readonly bytes: Uint8Array;
@@ -42,19 +42,22 @@ interface ModelFile {
 
 export interface InferenceProcess {
   readonly pid: number | undefined;
-  /** Rejects if it ends before it is ready: with `overloaded` if the machine gave it too little CPU, else `unavailable`. */
+  /**
+   * Resolves when the child is ready. Rejects if it ends before: with `overloaded` if the machine gave it too little
+   * CPU, else with `unavailable`.
+   */
   readonly ready: Promise<void>;
-  /** Why it ended; never rejects. */
+  /** Resolves at the child's end to the cause. Never rejects. */
   readonly ended: Promise<ProcessEnded>;
-  /** CPU time that it had taken when it last replied, in ms. */
+  /** Returns the child's CPU time at its last reply, in ms. */
   cpuMs(): number;
   /**
-   * Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
+   * Loads a model. Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
    */
   load(file: ModelFile, limit: TimeLimit): Promise<Loaded>;
   /** Unloads these sessions. Rejects with ProcessEnded, or `overloaded` as `load` does. */
   unload(sessions: readonly string[], limit: TimeLimit): Promise<void>;
-  /** Rejects as `load` does, but with `live_failed` where the model refuses the input. */
+  /** Runs a model. Rejects as `load` does, but with `live_failed` if the model rejects the input. */
   run(run: ModelRun, limit: TimeLimit): Promise<RunAnswer>;
   isAlive(): boolean;
   toForeground(): void;
@@ -63,9 +66,9 @@ export interface InferenceProcess {
 
 interface Loaded {
   readonly signature: Signature;
-  /** Memory that the model seems to take. */
+  /** The measured memory of the model. */
   readonly bytes: number;
-  /** The child's resident memory after it. */
+  /** The child's resident memory after the load. */
   readonly rssBytes: number;
 }
 
@@ -77,10 +80,10 @@ interface Loaded {
  */
 export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
 
-/** The child died. */
+/** The error of a child that died. */
 export class ProcessEnded extends ScoringCrash {
   readonly why: ProcessEnd;
-  /** The cause in a few words, for people. */
+  /** The cause in a few words. */
   readonly how: string;
 
   constructor(how: string, why: ProcessEnd, cpuMs?: number) {
@@ -91,9 +94,9 @@ export class ProcessEnded extends ScoringCrash {
 }
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
-/** Private memory that Node 24 maps in the child (two isolates' code ranges above all), measured 1,134 MB. */
+/** Private memory that Node 24 maps in the child, mostly for the code ranges of two isolates. Measured: 1,134 MB. */
 const NODE_DATA_MB = 1280;
-/** Models travel in pieces, so that the parent's event loop never copies more at once. */
+/** Models are sent in parts of this size, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
 /**
@@ -120,7 +123,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     answer?.(reply);
   });
   child.on('error', (error) => finish(new ProcessEnded(error.message, 'crash')));
-  // 'close' rather than 'exit': by then its last words on stderr have been read.
+  // 'close' instead of 'exit', since by then its last output on stderr has been read.
   child.on('close', (code, signal) => finish(explain(killedFor, said, code, signal)));
 
   function finish(how: ProcessEnded): void {
@@ -174,7 +177,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     async run(run, limit) {
       const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), limit);
       if (reply.kind === 'ran') return reply;
-      throw refusal('live_failed', 'the model refused the input', reply);
+      throw refusal('live_failed', 'the model rejected the input', reply);
     },
   };
 }
@@ -188,7 +191,7 @@ async function sendModel(child: ChildProcess, { session, bytes, sha256 }: ModelF
   await tell({ kind: 'load', session, sha256 });
 }
 
-/** Resolves when the child is ready. Its priority is lowered then, not before: a start is awaited, and soon over. */
+/** Resolves when the child is ready. Its priority is lowered only then, since a start is awaited and short. */
 async function start(
   first: Promise<Reply>,
   priority: ChildPriority,
@@ -220,10 +223,10 @@ function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions):
     env: childEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
-    // A separate process group: a terminal's Ctrl-C is for the parent, which then drains.
+    // A separate process group, so that a terminal's Ctrl-C reaches only the parent, which then drains.
     detached: true,
   });
-  // The child removes its folder itself; this handles a child that died before.
+  // The child removes its folder itself, unless it died before.
   child.on('close', () => {
     try {
       rmdirSync(folder);
@@ -235,10 +238,10 @@ function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions):
 }
 
 /**
- * Returns the environment of a child. It inherits two variables only, since others may hold secrets: the library path,
- * without which a program may not start at all, and Node's compile cache, which halves the CPU time of a start (0.3 s). The
- * cache's path is made absolute, because the child has another working directory. The third is for glibc; other libraries
- * ignore it.
+ * Returns the environment of a child. It inherits only two variables, since others may contain secrets: the library
+ * path, which some programs need to start, and Node's compile cache, which halves the CPU time of a start (0.3 s). The
+ * path of the cache is made absolute, because the child has another working directory. The third variable is for glibc;
+ * other libraries ignore it.
  */
 function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return {
@@ -249,8 +252,9 @@ function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.Proces
 }
 
 /**
- * The program under `ulimit -d`: an allocation above it fails inside ONNX Runtime as an ordinary error, so that most
- * memory bombs cost a refusal rather than a process. Linux alone counts mapped memory as data.
+ * Returns the command of a program under `ulimit -d`. An allocation above the limit fails inside ONNX Runtime as an
+ * ordinary error, so that most memory bombs are rejected and do not end the process. Only Linux counts mapped memory as
+ * data.
  */
 function bounded(program: readonly string[], memoryLimitMb: number): readonly string[] {
   if (process.platform !== 'linux') return program;
@@ -272,14 +276,16 @@ function explain(
   return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal === 'SIGKILL' ? 'killed' : 'crash');
 }
 
-/** The end itself; or, if the model is not at fault and the same may succeed later, an error that says so. */
+/**
+ * Returns the end itself; or, if the machine is at fault and the same work may succeed later, an error that says so.
+ */
 function asError(end: ProcessEnded): Error {
   return end.why === 'starved' ? machineBusy(end.how, end) : end;
 }
 
 function notStarted(end: ProcessEnded): TandemError {
   return new TandemError('unavailable', `an inference process could not be started: ${end.how}`, {
-    remedy: 'try again; if it happens again, check that the machine has memory for one more process',
+    remedy: 'try again; if it fails again, check that the machine has memory for one more process',
   });
 }
 

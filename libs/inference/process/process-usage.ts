@@ -1,12 +1,15 @@
-/** CPU time and memory of another process as the system counts them: a busy machine stretches its wall time, not its CPU time. */
+/**
+ * Reads CPU time and memory of another process from the system. A busy machine extends its wall time, but not its CPU
+ * time.
+ */
 
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
-/** A tick of the times in `/proc`, in ms: 100 a second on every platform that Node supports. */
+/** A clock tick of `/proc` in ms: 100 per second on every platform that Node supports. */
 const TICK_MS = 10;
-/** Positions of user and system time behind the name of the program, which may hold blanks (proc_pid_stat(5)). */
+/** Positions of user and system time after the name of the program, which may contain blanks (proc_pid_stat(5)). */
 const USER_TIME = 11;
 const SYSTEM_TIME = 12;
 
@@ -17,7 +20,7 @@ export async function readCpuMs(pid: number): Promise<number | null> {
     const { stdout } = await promisify(execFile)('ps', ['-o', 'time=', '-p', `${pid}`]);
     return ofPsTime(stdout);
   } catch {
-    // The process is gone, or the system has neither.
+    // The process has ended, or the system has neither `/proc` nor `ps`.
     return null;
   }
 }
@@ -28,7 +31,7 @@ function ofProcStat(stat: string): number | null {
   return Number.isFinite(ms) ? ms : null;
 }
 
-/** Reads the TIME of `ps` as macOS writes it (`0:03.45`) and as POSIX does (`1-02:03:04`). Exported for its test. */
+/** Reads the TIME of `ps` in the forms of macOS (`0:03.45`) and POSIX (`1-02:03:04`). Exported for its test. */
 export function ofPsTime(text: string): number | null {
   const found = /^\s*(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$/.exec(text);
   if (!found) return null;

@@ -1,7 +1,7 @@
 /**
- * The protocol of the serving process and its inference children over Node's IPC channel (serialization 'advanced':
- * typed arrays travel as bytes). One command at a time: each gets one reply before the next is sent, except `part`,
- * which gets none.
+ * The protocol of the serving process and its inference children over Node's IPC channel (serialization 'advanced',
+ * which sends typed arrays as bytes). Each command gets one reply before the next is sent, except `part`, which gets
+ * none.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 
@@ -18,7 +18,7 @@ export type TensorData =
   | BigUint64Array
   | readonly string[];
 
-/** A tensor on its way; float16 as the bits in a Uint16Array, bool as bytes 0 and 1. */
+/** A tensor in transit, with float16 as bits in a Uint16Array and bool as bytes 0 and 1. */
 export interface WireTensor {
   readonly name: string;
   readonly type: TensorType;
@@ -26,12 +26,15 @@ export interface WireTensor {
   readonly data: TensorData;
 }
 
-/** One input or output as a model declares it. */
+/** An input or output as a model declares it. */
 export interface SignatureTensor {
   readonly name: string;
-  /** Element type as ONNX Runtime names it; null: not a tensor (a sequence or a map). */
+  /** The element type as ONNX Runtime names it; null for a sequence or a map. */
   readonly type: string | null;
-  /** A number is a fixed dimension, a text a symbolic one; empty: a scalar, or a shape not declared. */
+  /**
+   * The dimensions: a number for a fixed one, a text for a symbolic one. Empty for a scalar, or if no shape is
+   * declared.
+   */
   readonly shape: readonly (number | string)[];
 }
 
@@ -41,9 +44,9 @@ export interface Signature {
 }
 
 export type Command =
-  /** A piece of a model file; `load` takes what has come so far. */
+  /** A part of a model file. `load` uses all parts that have arrived. */
   | { readonly kind: 'part'; readonly bytes: Uint8Array }
-  /** `sha256` of the whole file, checked before anything reads it; null: not known yet. */
+  /** The SHA-256 of the whole file, which is checked before anything reads it; null if it is not known yet. */
   | {
       readonly kind: 'load';
       readonly session: string;
@@ -52,36 +55,39 @@ export type Command =
   | { readonly kind: 'unload'; readonly sessions: readonly string[] }
   | ({ readonly kind: 'run' } & ModelRun);
 
-/** One question to a loaded model, for as many users as the feeds have rows. */
+/** A run of a loaded model, for as many users as the feeds have rows. */
 export interface ModelRun {
   readonly session: string;
   readonly feeds: readonly WireTensor[];
-  /** Names of the outputs that are wanted. */
+  /** Names of the wanted outputs. */
   readonly fetches: readonly string[];
-  /** The model sees one row at a time; the answer has the shape of one run of all. */
+  /** Whether the model gets one row at a time. The answer still has the shape of a single run of all rows. */
   readonly rowByRow: boolean;
 }
 
 export interface RunAnswer {
   /** Outputs in the order of the fetches. */
   readonly outputs: readonly WireTensor[];
-  /** Duration of the model's run in the child, without transfer. */
+  /** Milliseconds of the model's run in the child, without the transfer. */
   readonly ms: number;
-  /** CPU of the threads that run models in ms; the rest of `ms` was spent waiting for a processor. */
+  /** Milliseconds of CPU of the threads that run models. The rest of `ms` was spent waiting for a processor. */
   readonly cpuMs: number;
 }
 
 export type Reply =
   | { readonly kind: 'ready' }
-  /** `bytes`: memory that the session seems to take, at least the file's size; `rssBytes`: of the process. */
+  /**
+   * `bytes`: the measured memory of the session, at least the file's size; `rssBytes`: the resident memory of the
+   * process.
+   */
   | { readonly kind: 'loaded'; readonly signature: Signature; readonly bytes: number; readonly rssBytes: number }
   | { readonly kind: 'unloaded' }
   | ({ readonly kind: 'ran' } & RunAnswer)
-  /** The model file or the input is at fault; the process continues. */
+  /** The reply if the model file or the input is at fault. The process continues. */
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };
 
-/** A reply as it travels. */
+/** A reply in transit. */
 export type SentReply = Reply & {
-  /** CPU time of the child since its start, all threads, in ms. */
+  /** CPU time of all threads of the child since its start, in ms. */
   readonly childCpuMs: number;
 };

@@ -9,7 +9,7 @@ const tensor = (dims: number[], data: Float32Array | string[]) => ({
 });
 
 describe('createRowFeeder', () => {
-  it('gives each row by itself, from one place in memory, and texts too', () => {
+  it('returns each row alone, at the same place in memory, including texts', () => {
     const rowOf = createRowFeeder([tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6)), tensor([2], ['a', 'b'])]);
     const [first] = rowOf(0);
     expect(Array.from(first?.data as Float32Array)).toEqual([1, 2, 3]);
@@ -21,7 +21,7 @@ describe('createRowFeeder', () => {
 });
 
 describe('joinRows', () => {
-  it('makes one answer of those of single rows, scalars among them', () => {
+  it('joins the answers of single rows, including scalars', () => {
     for (const dims of [[1, 1], [1], []]) {
       const rows = joinRows(2);
       rows.add([tensor(dims, Float32Array.of(0.25))]);
@@ -31,7 +31,7 @@ describe('joinRows', () => {
     }
   });
 
-  it('refuses a row that gives several, or another width than the first', () => {
+  it('rejects an answer with several rows, or with another width than the first', () => {
     expect(() => joinRows(2).add([tensor([2, 1], new Float32Array(2))])).toThrow('gave 2 rows of output x for 1 user');
     const rows = joinRows(2);
     rows.add([tensor([1, 1], new Float32Array(1))]);

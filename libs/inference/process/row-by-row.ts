@@ -1,18 +1,18 @@
 /**
- * Runs a model one row at a time and joins the answers. The rows of a pinned model are computed alone, whatever their
- * batch: the same bits enter at the same place, so the same bits come out.
+ * Runs a model one row at a time and joins the answers. The rows of a pinned model are computed alone, in any batch:
+ * the same input bits at the same place in memory give the same output bits.
  */
 import type { TensorData, WireTensor } from './protocol.ts';
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 type NumbersConstructor = new (buffer: ArrayBuffer, offset?: number, length?: number) => Numbers;
 
-/** Alignment at which kernels process several values at a time: a multiple of every vector register's size. */
+/** The alignment for kernels that process several values at a time: a multiple of the size of every vector register. */
 const ALIGNMENT = 64;
 
 /**
- * Returns the feeds of one row, valid until the next call. Every row is copied to one place: some kernels sum up in an
- * order that depends on where their input lies in memory, which would make a row's last bit depend on its number.
+ * Returns the feeds of one row, valid until the next call. Every row is copied to the same place. Some kernels sum in
+ * an order that depends on the address of their input, so the last bit of an answer would depend on the row's number.
  */
 export function createRowFeeder(feeds: readonly WireTensor[]): (row: number) => readonly WireTensor[] {
   const rowOf = feeds.map((feed) => {
@@ -32,7 +32,7 @@ export function createRowFeeder(feeds: readonly WireTensor[]): (row: number) => 
   return (row) => rowOf.map((feed) => feed(row));
 }
 
-/** A resizable buffer begins on a page of memory, any other where the allocator had room. */
+/** A resizable buffer begins at a page of memory, any other buffer at any address. */
 function aligned(like: Numbers, length: number): Numbers {
   const bytes = Math.ceil((length * like.BYTES_PER_ELEMENT) / ALIGNMENT) * ALIGNMENT;
   const buffer = new ArrayBuffer(bytes, { maxByteLength: bytes });
@@ -40,7 +40,7 @@ function aligned(like: Numbers, length: number): Numbers {
 }
 
 interface RowAnswers {
-  /** Throws where the outputs are not one row each, in the widths of the first. */
+  /** Adds the outputs of a row. Throws if they are not a single row, with the widths of the first. */
   add(outputs: readonly WireTensor[]): void;
   /** Returns the outputs of all rows, as one run would return them. */
   outputs(): readonly WireTensor[];
@@ -52,7 +52,7 @@ interface Gathered {
   readonly data: Numbers | string[];
 }
 
-/** Takes the answers of single rows, in order. A model of one row at a time may give a scalar: it is that row's. */
+/** Creates a collector for the answers of single rows, in order. A scalar counts as the value of its row. */
 export function joinRows(rows: number): RowAnswers {
   let gathered: readonly Gathered[] = [];
   let row = 0;

@@ -5,7 +5,7 @@ const tensor = (name: string, shape: (number | string)[] = ['N', 2]) => ({ name,
 const reasonFor = (...inputs: ReturnType<typeof tensor>[]) =>
   signatureFault({ inputs, outputs: [tensor('score')] })?.reason;
 
-it('lets a signature pass that can be told in a message', () => {
+it('accepts a signature that fits into a message', () => {
   expect(reasonFor(tensor('features'), tensor('größe'), tensor('deep', Array(16).fill(1)))).toBeUndefined();
 });
 

@@ -1,14 +1,18 @@
 /**
- * Whether the signature of a model can be passed on. Its signature goes to the process that serves, and from there into
- * messages, logs and terminals; the file chooses the names, which may be as long as the file.
+ * Checks that a model's signature can be passed on. The serving process puts it into messages, logs and terminals. The
+ * file chooses the names, which may be as long as the file.
  */
 import type { ModelFault } from '../model-file/onnx-file.ts';
 import type { Signature } from './protocol.ts';
 
-/** A query has 1,664 columns at most in Postgres, and a prediction far fewer fields. */
+/**
+ * The most inputs and outputs. A query in Postgres has at most 1,664 columns, and a prediction has far fewer fields.
+ */
 const MAX_TENSORS = 4_096;
 const MAX_NAME = 256;
-/** Features have two, and no output that becomes a prediction has many; a file of four megabytes can claim a million. */
+/**
+ * The most dimensions. Features have two, and an output of a prediction has few. A file of 4 MB can declare a million.
+ */
 const MAX_DIMENSIONS = 16;
 
 export function signatureFault({ inputs, outputs }: Signature): ModelFault | null {

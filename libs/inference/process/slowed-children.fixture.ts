@@ -1,4 +1,4 @@
-/** For tests: inference children that get a share of a processor alone, as on a busy machine. Linux. */
+/** Gives inference children only a share of a processor, as on a busy machine. For tests on Linux. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
@@ -22,7 +22,7 @@ export async function withSlowChildren<T>(share: number, work: () => Promise<T>,
   }
 }
 
-/** Process ids of the children of this process. */
+/** Returns the process ids of the children of this process. */
 export function childPids(): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => parentOf(pid) === process.pid);

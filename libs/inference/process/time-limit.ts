@@ -1,43 +1,46 @@
 /**
- * How long a child may take for one answer. Where the answer decides about a model, CPU time counts: the model is at
- * fault if it takes too much of it, and the machine if the child gets too little. Wall time is the last bound.
+ * Limits the time of a child for one answer. If the answer decides about a model, CPU time counts: the model is at
+ * fault if it takes too much, and the machine if the child gets too little. Wall time is the final limit.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
 import { readCpuMs } from './process-usage.ts';
 
 export interface TimeLimit {
-  /** CPU time of the child for this answer, in ms; infinite: wall time alone counts. */
+  /** The most CPU time of the child for this answer, in ms; infinite if only wall time counts. */
   readonly cpuMs: number;
   readonly wallMs: number;
 }
 
-/** Why time is up: the child took too long, or the machine did not let it work. */
+/** The reason for the end of the time: the child took too long, or the machine gave it too little CPU. */
 export interface TimeUp {
   readonly why: 'deadline' | 'starved';
   readonly how: string;
-  /** CPU time that the child took for the answer, if that decided. */
+  /** CPU time that the child took for the answer, if CPU time was the reason. */
   readonly cpuMs?: number;
 }
 
-/** How many times its CPU limit a child may take in wall time: 10 % of a processor is enough for it. */
+/** The limit of wall time as a multiple of the CPU limit, so that 10 % of a processor is enough. */
 const PATIENCE = 10;
-/** A child with a short limit has so much wall time at least: on a machine with much to do it may get 3 % of a processor. */
+/**
+ * The least limit of wall time for a child with a short CPU limit. On a busy machine, it may get only 3 % of a
+ * processor.
+ */
 const LEAST_WALL_MS = 30_000;
-/** The shortest wait between two looks at the child's CPU time, which the system counts in steps of 10 ms. */
+/** The shortest interval between checks of the child's CPU time, which the system counts in steps of 10 ms. */
 const LEAST_WAIT_MS = 50;
-/** A timer may fire so much before its time. */
+/** The time by which a timer may fire too early, in ms. */
 const TIMER_EARLY_MS = 1;
-/** Seconds after which a busy machine may have less to do. */
+/** Seconds after which a busy machine may be less busy. */
 const BUSY_RETRY_SECONDS = 30;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** A limit on CPU time, with a wall limit for a child that gets next to none. */
+/** Returns a limit on CPU time, with a limit on wall time for a child that gets almost none. */
 export function cpuLimit(cpuMs: number, wallMs: number = Math.max(LEAST_WALL_MS, cpuMs * PATIENCE)): TimeLimit {
   return { cpuMs, wallMs };
 }
 
-/** A limit on wall time alone, for an answer that a reader waits for. */
+/** Returns a limit on wall time only, for an answer that a reader waits for. */
 export function wallLimit(wallMs: number): TimeLimit {
   return { cpuMs: Number.POSITIVE_INFINITY, wallMs };
 }
@@ -49,10 +52,7 @@ interface TimedChild {
   readonly cpuMs: number;
 }
 
-/**
- * Calls `onUp` once, when the time is up, unless it is stopped before.
- * @returns stops the watch
- */
+/** Calls `onUp` once when the time is up. Returns a function that stops the watch. */
 export function watchTime(child: TimedChild, limit: TimeLimit, onUp: (up: TimeUp) => void): () => void {
   const begin = performance.now();
   let isOver = false;
@@ -74,14 +74,17 @@ export function watchTime(child: TimedChild, limit: TimeLimit, onUp: (up: TimeUp
   };
 }
 
-/** Null if only wall time counts, or the system does not report it. */
+/** Returns the CPU time since the call; null if only wall time counts, or if the system does not report it. */
 async function cpuSince({ pid, cpuMs }: TimedChild, limit: TimeLimit): Promise<number | null> {
   if (pid === undefined || !Number.isFinite(limit.cpuMs)) return null;
   const now = await readCpuMs(pid);
   return now === null ? null : Math.max(0, now - cpuMs);
 }
 
-/** @param spent CPU time (null: unknown, then wall time counts in its place) and wall time so far, in ms */
+/**
+ * Returns the reason if the time is up. @param spent CPU time and wall time so far, in ms. If CPU time is null, wall
+ * time is used instead
+ */
 function timeUp(
   { cpuMs, wallMs }: TimeLimit,
   { usedMs, spentMs }: { readonly usedMs: number | null; readonly spentMs: number },
@@ -97,7 +100,8 @@ function timeUp(
 }
 
 /**
- * Returns the error of work that the machine delayed; the same work may succeed later. @param how such as `starvedText`
+ * Returns the error of work that the machine delayed. The same work may succeed later. @param how a text such as
+ * `starvedText`
  */
 export function machineBusy(how: string, cause?: unknown): TandemError {
   return new TandemError('overloaded', `the inference process ${how}`, {
@@ -107,7 +111,7 @@ export function machineBusy(how: string, cause?: unknown): TandemError {
   });
 }
 
-/** How a child ended, or its work, that the machine gave too little CPU. */
+/** Returns the text for a child, or work, with too little CPU from the machine. */
 export function starvedText(usedMs: number, spentMs: number): string {
   return `got ${seconds(usedMs)} s of CPU in ${seconds(spentMs)} s: the machine is busy`;
 }

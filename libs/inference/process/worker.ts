@@ -1,7 +1,7 @@
 /**
- * The program of an inference child. ONNX Runtime's `run` blocks its thread, possibly for ever. Here it blocks only
- * this process, which its callers may kill. The process holds no secrets, no files and no state but sessions.
- * Arguments: the parent's process id, the resident memory limit in MB, the threads of a run.
+ * The program of an inference child. ONNX Runtime's `run` blocks its thread, possibly forever. Here it blocks only this
+ * process, which its callers may kill. The process has no secrets, no files and no state except sessions. Arguments:
+ * the parent's process id, the resident memory limit in MB, the threads of a run.
  */
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
@@ -28,30 +28,30 @@ const THREADS = Number(process.argv[4] ?? 1);
 const OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: THREADS,
   interOpNumThreads: 1,
-  // Spinning threads would take the processors of other children.
+  // Spinning threads would use the processors of other children.
   ...(THREADS === 1 ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  // Else each session keeps the memory of its largest run, and a child with many models grows with each of them.
+  // With the arena, each session would keep the memory of its largest run, and a child with many models would grow.
   enableCpuMemArena: false,
   enableMemPattern: false,
-  // Errors are thrown; other output that a model makes ONNX Runtime print is discarded.
+  // Errors are thrown. Other output of ONNX Runtime, which a model may cause, is discarded.
   logSeverityLevel: 4,
 };
 
-/** Longest reason from ONNX Runtime: names in a model may be as long as the file. */
+/** The longest reason from ONNX Runtime, since names in a model may be as long as the file. */
 const MAX_REASON = 4_000;
 
-/** Memory that ONNX Runtime takes with the first session of a process. */
+/** The memory that ONNX Runtime allocates with the first session of a process. */
 const RUNTIME_BYTES = 25_000_000;
 /**
- * Memory of a session beside its weights: measured 0.2 MB. If memory of unloaded sessions is reused, the measured value
- * is lower.
+ * The least memory of a session besides its weights: measured 0.2 MB. If memory of unloaded sessions is reused, the
+ * measurement is too low.
  */
 const LEAST_SESSION_BYTES = 200_000;
 
 const sessions = new Map<string, InferenceSession>();
-/** Above this, garbage is collected, which takes about 3 ms. */
+/** Bytes of buffers above which garbage is collected, which takes about 3 ms. */
 const MOST_GARBAGE_BYTES = 4_000_000;
 
 let isRuntimeStarted = false;
@@ -60,9 +60,10 @@ let parts: Uint8Array[] = [];
 start();
 
 function start(): void {
-  // ONNX Runtime 1.30's binding cannot read a Float16Array; without the class it takes and gives the bits.
+  // The binding of ONNX Runtime 1.30 cannot read a Float16Array. Without the class, it accepts and returns the bits.
   delete (globalThis as { Float16Array?: unknown }).Float16Array;
-  // The parent decides when to end: a terminal's Ctrl-C and a service manager's SIGTERM reach the whole group.
+  // Only the parent ends this process. A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group, so
+  // they are ignored.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
@@ -75,10 +76,11 @@ function start(): void {
     throw error;
   });
   watchdog.once('online', () => {
-    // From now on the working directory does not exist: nothing can be found in it or left there.
+    // The working directory is removed, so that no file can be read from it or left in it.
     rmdirSync(process.cwd());
     say({ kind: 'ready' });
-    // A child ends by SIGKILL, so Node never writes its cache at exit. Writes nothing if the cache is off or up to date.
+    // A child ends by SIGKILL, so Node never writes its cache at exit. This call has no effect if the cache is off or
+    // up to date.
     flushCompileCache();
   });
 }
@@ -96,7 +98,7 @@ async function obey(command: Command): Promise<void> {
         return;
       case 'load':
         await load(command);
-        // The file and its parts: V8 would let 64 MB of buffers gather before it looks.
+        // Frees the file and its parts. V8 would let 64 MB of buffers accumulate before it collects them.
         if (process.memoryUsage().arrayBuffers > MOST_GARBAGE_BYTES) globalThis.gc?.();
         return;
       case 'unload':
@@ -143,7 +145,10 @@ async function load({ session, sha256 }: Extract<Command, { kind: 'load' }>): Pr
   say({ kind: 'loaded', signature, bytes: size, rssBytes: after.rss });
 }
 
-/** Without the memory of JavaScript, which comes and goes meanwhile; what V8 says of its buffers may be late. */
+/**
+ * Returns the memory of a session, without that of JavaScript, which varies. The figures of V8 about its buffers may be
+ * late.
+ */
 function memoryTaken(before: NodeJS.MemoryUsage, after: NodeJS.MemoryUsage): number {
   const native = ({ rss, heapTotal, arrayBuffers }: NodeJS.MemoryUsage) => rss - heapTotal - arrayBuffers;
   return Math.min(after.rss - before.rss, native(after) - native(before));
@@ -157,22 +162,28 @@ async function run({ session, ...asked }: ModelRun): Promise<void> {
 
 function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
   return value.isTensor
-    ? // An open size that has no name is given as an empty one.
+    ? // An open size without a name is an empty text.
       { name: value.name, type: value.type, shape: value.shape.map((size) => (size === '' ? '?' : size)) }
     : { name: value.name, type: null, shape: [] };
 }
 
 /**
- * The answer travels to a process that serves others, and is held there whole: no model may choose how much that is.
- * 1,024 users of a model of 16,384 floats are just as much.
+ * The most bytes of an answer. The serving process keeps the whole answer in memory, so a model must not decide its
+ * size. It is the size for 1,024 users of a model with 16,384 floats.
  */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** CPU of the whole process if a run has several threads, or Node is older than 23.9; little else happens in it. */
+/**
+ * Reads the CPU time of the thread; or of the whole process if a run has several threads or Node is older than 23.9.
+ * Little else happens in the process.
+ */
 const cpuUsage =
   THREADS === 1 && typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 
-/** Runs all rows at once, or one after the other. Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
+/**
+ * Runs all rows at once, or one after the other. Rejects if the model rejects them, or if the answer exceeds
+ * `MAX_ANSWER_BYTES`.
+ */
 async function runModel(
   loaded: InferenceSession,
   { feeds, fetches, rowByRow }: Omit<ModelRun, 'session'>,
@@ -217,11 +228,11 @@ async function infer(
   });
 }
 
-/** @param times how many such outputs the answer will hold */
+/** Throws if the answer would be too large. @param times the number of such outputs in the answer */
 function refuseTooLarge(outputs: readonly WireTensor[], times: number): void {
   const bytes = outputs.reduce((sum, { data }) => sum + bytesOf(data), 0) * times;
   if (bytes <= MAX_ANSWER_BYTES) return;
-  throw new Error(`its outputs take ${bytes} bytes for one run; ${MAX_ANSWER_BYTES} are the most`);
+  throw new Error(`its outputs take ${bytes} bytes for one run, but the maximum is ${MAX_ANSWER_BYTES}`);
 }
 
 function bytesOf(data: TensorData): number {

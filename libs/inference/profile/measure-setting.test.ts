@@ -17,7 +17,7 @@ const limits = (signal = new AbortController().signal) => ({
   signal,
 });
 
-it('measures a setting in processes of its own', { timeout: 60_000 }, async () => {
+it('measures a setting in separate processes', { timeout: 60_000 }, async () => {
   const found = await measureSetting(SETTING, profiled(linearModel({ weights: [1, 2] })), limits());
   expect(found).toMatchObject({ setting: SETTING, failed: 0, lost: 0 });
   expect(found.throughput).toBeGreaterThan(0);
@@ -26,7 +26,7 @@ it('measures a setting in processes of its own', { timeout: 60_000 }, async () =
   expect(found.p99Ms).toBeGreaterThanOrEqual(found.p50Ms);
 });
 
-it('rejects with the model’s reason where it gives no answer', { timeout: 60_000 }, async () => {
+it('rejects with the model’s reason if it gives no answer', { timeout: 60_000 }, async () => {
   const empty = profiled(Buffer.from('no model'));
   await expect(measureSetting(SETTING, empty, limits())).rejects.toThrow(/cannot be loaded/);
 });
@@ -35,7 +35,7 @@ it('ends its load at the deadline', { timeout: 60_000 }, async () => {
   const version = profiled(linearModel({ weights: [1, 2] }));
   const deadline = performance.now();
   const found = await measureSetting(SETTING, version, { ...limits(), loadMs: 3_600_000, deadline }).catch(String);
-  // Runs may end while the load is begun.
+  // Runs may end while the load is starting.
   if (typeof found === 'string') expect(found).toContain('no run ended within 0.0 s');
   else expect(found.throughput).toBeGreaterThan(0);
 });

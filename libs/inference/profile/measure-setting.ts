@@ -1,7 +1,7 @@
 /**
- * Measures one setting of live inference: a separate pool with that many children, batch limit and threads, under full
- * load of single users, as live reads come. It is the pool that the API uses, with its batcher, so that what feeding the
- * children costs is part of the figures. Reading features and HTTP are not.
+ * Measures one setting of live inference: a separate pool with this number of children, batch limit and threads, under
+ * full load of single users, like live reads. It is the pool of the API with its batcher, so the cost of feeding the
+ * children is included. Reading features and HTTP are not.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -20,21 +20,26 @@ export interface ProfiledVersion {
 
 interface MeasureOptions {
   readonly memoryLimitMb: number;
-  /** Milliseconds of load that count. Longer where a child would do fewer than `LEAST_RUNS` runs, up to five times as long. */
+  /**
+   * Milliseconds of measured load. It is longer, up to five times, if a child would do fewer than `LEAST_RUNS` runs.
+   */
   readonly loadMs: number;
-  /** The deadline of loads on the clock of `performance.now`. */
+  /** The end of all load, on the clock of `performance.now`. */
   readonly deadline: number;
   readonly signal: AbortSignal;
 }
 
-/** Runs of each child, so that the 99th percentile does not depend on one run. */
+/** The least number of runs of each child, so that the 99th percentile does not depend on one run. */
 const LEAST_RUNS = 20;
 const MOST_TIMES_LOAD = 5;
-/** Load before the measurement: the batcher learns the cost of runs, and children grow to their size. */
+/**
+ * Milliseconds of load before the measurement, in which the batcher learns the cost of runs and children grow to their
+ * final size.
+ */
 const WARM_UP_MS = 300;
-/** Users that are tried before the load; one answer is enough. */
+/** The number of users that are tried before the load. One answer is enough. */
 const FIRST_USERS = 10;
-/** The timeout of each request: long enough that none is refused. */
+/** The timeout of each request, long enough that none is rejected. */
 const PATIENCE_MS = 60_000;
 
 /** Measures a setting. Rejects if no child can load the model, if it gives no answer in time, or with the signal's reason. */
@@ -101,7 +106,7 @@ async function measureLoad(
   };
 }
 
-/** Rejects with the last error if the model answers none of the first users. */
+/** Tries the first users. Rejects with the last error if the model answers none of them. */
 async function assertAnswers(score: (row: number) => Promise<unknown>, users: number): Promise<void> {
   let why: unknown;
   for (let row = 0; row < Math.min(users, FIRST_USERS); row++) {
@@ -116,13 +121,13 @@ async function assertAnswers(score: (row: number) => Promise<unknown>, users: nu
 }
 
 interface Clients {
-  /** From now on keeps latencies, in ms, in the array that it returns, and counts failures. */
+  /** Starts to record latencies in ms in the returned array, and to count failures. */
   record(): readonly number[];
   failed(): number;
   stop(): void;
 }
 
-/** Starts `waiting` clients: each asks for one user and waits for the answer. */
+/** Starts `waiting` clients. Each requests one user at a time and waits for the answer. */
 function startClients(
   { users, waiting }: { readonly users: number; readonly waiting: number },
   score: (row: number) => Promise<unknown>,
@@ -141,7 +146,7 @@ function startClients(
       if (isOver) return;
       if (!isAnswered) {
         failed++;
-        // Requests that are refused at once would block the event loop.
+        // Immediate rejections would block the event loop.
         await turn();
       } else latencies?.push(performance.now() - startedAt);
     }
@@ -160,7 +165,7 @@ function startClients(
   };
 }
 
-/** Returns a function that reads CPU used since now, by the children and this process, and the children's memory. */
+/** Returns a function for the CPU time since now, of the children and of this process, and the children's memory. */
 async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: number; memoryMb: number }>> {
   const childrenCpu = () =>
     Promise.all(pool.stats().pids.map(async (pid) => [pid, (await readCpuMs(pid)) ?? 0] as const));
@@ -168,7 +173,7 @@ async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: n
   const before = new Map(await childrenCpu());
   return async () => {
     const { user, system } = process.cpuUsage(own);
-    // A child that replaced another began at 0.
+    // A child that replaced another one started at 0.
     const spent = (await childrenCpu()).map(([pid, ms]) => ms - (before.get(pid) ?? 0));
     const cpuMs = sum(spent) + (user + system) / 1_000;
     return { cpuMs, memoryMb: sum(await Promise.all(pool.stats().pids.map(readResidentMb))) };

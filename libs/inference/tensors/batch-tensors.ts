@@ -1,5 +1,5 @@
 /**
- * The inputs of requests: filled from their features, cut into the rows of a run, and joined with those of others.
+ * Fills the inputs of requests from features, splits them into the rows of a run, and joins those of several requests.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -12,20 +12,20 @@ import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { type FilledColumn, fillTensor } from './fill-tensor.ts';
 import { fromHalfBits } from './half-precision.ts';
 
-/** A filled input of a request; its rows are cut into runs later. */
+/** A filled input of a request. Its rows are split into runs later. */
 export interface EncodedInput {
   readonly name: string;
   readonly type: TensorType;
-  /** Values a row. */
+  /** The number of values in a row. */
   readonly width: number;
-  /** Set for a tensor [users] rather than [users, width]. */
+  /** Set for a tensor [users] instead of [users, width]. */
   readonly rank?: 1;
   readonly data: TensorData;
 }
 
 /**
- * The inputs of a model for the given rows of a batch. Throws `RowsRefused` with every row that does not fit, naming
- * column, user and value. Twelve float columns of 5,000 rows take about half a millisecond.
+ * Returns the inputs of a model for the given rows of a batch. Throws `RowsRefused` with column, user and value of
+ * every row that does not fit. Twelve float columns of 5,000 rows take about half a millisecond.
  */
 export function encodeInputs(
   inputs: readonly ModelInput[],
@@ -47,7 +47,7 @@ export function encodeInputs(
   return encoded;
 }
 
-/** Rows `start` to `start + count` of inputs that `encodeInputs` filled. */
+/** Returns the rows `start` to `start + count` of inputs that `encodeInputs` filled. */
 export function cutInputs(inputs: readonly EncodedInput[], start: number, count: number): EncodedInput[] {
   return inputs.map((input) => ({
     ...input,
@@ -55,7 +55,7 @@ export function cutInputs(inputs: readonly EncodedInput[], start: number, count:
   }));
 }
 
-/** The rows of several requests of one model version, one after the other. */
+/** Returns the rows of several requests of one model version, one after the other. */
 export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: number): WireTensor[] {
   const [first = []] = several;
   return first.map(({ name, type, width, rank }, i) => ({
@@ -66,12 +66,12 @@ export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: 
   }));
 }
 
-/** A part of a tensor's values; typed arrays share their memory with the whole. */
+/** Returns a part of a tensor's values. A typed array shares the memory of the whole. */
 function cut(data: TensorData, start: number, end: number): TensorData {
   return Array.isArray(data) ? data.slice(start, end) : (data as Float32Array).subarray(start, end);
 }
 
-/** The values of several tensors of one element type. */
+/** Returns the values of several tensors of one element type. */
 function joinData(several: readonly TensorData[]): TensorData {
   const [first] = several;
   if (first === undefined || several.length === 1) return first ?? [];
@@ -107,8 +107,8 @@ function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: num
   return `${which}, which is not one of its categories (${list}); set the value of an unknown text (features.categories.${name}: unknown: ${counts}), or return a category from the feature query`;
 }
 
-// Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: if a model
-// returns another number of rows than it got, no user has an answer, since rows and users cannot be matched.
+// Splits the output tensors of a run into those of its requests. The first dimension is the users. If a model returns
+// another number of rows than it got, no user has an answer, since rows and users cannot be matched.
 
 /** Throws `live_failed` if a tensor does not have a row for each user of the run. */
 export function checkRows(outputs: readonly WireTensor[], users: number): void {
@@ -134,7 +134,7 @@ export function readOutputs(outputs: readonly WireTensor[], users: number): Outp
   );
 }
 
-/** Rows `start` to `start + count` of the tensors. */
+/** Returns the rows `start` to `start + count` of the tensors. */
 export function cutOutputs(outputs: readonly WireTensor[], start: number, count: number): readonly WireTensor[] {
   if (outputs.every(({ dims }) => dims[0] === count)) return outputs;
   return outputs.map((tensor) => {
@@ -144,7 +144,7 @@ export function cutOutputs(outputs: readonly WireTensor[], start: number, count:
   });
 }
 
-/** The tensors of a request that was cut into several runs, in order. */
+/** Joins the tensors of a request that was split into several runs, in order. */
 export function joinOutputs(several: readonly (readonly WireTensor[])[]): readonly WireTensor[] {
   const [first] = several;
   if (first === undefined || several.length === 1) return first ?? [];

@@ -6,7 +6,7 @@ import { encodeInputs, joinInputs } from './batch-tensors.ts';
 
 type Row = (number | string | null)[];
 
-/** The single input of a predictor of these columns. */
+/** Returns the single input of a predictor with these columns. */
 function encode(type: TensorType, columns: readonly FeatureColumn[], rows: readonly Row[]) {
   const input = { name: 'x', type, columns: columns.map(({ name }) => name) };
   const { version } = toyPredictor(Buffer.from('x'), columns, [input]);
@@ -43,11 +43,11 @@ describe('nulls', () => {
     ['float32', -1, -1],
     ['int8', -1, -1],
     ['uint16', 7, 7],
-  ])('of a column of %s count as the declared %s', (type, nullAs, expected) => {
+  ])('of a column of kind %s count as the declared %s', (type, nullAs, expected) => {
     expect(encode(type, [{ ...number, nullAs }], [[3], [null]])?.data[1]).toBe(expected);
   });
 
-  it('count as declared in integers of 64 bits, in booleans and in halves', () => {
+  it('count as declared in 64-bit integers, in booleans and in float16', () => {
     expect(encode('int64', [{ ...number, nullAs: -5 }], [[null], [2]])?.data).toEqual(BigInt64Array.of(-5n, 2n));
     expect(encode('bool', [{ ...number, kind: 'boolean', nullAs: 1 }], [[null], [0]])?.data).toEqual(
       Uint8Array.of(1, 0),
@@ -62,7 +62,7 @@ describe('nulls', () => {
     expect(encode('string', [plan({ nullAs: 'nan' })], [[null]])?.data).toEqual(['nan']);
   });
 
-  it('that are not declared are rejected, and a NaN is no null', () => {
+  it('are rejected if not declared, and a NaN is not a null', () => {
     expect(refusals('float32', [number], [[1], [null]])).toEqual([
       [1, 'feature age of user 1 is null, which an input of type float32 cannot hold'],
     ]);
@@ -75,14 +75,14 @@ describe('categories', () => {
   const index: Categories = { values, encoding: 'index' };
   const oneHot: Categories = { values, encoding: 'one-hot' };
 
-  it('become their place, from 0, in any type of numbers', () => {
+  it('become their index, from 0, in any numeric type', () => {
     const columns = [plan({ categories: index })];
     expect(encode('float32', columns, [['pro'], ['free']])?.data).toEqual(Float32Array.of(2, 0));
     expect(encode('int64', columns, [['pro'], ['free']])?.data).toEqual(BigInt64Array.of(2n, 0n));
     expect(encode('float16', columns, [['plus']])?.data).toEqual(Uint16Array.of(0x3c00));
   });
 
-  it('become a one among zeros, with the other columns around them', () => {
+  it('become 1 among zeros, between the other columns', () => {
     const encoded = encode(
       'float32',
       [number, plan({ categories: oneHot }), { ...number, name: 'spent' }],
@@ -95,28 +95,28 @@ describe('categories', () => {
     expect(encoded?.data).toEqual(Float32Array.of(31, 0, 1, 0, 0.5, 44, 0, 0, 1, 1.5));
   });
 
-  it.each([1, 40])('are the same for %i users, however they are looked up', (users) => {
+  it.each([1, 40])('are the same for %i users, with both kinds of lookup', (users) => {
     const rows = Array.from({ length: users }, (_, i): Row => [values[i % 3] ?? '']);
     expect(Array.from(encode('float32', [plan({ categories: index })], rows)?.data as Float32Array)).toEqual(
       rows.map((_, i) => i % 3),
     );
   });
 
-  it('take an unknown text as declared', () => {
+  it('encode an unknown text as declared', () => {
     const unknown = (categories: Categories) => encode('float32', [plan({ categories })], [['gold']])?.data;
     expect(unknown({ ...index, unknownAs: -1 })).toEqual(Float32Array.of(-1));
     expect(unknown({ ...index, unknownAs: 'nan' })).toEqual(Float32Array.of(Number.NaN));
     expect(unknown({ ...oneHot, unknownAs: 'zeros' })).toEqual(Float32Array.of(0, 0, 0));
   });
 
-  it('take a null as the text that it counts as, known or not', () => {
+  it('encode a null as the text that it counts as, known or not', () => {
     const nulls = (nullAs: string, categories: Categories) =>
       encode('float32', [plan({ nullAs, categories })], [[null]])?.data;
     expect(nulls('plus', index)).toEqual(Float32Array.of(1));
     expect(nulls('none', { ...oneHot, unknownAs: 'zeros' })).toEqual(Float32Array.of(0, 0, 0));
   });
 
-  it('reject an undeclared unknown text, with the categories and the setting', () => {
+  it('reject an unknown text without a declared value, and name the categories and the setting', () => {
     expect(refusals('float32', [plan({ categories: index })], [['pro'], ['gold'], [null]])).toEqual([
       [
         1,
@@ -127,13 +127,13 @@ describe('categories', () => {
     expect(refusals('float32', [plan({ categories: oneHot })], [['gold']])[0]?.[1]).toContain("unknown: 'zeros'");
   });
 
-  it('are texts alone: a property of every object is none', () => {
+  it('are only the listed texts, and no property names of objects', () => {
     expect(refusals('float32', [plan({ categories: index })], [['constructor'], ['__proto__']])).toHaveLength(2);
   });
 });
 
 describe('an input of rank 1', () => {
-  it('is one value a user, without a second dimension', () => {
+  it('has one value for each user, without a second dimension', () => {
     const columns = [number, plan()];
     const inputs = [
       { name: 'age', type: 'float32' as const, columns: ['age'], rank: 1 as const },

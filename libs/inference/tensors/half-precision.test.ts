@@ -5,7 +5,7 @@ import { fromHalfBits, toHalfBits } from './half-precision.ts';
 const ALL = Array.from({ length: 0x1_0000 }, (_, bits) => bits);
 const isNaNBits = (bits: number) => (bits & 0x7c00) === 0x7c00 && (bits & 0x3ff) !== 0;
 
-test('every half comes back as the bits it was, and a NaN as a NaN', () => {
+test('every float16 is converted back to the same bits, and a NaN to a NaN', () => {
   const wrong = ALL.filter((bits) => {
     const back = toHalfBits(fromHalfBits(bits));
     return isNaNBits(bits) ? !isNaNBits(back) : back !== bits;
@@ -29,12 +29,12 @@ test.each([
   if (value !== 1 / 3) expect(fromHalfBits(bits)).toBe(value);
 });
 
-test('half way between two neighbours goes to the even one, and a double just beside it to its own side', () => {
+test('the middle between two neighbours is rounded to the even one, and a double beside the middle to its own side', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 0x7bfe }), (bits) => {
       const [low, high] = [fromHalfBits(bits), fromHalfBits(bits + 1)];
       const middle = (low + high) / 2;
-      // A float32 in between would round these to the middle first.
+      // A conversion by way of float32 would round these to the middle first.
       const beside = middle * 2 ** -40;
       expect(toHalfBits(middle)).toBe(bits % 2 === 0 ? bits : bits + 1);
       expect(toHalfBits(middle - beside)).toBe(bits);

@@ -1,16 +1,22 @@
-/** Half-precision floats as their 16 bits, which children take and give; Node before 24 has no Float16Array. */
+/**
+ * Converts half-precision floats to their 16 bits and back. Children use the bits, since Node before 24 has no
+ * Float16Array.
+ */
 
 const HIDDEN_BIT = 0x400;
 const SIGN = 0x8000;
 const INFINITY = 0x7c00;
 const NAN = 0x7e00;
-/** The smallest normal half: below it, each half is a multiple of the smallest. */
+/** The smallest normal float16. Below it, each float16 is a multiple of the smallest. */
 const LEAST_NORMAL = 2 ** -14;
 const SMALLEST = 2 ** -24;
 /** The first value that rounds to infinity. */
 const TOO_LARGE = 65_520;
 
-/** The nearest half's bits, of two the even one, straight from the double: no second rounding by way of a float32. */
+/**
+ * Returns the bits of the nearest float16; of two, the even one. The double is rounded only once, not by way of a
+ * float32.
+ */
 export function toHalfBits(value: number): number {
   if (Number.isNaN(value)) return NAN;
   const sign = value < 0 || Object.is(value, -0) ? SIGN : 0;
@@ -18,11 +24,11 @@ export function toHalfBits(value: number): number {
   if (size >= TOO_LARGE) return sign | INFINITY;
   if (size < LEAST_NORMAL) return sign | nearestEven(size / SMALLEST);
   const exponent = exponentOf(size);
-  // What rounds up to two carries into the exponent, as it should.
+  // A mantissa that rounds up to two carries into the exponent, which is correct.
   return sign | (((exponent + 15) << 10) + nearestEven((size / 2 ** exponent - 1) * HIDDEN_BIT));
 }
 
-/** Returns the number that a half's bits encode. */
+/** Returns the number for the bits of a float16. */
 export function fromHalfBits(bits: number): number {
   const sign = bits & SIGN ? -1 : 1;
   const exponent = (bits & INFINITY) >> 10;

@@ -10,7 +10,7 @@ function encode(type: TensorType, rows: (number | string | null)[][], picked = r
 }
 
 describe('encodeInputs', () => {
-  it('puts the picked rows one after the other, columns in order', () => {
+  it('puts the selected rows one after the other, with columns in order', () => {
     expect(
       encode(
         'float32',
@@ -64,14 +64,14 @@ describe('encodeInputs', () => {
     ['float16', [65_504, -65_504], [65_520, -65_520]],
     ['float32', [3.4028234663852886e38, 1e-50], [3.5e38, -1e39]],
     ['float64', [1.7e308], []],
-  ])('%s takes what it can hold exactly or to its precision, and nothing else', (type, held, refused) => {
+  ])('%s accepts only values that it can hold exactly or within its precision', (type, held, refused) => {
     for (const value of held) expect(() => encode(type, [[value]])).not.toThrow();
     for (const value of [...refused, Number.NaN, Number.POSITIVE_INFINITY, null, 'x']) {
       expect(() => encode(type, [[value]])).toThrow(`which an input of type ${type} cannot hold`);
     }
   });
 
-  it('names column, user and value of what it refuses', () => {
+  it('names column, user and value of a rejected value', () => {
     expect(() =>
       encode('float32', [
         [1, 2],
@@ -81,7 +81,7 @@ describe('encodeInputs', () => {
     expect(() => encode('string', [[7]])).toThrow('feature f0 of user 0 is 7');
   });
 
-  it('names every row that it refuses, not only the first', () => {
+  it('names every rejected row, not only the first', () => {
     const rows = [[1], [2 ** 40], [3], [0.5], [5]];
     const error = (() => {
       try {
@@ -102,11 +102,11 @@ describe('encodeInputs', () => {
     ]);
   });
 
-  it('writes halves as their bits', () => {
+  it('writes float16 as bits', () => {
     expect(encode('float16', [[1, -2, 0.5]])).toEqual(Uint16Array.of(0x3c00, 0xc000, 0x3800));
   });
 
-  it('fills twelve float columns of 5,000 rows at a few times the cost of a bare loop over their numbers', () => {
+  it('fills twelve float columns of 5,000 rows at a few times the cost of a plain loop over their numbers', () => {
     const rows = Array.from({ length: 5_000 }, (_, row) => Array.from({ length: 12 }, (_, column) => row + column / 8));
     const { version } = matrixPredictor(Buffer.from('x'), 12);
     const batch = batchOf(version, rows);
@@ -120,7 +120,7 @@ describe('encodeInputs', () => {
     };
     const fill = () => encodeInputs(version.inputs, batch, picked)[0]?.data;
     expect(fill()).toEqual(bare());
-    // By turns, and the best of many: the machine may be busy, and the code is measured. Measured: 2.7 times.
+    // The loops alternate and the best of many times counts, since the machine may be busy. Measured: 2.7 times.
     const rounds = Array.from({ length: 40 }, () => [timeOf(fill), timeOf(bare)] as const);
     const [best, bestBare] = [Math.min(...rounds.map(([ms]) => ms)), Math.min(...rounds.map(([, ms]) => ms))];
     expect(best / bestBare).toBeLessThan(20);
@@ -135,7 +135,7 @@ function timeOf(work: () => unknown): number {
 }
 
 describe('cutInputs and joinInputs', () => {
-  it('give back the rows of several requests in order', () => {
+  it('are the rows of several requests in order', () => {
     const { version } = matrixPredictor(Buffer.from('x'), 2);
     const whole = encodeInputs(
       version.inputs,

@@ -1,7 +1,7 @@
 /**
- * Made-up users for a model's trial, the same on every machine: a table may hold no users yet, and those that it holds
- * may all be alike. Numbers come in several magnitudes, so that a scale taken over a batch, or a threshold somewhere,
- * shows; texts only as the model may know them. A model may refuse any of these users, as it may a real one.
+ * Makes up users for a model's trial, the same on every machine, since a table may have no users yet, or only similar
+ * ones. Numbers have several magnitudes, which reveals a scale over a batch or a threshold. Texts are only those that
+ * the model may know. A model may reject any of these users, like a real one.
  */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -9,16 +9,16 @@ import type { FeatureColumn, ModelDefinition, RequestColumn, TensorType } from '
 
 type Value = number | string | null;
 
-/** Zeros, ones and halves come first: values that any model should bear. */
+/** The first values are 0, 1 and 0.5, which every model should accept. */
 const PLAIN = [0, 1, 0.5];
 const MAGNITUDES = [1, 10, 100, 1_000];
 const SEED = 0x7a11;
-/** Shares of made-up values that are null, unknown to the model, or a real user's, where that is allowed. */
+/** Shares of made-up values that are null, unknown to the model, or from a real user, if that is allowed. */
 const NULLS = 0.1;
 const UNKNOWN = 0.1;
 const REAL = 0.5;
 
-/** @param sample real users, whose values are mixed in, column by column */
+/** Returns a batch of made-up users. @param sample real users, with values that are mixed in for each column */
 export function makeUpRows(definition: ModelDefinition, count: number, sample?: FeatureBatch): FeatureBatch {
   const { query, request = [], inputs } = definition;
   const columns = [...query.columns, ...request];
@@ -69,14 +69,17 @@ function categoryMaker(
   };
 }
 
-/** Half of the rows have values of one magnitude, half a magnitude for each value; every other pair has signs. */
+/**
+ * Returns a number. In half of the rows all values have one magnitude, in the others each value has its own. Every
+ * other pair of rows has signs.
+ */
 function magnitude(row: number, random: () => number): number {
   const size = MAGNITUDES[row % 2 === 0 ? (row >> 1) % MAGNITUDES.length : Math.floor(random() * MAGNITUDES.length)];
   const sign = (row >> 1) % 2 === 0 && random() < 0.5 ? -1 : 1;
   return sign * (size ?? 1) * random();
 }
 
-/** The value in the column's kind and within the range of its input. */
+/** Returns the value in the column's kind and within the range of its input. */
 function fit(value: number, { kind }: FeatureColumn, type: TensorType): number {
   if (kind === 'boolean' || type === 'bool') return Math.ceil(Math.abs(value)) % 2;
   const unsigned = type.startsWith('uint') ? Math.abs(value) : value;
@@ -96,8 +99,8 @@ function realValues({ name }: FeatureColumn, sample: FeatureBatch | undefined): 
 }
 
 /**
- * Returns values that a call may send of a request feature: the default and the declared examples; without examples, the
- * categories, or numbers of several magnitudes within the bounds.
+ * Returns values that a call may send for a request feature: the default and the declared examples. Without examples,
+ * they are the categories, or numbers of several magnitudes within the bounds.
  */
 function requestValues(column: RequestColumn, type: TensorType): readonly Value[] {
   const { examples, categories, kind, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = column;
@@ -109,7 +112,10 @@ function requestValues(column: RequestColumn, type: TensorType): readonly Value[
   return [...ofDefault, ...new Set(within)];
 }
 
-/** Returns a maker that picks by row and by column name, so that values of a column meet different values of the others. */
+/**
+ * Returns a maker that selects by row and by column name, so that values of a column are combined with different values
+ * of other columns.
+ */
 function requestMaker(column: RequestColumn, type: TensorType): ValueMaker {
   const values = requestValues(column, type);
   const offset = hashOf(column.name);
@@ -117,8 +123,8 @@ function requestMaker(column: RequestColumn, type: TensorType): ValueMaker {
 }
 
 /**
- * Returns real users with values of the request features. The values depend on the user alone, so that a user who is read
- * twice has the same ones.
+ * Returns real users with values of the request features. The values depend only on the user, so that a user who is
+ * read twice has the same values.
  */
 export function withTrialRequests({ request, inputs }: ModelDefinition, batch: FeatureBatch): FeatureBatch {
   const { requestFrom } = batch;
@@ -138,7 +144,7 @@ function hashOf(text: string): number {
   return hash >>> 1;
 }
 
-/** Mulberry32, by Tommy Ettinger: 32 bits of state, uniform in [0, 1). */
+/** Returns a generator of uniform numbers in [0, 1): mulberry32 by Tommy Ettinger, with 32 bits of state. */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {

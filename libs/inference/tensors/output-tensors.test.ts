@@ -15,13 +15,13 @@ describe('readOutputs', () => {
     expect(readOutputs(tensor(dims, data), 2).score).toEqual({ data, width });
   });
 
-  it('decodes halves to numbers', () => {
+  it('decodes float16 to numbers', () => {
     const bits = Uint16Array.of(0x3c00, 0xc000, 0x7e00);
     const read = readOutputs([{ name: 'score', type: 'float16', dims: [3], data: bits }], 3);
     expect(read.score?.data).toEqual(Float32Array.of(1, -2, Number.NaN));
   });
 
-  it('refuses another number of rows than users rather than shift answers', () => {
+  it('rejects another number of rows than users, and never shifts answers', () => {
     expect(() => readOutputs(tensor([3, 1], new Float32Array(3)), 2)).toThrow(
       'the model gave 3 rows of output score for 2 users',
     );
@@ -31,7 +31,7 @@ describe('readOutputs', () => {
   });
 });
 
-it('cutOutputs and joinOutputs keep each row with its values, and the shape of a row', () => {
+it('cutOutputs and joinOutputs keep the values and the shape of each row', () => {
   const whole: WireTensor[] = [
     { name: 'a', type: 'float32', dims: [3, 1, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
     { name: 'b', type: 'string', dims: [3], data: ['x', 'y', 'z'] },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { renderTypes } from './render-types.ts';
 
-/** Renders schemas by their names, apart from those of the wire. */
+/** Renders the given schemas by name, from a registry without the schemas of the wire. */
 function render(schemas: Readonly<Record<string, z.ZodType>>, sent: readonly string[] = []): string {
   const registry: typeof z.globalRegistry = z.registry();
   for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
@@ -59,7 +59,7 @@ test('settings with a default are optional in requests and present in responses'
   expect(rendered).toContain('export interface Start { readonly plan: PlanInput }');
 });
 
-test('a schema of a kind that no type is known for fails, rather than be `unknown`', () => {
+test('a schema of a kind without a known type is an error, and is not rendered as `unknown`', () => {
   expect(() => render({ Pair: z.tuple([z.string(), z.number()]) })).toThrow('No type is known');
   expect(() => render({ Odd: z.string().meta({ type: 'decimal' }) })).toThrow('No type is known');
   expect(() => render({ Odd: z.unknown().meta({ format: 'binary' }) })).toThrow('No type is known');

@@ -1,23 +1,23 @@
 /**
  * Renders schemas as the TypeScript declarations that the client carries: plain, read-only, without Zod. Zod's own
- * `toJSONSchema` does the reading. Existing libraries for the next step do not fit: openapi-typescript needs the
- * compiler API that TypeScript 7 no longer has, and json-schema-to-typescript knows no `readonly`, without which an
- * application's frozen lists would not compile.
+ * `toJSONSchema` converts them to JSON Schema first. No existing library fits the second step: openapi-typescript needs
+ * the compiler API, which TypeScript 7 no longer has. json-schema-to-typescript has no `readonly`, so an application
+ * could not pass a frozen list.
  */
 import { z } from 'zod';
 
-/** The result of `toJSONSchema`. Keywords that only narrow a value are not part of its type. */
+/** The result of `toJSONSchema`. Keywords that only narrow a value, such as `minimum`, are left out. */
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 type Named = Readonly<Record<string, JsonSchema>>;
 
-/** Settings with a default are required in answers and optional in requests. */
+/** The direction of a schema: a setting with a default is required in answers and optional in requests. */
 type Direction = 'output' | 'input';
 
 const COLUMNS = 110;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
-/** Keywords that the wire does not use, and that would change a type. */
+/** Keywords that would change a type, and that no schema of the wire uses. */
 const UNKNOWN = ['allOf', 'not', 'if', 'prefixItems', 'patternProperties'] as const;
-/** Keywords that say nothing of a value's type: a schema of these alone takes any value. */
+/** Keywords that do not restrict a value's type: a schema with only these accepts any value. */
 const ANNOTATIONS = new Set(['$schema', '$id', 'id', 'title', 'description', 'example', 'examples', 'default']);
 const PRIMITIVES: Readonly<Record<string, string>> = {
   string: 'string',
@@ -56,7 +56,7 @@ export function renderTypes(sent: readonly string[], registry = z.globalRegistry
     .join('\n\n');
 }
 
-/** The names of schemas that these hold, with themselves. */
+/** Returns the given names, and the names of all schemas that they contain. */
 function reachable(schemas: Named, names: readonly string[]): ReadonlySet<string> {
   const found = new Set(names);
   for (const name of found) for (const part of referencesOf(schemas[name])) found.add(part);
@@ -67,7 +67,7 @@ function referencesOf(schema: JsonSchema | undefined): string[] {
   return [...JSON.stringify(schema).matchAll(/"\$ref":"(\w+)"/g)].map(([, name = '']) => name);
 }
 
-/** Schemas whose two forms differ, or that contain such a schema. */
+/** Returns the schemas whose request and response forms differ, and those that contain such a schema. */
 function differing(output: Named, input: Named, names: readonly string[]): ReadonlySet<string> {
   const differ = new Set(names.filter((name) => typeOf(output[name]) !== typeOf(input[name])));
   for (let before = -1; before !== differ.size; ) {
@@ -83,7 +83,7 @@ function declaration(name: string, schema: JsonSchema = {}, inputs?: ReadonlySet
   return `${comment(schema)}export ${declared}`;
 }
 
-/** The type as text. @param inputs names whose form to send is called `…Input` */
+/** Returns the type as text. @param inputs names of schemas whose request form is called `…Input` */
 function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<string> = new Set()): string {
   if (typeof schema !== 'object') return 'unknown';
   const part = (of: JsonSchema | boolean | undefined) => typeOf(of, inputs);
@@ -124,7 +124,7 @@ function literal(value: unknown): string {
   return typeof value === 'string' ? `'${JSON.stringify(value).slice(1, -1).replaceAll("'", "\\'")}'` : String(value);
 }
 
-/** The schema's description as a doc comment with the line's end behind it, or nothing. */
+/** Returns the schema's description as a doc comment and a line break; an empty text without a description. */
 function comment(schema: JsonSchema | boolean): string {
   if (typeof schema !== 'object' || schema.description === undefined) return '';
   const lines = [''];

@@ -130,7 +130,7 @@ describe('a comparison is refused', { timeout: 120_000 }, () => {
       3,
       { labels: [{ userId: '9999', label: 1 }] },
       422,
-      problem('features_unusable', { detail: expect.stringContaining('none has a row') }),
+      problem('features_unusable', { detail: expect.stringContaining('has a row in the feature source') }),
     ],
   ])('%s', async (_, version, body, status, expected) => {
     expect(await answered(await compare(version, body))).toMatchObject([status, expected]);

@@ -148,8 +148,13 @@ const BYTES: readonly Row[] = [
   ['a length of 1 MiB and a byte', raw(Buffer.alloc(10), { length: MIB + 1 }), 'RESOURCE_EXHAUSTED', 'larger than max'],
   ['3,000 messages', { bytes: [Buffer.alloc(15_000)] }, 'INVALID_ARGUMENT', 'A call has one message'],
   ['groups in groups', raw(NESTED), 'INVALID_ARGUMENT', 'more than 4096'],
-  ['an integer without an end', raw(Buffer.alloc(30, 255)), 'INVALID_ARGUMENT', 'not of the form'],
-  ['a field that ends beyond the message', raw(Buffer.from([0x2a, 0x7f, 1])), 'INVALID_ARGUMENT', 'not of the form'],
+  ['an integer without an end', raw(Buffer.alloc(30, 255)), 'INVALID_ARGUMENT', 'does not have the form'],
+  [
+    'a field that ends beyond the message',
+    raw(Buffer.from([0x2a, 0x7f, 1])),
+    'INVALID_ARGUMENT',
+    'does not have the form',
+  ],
   ['a message of a field that is unknown', raw(Buffer.from([0xfa, 0x3f, 1, 0])), 'NOT_FOUND', 'predictor'],
   ['524,288 empty inputs', raw(Buffer.alloc(MIB, Buffer.from([0x2a, 0]))), 'INVALID_ARGUMENT', 'more than 4096 inputs'],
   [

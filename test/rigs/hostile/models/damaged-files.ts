@@ -31,7 +31,7 @@ export const DAMAGED: readonly ModelCase[] = [
   bad('a graph of 3 GB', 'ends in the middle', () => resize(good, GRAPH, varint(3_000_000_000))),
   bad('a graph of 2^63 bytes', 'ends in the middle', () => resize(good, GRAPH, [...Array(9).fill(0xff), 0x01])),
   bad('a length that never ends', 'ends in the middle', () => resize(good, GRAPH, Array(11).fill(0xff))),
-  bad('a graph that is a number', 'field 7 of a model is no message', () =>
+  bad('a graph that is a number', 'field 7 of a model is not a message', () =>
     Buffer.concat([truncate(good, start), field(7, 5)]),
   ),
   bad('field 0', 'not protobuf', () => Buffer.concat([good, Buffer.from([0x02, 0x00])])),

@@ -20,7 +20,7 @@ const inBranch = (constant: Buffer) => {
   return around([rawNode('If', ['score'], message(5, [field(1, 'then_branch'), branch, field(20, 5)]))]);
 };
 const EXTERNAL = 'it keeps weights in another file (external data), which is never opened';
-const FOREIGN = 'whose library is never loaded';
+const FOREIGN = 'external libraries are never loaded';
 const sparse = (...parts: Buffer[]) => model(bodyOf(NODES, [], [message(15, parts)]));
 const four = raw('w', FLOAT, [4], Buffer.alloc(16));
 
@@ -88,19 +88,19 @@ export const FORBIDDEN: readonly ModelCase[] = [
   ),
   bad('opset 0', 'opset 0 of ai.onnx', () => soundModel({ opsets: { '': 0 } })),
   bad('a negative opset', 'opset 18446744073709552000', () => soundModel({ opsets: { '': -1 } })),
-  bad('no opset', 'for which opset', () => soundModel({ opsets: {} })),
-  bad('a constant of 4 TiB', '"w" is said to have 1099511627776 values, but holds 2', () =>
+  bad('no opset', 'does not name the opset', () => soundModel({ opsets: {} })),
+  bad('a constant of 4 TiB', '"w" declares 1099511627776 values, but has 2', () =>
     withWeights(floats('w', [2 ** 40], [1, 2])),
   ),
-  bad('dimensions whose product is 2^64', 'is said to have 18446744073709552000 values', () =>
+  bad('dimensions whose product is 2^64', 'declares 18446744073709552000 values', () =>
     withWeights(floats('w', [2 ** 32, 2 ** 32], [1, 2])),
   ),
-  bad('a negative dimension', 'is said to have', () => withWeights(floats('w', [-1], [1]))),
-  bad('two negative dimensions', 'is said to have', () => withWeights(floats('w', [-2, -1], [1, 2]))),
-  bad('fewer weights than declared', 'is said to have 2 values, but holds 0', () =>
+  bad('a negative dimension', 'values, but has', () => withWeights(floats('w', [-1], [1]))),
+  bad('two negative dimensions', 'values, but has', () => withWeights(floats('w', [-2, -1], [1, 2]))),
+  bad('fewer weights than declared', 'declares 2 values, but has 0', () =>
     withWeights(raw('w', FLOAT, [2, 1], Buffer.alloc(3))),
   ),
-  bad('no weights', 'is said to have 2 values, but holds 0', () => withWeights(weights())),
+  bad('no weights', 'declares 2 values, but has 0', () => withWeights(weights())),
   bad('a sparse constant of 1 TiB', 'has 1099511627776 values', () =>
     sparse(field(1, four), field(2, four), field(3, 2 ** 40)),
   ),
