@@ -86,7 +86,7 @@ test.each<[string, string, number, RegExp]>([
   ['3', linesOf(BASKETS), 1, /by is missing.*\n.*name one of orders, amount, channel/],
   ['03 --by amount', linesOf(BASKETS), 1, /send "3"/],
   ['3 --limit 501', linesOf(BASKETS), 2, /a whole number from 1 to 500 is expected/],
-])('%s of %.60j ends with %i', async (line, text, code, words) => {
+])('case %#: `rank $0` ends with $2', async (line, text, code, words) => {
   const ran = await rank(line, stdinOf(text));
   expect(ran).toEqual({ code, out: '', err: expect.stringMatching(words) });
 });

@@ -36,7 +36,7 @@ describe('request features', () => {
     [{ channel: 'phone' }, 'channel', 'is not one of its categories'],
     [{ channel: 'x'.repeat(1_025) }, 'channel', 'is longer than 1024 characters'],
     [{ toString: 1 }, 'toString', 'is no request feature'],
-  ])('reject %.60j with an error at %s', (sent, name, words) => {
+  ])('reject case %# with an error at $1', (sent, name, words) => {
     try {
       check(sent);
       expect.unreachable();

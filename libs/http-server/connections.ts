@@ -1,5 +1,5 @@
 /**
- * Limits the connections of a server. At the limit, a new connection replaces the longest idle one, so idle connections
+ * Limits the connections of a server. At the limit, a new connection replaces an idle connection, so idle connections
  * cannot lock out new clients or probes. A connection that sends a body is kept for a time. If every connection is in
  * use, the new one replaces a connection that has sent nothing, or is between two requests. If all connections wait for
  * their answers, the new one is closed. In these last cases the limit is too low, and readiness reports it.
@@ -66,10 +66,11 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   let fullAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns a connection to replace: one without a request for a second; else a new one without a request; else a
-   * connection that was just answered.
+   * Returns a connection to replace: the first accepted one without a request for a second; else a new one without a
+   * request; else a connection that was just answered. It is not the one that is idle longest: an order by last request
+   * would cost every request.
    */
-  function longestIdle(): Socket | undefined {
+  function replaceable(): Socket | undefined {
     const haste = now() - HASTE_MS;
     let between: Socket | undefined;
     let silent: Socket | undefined;
@@ -103,7 +104,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   }
 
   function makeRoom(): boolean {
-    const leaving = longestIdle() ?? longestSending();
+    const leaving = replaceable() ?? longestSending();
     const connection = leaving && open.get(leaving);
     if (!connection || isInUse(connection)) fullAt = now();
     leaving?.destroy();

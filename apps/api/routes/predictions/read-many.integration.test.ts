@@ -60,7 +60,7 @@ describe('POST /v1/predictions/{predictor}', () => {
     [{ userIds: ['1'] }, { 'prediction-min-context': `${'0'.repeat(16)}.1` }, 400, 'Prediction-Min-Context'],
     [{ userIds: ['1'] }, { 'cache-control': 'max-age=soon' }, 400, 'Cache-Control'],
     [`"${'x'.repeat(1_100_000)}"`, {}, 413, undefined],
-  ])('rejects %.60j %j with %i at %s', async (body, headers, status, field) => {
+  ])('case %#: rejects a request with $2 at $3', async (body, headers, status, field) => {
     const response = await api.post(path, body, headers);
     expect(response.status).toBe(status);
     const problem = (await response.json()) as { field?: string; remedy?: string };

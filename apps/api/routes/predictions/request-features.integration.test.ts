@@ -76,7 +76,7 @@ describe('POST /v1/predictions/{predictor} with users', () => {
       { users: [user('1', Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`f${i}`, 1])))] },
       'users[0].features',
     ],
-  ])('rejects %.80j with 422 at %s', async (body, field) => {
+  ])('case %#: rejects a body with 422 at $1', async (body, field) => {
     const response = await api.post(path, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
     expect([response.status, problem.field]).toEqual([422, field]);

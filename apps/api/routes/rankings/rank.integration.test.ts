@@ -77,7 +77,7 @@ describe('POST /v1/rankings/{predictor}', () => {
     [{ userId: '3', by: 'amount', limit: 0, candidates: CANDIDATES }, 422, 'limit'],
     [{ userId: '3', by: 'amount', itemsAsOf: 'yesterday', candidates: CANDIDATES }, 422, 'itemsAsOf'],
     [{ userId: '3', candidates: Array.from({ length: 501 }, (_, i) => candidate(`${i}`, 1)) }, 422, 'candidates'],
-  ])('rejects %.80j with %i at %s', async (body, status, field) => {
+  ])('case %#: rejects a body with $1 at $2', async (body, status, field) => {
     const response = await api.post(path, body);
     const problem = (await response.json()) as { field?: string; remedy?: string };
     expect([response.status, problem.field]).toEqual([status, field]);
