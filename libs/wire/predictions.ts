@@ -112,8 +112,8 @@ const userIdText = z.string('a user id is a text');
 export const ReadManySchema = z
   .strictObject({
     userIds: z
-      .array(userIdText, 'an array of user ids')
-      .min(1, 'at least one user id')
+      .array(userIdText, 'expected an array of user ids')
+      .min(1, 'expected at least one user id')
       .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
       .optional()
       .meta({ example: ['42', '43', '043'] }),
@@ -122,7 +122,7 @@ export const ReadManySchema = z
         z.strictObject({ userId: userIdText, features: RequestFeaturesSchema }),
         'an array of { userId, features }',
       )
-      .min(1, 'at least one user')
+      .min(1, 'expected at least one user')
       .max(MAX_USERS, `at most ${MAX_USERS} users in one request`)
       .optional()
       .meta({
@@ -131,7 +131,7 @@ export const ReadManySchema = z
   })
   .refine(({ userIds, users }) => (userIds === undefined) !== (users === undefined), {
     path: ['userIds'],
-    message: 'either userIds, or users with features',
+    message: 'expected either userIds, or users with features',
   })
   .meta({ id: 'ReadMany' });
 

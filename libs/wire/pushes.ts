@@ -33,7 +33,7 @@ export const PushSchema = z
   .strictObject({
     artifact: z
       .string()
-      .regex(ARTIFACT_HASH, 'the SHA-256 of an uploaded file, 64 hex digits in lower case')
+      .regex(ARTIFACT_HASH, 'expected the SHA-256 of an uploaded file, 64 hex digits in lower case')
       .meta({ description: 'The SHA-256 of an uploaded file' }),
     features: FeaturesSchema.optional(),
     request: z
@@ -72,7 +72,7 @@ export const PushSchema = z
   })
   .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
     path: ['build'],
-    message: 'an optimised build has both parent and build',
+    message: 'an optimised build needs both parent and build',
   })
   .meta({ id: 'Push' });
 

@@ -22,8 +22,8 @@ export const RankSchema = z
   .strictObject({
     userId: z.string('a user id is a text').meta({ example: '42' }),
     candidates: z
-      .array(CandidateSchema, 'an array of { id, features }')
-      .min(1, 'at least one candidate')
+      .array(CandidateSchema, 'expected an array of { id, features }')
+      .min(1, 'expected at least one candidate')
       .max(MAX_CANDIDATES, `at most ${MAX_CANDIDATES} candidates in one request`),
     by: z.string('the name of an output').optional().meta({
       description:
@@ -33,7 +33,7 @@ export const RankSchema = z
     limit: z.int(LIMIT_FORM).min(1, LIMIT_FORM).max(MAX_CANDIDATES, LIMIT_FORM).optional().meta({
       description: 'Number of top candidates to return; default: all',
     }),
-    itemsAsOf: z.iso.datetime({ offset: true, error: 'a time such as 2026-11-24T10:50:00Z' }).optional().meta({
+    itemsAsOf: z.iso.datetime({ offset: true, error: 'expected a time such as 2026-11-24T10:50:00Z' }).optional().meta({
       description: "When the caller read the candidates' features; the answer repeats it",
     }),
   })

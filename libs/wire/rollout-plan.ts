@@ -12,7 +12,7 @@ export const BUCKETS = 10_000;
 const duration = (most: Duration) =>
   z
     .string()
-    .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
+    .refine((text) => parseDuration(text) !== null, 'expected a duration such as "30s", "10m", "6h" or "14d"')
     .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
     .meta({ example: most });
 
@@ -32,13 +32,13 @@ const share = z.number().min(0).max(1);
 
 const armName = z
   .string()
-  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected a name of a-z, 0-9, _ and -, with a letter first')
   .refine((name) => name !== 'stable', 'the name "stable" is reserved for the arm of all other users');
 
 const OutcomeSchema = z.strictObject({
   name: z
     .string()
-    .regex(OUTCOME_NAME, 'a letter first, then letters, digits and _ . : -')
+    .regex(OUTCOME_NAME, 'expected a letter first, then letters, digits and _ . : -')
     .meta({ example: 'purchase' }),
   kind: z.enum(['binary', 'sum']).default('binary'),
   window: duration('90d')
@@ -165,7 +165,7 @@ const AbSchema = z
 
 export const RolloutPlanSchema = z
   .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema], {
-    error: ({ code }) => (code === 'invalid_union' ? 'canary, shadow or ab' : undefined),
+    error: ({ code }) => (code === 'invalid_union' ? 'expected canary, shadow or ab' : undefined),
   })
   .meta({ id: 'RolloutPlan' });
 

@@ -25,7 +25,7 @@ export const BudgetSchema = z
         })
         .meta({ id: 'CpuBudget' }),
     ],
-    { error: '{ "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
+    { error: 'expected { "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
   )
   .meta({
     id: 'Budget',
@@ -37,7 +37,7 @@ export const StartRunSchema = z
   .strictObject({
     predictor: z.string('the name of a predictor').meta({ example: 'repurchase' }),
     scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
-      error: `"all", "stale" or { "userIds": […] } with 1 to ${MAX_RUN_USERS} ids`,
+      error: `expected "all", "stale" or { "userIds": […] } with 1 to ${MAX_RUN_USERS} ids`,
     }),
     variant: z.string().max(63).optional().meta({
       description: 'The arm whose model version scores: the stable one, or one of a rollout',
