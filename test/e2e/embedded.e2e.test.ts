@@ -223,7 +223,7 @@ it('rejects an invalid demand or option, and names it', async () => {
   await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
   await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
   await expect(tandem.readMany(COUNT, ['1'], { minContext: 'x' } as object)).rejects.toMatchObject({
-    ...{ field: 'minContext', message: 'minContext is a token of one user.' },
+    ...{ field: 'minContext', message: 'minContext is the token of a single user.' },
   });
   const mixed = [{ userId: '1', features: {} }, '2'] as unknown as string[];
   await expect(tandem.readMany(COUNT, mixed)).rejects.toMatchObject({ code: 'invalid_input', field: 'users[1]' });
