@@ -1,6 +1,7 @@
 /**
- * Pushes a model version without a config. The push and the stable version define it; it is tried like the models of a
- * config, and stored with its certificate. A push moves no arm, so the version does not serve traffic.
+ * Pushes a model version without a config. Settings that the push does not name come from the stable version. The
+ * version gets the same trial as a model in a config, and is stored with its certificate. A push moves no arm, so the
+ * version does not serve traffic.
  */
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import {

@@ -280,7 +280,7 @@ export function unreachableContext(
   if (token.history !== history) {
     return new TandemError(
       'history_changed',
-      'The context token belongs to another history of the database: a restore or failover came between.',
+      'The context token belongs to another history of the database: Postgres was restored or failed over after the token was issued.',
       {
         field: 'Prediction-Min-Context',
         remedy: 'send the event again; its new acknowledgement carries a token of this history',

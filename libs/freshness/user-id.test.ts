@@ -32,7 +32,7 @@ describe('checkUserId', () => {
 
   it.each(['9223372036854775808', '9'.repeat(20), '9'.repeat(40), '-99999999999999999999'])(
     'says that %j is too large, without naming another spelling',
-    (given) => expect(checkUserId('int8', given)).toEqual({ ok: false, problem: 'a user id fits 64 bits' }),
+    (given) => expect(checkUserId('int8', given)).toEqual({ ok: false, problem: 'the user id does not fit 64 bits' }),
   );
 
   it('names the lower-case spelling of a uuid', () => {
@@ -50,7 +50,7 @@ describe('checkUserId', () => {
   it.each(['.', '..'])('rejects %j, which cannot be part of a URL path', (given) => {
     expect(checkUserId('text', given)).toEqual({
       ok: false,
-      problem: 'a user id is not . or .., which no URL path can carry',
+      problem: 'the user id is . or .., which no URL path can carry',
     });
     expect(checkUserId('text', `${given}.a`)).toEqual({ ok: true });
   });

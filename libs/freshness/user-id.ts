@@ -1,7 +1,7 @@
 /**
  * A user id is the canonical text of the key column's type, so that one user has one spelling in every store. Every
  * route rejects another spelling and names the canonical one. `tandem.user_id_problem` in the migrations is the same
- * rule for events written in SQL.
+ * rule, in other words, for events written in SQL.
  */
 
 import { TandemError } from './errors.ts';
@@ -22,34 +22,34 @@ const OK: UserIdCheck = { ok: true };
 export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
   // An id of this form breaks no other rule. The check takes a third of the time, and nearly all ids pass it.
   if (keyType === 'int8' && userId.length < 19 && WHOLE_NUMBER.test(userId)) return OK;
-  if (userId === '') return refuse('a user id is not empty');
+  if (userId === '') return refuse('the user id is empty');
   if (userId.length > MAX_USER_ID_BYTES || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
-    return refuse(`a user id has at most ${MAX_USER_ID_BYTES} bytes`);
+    return refuse(`the user id is longer than ${MAX_USER_ID_BYTES} bytes`);
   }
-  if (hasControlCharacter(userId)) return refuse('a user id has no control characters');
-  if (!userId.isWellFormed()) return refuse('a user id is well-formed Unicode, without lone surrogates');
+  if (hasControlCharacter(userId)) return refuse('the user id has a control character');
+  if (!userId.isWellFormed()) return refuse('the user id has a lone surrogate');
   switch (keyType) {
     case 'int8':
       return checkWholeNumber(userId);
     case 'uuid':
       if (UUID.test(userId)) return OK;
       return UUID.test(userId.toLowerCase())
-        ? refuse('a user id is a lower-case uuid', userId.toLowerCase())
-        : refuse('a user id is a lower-case uuid');
+        ? refuse('the user id is not a lower-case uuid', userId.toLowerCase())
+        : refuse('the user id is not a lower-case uuid');
     case 'text':
-      if (userId === '.' || userId === '..') return refuse('a user id is not . or .., which no URL path can carry');
+      if (userId === '.' || userId === '..') return refuse('the user id is . or .., which no URL path can carry');
       return userId.normalize('NFC') === userId
         ? OK
-        : refuse('a user id is in Unicode normalization form C', userId.normalize('NFC'));
+        : refuse('the user id is not in Unicode normalization form C', userId.normalize('NFC'));
   }
 }
 
 function checkWholeNumber(userId: string): UserIdCheck {
   const plain = /^\s*([+-]?)0*([0-9]+)\s*$/.exec(userId);
-  const message = 'a user id is a whole number without leading zeros or sign +';
+  const message = 'the user id is not a whole number, or has leading zeros or a sign +';
   if (!plain) return refuse(message);
   const meant = BigInt(`${plain[1] === '-' ? '-' : ''}${plain[2]}`);
-  if (BigInt.asIntN(64, meant) !== meant) return refuse('a user id fits 64 bits');
+  if (BigInt.asIntN(64, meant) !== meant) return refuse('the user id does not fit 64 bits');
   const canonical = meant.toString();
   return canonical === userId ? OK : refuse(message, canonical);
 }

@@ -215,7 +215,7 @@ function clientErrorKind(code: string | undefined, maxHeaderBytes: number): Clie
     case 'HPE_HEADER_OVERFLOW':
       return {
         code: 'headers_too_large',
-        text: `A request's headers have at most ${maxHeaderBytes} bytes.`,
+        text: `The request's headers have more than ${maxHeaderBytes} bytes.`,
         remedy: 'send fewer or shorter headers, or a shorter path',
       };
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':

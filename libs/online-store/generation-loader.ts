@@ -51,7 +51,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     command('sadd', [keys.generations(tag), generationName(generation)]),
   ];
 
-  /** Returns the markers. Each primary of a cluster has one, even a primary without rows. */
+  /** Creates the markers, one on each primary of a cluster, even on a primary without rows. */
   async function beginAll(generation: LoadableGeneration): Promise<void> {
     await sendAll(
       connection,
@@ -151,7 +151,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
           if (early > 1) await delay(early, undefined, signal ? { signal } : {});
         }
       }
-      // Above a base, a user with a row that is not loaded yet must not count as a user without a row.
+      // If rows were skipped, mark no bucket as whole. Otherwise a read would take a user's older row from the base.
       const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
       return { ...total, complete: await completeLoad(whole, total.loaded) };
     },

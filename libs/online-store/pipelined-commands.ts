@@ -14,7 +14,7 @@ const JOINED_BYTES = 65_536;
 
 const AS_BUFFERS = { replyEncoding: null } as const;
 
-/** Creates a command with buffers as replies. The sender must await its promise. */
+/** Creates a command whose replies are buffers. The sender must await its promise. */
 export function command(name: string, args: (string | Buffer)[]): CommandLike {
   return new Command(name, args, AS_BUFFERS);
 }

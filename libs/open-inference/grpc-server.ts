@@ -286,7 +286,7 @@ function tooSlow(): RequestError {
 }
 
 function tooMany(): TandemError {
-  return new TandemError('overloaded', 'Too many messages are in transit.', {
+  return new TandemError('overloaded', `The server is already receiving ${MOST_ARRIVING} messages, which is the limit.`, {
     retryAfter: 1,
     remedy: 'retry after the time in Retry-After',
   });

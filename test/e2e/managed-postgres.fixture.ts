@@ -13,7 +13,10 @@ const REVOKE = `do $$ declare closed regprocedure; begin
   loop execute 'revoke execute on function ' || closed || ' from public'; end loop;
 end $$`;
 
-/** Makes such a role the owner of the database in this superuser's URL. Returns the role's URL. */
+/**
+ * Creates a role with the rights on a managed Postgres, and makes it the owner of the database in this superuser's URL.
+ * Returns the role's URL.
+ */
 export async function asManaged(url: string): Promise<string> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -17,7 +17,7 @@ test.each([
 });
 
 test.each([
-  ['auto', '0.0.0.0 is not loopback'],
+  ['auto', '0.0.0.0 is not a loopback address'],
   ['required', 'API_KEYS=required'],
 ] as const)('API_KEYS=%s without a pepper is rejected with the reason', (mode, why) => {
   const choose = () => chooseKeyMode({ mode, pepper: null, publishedOn: '0.0.0.0' }, false);

@@ -13,10 +13,10 @@ export function chooseKeyMode({ mode, pepper, publishedOn }: ApiKeysSection, isL
   const isRequired = mode === 'required' || (mode === 'auto' && !isLocal);
   if (!isRequired) return null;
   if (pepper !== null) return { pepper };
-  const why = mode === 'required' ? 'API_KEYS=required' : `${publishedOn} is not loopback: others reach the API there`;
+  const why = mode === 'required' ? 'API_KEYS=required' : `${publishedOn} is not a loopback address, so other machines can reach the API`;
   throw new TandemError('config_invalid', `API_KEY_PEPPER is not set, and API keys are needed (${why})`, {
     field: 'API_KEY_PEPPER',
     remedy:
-      'set it, or API_KEY_PEPPER_FILE, to the same secret for every process and for tandem key (openssl rand -hex 32); or set API_KEYS=off if something else keeps out strangers',
+      'set it, or API_KEY_PEPPER_FILE, to the same secret for every process and for tandem key (openssl rand -hex 32); or set API_KEYS=off if a firewall or proxy restricts access',
   });
 }

@@ -117,7 +117,7 @@ describe('a process on another address than loopback', () => {
     const [err, code] = await Promise.all([text(child.stderr), new Promise((resolve) => child.once('close', resolve))]);
     expect(code).toBe(1);
     expect(err).toMatch(
-      /^tandem: API_KEY_PEPPER is not set, and API keys are needed \(0\.0\.0\.0 is not loopback.*\n$/,
+      /^tandem: API_KEY_PEPPER is not set, and API keys are needed \(0\.0\.0\.0 is not a loopback address.*\n$/,
     );
   });
 

@@ -180,7 +180,7 @@ function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult
   if (!odd) return result;
   const text = `The prediction of user ${userId} has no field ${odd.name} of the expected type.`;
   return new TandemError('output_unusable', `${text} Model version ${modelNumber} has other fields.`, {
-    remedy: 'use GET /v1/predictions/{predictor}/{userId} until the rollout, or the next batch, has ended',
+    remedy: 'use GET /v1/predictions/{predictor}/{userId} until the rollout or the next run has ended',
   });
 }
 

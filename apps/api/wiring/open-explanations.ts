@@ -119,5 +119,6 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
 function busy(): TandemError {
   return new TandemError('overloaded', `${MOST_WAITING} other replays are waiting, which is the limit.`, {
     retryAfter: 5,
+    remedy: 'retry after the time in Retry-After',
   });
 }

@@ -65,7 +65,7 @@ export function readLabels(text: string, file: string): readonly Label[] {
   const labels = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];
     const cells = splitCsv(line);
-    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it does not have ${names.length} values`);
+    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `the header has ${names.length} columns, but the line does not have ${names.length} values`);
     const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
     const label = Number(text);
     if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is not a number');
@@ -74,12 +74,12 @@ export function readLabels(text: string, file: string): readonly Label[] {
   if (labels.length === 0) throw wrongLine(file, 2, 'the file has no user');
   if (labels.length <= MOST_LABELS) return labels;
   throw new CommandFailure(`${file} has ${labels.length} labels, more than the limit of ${MOST_LABELS}`, {
-    remedy: `draw ${MOST_LABELS} of them: shuf -n ${MOST_LABELS}`,
+    remedy: `keep the header and draw ${MOST_LABELS} of the lines: (head -n 1 ${file}; tail -n +2 ${file} | shuf -n ${MOST_LABELS}) > sample.csv`,
   });
 }
 
 function wrongLine(file: string, no: number, problem: string): CommandFailure {
   return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy: 'write the head user_id,label, and then lines with a user id and a number, such as 0 or 1',
+    remedy: 'write the header user_id,label, and then lines with a user id and a number, such as 0 or 1',
   });
 }

@@ -1,7 +1,7 @@
 /**
  * Reads a config for adoption: the file, the descriptions of its queries by the database, and the models with a trial
- * run. Reports all problems at once, with file, setting and remedy. Also names predictors that the adoption would
- * withdraw.
+ * run. Reports all problems at once, with file, setting and remedy. Also names predictors that the adoption stops
+ * serving.
  */
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';

@@ -59,7 +59,7 @@ function chanceTable({ policies }: ValueReport): string[] {
   const rows = policies.flatMap((one) => {
     const { auc, calibration } = one;
     if (calibration === null) return [];
-    const area = auc === null ? 'none: all outcomes are one' : estimateText(auc);
+    const area = auc === null ? 'none: all outcomes are equal' : estimateText(auc);
     return [[policyName(one), area, changeText(calibration.bias), calibration.error.toFixed(4)]];
   });
   return rows.length === 0 ? [] : ['', ...renderTable(['serving', 'AUC', 'bias', 'calibration error'], rows)];

@@ -64,7 +64,7 @@ function judgeOf({ reads }: ValueHistory, predicted: Predicted, output: OutputFi
   if (output.width !== null) return judgeLists(predicted, output, top);
   const wrong = reads.find(({ outcome }) => outcome !== 0 && outcome !== 1);
   if (wrong) {
-    const problem = `output ${output.name} is one number, but an outcome is ${JSON.stringify(wrong.outcome)}`;
+    const problem = `an outcome is ${JSON.stringify(wrong.outcome)}, but output ${output.name} is one number, so outcomes must be 0 or 1`;
     throw new CommandFailure(problem, { remedy: 'write outcomes as 0 and 1, or judge a list with --output' });
   }
   const odd = [...predicted.values()].find((value) => !(Number(value) >= 0 && Number(value) <= 1));

@@ -178,7 +178,7 @@ function unknownColumn(name: string, path: string, known: readonly string[]): Se
   return {
     path,
     problem: `the query has no feature column of this name; it has ${known.join(', ')}`,
-    remedy: meant ? `did you mean ${meant}?` : 'name one of these, or remove it',
+    remedy: meant ? `write ${meant}` : 'use one of these, or remove it',
   };
 }
 

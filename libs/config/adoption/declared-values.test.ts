@@ -38,7 +38,7 @@ test.each<[string, Features, ModelSignature, string]>([
     'a null of an unknown column',
     { nulls: { vists: 0 } },
     input([null, 2]),
-    'features.nulls.vists: the query has no feature column of this name; it has visits, plan → did you mean visits?',
+    'features.nulls.vists: the query has no feature column of this name; it has visits, plan → write visits',
   ],
   [
     'categories of the key',

@@ -17,12 +17,12 @@ test.each<[string, ModelSignature, string]>([
   [
     'a fixed number of users',
     input([1, 2]),
-    "the input features float32 [1, 2] is exported for 1 user at a time, but many users are scored at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx; or set rowByRow: true",
+    "the input features float32 [1, 2] is exported for 1 user at a time, but many users are scored at once → export the model so that the first dimension is dynamic: dynamic_axes={'features': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx; or set rowByRow: true",
   ],
   [
     'eight users',
     input([8, 2]),
-    "8 users at a time, but many users are scored at once → export the model so that the first dimension is open: dynamic_axes={'features': {0: 'N'}}",
+    "8 users at a time, but many users are scored at once → export the model so that the first dimension is dynamic: dynamic_axes={'features': {0: 'N'}}",
   ],
   [
     'one user without a dimension for users',
@@ -200,7 +200,7 @@ test('declared inputs map columns to tensors', () => {
   const problems = problemsIn({ inputs: wrong }, columns, model).join('\n');
   expect(problems).toContain("the model's input b int64 [?, 1]has no columns → add b: { type: 'int64', columns: […] }");
   expect(problems).toContain(
-    'inputs.a.columns: the query has no feature column spnt; it has visits, spent → did you mean spent?',
+    'inputs.a.columns: the query has no feature column spnt; it has visits, spent → write spent',
   );
   expect(problems).toContain('inputs.c: the model has no input c');
   expect(problems).toContain('column spent fills no input, so it would have no effect');

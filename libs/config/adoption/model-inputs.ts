@@ -117,7 +117,7 @@ function unknownInput({ signature, at }: Mapping, name: string): SettingProblem 
   const known = signature.inputs.map((tensor) => tensor.name);
   const meant = nearestName(name, known);
   const problem = `the model has no input ${name}; it has ${signature.inputs.map(describeTensor).join('; ')}`;
-  return { path: at('inputs', name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' };
+  return { path: at('inputs', name), problem, remedy: meant ? `write ${meant}` : 'use one of these' };
 }
 
 /** Returns the columns that an input names, and adds a problem for each column that the query does not have. */
@@ -134,7 +134,7 @@ function declaredColumns(
       ? (['there is no column or request feature', 'there are'] as const)
       : (['the query has no feature column', 'it has'] as const);
     const problem = `${none} ${wanted}; ${some} ${names.join(', ')}`;
-    const remedy = meant ? `did you mean ${meant}?` : 'name one of these';
+    const remedy = meant ? `write ${meant}` : 'use one of these';
     problems.push({ path: at('inputs', input.name, 'columns'), problem, remedy });
     return [];
   });

@@ -37,7 +37,7 @@ function unknownTensor(output: ResolvedOutput, { outputs }: ModelSignature): Fau
   const meant = meantTensor(output, outputs);
   const [misfit] = meant?.type === null ? outputMisfits({ type: output.type, index: 0, width: null }, meant) : [];
   if (misfit) return { problem, remedy: misfit.remedy };
-  return { problem, remedy: meant ? `write ${lineFor(output, meant)}` : 'name one of these with from' };
+  return { problem, remedy: meant ? `write ${lineFor(output, meant)}` : 'set from to one of these' };
 }
 
 /** Returns the tensor with a similar name, else the only tensor, else the only tensor of the declared type. */

@@ -86,7 +86,7 @@ test('all problems are reported at once, each with variable, value and remedy', 
     'environment: PORT: is "99999", not a whole number from 0 to 65535 → write one, or unset it',
     'environment: METRICS_PORT: is "x", not a whole number from 0 to 65535 → write one, or unset it',
     'environment: CHUNK_CONCURRENCY: is "1.5", not a whole number from 1 to 256 → write one, or unset it',
-    'environment: LOG_LEVEL: is "wran", not one of debug, info, warn, error → did you mean warn?',
+    'environment: LOG_LEVEL: is "wran", not one of debug, info, warn, error → write warn',
   ]);
 });
 

@@ -123,7 +123,7 @@ function readChoice<T extends string>(source: Source, name: string, choices: rea
   const choice = choices.find((one) => one === text?.toLowerCase());
   if (text === undefined || choice !== undefined) return choice;
   const meant = nearestName(text, choices);
-  const remedy = meant ? `did you mean ${meant}?` : 'write one of these, or unset it';
+  const remedy = meant ? `write ${meant}` : 'write one of these, or unset it';
   source.refuse(name, `is ${JSON.stringify(text)}, not one of ${choices.join(', ')}`, remedy);
   return undefined;
 }

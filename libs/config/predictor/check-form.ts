@@ -83,7 +83,7 @@ function issuesInside({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$Z
 function unknownSetting(parent: readonly PropertyKey[], key: string): SettingProblem {
   const known = settingsAt(parent);
   const meant = nearestName(key, known);
-  const remedy = meant ? `did you mean ${meant}?` : `remove it; the settings here are ${known.join(', ')}`;
+  const remedy = meant ? `write ${meant}` : `remove it; the settings here are ${known.join(', ')}`;
   return { path: pathText([...parent, key]), problem: 'is not a setting of Tandem', remedy };
 }
 
@@ -98,7 +98,7 @@ function suggestion(value: unknown, issue: z.core.$ZodIssue): string | undefined
   const found = issue.code === 'invalid_union' ? issue.errors[0]?.[0] : issue;
   if (typeof value !== 'string' || found?.code !== 'invalid_value') return undefined;
   const meant = nearestName(value, found.values.map(String));
-  return meant && `did you mean '${meant}'?`;
+  return meant && `write '${meant}'`;
 }
 
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {

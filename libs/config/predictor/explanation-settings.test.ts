@@ -34,7 +34,7 @@ test.each([
   [{ keepFor: '1d' }, 'share: is missing → write a number above 0, up to 1'],
   [{ share: 1, keepFor: '30s' }, "keepFor: 30s is too short for an operator to look → write at least '1m'"],
   [{ share: 1, keepFor: '366d' }, 'keepFor: 366d is longer than 365d → at most 365d'],
-  [{ share: 1, keepfor: '1d' }, 'keepfor: is not a setting of Tandem → did you mean keepFor?'],
+  [{ share: 1, keepfor: '1d' }, 'keepfor: is not a setting of Tandem → write keepFor'],
 ])('%o is refused with the name of the setting', async (explanations, expected) => {
   const error: unknown = await check(explanations).catch((thrown: unknown) => thrown);
   expect(problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`)).toEqual([

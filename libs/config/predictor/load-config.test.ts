@@ -154,7 +154,7 @@ test.each<[string, Settings, string]>([
   [
     'unknown setting',
     { freshness: { maxage: '1h' } },
-    'churn.freshness.maxage: is not a setting of Tandem → did you mean maxAge?',
+    'churn.freshness.maxage: is not a setting of Tandem → write maxAge',
   ],
   [
     'unknown setting of an output',
@@ -194,7 +194,7 @@ test.each<[string, Settings, string]>([
     'churn.outputs: is empty, so the prediction would have no field → name at least one output',
   ],
   ['unknown type', { outputs: { s: 'float3' } }, 'outputs.s: is "float3", not one of float16, float32'],
-  ['misspelt type', { outputs: { s: 'flaot32' } }, "did you mean 'float32'?"],
+  ['misspelt type', { outputs: { s: 'flaot32' } }, "write 'float32'"],
   [
     'output of an invalid form',
     { outputs: { s: 7 } },
@@ -221,7 +221,7 @@ test.each<[string, Settings, string]>([
   [
     'misspelt ladder',
     { freshness: { onLiveFailure: 'stael' } },
-    "freshness.onLiveFailure: is \"stael\", not 'stale', 'default' or 'error' → did you mean 'stale'?",
+    "freshness.onLiveFailure: is \"stael\", not 'stale', 'default' or 'error' → write 'stale'",
   ],
   [
     'liveTimeout without live',

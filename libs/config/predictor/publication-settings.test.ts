@@ -58,17 +58,17 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'a decision on no output',
     { decision: { output: 'scores', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'scores' is not an output of this predictor → did you mean score?",
+    "predictors.churn.decision.output: 'scores' is not an output of this predictor → write score",
   ],
   [
     'a decision on a text',
     { decision: { output: 'label', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'label' is not a single number, so it cannot reach a threshold → name one of score",
+    "predictors.churn.decision.output: 'label' is not a single number, so it cannot reach a threshold → use one of score",
   ],
   [
     'a decision on a vector',
     { decision: { output: 'top', threshold: 0.7 } },
-    "predictors.churn.decision.output: 'top' is not a single number, so it cannot reach a threshold → name one of score",
+    "predictors.churn.decision.output: 'top' is not a single number, so it cannot reach a threshold → use one of score",
   ],
   [
     'flips without a decision',
@@ -108,7 +108,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'a misspelt setting',
     { publish: { maxPSI: 0.2 } },
-    'predictors.churn.publish.maxPSI: is not a setting of Tandem → did you mean maxPsi?',
+    'predictors.churn.publish.maxPSI: is not a setting of Tandem → write maxPsi',
   ],
 ])('%s is refused with the name of the setting', async (_, settings, expected) => {
   expect(await problemsIn(settings)).toEqual([expected]);
@@ -128,7 +128,7 @@ test('a segment that is not a feature column of the query is refused by name', (
     batch: { schedule: null, chunkSize: 5000, minCoverage: 0.9 },
   };
   expect(adoptionProblems({ policy: { ...policy, segments: ['visits', 'visit', 'country'] } })).toEqual([
-    "predictors.churn.segments[1]: 'visit' is not a feature column of the query → did you mean visits?",
-    "predictors.churn.segments[2]: 'country' is not a feature column of the query → name some of visits, spent",
+    "predictors.churn.segments[1]: 'visit' is not a feature column of the query → write visits",
+    "predictors.churn.segments[2]: 'country' is not a feature column of the query → use one or more of visits, spent",
   ]);
 });

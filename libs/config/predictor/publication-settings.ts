@@ -17,11 +17,11 @@ function decisionProblems({ decision, outputs }: PartialPredictor, at: At): Sett
   const path = at('decision', 'output');
   const fitting = Object.keys(outputs).filter((name) => isNumber(outputs[name]));
   const remedy =
-    fitting.length > 0 ? `name one of ${fitting.join(', ')}` : 'remove decision: no output is a single number';
+    fitting.length > 0 ? `use one of ${fitting.join(', ')}` : 'remove decision: no output is a single number';
   if (!Object.hasOwn(outputs, field)) {
     const meant = nearestName(field, fitting);
     const problem = `'${field}' is not an output of this predictor`;
-    return [{ path, problem, remedy: meant ? `did you mean ${meant}?` : remedy }];
+    return [{ path, problem, remedy: meant ? `write ${meant}` : remedy }];
   }
   if (isNumber(outputs[field])) return [];
   return [{ path, problem: `'${field}' is not a single number, so it cannot reach a threshold`, remedy }];
@@ -97,7 +97,7 @@ export function segmentProblems(
       {
         path: pathText(['predictors', name, 'segments', i]),
         problem: `'${column}' is not a feature column of the query`,
-        remedy: meant ? `did you mean ${meant}?` : `name some of ${names.join(', ')}`,
+        remedy: meant ? `write ${meant}` : `use one or more of ${names.join(', ')}`,
       },
     ];
   });

@@ -32,7 +32,7 @@ test.each([
     "refresh.within: 500ms is shorter than events take to arrive → write at least '1s'",
   ],
   [{ refresh: { within: '1h' } }, 'refresh.within: 1h is longer than 10m → at most 10m'],
-  [{ refresh: { within: '2s', whithin: '2s' } }, 'refresh.whithin: is not a setting of Tandem → did you mean within?'],
+  [{ refresh: { within: '2s', whithin: '2s' } }, 'refresh.whithin: is not a setting of Tandem → write within'],
   [
     { refresh: { within: '2s' }, live: false },
     'refresh: has no effect with live: false, since re-scoring infers live → remove one of the two',

@@ -51,7 +51,7 @@ test.each<[unknown, string]>([
     ".amount: is \"decimal\", not one of 'number', 'integer', 'boolean', 'string' → write one of 'number', 'integer', 'boolean', 'string'",
   ],
   [{ user_id: 'number' }, '.user_id: is not a valid feature name → write a name of 1 to 63 bytes that is not user_id'],
-  [{ amount: { type: 'number', mini: 0 } }, '.amount.mini: is not a setting of Tandem → did you mean min?'],
+  [{ amount: { type: 'number', mini: 0 } }, '.amount.mini: is not a setting of Tandem → write min'],
   [{ paid: { type: 'boolean', min: 0 } }, ".paid.min: has no effect on a boolean → remove it, or write type: 'number'"],
   [
     { amount: { type: 'number', min: 5, max: 1 } },

@@ -63,7 +63,7 @@ test.each<[string, Settings, string]>([
   ['NaN itself', { nulls: { visits: Number.NaN } }, "nulls.visits: is NaN, not a number, 'nan',"],
   ['nulls without a column', { nulls: {} }, 'nulls: is empty → remove it'],
   ['categories without a column', { categories: {} }, 'categories: is empty → remove it'],
-  ['a misspelt setting', { null: {} }, 'features.null: is not a setting of Tandem → did you mean nulls?'],
+  ['a misspelt setting', { null: {} }, 'features.null: is not a setting of Tandem → write nulls'],
   ['one text', category('free'), 'categories.plan: is "free", not an array of texts, or { values, as, unknown? }'],
   ['no text', category([]), "categories.plan: is empty → write the column's texts in the model's order"],
   ['a number among texts', category(['free', 2]), 'categories.plan[1]: is 2, not a text in quotes'],
@@ -92,7 +92,7 @@ test.each<[string, Settings, string]>([
   [
     'a misspelt part',
     category({ ...index, unkown: 1 }),
-    'plan.unkown: is not a setting of Tandem → did you mean unknown?',
+    'plan.unkown: is not a setting of Tandem → write unknown',
   ],
   [
     'zeros as an index',

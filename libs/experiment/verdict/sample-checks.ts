@@ -38,7 +38,9 @@ export function checkSampleRatio({ stable, arms }: RolloutFigures): Check {
   const worse = evidenceOf(logEvidenceOfMismatch(all), SAMPLE_RATIO_ALPHA);
   const weights = all.reduce((sum, arm) => sum + arm.weight, 0);
   const users = all.reduce((sum, arm) => sum + arm.users, 0);
-  const parts = all.map((arm) => `${arm.name} ${percent(arm.users / users)} for ${percent(arm.weight / weights)}`);
+  const parts = all.map(
+    (arm) => `${arm.name} ${percent(arm.users / users)} of the users (assigned ${percent(arm.weight / weights)})`,
+  );
   const state = worse.eValue >= worse.needed ? 'fail' : 'pass';
   const finding = state === 'fail' ? 'users are not split as assigned' : 'users are split as assigned';
   return ofAll('sampleRatio', state, all, `${finding}: ${parts.join(', ')} (p ${figure(worse.pValue)})`, worse);

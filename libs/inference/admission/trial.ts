@@ -113,7 +113,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
   const [why] = refused.values();
   const noReal = realUsers > 0 && !rows.some((row) => row < realUsers);
   if (rows.length === 0 || noReal) {
-    const who = noReal && rows.length > 0 ? ', with each real user' : ', with every user';
+    const who = noReal && rows.length > 0 ? ' for each real user' : ' for every user';
     throw trialFailed(options, who, why ?? 'there is no user to try');
   }
   return { rows, alone, refused, times };
@@ -213,8 +213,9 @@ interface GoodRun {
 async function askGood(runs: TrialRuns, options: TrialOptions, rows: readonly number[]): Promise<GoodRun> {
   const run = await runs.ask(rows);
   if (run.fault === null) return run;
-  const who = rows.length === 1 ? 'a user who had an answer before' : `${rows.length} users at once, though not alone`;
-  throw trialFailed(options, `, with ${who}`, run.fault);
+  const how =
+    rows.length === 1 ? ' on a repeated user' : ` for a batch of ${rows.length} users; each user alone succeeded`;
+  throw trialFailed(options, how, run.fault);
 }
 
 function certify(

@@ -99,7 +99,7 @@ describe('a model with a fault', { timeout: 120_000 }, () => {
       [1, null],
     ]);
     await expect(checkModel(version, bytes, { ...LIMITS, sample: nobody })).rejects.toMatchObject({
-      message: expect.stringContaining('with each real user'),
+      message: expect.stringContaining('for each real user'),
     });
   });
 });

@@ -239,7 +239,7 @@ export class Slot {
     if (this.#heir) return this.#succeed(this.#heir);
     this.#state = 'idle';
     this.#options.onIdle();
-    // After the work that waits for this slot, which `onIdle` starts at the end of this turn.
+    // The backlog loads after the waiting work, which `onIdle` starts at the end of this turn.
     if (this.#backlog.length > 0) setImmediate(() => this.#loadNext());
   }
 

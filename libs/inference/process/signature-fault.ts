@@ -19,14 +19,14 @@ export function signatureFault({ inputs, outputs }: Signature): ModelFault | nul
   const tensors = [...inputs, ...outputs];
   if (tensors.length > MAX_TENSORS) {
     return {
-      reason: `it has ${inputs.length} inputs and ${outputs.length} outputs; ${MAX_TENSORS} together are the most`,
+      reason: `it has ${inputs.length} inputs and ${outputs.length} outputs; the maximum is ${MAX_TENSORS} together`,
       remedy: 'Export the model with one matrix of features as its input.',
     };
   }
   const deep = tensors.find(({ shape }) => shape.length > MAX_DIMENSIONS);
   if (deep) {
     return {
-      reason: `one of its inputs or outputs has ${deep.shape.length} dimensions; ${MAX_DIMENSIONS} are the most`,
+      reason: `one of its inputs or outputs has ${deep.shape.length} dimensions; the maximum is ${MAX_DIMENSIONS}`,
       remedy: 'Export the model with inputs of the form [users, features].',
     };
   }
@@ -35,6 +35,6 @@ export function signatureFault({ inputs, outputs }: Signature): ModelFault | nul
   if (odd === undefined) return null;
   return {
     reason: `one of its inputs or outputs has a name of ${odd.length} characters that begins with ${JSON.stringify(odd.slice(0, 32))}`,
-    remedy: `Export the model with names of at most ${MAX_NAME} characters, and no control characters among them.`,
+    remedy: `Export the model with names of at most ${MAX_NAME} characters and without control characters.`,
   };
 }

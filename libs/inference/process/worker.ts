@@ -162,7 +162,7 @@ async function run({ session, ...asked }: ModelRun): Promise<void> {
 
 function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
   return value.isTensor
-    ? // An open size without a name is an empty text.
+    ? // A dynamic size without a name is an empty text.
       { name: value.name, type: value.type, shape: value.shape.map((size) => (size === '' ? '?' : size)) }
     : { name: value.name, type: null, shape: [] };
 }

@@ -126,7 +126,7 @@ export function checkIds(
     if (!check.ok) {
       const canonical =
         check.canonical === undefined ? '' : `; the canonical spelling is ${JSON.stringify(check.canonical)}`;
-      fault(row, `the user id cannot be used: ${check.problem}${canonical}; change user_id in the feature query`);
+      fault(row, `${check.problem}${canonical}; change user_id in the feature query`);
     }
     ascending &&= row === 0 || userId > (userIds[row - 1] as string);
   });

@@ -82,6 +82,12 @@ async function findMovers(db: Db, generationId: string): Promise<readonly Mover[
   });
 }
 
+function remedyFor(number: number | null, exists: boolean): string {
+  if (number === null) return 'wait until a run of all users has ended: tandem run list';
+  if (exists) return 'wait for its run: the report is made when the run has scored all users';
+  return 'use a number that tandem generation list, or GET /v1/predictors/{predictor}/generations, returns';
+}
+
 function noReport(predictor: string, number: number | null, exists: boolean): TandemError {
   const which =
     number === null
@@ -92,9 +98,7 @@ function noReport(predictor: string, number: number | null, exists: boolean): Ta
     exists || number === null ? which : `${predictor} has no generation ${number}.`,
     {
       field: 'generation',
-      remedy: exists
-        ? 'a generation is compared when its run has scored all users: wait for the run'
-        : 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
+      remedy: remedyFor(number, exists),
     },
   );
 }

@@ -84,7 +84,7 @@ export async function refuseUnderRollout(db: Db, predictor: string): Promise<voi
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',
-    `Rollout ${active.number} of ${predictor} is ${active.state}: until it is over, only it may move the predictor.`,
+    `Rollout ${active.number} of ${predictor} is ${active.state}. Until it ends, nothing else can change which model version ${predictor} serves.`,
     {
       field: 'predictor',
       remedy: `tandem rollout abort ${predictor} aborts it, tandem rollout promote ${predictor} ends it with the new version`,

@@ -51,8 +51,8 @@ export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice[
   if (await prove((known) => lookForMarks(pool, db, known), row?.server ?? '')) return;
   throw new TandemError(
     'unavailable',
-    'The newest history mark cannot be read from Redis, so a restore of Postgres cannot be ruled out: see that Redis answers at REDIS_URL, and that its user may call GET and INFO',
-    { retryAfter: 1 },
+    'The newest history mark cannot be read from Redis, so a restore of Postgres cannot be ruled out.',
+    { retryAfter: 1, remedy: 'check that Redis answers at REDIS_URL, and that its user may call GET and INFO' },
   );
 }
 

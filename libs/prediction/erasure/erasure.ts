@@ -45,7 +45,7 @@ export interface DeletedKeys {
   readonly overlayEntries: number;
 }
 
-/** A place where Redis may hold records of a user. */
+/** The predictors and generations under which Redis may hold records of a user. */
 export interface OnlineLocations {
   readonly predictors: readonly string[];
   readonly generations: readonly { readonly id: string; readonly buckets: number }[];

@@ -27,8 +27,8 @@ function rowWidth(columns: readonly FeatureColumn[]): number {
 }
 
 /**
- * Returns every reason why the columns cannot fill the tensor, in order; empty if they fit. An open size fits; a trial
- * run must show its value.
+ * Returns every reason why the columns cannot fill the tensor, in order; empty if they fit. A dynamic size fits; a
+ * trial run must show its value.
  * @param request the columns that calls send. They are fixed in the config, the others in the feature query
  */
 export function inputMisfits(
@@ -110,7 +110,7 @@ function batchMisfits(tensor: DescribedTensor, rowByRow: boolean): Misfit[] {
 }
 
 function dynamicFirst({ name }: DescribedTensor): string {
-  return `the first dimension is open: dynamic_axes={'${name}': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx`;
+  return `the first dimension is dynamic: dynamic_axes={'${name}': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx`;
 }
 
 function widthMisfits(

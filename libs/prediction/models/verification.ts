@@ -76,7 +76,7 @@ export interface DescribedTensor {
   /** The element type; null if it is not a tensor but a sequence or a map. */
   readonly type: string | null;
   /**
-   * The dimensions. A number is a fixed size. A name, null or a negative number is an open size; converters of
+   * The dimensions. A number is a fixed size. A name, null or a negative number is a dynamic size; converters of
    * scikit-learn write an empty name.
    */
   readonly shape: readonly (number | string | null)[];
@@ -88,7 +88,7 @@ export function describeTensor({ name, type, shape }: DescribedTensor): string {
   return `${name} ${type ?? 'sequence or map'} [${sizes.join(', ')}]`;
 }
 
-/** Returns whether a dimension has a fixed size. Runtimes may write an open size as a negative number. */
+/** Returns whether a dimension has a fixed size. Runtimes may write a dynamic size as a negative number. */
 export function isFixed(size: number | string | null | undefined): size is number {
   return typeof size === 'number' && size >= 0;
 }

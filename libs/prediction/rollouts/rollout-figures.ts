@@ -43,7 +43,7 @@ export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPla
   return { ...analysis, holdDeadlineMs: holdDeadlineMs + Math.max(minStepMs, ...windows) };
 }
 
-/** Returns the counts of an arm and source that enter the figures. */
+/** Functions that extract the counted reads, errors and slow reads of an arm and source. */
 interface Measure {
   readonly reads: (counts: ArmCounts) => number;
   readonly errors: (counts: ArmCounts) => number;

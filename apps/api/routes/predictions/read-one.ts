@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRoute } from '@hono/zod-openapi';
 import { createPredictionCount } from '@tandem/embedded/prediction-view';
 import type { Answer } from '@tandem/freshness/answer';
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
@@ -91,7 +91,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     }
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
-      throw result ?? new TandemError('unknown_user', 'No user has this id.');
+      throw result ?? notFound(userId);
     }
     // Checked last, because errors of the read come before the condition (RFC 9110, 13.2.1).
     checkIfMatch(head.header('if-match'));

@@ -102,7 +102,7 @@ describe('the report of an A/B test', () => {
     const response = await api.get(`/v1/rollouts/${id}/report`);
     expect([response.status, await response.json()]).toMatchObject([
       409,
-      { remedy: `GET /v1/rollouts/${id}/shadow-report` },
+      { remedy: `read GET /v1/rollouts/${id}/shadow-report instead` },
     ]);
   });
 });

@@ -39,7 +39,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
           'This rollout is a shadow: it serves no users, and its answers are only compared.',
           {
             field: 'id',
-            remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
+            remedy: `read GET /v1/rollouts/${rollout.id}/shadow-report instead`,
           },
         );
       }

@@ -40,6 +40,6 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
 function otherKind(id: string): TandemError {
   return new TandemError('rollout_conflict', 'This rollout is not a shadow: it serves its model versions.', {
     field: 'id',
-    remedy: `GET /v1/rollouts/${id}/report`,
+    remedy: `read GET /v1/rollouts/${id}/report instead`,
   });
 }

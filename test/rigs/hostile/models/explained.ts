@@ -19,7 +19,7 @@ export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: 
   'a scale computed over the batch': ['depends on the other users', 'rowByRow: true in predictors.toy'],
   'random answers': ["the model's answers are random", 'model.eval()'],
   'random answers with a fixed seed': ["the model's answers are random", 'model.eval()'],
-  'NaN for every user': ['with every user: output score is NaN', 'one finite answer'],
+  'NaN for every user': ['for every user: output score is NaN', 'one finite answer'],
   'infinity for every user': ['output score is Infinity', 'one finite answer'],
   'a split by a missing feature': ['requests feature 100000000', 'in Python'],
   'a loop without a limit': ['no answer within 200 ms', 'loop without a bound'],
