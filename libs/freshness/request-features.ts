@@ -48,7 +48,9 @@ export function checkRequest(
     const names = request.map((column) => column.name);
     throw refused(`${field}.features.${name.slice(0, 80)}`, `is no request feature of predictor ${predictor}`, {
       remedy:
-        names.length === 0 ? 'leave it out: the predictor takes none' : `leave it out, or use one of ${names.join(', ')}`,
+        names.length === 0
+          ? 'leave it out: the predictor takes none'
+          : `leave it out, or use one of ${names.join(', ')}`,
     });
   }
   return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };

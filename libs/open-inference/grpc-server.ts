@@ -286,10 +286,14 @@ function tooSlow(): RequestError {
 }
 
 function tooMany(): TandemError {
-  return new TandemError('overloaded', `The server is already receiving ${MOST_ARRIVING} messages, which is the limit.`, {
-    retryAfter: 1,
-    remedy: 'retry after the time in Retry-After',
-  });
+  return new TandemError(
+    'overloaded',
+    `The server is already receiving ${MOST_ARRIVING} messages, which is the limit.`,
+    {
+      retryAfter: 1,
+      remedy: 'retry after the time in Retry-After',
+    },
+  );
 }
 
 function truncated(): RequestError {

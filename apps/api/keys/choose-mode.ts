@@ -13,7 +13,10 @@ export function chooseKeyMode({ mode, pepper, publishedOn }: ApiKeysSection, isL
   const isRequired = mode === 'required' || (mode === 'auto' && !isLocal);
   if (!isRequired) return null;
   if (pepper !== null) return { pepper };
-  const why = mode === 'required' ? 'API_KEYS=required' : `${publishedOn} is not a loopback address, so other machines can reach the API`;
+  const why =
+    mode === 'required'
+      ? 'API_KEYS=required'
+      : `${publishedOn} is not a loopback address, so other machines can reach the API`;
   throw new TandemError('config_invalid', `API_KEY_PEPPER is not set, and API keys are needed (${why})`, {
     field: 'API_KEY_PEPPER',
     remedy:

@@ -65,7 +65,7 @@ export function readLabels(text: string, file: string): readonly Label[] {
   const labels = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];
     const cells = splitCsv(line);
-    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `the header has ${names.length} columns, but the line does not have ${names.length} values`);
+    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it does not have ${names.length} values`);
     const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
     const label = Number(text);
     if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is not a number');

@@ -89,11 +89,7 @@ test.each<[string, Settings, string]>([
     category({ ...index, as: 'onehot' }),
     "plan.as: is \"onehot\", not 'index' or 'one-hot' → did",
   ],
-  [
-    'a misspelt part',
-    category({ ...index, unkown: 1 }),
-    'plan.unkown: is not a setting of Tandem → write unknown',
-  ],
+  ['a misspelt part', category({ ...index, unkown: 1 }), 'plan.unkown: is not a setting of Tandem → write unknown'],
   [
     'zeros as an index',
     category({ ...index, unknown: 'zeros' }),

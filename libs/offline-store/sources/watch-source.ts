@@ -235,7 +235,11 @@ async function checkRequest(
   if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name an adopted predictor');
   const gone = columns?.find((column) => !table.columns.includes(column));
   if (gone !== undefined) {
-    throw invalid('columns', `Table ${table.name} has no column ${gone}.`, `use one or more of ${table.columns.join(', ')}`);
+    throw invalid(
+      'columns',
+      `Table ${table.name} has no column ${gone}.`,
+      `use one or more of ${table.columns.join(', ')}`,
+    );
   }
   if (key !== null) await checkKey(db, table, key, keyType);
 }

@@ -80,8 +80,12 @@ export function hashIn(text: string | undefined): string {
 
 /** Returns the error of a file whose hash differs from the declared hash. */
 export function otherFile(said: string, found: string, field: string): TandemError {
-  return new TandemError('invalid_input', `The file's SHA-256 is ${found}, not ${said}: the file changed or was damaged in transfer.`, {
-    field,
-    remedy: 'compute its SHA-256 again and resend the file',
-  });
+  return new TandemError(
+    'invalid_input',
+    `The file's SHA-256 is ${found}, not ${said}: the file changed or was damaged in transfer.`,
+    {
+      field,
+      remedy: 'compute its SHA-256 again and resend the file',
+    },
+  );
 }
