@@ -254,7 +254,7 @@ test('a model with 14 columns is pushed beside the served one with 12, shown and
   await writeFile(join(folder, 'wider.sql'), sql);
   const push = ['model', 'push', 'repurchase', 'wider.onnx', '--features', 'wider.sql', '--metric', 'auc=0.82'];
   const pushed = await tandem(...push, '--note', 'two more columns');
-  expect(pushed).toMatchObject({ code: 0, out: expect.stringMatching(/^repurchase: model version 2 is kept/) });
+  expect(pushed).toMatchObject({ code: 0, out: expect.stringMatching(/^repurchase: model version 2 is stored/) });
   expect(pushed.err).toContain('uploaded; the service tries it');
   expect(await json(...push)).toMatchObject({ modelVersion: '2', note: 'two more columns', metrics: { auc: 0.82 } });
   expect(await json(...push, '--note', 'twice')).toMatchObject({ modelVersion: '2', note: 'twice' });

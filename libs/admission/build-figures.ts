@@ -66,10 +66,10 @@ export function judgeLabels(
   if (output === null || !ours || !theirs) {
     throw new TandemError(
       'invalid_input',
-      'Labels need an output with one number for each user, and this predictor has none.',
+      'Labels cannot be used, because this predictor has no output with one number for each user.',
       {
         field: 'labels',
-        remedy: 'leave the labels out, or name the output under decision in the config',
+        remedy: 'leave the labels out, or set decision.output in the config to an output with one number',
       },
     );
   }

@@ -137,7 +137,7 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
   });
   if (both.length === 0) {
     const why = ours.fault ?? theirs.fault ?? `none of ${userIds.length} users has a row in the feature source`;
-    throw noUsers(`${why}.`, 'fix the query, or set in features.nulls the value that a null counts as');
+    throw noUsers(`${why}.`, 'fix the query, or set the value of a null in features.nulls');
   }
   return {
     parent: pick(

@@ -144,7 +144,7 @@ function outputToRankBy(fields: readonly OutputField[], said: string | undefined
     by === undefined
       ? 'is missing, and the predictor has several numeric outputs'
       : 'is not an output with a single number';
-  throw refusedBy(fault, `name one of ${outputs.slice(0, 8).join(', ')}`);
+  throw refusedBy(fault, `use one of ${outputs.slice(0, 8).join(', ')}`);
 }
 
 function refusedBy(fault: string, remedy: string): TandemError {

@@ -170,9 +170,12 @@ function rowUnusable(userId: string, why: string): TandemError {
 export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
   const named = features.slice(0, MAX_NAMES).join(', ');
   const more = features.length > MAX_NAMES ? ` and ${features.length - MAX_NAMES} more` : '';
-  const which = features.length === 1 ? `feature ${named} as it is` : `features ${named}${more} as they are`;
+  const which =
+    features.length === 1
+      ? `feature ${named}, which is null or has an unusable value`
+      : `features ${named}${more}, which are null or have unusable values`;
   if (features.length === 0) return rowUnusable(userId, why);
-  const reason = `the model does not take its ${which} (null, or no value of the kind)`;
+  const reason = `the model cannot take ${which}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
       'in tandem.config.ts declare a value for nulls (features.nulls) and for unknown texts (features.categories); in the feature query turn NaN into null with nullif, or fix the query. Declare freshness.default to answer such reads meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows the faulty features',
@@ -259,14 +262,14 @@ export function beyondLiveLimit(): TandemError {
 export function unknownPredictor(name: string): TandemError {
   return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
     field: 'predictor',
-    remedy: 'tandem model list, or GET /v1/models, lists them',
+    remedy: 'use a predictor that tandem model list, or GET /v1/models, returns',
   });
 }
 
 export function unknownRun(id: string): TandemError {
   return new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
     field: 'runId',
-    remedy: 'tandem run list, or GET /v1/runs, lists them',
+    remedy: 'use the id of a run that tandem run list, or GET /v1/runs, returns',
   });
 }
 
@@ -290,7 +293,7 @@ export function unreachableContext(
   if (token.version <= user.version) return undefined;
   return new TandemError(
     'context_not_reached',
-    `The user's context is at version ${user.version}, the token demands ${token.version}.`,
+    `The user's context is at version ${user.version}, but the token demands version ${token.version}.`,
     {
       field: 'Prediction-Min-Context',
       remedy: 'use the token of an acknowledged event of this user',

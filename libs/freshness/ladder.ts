@@ -167,7 +167,7 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
       : 'try again after the time in Retry-After; freshness.liveTimeout is the time that the model has';
   return new TandemError(code, `There is no fresh prediction, and no fallback may be served (${reason}).`, {
     retryAfter: 1,
-    remedy: `${first}; freshness.onLiveFailure and freshness.default say what may be served instead, except of a ranking`,
+    remedy: `${first}; freshness.onLiveFailure and freshness.default define what may be served instead, but not for a ranking`,
     detail: outcome?.kind === 'failed' ? outcome.detail : undefined,
   });
 }

@@ -146,7 +146,7 @@ export function decodeOutputs(fields: readonly OutputField[], bytes: Buffer): Pr
         : Array.from({ length: field.width }, () => readValue(bytes, cursor, field.type));
   }
   if (cursor.offset !== bytes.length)
-    throw new RangeError(`${bytes.length - cursor.offset} bytes too many in a stored prediction`);
+    throw new RangeError(`a stored prediction has ${bytes.length - cursor.offset} bytes too many`);
   return prediction;
 }
 

@@ -75,7 +75,7 @@ export function valuesOf(
   for (const name of Object.keys(features)) {
     if (columns.some((column) => column.name === name)) continue;
     throw refused(`${field}.features.${name.slice(0, 80)}`, `is not a feature of predictor ${predictor}`, {
-      remedy: `the features are ${columns.map((column) => column.name).join(', ')}`,
+      remedy: `leave it out, or use one of ${columns.map((column) => column.name).join(', ')}`,
     });
   }
   return columns.map((column, i) => {

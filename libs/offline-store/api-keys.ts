@@ -202,7 +202,7 @@ async function findUsable(db: Db, id: string): Promise<ApiKey> {
 function refuseUnknown(id: string): never {
   throw new TandemError('invalid_input', `There is no key ${JSON.stringify(id.slice(0, 80))}.`, {
     field: 'id',
-    remedy: 'tandem key list --all shows their ids',
+    remedy: 'use an id that tandem key list --all shows',
   });
 }
 

@@ -72,7 +72,7 @@ function splitList(header: string): string[] {
 
 function seconds(directive: string, value: string | undefined): number {
   if (value === undefined || !/^[0-9]{1,20}$/.test(value)) {
-    throw malformed(`${directive} takes a whole number of seconds`);
+    throw malformed(`the value of ${directive} is not a whole number of seconds`);
   }
   return Math.min(Number(value), MAX_SECONDS);
 }

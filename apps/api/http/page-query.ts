@@ -20,7 +20,7 @@ export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => 
   const limit = limitOf(req.query('limit'));
   const before = req.query('before');
   const predictor = req.query('predictor');
-  if (before !== undefined && !isNext(before)) throw queryProblem('before', `not ${what}`, "send the page's `next`");
+  if (before !== undefined && !isNext(before)) throw queryProblem('before', `is not ${what}`, "send the page's `next`");
   return {
     limit,
     ...(before === undefined ? {} : { before }),
@@ -33,11 +33,11 @@ export function limitOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw queryProblem('limit', `not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
+  throw queryProblem('limit', `is not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
 }
 
 function queryProblem(field: string, problem: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
+  return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
 }
 
 /** Returns whether a text can be the `next` of a page whose rows are numbered. */

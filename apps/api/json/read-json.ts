@@ -51,8 +51,8 @@ function malformed(what: string, cause?: unknown): RequestError {
 function tooNested(position: number): JsonFault {
   return {
     path: '',
-    problem: `JSON is nested at most ${MAX_DEPTH} levels deep (position ${position})`,
-    remedy: 'send it flatter: values are strings, numbers, booleans or null',
+    problem: `the JSON is nested deeper than ${MAX_DEPTH} levels (position ${position})`,
+    remedy: 'send fewer levels; values should be strings, numbers, booleans or null',
   };
 }
 

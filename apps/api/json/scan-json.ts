@@ -26,7 +26,7 @@ const ESCAPE = /\\u/;
 const KEY_TWICE: Fault = { problem: 'the key occurs twice', remedy: 'send it once' };
 const KEY_FORBIDDEN: Fault = { problem: 'this key is not allowed', remedy: 'give it another name' };
 const KEYS_TOO_MANY: Fault = {
-  problem: `an object has at most ${MAX_KEYS} keys`,
+  problem: `the object has more than ${MAX_KEYS} keys`,
   remedy: 'leave out unneeded parts, or split it over several requests',
 };
 const NUL: Fault = { problem: 'the text has a NUL character', remedy: 'leave out \\u0000' };
@@ -37,7 +37,7 @@ const LONE_SURROGATE: Fault = {
 };
 const TOO_LARGE: Fault = { problem: 'the number is too large', remedy: 'send one below 1.8e308, or null' };
 const LOSES_DIGITS: Fault = {
-  problem: 'a whole number beyond 2^53 would lose digits',
+  problem: 'the whole number is beyond 2^53 and would lose digits',
   remedy: 'send an id as a string, or a value with at most 15 digits',
 };
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);

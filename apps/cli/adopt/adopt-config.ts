@@ -157,6 +157,6 @@ export function renderAdoption({ file, predictors, deactivated, watched }: Adopt
     ),
     ...predictors.flatMap(({ predictor, patternsPending }) => (patternsPending ? [`${predictor}: ${PENDING}`] : [])),
     ...watched.map(renderWatched),
-    ...deactivated.map((name) => `${name}: not in ${from}, so no longer served`),
+    ...deactivated.map((name) => `${name}: not in ${from}, so it is no longer served`),
   ];
 }

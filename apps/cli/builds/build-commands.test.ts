@@ -118,7 +118,10 @@ describe('a build that was made elsewhere', () => {
   test('that is already known as something else is rejected', async () => {
     answer = () => ({ status: 200, body: { ...MODEL_DETAIL_EXAMPLE, modelVersion: '2' } });
     const { code, err } = await register();
-    expect([code, err]).toEqual([1, expect.stringContaining('is already model version 2, as no build')]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining('is already model version 2, which is recorded as a version without a parent'),
+    ]);
   });
 
   test('needs a known kind and a file', async () => {

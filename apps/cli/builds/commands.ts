@@ -180,9 +180,9 @@ function inWordsOfCommand(error: unknown): unknown {
 }
 
 function knownOtherwise({ modelVersion, parent, build }: ModelDetail, { kind, parent: said }: Build): CommandFailure {
-  const known = parent === null ? 'as no build' : `as ${build} of model version ${parent}`;
+  const known = parent === null ? 'a version without a parent' : `the ${build} build of model version ${parent}`;
   return new CommandFailure(
-    `this file with these features is already model version ${modelVersion}, ${known}, not as ${kind} of ${said}`,
+    `this file with these features is already model version ${modelVersion}, which is recorded as ${known}, but the command says ${kind} build of ${said}`,
     { remedy: 'use the recorded kind and parent, or make the build again' },
   );
 }

@@ -60,7 +60,7 @@ export function readLabels(text: string, file: string): readonly Label[] {
   const names = splitCsv(head) ?? [];
   const [idAt, labelAt] = COLUMNS.map((name) => names.indexOf(name));
   if (idAt === undefined || labelAt === undefined || idAt < 0 || labelAt < 0) {
-    throw wrongLine(file, 1, `the head names ${JSON.stringify(names.join(',')).slice(0, 80)}`);
+    throw wrongLine(file, 1, `the header is ${JSON.stringify(names.join(',')).slice(0, 80)}`);
   }
   const labels = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];

@@ -10,8 +10,8 @@ test('labels are read by the names in the head, in any order, beside other colum
 });
 
 test.each<[string, RegExp]>([
-  ['user,label\n1,1', /l\.csv, line 1: the head names "user,label"/],
-  ['', /line 1: the head names ""/],
+  ['user,label\n1,1', /l\.csv, line 1: the header is "user,label"/],
+  ['', /line 1: the header is ""/],
   ['user_id,label\n1,1\n2', /line 3: it does not have 2 values/],
   ['user_id,label\n1,yes', /line 2: its label is not a number/],
   ['user_id,label\n1,', /line 2: its label is not a number/],

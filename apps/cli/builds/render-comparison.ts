@@ -46,8 +46,8 @@ function rowsText({ rowsAgree, largestRowDifference }: ComparedVersion): string 
 }
 
 function pinText({ rowByRow, rowsAgree }: ComparedVersion): string {
-  if (rowsAgree === false) return 'it must be pinned to one row at a time';
-  return rowsAgree && rowByRow ? 'it need not be pinned: push it without --row-by-row' : '';
+  if (rowsAgree === false) return 'push it with --row-by-row, since its answers depend on the batch';
+  return rowsAgree && rowByRow ? 'push it without --row-by-row, which it does not need' : '';
 }
 
 function labelRows({ labels }: BuildComparison): Row[] {

@@ -57,7 +57,7 @@ export async function checkPredictor(
     ),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
     await reportProgress(`counting users of ${name} who cannot be scored`, () =>
-      inTime(name, 'users', 'how many there are, and whether all have their values,', () =>
+      inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
         checkUsers(features, predictor),
       ),
     ),
@@ -192,7 +192,7 @@ function judgePlan(what: string, { scans, plan }: PlanReport, refuse: typeof fai
   const whole = scans.map(({ relation, rows }) => `${relation} (${count(Math.round(rows))} rows)`).join(', ');
   const names = scans.map(({ relation }) => relation.split('.').at(-1) ?? '');
   const index = `create index on ${scans[0]?.relation} (…)`;
-  const remedy = `create an index on the key there, or on the expression that makes user_id of it: ${index}. A window function over everyone can use none. The plan has
+  const remedy = `create an index on the key of that table, or on the expression that computes user_id: ${index}. A window function over all users cannot use an index. The plan has
 ${scanSteps(plan, names)}`;
   return refuse('plan', `${what}: reads the whole of ${whole}`, remedy);
 }

@@ -121,7 +121,7 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   expect((await place.tandem('adopt')).err).not.toContain('withdraws');
 
   const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
-  expect(init.out).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
+  expect(init.out).toContain('churn is served now and not in second.config.ts: adopting the config stops serving it');
   expect(init.out).toContain('to serve both, move seg to `predictors` of tandem.config.ts');
   expect(init.out).not.toContain('up --config');
   const { code, report } = await check(' --config second.config.ts');
@@ -129,12 +129,12 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   expect(report.findings).toContainEqual(
     expect.objectContaining({
       level: 'warning',
-      text: 'churn is served now and not in second.config.ts: adopting withdraws it',
+      text: 'churn is served now and not in second.config.ts: adopting the config stops serving it',
     }),
   );
   const adopt = await place.tandem('adopt --config second.config.ts');
-  expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
-  expect(adopt.out).toContain('churn: not in second.config.ts, so no longer served');
+  expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting the config stops serving it');
+  expect(adopt.out).toContain('churn: not in second.config.ts, so it is no longer served');
 });
 
 test('check warns of texts padded with blanks, and says how to turn a NaN into a null', async () => {

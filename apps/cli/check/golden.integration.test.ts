@@ -48,7 +48,7 @@ test('scores of the training are equal, and rounded scores are equal within a to
   const exact = await golden(csv(scores));
   expect(exact).toMatchObject({
     code: 0,
-    finding: { level: 'ok', text: expect.stringContaining('all of 40 users as expected') },
+    finding: { level: 'ok', text: expect.stringContaining('all predictions of 40 users are as expected') },
     comparison: { equal: 40, differences: [], order: null },
   });
   const rounded = csv(scores.map(([id, score]) => [id, score.toFixed(2)]));

@@ -54,14 +54,17 @@ function judgeComparison(comparison: GoldenComparison, file: string): Finding {
   const { predictor, users, equal, tolerance } = comparison;
   const subject = `${predictor} golden`;
   if (equal === users)
-    return ok(subject, `${file}: all of ${usersText(users)} as expected, to ${tolerance} of the value`);
+    return ok(
+      subject,
+      `${file}: all predictions of ${usersText(users)} are as expected, within ${tolerance} of the value`,
+    );
   const lines = [...differenceLines(comparison), ...missingLines(comparison)];
   return failed(subject, `${file}: ${lines.join('\n')}`, remedyFor(comparison));
 }
 
 function differenceLines({ differences, users, tolerance, equal }: GoldenComparison): string[] {
   const [worst, ...others] = differences;
-  if (worst === undefined) return [`${count(equal)} of ${count(users)} users as expected`];
+  if (worst === undefined) return [`${count(equal)} of ${count(users)} users have the expected values`];
   const more = others.slice(0, SHOWN - 1).map(differenceText);
   return [
     `${count(differences.length)} of ${count(users)} users differ by more than ${tolerance} of the value; the worst:`,

@@ -66,10 +66,10 @@ export async function findWithdrawn(
   return (await findServed(pool)).filter((name) => !kept.has(name));
 }
 
-/** Renders, for example, `c_mlp is served now and not in second.config.ts: adopting withdraws it`. */
+/** Renders, for example, `c_mlp is served now and not in second.config.ts: adopting the config stops serving it`. */
 export function withdrawalText(names: readonly string[], config: string): string {
   const [be, them] = names.length === 1 ? ['is', 'it'] : ['are', 'them'];
-  return `${names.join(', ')} ${be} served now and not in ${config}: adopting withdraws ${them}`;
+  return `${names.join(', ')} ${be} served now, but not in ${config}: adopting the config stops serving ${them}`;
 }
 
 export const KEEP_SERVED = 'to serve them together, put all under `predictors` of one config';

@@ -61,7 +61,7 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
       file,
       2,
       'the file has no user',
-      'below the head, write one row for each user, with the id and the expected outputs',
+      'below the header, write one row for each user, with the id and the expected outputs',
     );
   }
   const outputs = layout.columns.map(({ column, field, index }) => ({ column, field, index }));
@@ -80,7 +80,7 @@ function layoutOf(names: readonly string[], { outputs, key }: GoldenTarget, file
   });
   if (columns.length === 0) {
     const wanted = outputs.flatMap(columnNames).join(', ');
-    const remedy = `name a column as an output of the config: ${wanted}`;
+    const remedy = `name at least one column like an output of the config: ${wanted}`;
     throw csvFailure(file, 1, `no column is an output: ${names.join(', ')}`, remedy);
   }
   return { keyAt: keyPlace(names, columns, key, file), columns };
@@ -97,7 +97,7 @@ function keyPlace(
   const others = names.flatMap((_, at) => (outputs.some((output) => output.at === at) ? [] : [at]));
   if (key === null && others.length === 1) return others[0] ?? 0;
   const problem = key === null ? 'no column is named user_id' : `no column is named ${key}`;
-  throw csvFailure(file, 1, problem, `name the column of user ids with --key: ${names.join(', ')}`);
+  throw csvFailure(file, 1, problem, `set --key to the column of user ids, one of ${names.join(', ')}`);
 }
 
 /**

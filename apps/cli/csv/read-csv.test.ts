@@ -47,8 +47,8 @@ test.each<[string, string | Buffer, RegExp]>([
   ['an empty file', '', /a\.csv is empty/],
   ['a head with an empty name', ',id\n0,1\n', /line 1: column 1 has no name/],
   ['a repeated name', 'id,a,id\n', /line 1: two columns are named id/],
-  ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, but the head has 2/],
-  ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, but the head has 2/],
+  ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, but the header has 2/],
+  ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, but the header has 2/],
   ['a quotation mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark is inside an unquoted cell/],
   ['an open mark', 'id,a\n1,2\n3,"4\n5,6\n', /line 3: a quotation mark is not closed/],
   [

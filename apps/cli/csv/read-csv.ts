@@ -180,8 +180,8 @@ function checkWidths(rows: readonly CsvRow[], { length }: readonly string[], fil
   throw csvFailure(
     file,
     odd.line,
-    `${counted(odd.cells.length, 'value')}, but the head has ${length}`,
-    'write as many values as the head has names, and quote values that contain a comma',
+    `${counted(odd.cells.length, 'value')}, but the header has ${length}`,
+    'write as many values as the header has names, and quote values that contain a comma',
   );
 }
 

@@ -61,7 +61,7 @@ test('API processes without room beside the live workers are an error', () => {
   });
   expect(judgeRoom(room, { processes: 4, connections: 24 })).toMatchObject({
     level: 'error',
-    text: '4 API processes (API_PROCESSES) may open 96 connections, workers and embedded readers 20, other programs hold 5, and max_connections leaves 97',
+    text: '4 API processes (API_PROCESSES) may open 96 connections, workers and embedded readers 20, and other programs hold 5, but max_connections allows only 97',
   });
   expect(judgeRoom(room, { processes: 4, connections: null })).toMatchObject({ level: 'ok' });
   const one = { ...room, processes: 1, fleet: 100 };

@@ -35,10 +35,10 @@ export function judgeRoom(room: ConnectionRoom, { processes, connections }: Plan
   if (connections === null || apis + besideApis + others <= most) {
     return ok(
       'fleet',
-      `${counted(room.processes, 'live process', 'live processes')} may open ${fleet} connections of ${most}`,
+      `${counted(room.processes, 'live process', 'live processes')} may open ${fleet} of ${most} connections`,
     );
   }
-  const text = `${counted(processes, 'API process', 'API processes')} (API_PROCESSES) may open ${apis} connections, workers and embedded readers ${besideApis}, other programs hold ${others}, and max_connections leaves ${most}`;
+  const text = `${counted(processes, 'API process', 'API processes')} (API_PROCESSES) may open ${apis} connections, workers and embedded readers ${besideApis}, and other programs hold ${others}, but max_connections allows only ${most}`;
   return failed('fleet', text, 'lower API_PROCESSES or DATABASE_CONNECTIONS, or raise max_connections');
 }
 

@@ -100,7 +100,7 @@ async function explainAddress(url: string): Promise<CommandFailure | undefined> 
 async function explainServer(at: string, server: HostAndPort, named: Named, speaksTls: boolean) {
   const { kind, login } = named;
   const wrong: Wrong = (problem, remedy) => new CommandFailure(`${at} ${problem}`, { remedy });
-  if (speaksTls && !login.tls) return wrong('speaks TLS alone', 'write rediss instead of redis in the address');
+  if (speaksTls && !login.tls) return wrong('accepts only TLS', 'write rediss instead of redis in the address');
   if (!speaksTls && login.tls) {
     return wrong('does not speak TLS', "write redis instead of rediss in the address, or name the server's TLS port");
   }

@@ -39,11 +39,11 @@ it('a generation that was not compared shows the reason', () => {
 });
 
 it('a report of a sample shows the size of the sample', () => {
-  const notes = ['one in 120 users was compared instead'];
+  const notes = ['only one in 120 users was compared instead of all users'];
   const sample = { oneIn: 120, users: 100_214 };
   const lines = renderReport({ ...GENERATION_REPORT_EXAMPLE, notes, sample, outOfTime: 'sampled' }, plain);
   expect(lines.slice(2, 5)).toEqual([
-    '  one in 120 users was compared instead',
+    '  only one in 120 users was compared instead of all users',
     '',
     '  a sample: one of 120 users, 100,214 in all',
   ]);

@@ -138,7 +138,7 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
     ({ name }) => `${keyText(name)}: [${(texts.get(name)?.values ?? []).map(quote).join(', ')}]`,
   );
   const text =
-    'To select as one number each, a text its place in the list, from 0. Put them in the order that the model was trained with:';
+    'To encode each text as one number, which is its place in the list (from 0), list the texts in the order of the training:';
   return [...comment(text, INNER), ...comment(`categories: { ${entries.join(', ')} },`, INNER)];
 }
 

@@ -52,7 +52,7 @@ test.each<[string, string | Buffer, RegExp]>([
     /customers\.csv, line 5: customer_id 1 already occurs in line 2\n.*one row for each user/,
   ],
   ['a row without a user', 'customer_id,a\n1,x\n,x\n', /line 3: customer_id is empty/],
-  ['a row with too few values', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, but the head has 2/],
+  ['a row with too few values', 'customer_id,a\n1,x\n2\n', /line 3: 1 value, but the header has 2/],
   ['no such key', 'customerid2,a\n1,x\n', /line 1: no column is named customer_id\n.*--key/],
   ['a NUL character', 'customer_id,a\n1,x\n2,"x\0"\n', /line 3: a text has a NUL character/],
   ['bytes of another encoding', Buffer.from('customer_id,a\n1,é\n', 'latin1'), /line 2: it is not UTF-8\n.*iconv/],
@@ -70,7 +70,7 @@ test('an existing table is not changed without --replace, which keeps its trigge
   const refused = await load('customer_id,a\n2,2\n3,3\n');
   expect(refused).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/There is a table customers already\.\n.*--replace/),
+    err: expect.stringMatching(/Table customers already exists\.\n.*--replace/),
   });
   expect(await rows('select * from customers')).toEqual([{ customer_id: 1, a: 1 }]);
 

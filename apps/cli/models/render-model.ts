@@ -81,7 +81,7 @@ export function renderModel(model: ModelDetail, now: number): string[] {
 export function renderPushed(model: ModelDetail): string[] {
   const { predictor, modelVersion, parity, labels } = model;
   return [
-    `${predictor}: model version ${modelVersion} is kept${labels.length === 0 ? '' : ` (${labels.join(', ')})`}; it does not serve traffic yet`,
+    `${predictor}: model version ${modelVersion} is stored${labels.length === 0 ? '' : ` (${labels.join(', ')})`}; it does not serve traffic yet`,
     ...renderFields([['parity', parityText(parity)]], '  '),
     `  next: tandem rollout start ${predictor} ${modelVersion}`,
   ];

@@ -88,9 +88,9 @@ test('a file of JSON lines is sent unchanged and keeps its sources', async () =>
 });
 
 test.each<[string, string, RegExp]>([
-  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, but the head has 3/],
+  ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, but the header has 3/],
   ['o.csv', 'id,userId,name\na,"1,order', /line 2: a quotation mark is not closed/],
-  ['o.csv', 'id,user,name\na,1,order', /line 1: the head names "user"/],
+  ['o.csv', 'id,user,name\na,1,order', /line 1: the header has the unknown name "user"/],
   ['o.csv', 'id,userId,name,value\na,1,order,x', /line 2: its value is empty, null or not a number/],
   ['o.csv', 'id,userId,name,value\na,1,order,3\nb,2,order,', /line 3: its value is empty, null or not a number/],
   ['o.csv', 'id,userId,name,value\na,1,order,Infinity', /line 2: its value is Infinity, not a finite number/],

@@ -67,7 +67,7 @@ function csvReader(file: string): ReadLine {
       return undefined;
     }
     if (cells.length !== head.length)
-      throw wrongLine(file, no, `${cells.length} values, but the head has ${head.length}`);
+      throw wrongLine(file, no, `${cells.length} values, but the header has ${head.length}`);
     const row: Record<string, unknown> = {};
     for (const [i, name] of head.entries()) {
       if (name === 'value') row[name] = valueOfCell(cells[i] ?? '');
@@ -79,7 +79,7 @@ function csvReader(file: string): ReadLine {
 
 function checkHead(names: readonly string[], file: string, no: number): void {
   const unknown = names.find((name) => !isField(name));
-  if (unknown !== undefined) throw wrongLine(file, no, `the head names ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw wrongLine(file, no, `the header has the unknown name ${JSON.stringify(unknown)}`);
 }
 
 /**
@@ -97,7 +97,7 @@ function outcomeOf(row: unknown, file: string, no: number): OutcomeInput {
   const lacking = REQUIRED.find((name) => sent[name] === undefined || sent[name] === null);
   if (lacking !== undefined) throw wrongLine(file, no, `it has no ${lacking}`);
   const unknown = Object.keys(sent).find((name) => !isField(name));
-  if (unknown !== undefined) throw wrongLine(file, no, `it names ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw wrongLine(file, no, `it has the unknown name ${JSON.stringify(unknown)}`);
   const text = (name: Exclude<Field, 'value'>): string | undefined => {
     const value = sent[name];
     if (value === undefined || value === null) return undefined;

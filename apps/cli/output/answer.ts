@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<string, string>> = {
   output_unusable: 'the model returns no finite number for the user’s features; tandem explain shows them',
   live_timeout: 'the model did not answer in time',
   overloaded: 'the model is overloaded',
-  unverified: 'Postgres did not answer, so nothing is proven',
+  unverified: 'Postgres did not answer, so the prediction may be outdated',
 };
 
 /** Returns the text of an answer's reason. */
@@ -44,7 +44,9 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
     ['model', versionOf(answer)],
     [
       'computed',
-      computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
+      computedAt === null
+        ? 'never, since it is the declared default'
+        : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
     ],
     ['context', contextOf(answer)],
   ];

@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { clip, renderClipped, renderSentences, renderWrappedFields, wrap } from './text.ts';
 
-const SENTENCE = 'reads without a prediction: 12 % of candidate and 0.1 % of stable; '.repeat(3).trim();
+const SENTENCE = 'reads without a prediction: 12 % in candidate and 0.1 % in stable; '.repeat(3).trim();
 const COLUMNS = ['check', 'state', 'why'].map((title) => ({ title }));
 const longest = (lines: readonly string[]) => Math.max(...lines.map((line) => stripVTControlCharacters(line).length));
 

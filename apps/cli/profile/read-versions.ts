@@ -46,7 +46,7 @@ async function listVersions(pool: Databases['pool'], predictor: string): Promise
   if (versions.length > 0) return versions;
   const others = [...new Set((await listModelVersions(pool)).map((one) => one.predictor))];
   throw new CommandFailure(`this database has no model version of predictor ${predictor}`, {
-    remedy: others.length === 0 ? 'adopt a config first: tandem adopt' : `name one of ${others.join(', ')}`,
+    remedy: others.length === 0 ? 'adopt a config first: tandem adopt' : `use one of ${others.join(', ')}`,
   });
 }
 

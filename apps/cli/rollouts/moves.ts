@@ -29,7 +29,7 @@ export async function findActive(client: Client, named: string): Promise<Rollout
   const rollout = await findRollout(client, named);
   if (ACTIVE.has(rollout.state)) return rollout;
   throw new CommandFailure(`the last rollout of ${rollout.predictor} is ${rollout.state}: ${rollout.reason}`, {
-    remedy: `tandem rollout list --predictor ${rollout.predictor} shows them all`,
+    remedy: `tandem rollout list --predictor ${rollout.predictor} shows all of its rollouts`,
   });
 }
 

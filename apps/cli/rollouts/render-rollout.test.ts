@@ -7,12 +7,12 @@ import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';
 
 const NOW = Date.parse('2026-11-24T02:30:00.000Z');
-const ERRORS = 'reads without a prediction: 12 % of candidate and 0.1 % of stable; the difference is above 1 %';
-const ORDERS = 'order: 15 % of candidate and 20 % of stable; the difference of -5 % is proven to be worse';
+const ERRORS = 'reads without a prediction: 12 % in candidate and 0.1 % in stable; the difference is above 1 %';
+const ORDERS = 'order: 15 % in candidate and 20 % in stable; the difference of -5 % is proven to be worse';
 const ROLLOUT: RolloutView = {
   id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
   ...{ predictor: 'repurchase', rollout: '3', kind: 'canary', state: 'running', step: 1, percent: 5 },
-  reason: 'too few users: 488 of candidate, of 1000',
+  reason: 'too few users: 488 in candidate; each arm needs 1000',
   stepStartedAt: '2026-11-24T02:10:00.120Z',
   arms: [{ variant: 'candidate', modelVersion: '3', generation: null, percent: 5, firstBucket: 0, endBucket: 500 }],
   salt: 'a salt',
@@ -55,7 +55,7 @@ describe('a rollout', () => {
   it('shows the arms, the state and the reason', () => {
     expect(renderRollout(ROLLOUT, plain, NOW)).toEqual([
       'rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)',
-      'state    running: too few users: 488 of candidate, of 1000',
+      'state    running: too few users: 488 in candidate; each arm needs 1000',
       'kind     canary, 5 %, step 2 of 5',
       'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users',
@@ -69,7 +69,7 @@ describe('a rollout', () => {
     const lines = (changes: Partial<RolloutView>) => renderRollout({ ...ended, ...changes }, plain, NOW);
     expect(lines({ state: 'promoted' })).toEqual([
       ...['rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)'],
-      'state    promoted: too few users: 488 of candidate, of 1000',
+      'state    promoted: too few users: 488 in candidate; each arm needs 1000',
       'kind     canary, promoted to all users',
       'created  2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
       'variant    model version  generation  users before the end',
@@ -110,9 +110,9 @@ describe('a report', () => {
       '',
       'check          variant    state  why',
       'traffic                   pass   every arm is read',
-      'errorRate      candidate  fail   reads without a prediction: 12 % of candidate and 0.1 % of stable;',
+      'errorRate      candidate  fail   reads without a prediction: 12 % in candidate and 0.1 % in stable;',
       '                                 the difference is above 1 %',
-      'outcome:order  candidate  fail   order: 15 % of candidate and 20 % of stable; the difference of -5 %',
+      'outcome:order  candidate  fail   order: 15 % in candidate and 20 % in stable; the difference of -5 %',
       '                                 is proven to be worse',
       '',
       'outcome  variant    stable        arm            difference                         p',
@@ -123,7 +123,7 @@ describe('a report', () => {
   });
 
   it('does not repeat the reason of a rollout that is also that of the verdict', () => {
-    const why = 'too few users: 488 of candidate, of 1000';
+    const why = 'too few users: 488 in candidate; each arm needs 1000';
     const judgement = {
       verdict: 'hold',
       reason: 'too_few_users',

@@ -7,7 +7,7 @@ import { run } from '../program.fixture.ts';
 
 describe('tandem rollout start', () => {
   it.each([
-    ['', 'which model version?'],
+    ['', 'no model version is given'],
     ['2 --shadow --steps 5,100', '--steps does not apply to a shadow'],
     ['2 --shadow --min-users 50', '--min-users does not apply to a shadow'],
     ['2 --shadow --psi off', '--psi does not apply to a shadow'],

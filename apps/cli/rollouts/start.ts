@@ -113,7 +113,7 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
   }
   if (version === undefined) {
     throw usageError(
-      'which model version?',
+      'no model version is given',
       'add it after the predictor, or use --arm <name=version:percent> for an A/B test',
     );
   }
@@ -145,7 +145,7 @@ function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Opti
 
 function parseNumber(text: string): number {
   const number = Number(text);
-  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is needed');
+  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is expected.');
   return number;
 }
 

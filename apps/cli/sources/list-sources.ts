@@ -33,11 +33,11 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
   const findings: Finding[] = [];
   for (const { oid, name } of watched) {
     if (oid !== null) continue;
-    const text = `${name}: the table was dropped, its watch remains`;
+    const text = `${name}: the table was dropped, but its watch remains`;
     const heir = watched.find((one) => one.oid !== null && one.name === name);
     if (heir) {
       const remedy = `to remove the rest: tandem watch ${name} ${keyOption(heir.key)}`;
-      findings.push(warning('sources', `${text} beside the watch of the table that now has its name`, remedy));
+      findings.push(warning('sources', `${text}, in addition to the watch of the table that now has its name`, remedy));
     } else if ((await findTableOids(pool, [name]))[0] === null) {
       findings.push(warning('sources', text, `tandem unwatch ${name}`));
     }

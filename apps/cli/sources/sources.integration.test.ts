@@ -100,7 +100,7 @@ test('check and adopt reject a config that watches a view, and nothing is adopte
     `export default { predictors: { churn: { model: './m.onnx', outputs: { score: 'float32' }, features: {
       sql: 'select customer_id as user_id, age from seen', watch: [{ table: 'seen', key: 'customer_id' }] } } } };`,
   );
-  const why = 'public.seen is a view, and changes happen beneath it.';
+  const why = 'public.seen is a view: its rows change in the tables that it reads.';
   expect(await place.tandem('check')).toMatchObject({
     code: 1,
     out: expect.stringContaining(`seen cannot be watched: ${why}`),
@@ -133,7 +133,7 @@ test('doctor and check warn of a declared table that lost its watch by a swap or
   await place.sql('drop table customers_old');
   expect(await sourcesBy('watch --json')).toEqual(['ok: public.customers: watched, by customer_id']);
   expect((await place.tandem('watch')).out).toMatch(
-    /public.customers_old: the table was dropped, its watch remains\n +→ tandem unwatch public.customers_old/,
+    /public.customers_old: the table was dropped, but its watch remains\n +→ tandem unwatch public.customers_old/,
   );
   expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
 

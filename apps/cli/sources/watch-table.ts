@@ -21,7 +21,7 @@ export async function watchTable(databases: Databases, table: string, options: W
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
     throw usageError(
-      'give exactly one of --key and --everyone',
+      key === undefined ? 'neither --key nor --everyone is given' : '--key and --everyone are both given',
       'set --key to the column with the user id; use --everyone if a row belongs to all users, such as a price',
     );
   }

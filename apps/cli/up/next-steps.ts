@@ -50,7 +50,7 @@ export function renderServersSteps({ databaseUrl, servePort }: ServersSteps, pai
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
     ['a table from a CSV file', 'npx tandem load customers.csv --key customer_id'],
     ['a config for a model and a table', 'npx tandem init --model ./churn.onnx --table customers --key customer_id'],
-    ['would it work?', 'npx tandem check'],
+    ['check the config', 'npx tandem check'],
     ['serve it, after stopping this command', `npx tandem up${servePort === null ? '' : ` --port ${servePort}`}`],
   ];
   return renderSteps(steps, paint);

@@ -21,7 +21,7 @@ export async function loadPredictor(path: string, name: string): Promise<LoadedP
   const resolved = predictors.find((one) => one.name === name);
   if (resolved) return { file, resolved };
   const names = predictors.map((one) => one.name).join(', ');
-  throw new CommandFailure(`${file} has no predictor ${name}`, { remedy: `name one of ${names}, or another --config` });
+  throw new CommandFailure(`${file} has no predictor ${name}`, { remedy: `use one of ${names}, or another --config` });
 }
 
 type Defined = Pick<CheckedPredictor, 'definition' | 'artifact'>;
@@ -62,7 +62,7 @@ function misfit(file: string, problems: readonly SettingProblem[]): Error {
     path.endsWith('.features.sql') ? problem : `${path}: ${problem}`,
   );
   const columns =
-    'list the columns of the feature query in the head of the history, in the order of the query, without user_id and asOf';
+    'list the columns of the feature query in the header of the history, in the order of the query, without user_id and asOf';
   return new CommandFailure(`the features of the history do not fit the model of ${file}: ${texts.join('; ')}`, {
     remedy: [columns, ...ofConfig.map(({ path, remedy }) => `${path}: ${remedy}`)].join('; '),
   });
@@ -98,7 +98,7 @@ export function judgedOutput(
   const found = outputs.find((one) => one.name === name);
   const names = outputs.map((one) => one.name).join(', ');
   if (!found)
-    throw usageError(`predictor ${resolved.name} has no output ${name} to judge`, `name one of ${names} with --output`);
+    throw usageError(`predictor ${resolved.name} has no output ${name} to judge`, `use one of ${names} with --output`);
   if (found.width !== null || found.type !== 'string') return found;
   throw usageError(
     `output ${name} is one text, neither a probability nor a list`,

@@ -89,7 +89,7 @@ describe('of a file', () => {
 
   test.each<[string, string, RegExp, { readonly outcome?: number }]>([
     ['an invalid outcome', '', /an outcome is 2, but output score is one number, so/, { outcome: 2 }],
-    ['another predictor', ' --output other', /has no output other to judge\n {2}name one of score/, {}],
+    ['another predictor', ' --output other', /has no output other to judge\n {2}use one of score/, {}],
     ['an invalid cadence', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
     ['an outcome beside a file', ' --outcome order', /a history file contains its outcomes/, {}],
   ])('%s is refused', async (_, args, problem, { outcome }) => {

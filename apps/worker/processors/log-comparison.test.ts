@@ -29,7 +29,7 @@ it('a comparison is logged as one line, and sets the metrics of its predictor', 
     'generation.compared',
     expect.objectContaining({
       ...{ predictor: 'repurchase', generation: 18, against: 17, verdict: 'blocked', users: 100, flipRate: 0.15 },
-      ...{ psi: { score: psi }, crossed: ['PSI 0.4 of score above 0.25'], tookMs: 41 },
+      ...{ psi: { score: psi }, crossed: ['PSI 0.4 of score is above 0.25'], tookMs: 41 },
     }),
   ]);
   const text = await metrics.exposition();

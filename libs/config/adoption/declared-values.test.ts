@@ -27,7 +27,7 @@ test('a one-hot column is as wide as its categories', () => {
   const features = { categories: { plan: oneHot } };
   expect(definitionOf({ features }, withPlan, input([null, 4])).inputs[0]?.columns).toEqual(['visits', 'plan']);
   expect(problemsIn({ features }, withPlan, input([null, 2]))).toEqual([
-    "predictors.churn.features.sql: the model takes 2 values a user in features float32 [?, 2], and 2 columns give it 4 (visits, plan; plan as one-hot 3) → select exactly the model's features, in its order",
+    "predictors.churn.features.sql: the model takes 2 values a user in features float32 [?, 2], but 2 columns give it 4 (visits, plan; plan as one-hot 3) → select exactly the model's features, in its order",
   ]);
 });
 
@@ -105,7 +105,7 @@ test.each<[string, Features, ModelSignature, string]>([
         { name: 'plan', type: 'string', shape: [null, 1] },
       ],
     },
-    "features.categories.plan: column plan is of kind string with categories, which make it a number, and the model's input is plan string [?, 1] → remove it",
+    "features.categories.plan: column plan is of kind string with categories, which make it a number, but the model's input is plan string [?, 1] → remove it",
   ],
 ])('%s is refused with path and remedy', (_, features, model, message) => {
   const problems = problemsIn({ features }, withPlan, model);

@@ -5,7 +5,7 @@ import type { QueryColumn } from './query-columns.ts';
 
 test('a model that takes another number of features is refused with both numbers and the columns', () => {
   expect(problemsIn({}, columns, input(['batch', 12]))).toEqual([
-    "predictors.churn.features.sql: the model takes 12 values a user in features float32 [batch, 12], and 2 columns give it (visits, spent) → select exactly the model's features, in its order",
+    "predictors.churn.features.sql: the model takes 12 values a user in features float32 [batch, 12], but 2 columns give it (visits, spent) → select exactly the model's features, in its order",
   ]);
 });
 
@@ -32,22 +32,22 @@ test.each<[string, ModelSignature, string]>([
   [
     'one dimension for two columns',
     input(['batch']),
-    'takes features float32 [batch], one value a user, and there are 2 →',
+    'takes features float32 [batch], one value a user, but the config fills 2 →',
   ],
   [
     'images',
     input(['batch', 3, 224, 224]),
-    'takes features float32 [batch, 3, 224, 224], and features are one row of values a user',
+    'takes features float32 [batch, 3, 224, 224], but features are one row of values a user',
   ],
   [
     'text',
     input(['batch', 2], 'string'),
-    "column visits is of kind integer, and the model's input is features string [batch, 2] → cast it: visits::text",
+    "column visits is of kind integer, but the model's input is features string [batch, 2] → cast it: visits::text",
   ],
   [
     'integers for a column of numbers',
     input(['batch', 2], 'int64'),
-    "column spent is of kind number, and the model's input is features int64 [batch, 2] → cast it: spent::bigint as spent",
+    "column spent is of kind number, but the model's input is features int64 [batch, 2] → cast it: spent::bigint as spent",
   ],
   ['booleans for an integer', input(['batch', 2], 'bool'), 'turn it into a boolean: (visits <> 0) as visits'],
   [
@@ -119,7 +119,7 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     [...columns, { name: 'plna', type: 'text' }],
     named.inputs,
     [
-      "features.sql: the model's input plan string [?, 1] needs a column of the same name, and the query has none (it has plna) → name it with as: plna as plan, or declare it in request if each call sends it; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
+      "features.sql: the model's input plan string [?, 1] needs a column of the same name, but the query has none (it has plna) → name it with as: plna as plan, or declare it in request if each call sends it; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
       'features.sql: column plna fills no input, so it would have no effect → leave it out, or give it the name of its input',
     ],
   ],
@@ -140,14 +140,14 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     columns,
     [...named.inputs.slice(0, 2), { name: 'Plan', type: 'string', shape: [null, 1] }],
     [
-      'the model\'s input Plan string [?, 1] needs a column of the same name, and the query has none → select a column as "Plan"',
+      'the model\'s input Plan string [?, 1] needs a column of the same name, but the query has none → select a column as "Plan"',
     ],
   ],
   [
     'a wider input',
     described,
     [...named.inputs.slice(0, 2), { name: 'plan', type: 'string', shape: [null, 4] }],
-    ['features.sql: the model takes 4 values a user in plan string [?, 4], and 1 column gives it (plan)'],
+    ['features.sql: the model takes 4 values a user in plan string [?, 4], but 1 column gives it (plan)'],
   ],
   [
     'a sequence beside others',
@@ -159,7 +159,7 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     'an image beside others',
     described,
     [...named.inputs, { name: 'photo', type: 'uint8', shape: [null, 3, 8, 8] }],
-    ['churn.model: the model takes photo uint8 [?, 3, 8, 8], and features are one row of values a user'],
+    ['churn.model: the model takes photo uint8 [?, 3, 8, 8], but features are one row of values a user'],
   ],
 ])('with several inputs, %s is reported', (_, query, inputs, messages) => {
   const problems = problemsIn({}, query, { ...signature, inputs });

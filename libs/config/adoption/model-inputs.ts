@@ -222,13 +222,13 @@ function missingColumn(
   const meant = nearestName(name, free);
   const fill = `inputs: { ${keyText(name)}: { type: '${tensor.type}', columns: […] }, … } for all inputs`;
   if (meant && request.some((column) => column.name === meant)) {
-    const problem = `the model's input ${describeTensor(tensor)} needs a request feature of the same name, and there is none (there is ${meant})`;
+    const problem = `the model's input ${describeTensor(tensor)} needs a request feature of the same name, but there is none (there is ${meant})`;
     return { setting: ['request', meant], problem, remedy: `name it ${keyText(name)}; or say what fills it: ${fill}` };
   }
   const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}, or declare it in request if each call sends it; or `;
   return {
     setting: ['features', 'sql'],
-    problem: `the model's input ${describeTensor(tensor)} needs a column of the same name, and the query has none${meant ? ` (it has ${meant})` : ''}`,
+    problem: `the model's input ${describeTensor(tensor)} needs a column of the same name, but the query has none${meant ? ` (it has ${meant})` : ''}`,
     remedy: `${canNameFeature(name) ? rename : ''}say what fills it: ${fill}; or export the model without that input`,
   };
 }

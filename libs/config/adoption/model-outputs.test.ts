@@ -11,12 +11,12 @@ test.each<[string, Overrides, string]>([
   [
     'another type',
     output('score', { type: 'float64' }),
-    "is declared float64, and the model gives score float32 [batch, 1] → write 'float32'",
+    "is declared float64, but the model gives score float32 [batch, 1] → write 'float32'",
   ],
   [
     'several values',
     output('probabilities'),
-    'has 3 values for each user, and the config does not say which one to take → add index (0 to 2) for one of them, or width: 3 for all',
+    'has 3 values for each user, but the config does not say which one to take → add index (0 to 2) for one of them, or width: 3 for all',
   ],
 ])('an output of %s is refused', (_, overrides, message) => {
   expect(problemsIn(overrides)).toHaveLength(1);
@@ -76,7 +76,7 @@ test('if the tensor of a similar name is a sequence of maps, the remedy says how
   const outputs = [...(first ? [first] : []), { name: 'probabilities', type: null, shape: [] }];
   const problems = problemsIn(output('probability'), columns, { ...classifier, outputs });
   expect(problems).toEqual([
-    expect.stringMatching(/^[^→]*has no output probability;[^→]*→ export it without: .*zipmap/),
+    expect.stringMatching(/^[^→]*has no output probability;[^→]*→ export it without ZipMap: .*zipmap/),
   ]);
 });
 
@@ -99,7 +99,7 @@ test.each<[string, (number | string | null)[], string]>([
   [
     'an open width',
     [null, null],
-    'does not declare how many values a user has, and the config does not say which one to take',
+    'does not declare how many values a user has, but the config does not say which one to take',
   ],
 ])('the config must declare an output of %s as one value or several', (_, shape, message) => {
   expect(problemsIn({}, columns, single('score', shape))[0]).toContain(message);

@@ -109,8 +109,7 @@ function asOfProblems(asOf: string, columns: readonly QueryColumn[], path: strin
   if (!column || asOf === 'user_id') {
     const others = columns.filter(({ type }) => plainType(type) === 'timestamptz').map(({ name }) => name);
     const added = asOf === 'user_id' ? 'a column of the time' : asOf;
-    const remedy =
-      others.length > 0 ? `name one of ${others.join(', ')}` : `add ${added} to the query as a timestamptz`;
+    const remedy = others.length > 0 ? `use one of ${others.join(', ')}` : `add ${added} to the query as a timestamptz`;
     const problem = asOf === 'user_id' ? 'user_id is the key, not a time' : `the query has no column ${asOf}`;
     return [{ path, problem, remedy }];
   }

@@ -125,32 +125,32 @@ test.each<[Omit<RequestColumn, 'name'>, TensorType, string]>([
   [
     { kind: 'number' },
     'int64',
-    ": request feature x is of type number, and the model's input is … → write type: 'integer'",
+    ": request feature x is of type number, but the model's input is … → write type: 'integer'",
   ],
   [
     { kind: 'number' },
     'bool',
-    ": request feature x is of type number, and the model's input is … → write type: 'boolean'",
+    ": request feature x is of type number, but the model's input is … → write type: 'boolean'",
   ],
   [
     { kind: 'integer' },
     'bool',
-    ": request feature x is of type integer, and the model's input is … → write type: 'boolean'",
+    ": request feature x is of type integer, but the model's input is … → write type: 'boolean'",
   ],
   [
     { kind: 'number' },
     'string',
-    ": request feature x is of type number, and the model's input is … → write type: 'string'",
+    ": request feature x is of type number, but the model's input is … → write type: 'string'",
   ],
   [
     { kind: 'string' },
     'float32',
-    ": request feature x is of type string, and the model's input is … → add categories: [ …its texts in order ], as the model was trained, or write type: 'number'",
+    ": request feature x is of type string, but the model's input is … → add categories: [ …its texts in order ], as the model was trained, or write type: 'number'",
   ],
   [
     { kind: 'string', categories: CATEGORIES },
     'string',
-    ".categories: request feature x is of type string with categories, which make it a number, and the model's input is … → remove it",
+    ".categories: request feature x is of type string with categories, which make it a number, but the model's input is … → remove it",
   ],
   [{ kind: 'number', default: null, nullAs: 'nan' }, 'float32', ''],
   [
@@ -194,7 +194,7 @@ test('if an input lacks a request feature of its name, the error names the featu
   };
   const near = problemsIn({ request: [{ name: 'amuont', kind: 'number' }] }, [key, visits], model);
   expect(near[0]).toMatch(
-    /^predictors\.churn\.request\.amuont: .* needs a request feature of the same name, and there is none \(there is amuont\) → name it amount; or/,
+    /^predictors\.churn\.request\.amuont: .* needs a request feature of the same name, but there is none \(there is amuont\) → name it amount; or/,
   );
   const far = problemsIn({ request: [{ name: 'x', kind: 'number' }] }, [key, visits], model);
   expect(far[0]).toContain(

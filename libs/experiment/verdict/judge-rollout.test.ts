@@ -212,7 +212,7 @@ describe('a candidate with failing live reads, which fall back to stale answers 
   it('is rolled back for the share of stale answers', () => {
     const { verdict, reason, why } = judgeRollout(step(failing('stale')), stale);
     expect([verdict, reason]).toEqual(['roll_back', 'guardrail_worse']);
-    expect(why).toContain('stale answers: 60 % of candidate and 0 % of stable');
+    expect(why).toContain('stale answers: 60 % in candidate and 0 % in stable');
     expect(judgeRollout(step({ ...failing('stale'), users: 3_600 }), stale).verdict).toBe('roll_back');
   });
 

@@ -30,7 +30,7 @@ export function judgeRollout(figures: RolloutFigures, rules: JudgingRules): Judg
   const { holdDeadlineMs, onDeadline } = rules;
   const isOverdue = holdDeadlineMs != null && figures.elapsedMs >= holdDeadlineMs;
   if (judgement.verdict !== 'hold' || !isOverdue) return judgement;
-  const why = `no other verdict within ${Math.round(holdDeadlineMs / 1_000)} s, the hold deadline: ${judgement.why}`;
+  const why = `the hold deadline of ${Math.round(holdDeadlineMs / 1_000)} s passed without another verdict: ${judgement.why}`;
   if (onDeadline !== 'roll_back') return { ...judgement, why };
   return judged('roll_back', 'hold_deadline', why, judgement.checks);
 }
@@ -91,7 +91,7 @@ function shareGuardrails({ guardrails }: JudgingRules): ShareGuardrail[] {
 
 function checkDuration({ elapsedMs }: RolloutFigures, { minStepMs }: JudgingRules): Check {
   const long = elapsedMs >= minStepMs;
-  const why = `the step has lasted ${Math.round(elapsedMs / 1_000)} s of at least ${Math.round(minStepMs / 1_000)} s`;
+  const why = `the step has lasted ${Math.round(elapsedMs / 1_000)} s; the minimum is ${Math.round(minStepMs / 1_000)} s`;
   const figures = { users: {}, values: { elapsedMs, minStepMs } };
   return { name: 'duration', arm: null, guardrail: false, state: long ? 'pass' : 'inconclusive', figures, why };
 }

@@ -43,7 +43,7 @@ export function checkOutcome(
     ...check,
     state,
     figures: { users, values, estimate: difference.estimate, ...bounds, margin: rule.minimumEffect, worse, notWorse },
-    why: `${rule.name}: ${shown(meanOf(own))} of ${arm.name} and ${shown(meanOf(base))} of ${stable.name}; the difference of ${differenceText(rule, difference.estimate, bounds)} ${conclusionOf(state, isWorse, worse, rule)}`,
+    why: `${rule.name}: ${shown(meanOf(own))} in ${arm.name} and ${shown(meanOf(base))} in ${stable.name}; the difference of ${differenceText(rule, difference.estimate, bounds)} ${conclusionOf(state, isWorse, worse, rule)}`,
   };
 }
 
@@ -69,7 +69,7 @@ function differenceText({ kind }: OutcomeRule, estimate: number, { lower, upper 
  */
 function conclusionOf(state: CheckState, isWorse: boolean, worse: Evidence, { minimumEffect }: OutcomeRule): string {
   if (state === 'fail') return 'is proven to be worse';
-  if (state === 'pass') return `is proven not to be worse by ${percent(minimumEffect)} of it`;
-  if (!isWorse) return `does not yet rule out a loss of ${percent(minimumEffect)} of it`;
+  if (state === 'pass') return `rules out a loss of ${percent(minimumEffect)} of the stable mean`;
+  if (!isWorse) return `does not yet rule out a loss of ${percent(minimumEffect)} of the stable mean`;
   return `is worse, with an e-value of ${figure(worse.eValue)}; a rollback needs ${figure(worse.needed)}`;
 }

@@ -28,8 +28,9 @@ export function checkUsers({ stable, arms }: RolloutFigures, minUsers: number): 
   const needed = Math.max(minUsers, FEWEST_USERS);
   // An exposure may have been stored without its read.
   const few = all.filter((arm) => Math.min(arm.users, arm.reads) < needed);
-  const counted = listed(few.map((arm) => `${Math.min(arm.users, arm.reads)} of ${arm.name}`));
-  const why = few.length > 0 ? `too few users: ${counted}, of ${needed}` : `at least ${needed} users in every arm`;
+  const counted = listed(few.map((arm) => `${Math.min(arm.users, arm.reads)} in ${arm.name}`));
+  const why =
+    few.length > 0 ? `too few users: ${counted}; each arm needs ${needed}` : `at least ${needed} users in every arm`;
   return ofAll('users', few.length > 0 ? 'fail' : 'pass', all, why);
 }
 
@@ -62,13 +63,13 @@ export function checkSources(figures: RolloutFigures, rules: JudgingRules): Chec
     const shares = counts.map(({ users, events }) => (users > 0 ? events / users : 0));
     const apart = Math.max(...shares) - Math.min(...shares) > tolerance;
     if (!apart || logEvidence < Math.log(sources.length / SAMPLE_RATIO_ALPHA)) return [];
-    const parts = all.map((arm, i) => `${percent(shares[i] ?? 0)} of ${arm.name}`);
+    const parts = all.map((arm, i) => `${percent(shares[i] ?? 0)} in ${arm.name}`);
     return [`${source} (${parts.join(', ')}; p ${figure(alwaysValidP(logEvidence))})`];
   });
   const state = differing.length > 0 ? 'fail' : 'pass';
   const why =
     differing.length > 0
-      ? `answers come from other sources: ${listed(differing)}`
+      ? `the arms' answers come from different sources: ${listed(differing)}`
       : 'no source is proven to answer one arm more than another';
   return ofAll('sources', state, all, why);
 }

@@ -29,7 +29,7 @@ export function checkShare(guardrail: ShareGuardrail, stable: ArmFigures, arm: A
   const state = stateOf(worse, notWorse);
   const interval = shareInterval(pair, { lower: alphas.worse, upper: alphas.notWorse }, alphas.notWorse);
   const values = { [stable.name]: shareOf(pair.stable), [arm.name]: shareOf(pair.candidate) };
-  const compared = `${guardrail.words}: ${percent(shareOf(pair.candidate))} of ${arm.name} and ${percent(shareOf(pair.stable))} of ${stable.name}`;
+  const compared = `${guardrail.words}: ${percent(shareOf(pair.candidate))} in ${arm.name} and ${percent(shareOf(pair.stable))} in ${stable.name}`;
   const between = `the difference of ${percent(shareDifference(pair))} (${percent(interval.lower)} to ${percent(interval.upper)})`;
   return {
     name,

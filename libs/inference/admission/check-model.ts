@@ -229,7 +229,7 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
     case 'memory':
       return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
     case 'crash':
-      return "Run the model in Python's onnxruntime, since it crashes the runtime itself; export it again with other operators.";
+      return 'Export the model again with other operators: it crashes ONNX Runtime itself, which you can reproduce with onnxruntime in Python.';
     case 'starved':
     case 'killed':
       return 'Try again; if it recurs, the machine has too little memory for the model.';

@@ -65,7 +65,7 @@ describe('checkSignature', () => {
       'an input without a column',
       { inputs: [visitsInput] },
       {},
-      'churn.inputs: the model takes an input plan float32 [N, 3], which the config fills from no feature (it fills visits)',
+      "churn.inputs: the config does not fill the model's input plan float32 [N, 3] (it fills visits)",
     ],
     [
       'an input that the model does not have',
@@ -77,7 +77,7 @@ describe('checkSignature', () => {
       'another type',
       {},
       { inputs: [{ ...visits, type: 'int32' }, plan] },
-      'churn.inputs.visits: the model takes visits int32 [N], but the config fills visits as int64 → Say type int32 there.',
+      "churn.inputs.visits: the model takes visits int32 [N], but the config fills visits as int64 → Write type: 'int32' for this input.",
     ],
     [
       'another rank',
@@ -89,7 +89,7 @@ describe('checkSignature', () => {
       'another number of categories',
       {},
       { inputs: [visits, { ...plan, shape: ['N', 4] }] },
-      'churn.features: the model takes 4 values a user in plan float32 [N, 4], and 1 column gives it 3 (plan; plan as one-hot 3)',
+      'churn.features: the model takes 4 values a user in plan float32 [N, 4], but 1 column gives it 3 (plan; plan as one-hot 3)',
     ],
     [
       'a null that the input cannot hold',
@@ -104,7 +104,7 @@ describe('checkSignature', () => {
       'a column that the query does not have',
       { inputs: [{ ...visitsInput, columns: ['vists'] }, planInput] },
       {},
-      'input visits is filled from a column vists, which the feature query does not have → The query has visits, plan.',
+      'input visits is filled from a column vists, which the feature query does not have → Fill it from one of visits, plan, or add the column to the query.',
     ],
     [
       'an output that the model does not give',

@@ -28,7 +28,7 @@ function checkFilled({ predictor, inputs }: ModelDefinition, taken: SignatureTen
   if (inputs.some((input) => input.name === taken.name)) return;
   throw refuse(
     `predictors.${predictor}.inputs`,
-    `the model takes an input ${describeTensor(taken)}, which the config fills from no feature (it fills ${namesOf(inputs)})`,
+    `the config does not fill the model's input ${describeTensor(taken)} (it fills ${namesOf(inputs)})`,
     `Give the feature query a column for ${taken.name}, or export the model without that input.`,
   );
 }
@@ -42,7 +42,7 @@ function checkInput(definition: ModelDefinition, input: ModelInput, signature: S
   }
   if (taken.type !== null && taken.type !== input.type) {
     const text = `the model takes ${describeTensor(taken)}, but the config fills ${input.name} as ${input.type}`;
-    throw refuse(path, text, `Say type ${taken.type} there.`);
+    throw refuse(path, text, `Write type: '${taken.type}' for this input.`);
   }
   if ((taken.shape.length === 1) !== (input.rank === 1)) {
     const text = `the model takes ${describeTensor(taken)}, but the definition fills ${input.name} as [users${input.rank === 1 ? '' : ', values'}]`;
@@ -57,7 +57,11 @@ function columnsOf({ predictor, query, request = [] }: ModelDefinition, input: M
     const column = [...query.columns, ...request].find((each) => each.name === name);
     if (column) return column;
     const text = `input ${input.name} is filled from a column ${name}, which the feature query does not have`;
-    throw refuse(`predictors.${predictor}.features`, text, `The query has ${namesOf(query.columns)}.`);
+    throw refuse(
+      `predictors.${predictor}.features`,
+      text,
+      `Fill it from one of ${namesOf(query.columns)}, or add the column to the query.`,
+    );
   });
 }
 

@@ -249,7 +249,7 @@ function differs(
   if (batch === null || definition.rowByRow) {
     return refuse(
       field,
-      `${was}, but ${show(other)} in a second run: the model's answers are random, so that none can be stored`,
+      `${was}, but ${show(other)} in a second run: the model's answers are random, so none can be stored`,
       'Export the model for inference, without sampling, dropout or random operators: model.eval() in PyTorch.',
     );
   }

@@ -82,7 +82,7 @@ describe('a model with a fault', { timeout: 120_000 }, () => {
     const { version } = matrixPredictor(hostile.endlessModel(), 2);
     await expect(checkModel(version, sound.bytes, LIMITS)).rejects.toMatchObject({
       code: 'model_refused',
-      message: expect.stringContaining('the bytes are not those of the registered artifact'),
+      message: expect.stringContaining('the model file differs from the registered artifact'),
       remedy: expect.stringContaining('the file is complete'),
     });
   });

@@ -140,10 +140,10 @@ describe('a model that cannot be loaded', () => {
     await pool.load([first.version]);
     const { pids } = pool.stats();
     const versions = [first.version, second.version];
-    expect((await pool.load(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    expect((await pool.load(versions))[1]?.error).toContain('the model file differs from the registered artifact');
     expect(pool.stats().pids).toEqual(pids);
     bytes = second.bytes;
-    expect((await pool.load(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    expect((await pool.load(versions))[1]?.error).toContain('the model file differs from the registered artifact');
     clock += 1_000;
     expect(await pool.load(versions)).toEqual(loaded(first, second));
   });

@@ -125,7 +125,7 @@ async function load({ session, sha256 }: Extract<Command, { kind: 'load' }>): Pr
   parts = [];
   if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
     const remedy = 'Check that the file is complete and the intended one, then push or adopt it again.';
-    return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy });
+    return say({ kind: 'refused', reason: 'the model file differs from the registered artifact', remedy });
   }
   const fault = findFault(bytes);
   if (fault) return say({ kind: 'refused', ...fault });

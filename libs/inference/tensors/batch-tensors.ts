@@ -117,7 +117,7 @@ export function checkRows(outputs: readonly WireTensor[], users: number): void {
     if (rows === users) continue;
     const text =
       rows === undefined
-        ? `the model gave one value of output ${name}, of no row, for ${counted(users)}`
+        ? `the model gave one value without rows in output ${name} for ${counted(users)}`
         : `the model gave ${rows} rows of output ${name} for ${counted(users)}`;
     throw new TandemError('live_failed', text);
   }

@@ -26,7 +26,7 @@ describe('readOutputs', () => {
       'the model gave 3 rows of output score for 2 users',
     );
     expect(() => readOutputs(tensor([], new Float32Array(1)), 1)).toThrow(
-      'one value of output score, of no row, for 1 user',
+      'one value without rows in output score for 1 user',
     );
   });
 });

@@ -124,7 +124,7 @@ describe('with the grants', () => {
     try {
       await expect(assertFeatureLogin(database.pool, there)).rejects.toMatchObject({
         message: expect.stringContaining('FEATURES_DATABASE_URL names another database than DATABASE_URL'),
-        remedy: expect.stringContaining('name the server and the database of DATABASE_URL'),
+        remedy: expect.stringContaining('set it to the server and the database of DATABASE_URL'),
       });
     } finally {
       await there.end();

@@ -78,8 +78,10 @@ function sampleOf(task: Task): readonly Task[] {
 
 function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
   if (oneIn === 1) return [];
-  const why = isLate ? ' instead' : ': a predictor with decision, segments or publish compares all';
-  return [`one in ${oneIn} users was compared${why}`];
+  const why = isLate
+    ? ' instead of all users'
+    : '; with decision, segments or publish in the config, all users are compared';
+  return [`only one in ${oneIn} users was compared${why}`];
 }
 
 interface Task {
@@ -197,7 +199,7 @@ async function compareInTime(
   } catch (error) {
     lost.throwIfAborted();
     if (isConnectionFailure(error)) throw error;
-    const why = isTooLate(error) ? 'not in time' : `the feature query failed (${messageOf(error)})`;
+    const why = isTooLate(error) ? 'they were not compared in time' : `the feature query failed (${messageOf(error)})`;
     return { comparison: await compare([], leftMs()), notes: [...notes, `segments: ${why}`] };
   }
 }

@@ -211,7 +211,7 @@ describe('the report of a generation', () => {
     expect(await publishSampled('false')).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
     const { verdict, notes, sample, outOfTime, figures } = await reports.find('visits', 2);
     expect([verdict, outOfTime, sample?.oneIn]).toEqual(['passed', 'sampled', 10]);
-    expect(notes).toEqual([late.replace('200', '3000'), 'one in 10 users was compared instead']);
+    expect(notes).toEqual([late.replace('200', '3000'), 'only one in 10 users was compared instead of all users']);
     expect(sample?.users).toBe(figures?.users.both);
     expect(sample?.users).toBeGreaterThan(10);
     expect(sample?.users).toBeLessThan(100);
@@ -251,7 +251,7 @@ describe('thresholds', () => {
     const { run, outcome } = await held();
     expect(outcome).toMatchObject({ state: 'failed', generation: null, report: { verdict: 'blocked' } });
     expect(outcome?.note).toBe(
-      `held back: flip rate 0.1 of score above 0.05; see \`tandem generation report visits 2\`; publish it with \`tandem generation approve visits 2\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``,
+      `held back: flip rate 0.1 of score is above 0.05; see \`tandem generation report visits 2\`; publish it with \`tandem generation approve visits 2\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``,
     );
     expect(await inForce()).toBe(1);
     expect(await store.find(run.id)).toMatchObject({ state: 'failed', error: outcome?.note });
@@ -313,7 +313,7 @@ describe('thresholds', () => {
     });
     await expect(approve(2)).rejects.toMatchObject({
       code: 'run_conflict',
-      message: 'Generation 2 of visits cannot be published: the newer 3 is.',
+      message: 'Generation 2 of visits cannot be published: the newer generation 3 is current.',
     });
     expect(await inForce()).toBe(3);
   });

@@ -60,7 +60,7 @@ export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> 
 
 export function roomProblem({ most, others, processes, fleet }: ConnectionRoom): TandemError | null {
   if (fleet + others <= most) return null;
-  const message = `Postgres has no room for this fleet: ${processes} live ${processes === 1 ? 'process' : 'processes'} may open ${fleet} connections, other programs hold ${others}, and max_connections leaves ${most}.`;
+  const message = `Postgres has no room for this fleet: ${processes} live ${processes === 1 ? 'process' : 'processes'} may open ${fleet} connections, and other programs hold ${others}, but max_connections allows only ${most}.`;
   const remedy = `lower DATABASE_CONNECTIONS of API and worker, raise max_connections, or put a pooler between: docs/postgres-connections.md, "Connections to Postgres"`;
   return new TandemError('config_invalid', message, { field: 'DATABASE_CONNECTIONS', remedy });
 }

@@ -41,7 +41,7 @@ export async function requireRollout(db: Db, id: string, field = 'rolloutId'): P
   if (rollout) return rollout;
   throw new TandemError('unknown_rollout', 'There is no rollout with this id.', {
     field,
-    remedy: 'GET /v1/rollouts lists them, and so does tandem rollout list',
+    remedy: 'use the id of a rollout that tandem rollout list, or GET /v1/rollouts, returns',
   });
 }
 

@@ -283,7 +283,7 @@ describe('an A/B test and a shadow', () => {
       field: 'userId',
     });
     await expect(rollouts.override(id, '42', 'third', 'ops')).rejects.toMatchObject({
-      remedy: 'name one of stable, second',
+      remedy: 'use one of stable, second',
     });
     expect(await rollouts.promote(id, 'second', CHANGE)).toMatchObject({ state: 'promoted' });
     expect(await stable()).toEqual([2, null]);

@@ -52,7 +52,7 @@ async function changeRollout(pool: pg.Pool, { id, action, change }: Change, move
   return transaction(pool, async (db) => {
     await lockAssignments(db);
     const before = await requireRollout(db, id);
-    if (!isActive(before.state)) throw conflict(before, `it is ${before.state}`, 'start another one');
+    if (!isActive(before.state)) throw conflict(before, `it is ${before.state}`, 'start another rollout');
     if (!(await move(db, before))) return before;
     await changeRows(db, rolloutOf(id).set({ reason }));
     const after = await requireRollout(db, id);
@@ -141,7 +141,7 @@ async function promote(db: Db, rollout: Rollout, arm: string): Promise<boolean> 
     const names = rollout.arms.map(({ name }) => name).join(', ');
     throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
       field: 'variant',
-      remedy: `name one of ${names}`,
+      remedy: `use one of ${names}`,
     });
   }
   await makeStable(db, rollout, arm);
@@ -151,7 +151,7 @@ async function promote(db: Db, rollout: Rollout, arm: string): Promise<boolean> 
 async function turn(db: Db, rollout: Rollout, from: RolloutState, to: RolloutState): Promise<boolean> {
   if (rollout.state === to) return false;
   if (rollout.state !== from)
-    throw conflict(rollout, `it is ${rollout.state}`, `only a rollout that is ${from} can be ${to}`);
+    throw conflict(rollout, `it is ${rollout.state}`, 'wait until it is running, or abort it');
   await changeRows(db, rolloutOf(rollout.id).set({ state: to }));
   return true;
 }
@@ -162,7 +162,8 @@ async function finish(db: Db, rollout: Rollout, state: 'aborted' | 'ended'): Pro
 }
 
 async function end(db: Db, rollout: Rollout): Promise<boolean> {
-  if (rollout.kind === 'canary') throw conflict(rollout, 'a canary is promoted or aborted', 'promote or abort it');
+  if (rollout.kind === 'canary')
+    throw conflict(rollout, 'it is a canary, which ends only when it is promoted or aborted', 'promote or abort it');
   return finish(db, rollout, 'ended');
 }
 
@@ -237,14 +238,14 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
       `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
       {
         field: 'rolloutId',
-        remedy: 'name an active canary or A/B test',
+        remedy: 'use the id of an active canary or A/B test',
       },
     );
   }
   if (arm === null || names.includes(arm)) return;
   throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
     field: 'variant',
-    remedy: `name one of ${names.join(', ')}`,
+    remedy: `use one of ${names.join(', ')}`,
   });
 }
 
@@ -270,10 +271,14 @@ async function write(db: Db, id: string, userId: string, arm: string | null): Pr
     .where('rollout_id', '=', id)
     .where('user_id', '<>', userId);
   if (((await fetchFirst(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
-    throw new TandemError('invalid_input', `At most ${MAX_OVERRIDES} users can be assigned to arms by hand.`, {
-      field: 'userId',
-      remedy: 'remove some assignments by hand first',
-    });
+    throw new TandemError(
+      'invalid_input',
+      `The rollout already has ${MAX_OVERRIDES} users who are assigned by hand, which is the maximum.`,
+      {
+        field: 'userId',
+        remedy: 'remove some assignments by hand first',
+      },
+    );
   }
   const override = statements
     .insertInto('tandem.arm_overrides')

@@ -66,7 +66,7 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
   if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);
   throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
     field: 'generation',
-    remedy: 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
+    remedy: 'use a number that tandem generation list, or GET /v1/predictors/{predictor}/generations, returns',
   });
 }
 

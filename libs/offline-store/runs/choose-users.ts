@@ -68,8 +68,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   if (most !== null) return { base, most, expiring: base.expiring };
   throw new TandemError('invalid_input', `No run of ${run.predictor} has recorded its CPU time yet.`, {
     field: 'budget',
-    remedy:
-      'complete a run of all users, or one with a budget of {"share": …}; then budgets in CPU minutes can be kept',
+    remedy: 'first complete a run of all users, or a run with a budget of {"share": …}',
   });
 }
 

@@ -55,6 +55,6 @@ test('a cancelled run of named users deletes their names a day later, and a resu
   expect(await namesOf(run.id)).toEqual([]);
   await expect(store.resume(run.id)).rejects.toMatchObject({
     code: 'run_conflict',
-    message: expect.stringContaining('its users were forgotten'),
+    message: expect.stringContaining('the ids of its users were deleted'),
   });
 });

@@ -251,10 +251,10 @@ export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
     return `model version ${run.modelNumber} is no longer served`;
   }
   if (arm.overlayFloor !== run.overlayFloor) {
-    return 'a rollback came after the run was requested';
+    return 'the predictor was rolled back after the run was requested';
   }
   if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
-    return `the newer ${arm.generationNumber} is`;
+    return `the newer generation ${arm.generationNumber} is current`;
   }
   return null;
 }

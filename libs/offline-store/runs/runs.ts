@@ -101,7 +101,7 @@ async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }
 
 function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyType: KeyType): string[] {
   if (userIds.length === 0) {
-    throw new TandemError('invalid_input', 'A run of named users names at least one.', {
+    throw new TandemError('invalid_input', 'The run has the scope of named users, but names no user.', {
       field: 'scope.userIds',
       remedy: 'name users, or request the scope "all" or "stale"',
     });
@@ -121,7 +121,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
 }
 
 function budgetOfSome(): TandemError {
-  return new TandemError('invalid_input', 'Only a run of all users can have a budget.', {
+  return new TandemError('invalid_input', 'A run that does not score all users cannot have a budget.', {
     field: 'budget',
     remedy: 'leave the budget out, or request the scope "all"',
   });
@@ -191,7 +191,7 @@ async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId
 }
 
 function secondAll(other: string, predictor: string, cause?: unknown): TandemError {
-  return new TandemError('run_conflict', `All users of ${predictor} are being scored by ${other} already.`, {
+  return new TandemError('run_conflict', `All users of ${predictor} are already being scored by ${other}.`, {
     field: 'scope',
     remedy: 'wait for that run, or cancel it',
     cause,
@@ -258,7 +258,7 @@ async function refuseForgotten(db: Db, run: Run): Promise<void> {
     values: [run.id],
   });
   if (forgotten.length === 0) return;
-  throw stateConflict(run, 'its users were forgotten a day after its end', 'start another run');
+  throw stateConflict(run, 'the ids of its users were deleted a day after its end', 'start another run');
 }
 
 function stateConflict(run: Run, why: string, remedy: string): TandemError {

@@ -76,7 +76,7 @@ async function makeRoom(db: pg.PoolClient, table: LoadedTable, replace: boolean)
   }
   if (!replace) {
     const remedy = 'add --replace to replace its rows with those of the file, or name another table with --table';
-    throw refused(`There is a table ${table.name} already.`, remedy);
+    throw refused(`Table ${table.name} already exists.`, remedy);
   }
   if (existing.kind !== 'r')
     throw refused(`${table.name} is not an ordinary table.`, 'name another table with --table');
@@ -100,7 +100,10 @@ async function makeRoom(db: pg.PoolClient, table: LoadedTable, replace: boolean)
 
   function cannotReplace(error: unknown): never {
     if (!(error instanceof pg.DatabaseError) || !OTHERS_DEPEND.includes(error.code ?? '')) throw error;
-    throw refused(`Table ${table.name} cannot be replaced: ${error.detail ?? error.message}`, 'drop these first');
+    throw refused(
+      `Table ${table.name} cannot be replaced: ${error.detail ?? error.message}`,
+      'drop the dependent objects first',
+    );
   }
 }
 

@@ -274,7 +274,7 @@ describe('the key', () => {
 
   test.each([
     ['nothing', 'Postgres rejects the key expression nothing'],
-    ['note', 'The key expression note gives text, and user ids are of type int8'],
+    ['note', 'The key expression note gives text, but user ids are of type int8'],
     ['id), (spent', 'gives more than one column'],
     ['(select id from customers limit 1)', 'relation "customers" does not exist'],
   ])('that is %s is rejected with the expected form', async (key, message) => {
@@ -319,7 +319,8 @@ describe('a partitioned table', () => {
 
   test('must be watched instead of its partition', async () => {
     await expect(watch({ table: 'shop.visits_1', key: 'user_id' })).rejects.toMatchObject({
-      message: 'shop.visits_1 is part of shop.visits, and a statement on that fires no trigger here.',
+      message:
+        'shop.visits_1 is part of shop.visits, and a statement on shop.visits fires no trigger of shop.visits_1.',
       remedy: 'watch shop.visits',
     });
   });
@@ -330,7 +331,7 @@ describe('what cannot be watched', () => {
     await sql(`create view shop.inner_view as select id from shop.customers; create view shop.seen as select id from shop.inner_view;
       create materialized view shop.kept as select id from shop.customers`);
     await expect(watch({ table: 'shop.seen' })).rejects.toMatchObject({
-      message: 'shop.seen is a view, and changes happen beneath it.',
+      message: 'shop.seen is a view: its rows change in the tables that it reads.',
       remedy: 'watch the tables that it reads: shop.customers',
     });
     await expect(watch({ table: 'shop.kept' })).rejects.toMatchObject({
@@ -389,7 +390,7 @@ describe('a watch', () => {
       expect(await watch()).toMatchObject({ id: first.id });
     });
     await expect(watch({ key: 'id + 0', predictors: ['orders'] })).rejects.toMatchObject({
-      message: 'shop.customers is watched by id for predictor visits, and a table has one key.',
+      message: 'shop.customers is watched by id for predictor visits, but a table can have only one key.',
     });
     expect(await watch({ key: 'id + 0', predictors: ['visits'] })).toMatchObject({ id: first.id, key: 'id + 0' });
   });

@@ -145,7 +145,7 @@ async function refuseOtherKey(db: Db, { table, key, predictors }: WatchRequest, 
   const by = others.key === null ? 'for everyone' : `by ${others.key}`;
   throw invalid(
     'key',
-    `${table} is watched ${by} for predictor ${others.names.join(', ')}, and a table has one key.`,
+    `${table} is watched ${by} for predictor ${others.names.join(', ')}, but a table can have only one key.`,
     `use that key, or end that watch first: tandem unwatch ${table}`,
   );
 }
@@ -196,7 +196,7 @@ async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): 
     if (sqlState(error) !== '55P03') throw error;
     throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {
       cause: error,
-      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then try again',
+      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then retry',
       retryAfter: 5,
     });
   });
@@ -262,7 +262,7 @@ async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType)
   if (type !== undefined && TYPES[keyType].some((known) => type === known || type.startsWith(`${known}(`))) return;
   throw invalid(
     'key',
-    `The key expression ${key} gives ${type ?? 'more than one column'}, and user ids are of type ${keyType}.`,
+    `The key expression ${key} gives ${type ?? 'more than one column'}, but user ids are of type ${keyType}.`,
     `cast it to ${keyType === 'int8' ? 'bigint' : keyType}`,
   );
 }

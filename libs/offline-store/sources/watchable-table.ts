@@ -86,7 +86,10 @@ async function refuseOtherKinds(
 ): Promise<void> {
   if (kind === 'v') {
     const beneath = (await tablesOf(db, name)).map((one) => one.name).join(', ');
-    throw refused(`${name} is a view, and changes happen beneath it.`, `watch the tables that it reads: ${beneath}`);
+    throw refused(
+      `${name} is a view: its rows change in the tables that it reads.`,
+      `watch the tables that it reads: ${beneath}`,
+    );
   }
   if (kind === 'm') {
     throw refused(
@@ -103,7 +106,10 @@ async function refuseOtherKinds(
     throw refused(`${name} is not a table of the application.`, 'name a table that the feature query reads');
   }
   if (parent !== null) {
-    throw refused(`${name} is part of ${parent}, and a statement on that fires no trigger here.`, `watch ${parent}`);
+    throw refused(
+      `${name} is part of ${parent}, and a statement on ${parent} fires no trigger of ${name}.`,
+      `watch ${parent}`,
+    );
   }
   if (isSubscribed) {
     const remedy = 'watch the table on the server that publishes it, or send events for its changes';

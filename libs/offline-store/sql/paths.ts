@@ -93,7 +93,7 @@ async function assertOwnSessionAt(url: string, variable: string): Promise<void> 
     if (!isShared) return;
     const message = `${variable} leads through a pooler in transaction mode, which lends a session for one transaction.`;
     const direct = `set ${DIRECT} to the address of Postgres itself, in addition to ${variable}`;
-    throw refusal(DIRECT, message, variable === DIRECT ? 'name Postgres itself there' : direct);
+    throw refusal(DIRECT, message, variable === DIRECT ? `set ${DIRECT} to the address of Postgres itself` : direct);
   } catch (error) {
     throw isRefusedByPooler(error) ? refusedByPooler(variable, error) : translated(error);
   } finally {
@@ -192,21 +192,25 @@ function settingsOf(db: Db): Promise<Setting[]> {
 function wrongSetting(variable: string, { name, value, role }: Setting): TandemError {
   const setting = name.replace(/^transaction_/, 'default_transaction_');
   const message = `Through ${variable} statements run with ${name} = ${value}, which Tandem cannot rely on.`;
-  return refusal(variable, message, `alter role ${role} reset ${setting}, and the same of the database; see also`);
+  return refusal(
+    variable,
+    message,
+    `run alter role ${role} reset ${setting}, and alter database … reset ${setting}; see also`,
+  );
 }
 
 /** Rejects with `config_invalid` if `other` reaches another database than `pool`, or a standby. */
 export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: string): Promise<{ user: string }> {
   const [ours, theirs] = [await readPlace(pool), await readPlace(other)];
   if (theirs.inRecovery) {
-    const remedy = 'name the primary, as DATABASE_URL does, since features and versions are read in one statement';
+    const remedy = 'set it to the primary, like DATABASE_URL, since features and versions are read in one statement';
     throw new TandemError('config_invalid', `${field} names a standby.`, { field, remedy });
   }
   if (ours.identity === theirs.identity) return theirs;
   const message = `${field} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`;
   throw new TandemError('config_invalid', message, {
     field,
-    remedy: 'name the server and the database of DATABASE_URL',
+    remedy: 'set it to the server and the database of DATABASE_URL',
   });
 }
 

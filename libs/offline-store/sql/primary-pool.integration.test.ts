@@ -84,8 +84,8 @@ describe('an address', () => {
   it.each([
     ['postgres://a/db?target_session_attrs=any', /asks for target_session_attrs=any; only the primary/],
     ['postgres://a,b/db?target_session_attrs=any', /asks for target_session_attrs=any; only the primary/],
-    ['postgres://a,b:port/db', /names the server "b:port"/],
-    ['postgres://a,,b/db', /names the server ""/],
+    ['postgres://a,b:port/db', /has "b:port" in place of a server/],
+    ['postgres://a,,b/db', /has "" in place of a server/],
   ])('%s is rejected, with the name of the variable', (url, message) => {
     expect(() => serverAddresses(url, 'FEATURES_DATABASE_URL')).toThrow(message);
     expect(() => serverAddresses(url, 'FEATURES_DATABASE_URL')).toThrow(/^FEATURES_DATABASE_URL /);

@@ -34,7 +34,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
     if (server !== '' && URL.canParse(address)) return address;
     throw invalid(
       variable,
-      `names the server ${JSON.stringify(server)}`,
+      `has ${JSON.stringify(server)} in place of a server`,
       'write host or host:port for each server, separated by commas',
     );
   });

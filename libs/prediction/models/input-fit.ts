@@ -66,7 +66,7 @@ function foreignInput(tensor: DescribedTensor): Misfit {
 
 function deeperInput(tensor: DescribedTensor): Misfit {
   return {
-    problem: `the model takes ${describeTensor(tensor)}, and features are one row of values a user: [users, values]`,
+    problem: `the model takes ${describeTensor(tensor)}, but features are one row of values a user: [users, values]`,
     remedy: 'export the model for rows of features; encode images, texts or series as features',
   };
 }
@@ -92,7 +92,7 @@ function withoutUsers(tensor: DescribedTensor): Misfit {
 function shapeMisfits(tensor: DescribedTensor, width: number, rowByRow: boolean): Misfit[] {
   const fixed = batchMisfits(tensor, rowByRow);
   if (tensor.shape.length !== 1 || width === 1) return fixed;
-  const problem = `the model takes ${describeTensor(tensor)}, one value a user, and there are ${width}`;
+  const problem = `the model takes ${describeTensor(tensor)}, one value a user, but the config fills ${width}`;
   return [...fixed, { problem, remedy: 'fill it from one column, or export the model with inputs of rank 2' }];
 }
 
@@ -128,7 +128,7 @@ function widthMisfits(
   const counted = width === columns.length ? give : `${give} ${width}`;
   return [
     {
-      problem: `the model takes ${taken} values a user in ${describeTensor(tensor)}, and ${counted} (${given})`,
+      problem: `the model takes ${taken} values a user in ${describeTensor(tensor)}, but ${counted} (${given})`,
       remedy: `select ${request.length > 0 ? 'and declare ' : ''}exactly the model's features, in its order`,
     },
   ];
@@ -192,7 +192,7 @@ function kindMisfit(
   { described, setting: whole, categories: list, remedies }: Place,
 ): Misfit | null {
   const misfit = (remedy: string, setting = whole): Misfit => ({
-    problem: `${described}${categories ? ' with categories, which make it a number' : ''}, and the model's input is ${describeTensor(tensor)}`,
+    problem: `${described}${categories ? ' with categories, which make it a number' : ''}, but the model's input is ${describeTensor(tensor)}`,
     remedy,
     ...(setting ? { setting } : {}),
   });

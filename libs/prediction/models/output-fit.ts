@@ -30,7 +30,7 @@ export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Mi
   if (tensor.type === null) return [mapOutput(tensor)];
   const misfits: Misfit[] = [];
   if (!sameType(tensor.type, wanted.type)) {
-    const problem = `is declared ${wanted.type}, and the model gives ${describeTensor(tensor)}`;
+    const problem = `is declared ${wanted.type}, but the model gives ${describeTensor(tensor)}`;
     misfits.push({ problem, remedy: `write '${tensor.type}'` });
   }
   const width = valuesPerUser(tensor);
@@ -67,8 +67,8 @@ export function widthMisfit(
   }
   if (isPlaced || given === 1) return null;
   return {
-    problem: `${output}${said} gives ${given}, and the config does not say which`,
-    remedy: `say index: 0 (up to ${given - 1}) for one of them, or width: ${given} for all`,
+    problem: `${output}${said} gives ${given}, but the config does not say which one to take`,
+    remedy: `write index: 0 (up to ${given - 1}) for one of them, or width: ${given} for all`,
   };
 }
 
@@ -99,7 +99,7 @@ function mapOutput({ name }: DescribedTensor): Misfit {
   return {
     problem: `the model gives ${name} as a sequence of maps, or of tensors, rather than one tensor (ZipMap, the default of skl2onnx and onnxmltools for classifiers)`,
     remedy:
-      "export it without: skl2onnx's to_onnx(model, X, options={id(model): {'zipmap': False}}); onnxmltools' convert_lightgbm(…, zipmap=False)",
+      "export it without ZipMap: skl2onnx's to_onnx(model, X, options={id(model): {'zipmap': False}}); onnxmltools' convert_lightgbm(…, zipmap=False)",
   };
 }
 

@@ -107,18 +107,18 @@ export interface GenerationReport {
   readonly outOfTime?: 'sampled' | 'held' | 'published';
 }
 
-/** Returns a crossed threshold as a text: `PSI 0.41 of score above 0.25`. */
+/** Returns a crossed threshold as a text: `PSI 0.41 of score is above 0.25`. */
 export function crossingText({ setting, output, value, limit }: Crossing): string {
   const of = output === null ? '' : ` of ${output}`;
   switch (setting) {
     case 'maxPsi':
-      return `PSI ${value}${of} above ${limit}`;
+      return `PSI ${value}${of} is above ${limit}`;
     case 'maxFlipRate':
-      return `flip rate ${value}${of} above ${limit}`;
+      return `flip rate ${value}${of} is above ${limit}`;
     case 'maxMeanDelta':
-      return `mean delta ${value}${of} above ${limit}`;
+      return `mean delta ${value}${of} is above ${limit}`;
     case 'minCoverage':
-      return `coverage ${value} of the users served now below ${limit}`;
+      return `coverage ${value} of the users served now is below ${limit}`;
   }
 }
 
@@ -143,7 +143,7 @@ export function judgeReport(
   const limited = Object.entries(limits).flatMap(([name, limit]) => (limit === null ? [] : [name]));
   if (limited.length > 0 && users.both < minUsers) {
     const notes = [
-      `${limited.join(', ')} not judged: ${users.both} users are in both generations, and minUsers is ${minUsers}`,
+      `${limited.join(', ')} not judged: ${users.both} users are in both generations, fewer than minUsers (${minUsers})`,
     ];
     return { crossings, notes };
   }

@@ -36,7 +36,7 @@ describe('thresholds', () => {
     const { crossings, notes } = judge({ ...limits, minUsers: 151 });
     expect(crossings.map(({ setting }) => setting)).toEqual(['minCoverage']);
     expect(notes).toEqual([
-      'maxPsi, maxFlipRate, maxMeanDelta not judged: 150 users are in both generations, and minUsers is 151',
+      'maxPsi, maxFlipRate, maxMeanDelta not judged: 150 users are in both generations, fewer than minUsers (151)',
     ]);
   });
 

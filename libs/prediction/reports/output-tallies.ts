@@ -61,14 +61,14 @@ export function commonOutputs(
     if (!earlier) notes.push(`output ${field.name} is new`);
     else if (isNumber(field) && isNumber(earlier)) {
       if (numeric.length < MOST_OUTPUTS) numeric.push(numericOutput([before, at], [now, i], sample));
-      else notes.push(`output ${field.name} exceeds the ${MOST_OUTPUTS} outputs that are compared`);
+      else notes.push(`output ${field.name} was not compared: a report compares at most ${MOST_OUTPUTS} outputs`);
     } else if (field.type !== earlier.type || field.width !== earlier.width) {
       notes.push(`output ${field.name} has another type or width`);
     } else if (answers.length < MOST_OUTPUTS) {
       const places = (fields: readonly OutputField[], index: number) =>
         [placeOf(fields, index), placeOf(fields, index + 1)] as const;
       answers.push({ name: field.name, before: places(before, at), now: places(now, i), both: 0, changed: 0 });
-    } else notes.push(`output ${field.name} exceeds the ${MOST_OUTPUTS} outputs that are compared`);
+    } else notes.push(`output ${field.name} was not compared: a report compares at most ${MOST_OUTPUTS} outputs`);
   });
   return { numeric, answers, notes };
 }

@@ -119,7 +119,9 @@ describe('a model that crashes on every batch', () => {
     const { outputs, faults } = await scoreIsolating(scorer, requestOf(5_000));
     expect(asked.length).toBeLessThanOrEqual(128);
     expect([outputs.size, faults.size]).toEqual([0, 5_000]);
-    expect(faults.get(4_999)).toMatch(/given up together with \d+ others after \d+ failures of the model.*it died/);
+    expect(faults.get(4_999)).toMatch(
+      /given up, like \d+ others of the batch, after \d+ failures of the model.*it died/,
+    );
   });
 
   it('is given up within the budget, and users that failed together are told so', async () => {

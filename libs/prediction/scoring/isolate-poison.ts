@@ -274,7 +274,7 @@ export async function halveFailing<T>(
 
   /** Returns the reason for a part in which most items may be healthy. */
   function givenUp({ length }: readonly T[]): string {
-    return `given up together with ${length - 1} others after ${failed.count} failures of ${limits.culprit}, the last: ${failed.last}`;
+    return `given up, like ${length - 1} others of the batch, after ${failed.count} failures of ${limits.culprit}; the last failure: ${failed.last}`;
   }
 
   // Large parts come first, so that healthy items are done first, and few items remain when the budget is spent.

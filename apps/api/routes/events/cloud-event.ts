@@ -24,7 +24,11 @@ export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent 
   checkNames(event, prefix);
   const text = Object.fromEntries(REQUIRED.map((name) => [name, requireText(event, name, prefix)]));
   if (text.specversion !== '1.0') {
-    throw refuse(`${prefix}specversion`, 'only CloudEvents 1.0 is supported', 'send specversion "1.0"');
+    throw refuse(
+      `${prefix}specversion`,
+      'the version is not 1.0, the only supported version of CloudEvents',
+      'send specversion "1.0"',
+    );
   }
   return {
     source: text.source ?? '',
@@ -65,14 +69,14 @@ function checkNames(event: Attributes, prefix: string): void {
     if (!NAMES.test(name)) {
       throw refuse(
         `${prefix}${name.slice(0, 80)}`,
-        'attribute names have only lower-case letters and digits',
+        'the attribute name has characters other than lower-case letters and digits',
         'fix the name; put feature values into data',
       );
     }
     if (name !== 'data' && typeof value === 'object' && value !== null) {
       throw refuse(
         `${prefix}${name}`,
-        'an attribute must be a string, a number or a boolean',
+        'the attribute is not a string, a number or a boolean',
         'put feature values into data',
       );
     }
@@ -86,14 +90,18 @@ function parseData(event: Attributes, prefix: string): Record<string, unknown> |
     type !== null &&
     !(typeof type === 'string' && /^application\/json[ \t]*(;|$)/i.test(type))
   ) {
-    throw refuse(`${prefix}datacontenttype`, 'data is JSON', 'send datacontenttype application/json, or leave it out');
+    throw refuse(
+      `${prefix}datacontenttype`,
+      'the data is not declared as JSON',
+      'send datacontenttype application/json, or leave it out',
+    );
   }
   const { data } = event;
   if (data === undefined || data === null) return null;
   if (typeof data === 'object' && !Array.isArray(data)) return { ...data };
   throw refuse(
     `${prefix}data`,
-    'the data of an event must be an object of feature values',
+    'the data of the event is not an object of feature values',
     'send an object, or leave out data',
   );
 }

@@ -110,7 +110,7 @@ async function readEvents({ req }: Context, mediaTypes: readonly EventMediaType[
 
 function readBatch(value: unknown): Incoming {
   if (!Array.isArray(value)) {
-    throw new TandemError('invalid_input', 'A batch must be a JSON array of events.', {
+    throw new TandemError('invalid_input', 'The batch is not a JSON array of events.', {
       remedy: `send an array, or one event as ${STRUCTURED}`,
     });
   }

@@ -99,7 +99,7 @@ async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { 
   if (!text.success) {
     throw new RequestError('malformed_request', `note: ${text.error.issues[0]?.message}.`, {
       field: 'note',
-      remedy: 'write a shorter one',
+      remedy: 'write a shorter note',
     });
   }
   return uploadRoom.hold(async () => {

@@ -10,7 +10,7 @@ export function versionIn(text: string | undefined, field: string): number {
     `${JSON.stringify((text ?? '').slice(0, 40))} is not the number of a model version.`,
     {
       field,
-      remedy: 'write a number such as 1 or 2; GET /v1/models lists them',
+      remedy: 'write a number such as 1 or 2; GET /v1/models lists the numbers',
     },
   );
 }

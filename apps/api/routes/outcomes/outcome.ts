@@ -38,7 +38,7 @@ function requireObject(value: unknown, prefix: string): Record<string, unknown> 
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw refuse(
     prefix.slice(0, -1),
-    'it must be an object',
+    'it is not an object',
     'send a JSON object with id, userId and name, and optionally source, value and time',
   );
 }
@@ -63,8 +63,8 @@ function parseName(name: string, prefix: string): string {
   if (OUTCOME_NAME.test(name)) return name;
   throw refuse(
     `${prefix}name`,
-    'the name of an outcome must begin with a letter and have at most 100 letters, digits, dots, colons, hyphens and underscores',
-    'send the name in the plan of the rollout, such as order',
+    'the name of the outcome is not a letter followed by at most 99 letters, digits, dots, colons, hyphens and underscores',
+    'send the name as in the plan of the rollout, such as order',
   );
 }
 

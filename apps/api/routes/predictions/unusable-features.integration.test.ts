@@ -17,7 +17,7 @@ const UNUSABLE = {
   type: 'urn:tandem:problem:features_unusable',
   status: 422,
   detail:
-    'User 4 cannot be predicted: the model does not take its features recency, orders as they are (null, or no value of the kind).',
+    'User 4 cannot be predicted: the model cannot take features recency, orders, which are null or have unusable values.',
   remedy: expect.stringContaining('features.nulls'),
 };
 

@@ -36,7 +36,7 @@ it('a generation above a threshold is held back, shown with its report, and publ
   expect(await runAll()).toMatchObject({
     state: 'failed',
     error: expect.stringMatching(
-      /^held back: flip rate 0.333333 of score above 0.1; .*tandem generation approve repurchase 2/,
+      /^held back: flip rate 0.333333 of score is above 0.1; .*tandem generation approve repurchase 2/,
     ),
   });
   expect(await inForce()).toBe('1');

@@ -84,7 +84,7 @@ describe('a canary', () => {
     const id = await running(CANARY);
     await move(id, 'abort');
     for (const verb of ['advance', 'hold', 'resume', 'promote', 'abort', 'end']) {
-      expect([verb, ...(await move(id, verb))]).toMatchObject([verb, 409, { remedy: 'start another one' }]);
+      expect([verb, ...(await move(id, verb))]).toMatchObject([verb, 409, { remedy: 'start another rollout' }]);
     }
   });
 });
@@ -100,7 +100,7 @@ describe('a shadow and an A/B test', () => {
   it('an arm of an A/B test is promoted by its name, and the error for another name lists the arms', async () => {
     const id = await running(AB);
     expect(await move(id, 'advance')).toMatchObject([409, { remedy: 'promote or end it' }]);
-    expect(await move(id, 'promote')).toMatchObject([422, { field: 'variant', remedy: 'name one of second' }]);
+    expect(await move(id, 'promote')).toMatchObject([422, { field: 'variant', remedy: 'use one of second' }]);
     expect(await move(id, 'promote', { variant: 'second' })).toMatchObject([200, { state: 'promoted' }]);
     expect(await served()).toEqual({ stable: '1' });
     await asBefore();

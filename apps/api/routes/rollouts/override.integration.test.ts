@@ -38,7 +38,7 @@ describe('a user who is put into an arm by hand', () => {
   it('needs a canonical user id and an existing arm', async () => {
     expect(await put('042')).toMatchObject([422, { field: 'userId', remedy: 'send "42"' }]);
     expect(await put('a/b')).toMatchObject([422, { field: 'userId' }]);
-    expect(await put('4', 'third')).toMatchObject([422, { field: 'variant', remedy: 'name one of stable, candidate' }]);
+    expect(await put('4', 'third')).toMatchObject([422, { field: 'variant', remedy: 'use one of stable, candidate' }]);
     expect(await put('4', null)).toMatchObject([422, { field: 'variant' }]);
     expect(await (await api.get(`/v1/rollouts/${id}/overrides`)).json()).toEqual({ overrides: [] });
   });
@@ -53,7 +53,7 @@ describe('a user who is put into an arm by hand', () => {
   });
 
   it('needs a canary or an A/B test that is active', async () => {
-    const refusal = [409, { remedy: 'name an active canary or A/B test' }];
+    const refusal = [409, { remedy: 'use the id of an active canary or A/B test' }];
     await api.post(`/v1/rollouts/${id}/abort`);
     expect(await put('4')).toMatchObject(refusal);
     expect((await api.send('DELETE', `/v1/rollouts/${id}/overrides/4`)).status).toBe(409);

@@ -45,6 +45,6 @@ export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: s
 export function unknownRollout(): TandemError {
   return new TandemError('unknown_rollout', 'No rollout has this id.', {
     field: 'id',
-    remedy: 'GET /v1/rollouts lists them',
+    remedy: 'use the id of a rollout that GET /v1/rollouts returns',
   });
 }
