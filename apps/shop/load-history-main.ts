@@ -5,7 +5,7 @@ import { loadHistory } from './load-history.ts';
 const db = new Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
 try {
   const { loaded, today } = await loadHistory(db);
-  const what = loaded === 0 ? 'history is there' : `${loaded.toLocaleString('en-US')} purchases loaded`;
+  const what = loaded === 0 ? 'the history is already loaded' : `${loaded.toLocaleString('en-US')} purchases loaded`;
   console.log(`${what}; the shop's today is ${today}`);
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

@@ -285,11 +285,11 @@ describe('a canary', () => {
   it.each([
     [
       'alert',
-      { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s: /) },
+      { state: 'preparing', reason: expect.stringMatching(/^preparation exceeded its deadline of 1 s; waits: /) },
     ],
     [
       'roll_back',
-      { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s/) },
+      { state: 'aborted', reason: expect.stringMatching(/^preparation exceeded its deadline of 1 s; waits/) },
     ],
   ] as const)('that prepares past its deadline alerts or rolls back, as configured: %s', async (onDeadline, after) => {
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });

@@ -143,7 +143,7 @@ export function featuresFailed(userId: string, why: string): TandemError {
     `User ${userId} cannot be predicted: the feature query fails for this user.`,
     {
       remedy:
-        "see the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query; declare freshness.default in tandem.config.ts to answer such reads meanwhile",
+        "see the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. To answer such reads until then, declare freshness.default in tandem.config.ts",
       detail: why,
     },
   );
@@ -156,7 +156,7 @@ const MAX_NAMES = 10;
 function rowUnusable(userId: string, why: string): TandemError {
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
-      'fix the feature query: one row a user; tandem check lists users with more. Declare freshness.default in tandem.config.ts to answer such reads meanwhile',
+      'fix the feature query so that it returns one row for each user; tandem check lists users with several rows. To answer such reads until then, declare freshness.default in tandem.config.ts',
     detail: why,
   });
 }
@@ -178,7 +178,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
   const reason = `the model cannot take ${which}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
-      'in tandem.config.ts declare a value for nulls (features.nulls) and for unknown texts (features.categories); in the feature query turn NaN into null with nullif, or fix the query. Declare freshness.default to answer such reads meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows the faulty features',
+      'in tandem.config.ts declare a value for nulls (features.nulls) and for unknown texts (features.categories); in the feature query turn NaN into null with nullif, or fix the query. To answer such reads until then, declare freshness.default. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows the faulty features',
     detail: why,
   });
 }
@@ -190,7 +190,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
 export function outputUnusable(userId: string, why: string): TandemError {
   return new TandemError('output_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
-      'inspect the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. Declare freshness.default in tandem.config.ts to answer such reads meanwhile',
+      'inspect the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. To answer such reads until then, declare freshness.default in tandem.config.ts',
   });
 }
 

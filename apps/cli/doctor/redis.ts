@@ -129,14 +129,22 @@ export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
 
 function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }: RedisFacts): Finding {
   if (version === null) {
-    return warning('redis', 'does not show its version to this user', 'let the user run INFO: acl setuser … +info');
+    return warning(
+      'redis',
+      'the server does not show its version to this user',
+      'let the user run INFO: acl setuser … +info',
+    );
   }
   const major = Number.parseInt(version, 10);
   if (major < OLDEST_MAJOR)
     return failed('redis', `${server} ${version} is too old`, 'use Redis 7 or newer, or Valkey');
   if (isCluster && !isAddressedAsCluster) {
     const remedy = 'write redis+cluster:// instead of redis:// (rediss+cluster:// with TLS)';
-    return failed('redis', `${server} ${version}, a node of a cluster`, remedy);
+    return failed(
+      'redis',
+      `${server} ${version} is a node of a cluster, but the address names a single server`,
+      remedy,
+    );
   }
   if (role !== 'master') {
     const remedy = 'set REDIS_URL to the master: a replica rejects writes';
@@ -149,11 +157,11 @@ function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }
 }
 
 function judgeRights({ refused }: RedisFacts): Finding {
-  if (refused.length === 0) return ok('rights', 'may execute every command that is used');
+  if (refused.length === 0) return ok('rights', 'this user may execute every command that is used');
   const missing = refused.filter((name) => name !== 'info');
   if (missing.length === 0) {
     const cost = 'the eviction policy is unknown, and an API uses no predictions from this Redis';
-    return warning('rights', `may not execute INFO: ${cost}`, 'acl setuser <user> +info');
+    return warning('rights', `this user may not execute INFO: ${cost}`, 'acl setuser <user> +info');
   }
   const remedy = `acl setuser <user> ${refused.map((name) => `+${name}`).join(' ')} (and ~* for its keys)`;
   return failed('rights', `this user may not execute ${refused.join(', ').toUpperCase()}`, remedy);

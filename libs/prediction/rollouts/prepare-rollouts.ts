@@ -65,8 +65,8 @@ async function prepare(dependencies: PrepareRolloutsDependencies, rollout: Activ
     return { begun: await rollouts.begin(rollout.id, change), why };
   }
   const deadline = overdueOf(rollout);
-  const late = deadline ? `, not prepared within its deadline of ${Math.round(deadline.ms / 1_000)} s` : '';
-  const reason = `waits${late}: ${why.join('; ')}`;
+  const late = deadline ? `preparation exceeded its deadline of ${Math.round(deadline.ms / 1_000)} s; ` : '';
+  const reason = `${late}waits: ${why.join('; ')}`;
   if (deadline?.rollsBack) return { aborted: await rollouts.abort(rollout.id, { actor: 'tandem', reason }), why };
   if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
   return { why };
