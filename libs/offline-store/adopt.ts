@@ -135,7 +135,7 @@ async function refuseOtherKeys(db: Db, known: KeyType | null, predictors: readon
   if (other) {
     throw keyTypeError(
       other,
-      `Predictor ${other.name} has user ids of type ${KEY_SQL[other.definition.keyType]}, ${first.name} of type ${KEY_SQL[keyType]}.`,
+      `Predictor ${other.name} has user ids of type ${KEY_SQL[other.definition.keyType]}, but predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
     );
   }
   if (known === keyType || known === null) return;
@@ -143,7 +143,7 @@ async function refuseOtherKeys(db: Db, known: KeyType | null, predictors: readon
   if (rows.length === 0) return;
   throw keyTypeError(
     first,
-    `The database has user ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
+    `The database has user ids of type ${KEY_SQL[known]}, from events, but predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
     `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[known]}`,
   );
 }

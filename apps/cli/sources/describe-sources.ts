@@ -127,7 +127,7 @@ function describeOthers({ watched, adopted }: Required<Watches>, tables: readonl
     ...missing.map((declared) => {
       if (declared.oid !== null) return unwatchedFinding(declared, declared.table);
       const text = `${declared.table}: features.watch of the adopted config names this table, but it does not exist`;
-      return warning(SUBJECT, text, 'create it, or take it out of features.watch; then tandem adopt');
+      return warning(SUBJECT, text, 'create it, or remove it from features.watch; then run tandem adopt');
     }),
   ];
 }

@@ -95,7 +95,7 @@ describe('adopt', () => {
       code: 'config_invalid',
       field: 'predictors.other.features.sql',
       // The message uses the type name of a cast in the query.
-      message: 'Predictor other has user ids of type bigint, visits of type text.',
+      message: 'Predictor other has user ids of type bigint, but predictor visits has ids of type text.',
     });
   });
 

@@ -80,7 +80,7 @@ async function findVersions(
     if (other !== undefined) {
       throw new TandemError('invalid_input', `The arm ${other} already serves model version ${version}.`, {
         field,
-        remedy: 'name another model version: two arms of one version could not be distinguished',
+        remedy: 'use another model version, since two arms with one version could not be distinguished',
       });
     }
     found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });

@@ -37,7 +37,7 @@ export async function approveGeneration(
     if (known?.inForce) return known;
     const conflict =
       held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
-        ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'gone'}`}`
+        ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'deleted'}`}`
         : run.history !== held.history
           ? 'the database was restored since'
           : whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
@@ -73,6 +73,6 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
 function refused({ predictor, generation }: Approval, why: string): TandemError {
   return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be published: ${why}.`, {
     field: 'generation',
-    remedy: 'tandem generation list shows the current generation; tandem run start computes another generation',
+    remedy: 'start another run (tandem run start); tandem generation list shows the current generation',
   });
 }

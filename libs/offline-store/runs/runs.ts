@@ -72,7 +72,7 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
   if (arm) return arm;
   throw new TandemError('invalid_input', `${predictor} has no arm ${JSON.stringify(variant)}.`, {
     field: 'variant',
-    remedy: 'leave it out for the stable arm, or name an arm of the active rollout',
+    remedy: 'leave it out for the stable arm, or use an arm of the active rollout',
   });
 }
 
@@ -103,7 +103,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
   if (userIds.length === 0) {
     throw new TandemError('invalid_input', 'The run has the scope of named users, but names no user.', {
       field: 'scope.userIds',
-      remedy: 'name users, or request the scope "all" or "stale"',
+      remedy: 'add user ids, or request the scope "all" or "stale"',
     });
   }
   userIds.forEach((userId, i) => {

@@ -232,7 +232,7 @@ async function checkRequest(
     text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
     values: [predictors],
   });
-  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name an adopted predictor');
+  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'use the name of an adopted predictor');
   const gone = columns?.find((column) => !table.columns.includes(column));
   if (gone !== undefined) {
     throw invalid(
@@ -254,7 +254,7 @@ async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType)
     throw invalid(
       'key',
       `Postgres rejects the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
-      `name a column of ${table.name}, or write an expression over them; name other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
+      `use a column of ${table.name}, or an expression over its columns; write other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
       error,
     );
   });

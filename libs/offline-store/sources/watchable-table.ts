@@ -53,7 +53,7 @@ export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 
 export async function findWatchable(db: Db, table: string): Promise<Watchable> {
   const facts = await findFacts(db, table);
   if (!facts)
-    throw refused(`There is no table ${table}.`, 'name a table that the feature query reads, as schema.table');
+    throw refused(`There is no table ${table}.`, 'use a table that the feature query reads, as schema.table');
   await refuseOtherKinds(db, facts);
   const { name, schemaOwner, ownsSchema, user } = facts;
   if (schemaOwner === null) throw refused('The schema tandem does not exist.', 'run tandem migrate first');
@@ -103,7 +103,7 @@ async function refuseOtherKinds(
     isTemporary ||
     ['tandem', 'pg_catalog', 'information_schema'].includes(schema)
   ) {
-    throw refused(`${name} is not a table of the application.`, 'name a table that the feature query reads');
+    throw refused(`${name} is not a table of the application.`, 'use a table that the feature query reads');
   }
   if (parent !== null) {
     throw refused(
