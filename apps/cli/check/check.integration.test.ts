@@ -121,7 +121,7 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   expect((await place.tandem('adopt')).err).not.toContain('withdraws');
 
   const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
-  expect(init.out).toContain('churn is served now and not in second.config.ts: adopting the config stops serving it');
+  expect(init.out).toContain('churn is served now, but not in second.config.ts: adopting the config stops serving it');
   expect(init.out).toContain('to serve both, move seg to `predictors` of tandem.config.ts');
   expect(init.out).not.toContain('up --config');
   const { code, report } = await check(' --config second.config.ts');
@@ -129,11 +129,11 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   expect(report.findings).toContainEqual(
     expect.objectContaining({
       level: 'warning',
-      text: 'churn is served now and not in second.config.ts: adopting the config stops serving it',
+      text: 'churn is served now, but not in second.config.ts: adopting the config stops serving it',
     }),
   );
   const adopt = await place.tandem('adopt --config second.config.ts');
-  expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting the config stops serving it');
+  expect(adopt.err).toContain('churn is served now, but not in second.config.ts: adopting the config stops serving it');
   expect(adopt.out).toContain('churn: not in second.config.ts, so it is no longer served');
 });
 
@@ -168,7 +168,7 @@ test('a query that fails for one user is a finding that quotes Postgres, beside 
   expect(report.findings).toContainEqual({
     subject: 'churn users',
     level: 'error',
-    text: `how many there are, and whether all have their values, could not be checked: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
+    text: `the number of users, and whether each can be scored, could not be checked: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
     remedy: 'fix the query, or the rows that it reads; tandem check runs it',
   });
   expect(report.findings.map(({ subject }) => subject)).toEqual(

@@ -35,7 +35,7 @@ const asked = () => `?sentinelPassword=${servers.password}`;
 
 test.each([
   ['rediss:// at a plain port', () => `rediss://${plain}`, /does not speak TLS/, /write redis instead of rediss/],
-  ['redis:// at a TLS port', () => secured.url.replace('rediss', 'redis'), /speaks TLS alone/, /write rediss instead/],
+  ['redis:// at a TLS port', () => secured.url.replace('rediss', 'redis'), /accepts only TLS/, /write rediss instead/],
   ['rediss:// at an unknown certificate', () => secured.url, /self-signed certificate/, /NODE_EXTRA_CA_CERTS/],
   [
     'redis:// at a Sentinel',

@@ -35,7 +35,7 @@ test('a default answer was never computed, and its context may be unknown', () =
     { ...answered, answer: { ...answer, ...nothing, source: 'default', reason: 'unverified' } },
     plain,
   );
-  expect(lines).toContain('computed  never: the declared default');
+  expect(lines).toContain('computed  never, since it is the declared default');
   expect(lines).toContain('context   version unknown, predicted from none');
 });
 

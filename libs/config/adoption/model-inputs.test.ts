@@ -127,13 +127,13 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     'a name that is too long for a column',
     columns,
     [...named.inputs.slice(0, 2), { name: 'p'.repeat(64), type: 'string', shape: [null, 1] }],
-    ['and the query has none → say what fills it: inputs: { ppp'],
+    ['but the query has none → say what fills it: inputs: { ppp'],
   ],
   [
     'the name of the key',
     columns,
     [...named.inputs.slice(0, 2), { name: 'user_id', type: 'int64', shape: [null, 1] }],
-    ["and the query has none → say what fills it: inputs: { user_id: { type: 'int64', columns: […] }, … }"],
+    ["but the query has none → say what fills it: inputs: { user_id: { type: 'int64', columns: […] }, … }"],
   ],
   [
     'an input in capitals',

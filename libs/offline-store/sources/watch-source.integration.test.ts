@@ -281,7 +281,7 @@ describe('the key', () => {
     await expect(watch({ key })).rejects.toMatchObject({
       code: 'config_invalid',
       message: expect.stringContaining(message),
-      remedy: expect.stringMatching(/name a column|cast it to bigint/),
+      remedy: expect.stringMatching(/use a column|cast it to bigint/),
     });
     expect(await listWatchedSources(database.pool)).toEqual([]);
   });

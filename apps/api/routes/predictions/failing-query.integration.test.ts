@@ -69,7 +69,7 @@ it('with two rows gets an error that says so and how to fix it', async () => {
   expect(await response.json()).toMatchObject({
     type: 'urn:tandem:problem:features_unusable',
     detail: expect.stringMatching(/^User 8 cannot be predicted: the feature query has more than one row for this user/),
-    remedy: expect.stringMatching(/^fix the feature query: one row a user/),
+    remedy: expect.stringMatching(/^fix the feature query so that it returns one row for each user/),
   });
 });
 

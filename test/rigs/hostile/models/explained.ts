@@ -13,7 +13,7 @@ export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: 
   'a second input': ['balance', 'balance'],
   'a score of texts': ['is declared float32', "'string'"],
   'a sequence': ['a sequence of maps, or of tensors', 'zipmap'],
-  'one answer for all': ['gave one value of output score', 'one finite answer'],
+  'one answer for all': ['gave one value without rows in output score', 'one finite answer'],
   'one row more than users': ['gave 2 rows of output score for 1 user', 'one finite answer'],
   'rows in reverse': ['depends on the other users', 'rowByRow: true'],
   'a scale computed over the batch': ['depends on the other users', 'rowByRow: true in predictors.toy'],

@@ -16,7 +16,7 @@ export const UNFIT: readonly ModelCase[] = [
   unfit('no outputs', 'gives no outputs', () => hostile.noOutputsModel()),
   unfit('a second input', 'balance', () => hostile.twoInputsModel()),
   unfit('four thousand inputs', '4096 inputs', () => hostile.manyInputsModel(4_096)),
-  unfit('another name for its input', 'takes an input x', () =>
+  unfit('another name for its input', "does not fill the model's input x", () =>
     model(graph([node('Neg', ['x'], ['score'])], [], [value('x', FLOAT, ['N', 2])], score(FLOAT, ['N', 2]))),
   ),
   unfit('texts for numbers', 'fills features as float32', () =>
@@ -41,7 +41,7 @@ export const UNFIT: readonly ModelCase[] = [
   ),
   unfit('a sequence', 'a sequence of maps, or of tensors', () => hostile.sequenceModel()),
   unfit('a score of texts', 'is declared float32', () => hostile.textOutputModel()),
-  failing('one answer for all', 'gave one value of output score', () => hostile.scalarModel()),
+  failing('one answer for all', 'gave one value without rows in output score', () => hostile.scalarModel()),
   failing('one row more than users', 'gave 2 rows of output score for 1 user', () => hostile.oneMoreModel()),
   failing('rows in reverse', 'depends on the other users', () => hostile.reversedModel()),
   failing('a scale computed over the batch', 'depends on the other users', () => hostile.batchScaledModel()),
