@@ -15,12 +15,12 @@ export function findByName<T extends { readonly name: string }>(name: string, al
   return alike.length === 1 ? alike[0] : undefined;
 }
 
-/** Returns `, did you mean user_id?`, or all names if none is similar. */
+/** Returns `did you mean user_id?`, or the names of the columns if none is similar. */
 export function suggestion(name: string, known: readonly string[]): string {
   const meant = nearestName(name, known);
   if (meant !== undefined) return `did you mean ${meant}?`;
   const listed = known.slice(0, 20).join(', ');
-  return known.length === 0 ? 'there is none' : `there are ${listed}${known.length > 20 ? ', …' : ''}`;
+  return known.length === 0 ? 'there are no columns' : `the columns are ${listed}${known.length > 20 ? ', …' : ''}`;
 }
 
 /**

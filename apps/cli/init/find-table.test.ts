@@ -34,7 +34,7 @@ test.each([
   ['customer_features', 'write it with its schema: shop.customer_features'],
   ['shop.customer_feature', 'did you mean shop.customer_features?'],
   ['a.b.c', 'write it as name or schema.name'],
-  ['nothing_alike', 'there are customers, Orders, shop.customer_features, twice, Twice'],
+  ['nothing_alike', 'the tables and views are customers, Orders, shop.customer_features, twice, Twice'],
 ])('%s: %s', (said, remedy) => {
   expect(findTable(said, all)).toEqual({ remedy });
 });

@@ -53,5 +53,5 @@ function hint(said: string, relations: readonly Relation[]): string {
   if (meant !== undefined) return `did you mean ${meant}?`;
   if (known.length === 0)
     return 'this database has no tables; check its address (DATABASE_URL, or that of the `tandem up` in this folder)';
-  return `there are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
+  return `the tables and views are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
 }

@@ -17,7 +17,7 @@ function parseScope(text: string): Scope {
   if (scope !== undefined) return scope;
   const meant = nearestName(text, SCOPES);
   throw new InvalidArgumentError(
-    `${JSON.stringify(text)} is not a scope${meant ? `; did you mean ${meant}?` : ''} There are ${SCOPES.join(', ')}, and all.`,
+    `${JSON.stringify(text)} is not a scope${meant ? `; did you mean ${meant}?` : '.'} The scopes are ${SCOPES.join(', ')}; all means all of these.`,
   );
 }
 
