@@ -138,15 +138,12 @@ export function notCached(userId: string, { request }: Pick<ReadOptions, 'reques
  * @param why the message of Postgres; the public text omits it, since it may quote values
  */
 export function featuresFailed(userId: string, why: string): TandemError {
-  return new TandemError(
-    'features_failed',
-    `User ${userId} cannot be predicted: the feature query fails for this user.`,
-    {
-      remedy:
-        "see the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. To answer such reads until then, declare freshness.default in tandem.config.ts",
-      detail: why,
-    },
-  );
+  const text = `User ${userId} cannot be predicted: the feature query fails for this user.`;
+  return new TandemError('features_failed', text, {
+    remedy:
+      "see the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. To answer such reads until then, declare freshness.default in tandem.config.ts",
+    detail: why,
+  });
 }
 
 /** The maximum number of names in a text; further names are only counted. */
@@ -170,12 +167,9 @@ function rowUnusable(userId: string, why: string): TandemError {
 export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
   const named = features.slice(0, MAX_NAMES).join(', ');
   const more = features.length > MAX_NAMES ? ` and ${features.length - MAX_NAMES} more` : '';
-  const which =
-    features.length === 1
-      ? `feature ${named}, which is null or has an unusable value`
-      : `features ${named}${more}, which are null or have unusable values`;
+  const which = features.length === 1 ? `feature ${named}` : `features ${named}${more}`;
   if (features.length === 0) return rowUnusable(userId, why);
-  const reason = `the model cannot take ${which}`;
+  const reason = `the model cannot take the values of ${which} (null or unusable)`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
       'in tandem.config.ts declare a value for nulls (features.nulls) and for unknown texts (features.categories); in the feature query turn NaN into null with nullif, or fix the query. To answer such reads until then, declare freshness.default. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows the faulty features',

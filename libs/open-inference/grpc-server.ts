@@ -286,14 +286,8 @@ function tooSlow(): RequestError {
 }
 
 function tooMany(): TandemError {
-  return new TandemError(
-    'overloaded',
-    `The server is already receiving ${MOST_ARRIVING} messages, which is the limit.`,
-    {
-      retryAfter: 1,
-      remedy: 'retry after the time in Retry-After',
-    },
-  );
+  const text = `The server is already receiving ${MOST_ARRIVING} messages, which is the limit.`;
+  return new TandemError('overloaded', text, { retryAfter: 1, remedy: 'retry after the time in Retry-After' });
 }
 
 function truncated(): RequestError {

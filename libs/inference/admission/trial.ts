@@ -214,7 +214,7 @@ async function askGood(runs: TrialRuns, options: TrialOptions, rows: readonly nu
   const run = await runs.ask(rows);
   if (run.fault === null) return run;
   const how =
-    rows.length === 1 ? ' on a repeated user' : ` for a batch of ${rows.length} users; each user alone succeeded`;
+    rows.length === 1 ? ' on a repeated user' : ` for a batch of ${rows.length} users, though each alone succeeded`;
   throw trialFailed(options, how, run.fault);
 }
 

@@ -83,7 +83,9 @@ test('a publication waits with a reason while the mark cannot be read, and then 
     error: expect.stringContaining('newest history mark'),
   });
   expect(await generationOf(id)).toMatchObject({ state: 'building' });
-  expect(await store.find(id)).toMatchObject({ attemptError: expect.stringContaining('a restore of Postgres cannot be ruled out') });
+  expect(await store.find(id)).toMatchObject({
+    attemptError: expect.stringContaining('a restore of Postgres cannot be ruled out'),
+  });
   memory.isDown = false;
   await query(pool, { text: 'update tandem.runs set step_lease_until = null' });
   expect(await publish(id)).toMatchObject({ outcome: 'done', result: { state: 'done' } });

@@ -232,7 +232,8 @@ async function checkRequest(
     text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
     values: [predictors],
   });
-  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'use the name of an adopted predictor');
+  if (unknown)
+    throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'use the name of an adopted predictor');
   const gone = columns?.find((column) => !table.columns.includes(column));
   if (gone !== undefined) {
     throw invalid(

@@ -52,8 +52,7 @@ export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 
  */
 export async function findWatchable(db: Db, table: string): Promise<Watchable> {
   const facts = await findFacts(db, table);
-  if (!facts)
-    throw refused(`There is no table ${table}.`, 'use a table that the feature query reads, as schema.table');
+  if (!facts) throw refused(`There is no table ${table}.`, 'use a table that the feature query reads, as schema.table');
   await refuseOtherKinds(db, facts);
   const { name, schemaOwner, ownsSchema, user } = facts;
   if (schemaOwner === null) throw refused('The schema tandem does not exist.', 'run tandem migrate first');

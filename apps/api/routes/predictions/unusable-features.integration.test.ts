@@ -17,7 +17,7 @@ const UNUSABLE = {
   type: 'urn:tandem:problem:features_unusable',
   status: 422,
   detail:
-    'User 4 cannot be predicted: the model cannot take features recency, orders, which are null or have unusable values.',
+    'User 4 cannot be predicted: the model cannot take the values of features recency, orders (null or unusable).',
   remedy: expect.stringContaining('features.nulls'),
 };
 
