@@ -57,7 +57,7 @@ test('API processes without room beside the live workers are an error', () => {
   expect(judgeRoom(room, { processes: 3, connections: 24 })).toEqual({
     subject: 'fleet',
     level: 'ok',
-    text: '2 live processes may open 44 connections of 97',
+    text: '2 live processes may open 44 of 97 connections',
   });
   expect(judgeRoom(room, { processes: 4, connections: 24 })).toMatchObject({
     level: 'error',

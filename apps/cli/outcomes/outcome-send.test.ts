@@ -97,7 +97,7 @@ test.each<[string, string, RegExp]>([
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":null}', /line 1: its value is empty, null or/],
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":"3"}', /line 1: its value is "3", not a finite number/],
   ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a string/],
-  ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it names "amount"/],
+  ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it has the unknown name "amount"/],
   ['o.csv', 'userId,name\n1,order', /line 2: it has no id/],
   ['o.jsonl', '{"id":"a","userId":"1"}', /line 1: it has no name/],
   ['o.jsonl', '{"id":', /line 1: the line is not JSON/],

@@ -87,7 +87,7 @@ test.each<[string, Settings, string]>([
   [
     'a misspelt encoding',
     category({ ...index, as: 'onehot' }),
-    "plan.as: is \"onehot\", not 'index' or 'one-hot' → did",
+    "plan.as: is \"onehot\", not 'index' or 'one-hot' → write 'one-hot'",
   ],
   ['a misspelt part', category({ ...index, unkown: 1 }), 'plan.unkown: is not a setting of Tandem → write unknown'],
   [

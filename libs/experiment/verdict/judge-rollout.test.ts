@@ -74,7 +74,7 @@ describe('a rollout', () => {
   it('holds with very few users, whatever their results', () => {
     const { verdict, reason, why, checks } = judgeRollout(step({ reads: 2, errors: 1 }, 2), rules);
     expect([verdict, reason]).toEqual(['hold', 'too_few_users']);
-    expect(why).toContain('2 of candidate');
+    expect(why).toContain('2 in candidate');
     expect(checks.map((check) => check.name)).toEqual(['traffic', 'users']);
   });
 
@@ -189,7 +189,7 @@ describe('a candidate with answers from other sources', () => {
     const { verdict, reason, why } = judgeRollout(figures, by);
     expect(stateOf(figures, 'outcome:sale', by)).toBe('pass');
     expect([verdict, reason]).toEqual(['hold', 'sources_differ']);
-    expect(why).toContain('live (10 % of stable, 20 % of candidate');
+    expect(why).toContain('live (10 % in stable, 20 % in candidate');
   });
 
   it('is not flagged for a small difference, as with a newer generation', () => {

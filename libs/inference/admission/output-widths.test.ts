@@ -29,7 +29,7 @@ describe('a model that gives another number of values than it declares', { timeo
       field: 'predictors.toy.outputs.score',
       message:
         "the model's output variable float32 [N, 1] declares 1 value a user, and gives 2, but the config does not say which one to take",
-      remedy: 'Say index: 0 (up to 1) for one of them, or width: 2 for all.',
+      remedy: 'Write index: 0 (up to 1) for one of them, or width: 2 for all.',
     });
   });
 
