@@ -130,7 +130,7 @@ function toTryOf([first]: readonly CheckedPredictor[]): ToTry | null {
 
 const CHANGES = {
   added: 'adopted',
-  version: 'adopted: another model version',
+  version: 'adopted: the model version changed',
   policy: 'adopted: policies changed',
   unchanged: 'unchanged',
 } as const;

@@ -64,7 +64,7 @@ export async function checkPredictor(
   ];
   if (isMigrated) {
     const plans = reportProgress(`reading the plans of ${name}`, () =>
-      inTime(name, 'plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
+      inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans(features, predictor)),
     );
     findings.push(
       ...[await plans].flat(),

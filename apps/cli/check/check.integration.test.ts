@@ -47,7 +47,9 @@ test('a model that declares one value and returns two is rejected until the conf
   await place.write('tandem.config.ts', config);
   const refused = await place.tandem('check');
   expect(refused.code).toBe(1);
-  expect(refused.out).toMatch(/churn\.outputs\.score: .*declares 1 value a user, and gives 2.*\n.*index: 0 .*width: 2/);
+  expect(refused.out).toMatch(
+    /churn\.outputs\.score: .*gives 2 values a user \(it declares 1\).*\n.*index: 0 .*width: 2/,
+  );
   for (const [said, prediction] of [
     ['width: 2', { score: [3, 7] }],
     ['index: 1', { score: 7 }],

@@ -66,7 +66,7 @@ function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (!recommended.meetsTarget && targetP99Ms === null) return ['Inference processes crashed with every setting.'];
   if (!recommended.meetsTarget) {
     return [
-      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
+      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest setting: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
     ];
   }
   const within = targetP99Ms === null ? '' : ` within ${targetP99Ms} ms`;

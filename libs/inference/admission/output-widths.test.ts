@@ -28,7 +28,7 @@ describe('a model that gives another number of values than it declares', { timeo
       code: 'model_refused',
       field: 'predictors.toy.outputs.score',
       message:
-        "the model's output variable float32 [N, 1] declares 1 value a user, and gives 2, but the config does not say which one to take",
+        "the model's output variable float32 [N, 1] gives 2 values a user (it declares 1), but the config does not say which one to take",
       remedy: 'Write index: 0 (up to 1) for one of them, or width: 2 for all.',
     });
   });
@@ -42,10 +42,10 @@ describe('a model that gives another number of values than it declares', { timeo
   });
 
   it('is refused if its runs do not have the index, whatever it declares', async () => {
-    const message = "takes value 2, counted from 0, and the model's output variable float32 [N, 3]";
+    const message = "takes value 2, counted from 0, but the model's output variable float32 [N, 3]";
     await expect(check(3, { index: 2, width: null })).rejects.toMatchObject({
       field: 'predictors.toy.outputs.score',
-      message: `${message} declares 3 values a user, and gives 2 values a user`,
+      message: `${message} gives only 2 values a user (it declares 3)`,
       remedy: 'Take values up to 1 with index and width.',
     });
   });

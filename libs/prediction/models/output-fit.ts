@@ -55,10 +55,10 @@ export function widthMisfit(
 ): Misfit | null {
   const declared = valuesPerUser(tensor);
   const output = `the model's output ${describeTensor(tensor)}`;
-  const said = declared === null || declared === given ? '' : ` declares ${counted(declared)} a user, and`;
+  const said = declared === null || declared === given ? '' : ` (it declares ${declared})`;
   const last = wanted.index + (wanted.width ?? 1);
   if (last > given) {
-    const problem = `takes value ${last - 1}, counted from 0, and ${output}${said} gives ${counted(given)} a user`;
+    const problem = `takes value ${last - 1}, counted from 0, but ${output} gives only ${counted(given)} a user${said}`;
     const remedy =
       given === 0
         ? 'export the model so that the output has a value for each user'
@@ -67,7 +67,7 @@ export function widthMisfit(
   }
   if (isPlaced || given === 1) return null;
   return {
-    problem: `${output}${said} gives ${given}, but the config does not say which one to take`,
+    problem: `${output} gives ${counted(given)} a user${said}, but the config does not say which one to take`,
     remedy: `write index: 0 (up to ${given - 1}) for one of them, or width: ${given} for all`,
   };
 }
