@@ -30,7 +30,7 @@ export class LocalServerError extends Error {
 export function explainFolderError(folder: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    const remedy = `Give the folder to the user who runs this: chown -R "$(id -un)" "${folder}"; or start from a folder that you may write.`;
+    const remedy = `Make the user who runs this the owner of the folder: chown -R "$(id -un)" "${folder}"; or start from a folder that you may write.`;
     return new LocalServerError('no_permission', `${folder} cannot be written (${code}).`, remedy, error);
   }
   if (code === 'ENOSPC') {

@@ -107,7 +107,7 @@ async function readAccount(name: string): Promise<{ uid: number; gid: number } |
 
 function explainRefusal(said: string, programs: PostgresPrograms, folder: string, asRoot: boolean): LocalServerError {
   if (/GLIBC|GNU_HASH|No such file|not found/i.test(said) && !/cannot open shared object/.test(said)) {
-    const remedy = `It needs Linux with glibc 2.26 or newer (Alpine has another C library). ${useOwnPostgres}`;
+    const remedy = `Use Linux with glibc 2.26 or newer, but not Alpine, which has another C library. ${useOwnPostgres}`;
     return new LocalServerError(
       'no_program',
       `${programs.postgres} does not run on this system: ${said.trim()}`,
@@ -115,7 +115,7 @@ function explainRefusal(said: string, programs: PostgresPrograms, folder: string
     );
   }
   if (/cannot open shared object/.test(said)) {
-    const remedy = `Give the folder to this user, since links of its package could not be created; or run npm rebuild. ${useOwnPostgres}`;
+    const remedy = `Make this user the owner of the folder, because links in the package could not be created; or run npm rebuild. ${useOwnPostgres}`;
     return new LocalServerError('no_program', `${programs.postgres} lacks a library: ${said.trim()}`, remedy);
   }
   const problem = asRoot

@@ -72,7 +72,7 @@ test('reports that no setting meets the target, with the measurements, and write
 
 test.each([
   ['profile absent', 1, 'this database has no model version of predictor absent', 'use one of churn'],
-  ['profile churn --versions 1,7', 1, 'churn has no model version 7', '--versions takes 1'],
+  ['profile churn --versions 1,7', 1, 'churn has no model version 7', 'set --versions to one or more of 1'],
   ['profile churn --write tandem.config.ts', 1, 'is not an environment file: line', 'not in tandem.config.ts'],
   ['profile churn --batches 0,8', 2, 'whole numbers from 1 to 10000 are expected', 'tandem profile --help'],
   ['profile churn --processes 257', 2, 'whole numbers from 1 to 256 are expected', 'tandem profile --help'],

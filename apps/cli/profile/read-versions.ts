@@ -59,7 +59,7 @@ function chooseVersions(
   if (missing.length > 0) {
     const known = all.map(({ number }) => number).join(', ');
     throw new CommandFailure(`${predictor} has no model version ${missing.join(', ')}`, {
-      remedy: `--versions takes ${known}`,
+      remedy: `set --versions to one or more of ${known}`,
     });
   }
   const living = all.filter(({ archivedAt }) => archivedAt === null);

@@ -60,7 +60,7 @@ async function whyUnknown(pool: Pool, sql: string, error: unknown): Promise<Find
   if (refusal !== null) throw refusal;
   const why = error instanceof Error ? error.message : String(error);
   const remedy =
-    'grant temporary on the database, so that the query can become a temporary view, whose tables Postgres knows';
+    'grant temporary on the database: Tandem then creates a temporary view of the query, whose tables Postgres knows';
   return warning(SUBJECT, `the tables that the query reads are unknown: ${why}`, remedy);
 }
 

@@ -78,7 +78,7 @@ function headOf(line: Line, fail: Fail): Head {
 
 function momentOf(value: unknown, name: string, fail: Fail): number {
   const moment = typeof value === 'string' && /(Z|[+-]\d\d:\d\d)$/.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(moment) ? fail(`${name} is not a moment such as 2026-11-24T10:12:00Z`) : moment;
+  return Number.isNaN(moment) ? fail(`${name} is not a time such as 2026-11-24T10:12:00Z`) : moment;
 }
 
 class HistoryBuilder {

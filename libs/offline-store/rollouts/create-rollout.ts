@@ -120,7 +120,7 @@ async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersio
     throw new TandemError(
       'invalid_input',
       `Model version ${number} takes the feature ${feature} with another type than other served versions: no event value would fit both.`,
-      { field, remedy: 'push a version whose query has another name for that feature' },
+      { field, remedy: 'push a version that gives the feature another name in its query' },
     );
   }
 }
