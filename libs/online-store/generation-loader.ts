@@ -51,7 +51,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     command('sadd', [keys.generations(tag), generationName(generation)]),
   ];
 
-  /** Creates the markers, one on each primary of a cluster, even on a primary without rows. */
+  /** Creates the markers. Each primary of a cluster gets one, even a primary without rows. */
   async function beginAll(generation: LoadableGeneration): Promise<void> {
     await sendAll(
       connection,

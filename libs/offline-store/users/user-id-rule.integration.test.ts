@@ -54,7 +54,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'a user id is in Unicode normalization form C': 'the user id is not in Unicode normalization form C',
 };
 
-test('SQL and TypeScript take the same user ids and reject the others for the same reasons, whatever the key type', async () => {
+test('SQL and TypeScript accept the same user ids and reject the others for the same reasons, whatever the key type', async () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
     fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n }).map(String),

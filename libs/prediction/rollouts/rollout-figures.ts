@@ -43,7 +43,7 @@ export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPla
   return { ...analysis, holdDeadlineMs: holdDeadlineMs + Math.max(minStepMs, ...windows) };
 }
 
-/** Functions that extract the counted reads, errors and slow reads of an arm and source. */
+/** Functions that take the counts of the figures from the counts of an arm and source. */
 interface Measure {
   readonly reads: (counts: ArmCounts) => number;
   readonly errors: (counts: ArmCounts) => number;
