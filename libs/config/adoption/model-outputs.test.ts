@@ -99,7 +99,7 @@ test.each<[string, (number | string | null)[], string]>([
   [
     'an open width',
     [null, null],
-    'does not declare how many values a user has, but the config does not say which one to take',
+    'does not declare how many values a user has, and the config does not say which one to take',
   ],
 ])('the config must declare an output of %s as one value or several', (_, shape, message) => {
   expect(problemsIn({}, columns, single('score', shape))[0]).toContain(message);

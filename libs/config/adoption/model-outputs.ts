@@ -85,7 +85,7 @@ function unsaidPlace(tensor: DescribedTensor, given: number | null): Fault {
     problem:
       tensor.shape.length === 0
         ? `${described} is one value for all users, or does not declare its shape`
-        : `${described} does not declare how many values a user has, but the config does not say which one to take`,
+        : `${described} does not declare how many values a user has, and the config does not say which one to take`,
     remedy:
       'for one value per user, add index: 0; for several, add index or width; or export the model with a fixed size',
   };
