@@ -35,15 +35,15 @@ export function grpcConnectionLimit(connections: number): number {
 
 /**
  * Returns the most users that may wait for a live answer. If the process has few connections, waiting requests must
- * leave some to probes and to requests that can be answered at once.
+ * leave some for probes and for requests that can be answered at once.
  */
 export function liveQueueLimit(limit: number, connections: number): number {
   return connections === MOST ? limit : Math.min(limit, Math.max(1, connections >> 2));
 }
 
 /**
- * Returns how many ms rejections may wait to be sent together; undefined: the default. If the process has few
- * connections, a waiting rejection takes the place of a request that could be answered.
+ * Returns the milliseconds for which rejections may wait so that they are sent together; undefined: the default. If the
+ * process has few connections, a waiting rejection takes the place of a request that could be answered.
  */
 export function refusalPatience(connections: number): number | undefined {
   return connections < FEW ? 0 : undefined;

@@ -71,7 +71,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   archiveModel: { archived: true },
 };
 
-/** Returns undefined if the endpoint takes no body. */
+/** Returns a body for the endpoint; undefined if the endpoint takes none. */
 function bodyOf({ route }: Endpoint): Body | undefined {
   const [type] = Object.keys(route.request?.body?.content ?? {});
   return type === undefined ? undefined : { type, text: JSON.stringify(BODIES[route.operationId] ?? {}) };

@@ -182,7 +182,7 @@ async function listen(
   { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
-  // Before the first request, which would otherwise wait for it.
+  // Called before the first request, which would otherwise wait until the document is built.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);

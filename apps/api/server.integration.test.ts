@@ -5,7 +5,7 @@ import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;
 let server: RunningServer;
-/** Starts a run that no worker takes. */
+/** The id of a run that no worker takes. */
 let runId: string;
 beforeAll(async () => {
   api = await createTestApi();

@@ -29,7 +29,7 @@ export interface RunningServer extends HttpServer {
   readonly url: string;
 }
 
-/** The server of all endpoints. */
+/** The methods that the endpoints use, for the answer to other methods. */
 const METHODS = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';
 
 /** Starts the server. Rejects if it cannot listen on the address. */

@@ -7,7 +7,8 @@ import { type ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
 
 /**
- * The result of a load: the number of purchases added by it (0 if there were some before), and the shop's current day.
+ * The result of a load: the number of purchases that it added (0 if the database already had purchases), and the shop's
+ * current day.
  */
 interface LoadedHistory {
   readonly loaded: number;

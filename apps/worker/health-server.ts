@@ -27,7 +27,7 @@ export interface HealthServer {
 }
 
 /**
- * Limits the connections: probes and scrapes are few, and other clients must not use up the worker's file descriptors.
+ * The most connections. Probes and scrapes need few, and other clients must not use up the worker's file descriptors.
  */
 const MOST_CONNECTIONS = 8;
 /** Milliseconds for requests in progress when the worker ends. */

@@ -8,7 +8,10 @@ import type { Log } from '@tandem/telemetry/log';
 interface ProtocolGate {
   /** Returns why no job or round may begin now, or null. Called before each of them; logs each change once. */
   whyIdle(): Promise<TandemError | null>;
-  /** Throws `protocol_unknown` if the last check found that. Stops running work at its next step, without a query. */
+  /**
+   * Throws `protocol_unknown` if the last check found an unknown protocol. It makes no query, so running work calls it
+   * before each step.
+   */
   assertKnown(): void;
 }
 

@@ -29,8 +29,9 @@ interface ClassCounts {
 
 export interface Queue {
   /**
-   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s; to false if
-   * Redis did not accept them, which is logged. Rejects only for a payload that does not match the job's schema.
+   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s. If Redis did
+   * not accept the jobs, logs this and resolves to false. Rejects only for a payload that does not match the job's
+   * schema.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
   /**
@@ -46,7 +47,7 @@ export interface Queue {
 /** The longest time that a caller waits for Redis. */
 const PATIENCE_MS = 2_000;
 const tooLate = () => new Error(`no answer within ${PATIENCE_MS} ms`);
-/** The limits for ended jobs, which BullMQ keeps for inspection: a few MB. */
+/** The limits for ended jobs, which BullMQ keeps for inspection. They bound the memory to a few MB. */
 const KEEP_COMPLETED = { age: 3_600, count: 200 };
 const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
 
@@ -59,7 +60,10 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
   redis.on('error', () => undefined);
   const queues = new Map<JobClass, Promise<BullQueue>>();
 
-  /** BullMQ requests the server's version once, and never recovers if that fails. Such a queue is created again. */
+  /**
+   * Returns the queue of a class. BullMQ requests the server's version once and never recovers if that fails, so a
+   * queue that failed to open is created again.
+   */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
@@ -167,8 +171,8 @@ async function countsOf(queue: BullQueue): Promise<ClassCounts> {
   return { waiting, active, delayed, failed };
 }
 
-// Connections to the queue's Redis: one kind for producers, which must not wait, and one for workers, which must not
-// give up.
+// Connections to the queue's Redis: one kind for producers, which must not wait, and one kind for workers, which must
+// retry without a limit.
 
 /** All keys of the queues share a hash tag, so that BullMQ's scripts work on a cluster as well. */
 export const DEFAULT_PREFIX = '{tandem}';
@@ -233,7 +237,10 @@ interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
 
-/** - `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its policy. */
+/**
+ * The finding of the check. `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its
+ * policy.
+ */
 type EvictionCheck =
   | { readonly outcome: 'fit' }
   | { readonly outcome: 'unfit'; readonly policy: string }
@@ -252,7 +259,9 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
 }
 
-/** The driver continues in database 0 if the server has no database of that number. */
+/**
+ * Checks that the server has the database of the address. Without this check, the driver would continue in database 0.
+ */
 async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
   const { db = 0 } = redis.options;
   const refused =

@@ -14,9 +14,9 @@ interface Sighting {
 }
 
 interface WatchdogOptions {
-  /** Ms without a taken job, although work waits and there is room, after which the worker is dead. */
+  /** Milliseconds after which the worker is dead if work waits, there is room, and it takes no job. */
   readonly idleMs: number;
-  /** Ms without progress of a class's running jobs after which the worker is dead. */
+  /** Milliseconds without progress of a class's running jobs after which the worker is dead. */
   readonly stuckMs: Readonly<Record<JobClass, number>>;
 }
 
@@ -30,7 +30,7 @@ export interface Watchdog {
 }
 
 export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
-  /** The time since which each class has room and waiting work, and no job was taken. */
+  /** For each class that has room and waiting work: the time since which no job was taken. */
   const idleSince = new Map<JobClass, number>();
   /** The time since which the running jobs of each class have made no progress. */
   const stuckSince = new Map<JobClass, number>();

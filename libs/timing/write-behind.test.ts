@@ -4,7 +4,7 @@ import { WriteBehind, type WriteBehindOptions } from './write-behind.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Records the written entries. If the test says so, a write stays open until the test ends it. */
+/** Records the written entries. If the test requests it, a write stays open until the test ends it. */
 function world(options: Partial<WriteBehindOptions<string>> = {}) {
   const writes: (readonly string[])[] = [];
   const open: PromiseWithResolvers<void>[] = [];

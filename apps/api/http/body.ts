@@ -85,7 +85,7 @@ export function jsonResponse(value: unknown, status = 200, headers: Readonly<Rec
   });
 }
 
-// Content-Type (RFC 9110, 8.3), as far as JSON bodies need it.
+// The part of Content-Type (RFC 9110, 8.3) that JSON bodies need.
 
 const TYPE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:;(.*))?$/;
 const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;

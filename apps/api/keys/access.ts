@@ -12,8 +12,8 @@ import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
- * The access that a route requires. It is a scope, a list of scopes, or `public` if no key is needed. From a list, the
- * handler demands one scope, depending on the request. A route without it does not compile.
+ * The access that a route requires: a scope, a list of scopes, or `public` if no key is needed. If it is a list, the
+ * handler demands one of the scopes, depending on the request. A route that declares no access does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 
@@ -21,7 +21,7 @@ export type RouteScope = Scope | readonly Scope[] | 'public';
 export interface Caller {
   /** The name of the actor in audit rows: `key:ci`, or `api` if keys are off. */
   readonly actor: string;
-  /** Undefined if the request counts against no key's limit. */
+  /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
   /** Throws a RequestError `missing_scope`. For routes with several scopes. */
   demand(scope: Scope): void;
@@ -31,8 +31,8 @@ export interface Caller {
 
 /**
  * Grants access to a request, and adds the key or the reason of the rejection to the event. Throws a RequestError
- * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process could not
- * read the keys from Postgres for too long.
+ * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process has been
+ * unable to read the keys from Postgres for too long.
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 

@@ -1,4 +1,4 @@
-/** A hybrid model reads until the caller's deadline, or until the caller goes. */
+/** A hybrid model reads until the caller's deadline, or until the caller disconnects. */
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { PoolClient } from 'pg';
@@ -50,7 +50,7 @@ describe('a hybrid read', () => {
     const onGone = (tell: () => void) => void listeners.push(tell);
     const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
     const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
-    // No earlier read has a statement that waits.
+    // The only waiting statement is that of this read.
     await expect.poll(async () => (await blocker.query(WAITING)).rows[0].n).toBe(1);
     for (const tell of listeners) tell();
     await ended;

@@ -53,8 +53,8 @@ const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) 
 );
 
 /**
- * The output with the type of a user's problem, or the empty string. If a caller requests it, a problem of one user
- * does not fail the request.
+ * The output with the type of a user's problem, or the empty string. If a caller requests this output, a problem of one
+ * user does not fail the request.
  */
 const ERROR = 'tandem.error';
 const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
@@ -77,7 +77,7 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
-        // The caller has gone, so nothing is served.
+        // The caller has disconnected, so nothing is served.
         if (isGone) throw callerGone();
         const fitted = results.map((result) => fitting(result, version.outputs));
         const failed = wanted.includes(ERROR) ? undefined : fitted.find((one) => one instanceof TandemError);
@@ -167,8 +167,8 @@ function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
 }
 
 /**
- * Returns the result. It is an error if the prediction comes from a model version whose fields differ from those of the
- * stable version.
+ * Returns the result of a read, or an error if the prediction comes from a model version whose fields differ from those
+ * of the stable version.
  */
 function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult {
   if (result instanceof TandemError) return result;

@@ -104,7 +104,9 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
   ];
 }
 
-/** Checks certificates. Rejects with the database's error if it counts. */
+/**
+ * Requests a certificate from Postgres. If that fails, rejects with the error, unless `counts` returns false for it.
+ */
 async function certified(authority: Authority, counts: (error: unknown) => boolean): Promise<void> {
   await authority.certify([]).catch((error: unknown) => {
     if (counts(error)) throw error;

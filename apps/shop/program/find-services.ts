@@ -1,5 +1,6 @@
 /**
- * Finds the database of the shop and Tandem: in the environment, or else of the `npm start` that runs in this folder.
+ * Finds the addresses of the shop's database and of Tandem: in the environment, or else those of the `npm start` that
+ * runs in this folder.
  */
 import { findRunning } from '@tandem/local-servers/running-file';
 

@@ -16,7 +16,7 @@ export interface ArmTally {
 
 export interface Tally {
   add(answer: PredictionAnswer, outcomes: AnswerOutcomes): void;
-  /** Counts since the last call; `stable` first, then by name. */
+  /** Returns the counts since the last call, with `stable` first and the other arms by name. */
   take(): readonly ArmTally[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Measures the versions by the outcomes of their answers, in weeks on which none was trained. All versions answer for
- * the same customers on the same days, so differences are paired, and intervals are by customer.
+ * Measures the versions by the outcomes of their answers, in weeks that no version was trained on. All versions answer
+ * for the same customers on the same days, so differences are paired, and intervals are by customer.
  */
 import { logLoss } from '@tandem/experiment/value/quality';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
