@@ -95,7 +95,10 @@ function previousOf(predictor: string, stable: readonly StableVersionView[]): Ta
   throw noTarget(predictor, 'no other model version was stable before');
 }
 
-/** A version that was never stable may have generations of a rollout. The newest one counts. */
+/**
+ * Returns the target of a rollback to this version. A version that was never stable may have generations of a rollout;
+ * the newest of them is the target.
+ */
 async function versionTo(
   client: Client,
   predictor: string,

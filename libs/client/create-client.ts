@@ -138,7 +138,7 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
   /** Returns the live processes, and the model versions that each has loaded. */
   processes(options?: CallOptions): Promise<readonly ProcessView[]>;
-  /** Newest first. */
+  /** Returns the generations of a predictor, newest first. */
   generations(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** Returns the model versions that were stable, newest period first. */
   stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;

@@ -61,7 +61,8 @@ export interface Tandem {
     demand?: ManyDemand,
   ): Promise<readonly (PredictionView | TandemError)[]>;
   /**
-   * Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does. One label holds for all of them.
+   * Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does. All candidates have the same
+   * label.
    */
   rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
   /**

@@ -1,4 +1,7 @@
-/** Keeps the models that this process may need loaded, and reports to the other processes which are ready. */
+/**
+ * Keeps the models loaded that this process may need, and reports to the other processes which of these models are
+ * ready.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
@@ -31,7 +34,7 @@ export interface KeptModels extends KeptVersions {
    */
   readonly begun: Promise<unknown>;
   /**
-   * Sends a request to each child, which it answers after its current work. Rejects if a child cannot load a current
+   * Sends a request to each child. A child answers after its current work. Rejects if a child cannot load a current
    * model.
    */
   ask(): Promise<void>;

@@ -29,11 +29,13 @@ interface NoticingLoss {
 
 const EVERY_MS = 2_000;
 /**
- * Milliseconds between rounds until the mark of the connected Redis has been read, since reads cannot use Redis before.
+ * Milliseconds between rounds until the mark of the connected Redis has been read, since reads cannot use Redis before
+ * that.
  */
 const UNSURE_EVERY_MS = 100;
 /**
- * Undefined table and insufficient privilege: with an older schema or fewer rights, a process cannot look for marks.
+ * The SQLSTATEs of an undefined table and an insufficient privilege. With an older schema or fewer rights, a process
+ * cannot look for marks.
  */
 const CANNOT_LOOK = ['42P01', '42501'];
 

@@ -1,4 +1,4 @@
-/** Reports when the first run of each adopted predictor comes, or starts it. */
+/** Finds when the first run of each adopted predictor is due, or starts it. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError } from '@tandem/freshness/errors';

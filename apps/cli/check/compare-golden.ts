@@ -41,7 +41,8 @@ export interface GoldenComparison {
   /** An order of the feature columns that gives the expected values; null if none was found or needed. */
   readonly order: readonly string[] | null;
   /**
-   * The columns that need the values of other columns. It replaces `order` for a model with one column in each input.
+   * Each column with the column whose values it needs. For a model with one column in each input, this list replaces
+   * `order`.
    */
   readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
 }

@@ -48,7 +48,7 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
 };
 
-/** The effect on processes whose release does not know the number. */
+/** The effect on processes whose release does not know the protocol number of the schema. */
 const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
   api: ['it answers no read', 'they answer no read'],
   worker: ['it takes no work', 'they take no work'],

@@ -84,7 +84,10 @@ function fitsInt8(value: string): boolean {
   return value.length < 19 || BigInt.asIntN(64, BigInt(value)) === BigInt(value);
 }
 
-/** The most digits of a whole number as a double. A longer number is probably an id, and a double would change it. */
+/**
+ * Returns whether a double can hold the value. A whole number beyond bigint is probably an id, and a double would
+ * change it.
+ */
 function isDouble(value: string): boolean {
   if (NO_NUMBER.test(value)) return true;
   if (!NUMBER.test(value) || (WHOLE.test(value) && !fitsInt8(value))) return false;

@@ -30,8 +30,8 @@ const fourWeeksMs = 2_000;
 export const outcomeWindow = '5s';
 
 /**
- * One customer in `viewsOneIn` looks at an order first, and one in `aloneOneIn` is read alone. The others are read in
- * bulk.
+ * One customer in `viewsOneIn` looks at an order first, and one in `readsAloneOneIn` is read alone. The others are read
+ * in bulk.
  */
 const viewsOneIn = 40;
 const readsAloneOneIn = 12;

@@ -188,7 +188,7 @@ function readDollar(sql: string, at: number): Read {
 const NUMBER =
   /0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9][0-9_]*)?/y;
 
-/** Releases of Postgres read letters after a number differently. */
+/** Reads a number. Letters that follow it at once are a fault, because releases of Postgres read them differently. */
 function readNumber(sql: string, at: number): Read {
   NUMBER.lastIndex = at;
   const end = at + (NUMBER.exec(sql)?.[0].length ?? 1);
@@ -216,7 +216,10 @@ function isLineBreak(character: string | undefined): boolean {
   return character === '\n' || character === '\r';
 }
 
-/** A vertical tab is a syntax error in Postgres 15, and white space in later releases. */
+/**
+ * Returns whether a character is white space. A vertical tab is a syntax error in Postgres 15, and white space in later
+ * releases.
+ */
 function isSpace(character: string | undefined): boolean {
   return character !== undefined && ' \t\n\r\f\v'.includes(character);
 }

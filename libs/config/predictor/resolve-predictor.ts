@@ -140,8 +140,8 @@ function resolveRefresh(refresh: false | { readonly within: string }): { readonl
 type ParsedBatch = NonNullable<ParsedPredictor['batch']>;
 
 /**
- * Resolves both forms of the schedule. `schedule` is always the one of all users, since earlier releases know only that
- * one.
+ * Resolves both forms of the schedule. `schedule` is always the schedule of all users, since earlier releases know only
+ * that schedule.
  */
 function resolveSchedule(schedule: ParsedBatch['schedule']): Pick<BatchPolicy, 'schedule' | 'changedSchedule'> {
   if (typeof schedule !== 'object') return { schedule: schedule ?? null };

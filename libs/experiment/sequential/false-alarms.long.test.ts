@@ -21,7 +21,10 @@ const MOST = 0.055;
 const SHARES = [0.5, 0.1, 0.05, 0.01] as const;
 const LOOKS = [28, 60] as const;
 const MIN_USERS = [20, 200, 1_000] as const;
-/** Sizes from a small service, with 1 user a day in 1 %, to one in which all arms exceed the largest `minUsers`. */
+/**
+ * Users per look: from a small service, whose arm of 1 % gets 1 user a day, to a service in which all arms exceed the
+ * largest `minUsers`.
+ */
 const USERS_PER_LOOK = [100, 1_000, 5_000] as const;
 
 /**

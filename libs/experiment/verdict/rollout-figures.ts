@@ -55,7 +55,7 @@ export interface JudgingRules {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
     readonly liveShare: number | null;
-    /** Not checked if absent. Plans of earlier releases do not have the optional fields. */
+    /** An absent margin is not checked. Plans of earlier releases do not have the optional fields. */
     readonly staleShare?: number | null;
     readonly defaultShare?: number | null;
     readonly psi: number | null;
@@ -115,7 +115,7 @@ interface CheckFigures {
 export interface Evidence {
   readonly eValue: number;
   readonly needed: number;
-  /** Valid at every look. */
+  /** The p-value of the evidence, valid at every look. */
   readonly pValue: number;
 }
 
