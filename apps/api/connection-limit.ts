@@ -1,5 +1,5 @@
 /**
- * Computes how many connections a process can hold: fewer than its limit of open files, because Postgres, Redis and the
+ * Computes how many connections a process can have: fewer than its limit of open files, because Postgres, Redis and the
  * inference children need files too. Without a spare file, not even a new child could start.
  */
 import { readFileSync } from 'node:fs';

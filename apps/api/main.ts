@@ -45,12 +45,15 @@ interface AnswerCacheSection {
   readonly megabytes: number;
 }
 
-/** `ANSWER_CACHE_MB` (64; 0: off). */
+/** Reads `ANSWER_CACHE_MB` (64; 0: off). */
 const answerCache: Section<AnswerCacheSection> = (read) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });
 
-/** `ARTIFACT_UPLOADS_MB` (4,096): uploaded model files that no model version uses, for all API processes together. */
+/**
+ * Reads `ARTIFACT_UPLOADS_MB` (4,096), the limit of uploaded model files that no model version uses, for all API
+ * processes.
+ */
 const uploads: Section<{ readonly megabytes: number }> = (read) => ({
   megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
 });

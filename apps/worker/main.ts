@@ -84,7 +84,10 @@ async function main(log: Log): Promise<void> {
 
 const log = openLog();
 
-/** `main` reports an invalid level with all other errors; until then the log has its default level. */
+/**
+ * Opens the log. With an invalid level, the log has the default level until `main` reports all errors of the
+ * environment.
+ */
 function openLog(): Log {
   try {
     return createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });

@@ -6,7 +6,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 
 export interface TrialQueue {
-  /** Runs a trial. Rejects with `overloaded` if a trial is under way and another waits. */
+  /** Runs a trial. Rejects with `overloaded` if a trial is running and another waits. */
   run<T>(trial: () => Promise<T>): Promise<T>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The client for applications: typed calls over fetch, each with a deadline. Errors are `ProblemError` (the service
- * refused the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
+ * rejected the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
  */
 
 import type { AuditPage, AuditQuery } from './audit.ts';
@@ -170,7 +170,7 @@ const RETRY_FOR_MS = 30_000;
 /** The default of `retryReadsForMs`: longer than the Retry-After of 1 s that a busy service sends. */
 const RETRY_READS_FOR_MS = 2_000;
 
-/** Creates a client. It holds no connection, so it need not be closed. */
+/** Creates a client. It keeps no connection open, so it need not be closed. */
 export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
   const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;

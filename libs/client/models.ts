@@ -26,7 +26,11 @@ export interface ModelCalls {
    * `timeoutMs` limits the trial.
    */
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
-  /** Moves a label to a version. @param version its number */ moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
+  /**
+   * Moves a label to a version.
+   * @param version its number
+   */
+  moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
   /** Archives a version, or restores it. Lists and rollouts leave out archived versions. @param version its number */
   archiveVersion(predictor: string, version: string, archived: boolean, options?: CallOptions): Promise<ModelDetail>;
 }

@@ -73,8 +73,8 @@ export interface Tandem {
   /** Returns this process's metrics in the Prometheus text format. */
   metrics(): Promise<string>;
   /**
-   * Waits for reads under way, then closes connections and child processes. Afterwards nothing keeps the process alive.
-   * Safe to repeat.
+   * Waits for reads in progress, then closes connections and child processes. Afterwards nothing keeps the process
+   * alive. Safe to repeat.
    */
   close(): Promise<void>;
 }

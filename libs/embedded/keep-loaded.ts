@@ -103,7 +103,7 @@ export const WARM_CONNECTIONS = 2;
  * The first read learns the types of the columns, and the second prepares the statement for these types (features.ts).
  */
 const ROUNDS = 2;
-/** Milliseconds that a start waits for the warm-up. Reads under way continue afterwards. */
+/** Milliseconds that a start waits for the warm-up. Reads in progress continue afterwards. */
 const WITHIN_MS = 3_000;
 
 export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {

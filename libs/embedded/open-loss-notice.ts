@@ -19,7 +19,7 @@ interface NoticingLoss {
   /** Looks for the marks over a new connection. If it detects a loss, a new history has begun when this resolves. */
   look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
   /**
-   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to hold nothing of a lost
+   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to contain nothing of a lost
    * past.
    */
   onceSure<Online extends OnlinePredictions>(online: Online): Online;

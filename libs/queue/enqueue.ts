@@ -179,7 +179,7 @@ export const DEFAULT_PREFIX = '{tandem}';
 
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
-/** The interval in ms in which a cluster is asked which server holds the queue's keys, in addition to redirections. */
+/** The interval in ms in which a cluster is asked which server stores the queue's keys, in addition to redirections. */
 const SLOTS_REFRESH_MS = 2_000;
 /** Milliseconds of silence after which a connection is reopened. It is longer than BullMQ blocks for a job (5 s). */
 const WORKER_SILENCE_MS = 15_000;

@@ -58,11 +58,11 @@ interface QueueWorkerOptions {
 }
 
 export interface QueueWorker {
-  /** Returns the number of jobs under way in this process. */
+  /** Returns the number of jobs in progress in this process. */
   running(): number;
-  /** Stops taking jobs until it is called with false. Jobs under way end as usual. */
+  /** Stops taking jobs until it is called with false. Jobs in progress end as usual. */
   hold(isHeld: boolean): void;
-  /** Stops taking jobs and waits for those under way. Resolves to false if they did not end in time. */
+  /** Stops taking jobs and waits for those in progress. Resolves to false if they did not end in time. */
   close(drainMs: number): Promise<boolean>;
 }
 

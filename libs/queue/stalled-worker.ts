@@ -23,7 +23,7 @@ interface WatchdogOptions {
 export interface Watchdog {
   /** Records that a job was taken. */
   taken(jobClass: JobClass, now: number): void;
-  /** Records that a job under way made progress, or ended. */
+  /** Records that a running job made progress, or ended. */
   progressed(jobClass: JobClass, now: number): void;
   /** Returns why the worker is dead; null if it is not. */
   look(jobClass: JobClass, sighting: Sighting, now: number): string | null;

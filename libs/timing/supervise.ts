@@ -58,7 +58,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
       state.stopping = true;
       await Promise.all([state.current.stop(), state.leaving]);
       await watching;
-      // If a start was under way when `stop` was called, the current process is now another one.
+      // If a start was in progress when `stop` was called, the current process is now another one.
       await state.current.stop();
     },
     renew: async () => {

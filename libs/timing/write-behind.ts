@@ -80,7 +80,7 @@ export class WriteBehind<Entry> {
     return true;
   }
 
-  /** Schedules a flush after `flushMs`, even without waiting entries, unless a flush is under way or scheduled. */
+  /** Schedules a flush after `flushMs`, even without waiting entries, unless a flush is in progress or scheduled. */
   schedule(): void {
     if (this.#isClosed || this.#flushing) return;
     this.#timer ??= setTimeout(() => {

@@ -133,7 +133,10 @@ export function refuseContentEncoding(header: string | null | undefined): void {
 
 // Checks whether an Accept header (RFC 9110, 12.5.1) allows a media type.
 
-/** The most specific matching range decides; a quality of 0 excludes. A malformed header excludes nothing. */
+/**
+ * Returns whether the header allows the type. The most specific matching range decides, and a quality of 0 excludes the
+ * type. A malformed header excludes nothing.
+ */
 export function accepts(header: string | null | undefined, type: string): boolean {
   if (!header || header === '*/*' || header === type) return true;
   const family = `${type.slice(0, type.indexOf('/'))}/*`;

@@ -31,7 +31,7 @@ export interface Endpoint {
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
 }
 
-/** The path in Hono's form. */
+/** Returns the path in Hono's form. */
 export function honoPath(endpoint: Endpoint): string {
   return endpoint.route.path.replace(/\{(\w+)\}/g, ':$1');
 }

@@ -1,7 +1,7 @@
 /**
  * Finds harmful parts of valid JSON text that JSON.parse accepts: duplicate and prototype keys, NUL characters and lone
- * surrogates (which jsonb rejects), numbers that JavaScript cannot hold. It is one pass without recursion. Strings are
- * skipped by search, so the pass costs less than the parse.
+ * surrogates (which jsonb rejects), numbers that JavaScript cannot represent. It makes one pass without recursion.
+ * Strings are skipped by search, so the pass costs less than the parse.
  */
 
 export interface JsonFault {

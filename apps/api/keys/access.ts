@@ -82,7 +82,7 @@ function bearerToken(authorization: string | undefined): string {
   return (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]) ?? '';
 }
 
-/** The same answer for every problem, so that guessing a key reveals nothing. */
+/** Returns the same error for every problem of a key, so that guessing a key reveals nothing. */
 function unauthorized(): RequestError {
   return new RequestError('unauthorized', 'A valid API key is required.', {
     field: 'Authorization',

@@ -184,7 +184,7 @@ function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult
   });
 }
 
-/** Returns whether a value has the type. An integer that a JSON number cannot hold is a string. */
+/** Returns whether a value has the type. An integer that a JSON number cannot represent is a string. */
 function isOfType(value: unknown, type: TensorType): boolean {
   if (type === 'string') return typeof value === 'string';
   if (type === 'bool') return typeof value === 'boolean';

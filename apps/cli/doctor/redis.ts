@@ -29,7 +29,9 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
   };
 }
 
-/** The relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates. */
+/**
+ * Returns the relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates.
+ */
 export function parseInfo(
   info: string,
 ): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
@@ -79,7 +81,7 @@ function trials(key: string) {
   ];
 }
 
-/** @param tag a hash tag of keys that this server of a cluster holds */
+/** @param tag a hash tag of keys that this server of a cluster stores */
 async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
   const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
@@ -115,7 +117,10 @@ export interface RedisFacts {
 const OLDEST_MAJOR = 7;
 const NEWEST_MAJOR = 8;
 const MB = 1024 * 1024;
-/** Buckets hold 48 users on average. With a limit below twice that, a user takes five times the memory. */
+/**
+ * The least limit of fields with which a user takes little memory: buckets hold 48 users on average, and with a limit
+ * below twice that, a user takes five times the memory.
+ */
 const LISTPACK_ENTRIES_WANTED = 96;
 
 /** Returns one finding for each subject, the worst of all servers. */

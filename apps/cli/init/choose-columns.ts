@@ -27,7 +27,7 @@ export interface Choice {
   readonly asIndex: readonly TableColumn[];
 }
 
-/** Matches names of columns that hold the label or are only for training. */
+/** Matches names of columns that contain the label or are only for training. */
 const TRAINING =
   /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
 

@@ -20,7 +20,7 @@ interface NextSteps {
 
 type Step = readonly [title: string, line: string];
 
-/** Stores the key in a variable of the shell, which the following lines and the commands use. */
+/** The command that stores a new key in a variable of the shell, which the following lines and the commands use. */
 const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scopes all | head -n 1)';
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 

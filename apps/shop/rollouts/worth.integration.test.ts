@@ -15,7 +15,7 @@ import { columnCountOf, readGolden, shopModel } from '../shop-models.fixture.ts'
 import { outcomesOf } from './outcomes.ts';
 import { readQuery } from './versions.ts';
 
-/** Every second week from New Year to the last day that has four weeks after it. */
+/** One day in every second week, from New Year to the last day with four weeks of purchases after it. */
 const days = Array.from({ length: 11 }, (_, fortnight) => addDays('1998-01-01', 14 * fortnight));
 const compared = ['repurchase', 'fourteen', 'balanced', 'network', 'network-int8'];
 
@@ -66,7 +66,7 @@ async function answerAll(): Promise<readonly Answer[]> {
   return all;
 }
 
-/** The mean of `name` minus that of `reference`, per answer. */
+/** Returns the mean, over the answers, of the figure of `name` minus that of `reference`. */
 function change(name: string, figure: (score: number, bought: boolean) => number, reference = 'repurchase'): Estimate {
   const of = ({ scores, bought }: Answer, model: string) => figure(scores[model] ?? Number.NaN, bought);
   return meanChange(

@@ -193,8 +193,8 @@ function notText(path: string, { name, kind }: FeatureColumn): SettingProblem {
 type Fault = Omit<SettingProblem, 'path'>;
 
 /**
- * Returns a problem if a column of this kind cannot have this value for nulls. Whether the input can hold the number is
- * checked with the input.
+ * Returns a problem if a column of this kind cannot have this value for nulls. The check of the input decides whether
+ * the input can represent the number.
  */
 function nullProblem(
   given: number | string | boolean,

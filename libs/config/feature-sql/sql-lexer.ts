@@ -50,7 +50,8 @@ export function lexSql(sql: string): LexedSql {
 type Read = Pick<SqlToken, 'kind' | 'end'> | SqlFault;
 
 /**
- * The driver sends each lone surrogate as U+FFFD, so two different tags of a dollar quote may become equal in Postgres.
+ * Returns the fault of a text with a lone surrogate. The driver sends each as U+FFFD, so two different tags of a dollar
+ * quote may become equal in Postgres.
  */
 function unreadableText(sql: string): SqlFault | null {
   if (sql.includes('\0')) return { problem: 'contains a NUL character', remedy: 'remove it' };

@@ -181,7 +181,7 @@ function milliseconds(duration: string | undefined): number | null {
   return duration === undefined ? null : parseDuration(duration);
 }
 
-/** Reads and hashes the artifact of a config once, so that the checked bytes are the adopted bytes. */
+/** The model file of a config. It is read and hashed once, so that the checked bytes are the adopted bytes. */
 export interface ModelFile {
   /** Absolute. */
   readonly path: string;

@@ -28,7 +28,8 @@ const MIN_USERS = [20, 200, 1_000] as const;
 const USERS_PER_LOOK = [100, 1_000, 5_000] as const;
 
 /**
- * For each number of looks and `minUsers`: the share of experiments with an alarm, at the size with the most alarms.
+ * Returns, for each number of looks and `minUsers`, the share of experiments with an alarm at the size with the most
+ * alarms.
  */
 function alarmsOf({ draw }: SimulatedMetric, share: number): number[] {
   const most = LOOKS.flatMap(() => MIN_USERS.map(() => 0));

@@ -35,7 +35,8 @@ export async function measureOutputs(
 
 function withSizes(output: SignatureTensor, [users, ...sizes]: readonly number[]): SignatureTensor {
   const [first = 'N'] = output.shape;
-  // A single value where the model declares no number stays open, so that the config decides.
+  // If the model declares no number and the run gives a single value, the number stays open, so that the config
+  // decides.
   const isOne = sizes.every((size) => size === 1);
   if (users !== USERS || (isOne && valuesPerUser(output) === null)) return output;
   return { ...output, shape: [first, ...sizes] };

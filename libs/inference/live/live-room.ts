@@ -18,7 +18,7 @@ export interface LiveRoomOptions {
   readonly now: () => number;
 }
 
-/** A run under way. */
+/** A run in progress. */
 export interface RunUnderWay {
   /** Ends the run. If it was answered, its time is used for the estimates. */
   end(wasAnswered: boolean): void;
@@ -69,7 +69,7 @@ const COMPANY = 1.5;
 export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
   /** The costs of model versions, for as long as the registry keeps the versions. */
   const costs = new WeakMap<ModelVersion, RunCost>();
-  /** The estimated end of each run under way. */
+  /** The estimated end of each run in progress. */
   const ends = new Map<RunUnderWay, number>();
   /**
    * The times at which children became free while requests waited, latest last. There are at most as many entries as
@@ -177,7 +177,10 @@ const REACH = 2;
 /** The cap of a run's time, as a multiple of the expected time. A longer run was delayed by other work. */
 const MOST_SURPRISE = 4;
 const SURPRISE_MS = 5;
-/** Below this share of the mean, squared, sizes differ too little to estimate the cost of a row. */
+/**
+ * If the variance of the sizes is below this share of their squared mean, they differ too little to estimate the cost
+ * of a row.
+ */
 const LEAST_SPREAD = 0.01;
 
 /** The rounding error of sums of fractions, in rows. */

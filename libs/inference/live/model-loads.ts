@@ -126,7 +126,7 @@ export class ModelLoads {
     if (models) await this.#adopt(slot, models, versions);
   }
 
-  /** Loads and runs models that never were, in a child that ends afterwards. */
+  /** Loads and runs models for the first time, in a child that ends afterwards. */
   async #prove(versions: readonly ModelVersion[]): Promise<void> {
     const isNew = ({ artifactHash }: ModelVersion) => !this.#proven.has(artifactHash);
     const models = await this.#raise(() => versions.filter(isNew), 'trial');
@@ -178,7 +178,7 @@ export class ModelLoads {
     }
   }
 
-  /** Returns null if one of these ended the child; that one is paused now. */
+  /** Starts a child and loads these models. Returns null if one of them ended the child; that model is now paused. */
   async #raiseOnce(
     versions: readonly ModelVersion[],
     when: LoadOccasion,

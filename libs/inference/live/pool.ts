@@ -86,7 +86,7 @@ export interface InferencePool extends Scorer, LoadShedding {
    */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
-  /** Rejects new requests, waits for those under way up to the grace period, then ends the children. */
+  /** Rejects new requests, waits up to the grace period for those in progress, then ends the children. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -195,8 +195,8 @@ function closed(): TandemError {
 }
 
 /**
- * Isolates model versions: a version on trial in a rollout has its own children, queue, breaker and learned cost. A
- * candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
+ * Pools that isolate model versions: a version on trial in a rollout has its own children, queue, breaker and learned
+ * cost. A candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
  * candidates up to `MOST_APART`. Further candidates share those pools, which limits memory. All pools share the
  * processors.
  */
@@ -282,7 +282,10 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/** Only the main pool decides whether a child is free, so that paused versions on trial do not affect the others. */
+/**
+ * Adds the figures of a pool. Only the main pool decides whether a child is free, so that paused versions on trial do
+ * not affect the others.
+ */
 function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,

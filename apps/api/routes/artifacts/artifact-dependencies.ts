@@ -31,7 +31,7 @@ interface UploadLimit {
 
 /**
  * Rejects an upload above the limit. Uploads in progress are not counted yet, so together they may exceed the limit by
- * the files that the `FileRoom`s hold.
+ * the files in the `FileRoom`s.
  */
 export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, bytes: number): Promise<void> {
   const unused = await unusedBytes();

@@ -8,7 +8,7 @@ import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
 const path = '/v1/predictions/root';
 let api: TestApi;
 
-/** A model that returns the square root of a customer's balance, which is NaN if the balance is negative. */
+/** Returns a predictor for the square root of a customer's balance, which is NaN if the balance is negative. */
 function rootPredictor(): PredictorToAdopt {
   const artifact = rootModel();
   const { policy, definition } = repurchase({ default: null });

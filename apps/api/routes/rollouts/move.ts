@@ -19,7 +19,7 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
-/** Only `promote` takes an arm. */
+/** Returns the form of a move's body. Only `promote` takes an arm. */
 const formOf = ({ verb }: MoveKind) =>
   verb === 'promote'
     ? { schema: PromoteRolloutSchema, example: EXAMPLE, optional: true }

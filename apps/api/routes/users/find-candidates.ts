@@ -26,7 +26,7 @@ export interface JudgedCandidate {
 }
 
 export interface FoundCandidates {
-  /** `failed` names a store that did not answer and may hold further predictions. */
+  /** `failed`: the store did not answer, and may contain further predictions. */
   readonly stores: Readonly<Record<StoreName, 'ok' | 'failed'>>;
   readonly candidates: readonly JudgedCandidate[];
 }
