@@ -1,6 +1,6 @@
 /**
  * Loads wanted models into the children without blocking the serving ones. A new model is first loaded and run in a
- * separate child with a lower priority, so a model that cannot be loaded, or crashes its child, does not affect the
+ * separate child with a lower priority. A model that cannot be loaded, or crashes its child, then does not affect the
  * serving children. ONNX Runtime blocks a child while it creates a session. A model that loads quickly is loaded into
  * each serving child between two runs. For any other model, a new child loads it together with the models of a serving
  * child, and replaces that child after its current run. Children are replaced one at a time.
