@@ -70,6 +70,7 @@ interface DatabaseBefore {
 }
 
 /**
+ * Creates the API with a separate database and starts it.
  * @param redisUrl default: the Redis of the tests; it may be unreachable
  * @param answerCache the prediction memory; default: none
  * @param more API keys (default: off), a log (default: none), and further parts of readiness

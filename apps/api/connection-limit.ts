@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 /** The most connections, for any limit of open files. */
 const MOST = 4_096;
 const LEAST = 4;
-/** With fewer connections than this, waiting requests would occupy a large share of them. */
+/** The number of connections below which waiting requests would occupy a large share of them. */
 const FEW = 256;
 /**
  * Files that are neither client connections nor those of children: 40 for Postgres, 6 for Redis, and about 30 for
@@ -19,6 +19,7 @@ const FILES_A_CHILD = 5;
 const OTHER_CHILDREN = 5;
 
 /**
+ * Returns the most connections of this process.
  * @param children the number of children that serve models
  * @param limits the text of `/proc/<pid>/limits`; empty on systems without that file, where the limit is unknown
  */

@@ -34,6 +34,7 @@ export interface Exposure {
 }
 
 /**
+ * Finds who can reach the service, and which access follows from that.
  * @param resolve returns the address of a name; undefined if it has none
  * @throws TandemError `config_invalid` if keys are required without a pepper
  */

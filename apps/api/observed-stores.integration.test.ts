@@ -124,7 +124,7 @@ describe('the event of a request', () => {
     expect(served('readPredictions').at(-1)).toMatchObject({ answers: { 'stale live_failed': 1 }, liveFailures });
   });
 
-  // Must be the last test: afterwards this API has no Postgres.
+  // This must be the last test: afterwards the API has no Postgres.
   it('gives the time that a read spent in each part', async () => {
     await read('5');
     expect(served('readPrediction')).toMatchObject([

@@ -105,7 +105,7 @@ describe('startServer', () => {
     );
   });
 
-  // Must be the last test: afterwards this API is drained.
+  // This must be the last test: afterwards the API is drained.
   it('finishes requests in progress, ends streams and accepts no more connections', async () => {
     let arrived = 0;
     const counted = await startServer({

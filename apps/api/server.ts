@@ -63,7 +63,10 @@ function refuseUnreadable(error: unknown): Response {
   );
 }
 
-/** @param setting the environment variable that sets the port */
+/**
+ * Describes why the server cannot listen, with the remedy.
+ * @param setting the environment variable that sets the port
+ */
 function describeListenError(error: NodeJS.ErrnoException, host: string, port: number, setting = 'PORT'): Error {
   if (error.code === 'EADDRINUSE') {
     return new Error(

@@ -21,7 +21,7 @@ let cwd: string;
 
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'tandem-rank-'));
-  // Long enough that load shedding does not interfere.
+  // The timeout is long enough that load shedding does not interfere.
   api = await createCheckoutApi({ request: REQUEST, freshness: { liveTimeoutMs: 20_000 } });
   server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
 });

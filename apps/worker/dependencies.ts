@@ -181,7 +181,10 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
   };
 }
 
-/** @param assertKnown throws after the protocol number has changed; it stops loads and sweeps that began before */
+/**
+ * Creates the dependencies that use the online store.
+ * @param assertKnown throws after the protocol number has changed; it stops loads and sweeps that began before
+ */
 function createOnline(url: string, log: Log, assertKnown: () => void) {
   const libraryLog = createLibraryLog(log);
   const connection = createOnlineConnection({

@@ -15,7 +15,10 @@ interface ProtocolGate {
   assertKnown(): void;
 }
 
-/** @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it */
+/**
+ * Creates the gate.
+ * @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it
+ */
 export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'error' | 'info'>): ProtocolGate {
   let unknown: TandemError | null = null;
   return {

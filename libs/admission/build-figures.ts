@@ -21,7 +21,7 @@ export interface BuildFigures {
   /** `asked`: users requested; `read`: users that both models can score; `compared`: users with both answers. */
   readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
   readonly agreement: Agreement;
-  /** Null if no labels were given. */
+  /** The comparison with the labels; null if no labels were given. */
   readonly labels: JudgedLabels | null;
   readonly paces: Paces;
 }

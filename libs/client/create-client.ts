@@ -89,7 +89,10 @@ export interface RollbackOptions extends CallOptions {
   readonly force?: boolean;
 }
 
-/** @typeParam P the predictors that `tandem types` writes; any names and outputs if left out */
+/**
+ * The calls of a client.
+ * @typeParam P the predictors that `tandem types` writes; any names and outputs if left out
+ */
 export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls {
   /**
    * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request. A read

@@ -6,7 +6,7 @@ import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from
 import type { ListModelsAnswer } from './wire-types.ts';
 
 export interface PushOptions extends CallOptions {
-  /** Called with the number of bytes received, and the size of the file. */
+  /** Called with the number of bytes that the service has received, and the size of the file. */
   readonly onProgress?: (sent: number, total: number) => void;
 }
 

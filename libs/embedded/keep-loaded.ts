@@ -107,7 +107,7 @@ const ROUNDS = 2;
 const WITHIN_MS = 3_000;
 
 export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {
-  /** Id of a version → whether it was warmed with a user. */
+  /** For the id of each warmed version: whether it was warmed with a user. */
   const warmed = new Map<string, boolean>();
   /** Ids of versions that the log has already reported as late. */
   const late = new Set<string>();

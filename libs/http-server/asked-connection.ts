@@ -129,7 +129,7 @@ export function closeBehind(answer: ServerResponse, connection: ClosingConnectio
 export function closeUnreadBehind(answer: ServerResponse, connection: ClosingConnection): void {
   closeBehind(answer, connection);
   connection[CLOSING] = true;
-  // Deferred until the HTTP parser has handled its input, since a new listener would take the input from it.
+  // The work is deferred until the HTTP parser has handled its input, since a new listener would take this input.
   process.nextTick(() => {
     connection.removeAllListeners('data');
     connection.on('data', () => {});

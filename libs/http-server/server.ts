@@ -30,7 +30,7 @@ const LIMITS = Object.freeze({
   maxHeaderSize: 8_192,
   /** The interval in which Node checks the two timeouts above. */
   connectionsCheckingInterval: 500,
-  /** Off, since Node's own answer has no body. request-frame.ts checks the header instead. */
+  /** This check is off, since Node's own answer has no body. request-frame.ts checks the header instead. */
   requireHostHeader: false,
 });
 

@@ -17,7 +17,7 @@ export const useOwnPostgres = 'Or use your own Postgres: set DATABASE_URL.';
 /**
  * Finds the programs in `binDir`, else those that npm installed.
  *
- * @param binDir such as `/usr/lib/postgresql/15/bin`
+ * @param binDir the folder of the programs, such as `/usr/lib/postgresql/15/bin`
  */
 export async function findPostgresPrograms(binDir?: string): Promise<PostgresPrograms> {
   return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);

@@ -71,7 +71,7 @@ interface RedisSettings {
   readonly password: string;
   /** The folder of the append-only file. */
   readonly folder: string;
-  /** The address that it listens on. */
+  /** The address that the server listens on. */
   readonly bind: string;
 }
 

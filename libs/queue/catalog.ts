@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 
-/** Jobs of one class wait in one queue and share the concurrency that a worker gives to it. */
+/**
+ * The classes of jobs. Jobs of one class wait in one queue, and share the concurrency that a worker gives to the class.
+ */
 export const jobClasses = ['planning', 'publishing', 'scoring', 'loading'] as const;
 export type JobClass = (typeof jobClasses)[number];
 

@@ -29,9 +29,8 @@ interface ClassCounts {
 
 export interface Queue {
   /**
-   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s. If Redis did
-   * not accept the jobs, logs this and resolves to false. Rejects only for a payload that does not match the job's
-   * schema.
+   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s; if Redis did
+   * not accept the jobs, logs this and resolves to false. Rejects only for a payload that its job's schema rejects.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
   /**
@@ -60,10 +59,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
   redis.on('error', () => undefined);
   const queues = new Map<JobClass, Promise<BullQueue>>();
 
-  /**
-   * Returns the queue of a class. BullMQ requests the server's version once and never recovers if that fails, so a
-   * queue that failed to open is created again.
-   */
+  /** Returns the queue of a class. Creates it again if it failed to open, because BullMQ does not recover from that. */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
@@ -174,7 +170,7 @@ async function countsOf(queue: BullQueue): Promise<ClassCounts> {
 // Connections to the queue's Redis: one kind for producers, which must not wait, and one kind for workers, which must
 // retry without a limit.
 
-/** All keys of the queues share a hash tag, so that BullMQ's scripts work on a cluster as well. */
+/** The default prefix of keys. All keys share its hash tag, so that BullMQ's scripts also work on a cluster. */
 export const DEFAULT_PREFIX = '{tandem}';
 
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -237,10 +233,7 @@ interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
 
-/**
- * The finding of the check. `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its
- * policy.
- */
+/** The finding. `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its policy. */
 type EvictionCheck =
   | { readonly outcome: 'fit' }
   | { readonly outcome: 'unfit'; readonly policy: string }
@@ -259,9 +252,7 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
 }
 
-/**
- * Checks that the server has the database of the address. Without this check, the driver would continue in database 0.
- */
+/** Checks that the server has the address's database. The driver would otherwise continue in database 0. */
 async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
   const { db = 0 } = redis.options;
   const refused =

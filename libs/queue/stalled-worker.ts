@@ -30,7 +30,7 @@ export interface Watchdog {
 }
 
 export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
-  /** For each class that has room and waiting work: the time since which no job was taken. */
+  /** The time since which no job was taken, for each class that has room and waiting work. */
   const idleSince = new Map<JobClass, number>();
   /** The time since which the running jobs of each class have made no progress. */
   const stuckSince = new Map<JobClass, number>();

@@ -15,7 +15,7 @@ export interface WriteBehindOptions<Entry> {
   readonly flushAt?: number;
   /** The order in which a flush writes. Default: the order in which entries were added. */
   order?(one: Entry, other: Entry): number;
-  /** Runs first in each flush. If it rejects, the flush fails. */
+  /** Work that each flush does first. If it rejects, the flush fails. */
   before?(): Promise<void>;
   write(entries: readonly Entry[]): Promise<void>;
   /**

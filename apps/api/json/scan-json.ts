@@ -144,7 +144,10 @@ function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Faul
   return textFault(key);
 }
 
-/** @param quoted the string with its quotes */
+/**
+ * Returns the problem of a string; null if it has none.
+ * @param quoted the string with its quotes
+ */
 function stringFault(quoted: string): Fault | null {
   // Only an escape can contain such a character: the parser rejects raw control characters and surrogates.
   return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;

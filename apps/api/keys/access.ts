@@ -57,7 +57,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
       throw unauthorized();
     }
     event.add({ keyId: found.id });
-    // Checked before the scope: requests without the scope count against the limit too.
+    // The limit is checked before the scope, because requests without the scope count too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     const { name, scopes, liveQuota } = found;
     const demand = (...wanted: Scope[]) => {
@@ -91,7 +91,10 @@ function unauthorized(): RequestError {
   });
 }
 
-/** @param wanted scopes, one of which suffices */
+/**
+ * Returns the error of a key that has none of the scopes.
+ * @param wanted scopes, one of which suffices
+ */
 function missingScope(wanted: readonly Scope[]): RequestError {
   // A challenge with several scopes would mean that all are required (RFC 6750, section 3).
   const challenged = wanted.length === 1 ? `, scope="${wanted[0]}"` : '';

@@ -17,8 +17,8 @@ const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 export type ApiPools = ReturnType<typeof openPools>;
 
 /**
- * @param most connections of all pools together. Connections that the other pools do not need are for requests and
- * their feature statements
+ * Opens the pools of an API. @param most the most connections of all pools together; connections that the other pools
+ * do not need are for requests and their feature statements
  */
 export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {

@@ -19,7 +19,10 @@ interface FirstRun {
   readonly isDue: boolean;
 }
 
-/** @param starts whether a run of all users is started if none is in progress */
+/**
+ * Finds the first run of each predictor without stored predictions.
+ * @param starts whether a run of all users is started if none is in progress
+ */
 export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readonly FirstRun[]> {
   const awaited = await findAwaitedRuns(pool);
   const slotOf = await readSlots(pool);

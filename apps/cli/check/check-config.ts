@@ -35,7 +35,10 @@ interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
   readonly predictor: string;
 }
 
-/** @param memoryLimitMb of the processes that try a model */
+/**
+ * Checks a config with the database that would serve it. @param memoryLimitMb the memory limit of the processes that
+ * try a model
+ */
 export async function checkConfig(
   databases: Databases,
   path: string,

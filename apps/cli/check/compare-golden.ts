@@ -53,7 +53,10 @@ const DEADLINE_MS = 10_000;
 /** The least value to which a difference is relative, because a float32 sum near zero has no more digits. */
 const LEAST_MAGNITUDE = 0.01;
 
-/** @param tolerance the allowed difference as a share of the value */
+/**
+ * Compares the model's predictions with the expected values.
+ * @param tolerance the allowed difference as a share of the value
+ */
 export async function compareGolden(
   pool: Pool,
   predictor: CheckedPredictor,

@@ -53,7 +53,10 @@ export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery
   };
 }
 
-/** @param values the parameters of the statement, to which this appends */
+/**
+ * Returns the reasons why a value of the column cannot be used, each with its condition in SQL.
+ * @param values the parameters of the statement, to which this appends
+ */
 function reasonsOf({ name, kind, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
   const column = `f.${quoteName(name)}`;
   const reasons: Reason[] = [];

@@ -39,7 +39,10 @@ function changed(url: string, change: (url: URL) => void): string {
   return other.href;
 }
 
-/** @param how runs the command in this process or in a separate one */
+/**
+ * Returns what a command says about the addresses of an environment.
+ * @param how runs the command in this process or in a separate one
+ */
 async function said(
   command: string,
   env: Readonly<Record<string, string>>,

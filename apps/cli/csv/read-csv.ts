@@ -125,7 +125,10 @@ function recordReader(file: string) {
   };
 }
 
-/** @param quote the position of the first quotation mark after the start */
+/**
+ * Returns the position after the end of a row.
+ * @param quote the position of the first quotation mark after the start
+ */
 function endOfRecord(text: string, start: number, quote: number): number {
   let open = quote;
   let end = findFrom(text, '\n', start);

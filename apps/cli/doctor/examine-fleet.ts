@@ -16,7 +16,10 @@ interface PlannedApi {
   readonly connections: number | null;
 }
 
-/** @param direct the direct connections, as `directPools` returns them */
+/**
+ * Checks the live processes.
+ * @param direct the direct connections, as `directPools` returns them
+ */
 export async function examineFleet(pool: Pool, direct: RegExp, planned: PlannedApi): Promise<Finding[]> {
   const [room, processes, protocol] = await Promise.all([
     findRoom(pool, direct),

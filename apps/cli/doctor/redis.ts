@@ -81,7 +81,10 @@ function trials(key: string) {
   ];
 }
 
-/** @param tag a hash tag of keys that this server of a cluster stores */
+/**
+ * Tries the commands of Tandem. Returns the commands that this user may not execute.
+ * @param tag a hash tag of keys that this server of a cluster stores
+ */
 async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
   const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
@@ -93,16 +96,16 @@ async function tryRights(connection: ServerConnection, tag: string): Promise<str
 
 export interface RedisFacts {
   readonly server: 'Redis' | 'Valkey';
-  /** null if this user may not query it. */
+  /** The version of the server; null if this user may not query it. */
   readonly version: string | null;
-  /** `master`, `slave` or `sentinel`. */
+  /** The role: `master`, `slave` or `sentinel`. */
   readonly role: string;
   /** Whether the server is a node of a Redis Cluster, and whether the address says so. */
   readonly isCluster: boolean;
   readonly isAddressedAsCluster: boolean;
-  /** For example `noeviction` or `allkeys-lru`; null if unknown. */
+  /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
   readonly policy: string | null;
-  /** Bytes; 0: no limit. */
+  /** The memory limit in bytes; 0: no limit. */
   readonly maxMemory: number;
   readonly usedMemory: number;
   /** The most fields with which a hash keeps its compact form; null if unknown. */

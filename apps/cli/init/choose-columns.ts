@@ -33,7 +33,10 @@ const TRAINING =
 
 type Texts = ReadonlyMap<string, TextFacts>;
 
-/** @param width the number of values for each user; null if the model does not say */
+/**
+ * Chooses columns for a matrix of numbers.
+ * @param width the number of values for each user; null if the model does not say
+ */
 export function chooseNumbers(columns: readonly TableColumn[], width: number | null, texts: Texts): Choice {
   const reasons = new Map(columns.map((column) => [column, reasonsAgainst(column, texts)] as const));
   const without = (...against: Reason[]) =>

@@ -45,7 +45,10 @@ export interface InputMatch {
   readonly asIndex: readonly TableColumn[];
 }
 
-/** @param featureNames the names of a single matrix in its order, if the model file has them */
+/**
+ * Matches the inputs of a model to columns.
+ * @param featureNames the names of a single matrix in its order, if the model file has them
+ */
 export function matchInputs(
   tensors: readonly InputTensor[],
   table: TableFacts,

@@ -7,7 +7,7 @@ import { findRunning } from '@tandem/local-servers/running-file';
 interface Services {
   readonly databaseUrl: string;
   readonly apiUrl: string;
-  /** Set if the API requires keys. */
+  /** The key to send; set if the API requires keys. */
   readonly apiKey?: string;
 }
 

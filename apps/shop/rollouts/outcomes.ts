@@ -3,7 +3,10 @@
  * A better model improves the decisions of the shop, and the outcomes measure that.
  */
 
-/** Dollars. A catalogue pays if its cost is at most the margin of an order times the chance of an order. */
+/**
+ * The cost of a catalogue in dollars. A catalogue pays if its cost is at most the margin of an order times the chance
+ * of an order.
+ */
 export const catalogueCost = 1;
 export const orderMargin = 8;
 
@@ -17,7 +20,10 @@ export interface AnswerOutcomes {
   readonly profit: number;
 }
 
-/** @param bought whether the customer ordered within four weeks */
+/**
+ * Returns the outcomes of an answer.
+ * @param bought whether the customer ordered within four weeks
+ */
 export function outcomesOf(score: number, bought: boolean): AnswerOutcomes {
   const isSent = score >= catalogueFrom;
   return {

@@ -18,7 +18,7 @@ export interface PushedSettings {
   readonly features?:
     | {
         readonly sql?: string | undefined;
-        /** Null removes the served version's `asOf`. */
+        /** The column `asOf`. Null removes that of the served version. */
         readonly asOf?: string | null | undefined;
         readonly overlayFor?: string | null | undefined;
         /** The values for nulls. `{}` removes those of the served version; the same holds for `categories`. */
@@ -26,9 +26,9 @@ export interface PushedSettings {
         readonly categories?: Readonly<Record<string, unknown>> | undefined;
       }
     | undefined;
-  /** Null removes the request features. */
+  /** The request features. Null removes them. */
   readonly request?: Readonly<Record<string, unknown>> | null | undefined;
-  /** Null: columns fill the inputs automatically, as in a config without `inputs`. */
+  /** The columns of each input. Null: columns fill the inputs automatically, as in a config without `inputs`. */
   readonly inputs?: Readonly<Record<string, unknown>> | null | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
   readonly rowByRow?: boolean | undefined;

@@ -107,7 +107,10 @@ function readBlockComment(sql: string, start: number): Read {
   };
 }
 
-/** @param quote offset of the opening quote */
+/**
+ * Reads a string in which a backslash escapes nothing.
+ * @param quote offset of the opening quote
+ */
 function readPlainString(sql: string, quote: number): Read {
   for (let at = quote + 1; at < sql.length; at++) {
     if (sql[at] !== "'") continue;
@@ -130,7 +133,10 @@ function isEscapedByBackslash(sql: string, at: number, quote: number): boolean {
   return (at - first) % 2 === 1;
 }
 
-/** @param quote offset of the opening quote */
+/**
+ * Reads a string in which a backslash escapes the next character.
+ * @param quote offset of the opening quote
+ */
 function readEscapeString(sql: string, quote: number): Read {
   for (let at = quote + 1; at < sql.length; at++) {
     if (sql[at] === '\\') at++;

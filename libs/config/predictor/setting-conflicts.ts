@@ -256,7 +256,7 @@ function expectation(value: unknown, type: TensorType): string | null {
 // Checks the setting that keeps explanations: rejects a share that selects no user, and a time that is too short to
 // look at an explanation.
 
-/** Users are divided into ten thousand buckets. */
+/** The smallest share that selects users, who are divided into ten thousand buckets. */
 const LEAST_SHARE = 0.0001;
 const LEAST_MS = 60_000;
 

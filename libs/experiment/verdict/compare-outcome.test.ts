@@ -75,7 +75,7 @@ describe('the users still needed', () => {
     const first = after(5);
     expect(first.usersNeeded).toBeGreaterThan(29_000);
     expect(first.moreDays).toBe(Math.ceil((first.usersNeeded ?? 0) / 800 - 5));
-    // Not exactly equal, since the estimate of the variance improves.
+    // The two figures are not exactly equal, since the estimate of the variance improves.
     expect((after(20).usersNeeded ?? 0) / (first.usersNeeded ?? 0)).toBeCloseTo(1, 2);
     expect((first.moreDays ?? 0) - (after(20).moreDays ?? 0)).toBe(15);
     expect(after(200).moreDays).toBe(0);

@@ -164,7 +164,7 @@ interface RunCost {
    */
   rowsWithin(ms: number): number;
   warmedUp(runs: WarmUpRuns): void;
-  /** @param ms from the start of the run to its answer */
+  /** Records the duration of a run. @param ms the time from the start of the run to its answer */
   observe(rows: number, ms: number): void;
 }
 

@@ -53,7 +53,7 @@ type MakeRoom = (needed: Needed) => Promise<number>;
 interface Needed {
   /** Memory of the model. */
   readonly bytes: number;
-  /** Size of its file. */
+  /** The size of the model's file. */
   readonly fileBytes: number;
 }
 

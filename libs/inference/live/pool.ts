@@ -201,7 +201,10 @@ function closed(): TandemError {
  * processors.
  */
 export interface IsolatedPools extends InferencePool {
-  /** @param tried ids of the versions on trial; each has separate children while it is listed */
+  /**
+   * Loads versions like the `load` of a pool.
+   * @param tried ids of the versions on trial; each has separate children while it is listed
+   */
   load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
@@ -216,7 +219,7 @@ interface ApartPool {
   readonly ids: Set<string>;
 }
 
-/** @param open creates a pool without children; called for the stable versions and for each version on trial */
+/** Creates the pools. `open` creates one without children, for the stable versions and for each version on trial. */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
   const apart = new Set<ApartPool>();
@@ -282,10 +285,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/**
- * Adds the figures of a pool. Only the main pool decides whether a child is free, so that paused versions on trial do
- * not affect the others.
- */
+/** Adds the figures of a pool, except whether a child is free. Only the main pool decides that, for all versions. */
 function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,

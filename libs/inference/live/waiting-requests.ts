@@ -20,7 +20,7 @@ export interface Part<R> {
   readonly inputs: readonly EncodedInput[];
   /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether its run must contain no other part. */
+  /** Whether the part's run must contain no other part. */
   readonly isAlone: boolean;
   /** The estimated cost in ms of a child, which is set before the part waits. */
   costMs: number;
@@ -33,7 +33,7 @@ export interface Part<R> {
 export interface WaitingLine<R> {
   /** Returns the number of waiting rows. */
   rows(): number;
-  /** Returns their total cost in ms of a child. */
+  /** Returns the total cost of the waiting rows in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
   /** Adds a part before all others. It never shares a run again, since a shared run has failed. */
@@ -132,7 +132,7 @@ export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority'
   readonly inputs: readonly EncodedInput[];
   /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether its runs must not contain rows of other requests. */
+  /** Whether the request's runs must not contain rows of other requests. */
   readonly isAlone?: boolean;
 }
 
@@ -150,7 +150,7 @@ export interface Pending {
   deadline: number;
   /** The total time limit of the request at its arrival, in ms. */
   readonly timeoutMs: number;
-  /** The time limit of one run of its rows, in ms. */
+  /** The time limit of one run of the request's rows, in ms. */
   readonly runTimeoutMs: number;
   /** The parts in the order of the request's rows. */
   readonly parts: Part<Pending>[];

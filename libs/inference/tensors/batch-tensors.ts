@@ -18,7 +18,7 @@ export interface EncodedInput {
   readonly type: TensorType;
   /** The number of values in a row. */
   readonly width: number;
-  /** Set for a tensor [users] instead of [users, width]. */
+  /** 1 for a tensor [users] instead of [users, width]. */
   readonly rank?: 1;
   readonly data: TensorData;
 }

@@ -208,7 +208,7 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
   );
 }
 
-/** From this many rows on, building a table is faster than searching the values. */
+/** The number of rows from which building a table is faster than searching the values. */
 const TABLE_FROM_ROWS = 16;
 
 /** Returns a function for the index of a text in `values`, from 0; -1 if it is unknown. */

@@ -51,7 +51,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
       const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
-      // Checked before the file is received.
+      // The predictor is checked before the file is received.
       if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });

@@ -21,7 +21,7 @@ export interface JudgedCandidate {
   /** Null if the stored bytes do not have the layout of the model version, or if that version cannot be read. */
   readonly prediction: Prediction | null;
   readonly modelNumber: number | null;
-  /** Null unless the prediction belongs to the current generation. */
+  /** The number of the current generation; null if the prediction does not belong to it. */
   readonly generationNumber: number | null;
 }
 

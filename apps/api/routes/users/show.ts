@@ -31,7 +31,7 @@ export function showUser(dependencies: UserDependencies) {
     problems: ['unknown_user', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
-      // Checked by the rules of every key type, because Postgres rejects some texts.
+      // The id is checked by the rules that all key types share, because Postgres rejects some texts.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
       // After a certificate, which notifies the registry of adoptions.
