@@ -72,7 +72,7 @@ async function insertTransactions(client: ClientBase, transactions: readonly Tra
   return transactions.length;
 }
 
-/** Keeps the day of an existing clock, because a replay may have advanced it. */
+/** Sets the shop's clock to a day. An existing clock keeps its day, because a replay may have advanced it. */
 async function startClock(client: ClientBase, until: string): Promise<string> {
   await client.query('insert into shop.clock (today) values ($1) on conflict do nothing', [until]);
   const { rows } = await client.query<{ today: string }>(

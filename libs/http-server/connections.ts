@@ -53,7 +53,7 @@ const FULL_MS = 5_000;
 interface OpenConnection {
   /** The time of the last request, or of the connection's start. */
   usedAt: number;
-  /** When the head of its last request with a possible body arrived. */
+  /** The time at which the head of the last request that may have a body arrived. */
   sendingSince: number;
   /** An answer that the client had not read at an earlier check. */
   untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
@@ -67,8 +67,8 @@ export function createConnections({ most, now = () => performance.now() }: Conne
 
   /**
    * Returns a connection to replace: the first accepted one without a request for a second; else a new one without a
-   * request; else a connection that was just answered. It is not the one that is idle longest: an order by last request
-   * would cost every request.
+   * request; else a connection that was just answered. It need not be the connection with the longest idle time: an
+   * order by last request would cost every request.
    */
   function replaceable(): Socket | undefined {
     const haste = now() - HASTE_MS;

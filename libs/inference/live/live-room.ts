@@ -58,7 +58,10 @@ const RUN_SHARE = 0.25;
 const USABLE_SHARE = 0.5;
 /** The share of the remaining time of a run's first request that the run may take. */
 const LEFT_SHARE = 0.9;
-/** The share of a reader's time for which it always waits, since a version that seems too slow may be faster now. */
+/**
+ * The share of a reader's time for which the reader always waits, since a version that seems too slow may be faster
+ * now.
+ */
 const HOPE_SHARE = 0.5;
 /**
  * The factor by which the first request may wait longer so that others share its run. It has an effect if many rows
