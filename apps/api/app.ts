@@ -58,8 +58,8 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
 type Refuse = (path: string, problem: HttpProblem) => Response;
 
 /**
- * Returns a function that answers rejections on unknown paths. If the Open Inference Protocol is served, rejections
- * under /v2 have its form.
+ * Returns a function that renders the rejection of a path without an endpoint. If the Open Inference Protocol is
+ * served, rejections under /v2 have its form.
  */
 function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
   const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;

@@ -17,7 +17,7 @@ interface ServerOptions {
   /** Receives the errors that answers throw, for the log. */
   onFault?(error: unknown, url: string): void;
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   readonly port: number;
   /** Default: as many as the open-file limit of the process allows. */
   readonly connections?: Connections;

@@ -10,7 +10,7 @@ import { type RunningServer, startServer } from '../api/server.ts';
 import type { Input } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 
-/** The model returns the amount. A NaN is not a prediction. */
+/** The request features, with an amount that may be NaN. The model returns the amount, and NaN is not a prediction. */
 const REQUEST = CHECKOUT_REQUEST.map((column) =>
   column.name === 'amount' ? { ...column, default: null, nullAs: 'nan' } : column,
 );

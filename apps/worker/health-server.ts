@@ -10,7 +10,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 
 interface HealthServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   readonly port: number;
   /** Host names that are accepted on loopback, in addition to the names of loopback and `host`. */
   readonly hostNames: readonly string[];

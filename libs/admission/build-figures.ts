@@ -44,7 +44,7 @@ export interface BuildSide {
 interface JudgedLabels {
   /** The output field that was compared with the labels. */
   readonly output: string;
-  /** Users with a label and both answers. */
+  /** The number of users with a label and both answers. */
   readonly users: number;
   readonly figures: LabelFigures;
 }

@@ -66,9 +66,9 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   let fullAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns a connection to replace: the first accepted one without a request for a second; else a new one without a
-   * request; else a connection that was just answered. It need not be the connection with the longest idle time: an
-   * order by last request would cost every request.
+   * Returns a connection to replace: the oldest connection that has had no request for a second; else a new connection
+   * without a request; else a connection that was just answered. It need not be the connection with the longest idle
+   * time: an order by last request would cost every request.
    */
   function replaceable(): Socket | undefined {
     const haste = now() - HASTE_MS;

@@ -50,7 +50,7 @@ async function findInFolder(binDir: string): Promise<PostgresPrograms> {
   const remedy = 'Give the folder of the server programs, such as /usr/lib/postgresql/15/bin.';
   if (missing !== undefined) throw new LocalServerError('no_program', `${missing} does not exist.`, remedy);
   const { stdout, stderr } = await runCommand(postgres, ['--version']);
-  // postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)
+  // The output is, for example, `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
   const majorVersion = /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1];
   if (majorVersion !== undefined) return { postgres, initdb, majorVersion };
   throw new LocalServerError(

@@ -14,7 +14,7 @@ interface RequestDirectives {
   readonly noCache: boolean;
   readonly onlyIfCached: boolean;
   readonly maxAge: number | null;
-  /** null if not sent; Infinity allows any staleness. */
+  /** The allowed staleness; null if not sent, Infinity for any. */
   readonly maxStale: number | null;
   /** The seconds for which the answer must still be fresh. */
   readonly minFresh: number | null;

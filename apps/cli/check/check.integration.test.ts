@@ -160,7 +160,7 @@ test('a query that fails for one user is a finding that quotes Postgres, beside 
     insert into customers select n, n from generate_series(1, 3000) n`);
   expect((await place.tandem(INIT)).code).toBe(0);
   const config = await place.read('tandem.config.ts');
-  // A user outside the sample for the trial.
+  // This user is outside the sample for the trial.
   const userId = await userOutsideOfSample();
   await place.write('tandem.config.ts', config.replace(/ age\n/, ` age / (customer_id - ${userId}) as age\n`));
   const { code, report } = await check();

@@ -35,7 +35,7 @@ export interface TableFacts {
   readonly key: KeyFacts;
   /** Whether the relation can have triggers: a table can, a view cannot. */
   readonly isWatchable: boolean;
-  /** null if counting would have taken too long. */
+  /** The number of rows; null if counting would have taken too long. */
   readonly rows: number | null;
   /** Facts about text columns by column name. */
   readonly texts: ReadonlyMap<string, TextFacts>;

@@ -10,7 +10,7 @@ export interface ColumnFacts {
   candidates: readonly ColumnType[];
   values: number;
   empty: number;
-  /** Cells that have only spaces. They are null, except in a column of texts. */
+  /** The number of cells that have only spaces. They are null, except in a column of texts. */
   blank: number;
 }
 

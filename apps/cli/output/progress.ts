@@ -53,7 +53,7 @@ function createLines({ stderr }: Cli, unit: string, label: string): ProgressDisp
 
 interface Progress {
   readonly done: number;
-  /** 0 while unknown. */
+  /** The total; 0 while it is unknown. */
   readonly total: number;
   readonly elapsedMs: number;
 }

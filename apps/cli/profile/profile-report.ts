@@ -46,7 +46,7 @@ export interface ProfileFigures extends Setting {
   readonly memoryMb: number;
   /** Memory used for a thousand predictions, in MB times seconds. */
   readonly memoryMbSecondsPerThousand: number;
-  /** null without a price. */
+  /** The cost of a million predictions; null without a price. */
   readonly costPerMillion: number | null;
   readonly meetsTarget: boolean;
   readonly failed: number;

@@ -2,7 +2,7 @@
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
 import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
-/** Characters of the longest bar. */
+/** The number of characters of the longest bar. */
 const BAR_WIDTH = 40;
 /** The most movers that are shown; `--json` has all. */
 const MOVERS = 10;

@@ -17,7 +17,7 @@ let port: number;
 let processes: CliProcess[];
 
 beforeAll(async () => {
-  // A path with a space, in a folder without access for other users.
+  // The path has a space, and other users have no access to the folder.
   folder = await mkdtemp(join(tmpdir(), 'tandem up-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));

@@ -14,7 +14,7 @@ export const orderMargin = 8;
 export const catalogueFrom = catalogueCost / orderMargin;
 
 export interface AnswerOutcomes {
-  /** 1 − (score − bought)²: 1 for a certain and right answer, 0 for a certain and wrong answer. */
+  /** The value of 1 − (score − bought)²: 1 for a certain and right answer, 0 for a certain and wrong answer. */
   readonly foresight: number;
   /** Dollars that the catalogue earned or lost; 0 if none was sent. */
   readonly profit: number;

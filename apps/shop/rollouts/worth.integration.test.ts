@@ -82,13 +82,13 @@ test('covers every customer on every day', () => {
 });
 
 test('balanced, the deliberately worse version, loses foresight and profit far beyond chance', () => {
-  // −0.098 [−0.103, −0.094], and −$0.64 [−0.67, −0.62] a customer.
+  // Measured: −0.098 [−0.103, −0.094], and −$0.64 [−0.67, −0.62] a customer.
   expect(change('balanced', foresight).high).toBeLessThan(-0.09);
   expect(change('balanced', profit).high).toBeLessThan(-0.6);
 });
 
 test('fourteen, the better version, has slightly better foresight, and no provable difference in profit', () => {
-  // Log-loss −0.0014 [−0.0021, −0.0007], 0.7 % of it; foresight +0.00018 [+0.00004, +0.00032].
+  // Measured: log-loss −0.0014 [−0.0021, −0.0007], 0.7 % of it; foresight +0.00018 [+0.00004, +0.00032].
   expect(change('fourteen', logLoss).high).toBeLessThan(0);
   expect(change('fourteen', foresight).low).toBeGreaterThan(0);
   const { low, high } = change('fourteen', profit);

@@ -130,7 +130,7 @@ export interface InferenceSection {
   readonly queueLimit: number;
   /** The most users of one live run. A higher limit raises throughput, and makes each user wait for a longer run. */
   readonly batchLimit: number;
-  /** Threads of ONNX Runtime for one run, in each child. */
+  /** The number of threads of ONNX Runtime for one run, in each child. */
   readonly threads: number;
 }
 

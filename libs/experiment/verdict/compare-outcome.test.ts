@@ -15,7 +15,7 @@ const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, mini
 
 describe('an outcome compared', () => {
   it('of equal arms is close to that of GrowthBook, which is tuned for 5,000 users', () => {
-    // gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
+    // The reference figures are from gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
     const { difference, relative } = compareOutcome({ ...equalArms, ...asked });
     expect(difference?.estimate).toBeCloseTo(0.4811935, 10);
     expect(relative?.estimate).toBeCloseTo(0.04890083174710913, 10);

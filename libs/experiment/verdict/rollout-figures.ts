@@ -20,7 +20,7 @@ export interface RolloutFigures {
 
 export interface ArmFigures {
   readonly name: string;
-  /** Its share of the users, in a unit common to all arms: the buckets of its interval. */
+  /** The arm's share of the users, in a unit common to all arms: the buckets of the arm's interval. */
   readonly weight: number;
   /**
    * The number of distinct users that the arm has served since the step began, without users that were assigned
@@ -28,9 +28,9 @@ export interface ArmFigures {
    */
   readonly users: number;
   readonly reads: number;
-  /** Reads without a prediction of the model. */
+  /** The number of reads without a prediction of the model. */
   readonly errors: number;
-  /** Reads slower than the plan's `slowMs`. */
+  /** The number of reads slower than the plan's `slowMs`. */
   readonly slow: number;
   /** Reads by the source of the answer, including `live`. */
   readonly sources: Readonly<Record<string, number>>;

@@ -26,7 +26,7 @@ export interface Part<R> {
   costMs: number;
   /** The number of failed runs that contained the part. */
   suspicions: number;
-  /** Whether the part waits; set by the line. */
+  /** Whether the part waits; set by the waiting line. */
   waiting: boolean;
 }
 
@@ -258,7 +258,8 @@ export function refusalOf(
 ): TandemError | undefined {
   const queueRoom = Math.max(0, most - waiting);
   const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), queueRoom) : queueRoom;
-  // A request that is larger than the line is accepted when the line is empty, since it would never fit otherwise.
+  // A request that is larger than the waiting line is accepted when the line is empty, since it would never fit
+  // otherwise.
   const isRefused = rows.length > room && (waiting > 0 || room < queueRoom);
   return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
 }
