@@ -116,7 +116,7 @@ describe('write-behind', () => {
     expect(writes.at(-1)).toEqual(['e']);
   });
 
-  it('else ends the flush and begins the next one with them; a later entry of the same key replaces them', async () => {
+  it('with `onFailure: retry`, ends the flush after a failed write; the next flush begins with its entries or later ones of the same keys', async () => {
     const { line, set, writes, open, flushes } = world({ onFailure: 'retry' });
     set('wait');
     for (const key of [1, 2, 3, 4]) line.add(`${key}`, key);

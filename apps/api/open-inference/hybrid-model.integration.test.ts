@@ -45,7 +45,7 @@ const inferred = (outcome: string) => counted('tandem_live_inference_seconds_cou
 const errors = (code: string) => counted('tandem_prediction_errors_total', `code="${code}"`);
 
 describe('a hybrid read', () => {
-  it('ends when its caller goes, and does not count as served', async () => {
+  it('ends when its caller disconnects, and does not count as served', async () => {
     const listeners: (() => void)[] = [];
     const onGone = (tell: () => void) => void listeners.push(tell);
     const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
@@ -83,7 +83,7 @@ describe('a hybrid read', () => {
     }
   });
 
-  it('of a caller who has already gone infers nothing', async () => {
+  it('of a caller who has already disconnected infers nothing', async () => {
     const before = await inferred('caller_gone');
     const reading = inferFor('5', { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell) => tell() });
     await expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
