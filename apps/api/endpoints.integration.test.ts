@@ -1,6 +1,6 @@
 /**
- * Rejections that are the same for every endpoint. keys/keys.integration.test.ts tests those without a key (401) or
- * scope (403).
+ * Tests of rejections that are the same for every endpoint. keys/keys.integration.test.ts tests those without a key
+ * (401) or scope (403).
  */
 import type { z } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

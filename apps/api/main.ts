@@ -68,8 +68,8 @@ const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
  */
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
 /**
- * Milliseconds after which the process exits in any case. Longer than the drain, the grace period and closing together,
- * and shorter than the 30 s after which orchestrators kill.
+ * Milliseconds after which the process exits in any case. The time is longer than the drain, the grace period and
+ * closing together, and shorter than the 30 s after which orchestrators kill.
  */
 const LAST_RESORT_MS = 20_000;
 /** The drain of one of several processes, in ms: the others keep serving the port. */

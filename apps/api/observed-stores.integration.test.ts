@@ -1,4 +1,4 @@
-/** Reports of the API about its stores: metrics, and the wide event of a request. */
+/** Tests of the API's reports about its stores: metrics, and the wide event of a request. */
 import { createLog } from '@tandem/telemetry/log';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';

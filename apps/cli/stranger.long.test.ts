@@ -1,6 +1,6 @@
 /**
- * The steps of README.md, docs/quick-start.md and docs/models.md: servers only, a CSV file, `load`, `init`, `check`,
- * `up`.
+ * Tests of the steps of README.md, docs/quick-start.md and docs/models.md: servers only, a CSV file, `load`, `init`,
+ * `check`, `up`.
  */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

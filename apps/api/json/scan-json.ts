@@ -19,8 +19,8 @@ const MAX_KEYS = 5_000;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /**
- * A regular expression, not `text.includes`: V8's optimizer may repeat `includes` and moves it into the loop that uses
- * the result. A large body then costs time proportional to the square of its length.
+ * Matches an escape of a character. `text.includes` is not used, because V8's optimizer may move it into the loop that
+ * uses the result and so repeat it. A large body would then cost time proportional to the square of its length.
  */
 const ESCAPE = /\\u/;
 const KEY_TWICE: Fault = { problem: 'the key occurs twice', remedy: 'send it once' };

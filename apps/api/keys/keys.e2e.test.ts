@@ -1,4 +1,4 @@
-/** Keys from end to end: the CLI creates and revokes them, and two API processes apply the changes. */
+/** Tests of keys from end to end: the CLI creates and revokes them, and two API processes apply the changes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { connect } from 'node:net';

@@ -1,4 +1,4 @@
-/** A hybrid model reads until the caller's deadline, or until the caller disconnects. */
+/** Tests that a hybrid model reads until the caller's deadline, or until the caller disconnects. */
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { PoolClient } from 'pg';

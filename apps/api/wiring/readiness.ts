@@ -125,7 +125,7 @@ export function createInferenceCheck({
   scorer,
   kept,
 }: Pick<ReadinessPartsDependencies, 'scorer' | 'kept'>): () => Promise<void> {
-  /** Shares one check among all callers, so that checks do not pile up if no child answers. */
+  /** The running check, which all callers share, so that checks do not pile up if no child answers. */
   let asking: Promise<void> | undefined;
   return async () => {
     kept.assertServed();

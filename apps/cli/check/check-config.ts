@@ -91,7 +91,7 @@ async function tryReadConfig(
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;
     return problems.map((problem) => {
-      // Two lines for each problem: its place and text, then the remedy.
+      // The text of a problem has two lines: its place and problem, then the remedy.
       const [text = '', ...remedy] = formatProblem(problem).split('\n');
       return failed('config', text.trim(), remedy.join('\n').trim().replace(/^→ /, ''));
     });

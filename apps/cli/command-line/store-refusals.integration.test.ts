@@ -1,4 +1,4 @@
-/** Addresses that real servers reject. Each command shows the problem, the place and the fix. */
+/** Tests of addresses that real servers reject. Each command shows the problem, the place and the fix. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

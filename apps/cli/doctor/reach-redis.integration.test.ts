@@ -1,4 +1,4 @@
-/** Wrong addresses of real servers: `tandem doctor` names the server that it found and the right address. */
+/** Tests of wrong addresses of real servers: `tandem doctor` names the server that it found and the right address. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { findFreePort } from '@tandem/local-servers/ports';

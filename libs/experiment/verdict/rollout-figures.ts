@@ -84,7 +84,7 @@ export interface OutcomeRule {
 export type CheckState = 'pass' | 'fail' | 'inconclusive' | 'skipped';
 
 export interface Check {
-  /** `traffic`, `users`, `sampleRatio`, `sources`, a guardrail's name, `outcome:<name>`, `duration`. */
+  /** The name: `traffic`, `users`, `sampleRatio`, `sources`, a guardrail's name, `outcome:<name>` or `duration`. */
   readonly name: string;
   /** The arm that is compared with stable; null if the check covers all arms. */
   readonly arm: string | null;

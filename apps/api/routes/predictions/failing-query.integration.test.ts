@@ -1,4 +1,4 @@
-/** A user whose row makes the feature query fail, or who has two rows. Repeating the read does not help. */
+/** Tests of a user whose row makes the feature query fail, or who has two rows. Repeating the read does not help. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 

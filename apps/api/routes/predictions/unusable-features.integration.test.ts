@@ -1,4 +1,4 @@
-/** A user whose features the model cannot take. Repeating the read does not help. */
+/** Tests of a user whose features the model cannot take. Repeating the read does not help. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 

@@ -34,7 +34,7 @@ export function showUser(dependencies: UserDependencies) {
       // The id is checked by the rules that all key types share, because Postgres rejects some texts.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
-      // After a certificate, which notifies the registry of adoptions.
+      // The registry is read after a certificate, which notifies it of adoptions.
       const all = await authority.certify([]).then(() => registry.predictors());
       const [first] = all;
       const names = first ? all.map(({ name }) => name) : [NO_PREDICTOR];
