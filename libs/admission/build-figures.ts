@@ -54,7 +54,7 @@ export function sideOf(version: ModelVersionRecord, { parity, refused }: SideFig
   return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
 }
 
-/** Throws `invalid_input` if the predictor has no output with a single number to compare with the labels. */
+/** Judges both versions by the labels. Throws `invalid_input` if the predictor has no output with a single number. */
 export function judgeLabels(
   labels: readonly Label[],
   userIds: readonly string[],

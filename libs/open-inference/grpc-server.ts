@@ -73,7 +73,7 @@ export interface GrpcServer {
 
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
-/** A connection without a call gets GOAWAY after this many ms; clients reconnect automatically. */
+/** Milliseconds after which a connection without a call gets GOAWAY; clients reconnect automatically. */
 const IDLE_MS = 30_000;
 /** How long a client may take to read an answer, or to close its connection after GOAWAY, in ms. */
 const TAKING_MS = 8_000;

@@ -23,7 +23,7 @@ export interface Caller {
   readonly actor: string;
   /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
-  /** Throws a RequestError `missing_scope`. For routes with several scopes. */
+  /** Throws a RequestError `missing_scope` if the key lacks the scope. For routes with several scopes. */
   demand(scope: Scope): void;
   /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;

@@ -29,7 +29,9 @@ async function check(args = ''): Promise<{ code: number; err: string; report: Re
   return { code, err, report: JSON.parse(out) as Report };
 }
 
-/** Like a forest of two targets that skl2onnx exports: it declares [users, 1] and returns [users, 2]. */
+/**
+ * Returns a model like a forest of two targets that skl2onnx exports: it declares [users, 1] and returns [users, 2].
+ */
 function twoTargets() {
   const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));
   const both = node('Compress', ['features', 'keep'], ['variable'], { axis: 1 });

@@ -55,7 +55,7 @@ const splitOf = (share: number) => `${Math.round(100 - 100 * share)}/${Math.roun
 const rowOf = (metric: string, share: number, alarms: readonly number[]) =>
   [metric, splitOf(share), ...alarms.map((count) => percent(upperBoundOf(count, EXPERIMENTS)))].join(' | ');
 
-/** Returns the rows of the page's table, without the spaces that align them. */
+/** The page, from which `documented` takes the rows of the table, without the spaces that align them. */
 const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
 const documented = page.split('\n').flatMap((line) => {
   const cells = line.split('|').slice(1, -1);
