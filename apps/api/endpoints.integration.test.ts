@@ -48,7 +48,7 @@ function pathNames({ route }: Endpoint): readonly string[] {
   return Object.keys((route.request?.params as z.ZodObject | undefined)?.shape ?? {});
 }
 
-/** Returns the path; the value of `malformed` is a malformed one. */
+/** Returns the path of an endpoint, with a malformed value for the parameter `malformed`. */
 function pathOf(endpoint: Endpoint, malformed?: string): string {
   return pathNames(endpoint).reduce((path, name) => {
     const { good, bad } = partOf(name);

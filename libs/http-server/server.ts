@@ -44,7 +44,7 @@ interface HttpServerOptions extends RefusalOptions {
   readonly port: number;
   /** Limits the connections of the server. */
   readonly connections: Connections;
-  /** Set if another process accepts connections for this one: see createServerDrain. */
+  /** Set if another process accepts connections for this process: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The connections of an API to Postgres. They are those of any reading process, and separate ones for work that must
- * not delay requests: model files, explanations and shadows.
+ * The connections of an API to Postgres. They are the connections of any reading process, and separate connections for
+ * work that must not delay requests: model files, explanations and shadows.
  */
 import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
 import { openReadingPools, poolOpener, roomOf } from '@tandem/embedded/open-pools';

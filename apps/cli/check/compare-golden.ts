@@ -50,7 +50,7 @@ export interface GoldenComparison {
 const USERS_AT_ONCE = 500;
 const READ_MS = 10_000;
 const DEADLINE_MS = 10_000;
-/** The least value to which a difference is relative, because a float32 sum near zero has no more digits. */
+/** The least value to which a difference is relative. Near zero, a float32 sum has no further correct digits. */
 const LEAST_MAGNITUDE = 0.01;
 
 /**

@@ -121,8 +121,8 @@ const OLDEST_MAJOR = 7;
 const NEWEST_MAJOR = 8;
 const MB = 1024 * 1024;
 /**
- * The least limit of fields with which a user takes little memory: buckets hold 48 users on average, and with a limit
- * below twice that, a user takes five times the memory.
+ * The least limit of fields with which a user takes little memory: buckets contain 48 users on average, and with a
+ * limit below twice that number, a user takes five times the memory.
  */
 const LISTPACK_ENTRIES_WANTED = 96;
 

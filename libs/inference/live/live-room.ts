@@ -108,7 +108,8 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
       const { rows } = waiting();
       // If children are free now, no request needs them: the waiting requests were run together, or have gone.
       if (rows === 0) freed.length = 0;
-      // At least one row, however slow the version seems, since only a run can show that it is faster now.
+      // There is room for at least one row, however slow the version seems, since only a run can show that it is faster
+      // now.
       const least = rows === 0 && ends.size < slots ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },

@@ -1,4 +1,4 @@
-/** Tests of a user for whom the model always returns NaN. Repeating the read does not help. */
+/** Tests of a model that always returns NaN for one user. Repeating the read does not help. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { rootModel } from '@tandem/testing/onnx-models';
