@@ -250,7 +250,8 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
-      // Not earlier: a client that watches a run reconnects at once, and should then reach another API.
+      // The watches do not end earlier: a client that watches a run reconnects at once, and should then reach another
+      // API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
       await dependencies.close();

@@ -148,7 +148,7 @@ async function readBothWays(
   };
 }
 
-/** Returns null if the statement was too slow. */
+/** Returns the result of a statement; null if the statement was too slow. */
 export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

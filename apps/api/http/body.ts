@@ -67,8 +67,8 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `A body has at most ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests',
-    // No `Connection: close`: the rest of the body is read and discarded for a while. Closing while the client still
-    // sends would reset the connection, and the client would lose the answer.
+    // The answer has no `Connection: close`, because the rest of the body is read and discarded for a while. Closing
+    // while the client still sends would reset the connection, and the client would lose the answer.
   });
 }
 

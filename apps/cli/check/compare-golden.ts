@@ -165,7 +165,7 @@ function worstDifference(
   return worst;
 }
 
-/** Returns null if the values are within the tolerance. */
+/** Returns the difference as a multiple of the allowed difference; null if the values are within the tolerance. */
 function excessOf(expected: number | string, got: number | string, tolerance: number): number | null {
   if (typeof expected === 'string' || typeof got === 'string') return expected === got ? null : 0;
   const allowed = tolerance * Math.max(Math.abs(expected), Math.abs(got), LEAST_MAGNITUDE);

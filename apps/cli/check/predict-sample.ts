@@ -160,7 +160,7 @@ function modelRemedy({ definition }: LiveReader): string {
     : `raise freshness.liveTimeout, ${build}, or ${WITHOUT_LIVE}`;
 }
 
-/** Returns no finding if the sample was read in time, or if the predictor answers no read live. */
+/** Returns a finding if the sample was not read in time, unless the predictor answers no read live. */
 export function judgeReadTime(
   reader: LiveReader,
   { userId, featuresMs, inferenceMs }: Pick<Sample, 'userId' | 'featuresMs' | 'inferenceMs'>,

@@ -33,8 +33,8 @@ export async function readConfig(
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
-  // One trial after the other, because each uses a process and its memory. A person waits for the trials, so they have
-  // the priority of the command.
+  // The trials run one after the other, because each uses a process and its memory. A person waits for the trials, so
+  // they have the priority of the command.
   const options = { memoryLimitMb, trial: { niceSteps: 0 }, reportProgress, sampling };
   for (const resolved of predictors) {
     judged.push(await judgePredictor(features, resolved, options));

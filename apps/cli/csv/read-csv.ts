@@ -142,7 +142,7 @@ function endOfRecord(text: string, start: number, quote: number): number {
   return end;
 }
 
-/** Returns Infinity if the text is not found. */
+/** Returns the position of a character, or Infinity if it is not found. */
 function findFrom(text: string, character: string, from: number): number {
   const at = text.indexOf(character, from);
   return at < 0 ? Number.POSITIVE_INFINITY : at;

@@ -79,7 +79,7 @@ async function atAddress<T>(
   }
 }
 
-/** Returns no findings if the schema of this release does not exist. */
+/** Returns the findings on sources; empty if the schema of this release does not exist. */
 async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   try {
     return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>

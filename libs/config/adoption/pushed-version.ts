@@ -137,7 +137,7 @@ function declared<T>(columns: readonly FeatureColumn[], of: (column: FeatureColu
   return filled(present(Object.fromEntries(columns.map((column) => [column.name, of(column)] as const))));
 }
 
-/** Returns undefined for a setting without columns, since a config has no empty settings. */
+/** Returns a setting of columns; undefined if it has no columns, since a config has no empty settings. */
 function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | undefined {
   return Object.keys(setting).length === 0 ? undefined : setting;
 }

@@ -97,7 +97,7 @@ describe('with 2.1 times the users for which a single look finds the effect with
       if (!metric || perArm === null) throw new Error(`no plan for ${name}`);
       const experiments = 1_000;
       const found = new Set<number>();
-      // For unequal arms, as many users as have the same information.
+      // Unequal arms get as many users as give the same information.
       const fixedUsers = (perArm / 2) * (1 / share + 1 / (1 - share));
       const usersPerLook = Math.round((2.1 * fixedUsers) / LOOKS);
       const simulation = { draw: metric.draw, share, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };

@@ -42,7 +42,10 @@ function withSizes(output: SignatureTensor, [users, ...sizes]: readonly number[]
   return { ...output, shape: [first, ...sizes] };
 }
 
-/** Returns null if the model takes another number of users, or if it does not declare the number of values. */
+/**
+ * Returns a tensor of zeros for the users; null if the model takes another number of users, or does not declare the
+ * number of values.
+ */
 function zeros({ name, type, shape }: SignatureTensor): WireTensor | null {
   const [users, ...sizes] = shape;
   if (!isTensorType(type) || shape.length === 0 || isFixed(users) || !sizes.every(isFixed)) return null;

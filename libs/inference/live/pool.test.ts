@@ -325,7 +325,7 @@ describe('an inference pool', () => {
   });
 
   it('keeps models within the memory of a child, and reloads unloaded models', async () => {
-    // Each has 12 MB of weights. A child of 256 MB has no room for an eleventh.
+    // Each model has 12 MB of weights. A child of 256 MB has no room for an eleventh.
     const several = Array.from({ length: 10 }, (_, i) =>
       matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
     );

@@ -1,6 +1,6 @@
 /**
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: moves of a rollout by an operator. After the
- * answer, each new read in every process is served by the new state.
+ * answer, each new read in every process uses the new state.
  */
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
