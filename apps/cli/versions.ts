@@ -89,8 +89,8 @@ function versionRollbackCommand(cli: Cli): Command {
 type Target = Pick<StableVersionView, 'modelVersion' | 'generation'>;
 
 /**
- * Returns the version that was stable before the current one. Throws if there is none. @param stable the versions that
- * were stable, newest first
+ * Returns the version that was stable before the current one. Throws if there is none.
+ * @param stable the versions that were stable, newest first
  */
 function previousOf(predictor: string, stable: readonly StableVersionView[]): Target {
   const previous = stable.find(({ modelVersion }) => modelVersion !== stable[0]?.modelVersion);

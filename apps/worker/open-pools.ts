@@ -38,8 +38,8 @@ const USUAL_STEPS = 4;
 const MOST_STEPS = 8;
 
 /**
- * Returns the size of each pool. @param most the most connections of all pools together; throws if they are too few for
- * chunks and re-scoring
+ * Returns the size of each pool.
+ * @param most the most connections of all pools together; throws if they are too few for chunks and re-scoring
  */
 function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) {
   const refresh = refreshShare > 0 ? REFRESH : NO_REFRESH;

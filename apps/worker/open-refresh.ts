@@ -40,8 +40,8 @@ interface OpenedRefresh {
 }
 
 /**
- * Opens the re-scoring of this worker. @param share the share of the worker's inference that re-scoring may use; 0: no
- * user is re-scored
+ * Opens the re-scoring of this worker.
+ * @param share the share of the worker's inference that re-scoring may use; 0: no user is re-scored
  */
 export function openRefresh(share: number, options: OpenRefreshOptions): OpenedRefresh {
   if (share === 0) return NO_REFRESH;

@@ -125,7 +125,8 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
 
 /**
  * Returns the most milliseconds for an answer: the caller's limit, or else the predictor's limit for live reads. Throws
- * `invalid_input`. @param timeout the caller's limit in microseconds, as in Triton; 0: none
+ * `invalid_input`.
+ * @param timeout the caller's limit in microseconds, as in Triton; 0: none
  * @param leftMs milliseconds until the deadline of the transport; Infinity: none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {

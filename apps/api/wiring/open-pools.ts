@@ -17,8 +17,9 @@ const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 export type ApiPools = ReturnType<typeof openPools>;
 
 /**
- * Opens the pools of an API. @param most the most connections of all pools together; connections that the other pools
- * do not need are for requests and their feature statements
+ * Opens the pools of an API.
+ * @param most the most connections of all pools together; connections that the other pools do not need are for requests
+ * and their feature statements
  */
 export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {

@@ -36,8 +36,8 @@ interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
 }
 
 /**
- * Checks a config with the database that would serve it. @param memoryLimitMb the memory limit of the processes that
- * try a model
+ * Checks a config with the database that would serve it.
+ * @param memoryLimitMb the memory limit of the processes that try a model
  */
 export async function checkConfig(
   databases: Databases,

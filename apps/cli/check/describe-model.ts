@@ -14,8 +14,8 @@ const INPUTS_SHOWN = 3;
 const MIB = 1 << 20;
 
 /**
- * Returns the findings on the model of a predictor. @param memoryLimitMb the memory limit of the process that tried the
- * model
+ * Returns the findings on the model of a predictor.
+ * @param memoryLimitMb the memory limit of the process that tried the model
  */
 export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number): Finding[] {
   return [

@@ -37,8 +37,8 @@ const INFERENCE_MS = 60_000;
 const SLOW_MS = 1_000;
 
 /**
- * Returns the sample, or a finding that says why there is none. @param memoryLimitMb the memory limit of the process
- * that infers the user
+ * Returns the sample, or a finding that says why there is none.
+ * @param memoryLimitMb the memory limit of the process that infers the user
  */
 export async function predictSample(
   pool: Pool,

@@ -21,8 +21,8 @@ export interface ReadConfig {
 /**
  * Reads the config. Rejects with `config_invalid` and all problems, with `unavailable` if the database does not answer,
  * or with `overloaded` if the machine is too busy to try a model.
- * @param features the pool of feature statements @param memoryLimitMb the memory limit of the process that tries a
- * model
+ * @param features the pool of feature statements
+ * @param memoryLimitMb the memory limit of the process that tries a model
  */
 export async function readConfig(
   features: Pool,

@@ -8,7 +8,10 @@ export function versionOf({ definition }: Pick<CheckedPredictor, 'definition'>):
   return { ...definition, id: modelVersionId(definition), number: 0 };
 }
 
-/** Loads the model for the duration of the work. @param memoryLimitMb the memory limit of the process */
+/**
+ * Loads the model for the duration of the work.
+ * @param memoryLimitMb the memory limit of the process
+ */
 export async function withScorer<T>(
   predictor: Pick<CheckedPredictor, 'definition' | 'artifact'>,
   memoryLimitMb: number,

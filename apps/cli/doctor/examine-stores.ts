@@ -27,8 +27,8 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
 }
 
 /**
- * Checks each Redis at its address. @param queueUrl the address of the queue's Redis, which may be a separate server
- * with other requirements
+ * Checks each Redis at its address.
+ * @param queueUrl the address of the queue's Redis, which may be a separate server with other requirements
  * @param withinMs the time limit for connecting to a server
  */
 export async function examineRedis(url: string, queueUrl: string, withinMs?: number): Promise<Finding[]> {

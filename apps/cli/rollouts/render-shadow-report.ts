@@ -7,7 +7,10 @@ const BAR_WIDTH = 40;
 /** The most movers that are shown; `--json` has all. */
 const MOVERS = 10;
 
-/** Renders the report of a shadow. @param now the time in ms since 1970 */
+/**
+ * Renders the report of a shadow.
+ * @param now the time in ms since 1970
+ */
 export function renderShadowReport(report: ShadowReport, now: number): string[] {
   return [
     ...renderFields(headOf(report, now)),

@@ -168,7 +168,10 @@ interface RunCost {
    */
   rowsWithin(ms: number): number;
   warmedUp(runs: WarmUpRuns): void;
-  /** Records the duration of a run. @param ms the time from the start of the run to its answer */
+  /**
+   * Records the duration of a run.
+   * @param ms the time from the start of the run to its answer
+   */
   observe(rows: number, ms: number): void;
 }
 

@@ -9,8 +9,8 @@ import { NO_DIRECTIVES, parseCacheControl } from '../../http/caching.ts';
 export const MIN_CONTEXT = 'prediction-min-context';
 
 /**
- * Parses the headers. Throws a RequestError `malformed_request` that names the header. @param liveQuota the quota of
- * the caller; undefined: no limit
+ * Parses the headers. Throws a RequestError `malformed_request` that names the header.
+ * @param liveQuota the quota of the caller; undefined: no limit
  */
 export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): DemandedOptions {
   const demanded = demandedOptions(request);
