@@ -8,7 +8,10 @@ import type { Answered } from './schema.ts';
 /** The number of buckets, each a hundredth of a percent of the users; the same as in libs/experiment/assignment.ts. */
 export const BUCKETS = 10_000;
 
-/** @param most the upper limit, far above useful durations and within the range of clocks */
+/**
+ * Returns the schema of a duration.
+ * @param most the upper limit, far above useful durations and within the range of clocks
+ */
 const duration = (most: Duration) =>
   z
     .string()

@@ -166,8 +166,8 @@ export const RunPageSchema = z
 
 export const RunDetailSchema = z
   .strictObject({
-    // Not `extend`: the OpenAPI document would require a Run, which allows no other fields, and these fields. No body
-    // would match both.
+    // `extend` is not used: the OpenAPI document would then require a Run, which allows no other fields, and these
+    // fields. No body would match both.
     ...RunSchema.shape,
     failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
   })

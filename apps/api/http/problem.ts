@@ -15,7 +15,7 @@ export type ProblemCode = ErrorCode | RequestErrorCode;
 interface ProblemKind {
   readonly status: number;
   readonly title: string;
-  /** When it occurs, for the documentation. */
+  /** When the problem occurs, for the documentation. */
   readonly when: string;
 }
 
@@ -152,6 +152,7 @@ export function problemType(code: ProblemCode): string {
 }
 
 /**
+ * Converts an error to a problem document with its headers.
  * @param instance the request's path
  * @param field the place of the error; it overrides the field of the error
  */

@@ -148,7 +148,7 @@ function withBuildWords(command: Command): Command {
     .option('--metric <name=number>', 'a measured value; may be repeated', parseMetric);
 }
 
-/** Presents the stored build. Its query, inputs and outputs are those of its parent. */
+/** Pushes a build and presents the stored version. Its query, inputs and outputs are those of its parent. */
 async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
   const version = await send(cli, build, options);
   if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);

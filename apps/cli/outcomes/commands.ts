@@ -95,7 +95,7 @@ async function sendFile(cli: Cli, file: string, userId: string | undefined, opti
 }
 
 /**
- * Names the place of a problem in the file. The service counts only the outcomes of a request.
+ * Names the place of a problem in the file, because the service names its place in the request.
  * @param before outcomes of the file in earlier requests
  */
 function inFile(error: unknown, file: string, before: number): unknown {

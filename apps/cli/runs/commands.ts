@@ -73,7 +73,7 @@ interface BudgetOptions {
   readonly cpuMinutes?: number;
 }
 
-/** Parses a number; the service checks it. */
+/** Returns an option that parses a number, whose range the service checks. */
 function shareOption(): Option {
   const option = new Option(
     '--share <share>',
