@@ -144,7 +144,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
   };
 }
 
-/** Returns the end of the ladder: the error. */
+/** Returns the error at the end of the ladder. */
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
   if (outcome === BEYOND_QUOTA) return beyondLiveLimit();

@@ -1,14 +1,14 @@
 /**
- * Prediction memory: keeps predictions of generations that a read found fresh in this process, so that the next read of
- * the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing: each read
- * judges it under its own certificate. Only rows of generations are remembered, since they never change; overlay
- * entries are not. A row of a base is remembered under the generation above it, which has no row of the user; the next
- * generation above may have one.
+ * Prediction memory: keeps in this process the predictions of generations that a read found fresh, so that the next
+ * read of the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing:
+ * each read judges it under its own certificate. Only rows of generations are remembered, since they never change;
+ * overlay entries are not. A row of a base is remembered under the generation above it, which has no row of the user;
+ * the next generation above may have one.
  *
- * Two halves limit the memory. Entries that are read move to the young half. When the young half is full, it becomes
- * the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer also rotates the
- * halves, so that unread entries expire. So no prediction of a user stays long after another process committed an
- * erasure or a publication. A read of an erased user removes the user's entry at once.
+ * The memory has two halves, which limit its size. Entries that are read move to the young half. When the young half is
+ * full, it becomes the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer
+ * also rotates the halves, so that unread entries expire. So no prediction of a user stays long after another process
+ * committed an erasure or a publication. A read of an erased user removes the user's entry at once.
  */
 import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
 import type { AssignedGeneration, Assignments } from './certificate.ts';
@@ -27,7 +27,7 @@ export interface PredictionMemory {
 }
 
 interface PredictionMemoryOptions {
-  /** Limit of memory, as estimated; 0: nothing is remembered. */
+  /** The limit of the memory's estimated bytes; 0: nothing is remembered. */
   readonly maxBytes: number;
 }
 

@@ -11,7 +11,10 @@ export type FeatureKind = 'number' | 'integer' | 'boolean' | 'string';
 export interface FeatureColumn {
   readonly name: string;
   readonly kind: FeatureKind;
-  /** The model's input for a null; `'nan'` of a numeric column is NaN. Absent: a user with a null is not scored. */
+  /**
+   * The value that the model gets for a null; `'nan'` of a numeric column stands for NaN. Absent: a user with a null is
+   * not scored.
+   */
   readonly nullAs?: number | string;
   /** The texts of a string column that fills a numeric input. */
   readonly categories?: Categories;
@@ -252,12 +255,15 @@ function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): read
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
 }
 
-/** Returns the parts of a column that decide answers. An omitted field is not in the JSON. */
+/** Returns the parts of a column that decide answers. An omitted field is not part of the hashed JSON. */
 function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
   return [decisiveColumn(column), { default: value, min, max }];
 }
 
-/** Returns a list of the setting; empty if it is absent, so that the identity stays as before the setting existed. */
+/**
+ * Returns a list with the setting, or an empty list if it is absent. A version without the setting then keeps the
+ * identity that it had before the setting existed.
+ */
 function said(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
 }

@@ -90,8 +90,7 @@ interface AbPlan {
 }
 
 /**
- * How a version without a generation serves. `required`: it serves no users until it has a generation. `live`: its
- * users are inferred live until then.
+ * How a version serves before it has a generation. `required`: it serves no users. `live`: its users are inferred live.
  */
 type Coverage = 'required' | 'live';
 

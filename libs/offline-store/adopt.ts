@@ -64,7 +64,10 @@ interface AdoptedPredictor {
   readonly change: AdoptedChange;
   readonly modelVersionId: string;
   readonly modelNumber: number;
-  /** The number of the stable version: not the config's after a promotion or a rollback, which no config undoes. */
+  /**
+   * The number of the stable version. After a promotion or a rollback it is not the config's version: adoption undoes
+   * neither.
+   */
   readonly servedNumber: number;
   /** Whether workers still rewrite contexts for its wider event patterns; until then every event concerns it. */
   readonly patternsPending: boolean;

@@ -81,7 +81,7 @@ const ROW_BYTES = 40;
 const VALUE_BYTES = 10;
 
 /**
- * The most rows that are staged at a time, since the rank of a bucket and the position of a row must fit into one
+ * The most rows that are staged at a time. The rank of a bucket and the position of a row must together fit into one
  * double.
  */
 const MAX_STAGED_ROWS = 1 << 20;

@@ -16,7 +16,7 @@ import { command } from './pipelined-commands.ts';
 interface BucketFit {
   readonly meanUsers: number;
   /**
-   * The server's limit; null if the server does not report it, since managed servers forbid CONFIG. Then 128 is
+   * The server's limit; null if the server does not report it, as managed servers that forbid CONFIG. 128 is then
    * assumed.
    */
   readonly maxEntries: number | null;

@@ -90,7 +90,8 @@ const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**
-   * Follows a redirection: returns the reply of the server that a reply names, or the reply itself if it names none.
+   * Follows redirections: sends the command to the server that a reply names, and returns the first reply that names
+   * none.
    * @param from the server that replied
    */
   async function follow(reply: unknown, from: ServerConnection, again: () => CommandLike): Promise<unknown> {
@@ -102,8 +103,8 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
       if (redirection.kind === 'TRYAGAIN') await pause(TRY_AGAIN_MS);
       else server = topology.serverAt(redirection, server);
       if (redirection.kind === 'MOVED') void topology.refresh();
-      // A server that is not in the layout was not part of the identity that the reader checked, and its data may be of
-      // a lost past.
+      // A server that is not in the layout was not part of the identity that the reader checked, and it may hold an old
+      // copy of the data.
       if (!topology.layout().shards.some((shard) => shard.server === server)) return last;
       try {
         await server.whenReady(Math.max(1, deadline - performance.now()));

@@ -54,7 +54,7 @@ export interface OnlineConnection {
    * no server answers.
    */
   ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
-  /** Resolves when connected. Rejects with `unavailable` after the time, or when the connection is closed. */
+  /** Resolves when connected. Rejects with `unavailable` after `timeoutMs`, or when the connection is closed. */
   whenReady(timeoutMs: number): Promise<void>;
   close(): void;
 }
@@ -207,8 +207,8 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
 }
 
 /**
- * The driver continues in database 0 if the server has no database of that number. So each connection checks that the
- * database was selected.
+ * Selects the database on each new connection, and checks the result: the driver continues in database 0 if the server
+ * has no database of that number.
  */
 function selectDatabase(redis: Redis, database: number, log: OnlineLog) {
   let isSelected = database === 0;

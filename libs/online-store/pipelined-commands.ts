@@ -87,7 +87,7 @@ interface Many {
   result(): unknown;
 }
 
-/** Rejects the promise at once if not a reply but a timeout or a lost connection ends it. */
+/** Creates a command for several commands. A timeout or a lost connection rejects its promise at once. */
 function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: Many): CommandLike {
   if (replies < 1) throw new RangeError(`${name}: there is no command to wait for`);
   const many = command(name, []);
@@ -100,7 +100,7 @@ function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: 
     take(reply);
     left--;
     if (left > 0) {
-      // The types of the queue do not know this kind of command.
+      // The queue's type does not allow this kind of command.
       redis.commandQueue.unshift(place as unknown as Parameters<typeof redis.commandQueue.unshift>[0]);
       return;
     }

@@ -80,7 +80,7 @@ function labelOf({ answer }: ExplanationToKeep): number {
   return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
 }
 
-/** Writes numbers exactly: JSON has minus zero, but JSON.stringify writes it as 0. */
+/** Returns the inputs as JSON with exact numbers: JSON has minus zero, but JSON.stringify writes it as 0. */
 function inputsText(inputs: KeptInputs | NoInputs): string {
   if (typeof inputs === 'string') return JSON.stringify(inputs);
   const { features, ...rest } = inputs;

@@ -33,7 +33,7 @@ export function cancellable<T>(pool: pg.Pool, options: Cancellable, work: Work<T
   return limited(transaction, pool, options, work);
 }
 
-/** Runs `work` like `readOnly`, since its statements contain SQL of users. */
+/** Runs `work` in one read-only transaction, like `readOnly`, since its statements contain SQL of users. */
 export function cancellableRead<T>(pool: pg.Pool, options: Cancellable, work: Work<T>): Promise<T> {
   return limited(readOnly, pool, options, work);
 }
@@ -76,8 +76,8 @@ interface Backend {
 }
 
 /**
- * Waits without a limit until the signal aborts; the grace period begins with the cancel. So `within` does not fit
- * here.
+ * Runs `work` without a time limit until the signal aborts, then cancels its statement. The grace period begins with
+ * the cancel, so `within` does not fit here.
  */
 async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: AbortSignal, work: Work<T>): Promise<T> {
   const { promise: gone, reject } = Promise.withResolvers<never>();

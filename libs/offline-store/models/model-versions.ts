@@ -110,7 +110,7 @@ export function numberedVersion(predictor: string, number: number) {
 export interface VersionToKeep {
   readonly definition: ModelDefinition;
   readonly origin: ModelOrigin;
-  /** Absent if there was no trial. */
+  /** The results of the version's trial; absent if there was no trial. */
   readonly verification?: Verification | undefined;
   readonly words?: SaidWords | undefined;
 }

@@ -47,7 +47,7 @@ function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
 }
 
-/** Compares two entries of one user, history and floor. */
+/** Returns whether an entry is later than another of the same user, history and floor. */
 function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
   return entry.computedAt > known.computedAt;
@@ -142,8 +142,8 @@ function byUser(one: OverlayEntry, other: OverlayEntry): number {
 }
 
 /**
- * Compares entries in the same order as the store, so that only the entry of a user is written that the store would
- * keep.
+ * Returns whether the store would replace one entry by the other, so that of a user's entries only the one that the
+ * store would keep is written.
  */
 function replaces(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.history !== known.history) return true;

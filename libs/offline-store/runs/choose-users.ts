@@ -80,7 +80,10 @@ interface PossibleBase extends BaseGeneration {
   readonly expiring: AffordedUsers['expiring'];
 }
 
-/** SQL for the estimated time of the next run: as long after this run as this run is after that of generation `g`. */
+/**
+ * SQL for the estimated time of the next run. It assumes the same interval as between the run of generation `g` and
+ * this run.
+ */
 const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
 async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {

@@ -72,7 +72,7 @@ export async function migrate(
   }
 }
 
-/** Files that drop what only earlier releases use (upgrade.ts). */
+/** Returns the folder of files that drop objects which only earlier releases use (upgrade.ts). */
 export function contractFolder(folder: URL = FOLDER): URL {
   return new URL('contract/', folder);
 }

@@ -164,7 +164,7 @@ const RELIED_ON: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(PLAN_METHODS.map((name) => [name, /^on$/])),
 };
 
-/** Settings are checked alone and in a transaction, since a lent session gets them in different ways. */
+/** Checks the settings of single statements and of transactions, since a lent session gets them in different ways. */
 async function assertSettings(variable: string, pool: pg.Pool): Promise<void> {
   try {
     for (const found of [await settingsOf(pool), await transaction(pool, settingsOf)]) {

@@ -11,7 +11,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
-/** Milliseconds. */
+/** The time limits of a session, in ms. */
 interface SessionLimits {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;

@@ -9,7 +9,10 @@ export interface AnsweredUsers {
   readonly answers: readonly (readonly AnswerValue[])[];
 }
 
-/** Returns the fields that both have, with the same width; if empty, nothing can be compared. */
+/**
+ * Returns the fields that the build and its parent have with the same width; if there are none, nothing can be
+ * compared.
+ */
 export function commonFields(parent: readonly OutputField[], build: readonly OutputField[]): readonly OutputField[] {
   return parent.filter((field) => build.some(({ name, width }) => name === field.name && width === field.width));
 }

@@ -32,7 +32,7 @@ export interface Outbox {
   slots(): Promise<readonly OutboxSlot[]>;
 }
 
-/** Rows are locked during the write to Redis, about 20 ms: Redis and the transaction have time limits of seconds. */
+/** The number of entries in a page. Their rows are locked during the write to Redis, for about 20 ms. */
 const PAGE = 1_000;
 
 interface RelayOptions {

@@ -1,9 +1,9 @@
 /**
  * Answers refusals together. Under heavy overload a refusal is due every millisecond, between runs of the model that
  * evict this process from the processor's caches. Answered one by one, refusals cost a fifth to a third more CPU (104
- * µs against 85, and 168 against 112 on a shared machine), which then lacks for answers. So the first refusal waits a
- * short time for others. This also slows clients that retry immediately after a refusal. A statement line does not fit
- * here: nothing is sent, and each refusal has a separate limit.
+ * µs against 85, and 168 against 112 on a shared machine), which answers then lack. So the first refusal waits a short
+ * time for others. This also slows clients that retry immediately after a refusal. A statement line does not fit here:
+ * nothing is sent, and each refusal has a separate limit.
  */
 
 /** Milliseconds. */

@@ -53,8 +53,8 @@ export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSiz
 }
 
 /**
- * Chooses among the boundaries of ranges of `lastSize` users: those of ranges of about `size` users, and at the end of
- * the run all.
+ * Returns the boundaries of a run's chunks, chosen from those of ranges of `lastSize` users. Chunks have about `size`
+ * users, and `lastSize` users at the end of the run.
  * @param keys the first key of each range but the first
  */
 export function chooseBoundaries(

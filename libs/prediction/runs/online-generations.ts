@@ -37,7 +37,7 @@ interface LoadOptions {
 export interface GenerationLoader {
   /** Writes committed rows into the generation's buckets. Existing rows stay unchanged. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
-  /** Does the same with the committed rows of several chunks. */
+  /** Writes the committed rows of several chunks, like `loadRows`. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
   /**
    * Marks the generation as complete if it has this many users; returns false if some are missing. For a generation
@@ -74,7 +74,10 @@ export interface GenerationSweeper {
    * generations were listed, so that a generation that starts in between is not deleted
    */
   sweep(listKept: () => Promise<readonly string[]>): Promise<SweepCount>;
-  /** Does the same with a scan of all keys at a limited rate, to find keys that the store no longer lists. */
+  /**
+   * Scans all keys at a limited rate, and deletes keys of generations that `listKept` omits, even if the store does not
+   * list these generations.
+   */
   sweepLost(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }
 

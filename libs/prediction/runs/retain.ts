@@ -38,7 +38,7 @@ export async function retain(dependencies: RetainDependencies): Promise<Retentio
   return { generationsDropped, artifactsRemoved, errors };
 }
 
-/** Generations are dropped in Postgres first. The sweep finds what a kill leaves in Redis. */
+/** Drops generations in Postgres, then in Redis. The sweep also finds keys that a killed process left in Redis. */
 async function dropRetired({ generations, sweeper, listGenerations }: RetainDependencies): Promise<number> {
   const dropped = await generations.dropRetired();
   for (const generation of dropped) await sweeper.forget(generation);

@@ -59,7 +59,9 @@ const FAILURES_OF_A_BROKEN_MODEL = 128;
  * a chunk full of poison users.
  */
 const FAILURES_A_ROW = 1 / 8;
-/** For a batch: the limit of the total time of failing parts; CPU time for a part ended by its CPU limit. */
+/**
+ * For a batch: the limit of the total time of failing parts. A part that its CPU limit ended counts with its CPU time.
+ */
 const FAILING_MS = 120_000;
 /** The time limit of a run of a batch's part. A healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;

@@ -71,7 +71,7 @@ export class ScoringCrash extends Error {
 interface RefusalFacts {
   /** Row of the batch → the names of the features that no input can hold. */
   readonly unusable?: ReadonlyMap<number, readonly string[]>;
-  /** Seconds. */
+  /** The seconds after which a retry may succeed. */
   readonly retryAfter?: number;
 }
 

@@ -31,7 +31,7 @@ export class ShadowTally {
   /** Sums by feature, then by value; null: all other values. */
   readonly #segments = new Map<string, Map<string | null, Mutable<typeof NO_COMPARISONS>>>();
   #movers: ShadowMover[] = [];
-  /** Smaller differences are not among the largest. */
+  /** The difference that a user must exceed to be among those with the largest changes. */
   #floor = 0;
 
   count(outcome: ShadowOutcome, by = 1): void {

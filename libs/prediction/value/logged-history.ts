@@ -125,7 +125,10 @@ class AnswerLog {
     steps.push({ kind: 'read', at, read: this.#reads.push({ user, outcome }) - 1 });
   }
 
-  /** An earlier model version may have had other features. Features that it lacks are null. */
+  /**
+   * Returns the features of an answer. An earlier model version may have had other features; features that it lacks are
+   * null.
+   */
   #row({ inputs }: WithInputs): FeatureRow {
     const values = new Map(inputs.features.map(({ name, value }) => [name, value]));
     return this.#features.map((name) => values.get(name) ?? null);
