@@ -48,8 +48,8 @@ export interface PredictedOutcome {
 export type LiveOutcome =
   | PredictedOutcome
   /**
-   * For a reader with request features: an outcome for each of its rows, in order. One statement read the features of
-   * all rows.
+   * The outcomes of a reader with request features, one for each of its rows, in order. One statement read the features
+   * of all rows.
    */
   | { readonly kind: 'rows'; readonly rows: readonly LiveOutcome[] }
   | { readonly kind: 'no_features' }

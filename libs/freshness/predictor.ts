@@ -170,7 +170,7 @@ export interface PublishPolicy {
   readonly maxMeanDelta: number | null;
   /** The lowest share of currently served users that the new generation must also have, 0 to 1. */
   readonly minCoverage: number | null;
-  /** With fewer common users than this, distributions are not judged and only `minCoverage` counts. */
+  /** The least number of common users for which distributions are judged; with fewer, only `minCoverage` counts. */
   readonly minUsers: number;
   /** Time limit of the comparison in ms. */
   readonly reportTimeoutMs: number;
@@ -218,9 +218,9 @@ export interface Policy {
   /** Feature columns that split a comparison of generations into segments. */
   readonly segments?: readonly string[];
   readonly publish?: PublishPolicy;
-  /** Absent: no explanations are kept. */
+  /** The policy of kept explanations; absent: none are kept. */
   readonly explanations?: ExplanationsPolicy;
-  /** Absent: the config declares no table. */
+  /** The tables that the config declares as watched; absent: none. */
   readonly watch?: readonly WatchPolicy[];
 }
 

@@ -48,9 +48,9 @@ export interface ReadOptions {
   /** null: not sent; Infinity: any staleness. */
   readonly maxStale: number | null;
   readonly minContext: ContextToken | null;
-  /** Absent: the caller has no limit. */
+  /** The caller's limit of live inferences; absent: no limit. */
   readonly liveQuota?: LiveQuota;
-  /** Absent: only the predictor's `liveTimeout` limits live inference. */
+  /** How long the caller waits; absent: only the predictor's `liveTimeout` limits live inference. */
   readonly patience?: CallerPatience;
   /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;

@@ -12,7 +12,7 @@ import { holdsNumber } from './tensor-ranges.ts';
 /** The request features of one prediction, checked. */
 export interface RequestRow {
   readonly sent: RequestFeatures;
-  /** In the order of the model version's request columns. */
+  /** The values, in the order of the model version's request columns. */
   readonly values: readonly (number | string | null)[];
 }
 

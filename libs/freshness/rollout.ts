@@ -29,7 +29,7 @@ export interface Rollout {
   readonly stepStartedAt: Date | null;
   /** The arms beside the stable one; for a finished rollout, its last arms. */
   readonly arms: readonly RolloutArm[];
-  /** The reason of its state. */
+  /** The reason for the rollout's state. */
   readonly reason: string;
   readonly createdBy: string;
   readonly createdAt: Date;

@@ -51,7 +51,7 @@ export function writeTogether(redis: Redis, commands: readonly CommandLike[]): v
     },
   };
   for (const one of commands) redis.sendCommand(one, collector);
-  // Set by the closure above, which the compiler does not detect.
+  // The closure above sets `pieces`, which the compiler does not detect.
   const buffers = pieces as Buffer[] | null;
   if (buffers === null) {
     if (text !== '') redis.stream.write(text);

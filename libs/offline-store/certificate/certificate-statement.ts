@@ -167,7 +167,7 @@ interface CertificateParameters {
   readonly asked: string;
   readonly history: number;
   readonly revision: number;
-  /** If `false`, arms that differ from the known ones are returned as `UNTOLD`. */
+  /** Whether the row has arms that differ from the known ones; if `false`, it has `UNTOLD` instead. */
   readonly tellsArms?: boolean;
 }
 

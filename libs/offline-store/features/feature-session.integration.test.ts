@@ -122,7 +122,7 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
 
   test('rejects a second statement, even if no earlier check caught it', async () => {
     const work = path(versionWith(`${VISITS_SQL}) f; drop table victim; select * from (${VISITS_SQL}`));
-    // It is a syntax error if the query is in more than one pair of brackets.
+    // If the statement has the query in more than one pair of brackets, the second statement is a syntax error.
     await expect(work).rejects.toThrow(/cannot insert multiple commands into a prepared statement|syntax error/);
     await database.pool.query('select from victim');
   });

@@ -158,10 +158,10 @@ const VERSION_MS = 30 * 24 * 3_600_000;
 const UNPUBLISHED_MS = 24 * 3_600_000;
 
 /**
- * Selects the generations to drop. For each kept model version the newest three stay, and the current one with the two
- * before it (after a rollback the current one is not the newest). Kept versions are those of arms and, for each
- * predictor, the five other versions used most recently, for 30 days. An unpublished generation stays for a day, since
- * its run may be resumed. A base stays as long as a generation names it.
+ * Selects the generations to drop. For each kept model version, the newest three generations stay, and the current
+ * generation with the two before it. (After a rollback, the current generation is not the newest.) Kept versions are
+ * those of arms and, for each predictor, the five other versions used most recently, for 30 days. An unpublished
+ * generation stays for a day, since its run may be resumed. A base stays as long as a generation names it.
  */
 export function retiredGenerations(all: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const kept = new Set<string>();

@@ -92,7 +92,7 @@ async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
 
 async function dropOne(db: pg.PoolClient, id: string, predictor: string): Promise<Generation | null> {
   await lockPartition(db, id);
-  // Checked again under the lock, since a rollback may have returned to it in the meantime.
+  // The candidates are read again under the lock, since a rollback may have returned to the generation in the meantime.
   await lockAssignments(db);
   const retired = retiredGenerations(await listCandidates(db, predictor)).find((one) => one.id === id);
   if (!retired) return null;

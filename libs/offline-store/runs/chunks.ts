@@ -132,7 +132,7 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
 
 /**
  * Returns a chunk after an error; after `maxAttempts` it fails. The other chunks of its run are still processed, and
- * then the run fails, too: here if this was the last chunk, else when it would be published.
+ * then the run fails, too: immediately if this was the last open chunk, else when it would be published.
  */
 export async function giveBackChunk(
   pool: pg.Pool,

@@ -27,7 +27,7 @@ import { scanStale, shouldScoreAll } from './stale-users.ts';
 
 /** The mean number of users in a bucket: listpacks of such hashes stay far below Redis' own limit. */
 const USERS_PER_BUCKET = 48;
-/** Used if the predictor's policy has no value. */
+/** The time limit of a plan if the predictor's policy has none. */
 const PLAN_TIMEOUT_MS = 1_800_000;
 /** The extra time of the client, so that Postgres times out first if it responds. */
 const CLIENT_GRACE_MS = 2_000;
@@ -73,7 +73,7 @@ export interface Plan {
   readonly timeoutMs: number;
   /** The budget of the run; null if all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
-  /** The note that the run has at its end. */
+  /** The note for the run's record, which the run has at its end. */
   readonly note: string | null;
 }
 

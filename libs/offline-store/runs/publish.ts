@@ -124,7 +124,7 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Returns why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  // A partial run, or a run with a budget that found no user to score.
+  // A partial run has no generation, nor has a run with a budget that found no user to score.
   if (run.generationId === null) return null;
   // Chunks that a release before migration 0053 committed did not count omitted erased users. There may be as many as
   // were ever erased, since the plan expected them, too.

@@ -150,7 +150,7 @@ export async function execute(db: Db, statement: Statement): Promise<pg.QueryRes
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
   if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow(frameOf(db) !== undefined));
   if (withinMs !== undefined) return executeWithin(db, config, withinMs);
-  // Not pool.query, which closes the connection on any error, even if only the statement was at fault.
+  // pool.query would close the connection on any error, even if only the statement was at fault.
   return withClient(db, (client) => send(client, config));
 }
 

@@ -110,7 +110,7 @@ function createClient(url: string): pg.Client {
 
 async function sharesProcess(one: pg.Client, other: pg.Client): Promise<boolean> {
   await one.connect();
-  // The driver's types lack it.
+  // The driver's types lack `processID`.
   if ((await processOf(one)) === (one as unknown as { processID: number }).processID) return false;
   await other.connect();
   for (let look = 0; look < LOOKS; look++) {

@@ -63,7 +63,7 @@ export function createPrimaryPool(
       });
     }
 
-    // The pool calls it once, with a callback.
+    // The pool calls `connect` once, with a callback.
     override connect(done?: unknown): never {
       return super.connect((error: Error | null) => {
         if (isBroken(error)) servers.leave(this.address, error);
@@ -75,7 +75,7 @@ export function createPrimaryPool(
   return new PrimaryPool(servers, {
     ...others,
     Client: ServerClient,
-    // A reached server may stay silent.
+    // A server that accepted the connection may stay silent.
     async onConnect(client) {
       const { address, inHotStandby } = client as unknown as ServerClient;
       try {
@@ -172,7 +172,7 @@ class PrimaryPool extends pg.Pool {
       try {
         return await super.connect();
       } catch (error) {
-        // If all connections of a pool are busy, this says nothing about the server.
+        // The error says nothing about the server if all connections of the pool are busy.
         if (this.#servers.left === left) throw error;
         if (attempt === this.#servers.count) throw this.#servers.explain(error);
       }

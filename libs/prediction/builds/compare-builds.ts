@@ -119,7 +119,7 @@ interface BuildFlips extends DecisionPolicy {
 
 export interface Agreement {
   readonly outputs: readonly OutputAgreement[];
-  /** Null if the predictor declares no decision. */
+  /** The changed decisions; null if the predictor declares no decision. */
   readonly decision: BuildFlips | null;
 }
 
@@ -131,7 +131,7 @@ export interface Label {
 
 /** Figures for labels 0 and 1 and scores from 0 to 1. */
 interface ClassFigures {
-  /** Null if all labels are equal. */
+  /** The area under the ROC curve; null if all labels are equal. */
   readonly auc: number | null;
   readonly logLoss: number;
 }

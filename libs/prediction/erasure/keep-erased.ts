@@ -28,7 +28,7 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
     const counted = told?.history === there.history ? told.count : 0;
     // A count in Redis above Postgres' count includes an erasure that was committed after the query.
     if (told?.history === there.history && counted >= there.count) return;
-    // Scheduled first, so that the sweeps are repeated if a later step fails.
+    // The sweeps are scheduled first, so that they are repeated if a later step fails.
     await store.sweepAgain(counted);
     await online.restore(() => store.count());
   }

@@ -28,7 +28,7 @@ export interface StoredKey {
   readonly pepperId: string;
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
-  /** Null if there is no limit. */
+  /** The limit of requests a second; null if there is no limit. */
   readonly requestsPerSecond: number | null;
   /** The limit of users inferred live a second; null if there is no limit. */
   readonly livePerSecond: number | null;
@@ -40,7 +40,7 @@ export interface KeySnapshot {
   readonly version: string;
   /** The database's clock in ms. */
   readonly now: number;
-  /** Null if the keys have not changed since the version that the caller named. */
+  /** The keys; null if they have not changed since the version that the caller named. */
   readonly keys: readonly StoredKey[] | null;
 }
 
@@ -54,7 +54,7 @@ export interface HeldKey {
   readonly id: string;
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Undefined if there is no limit. */
+  /** The limit of requests; undefined if there is no limit. */
   readonly requests: TokenBucket | undefined;
   /** The limit of users inferred live; undefined if there is no limit. */
   readonly liveQuota: TokenBucket | undefined;
@@ -62,7 +62,7 @@ export interface HeldKey {
 
 type WhyRefused = 'malformed' | 'unknown' | 'wrong secret' | 'rotated out' | 'revoked' | 'expired';
 
-/** For the log only: callers never see it. */
+/** The reason why a key is rejected. For the log only: callers never see it. */
 export interface Refusal {
   readonly why: WhyRefused;
   /** The id, if the text names an existing key. */

@@ -6,7 +6,7 @@
  * nothing is sent, and each refusal has a separate limit.
  */
 
-/** Milliseconds. */
+/** The longest wait of a refusal in ms. */
 const REFUSAL_PATIENCE_MS = 10;
 /** The longest wait of a refusal, as a share of its reader's time limit. */
 const REFUSAL_PATIENCE_SHARE = 0.05;

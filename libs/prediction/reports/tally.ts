@@ -107,9 +107,9 @@ export class FlipTally {
 /** Sums over all users, or over one segment. */
 export interface Sums {
   readonly users: UserTally;
-  /** Null if no output has one number a user. */
+  /** The shift of the decision's output, else of the first output with one number a user; null if there is none. */
   readonly shift: ShiftTally | null;
-  /** Null if the predictor declares no decision. */
+  /** The flips of the decision; null if the predictor declares no decision. */
   readonly flips: FlipTally | null;
 }
 

@@ -26,7 +26,7 @@ export interface HeldLease {
 export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
   const controller = new AbortController();
   let renewing = false;
-  // Not `repeat`, which would renew immediately: most chunks end before their first renewal.
+  // `repeat` would renew immediately, although most chunks end before their first renewal.
   const timer = setInterval(
     () => {
       // While a renewal waits for a slow database, no other begins.

@@ -46,8 +46,8 @@ interface ChunkEnd {
 const LEAST_PARTS = 4;
 const LEAST_PART_ROWS = 16;
 /**
- * The maximum number of rows in a part: four runs of a slow model, so that there can be more busy inference processes
- * than chunks; one run of a fast model.
+ * The maximum number of rows in a part. A slow model takes four runs for a part, so that more inference processes than
+ * chunks can be busy. A fast model takes one run.
  */
 const MOST_PART_ROWS = 4_096;
 /** The maximum number of chunks that are made of a chunk's returned users. */
