@@ -59,7 +59,7 @@ interface Known {
 
 /**
  * Creates the authority. `certify` rejects with `unavailable` if Postgres does not answer in time, is a standby, or
- * cannot be reached. `close` releases the connections; end a given pool after that.
+ * cannot be reached. `close` releases the connections; end a pool that you passed after that.
  * @param database a postgres:// URL, or a pool with `maxStatements` spare connections, and as many to replace them
  */
 export function createAuthority(

@@ -38,9 +38,9 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
 }
 
 /**
- * Moves the stable arm's pointer back, also to another model version if the generation has one. Raises floor and
- * revision, and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (which names the possible
- * generations), `never_stable`, and `version_archived`.
+ * Moves the stable arm's pointer back to an earlier generation, and to the model version of that generation. Raises
+ * floor and revision, and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (which names the
+ * possible generations), `never_stable`, and `version_archived`.
  */
 async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
   return changeEventRules(pool, async (db) => {

@@ -15,8 +15,8 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
  * label, or with an equal label and an older time. Entries of another history or protocol are not kept, since their
  * labels prove nothing here. Entries of an unknown model version are not kept either.
  *
- * Entries that differ only by user, which are usually all, are written by one statement. With every value in every row
- * it cost twice as much.
+ * Entries that differ only by user, usually all of them, are written by one statement. A statement with every value in
+ * every row cost twice as much.
  */
 export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);

@@ -62,8 +62,8 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
 }
 
 /**
- * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit holds its chunk
- * when it locks the run, so a transaction that needs both locks them in this order too.
+ * Locks a run's chunks, in order, until the transaction ends. Chunks are locked before their run: a commit holds the
+ * lock of its chunk when it locks the run, so each transaction that needs both locks them in this order.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;

@@ -33,7 +33,7 @@ function hostsOf(url: string): string | undefined {
   return /^\w+:\/\/(?:[^@/?]*@)?([^/?]*)/.exec(url)?.[1];
 }
 
-/** The pools of the paths. */
+/** The pools of a process, one for each path to Postgres. */
 interface Paths {
   readonly pool: pg.Pool;
   readonly features: pg.Pool;

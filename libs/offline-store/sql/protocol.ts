@@ -26,8 +26,8 @@ export async function holdProtocol(db: Db): Promise<void> {
 
 /**
  * Runs `write` in a transaction. A change of the protocol's number waits for it; erasures do not. Rejects with
- * `protocol_unknown` unless this release knows the schema's protocol. The lock is the first of tandem.raise_protocol,
- * so the two cannot deadlock.
+ * `protocol_unknown` unless this release knows the schema's protocol. The lock is the first that tandem.raise_protocol
+ * acquires, so the two cannot deadlock.
  */
 export function writeKnown<T>(pool: pg.Pool, write: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return transaction(pool, async (db) => {

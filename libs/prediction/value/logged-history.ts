@@ -153,8 +153,8 @@ function firstRun(kept: readonly KeptExplanation[]): number | undefined {
 }
 
 /**
- * Returns the time from which the features of an answer are known. If they are of the same context, this is the
- * computation of the answer.
+ * Returns the time from which the features of an answer are known. If they are of the answer's context, this is the
+ * time at which the answer was computed.
  */
 function knownSince({ answer, inputs, at }: WithInputs): number {
   const moment = at.getTime();
