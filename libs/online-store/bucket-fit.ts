@@ -39,7 +39,7 @@ const VALUES_SAMPLED = 32;
 
 /**
  * Reads the server's limits and some values of a loaded generation, and logs a warning if its buckets do not fit.
- * Rejects `unavailable` if Redis does not answer.
+ * Rejects with `unavailable` if Redis does not answer.
  */
 export async function checkBuckets(
   { connection, log, prefix }: BucketFitDependencies,

@@ -4,8 +4,8 @@
  * that a slot is being moved to (ASK). If that server is not a known primary, the redirection is returned as an error
  * until the slots have been read again.
  *
- * A read of many users does not fail with one server. The lookups of a server that does not answer return the error,
- * and the reader reads only those users from Postgres.
+ * A read of many users does not fail if one server does not answer. The lookups of a server that does not answer return
+ * the error, and the reader reads only those users from Postgres.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -173,10 +173,10 @@ function redirectionOf(reply: unknown): Redirection | null {
 }
 
 /**
- * Returns a function for the identity of the primaries, which changes when one of them is replaced or restarted. It is
- * null while a connected primary has not reported its id. A primary that is not connected answers no reads, and keeps
- * its part of the identity. Slots that move between primaries do not change it, since the data were on one of the
- * primaries before. The identity is cached, since every read needs it.
+ * Returns a function for the identity of the primaries, which changes when one of them is replaced or restarted. The
+ * identity is null while a connected primary has not reported its id. A primary that is not connected answers no reads,
+ * and keeps its part of the identity. Slots that move between primaries do not change it, since the data were on one of
+ * the primaries before. The identity is cached, since every read needs it.
  */
 function createIdentity(topology: ClusterTopology): () => string | null {
   const ids = new Map<ServerConnection, string>();

@@ -1,8 +1,9 @@
 /**
  * Keeps erased users erased, every few seconds and in every worker. The deletes are repeated for an hour, since a
  * concurrent chunk, load or live answer may have written after the first delete. If Redis lost its count of erasures, a
- * round restores the count and repeats the deletes of all erasures above it. Redis may hold an old copy of itself, or
- * predictions of users whose readmission was lost in a restore. Several workers may run a round at the same time.
+ * round restores the count and repeats the deletes of all erasures above it. The reason is that Redis may hold an old
+ * copy of itself, or predictions of users whose readmission was lost in a restore. Several workers may run a round at
+ * the same time.
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Chooses the number of users in a chunk by time. Chunks are so small that a worker that joins, leaves, dies or is slow
- * changes the duration of a run by only a few percent. If a run has few chunks, the chunks at its end are smaller.
+ * Chooses the number of users in a chunk by the time that the chunk takes. Chunks are so small that a worker that
+ * joins, leaves, dies or is slow changes the duration of a run by only a few percent. If a run has few chunks, the
+ * chunks at its end are smaller.
  */
 
 /** The speed of an earlier run of the same kind. */

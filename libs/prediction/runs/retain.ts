@@ -1,6 +1,7 @@
 /**
- * Drops the generations that retention does not keep, in Postgres and then in the online store, and model files that no
- * version uses. Its steps may take long, so it runs separately from reconcile.ts, whose rounds must not wait.
+ * Drops the generations that retention does not keep, in Postgres and then in the online store. Also removes model
+ * files that no version uses. The steps may take long, so they run separately from reconcile.ts, whose rounds must not
+ * wait.
  */
 
 import { createStepper } from './independent-steps.ts';

@@ -192,8 +192,9 @@ async function work(
 const SLOW_TIMES = 2;
 
 /**
- * Returns whether to return the rest of a chunk. If the process must end, this is immediate. If the chunk is slow, it
- * waits until other workers have nothing to do, since reading users by name costs more than reading a range.
+ * Returns whether the rest of a chunk is to be returned. If the process must end, the rest is returned immediately. If
+ * the chunk is slow, the rest is returned only when other workers have nothing to do, since reading users by name costs
+ * more than reading a range.
  */
 function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {
   let nextLook = now() + SLOW_TIMES * run.chunkMs;

@@ -54,7 +54,7 @@ export interface PublishOutcome {
 export interface RunStore {
   /**
    * Rejects with `unknown_predictor`, or with `run_conflict` while an `all` run of the predictor is unfinished; for a
-   * slot of changed users also while a `stale` run is.
+   * slot of changed users also while a `stale` run of the predictor is unfinished.
    */
   create(run: NewRun): Promise<{ run: Run; created: boolean }>;
   find(id: string): Promise<Run | undefined>;
