@@ -287,7 +287,7 @@ function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Rea
   return { rows, oids, head, refused };
 }
 
-/** Adds the predictor to the error of a failed query. */
+/** Returns a handler that rethrows the error of a failed query with the predictor added. */
 function rethrow({ predictor }: ModelVersion) {
   return (error: unknown): never => {
     const fault = queryFault(error);

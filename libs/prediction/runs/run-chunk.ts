@@ -192,9 +192,9 @@ async function work(
 const SLOW_TIMES = 2;
 
 /**
- * Returns whether the rest of a chunk is to be returned. If the process must end, the rest is returned immediately. If
- * the chunk is slow, the rest is returned only when other workers have nothing to do, since reading users by name costs
- * more than reading a range.
+ * Returns a function that says whether the rest of a chunk is to be returned to other workers. If the process must end,
+ * the rest is returned immediately. If the chunk is slow, the rest is returned only when other workers have nothing to
+ * do, since reading users by name costs more than reading a range.
  */
 function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {
   let nextLook = now() + SLOW_TIMES * run.chunkMs;
