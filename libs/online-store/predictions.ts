@@ -85,7 +85,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Each write is sent at once, so that no write waits for one that hangs. Redis answers the writes in order.
+    // Each write is sent at once, so that no write waits for a hanging write. Redis answers the writes in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,

@@ -142,8 +142,8 @@ function byUser(one: OverlayEntry, other: OverlayEntry): number {
 }
 
 /**
- * Returns whether the store would replace one entry by the other, so that of a user's entries only the one that the
- * store would keep is written.
+ * Returns whether the store would replace the known entry, so that only the entry of a user is written that the store
+ * would keep.
  */
 function replaces(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.history !== known.history) return true;
