@@ -96,7 +96,7 @@ export interface Certificate {
   readonly history: string;
   /** Postgres' clock, ms since 1970. */
   readonly now: number;
-  /** Rises with every change of predictors and arms. */
+  /** The revision, which rises with every change of predictors and arms. */
   readonly revision: number;
   /** Returns the arms of a predictor; undefined if it was never adopted or is no longer served. */
   assignments(predictor: string): Assignments | undefined;

@@ -16,9 +16,15 @@ import type { Prediction } from './predictor.ts';
 import type { Label } from './stored-prediction.ts';
 
 export interface PredictionMemory {
-  /** @param generationId the assigned generation, here and below */
+  /**
+   * Returns the remembered prediction of a user.
+   * @param generationId the assigned generation, even if its base has the row
+   */
   find(generationId: string, userId: string): RememberedPrediction | undefined;
-  /** @returns the remembered prediction: the given one or an equal one; undefined if there is no room */
+  /**
+   * Remembers a prediction.
+   * @returns the remembered prediction: the given one or an equal one; undefined if there is no room
+   */
   keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
   /** Forgets a user's predictions of every generation. */
   forgetUser(userId: string): void;
@@ -158,7 +164,10 @@ function bytesOf(userId: string, prediction: Prediction): number {
 /** Predictions by user. */
 export type Remembered = ReadonlyMap<string, RememberedPrediction>;
 
-/** @param assignments the last assignments from Postgres; a wrong guess is harmless */
+/**
+ * Finds the remembered predictions of users.
+ * @param assignments the last assignments from Postgres; a wrong guess is harmless
+ */
 export function findRemembered(
   memory: PredictionMemory,
   assignments: Assignments | undefined,

@@ -98,7 +98,7 @@ type Coverage = 'required' | 'live';
 export interface AnalysisPlan {
   /** Whether verdicts move the rollout: advance a step, or abort. */
   readonly automatic: boolean;
-  /** Verdicts are recorded but not acted on. */
+  /** Whether verdicts are only recorded, not acted on. */
   readonly dryRun: boolean;
   /** Milliseconds between two looks, and the shortest duration of a step. */
   readonly intervalMs: number;

@@ -18,7 +18,10 @@ export interface RecordingProxy {
   close(): Promise<void>;
 }
 
-/** @param serverUrl without TLS */
+/**
+ * Starts the proxy.
+ * @param serverUrl the address of a server without TLS
+ */
 export async function startRecordingProxy(serverUrl: string): Promise<RecordingProxy> {
   const { hostname, port } = new URL(serverUrl);
   const sent: SentMessage[] = [];

@@ -208,7 +208,7 @@ const HSET = Buffer.from('$4\r\nhset\r\n');
 
 /**
  * Yields the commands in batches, each of which is written on demand.
- * @param staged at most `MAX_STAGED_ROWS` rows
+ * @param staged the staged rows, at most `MAX_STAGED_ROWS`
  * @param batchRows a batch ends with the bucket that reaches this number of rows
  */
 export function* bucketCommands(

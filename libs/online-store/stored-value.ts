@@ -240,7 +240,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /**
  * Returns the checksum of the bytes from `start` to `end`.
- * @param seed unsigned, 32 bits; a value written with another seed fails the check
+ * @param seed an unsigned 32-bit number; a value written with another seed fails the check
  */
 function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
   let crc = (seed ^ (seed >>> 16)) & 0xffff;

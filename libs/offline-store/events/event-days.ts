@@ -31,7 +31,7 @@ interface DayPartition {
 /**
  * Drops the oldest day if all of its events are past the horizon. A day may contain later events than its name says, if
  * no worker created a partition for them.
- * @param horizon SQL of a time
+ * @param horizon SQL of the time before which events have expired
  */
 export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<ExpiredRows> {
   const days = await query<DayPartition>(pool, {

@@ -54,9 +54,9 @@ interface ResultRow {
 }
 
 /**
- * Returns one result per event, in order, with the names in its data that no predictor uses. It compares the names with
- * those of every predictor, active or not, by the current rules, as migrations/0004 does. These names are only
- * informative: the trigger has decided the effect of the event.
+ * SQL that returns one result per event, in order, with the names in its data that no predictor uses. It compares the
+ * names with those of every predictor, active or not, by the current rules, as migrations/0004 does. These names are
+ * only informative: the trigger has decided the effect of the event.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,

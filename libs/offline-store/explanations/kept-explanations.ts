@@ -162,7 +162,10 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 
 const TIMEOUT_MS = 2_000;
 
-/** @param features the pool of feature statements */
+/**
+ * Creates the port that reads features again.
+ * @param features the pool of feature statements
+ */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
   /** Versions by number and predictor, separated by a blank. */
   const versions = new IdleCache((key) =>

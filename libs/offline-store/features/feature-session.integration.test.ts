@@ -17,7 +17,7 @@ import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 
 const USERS = 120;
-/** Writes when a user is looked up. */
+/** A query that writes when a user is looked up. */
 const WRITING_SQL = `select user_id, recency, orders, member, city, loaded_at from visits, lateral (select write() as answer offset 0) w where w.answer > 0`;
 const EVERYBODY = { from: null, to: null };
 const [BEFORE, NOW] = [randomUUID(), randomUUID()];

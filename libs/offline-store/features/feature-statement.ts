@@ -101,7 +101,10 @@ function chunkRowsSql({ query }: RangeVersion, rowsSql: string): string {
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
-/** @param bounds the SQL of the bounds `from` and `to` that are not null */
+/**
+ * Returns the SQL condition that a row is in a key range.
+ * @param bounds the SQL of the bounds `from` and `to` that are not null
+ */
 function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [

@@ -69,7 +69,7 @@ function createHexReader(): (text: string) => Buffer | undefined {
   };
 }
 
-/** Decodes the field of all features, two digits per byte. */
+/** The form of packed rows: all features are one field, with two digits per byte. */
 export const PACKED_FORM: RowForm = {
   bytesOf: ({ length, fields }) => length - (fields[LEADING_COLUMNS]?.length ?? 0) / 2,
   sizesOf: ([packed]) => packedSizes(packed ?? ''),

@@ -53,7 +53,7 @@ async function lockBuilding(db: Db, id: string): Promise<boolean> {
 interface Layers {
   readonly id: string;
   readonly baseId: string;
-  /** Returns the current generation if it has the same base and the same bulk changes. */
+  /** The current generation if it has the same base and the same bulk changes; else null. */
   readonly before: string | null;
 }
 

@@ -178,7 +178,10 @@ export function retiredGenerations(all: readonly RetentionCandidate[]): readonly
   return retired.filter(({ id }) => !bases.has(id));
 }
 
-/** @param published the published generations of one predictor */
+/**
+ * Returns the generations of each kept model version.
+ * @param published the published generations of one predictor
+ */
 function keptVersions(published: readonly RetentionCandidate[]): readonly (readonly RetentionCandidate[])[] {
   const versions = [...Map.groupBy(published, (one) => one.modelVersionId).values()];
   const served = versions.filter(([first]) => first?.isServed);
@@ -191,7 +194,10 @@ function keptVersions(published: readonly RetentionCandidate[]): readonly (reado
   return [...served, ...others.map(({ version }) => version)];
 }
 
-/** @param version the published generations of one model version */
+/**
+ * Returns the kept generations of a model version.
+ * @param version the published generations of one model version
+ */
 function keptOf(version: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const newestFirst = version.toSorted((a, b) => b.number - a.number);
   const inForce = newestFirst.findIndex((one) => one.inForce);

@@ -41,7 +41,10 @@ const RETRY_SILENT_MS = 1_000;
 /** The shortest time between two lookups of an unknown name, since a caller may request it continuously. */
 const RETRY_UNKNOWN_MS = 1_000;
 
-/** @param now a monotonic clock in milliseconds */
+/**
+ * Creates the registry.
+ * @param now a monotonic clock in milliseconds
+ */
 export function createRegistry(
   pool: pg.Pool,
   now: () => number = () => performance.now(),

@@ -22,7 +22,7 @@ export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Prom
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
 }
 
-/** Returns the best entry of each user, since one insert cannot update a row twice. */
+/** The best entry of each user, since one insert cannot update a row twice. */
 type Group = Map<string, OverlayEntry>;
 
 function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {

@@ -79,7 +79,7 @@ export interface Plan {
 
 /**
  * Returns the chunk size of a run, by the measurements of the last run of its kind.
- * @param most users the maximum number of users in a chunk, from the predictor's policy
+ * @param most the maximum number of users in a chunk, from the predictor's policy
  */
 async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSizes> {
   const [measured] = await query<MeasuredRun>(db, {

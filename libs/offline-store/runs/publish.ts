@@ -101,7 +101,7 @@ async function checkAndConclude(
 }
 
 interface ChunkCounts {
-  /** Returns the database's current history. */
+  /** The database's current history. */
   readonly history: string;
   readonly open: number;
   readonly failed: number | null;

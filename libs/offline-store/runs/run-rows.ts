@@ -94,7 +94,10 @@ export async function listRuns(
   });
 }
 
-/** @param predictor the predictor; absent: all predictors */
+/**
+ * Lists the unfinished runs of one predictor or of all, the oldest first.
+ * @param predictor the predictor; absent: all predictors
+ */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
   return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}

@@ -38,7 +38,10 @@ const TRANSITIONS: Readonly<Record<string, string>> = {
   truncate: '',
 };
 
-/** @param relation quoted */
+/**
+ * Returns SQL that creates a trigger on a table.
+ * @param relation the table's name, quoted
+ */
 export function createTriggerSql(relation: string, operation: string, id: number): string {
   return `create or replace trigger ${triggerName(operation)} after ${operation} on ${relation}
     ${TRANSITIONS[operation]} for each statement execute function ${functionName(id)}()`;

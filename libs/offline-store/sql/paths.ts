@@ -211,7 +211,7 @@ export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: s
 }
 
 interface Place {
-  /** Returns a value that differs between any two databases, even of one cluster. */
+  /** A value that differs between any two databases, even of one cluster. */
   readonly identity: string;
   readonly name: string;
   readonly user: string;

@@ -41,6 +41,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
 }
 
 /**
+ * Creates the pool.
  * @param addresses one for each server, as `serverAddresses` returns them
  * @param isBroken returns whether an error comes from the server rather than from the statement
  */

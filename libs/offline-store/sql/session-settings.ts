@@ -139,6 +139,6 @@ function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }:
   };
 }
 
-/** Sets `transaction_timeout`, which exists since Postgres 17. */
+/** SQL that sets `transaction_timeout`, which exists since Postgres 17. */
 const TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', false)
   where current_setting('transaction_timeout', true) <> '0'`;

@@ -17,7 +17,10 @@ export function commonFields(parent: readonly OutputField[], build: readonly Out
   return parent.filter((field) => build.some(({ name, width }) => name === field.name && width === field.width));
 }
 
-/** @param parent the parent's answers, of at least one user; `build` has the same users in the same order */
+/**
+ * Compares the answers of a build with those of its parent.
+ * @param parent the parent's answers, of at least one user; `build` has the same users in the same order
+ */
 export function compareBuilds(
   parent: AnsweredUsers,
   build: AnsweredUsers,
@@ -177,8 +180,8 @@ function centred(ranks: readonly number[]): readonly number[] {
 // How well the scores of two models predicted the observed outcomes of the same users.
 
 /**
- * Limits probabilities: a wrong score of exactly 0 or 1 would have an infinite loss. A float32 cannot represent a value
- * much nearer to 1.
+ * The least distance of a probability from 0 and 1: a wrong score of exactly 0 or 1 would have an infinite loss. A
+ * float32 cannot represent a value much nearer to 1.
  */
 const LEAST_CHANCE = 1e-7;
 

@@ -61,7 +61,8 @@ export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): 
 }
 
 /**
- * @param groups the most read users first
+ * Estimates the effect of a budget.
+ * @param groups groups of users, the most read first
  * @param forMs milliseconds until the next run
  */
 export function estimateBudget(

@@ -36,7 +36,7 @@ export interface Outbox {
 const PAGE = 1_000;
 
 interface RelayOptions {
-  /** Limits the duration of a round, so that a process with a long queue can end. */
+  /** The longest duration of a round in ms, so that a process with a long queue can end. */
   readonly forMs?: number;
   /**
    * Receives each page after Redis has received it. It must not throw, and its result is not awaited, since the page's

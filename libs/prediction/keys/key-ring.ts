@@ -36,7 +36,7 @@ export interface StoredKey {
 
 /** All keys at one moment. */
 export interface KeySnapshot {
-  /** Changes whenever any key changes. */
+  /** The version of the keys, which changes whenever any key changes. */
   readonly version: string;
   /** The database's clock in ms. */
   readonly now: number;
@@ -113,7 +113,10 @@ export class KeyRing {
     return this.#clock() - this.#loadedAt <= this.#believedForMs;
   }
 
-  /** @param askedAt when the snapshot was requested, on the ring's clock; the snapshot is not older */
+  /**
+   * Replaces the keys in memory if the snapshot has keys.
+   * @param askedAt when the snapshot was requested, on the ring's clock; the snapshot is not older
+   */
   load({ version, now, keys }: KeySnapshot, askedAt: number): void {
     this.#ahead = now - askedAt;
     this.#loadedAt = askedAt;

@@ -12,11 +12,15 @@ const REFUSAL_PATIENCE_MS = 10;
 const REFUSAL_PATIENCE_SHARE = 0.05;
 
 interface GatheredRefusals {
-  /** @param timeoutMs the time limit of the refused reader */
+  /**
+   * Adds a refusal, which is answered together with others.
+   * @param timeoutMs the time limit of the refused reader
+   */
   add(tell: () => void, timeoutMs: number): void;
 }
 
 /**
+ * Creates a queue of refusals.
  * @param patienceMs the longest wait of a refusal; 0: each is answered immediately, for example if only few clients can
  * be connected
  */

@@ -14,7 +14,10 @@ export interface Timed {
 }
 
 interface ReaderDeadlines {
-  /** @param timeoutMs the time until the reader's deadline */
+  /**
+   * Adds a reader, whose wait ends at its deadline.
+   * @param timeoutMs the time until the reader's deadline
+   */
   add(reader: Timed, timeoutMs: number): void;
   remove(reader: Timed): void;
 }

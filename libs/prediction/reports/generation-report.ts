@@ -126,7 +126,7 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
 
 interface Judgement {
   readonly crossings: readonly Crossing[];
-  /** Checks that were not judged, and why. */
+  /** The checks that were not judged, and why. */
   readonly notes: readonly string[];
 }
 

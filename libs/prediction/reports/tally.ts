@@ -32,7 +32,10 @@ export class ShiftTally {
   #deltas = 0;
   #sizeSum = 0;
 
-  /** @param ends the ends of the classes */
+  /**
+   * Creates an empty tally.
+   * @param ends the upper ends of the classes
+   */
   constructor(ends: Float64Array) {
     this.#ends = ends;
     this.#before = { counts: new Float64Array(ends.length + 1), users: 0, sum: 0 };
@@ -85,7 +88,7 @@ function count(side: Side, ends: Float64Array, value: number): void {
   side.sum += value;
 }
 
-/** Counts flips of the decision. */
+/** The counts of the decision's flips. */
 export class FlipTally {
   #both = 0;
   #up = 0;
@@ -196,7 +199,10 @@ export class DeltaSketch {
   #total = 0;
   #largest = 0;
 
-  /** @param size a size of at least 0 */
+  /**
+   * Counts a size.
+   * @param size a size of at least 0
+   */
   add(size: number): void {
     this.#total++;
     if (size === 0) {

@@ -129,7 +129,10 @@ interface Loads {
 
 type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'load'> & { onReport(report: LoadReport): unknown };
 
-/** @param onChange called when a version has become ready or has failed */
+/**
+ * Creates the loop that loads versions.
+ * @param onChange called when a version has become ready or has failed
+ */
 function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void): Loads {
   let wanted: readonly string[] = [];
   let tried: ReadonlySet<string> = new Set();

@@ -39,7 +39,10 @@ const SHORT_SHARE = 1 / 100;
 const LAST_PARTS = 4;
 const LAST_SHARE = 1 / 5;
 
-/** @param most users the maximum number of users in a chunk, whatever their duration */
+/**
+ * Chooses the sizes of chunks.
+ * @param most the maximum number of users in a chunk, whatever its duration
+ */
 export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSizes {
   if (measured === null || measured.seconds < SHORTEST_RUN_S)
     return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };

@@ -22,7 +22,10 @@ export interface HeldLease {
   release(): void;
 }
 
-/** @param renew extends the lease; returns false if the fence is lost */
+/**
+ * Renews a lease until it is lost or stopped.
+ * @param renew extends the lease; returns false if the fence is lost
+ */
 export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
   const controller = new AbortController();
   let renewing = false;

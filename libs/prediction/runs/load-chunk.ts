@@ -16,6 +16,7 @@ export interface LoadChunkDependencies {
 }
 
 /**
+ * Loads the rows of a committed chunk.
  * @param written the committed rows, without users that were erased since the read
  * @param isLast whether no chunk of the run is open any more
  * @returns null if the rows were loaded, else the reason

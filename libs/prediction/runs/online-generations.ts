@@ -31,8 +31,8 @@ interface LoadOptions {
 }
 
 /**
- * Loads generations. Rejects with `unavailable` if the online store does not answer or rejects a command. The load must
- * then begin again.
+ * Port: loads generations. Rejects with `unavailable` if the online store does not answer or rejects a command. The
+ * load must then begin again.
  */
 export interface GenerationLoader {
   /** Writes committed rows into the generation's buckets. Existing rows stay unchanged. */
@@ -59,7 +59,8 @@ interface SweepCount {
 }
 
 /**
- * Deletes generations. All calls are safe to repeat, and reject with `unavailable` if the online store does not answer.
+ * Port: deletes generations. All calls are safe to repeat, and reject with `unavailable` if the online store does not
+ * answer.
  */
 export interface GenerationSweeper {
   /**
@@ -97,7 +98,10 @@ interface LoadReport {
 
 const PAGE_ROWS = 5_000;
 
-/** @param onProgress called for each page */
+/**
+ * Loads a generation into the online store.
+ * @param onProgress called for each page
+ */
 export async function loadGeneration(
   { generations, loader }: LoadGenerationDependencies,
   generationId: string,

@@ -191,7 +191,10 @@ export interface Approval {
 }
 
 export interface ReportStore {
-  /** @param generation the number; null: the newest generation with a report. Rejects with `unknown_generation` */
+  /**
+   * Returns the report of a generation. Rejects with `unknown_generation` if there is none.
+   * @param generation the number of the generation; null: the newest generation with a report
+   */
   find(predictor: string, generation: number | null): Promise<KeptReport>;
   /**
    * Publishes a generation that was held back and makes it current, in one transaction with its audit row. Repeating it

@@ -56,7 +56,10 @@ const MOST_PIECES = 16;
 /** A chunk, and the scope of its run. */
 type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
 
-/** @param onProgress called after the features are read, and after each part of the scoring */
+/**
+ * Scores a chunk.
+ * @param onProgress called after the features are read, and after each part of the scoring
+ */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
@@ -172,7 +175,10 @@ export async function readChunk(
   }
 }
 
-/** @param cause why the users could not be read together */
+/**
+ * Reads users in smaller statements.
+ * @param cause why the users could not be read together
+ */
 async function readApart(
   readUsers: (userIds: readonly string[]) => Promise<ChunkFeatures>,
   userIds: readonly string[],

@@ -257,7 +257,10 @@ interface HalvingWork<T> {
   now?(): number;
 }
 
-/** @param whole the first parts */
+/**
+ * Processes items, and halves failing parts.
+ * @param whole the parts to begin with
+ */
 export async function halveFailing<T>(
   whole: readonly (readonly T[])[],
   { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,

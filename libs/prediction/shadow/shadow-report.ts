@@ -70,6 +70,7 @@ interface LatencyClass {
 }
 
 /**
+ * Builds the report.
  * @param rows the sums of all processes
  * @param hasThreshold whether the predictor's decision has a threshold
  */

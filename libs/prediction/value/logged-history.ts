@@ -83,7 +83,10 @@ class AnswerLog {
     this.#parts = parts;
   }
 
-  /** @param answers the answers, ordered by time like the outcomes */
+  /**
+   * Adds the history of a user.
+   * @param answers the answers, ordered by time like the outcomes
+   */
   addUser(answers: readonly WithInputs[], outcomes: readonly UserOutcome[]): void {
     const steps: Step[] = [];
     const user = this.#timelines.push(steps) - 1;

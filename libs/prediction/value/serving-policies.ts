@@ -18,7 +18,10 @@ export interface PolicyAnswers {
   readonly batchInferences: number;
 }
 
-/** @param maxAgeMs the age after which the hybrid infers again; null: never */
+/**
+ * Simulates a policy on a history.
+ * @param maxAgeMs the age after which the hybrid infers again; null: never
+ */
 export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null): PolicyAnswers {
   const contexts = new Int32Array(history.reads.length).fill(-1);
   const ages = new Float64Array(history.reads.length);

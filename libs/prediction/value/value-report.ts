@@ -123,7 +123,10 @@ export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanO
   return { history, served, judged, contexts: [...contexts] };
 }
 
-/** @param plan the plan, with at least one judged read that can be scored */
+/**
+ * Builds the report of a plan.
+ * @param plan the plan, with at least one judged read that can be scored
+ */
 export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
   const { history } = plan;
   const reads = scorableReads(plan, judge);
