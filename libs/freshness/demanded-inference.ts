@@ -29,7 +29,7 @@ interface AskedDemand {
   /** The last assignment that Postgres gave. */
   readonly known: LastKnown | undefined;
   readonly predictorName: string;
-  /** Distinct. */
+  /** The users, each once. */
   readonly userIds: readonly string[];
   /** The users in the order of the call, with repeats. */
   readonly calledFor: readonly string[];

@@ -51,7 +51,7 @@ export interface OverlayEntry {
   readonly contextVersion: number;
   readonly source: 'batch' | 'live';
   readonly computedAt: number;
-  /** Whether a re-scoring made it. */
+  /** Whether a re-scoring computed the entry. */
   readonly refreshed?: boolean;
   readonly outputs: Buffer;
 }

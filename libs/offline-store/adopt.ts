@@ -211,8 +211,9 @@ async function adoptOne(
 }
 
 /**
- * Returns whether earlier events may concern the predictor by its new rules. A new predictor or version has no stored
- * predictions, so it waits for concurrent events instead. A deactivated predictor has received events all the time.
+ * Returns whether earlier events may concern the predictor by its new rules. Throws if concurrent events may not know
+ * the rules yet: a new predictor or version, which has no stored predictions, waits for them. A deactivated predictor
+ * has received events all the time.
  */
 async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolean> {
   const { name, definition, policy } = predictor;

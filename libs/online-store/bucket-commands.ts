@@ -68,7 +68,7 @@ export interface StagedRows {
 interface StageableRow {
   readonly userId: string;
   readonly contextVersion: number;
-  /** ms since 1970. */
+  /** The time of computation, in ms since 1970. */
   readonly computedAt: number;
   readonly outputs: Buffer;
   readonly start: number;

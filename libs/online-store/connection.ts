@@ -160,7 +160,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
   return connection;
 
-  /** Returns `unavailable` for a server that does not answer; other errors are unchanged. */
+  /** Returns the replies, with an error for each refused command. Rejects with `unavailable` without an answer. */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));

@@ -61,7 +61,10 @@ async function limited<T>(
   }
 }
 
-/** Returns the server's process id. The server ends the statement if this process dies or hangs. */
+/**
+ * Sets the time limit after which the server ends a statement, even if this process dies or hangs. Returns the server's
+ * process id.
+ */
 async function beginLimited(db: pg.PoolClient, timeoutMs: number): Promise<number | undefined> {
   const [backend] = await query<{ pid: number }>(db, {
     text: `select pg_backend_pid() as pid, set_config('statement_timeout', $1, true)`,

@@ -56,7 +56,7 @@ export interface ModelVersionRecord extends ModelVersion, OwnersWords {
   /** The size of its file in bytes. */
   readonly size: number;
   readonly labels: readonly string[];
-  /** The arms that serve it. */
+  /** The arms that serve the version. */
   readonly arms: readonly string[];
 }
 

@@ -254,7 +254,7 @@ function encodeRows(generationId: string, computedAt: number, users: ScoredUsers
   return bytes.subarray(0, bytes.writeInt16BE(-1, at));
 }
 
-/** Returns the lower 32 bits. */
+/** Writes the lower 32 bits of a number. Returns the offset after them. */
 function putInteger(bytes: Buffer, at: number, value: number): number {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;

@@ -100,7 +100,7 @@ interface User {
   isDecided: boolean;
 }
 
-/** Returns a function that reuses one object for all rows. */
+/** Returns a function that reads a user from a row. It reuses one object for all rows. */
 function createUserReader(
   output: NumericOutput | undefined,
   decision: DecisionPolicy | null,
