@@ -157,7 +157,7 @@ class Reader {
     return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...remembered.keys()])]));
   }
 
-  /** Reads the current assignment of the predictor. Throws `unknown_predictor` if the predictor was withdrawn. */
+  /** Records a certificate, and returns its assignments. Throws `unknown_predictor` for a withdrawn predictor. */
   #notice(predictorName: string, certificate: Certificate, before: AssignedMoment): Assignments {
     const assignments = certificate.assignments(predictorName);
     if (!isOvertaken(certificate, before, this.#newest)) this.#keep(predictorName, certificate, assignments);

@@ -164,7 +164,7 @@ export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffe
 
 let lastIds = { history: '', modelVersionId: '', bytes: Buffer.alloc(0) };
 
-/** Caches the bytes of history and model version, which are mostly those of the previous entry. */
+/** Returns the bytes of history and model version. They are cached, since consecutive entries mostly have the same. */
 function idBytes({ history, modelVersionId }: Pick<OverlayEntry, 'history' | 'modelVersionId'>): Buffer {
   if (history === lastIds.history && modelVersionId === lastIds.modelVersionId) return lastIds.bytes;
   if (!/^[0-9a-f]{16}$/.test(history)) throw new RangeError(`history ${history} is not 16 hex digits`);

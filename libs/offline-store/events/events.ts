@@ -119,8 +119,8 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
 }
 
 /**
- * Returns whether an error is caused by text or numbers that jsonb cannot hold. The API rejects these first; if one is
- * missed, the event is still at fault.
+ * Returns the error for text or numbers that jsonb cannot hold; other errors are unchanged. The API rejects such values
+ * first; if it misses one, the event is still at fault.
  */
 function unstorable(error: pg.DatabaseError): unknown {
   if (!/^22/.test(error.code ?? '')) return error;

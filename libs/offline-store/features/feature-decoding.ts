@@ -86,7 +86,7 @@ export function decodeBatch(
   return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
 }
 
-/** Records the values of events that override rows. */
+/** Creates the record of event values that override rows. */
 export function createLaidValues() {
   const byRow = new Map<number, LaidValue[]>();
   return {

@@ -117,7 +117,7 @@ export async function findScoredUsers(
   return users;
 }
 
-/** Returns all predictions of a generation by user id, page by page, so that memory stays constant. */
+/** Yields all predictions of a generation by user id, page by page, so that memory stays constant. */
 export async function* readPages(
   pool: pg.Pool,
   generation: Generation,

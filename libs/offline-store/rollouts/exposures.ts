@@ -47,7 +47,8 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 }
 
 /**
- * Returns the exposed users of one step, as counted by the triggers on exposures (migrations/0054_count_exposures.sql).
+ * Returns the numbers of exposed users of one step, as counted by the triggers on exposures
+ * (migrations/0054_count_exposures.sql).
  */
 export async function findExposed(db: Db, rolloutId: string, step: number): Promise<Omit<StepFigures, 'counts'>> {
   const counts = await query<ExposedUsers & { readonly day: number; readonly isLately: boolean }>(db, {

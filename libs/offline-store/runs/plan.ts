@@ -32,7 +32,7 @@ const PLAN_TIMEOUT_MS = 1_800_000;
 /** The extra time of the client, so that Postgres times out first if it responds. */
 const CLIENT_GRACE_MS = 2_000;
 
-/** Returns null if the fence is lost, or the database's history has changed since the claim. */
+/** Plans a run. Returns null if the fence is lost, or the database's history has changed since the claim. */
 export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
   const { pool } = pools;
   const planned = await requireRun(pool, claimed.runId);

@@ -108,7 +108,7 @@ interface ChunkCounts {
   readonly error: string | null;
 }
 
-/** Returns the number of open chunks, and the number of failed chunks with the first of them and its reason. */
+/** Returns how many chunks are open, and the number of the first failed chunk with its error. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,

@@ -47,7 +47,10 @@ export function createTriggerSql(relation: string, operation: string, id: number
     ${TRANSITIONS[operation]} for each statement execute function ${functionName(id)}()`;
 }
 
-/** Settings are fixed, so that no session can make two different values look equal or substitute other operators. */
+/**
+ * Returns SQL that creates the trigger function. Its settings are fixed, so that no session can make two different
+ * values look equal or substitute other operators.
+ */
 export function createFunctionSql(watch: WatchTrigger): string {
   const body = watch.key === null ? everyoneBody(watch) : usersBody(watch, watch.key);
   return `create or replace function ${functionName(watch.id)}() returns trigger language plpgsql security definer

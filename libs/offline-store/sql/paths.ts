@@ -74,7 +74,9 @@ const PATIENCE_MS = 2_000;
 /** The number of checks, since a free process may be lent to another client between two of them. */
 const LOOKS = 10;
 
-/** Checks the first server that answers, of several. */
+/**
+ * Rejects unless an address gives each client a separate session. Of several servers, checks the first that answers.
+ */
 export async function assertOwnSession(url: string, variable: string): Promise<void> {
   const addresses = serverAddresses(url, variable);
   for (const [i, address] of addresses.entries()) {

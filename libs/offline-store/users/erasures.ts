@@ -171,7 +171,7 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
-/** Restarts outcome passes that have stopped at such a user. Returns 0, since a pass is not an exposure. */
+/** Restarts outcome passes that have stopped at an erased user. Returns 0, since a pass is not an exposure. */
 async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
   await change(db, numbers, {
     text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t

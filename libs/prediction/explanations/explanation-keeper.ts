@@ -149,7 +149,7 @@ function asServed(answer: Answer): ServedAnswer {
 }
 
 /**
- * Adds the inputs of each answer: those of its inference, else the current ones, with one statement for each model
+ * Returns the inputs of each answer: those of its inference, else the current ones, with one statement for each model
  * version.
  */
 async function completeInputs(source: InputSource, some: readonly Waiting[]): Promise<(KeptInputs | NoInputs)[]> {

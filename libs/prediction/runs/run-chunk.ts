@@ -84,8 +84,8 @@ interface CommittedReport {
 export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
 
 /**
- * Rejects only if the chunk could not be claimed or returned. It is then claimed again after its lease or at the next
- * hint.
+ * Creates the function that processes chunks. It rejects only if a chunk could not be claimed or returned. The chunk is
+ * then claimed again after its lease or at the next hint.
  */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const {

@@ -205,7 +205,7 @@ function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): 
   return sums;
 }
 
-/** Returns the gain of a policy over another, by judged read. */
+/** Returns a function that gives the gain of a policy over another for a judged read. */
 function changeOf({ quality, sign }: Board, policy: number, reference: number): (read: number) => number {
   const [ours, theirs] = [quality[policy] as Float64Array, quality[reference] as Float64Array];
   return (read) => sign * ((ours[read] as number) - (theirs[read] as number));
