@@ -81,7 +81,7 @@ export interface ModelInput {
   readonly name: string;
   readonly type: TensorType;
   readonly columns: readonly string[];
-  /** Whether the model takes an input of one column as [users] rather than [users, 1]. */
+  /** 1 if the model takes an input of one column as [users]; absent if it takes it as [users, 1]. */
   readonly rank?: 1;
 }
 

@@ -168,8 +168,8 @@ export function describeRequestColumn({ kind, min, max, categories }: RequestCol
 }
 
 /**
- * Returns the batch with the version's request features after its columns, each at its default; null if the version has
- * none.
+ * Returns the batch with the version's request features after its columns, each with its default, or null if it has no
+ * default.
  */
 export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
   if (request === undefined) return batch;

@@ -77,7 +77,7 @@ function readableColumns(): [tables: string[], columns: string[]] {
   return [all.map(([table]) => table), all.map(([, column]) => column)];
 }
 
-/** Returns the first missing right as a text. */
+/** Returns the first missing right as a text; null if none is missing. */
 async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
   const [row] = await query<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (

@@ -54,7 +54,7 @@ export function createPrimaryPool(
   const servers = new Servers(addresses);
   class ServerClient extends pg.Client {
     readonly address = servers.current;
-    /** The server's report; undefined if a pooler does not forward it. */
+    /** Whether the server reports that it is a standby; undefined if a pooler does not forward the report. */
     inHotStandby: boolean | undefined;
 
     constructor(options?: pg.ClientConfig) {

@@ -213,8 +213,8 @@ function classFigures(labels: readonly number[], scores: readonly number[]): Cla
 }
 
 /**
- * Returns the probability that a user with label 1 scores above a user with label 0, with ties counted half: by the sum
- * of ranks (Mann and Whitney, 1947).
+ * Returns the probability that a user with label 1 scores above a user with label 0, with ties counted half. It is
+ * computed from the sum of ranks (Mann and Whitney, 1947), and null if all labels are equal.
  */
 function areaUnderCurve(labels: readonly number[], scores: readonly number[]): number | null {
   const positives = labels.filter((label) => label === 1).length;
