@@ -59,9 +59,7 @@ const FAILURES_OF_A_BROKEN_MODEL = 128;
  * a chunk full of poison users.
  */
 const FAILURES_A_ROW = 1 / 8;
-/**
- * For a batch: the limit of the total time of failing parts. A part that its CPU limit ended counts with its CPU time.
- */
+/** For a batch: the limit of the total time of failing parts, in CPU time for a part that its CPU limit ended. */
 const FAILING_MS = 120_000;
 /** The time limit of a run of a batch's part. A healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
@@ -257,10 +255,7 @@ interface HalvingWork<T> {
   now?(): number;
 }
 
-/**
- * Processes items, and halves failing parts.
- * @param whole the parts to begin with
- */
+/** Processes items, which are divided into the parts `whole` at first, and halves failing parts. */
 export async function halveFailing<T>(
   whole: readonly (readonly T[])[],
   { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,
