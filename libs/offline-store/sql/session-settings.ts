@@ -46,7 +46,7 @@ const SETTINGS = {
   exit_on_error: 'off',
   // A statement whose client has disconnected ends instead of running on.
   client_connection_check_interval: '1000',
-  // Plans: compiling one takes longer (0.9 s measured for a certificate) than most statements run.
+  // Plans: compiling a plan takes longer (0.9 s measured for a certificate) than most statements run.
   jit: 'off',
   plan_cache_mode: 'auto',
   // For example, without index scans each certificate would read every context.
