@@ -41,14 +41,14 @@ const oddTexts = [
 ];
 const uuids = ['6f9619ff-8b86-d011-b42d-00c04fc964ff', '6F9619FF-8B86-D011-B42D-00C04FC964FF', '{6f9619ff}'];
 
-test('SQL and TypeScript take the same user ids and refuse the others in the same words, whatever the key type', async () => {
+test('SQL and TypeScript accept the same user ids and reject the others in the same words, whatever the key type', async () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
     fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n }).map(String),
     fc.uuid(),
     fc.constantFrom(...odd, ...oddTexts, ...uuids),
   );
-  // Postgres' text has no NUL, and UTF-8 no lone surrogate: such ids are refused before they get there.
+  // Postgres' text has no NUL, and UTF-8 no lone surrogate: such ids are rejected before they reach Postgres.
   const sendable = text.filter((id) => id.isWellFormed() && !id.includes('\u0000'));
   const ids = [...new Set([...odd, ...oddTexts, ...uuids, ...fc.sample(sendable, 2_000)])];
   for (const keyType of ['int8', 'uuid', 'text'] satisfies KeyType[]) {

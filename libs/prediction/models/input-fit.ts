@@ -29,7 +29,8 @@ function rowWidth(columns: readonly FeatureColumn[]): number {
 /**
  * Returns every reason why the columns cannot fill the tensor, in order; empty if they fit. An open size fits; a trial
  * run must show its value.
- * @param request the columns that calls send. They are fixed in the config, the others in the feature query
+ * @param request the columns that calls send. The remedy of a misfit changes the config for them, and the feature query
+ * for other columns
  */
 export function inputMisfits(
   tensor: DescribedTensor,

@@ -43,7 +43,7 @@ export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPla
   return { ...analysis, holdDeadlineMs: holdDeadlineMs + Math.max(minStepMs, ...windows) };
 }
 
-/** Returns the counts of an arm and source that enter the figures. */
+/** Functions that take the counts of the figures from the counts of an arm and source. */
 interface Measure {
   readonly reads: (counts: ArmCounts) => number;
   readonly errors: (counts: ArmCounts) => number;
@@ -51,7 +51,7 @@ interface Measure {
 }
 
 const READS: Measure = { reads: (counts) => counts.reads, errors: (counts) => counts.errors, slow: slowReads };
-/** Each user has the weight 1, split over the sources of the user's reads. */
+/** Counts of users: each user has the weight 1, split over the sources of the user's reads. */
 const USERS: Measure = {
   reads: (counts) => counts.users,
   errors: ({ users, errors, reads }) => (reads > 0 ? (users * errors) / reads : 0),
