@@ -260,7 +260,7 @@ test('a model with 14 columns is pushed beside the served one with 12, shown and
   expect(await json(...push, '--note', 'twice')).toMatchObject({ modelVersion: '2', note: 'twice' });
   expect(await json('predict', 'repurchase', '42')).toMatchObject({ modelVersion: '1' });
   const shown = await tandem('model', 'show', 'repurchase', '2');
-  expect(shown.out).toMatch(/the same answers for \d+ real and 64 made-up users/);
+  expect(shown.out).toMatch(/the same answers for \d+ real and 64 synthetic users/);
   expect(await json('model', 'label', 'repurchase', 'wider', '2')).toMatchObject({
     label: 'wider',
     from: null,

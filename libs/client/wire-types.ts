@@ -950,11 +950,11 @@ export interface StartRun {
 export interface BudgetEstimate {
   /** Share of all users */
   readonly share: number;
-  /** Users scored at most */
+  /** The most users that this budget scores */
   readonly users: number;
-  /** Share of reads that go to this many of the most read users; null if no reads are counted */
+  /** Share of all reads before the next run that go to the `users` most read users; null if no reads are counted */
   readonly reads: number | null;
-  /** Share of the users read before the next run that the budget covers; null if no reads are counted */
+  /** Share of the `users` most read users among all users read before the next run; null if no reads are counted */
   readonly readers: number | null;
   /** null if no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;

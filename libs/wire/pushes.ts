@@ -72,7 +72,7 @@ export const PushSchema = z
   })
   .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
     path: ['build'],
-    message: 'an optimised build needs both parent and build',
+    message: 'only one of parent and build is set; an optimised build needs both',
   })
   .meta({ id: 'Push' });
 

@@ -35,7 +35,7 @@ export const BudgetSchema = z
 
 export const StartRunSchema = z
   .strictObject({
-    predictor: z.string('the name of a predictor').meta({ example: 'repurchase' }),
+    predictor: z.string('expected the name of a predictor').meta({ example: 'repurchase' }),
     scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
       error: `expected "all", "stale" or { "userIds": […] } with 1 to ${MAX_RUN_USERS} ids`,
     }),
@@ -54,12 +54,14 @@ export type StartRunBody = z.output<typeof StartRunSchema>;
 const BudgetEstimateSchema = z
   .strictObject({
     share: z.number().meta({ description: 'Share of all users' }),
-    users: z.int().meta({ description: 'Users scored at most' }),
+    users: z.int().meta({ description: 'The most users that this budget scores' }),
     reads: z.number().nullable().meta({
-      description: 'Share of reads that go to this many of the most read users; null if no reads are counted',
+      description:
+        'Share of all reads before the next run that go to the `users` most read users; null if no reads are counted',
     }),
     readers: z.number().nullable().meta({
-      description: 'Share of the users read before the next run that the budget covers; null if no reads are counted',
+      description:
+        'Share of the `users` most read users among all users read before the next run; null if no reads are counted',
     }),
     cpuMinutes: z.number().nullable().meta({ description: 'null if no run has recorded its CPU time yet' }),
     seconds: z.number().meta({ description: 'Estimate from the speed of the last full run' }),

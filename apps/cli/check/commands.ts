@@ -35,7 +35,7 @@ export function checkCommand(cli: Cli): Command {
     name: 'check',
     description: 'check a config with its database and its models, without adopting it',
     detail: `Checks the query (columns, types, one row for each user, nulls, index), the model (signature; trial runs on real and
-made-up users, alone and in batches) and the times. Shows one prediction of each predictor with its inputs and cost.
+synthetic users, alone and in batches) and the times. Shows one prediction of each predictor with its inputs and cost.
 Tries the model within INFERENCE_MEMORY_MB, the limit with which it will be served. Only reads the database.
 --golden compares the model's predictions with those that training exported, in a CSV file with a column of user ids and a
 column for each output (score; a field with several values: field_0, field_1, …). It detects columns in the wrong order.

@@ -49,7 +49,7 @@ function orderFindings({ artifact, definition: { inputs } }: CheckedPredictor): 
 
 function parityFinding(predictor: CheckedPredictor): Finding {
   const { users, refused, batchSizes } = predictor.verification.parity;
-  const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
+  const who = `${count(users.real)} real and ${count(users.madeUp)} synthetic users`;
   const largest = batchSizes.at(-1) ?? 1;
   const company =
     largest === 1 ? 'inferred twice, each alone' : `alone, again, and in batches of up to ${count(largest)}`;

@@ -39,7 +39,7 @@ optionally source, value and time. An empty value is rejected. A file can be sen
   })
     .argument('[userId]')
     .argument('[name]', 'the name of the outcome in the plan of the rollout, such as order')
-    .option('--value <number>', 'the value that a sum adds (default: 1)', parseNumber)
+    .option('--value <number>', 'the number that is added to a sum (default: 1)', parseNumber)
     .option('--time <moment>', 'the time of the outcome, ISO 8601, at most 90 days ago (default: now)')
     .option('--id <id>', 'the id of the outcome (default: a new one)')
     .option('--source <source>', 'the sender (default: tandem-cli)')

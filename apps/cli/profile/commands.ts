@@ -44,12 +44,17 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
       'model versions (default: serving versions and their builds)',
       parseNumbers(MOST_VERSION),
     )
-    .addOption(listOption('--batches <sizes>', 'the most users in an inference run', BATCHES, MOST_BATCH))
+    .addOption(listOption('--batches <sizes>', 'the most users in one inference', BATCHES, MOST_BATCH))
     .addOption(
       listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
-      listOption('--threads <counts>', 'threads of each run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
+      listOption(
+        '--threads <counts>',
+        'threads of each inference',
+        doublesUpTo(Math.min(CORES, MOST_THREADS)),
+        MOST_COUNT,
+      ),
     )
     .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(
