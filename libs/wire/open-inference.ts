@@ -27,9 +27,9 @@ export const InferenceHeaders = z.object({
   'cache-control': z
     .string()
     .optional()
-    .meta({ description: 'Only for a hybrid model; the same header as of a read', example: 'max-age=3600' }),
+    .meta({ description: 'Only for a hybrid model; the same header as in a read', example: 'max-age=3600' }),
   'prediction-min-context': z.string().optional().meta({
-    description: 'Only for a hybrid model and one user; the same header as of a read',
+    description: 'Only for a hybrid model and one user; the same header as in a read',
     example: '9f2c4a1be07d3358.6',
   }),
 });

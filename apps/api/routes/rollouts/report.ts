@@ -25,7 +25,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
     tag: 'rollouts',
     summary: 'Current figures, verdict and outcomes of a rollout',
     description:
-      'Covers the current step. The tests are sequential, so they stay valid however often you look. `checks` has the result of each test.',
+      'The report covers the current step. The tests are sequential, so they stay valid however often you look. `checks` has the result of each test.',
     scope: 'models:read',
     params: RolloutPath,
     answer: { description: 'The report', schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE },
