@@ -238,7 +238,7 @@ export interface FreshnessConfig {
    */
   readonly events?: readonly string[];
   /**
-   * Re-scores the users whom events made stale, before a read asks for them. `within`, from `1s` to `10m`, is the time
+   * Re-scores users that events made stale, before a read asks for them. `within`, from `1s` to `10m`, is the time
    * limit, and also the shortest time between two re-scorings of a user. Workers spend a limited share of inference on
    * re-scoring (`REFRESH_SHARE`). With `false`, the next read infers. Default `{ within: '2s' }`.
    */

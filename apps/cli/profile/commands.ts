@@ -49,12 +49,7 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
       listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
-      listOption(
-        '--threads <counts>',
-        'threads of each inference',
-        doublesUpTo(Math.min(CORES, MOST_THREADS)),
-        MOST_COUNT,
-      ),
+      listOption('--threads <counts>', 'threads per inference', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
     .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(
