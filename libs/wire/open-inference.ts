@@ -52,7 +52,11 @@ export const InferenceModelReadySchema = z
   .meta({ id: 'InferenceModelReady' });
 
 const tensorMetadata = z
-  .strictObject({ name: z.string(), datatype, shape: shape.meta({ description: '-1: any size' }) })
+  .strictObject({
+    name: z.string(),
+    datatype,
+    shape: shape.meta({ description: 'The size of each dimension; -1 if any size is allowed' }),
+  })
   .meta({ id: 'InferenceTensor' });
 
 export const InferenceModelSchema = z
@@ -86,7 +90,7 @@ const requestOutput = z
 
 export const InferenceRequestSchema = z
   .object({
-    id: z.string().max(1_024).optional().meta({ description: 'Repeated in the answer' }),
+    id: z.string().max(1_024).optional().meta({ description: 'Id of the request, repeated in the answer' }),
     parameters: parameters.optional().meta({
       description: '`timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data',
     }),

@@ -56,7 +56,7 @@ const OutcomeSchema = z.strictObject({
 
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).meta({ description: 'Whether verdicts change the rollout' }),
-  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are recorded but not acted on' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Whether verdicts are only recorded and not acted on' }),
   interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),

@@ -42,10 +42,10 @@ function keyCreateCommand(cli: Cli): Command {
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
     .requiredOption('--scopes <list>', 'the scopes, separated by commas, or all', parseScopes)
-    .option('--expires <span>', 'the validity of the key, such as 90d (default: until it is revoked)', parseSpan)
+    .option('--expires <span>', 'how long the key is valid, such as 90d (default: until it is revoked)', parseSpan)
     .option('--rate <rate>', 'the limit of requests, such as 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'the limit of users inferred live, such as 20/s (default: no limit)', parseRate)
-    .option('--test', 'create tandem_test_… instead of tandem_live_…, which people and secret scanners can distinguish')
+    .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');

@@ -33,7 +33,7 @@ function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
     description: 'send an outcome of a user, or many from a file; rollouts count outcomes of exposed users',
-    detail: `A file is CSV with a head (.csv), or has one JSON object in each line. Each outcome has id, userId and name, and
+    detail: `A file is CSV with a header line (.csv), or has one JSON object in each line. Each outcome has id, userId and name, and
 optionally source, value and time. An empty value is rejected. A file can be sent repeatedly, because each id counts once.`,
     example: 'tandem outcome send 42 order --value 31.50',
   })

@@ -40,7 +40,7 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
     .option('--outcome <name>', 'for kept answers: the outcome that counts as 1')
     .option(
       '--within <duration>',
-      'for kept answers: the time after the read in which the outcome counts, such as 28d',
+      'for kept answers: how long after the read the outcome counts, such as 28d',
       parseTime,
     )
     .option('--cadence <durations>', `the times between two runs to compare (default: ${CADENCES})`, parseTimes)
