@@ -112,7 +112,7 @@ export interface BuildComparison {
     readonly high: number;
   } | null;
   /**
-   * Errors against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0
+   * Quality against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0
    * to 1
    */
   readonly labels: {

@@ -107,13 +107,10 @@ export const BuildComparisonSchema = z
     decision: DecisionSchema.nullable().meta({
       description: 'Decisions that change with the build; null if the predictor declares no decision',
     }),
-    labels: z
-      .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
-      .nullable()
-      .meta({
-        description:
-          'Errors against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1',
-      }),
+    labels: z.strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema }).nullable().meta({
+      description:
+        'Quality against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1',
+    }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
   .meta({ id: 'BuildComparison', description: 'An optimised build compared with its parent on real users' });

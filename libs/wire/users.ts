@@ -83,12 +83,10 @@ export const UserSchema = z
     predictors: z.array(
       z.strictObject({
         predictor: z.string(),
-        lastConcerningVersion: z
-          .int()
-          .meta({
-            description:
-              'The version of the last event that concerns the predictor. A prediction from an older version is not fresh',
-          }),
+        lastConcerningVersion: z.int().meta({
+          description:
+            'The version of the last event that concerns the predictor. A prediction from an older version is not fresh',
+        }),
         stores: StoresSchema,
         candidates: z.array(CandidateSchema),
       }),
