@@ -4,8 +4,7 @@
  * - `x.integration.test.ts` needs Postgres and Redis, which test/services.ts provides.
  * - `x.e2e.test.ts` starts the product's own processes.
  * - `x.long.test.ts` also starts them. It waits for time limits and recoveries, or repeats another test at length. Run
- *   it
- *   with `npm run test:long`, not with `npm test`. CONTRIBUTING.md lists the promises that only long tests check.
+ *   it with `npm run test:long`, not with `npm test`. CONTRIBUTING.md lists the promises that only long tests check.
  */
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';

@@ -16,11 +16,14 @@ export function migrateCommand(cli: Cli): Command {
     name: 'migrate',
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
     detail: `Processes of the previous release keep serving during and after the migration. --contract also drops what only earlier
-releases use: afterwards you cannot go back to them. It fails while a process of another release is live.`,
+releases use: afterwards you cannot go back to them. It fails while a process of another release is running.`,
     example: 'DATABASE_URL=postgres://… tandem migrate',
   })
     .option('--contract', 'also drop objects that only earlier releases use')
-    .option('--after-upgrade', 'after the migration, wait up to 5 minutes until no process of another release is live')
+    .option(
+      '--after-upgrade',
+      'after the migration, wait up to 5 minutes until no process of another release is running',
+    )
     .action(async (options: MigrateOptions) => {
       const url = findDatabaseUrl(cli);
       const { migrate } = await import('@tandem/offline-store/sql/migrate');

@@ -15,7 +15,7 @@ import { CommandFailure } from './command-line/failure.ts';
 import { printable, renderFields } from './output/text.ts';
 
 export function eventCommands(cli: Cli): Command {
-  return group('event', 'report changes of users’ contexts', [eventSendCommand(cli)]);
+  return group('event', "report changes of users' contexts", [eventSendCommand(cli)]);
 }
 
 interface Options extends ApiOptions {

@@ -16,5 +16,5 @@ test('processes are listed with their loaded model versions and the reason of a 
 });
 
 test('an empty list says how to start a process', () => {
-  expect(renderProcesses([], plain, now)).toEqual(['no process is live; start one: tandem up']);
+  expect(renderProcesses([], plain, now)).toEqual(['no process is running; start one: tandem up']);
 });

@@ -33,7 +33,7 @@ type LoadedModel = ProcessView['models'][number];
 const TONES: Readonly<Record<LoadedModel['state'], Tone>> = { ready: 'good', loading: 'warn', failed: 'bad' };
 
 export function renderProcesses(processes: readonly ProcessView[], paint: Paint, now: number): string[] {
-  if (processes.length === 0) return ['no process is live; start one: tandem up'];
+  if (processes.length === 0) return ['no process is running; start one: tandem up'];
   const titles = [
     'process',
     'host',

@@ -71,7 +71,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
 
 export function createProgram(cli: Cli): Command {
   const program = new Command('tandem')
-    .description('Per-user predictions, computed in batches and refreshed live where a user’s context is fresher.')
+    .description("Per-user predictions, computed in batches and refreshed live where a user's context is fresher.")
     .version(RELEASE, '-V, --version')
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');

@@ -117,6 +117,6 @@ export function settingProblem(name: string, error: unknown): SettingProblem | u
   return {
     path: field.startsWith('predictors.') ? field : `predictors.${name}.${field}`,
     problem: error.message,
-    remedy: error.remedy ?? 'fix it, then try again',
+    remedy: error.remedy ?? 'fix it, then retry',
   };
 }

@@ -159,7 +159,8 @@ export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
 }
 
 /**
- * Describes the users that were read. @param order user ids in the requested order, which a read by key does not keep
+ * Describes the users that were read.
+ * @param order user ids in the requested order, which a read by key does not keep
  */
 function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUsers, 'bothWays'> {
   const places = new Map(order.map((userId, i) => [userId, i]));

@@ -20,6 +20,6 @@ export function createTrialQueue(): TrialQueue {
 function busy(): TandemError {
   return new TandemError('overloaded', 'Another model is being tried, and one more waits.', {
     retryAfter: RETRY_AFTER_SECONDS,
-    remedy: 'try again after the time in Retry-After; uploaded parts are kept',
+    remedy: 'retry after the time in Retry-After; uploaded parts are kept',
   });
 }

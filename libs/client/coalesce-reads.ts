@@ -27,7 +27,10 @@ interface Group {
   readonly waiters: Waiter[];
 }
 
-/** Creates a function that coalesces reads. @param endOfTurn calls back after all callers of this turn */
+/**
+ * Creates a function that coalesces reads.
+ * @param endOfTurn calls back after all callers of this turn
+ */
 export function createCoalescedReads(transport: Transport, endOfTurn = afterThisTurn): ReadOne {
   const groups = new Map<string, Group>();
   return (predictor, userId, { signal, ...options }) => {

@@ -127,7 +127,10 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
   /** Sends up to 1,000 outcomes, and retries like `sendEvents`. */
   sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
-  /** Starts a session. Its reads reflect the events that it sent. @param tokens tokens of an earlier session */
+  /**
+   * Starts a session. Its reads reflect the events that it sent.
+   * @param tokens tokens of an earlier session
+   */
   session(tokens?: ContextTokens): Session<P>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
@@ -143,12 +146,13 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   /** Returns the model versions that were stable, newest period first. */
   stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;
   /**
-   * Publishes an earlier generation again. @param to a generation's number; default: the generation that the stable arm
-   * served before the current one
+   * Publishes an earlier generation again.
+   * @param to a generation's number; default: the generation that the stable arm served before the current one
    */
   rollback(predictor: PredictorName<P>, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /**
-   * Returns the report of a generation. @param generation its number; default: the newest generation that was compared
+   * Returns the report of a generation.
+   * @param generation its number; default: the newest generation that was compared
    */
   generationReport(
     predictor: PredictorName<P>,

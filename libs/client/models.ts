@@ -28,7 +28,10 @@ export interface ModelCalls {
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
   /** @param version its number */
   moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
-  /** Archives a version, or restores it. Lists and rollouts leave out archived versions. @param version its number */
+  /**
+   * Archives a version, or restores it. Lists and rollouts leave out archived versions.
+   * @param version its number
+   */
   archiveVersion(predictor: string, version: string, archived: boolean, options?: CallOptions): Promise<ModelDetail>;
 }
 
@@ -40,7 +43,10 @@ const PART_BYTES = 1_048_576;
  */
 const TRIAL_MS = 300_000;
 
-/** Creates the calls. @param retryForMs for a push; each of its parts is safe to repeat */
+/**
+ * Creates the calls.
+ * @param retryForMs for a push; each of its parts is safe to repeat
+ */
 export function modelCalls(transport: Transport, retryForMs: number): ModelCalls {
   const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
   return {

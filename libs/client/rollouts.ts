@@ -49,7 +49,10 @@ export interface RolloutCalls {
   /** Returns a page of the looks of the analysis, newest first. */
   checks(id: string, limit?: number, options?: CallOptions): Promise<readonly RolloutCheck[]>;
   overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
-  /** Assigns a user to an arm. @param variant the arm; null lets the user's bucket decide again */
+  /**
+   * Assigns a user to an arm.
+   * @param variant the arm; null lets the user's bucket decide again
+   */
   override(
     id: string,
     userId: string,

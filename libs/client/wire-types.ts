@@ -655,7 +655,7 @@ export interface Model {
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
-  /** Whether the version has passed its trial; a label can only move to such a version */
+  /** Whether the version has a certificate of a trial; a label can only move to such a version */
   readonly verified: boolean;
   readonly note: string;
   /** Metrics given by the owner */
@@ -760,7 +760,7 @@ export interface ModelDetail {
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
-  /** Whether the version has passed its trial; a label can only move to such a version */
+  /** Whether the version has a certificate of a trial; a label can only move to such a version */
   readonly verified: boolean;
   readonly note: string;
   /** Metrics given by the owner */
@@ -1337,7 +1337,7 @@ export interface CanaryPlan {
     readonly outcomes: readonly {
       readonly name: string;
       readonly kind: 'binary' | 'sum';
-      /** Outcomes count for this long after a user’s first answer */
+      /** Outcomes count for this long after a user's first answer */
       readonly window: string;
       readonly better: 'higher' | 'lower';
       readonly guardrail: boolean;
@@ -1389,7 +1389,7 @@ export interface CanaryPlanInput {
     readonly outcomes?: readonly {
       readonly name: string;
       readonly kind?: 'binary' | 'sum';
-      /** Outcomes count for this long after a user’s first answer */
+      /** Outcomes count for this long after a user's first answer */
       readonly window?: string;
       readonly better?: 'higher' | 'lower';
       readonly guardrail?: boolean;
@@ -1447,7 +1447,7 @@ export interface AbPlan {
     readonly outcomes: readonly {
       readonly name: string;
       readonly kind: 'binary' | 'sum';
-      /** Outcomes count for this long after a user’s first answer */
+      /** Outcomes count for this long after a user's first answer */
       readonly window: string;
       readonly better: 'higher' | 'lower';
       readonly guardrail: boolean;
@@ -1491,7 +1491,7 @@ export interface AbPlanInput {
     readonly outcomes?: readonly {
       readonly name: string;
       readonly kind?: 'binary' | 'sum';
-      /** Outcomes count for this long after a user’s first answer */
+      /** Outcomes count for this long after a user's first answer */
       readonly window?: string;
       readonly better?: 'higher' | 'lower';
       readonly guardrail?: boolean;
@@ -1667,7 +1667,7 @@ export interface LatencyClass {
   readonly users: number;
 }
 
-/** Answers of a shadow’s candidate compared with the served answers */
+/** Answers of a shadow's candidate compared with the served answers */
 export interface ShadowReport {
   readonly rolloutId: string;
   readonly predictor: string;

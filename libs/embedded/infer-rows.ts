@@ -94,7 +94,7 @@ function notLoaded({ predictor, number }: ModelVersion): TandemError {
   const text = `This process has not loaded model version ${number} of predictor ${predictor}.`;
   return new TandemError('overloaded', text, {
     retryAfter: 1,
-    remedy: 'try again after a second; if it persists, raise inference.memoryMb, so that the model fits',
+    remedy: 'retry after a second; if it persists, raise inference.memoryMb, so that the model fits',
   });
 }
 
@@ -116,7 +116,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
     case 'overloaded':
       return new TandemError(reason, `${which}: the model did not answer in time.`, {
         retryAfter: 1,
-        remedy: 'try again after a second, or with fewer rows',
+        remedy: 'retry after a second, or with fewer rows',
         detail,
       });
     default:

@@ -31,7 +31,10 @@ interface OpenedCounts {
   readonly readCounts: ReadCounts;
 }
 
-/** Opens the counts. @param opened resources to close at the end; this function adds its own */
+/**
+ * Opens the counts.
+ * @param opened resources to close at the end; this function adds its own
+ */
 export function openCounts(
   { pool, metrics, log, assignments, mayInfer, flushMs }: CountsParts,
   opened: (() => unknown)[],

@@ -14,7 +14,10 @@ export interface InferenceSettings {
   readonly threads?: number;
 }
 
-/** Opens the children. @param opened resources to close at the end; this function adds its own */
+/**
+ * Opens the children.
+ * @param opened resources to close at the end; this function adds its own
+ */
 export function openInference(
   { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
   registry: StoredRegistry,

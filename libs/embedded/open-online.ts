@@ -19,7 +19,10 @@ interface OnlineSettings {
 
 export type OpenedOnline = ReturnType<typeof openOnline>;
 
-/** Opens the online store. @param opened resources to close at the end; this function adds its own */
+/**
+ * Opens the online store.
+ * @param opened resources to close at the end; this function adds its own
+ */
 export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
   const libraries = createLibraryLog(log);
   const open = (commandTimeoutMs?: number) => {

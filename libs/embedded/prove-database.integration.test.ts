@@ -19,7 +19,10 @@ afterAll(async () => {
   await other.drop();
 });
 
-/** Checks the database of a test. @param featuresUrl the value of FEATURES_DATABASE_URL */
+/**
+ * Checks the database of a test.
+ * @param featuresUrl the value of FEATURES_DATABASE_URL
+ */
 async function open(featuresUrl: string) {
   const settings = { max: 1, applicationName: 'feature-login-test' };
   const pool = createPool({ ...settings, url: ours.url });

@@ -31,8 +31,8 @@ export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): P
 }
 
 /**
- * Returns a part of readiness that repeats its check until it has succeeded. @param prove returns false if the check
- * must be repeated
+ * Returns a part of readiness that repeats its check until it has succeeded.
+ * @param prove returns false if the check must be repeated
  */
 async function proved(name: string, prove: () => Promise<boolean>): Promise<Part> {
   let isRight = false;

@@ -43,8 +43,8 @@ interface UsersRead {
   /** The number of users with a malformed id. */
   readonly refused: number;
   /**
-   * Counts the reads, after the reply was made. @param shown the result that the caller gets for each user, if it
-   * differs; undefined for a user without a reply
+   * Counts the reads, after the reply was made.
+   * @param shown the result that the caller gets for each user, if it differs; undefined for a user without a reply
    */
   note(shown?: readonly (ReadResult | undefined)[]): void;
 }

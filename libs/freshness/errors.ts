@@ -193,7 +193,7 @@ export function outputUnusable(userId: string, why: string): TandemError {
 
 /** @param refusal the error from the version of the user's arm; the stable version accepts the call */
 export function requestUnusable(userId: string, refusal: TandemError): TandemError {
-  const reason = `the rollout's model version refuses a call that the stable version accepts: ${refusal.message}`;
+  const reason = `the rollout's model version rejects a call that the stable version accepts: ${refusal.message}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}`, {
     remedy: 'send a call that both versions accept, or end the rollout: tandem rollout abort',
   });
@@ -242,7 +242,7 @@ export function overLiveLimit(): TandemError {
     "The key's limit of live inferences is used up, and nothing stored may be served instead.",
     {
       retryAfter: 1,
-      remedy: 'ask again after the time in Retry-After; --live-rate of tandem key create sets the limit',
+      remedy: 'retry after the time in Retry-After; --live-rate of tandem key create sets the limit',
     },
   );
 }

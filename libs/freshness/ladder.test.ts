@@ -188,7 +188,7 @@ describe('the ladder', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
     expect((result as TandemError).message).not.toContain('why');
-    expect((result as TandemError).remedy).toMatch(/^try again after .* log says why/);
+    expect((result as TandemError).remedy).toMatch(/^retry after .* log says why/);
   });
 
   it('in no state serves a rung that is switched off or a foreign or erased prediction, or calls an answer fresh', () => {

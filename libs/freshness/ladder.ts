@@ -163,8 +163,8 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
     reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
   const first =
     code === 'live_failed'
-      ? "try again after the time in Retry-After; if it fails again, the service's log says why (docs/failures.md)"
-      : 'try again after the time in Retry-After; freshness.liveTimeout is the time that the model has';
+      ? "retry after the time in Retry-After; if it fails again, the service's log says why (docs/failures.md)"
+      : 'retry after the time in Retry-After; freshness.liveTimeout is the time that the model has';
   return new TandemError(code, `There is no fresh prediction, and no fallback may be served (${reason}).`, {
     retryAfter: 1,
     remedy: `${first}; freshness.onLiveFailure and freshness.default say what may be served instead, except of a ranking`,

@@ -81,12 +81,12 @@ export function userIdProblem(keyType: KeyType, userId: string, field: string): 
   if (check.ok) return undefined;
   return new TandemError(
     'invalid_input',
-    `${JSON.stringify(userId.slice(0, 80).toWellFormed())} is refused: ${check.problem}.`,
+    `${JSON.stringify(userId.slice(0, 80).toWellFormed())} is rejected: ${check.problem}.`,
     {
       field,
       remedy:
         check.canonical === undefined
-          ? 'send an id of this form; a user whose own id is refused needs another id in its source'
+          ? 'send an id of this form; a user whose own id is rejected needs another id in its source'
           : `send ${JSON.stringify(check.canonical)}`,
     },
   );

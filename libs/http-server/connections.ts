@@ -67,8 +67,8 @@ export function createConnections({ most, now = () => performance.now() }: Conne
 
   /**
    * Returns a connection to replace: the first accepted one without a request for a second; else a new one without a
-   * request; else a connection that was just answered. It is not the connection that is idle longest: an order by last
-   * request would cost every request.
+   * request; else a connection that was just answered. It does not look for the connection that is idle longest, since an
+   * order by last request would cost every request.
    */
   function replaceable(): Socket | undefined {
     const haste = now() - HASTE_MS;

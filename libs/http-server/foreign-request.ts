@@ -36,8 +36,8 @@ async function resolveName(name: string): Promise<string | undefined> {
 }
 
 /**
- * Creates a check of the Host header. @param names further names or addresses of this service, besides those of
- * loopback
+ * Creates a check of the Host header.
+ * @param names further names or addresses of this service, besides those of loopback
  */
 export function createHostRule(names: readonly string[]): HostRule {
   const configured = new Set(names.map((name) => name.toLowerCase()));

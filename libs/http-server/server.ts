@@ -131,7 +131,10 @@ function unexpected(cause: unknown): RequestError {
  * requests that HTTP does not allow. Node's own answers to these are empty.
  */
 interface RefusalOptions {
-  /** Renders an error in the server's own format. @param path the path of the request, if it has one */
+  /**
+   * Renders an error in the server's own format.
+   * @param path the path of the request, if it has one
+   */
   refuse(error: RequestError, path?: string): Reply;
   /** The methods of all paths, for the `Allow` header of a rejected CONNECT. */
   readonly allow: string;

@@ -43,7 +43,7 @@ async function assertUpgraded(pool: pg.Pool): Promise<void> {
   throw new TandemError(
     'unavailable',
     `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}); this is release ${RELEASE}.`,
-    { retryAfter: GONE_AFTER_MS / 1_000, remedy: 'stop it, or start it on this release; then try again' },
+    { retryAfter: GONE_AFTER_MS / 1_000, remedy: 'stop it, or start it on this release; then retry' },
   );
 }
 

@@ -86,7 +86,7 @@ const VALUE_BYTES = 10;
  */
 const MAX_STAGED_ROWS = 1 << 20;
 
-/** Stages rows. @param startedAt the generation's start, in ms since 1970 */
+/** Stages rows of a generation that started at `startedAt`, in ms since 1970. */
 export function* stageRows(rows: readonly StoredRow[], startedAt: number): Generator<StagedRows> {
   for (let first = 0; first < rows.length; first += MAX_STAGED_ROWS) {
     const some = rows.slice(first, first + MAX_STAGED_ROWS);

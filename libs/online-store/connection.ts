@@ -181,10 +181,10 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
-/** Returns the replies. Throws `unavailable` if the server refused a command. */
+/** Returns the replies. Throws `unavailable` if the server rejected a command. */
 export function accepted(replies: readonly unknown[]): readonly unknown[] {
   const refusal = replies.find(isRefusal);
-  if (refusal) throw unavailable('it refused a command', refusal);
+  if (refusal) throw unavailable('it rejected a command', refusal);
   return replies;
 }
 

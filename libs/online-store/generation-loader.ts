@@ -168,7 +168,10 @@ function assigned(shard: number): number {
   return shard;
 }
 
-/** Returns the value of the marker. @param users the number of users; null while rows are still missing */
+/**
+ * Returns the value of the marker.
+ * @param users the number of users; null while rows are still missing
+ */
 function markerOf({ buckets }: LoadableGeneration, users: number | null): string {
   return JSON.stringify({ loaded: users !== null, users, buckets });
 }

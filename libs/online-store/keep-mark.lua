@@ -1,7 +1,9 @@
 -- Replaces the remembered mark, but only if it is still the mark that the caller recalled. A process that could not
 -- recall, or recalled an older mark, never overwrites the mark of another process.
 --
--- KEYS[1] the mark ARGV[1] the text that was recalled; "" if there was none ARGV[2] the mark to remember
+-- KEYS[1]  the mark
+-- ARGV[1]  the text that was recalled; "" if there was none
+-- ARGV[2]  the mark to remember
 --
 -- Result: 1 remembered; 0 the mark has changed since it was recalled.
 

@@ -2,16 +2,16 @@
  * The names of keys in Redis. They are the same in every process. Changing a name makes stored data unreachable, which
  * costs a reload but never causes a wrong answer.
  *
- *     tandem:g:<generation>:<bucket> hash, field of a user → value (stored-value.ts); above a base also the
+ *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts); above a base also the
  *                                             empty field: whether the bucket is whole
- *     tandem:m:<generation> marker: whether the generation is loaded completely
- *     tandem:generations set of the generations that have keys, "generation:buckets"
- *     tandem:o:{<tag>}<field>:<predictor> overlay entry of a user
- *     tandem:h:{<tag>}<field> version hint of a user
- *     tandem:r:{<tag>}<field>:<predictor> exists while the re-scoring window of the user lasts
- *     tandem:history the last mark of the database's history that was seen
- *     tandem:{erasures} count of erasures received, "history.count"
- *     tandem:{erasures}:restoring announcement of a process that will restore that count
+ *     tandem:m:<generation>                   marker: whether the generation is loaded completely
+ *     tandem:generations                      set of the generations that have keys, "generation:buckets"
+ *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
+ *     tandem:h:{<tag>}<field>                 version hint of a user
+ *     tandem:r:{<tag>}<field>:<predictor>     exists while the re-scoring window of the user lasts
+ *     tandem:history                          the last mark of the database's history that was seen
+ *     tandem:{erasures}                       count of erasures received, "history.count"
+ *     tandem:{erasures}:restoring             announcement of a process that will restore that count
  *
  * Keys that describe a whole server (marker, generations, history, erasures) exist once for each primary of a cluster,
  * under a hash tag of that primary: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
@@ -81,7 +81,10 @@ export function bucketOf(userHash: number, buckets: number): number {
   return userHash % buckets;
 }
 
-/** Creates the names of keys. @param prefix the first part of every key, which separates services that share a Redis */
+/**
+ * Creates the names of keys.
+ * @param prefix the first part of every key, which separates services that share a Redis
+ */
 export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   const generations = `${prefix}:g:`;
   const markers = `${prefix}:m:`;
@@ -90,8 +93,8 @@ export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
     /** Returns a bucket's key without its number. */
     bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
     /**
-     * Returns the key of a marker. @param tag the hash tag of the shard with this part of the generation; empty for a
-     * single server
+     * Returns the key of a marker.
+     * @param tag the hash tag of the shard with this part of the generation; empty for a single server
      */
     marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,

@@ -116,8 +116,8 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 }
 
 /**
- * Adds one HMGET for each bucket of a layer with a user of the find. @param before fields at the beginning of each
- * HMGET
+ * Adds one HMGET for each bucket of a layer with a user of the find.
+ * @param before fields at the beginning of each HMGET
  */
 function addBuckets(
   lookups: Lookup[],

@@ -1,9 +1,9 @@
 -- Keeps overlay entries by compare-and-set, so that a slow writer does not replace a newer answer. This only saves
 -- work: the reader's certificate, not this script, decides freshness.
 --
--- KEYS two for each entry: the user's overlay entry for a predictor, and the user's version hint, "history.version"
--- ARGV[1] milliseconds until they expire ARGV[2] the new entries, each its length (uint32 LE) and its bytes in the
--- layout of stored-value.ts: format, source,
+-- KEYS     two for each entry: the user's overlay entry for a predictor, and the user's version hint, "history.version"
+-- ARGV[1]  milliseconds until they expire
+-- ARGV[2]  the new entries, each its length (uint32 LE) and its bytes in the layout of stored-value.ts: format, source,
 --          history, model version, floor, context version, computedAt, checksum, outputs
 --
 -- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 by the hint, the user's context is already

@@ -6,8 +6,11 @@
 -- erasure. Only an announcement restores a count. An existing announcement is deleted too: its process may have asked
 -- Postgres before this erasure.
 --
--- KEYS[1] the count, "history.count" KEYS[2] announcement of a process that will restore the count ARGV[1] history, 16
--- hex digits ARGV[2] count, a whole number below 2^53 ARGV[3] the announcement that must still exist; "" for an erasure
+-- KEYS[1]  the count, "history.count"
+-- KEYS[2]  announcement of a process that will restore the count
+-- ARGV[1]  history, 16 hex digits
+-- ARGV[2]  count, a whole number below 2^53
+-- ARGV[3]  the announcement that must still exist; "" for an erasure
 --
 -- Result: 1 the count is at least this one; 0 there was no count to raise, or the announcement was deleted: since it
 -- was made, data were lost or an erasure arrived.

@@ -1,8 +1,10 @@
 -- Raises a user's version hint; never lowers it within a history. Another history replaces it: versions of two
 -- histories cannot be compared.
 --
--- KEYS[1] the user's hint, "history.version" ARGV[1] history, 16 hex digits ARGV[2] version, a whole number below 2^53
--- ARGV[3] milliseconds until it expires
+-- KEYS[1]  the user's hint, "history.version"
+-- ARGV[1]  history, 16 hex digits
+-- ARGV[2]  version, a whole number below 2^53
+-- ARGV[3]  milliseconds until it expires
 --
 -- Result: 1 raised; 0 the hint was already at this version or a higher one.
 

@@ -17,7 +17,10 @@ export interface ScriptCall {
   readonly args: readonly (string | Buffer)[];
 }
 
-/** Loads a script. @param name the name of a file in this folder */
+/**
+ * Loads a script.
+ * @param name the name of a file in this folder
+ */
 export function loadScript(
   name:
     | 'put-overlay.lua'

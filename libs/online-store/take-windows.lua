@@ -1,6 +1,7 @@
 -- Takes windows, in each of which a user of a predictor is re-scored once. A key is free, or taken until it expires.
 --
--- KEYS one for each user ARGV[1] milliseconds for which a free window is taken
+-- KEYS     one for each user
+-- ARGV[1]  milliseconds for which a free window is taken
 --
 -- Result, of each key in order: 0 it was free and is taken now; else the milliseconds until it is free.
 

@@ -16,7 +16,10 @@ const FILE = join(import.meta.dirname, 'open_inference_grpc.proto');
 type Message = any;
 
 export interface GrpcClient {
-  /** Calls an rpc; rejects with a ServiceError. @param signal cancels the call */
+  /**
+   * Calls an rpc; rejects with a ServiceError.
+   * @param signal cancels the call
+   */
   call(
     rpc: string,
     message: object,

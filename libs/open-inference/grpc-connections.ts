@@ -11,7 +11,10 @@ export interface GrpcConnections {
   readonly open: ReadonlyMap<Socket, unknown>;
   /** Keeps a connection if the limit allows it, else closes it. Returns whether it is kept. */
   take(socket: Socket): boolean;
-  /** Begins a call. @param peer address and port of the client */
+  /**
+   * Begins a call.
+   * @param peer address and port of the client
+   */
   begin(peer: string): ConnectionCall;
   /** Destroys the connections that exceeded a time limit. To be called at intervals. */
   look(): void;

@@ -47,7 +47,10 @@ export interface GrpcRefusal {
 
 export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
 
-/** Answers a call. @param message reads the call's message; to be called once, after the access check */
+/**
+ * Answers a call.
+ * @param message reads the call's message; to be called once, after the access check
+ */
 export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
 
 interface GrpcServerOptions {

@@ -71,7 +71,10 @@ export function datatypeOf(type: TensorType): string {
   return DATATYPES[type];
 }
 
-/** Returns the element type for a name of the protocol. Throws `invalid_input`. @param field the path of the tensor */
+/**
+ * Returns the element type for a name of the protocol. Throws `invalid_input`.
+ * @param field the path of the tensor
+ */
 export function typeOf(datatype: string, field: string): TensorType {
   const type = TYPES.get(datatype);
   if (type !== undefined) return type;
@@ -81,7 +84,10 @@ export function typeOf(datatype: string, field: string): TensorType {
 /** The most values of a tensor, since a request of 1 MiB cannot have more. */
 const MOST_ELEMENTS = 1_048_576;
 
-/** Returns the number of values in a shape. Throws `invalid_input`. @param field the path of the tensor */
+/**
+ * Returns the number of values in a shape. Throws `invalid_input`.
+ * @param field the path of the tensor
+ */
 export function elementsOf(shape: readonly number[], field: string): number {
   let elements = 1;
   for (const size of shape) {
@@ -102,13 +108,19 @@ export function otherCount(field: string, found: number, expected: number): Tand
 /** Parameters of Triton's extensions that would change the meaning of a request. */
 const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'];
 
-/** Throws `invalid_input` for parameters of unsupported extensions. @param field the path of the parameters */
+/**
+ * Throws `invalid_input` for parameters of unsupported extensions.
+ * @param field the path of the parameters
+ */
 export function refuseForeign(parameters: Parameters, field: string): void {
   const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
   if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');
 }
 
-/** Returns the error for a part of a request. @param problem the text after the field, such as `is 3` */
+/**
+ * Returns the error for a part of a request.
+ * @param problem the text after the field, such as `is 3`
+ */
 export function refused(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
 }

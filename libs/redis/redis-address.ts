@@ -1,9 +1,8 @@
 /**
  * Parses the address of a Redis, which is a single variable:
  *
- *     redis://[user:password@]host:6379[/database] one server
- *     redis+cluster://[user:password@]host:6379[,host:6379…] Redis Cluster: some of its nodes; the others are
- *     discovered
+ *     redis://[user:password@]host:6379[/database]                    one server
+ *     redis+cluster://[user:password@]host:6379[,host:6379…]          Redis Cluster: some of its nodes; the others are discovered
  *     redis+sentinel://[user:password@]host:26379[,host:26379…]/name[/database][?sentinelPassword=…]
  *                                                                     the primary with this `name` in the sentinels
  *

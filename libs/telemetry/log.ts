@@ -156,7 +156,10 @@ const MAX_DEPTH = 8;
 const MAX_TEXT = 8192;
 const MAX_ITEMS = 200;
 
-/** Returns a copy of a value without secrets. @param ofError converts an Error */
+/**
+ * Returns a copy of a value without secrets.
+ * @param ofError converts an Error
+ */
 function withoutSecrets(value: unknown, ofError: (error: Error) => object): unknown {
   const open = new Set<object>();
 

@@ -4,8 +4,8 @@
  */
 
 /**
- * Returns the merged exposition. @param expositions in the Prometheus text format, with series that differ in a label,
- * such as `process`
+ * Returns the merged exposition.
+ * @param expositions in the Prometheus text format, with series that differ in a label, such as `process`
  */
 export function mergeExpositions(expositions: readonly string[]): string {
   /** HELP and TYPE lines, and series, by the name of the metric. */

@@ -15,8 +15,9 @@ export interface WatchdogData {
 const TURN_MS = 1_000;
 
 /**
- * Starts the watchdog. @param limitMs the time after which a blocked process is killed, with `process.stuck` as its
- * last line of standard output
+ * Starts the watchdog.
+ * @param limitMs the time after which a blocked process is killed, with `process.stuck` as its last line of standard
+ * output
  */
 export function watchEventLoop(name: string, limitMs: number): void {
   // A debugger also stops the event loop.

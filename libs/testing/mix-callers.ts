@@ -27,7 +27,10 @@ interface Mix {
   readonly callers: number;
   /** Returns a whole number from 0 to less than `below`. */
   readonly random: (below: number) => number;
-  /** Requests rows. @param nextToken returns a number that no other row has */
+  /**
+   * Requests rows.
+   * @param nextToken returns a number that no other row has
+   */
   call(nextToken: () => number): Promise<MixedCall>;
   /** Kills a process. Returns the number of killed processes. */
   kill(): number;

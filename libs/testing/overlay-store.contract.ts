@@ -34,7 +34,10 @@ const attempts: readonly (readonly [string, Partial<OverlayEntry>, boolean])[] =
   ['a lower floor with a newer label', { overlayFloor: 0, contextVersion: 9 }, false],
 ];
 
-/** Declares the tests. @param open opens a new, empty store */
+/**
+ * Declares the tests.
+ * @param open opens a new, empty store
+ */
 export function describeOverlayStore(name: string, open: () => Promise<OverlaySubject>): void {
   describe(`the overlay in ${name}`, () => {
     let subject: OverlaySubject;

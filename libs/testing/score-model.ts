@@ -11,7 +11,10 @@ export interface ScoreShape {
   readonly inputs?: readonly Buffer[];
 }
 
-/** Returns the model. @param nodes the nodes that compute `score` from `features` */
+/**
+ * Returns the model.
+ * @param nodes the nodes that compute `score` from `features`
+ */
 export function scoreModel(
   width: number,
   nodes: readonly Buffer[],

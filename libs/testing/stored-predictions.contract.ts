@@ -34,7 +34,10 @@ const rowOf = (userId: string, i: number): StoredUserRow => ({
   outputs: Buffer.from(`of ${userId}`),
 });
 
-/** Declares the tests. @param open opens a new, empty store */
+/**
+ * Declares the tests.
+ * @param open opens a new, empty store
+ */
 export function describeStoredPredictions(name: string, open: () => Promise<StoredSubject>): void {
   describe(`stored predictions in ${name}`, () => {
     let subject: StoredSubject;

@@ -15,7 +15,10 @@ export class IdleCache<V> {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry<V>>();
 
-  /** Creates a cache. @param load called once for a key while the key is in use, and again after a rejection */
+  /**
+   * Creates a cache.
+   * @param load called once for a key while the key is in use, and again after a rejection
+   */
   constructor(load: (key: string) => Promise<V>, now: () => number = () => performance.now()) {
     this.#load = load;
     this.#now = now;

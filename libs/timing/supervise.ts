@@ -33,8 +33,9 @@ export interface Supervised {
 export interface SupervisorParts {
   readonly name: string;
   /**
-   * Starts the process. @param isAgain whether the previous process died. In that case `start` need not reject, since
-   * the end of the process counts as another death
+   * Starts the process.
+   * @param isAgain whether the previous process died. In that case `start` need not reject, since the end of the
+   * process counts as another death
    */
   readonly start: (isAgain: boolean) => Promise<Started>;
   readonly say: (line: string) => void;

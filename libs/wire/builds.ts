@@ -10,13 +10,13 @@ export const CompareBuildSchema = z
     users: z
       .int()
       .min(1, 'expected at least 1')
-      .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
+      .max(MAX_COMPARED_USERS, `expected at most ${MAX_COMPARED_USERS}`)
       .optional()
       .meta({ description: `The most users to compare; default ${COMPARED_USERS}` }),
     labels: z
       .array(z.strictObject({ userId: z.string(), label: z.number() }))
       .min(1, 'expected at least one label; or leave out "labels"')
-      .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
+      .max(MAX_COMPARED_USERS, `expected at most ${MAX_COMPARED_USERS} labels`)
       .optional()
       .meta({ description: 'Observed labels. Only these users are compared. A label is 0 or 1, or any number' }),
   })

@@ -59,8 +59,8 @@ export const GenerationsSchema = z
 export const RollbackSchema = z
   .strictObject({
     to: z
-      .string("a generation's number, as text")
-      .regex(NUMBER_TEXT, "a generation's number, as text")
+      .string('expected the number of a generation, as text')
+      .regex(NUMBER_TEXT, 'expected the number of a generation, as text')
       .optional()
       .meta({
         description: 'Default: the last generation that the stable arm served before the current one',

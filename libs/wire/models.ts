@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { NUMBER_TEXT } from './numbers.ts';
 import type { Answered } from './schema.ts';
 
-const FORM = "a model version's number, as text";
+const FORM = 'expected the number of a model version, as text';
 export const VersionNumberSchema = z.string(FORM).regex(NUMBER_TEXT, FORM);
 
 const ModelSchema = z
@@ -27,9 +27,9 @@ const ModelSchema = z
       .array(z.string())
       .meta({ description: 'The arms that this version serves; empty if it is not serving traffic' }),
     labels: z.array(z.string()).meta({ description: 'Movable names that point to this version' }),
-    verified: z
-      .boolean()
-      .meta({ description: 'Whether the version has passed its trial; a label can only move to such a version' }),
+    verified: z.boolean().meta({
+      description: 'Whether the version has a certificate of a trial; a label can only move to such a version',
+    }),
     note: z.string(),
     metrics: z.record(z.string(), z.number()).meta({ description: 'Metrics given by the owner' }),
     build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),

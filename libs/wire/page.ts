@@ -7,7 +7,10 @@ export const MAX_LIMIT = 100;
 /** The limit as in the OpenAPI document. */
 const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
 
-/** Returns the query parameters of a page. @param before the schema of `next` */
+/**
+ * Returns the query parameters of a page.
+ * @param before the schema of `next`
+ */
 export function pageQuery<B extends z.ZodType>(before: B) {
   return z.object({
     limit: limitQuery,
@@ -16,7 +19,10 @@ export function pageQuery<B extends z.ZodType>(before: B) {
   });
 }
 
-/** Returns the field `next` of a page. @param before the schema of the query parameter `before` */
+/**
+ * Returns the field `next` of a page.
+ * @param before the schema of the query parameter `before`
+ */
 export function nextOf<B extends z.ZodType>(before: B) {
   return before.nullable().meta({ description: 'The value of `before` for the next page; null on the last page' });
 }

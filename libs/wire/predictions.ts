@@ -92,16 +92,16 @@ export const PredictionHeaders = z.object({
 export const MAX_USERS = 1_000;
 
 const MAX_FEATURES = 64;
-const FEATURE_FORM = 'a number, a text, true or false';
+const FEATURE_FORM = 'expected a number, a text, true or false';
 
 /** Values of request features, by name; the predictor declares names and types. */
 export const RequestFeaturesSchema = z
   .record(
     z.string(),
     z.union([z.number(), z.string(), z.boolean()], FEATURE_FORM),
-    'an object with a value for each feature',
+    'expected an object with a value for each feature',
   )
-  .refine((features) => Object.keys(features).length <= MAX_FEATURES, `at most ${MAX_FEATURES} features`)
+  .refine((features) => Object.keys(features).length <= MAX_FEATURES, `expected at most ${MAX_FEATURES} features`)
   .meta({
     description: 'The request features that the predictor declares; a feature with a default may be left out',
     example: { amount: 129.9, channel: 'app' },
@@ -114,16 +114,16 @@ export const ReadManySchema = z
     userIds: z
       .array(userIdText, 'expected an array of user ids')
       .min(1, 'expected at least one user id')
-      .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
+      .max(MAX_USERS, `expected at most ${MAX_USERS} user ids in one request`)
       .optional()
       .meta({ example: ['42', '43', '043'] }),
     users: z
       .array(
         z.strictObject({ userId: userIdText, features: RequestFeaturesSchema }),
-        'an array of { userId, features }',
+        'expected an array of { userId, features }',
       )
       .min(1, 'expected at least one user')
-      .max(MAX_USERS, `at most ${MAX_USERS} users in one request`)
+      .max(MAX_USERS, `expected at most ${MAX_USERS} users in one request`)
       .optional()
       .meta({
         description: 'Users with request features. Their predictions are inferred for this call and not stored',

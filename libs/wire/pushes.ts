@@ -7,7 +7,7 @@ import { TENSOR_TYPES } from './tensor-types.ts';
 const MAX_NOTE = 2_000;
 const MAX_METRICS = 64;
 const MAX_NAME = 64;
-const TENSOR_TYPE = `one of ${TENSOR_TYPES.join(', ')}`;
+const TENSOR_TYPE = `expected one of ${TENSOR_TYPES.join(', ')}`;
 const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
 
 const FeaturesSchema = z
@@ -26,11 +26,11 @@ const FeaturesSchema = z
     description: 'As `features` in a config. A setting that is left out is taken from the version that is served now',
   });
 
-export const noteText = z.string().max(MAX_NOTE, `at most ${MAX_NOTE} characters`);
+export const noteText = z.string().max(MAX_NOTE, `expected at most ${MAX_NOTE} characters`);
 
 const MetricsSchema = z
-  .record(z.string().min(1).max(MAX_NAME, `names of at most ${MAX_NAME} characters`), z.number())
-  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
+  .record(z.string().min(1).max(MAX_NAME, `expected names of at most ${MAX_NAME} characters`), z.number())
+  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `expected at most ${MAX_METRICS} metrics`)
   .meta({ description: 'Metrics that the owner measured', example: { auc: 0.82 } });
 
 export const PushSchema = z

@@ -6,8 +6,8 @@ import type { Answered } from './schema.ts';
 
 export const MAX_CANDIDATES = 500;
 const MAX_ID = 256;
-const ID_FORM = `a text of 1 to ${MAX_ID} characters`;
-const LIMIT_FORM = `a whole number from 1 to ${MAX_CANDIDATES}`;
+const ID_FORM = `expected a text of 1 to ${MAX_ID} characters`;
+const LIMIT_FORM = `expected a whole number from 1 to ${MAX_CANDIDATES}`;
 
 const CandidateSchema = z.strictObject({
   id: z
@@ -24,8 +24,8 @@ export const RankSchema = z
     candidates: z
       .array(CandidateSchema, 'expected an array of { id, features }')
       .min(1, 'expected at least one candidate')
-      .max(MAX_CANDIDATES, `at most ${MAX_CANDIDATES} candidates in one request`),
-    by: z.string('the name of an output').optional().meta({
+      .max(MAX_CANDIDATES, `expected at most ${MAX_CANDIDATES} candidates in one request`),
+    by: z.string('expected the name of an output').optional().meta({
       description:
         "The output to rank by, in descending order; default: the decision's output, or the only numeric one",
       example: 'score',

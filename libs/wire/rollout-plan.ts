@@ -13,7 +13,7 @@ const duration = (most: Duration) =>
   z
     .string()
     .refine((text) => parseDuration(text) !== null, 'expected a duration such as "30s", "10m", "6h" or "14d"')
-    .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
+    .refine((text) => msOf(text) <= msOf(most), `expected at most ${most}`)
     .meta({ example: most });
 
 /** A percentage of the users. Users are divided into 10,000 buckets, so a finer share would be rounded. */
@@ -23,7 +23,7 @@ const percent = z
   .max(100)
   .refine(
     (value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6,
-    'at most two decimals: users are divided into 10,000 buckets',
+    'expected at most two decimals: users are divided into 10,000 buckets',
   );
 
 const bucketsOf = (value: number) => Math.round(value * 100);
@@ -43,7 +43,7 @@ const OutcomeSchema = z.strictObject({
   kind: z.enum(['binary', 'sum']).default('binary'),
   window: duration('90d')
     .default('14d')
-    .meta({ description: 'Outcomes count for this long after a user’s first answer' }),
+    .meta({ description: "Outcomes count for this long after a user's first answer" }),
   better: z.enum(['higher', 'lower']).default('higher'),
   guardrail: z.boolean().default(false),
   minimumEffect: z

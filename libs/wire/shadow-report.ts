@@ -73,7 +73,7 @@ export const ShadowReportSchema = z
   })
   .meta({
     id: 'ShadowReport',
-    description: 'Answers of a shadow’s candidate compared with the served answers',
+    description: "Answers of a shadow's candidate compared with the served answers",
   });
 
 export type ShadowReportView = Answered<typeof ShadowReportSchema>;

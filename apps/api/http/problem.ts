@@ -61,7 +61,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'another rollout is active, or the state of the rollout does not allow the request',
   ),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
-  version_unverified: kind(409, 'Model version unverified', 'the model version has not passed its trial'),
+  version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of a trial'),
   version_archived: kind(409, 'Model version archived', 'the model version is archived'),
   version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
   history_changed: kind(409, 'History changed', 'the context token belongs to another history of the database'),
@@ -91,7 +91,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'the request is well-formed, but a value is not allowed; `field` names the value',
   ),
   config_invalid: kind(422, 'Invalid configuration', 'the configuration is invalid; `field` names the setting'),
-  model_refused: kind(422, 'Model refused', 'the model file or its signature is rejected'),
+  model_refused: kind(422, 'Model rejected', 'the model file or its signature is rejected'),
   features_failed: kind(
     422,
     'Feature query failed',
@@ -123,7 +123,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   live_failed: kind(503, 'Live inference failed', 'the model failed on this user, and no lower rung may answer'),
   caller_gone: kind(
     STATUS.request_timeout,
-    'Caller gone',
+    'Caller disconnected',
     "the caller closed the connection or cancelled the call, or its gRPC deadline left too little time for the answer; only the service's metrics and log show this code",
   ),
   overloaded: kind(
@@ -213,7 +213,7 @@ function describe(error: unknown): Described {
     const { code, message, field, retryAfter } = error;
     const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
     const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
-    const remedy = error.remedy ?? (code === 'unavailable' ? 'try again after the time in Retry-After' : undefined);
+    const remedy = error.remedy ?? (code === 'unavailable' ? 'retry after the time in Retry-After' : undefined);
     return { code, detail: message, field, remedy, headers };
   }
   // A missing right is no defect of the service: an operator can grant it.
@@ -231,7 +231,7 @@ function describe(error: unknown): Described {
     code: 'internal_error',
     detail: 'The service failed with an unexpected error.',
     field: undefined,
-    remedy: "repeat the request; if it fails again, look in the service's log",
+    remedy: "retry the request; if it fails again, see the service's log",
     headers: {},
   };
 }

@@ -5,7 +5,10 @@
 import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { ProblemCode } from './problem.ts';
 
-/** Returns whether to log this rejection. @param keyId of the request's key, if known */
+/**
+ * Returns whether to log this rejection.
+ * @param keyId of the request's key, if known
+ */
 export type RefusalLog = (code: ProblemCode, keyId: unknown) => boolean;
 
 interface RefusalLogOptions {
@@ -15,7 +18,7 @@ interface RefusalLogOptions {
   readonly clock?: () => number;
 }
 
-/** Rejections of too many requests, in total or of one key, and requests whose callers have gone. */
+/** Rejections of too many requests, in total or of one key, and requests whose callers have disconnected. */
 const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited', 'caller_gone']);
 /** Rejections that clients without a key can cause at any rate. */
 const OF_STRANGERS: readonly ProblemCode[] = ['unauthorized', 'forbidden'];

@@ -77,7 +77,7 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
-        // The caller has gone, so nothing is served.
+        // The caller has disconnected, so nothing is served.
         if (isGone) throw callerGone();
         const fitted = results.map((result) => fitting(result, version.outputs));
         const failed = wanted.includes(ERROR) ? undefined : fitted.find((one) => one instanceof TandemError);

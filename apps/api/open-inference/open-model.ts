@@ -32,8 +32,8 @@ export interface OpenModel {
 export const MODEL_SCOPES: readonly Scope[] = Object.freeze(['predictions:read', 'models:infer']);
 
 /**
- * Finds a model by its name and version. Rejects with `unknown_predictor` or `unknown_model_version`. @param version
- * the number; undefined: the server chooses
+ * Finds a model by its name and version. Rejects with `unknown_predictor` or `unknown_model_version`.
+ * @param version the number; undefined: the server chooses
  */
 export type FindOpenModel = (name: string, version: string | undefined) => Promise<OpenModel>;
 

@@ -16,7 +16,10 @@ const served = {
   outputs: [{ name: 'score', type: 'float32', shape: [-1, 1] }],
 } as unknown as ServedVersion;
 
-/** Infers one row. @param leftMs milliseconds until the deadline of the transport */
+/**
+ * Infers one row.
+ * @param leftMs milliseconds until the deadline of the transport
+ */
 async function inferOneRow(leftMs: number, parameters: Parameters, infer: Infer) {
   const model = await createRawModels({ findServedVersion: async () => served, infer })('repurchase', undefined);
   const head = { url: '/', header: () => undefined };

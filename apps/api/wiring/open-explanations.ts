@@ -23,8 +23,8 @@ interface ExplanationKeeperSettings {
 }
 
 /**
- * Opens the keeper, which connects when there is an answer to keep. @param pools their connections for work after
- * replies are separate from those of reads
+ * Opens the keeper, which connects when there is an answer to keep.
+ * @param pools their connections for work after replies are separate from those of reads
  */
 export function openExplanationKeeper(
   { log, metrics }: ExplanationKeeperSettings,

@@ -26,8 +26,8 @@ const KEYS_OFF: OpenedKeys = Object.freeze({ access: openAccess, parts: [], clos
 
 /**
  * Waits for the first check of the keys, but not for its success, because a service may start before its database.
- * Reads changed keys each second, or every `everyMs`. @param pool with short limits and no other work, so that a
- * revocation applies within 5 s
+ * Reads changed keys each second, or every `everyMs`.
+ * @param pool with short limits and no other work, so that a revocation applies within 5 s
  */
 export async function openKeys(mode: KeyMode, pool: Pool, log: Log, everyMs?: number): Promise<OpenedKeys> {
   if (mode === null) return KEYS_OFF;

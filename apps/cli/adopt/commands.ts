@@ -27,7 +27,7 @@ Exit codes: 0 if adopted, 1 if rejected without a change, 2 for wrong usage.`,
     .option('--config <path>', 'the config', 'tandem.config.ts')
     .option('--force', 'adopt the config even if check finds errors')
     .option('--run', 'start a run of all users of each predictor that has no stored predictions')
-    .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is live')
+    .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is running')
     .action(async (options: Options) => {
       const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
       const { untilUpgraded } = await import('@tandem/offline-store/upgrade');

@@ -129,7 +129,7 @@ function infer(
 
 function tooBusy(cause: TandemError): TandemError {
   const text = `${cause.message}, although the model passed its trial: the machine is busy`;
-  return new TandemError('overloaded', text, { remedy: 'try again when the machine is less busy', cause });
+  return new TandemError('overloaded', text, { remedy: 'retry when the machine is less busy', cause });
 }
 
 /** The part of a predictor that decides about live reads. */

@@ -59,8 +59,8 @@ const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> 
 const NAMED = 3;
 
 /**
- * Returns a finding for each kind, release and protocol number of processes. @param protocol the number that the schema
- * states
+ * Returns a finding for each kind, release and protocol number of processes.
+ * @param protocol the number that the schema states
  */
 export function judgeProcesses(processes: readonly LiveProcess[], protocol: number): Finding[] {
   const groups = Map.groupBy(processes, ({ kind, release, protocol }) => `${kind} ${release} ${protocol}`);

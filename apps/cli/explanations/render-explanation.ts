@@ -6,7 +6,7 @@ import { duration, moment, printable, renderFields, renderTable, right } from '.
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
   fresh: 'fresh: no later event concerns this predictor, and it is not expired',
-  restarted: 'fresh: its age counts from the rollback',
+  restarted: 'fresh: its expiry counts from the rollback',
   stale: 'stale: from an older context',
   expired: 'expired: older than maxAge',
   foreign: 'foreign: of another generation, history or model version, or below the overlay floor',

@@ -23,7 +23,7 @@ export interface Choice {
   readonly leftOut: readonly LeftOut[];
   /** Whether the number of values fits. If not, `chosen` has the candidates. */
   readonly fits: boolean;
-  /** Text columns with which the number would fit if each were one number. */
+  /** Text columns with which the number of columns would fit if each were one number. */
   readonly asIndex: readonly TableColumn[];
 }
 

@@ -41,7 +41,7 @@ export interface InputMatch {
   readonly remarks: readonly string[];
   /** Decisions that the user must make before the config passes `check`. */
   readonly undecided: readonly string[];
-  /** Text columns with which the number would fit if each were one number. */
+  /** Text columns with which the number of columns would fit if each were one number. */
   readonly asIndex: readonly TableColumn[];
 }
 
@@ -166,7 +166,7 @@ function undecidedText(tensor: InputTensor, { chosen, asIndex }: Choice): string
   const index =
     asIndex.length === 0
       ? ''
-      : `; the number would fit if ${asIndex.map(({ name }) => name).join(', ')} were one number each`;
+      : `; the number of columns would fit if ${asIndex.map(({ name }) => name).join(', ')} were one number each`;
   return `${asked}, and ${chosen.length === 1 ? 'one column' : `${chosen.length} columns`} of the table could be meant: ${listed}${index}`;
 }
 

@@ -59,7 +59,8 @@ function modelShowCommand(cli: Cli): Command {
 function modelLabelCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'label',
-    description: 'move a label to a model version that passed its trial; this does not change which version serves',
+    description:
+      'move a label to a model version with a certificate of a trial; this does not change which version serves',
     example: 'tandem model label repurchase challenger 2',
   })
     .argument('<predictor>')

@@ -88,7 +88,8 @@ export function renderPushed(model: ModelDetail): string[] {
 }
 
 function parityText(parity: ParityView | null): string {
-  if (parity === null) return 'no trial: adopted by a release without trials; push the version again to try it';
+  if (parity === null)
+    return 'no certificate of a trial: adopted before certificates existed; push the version again to create one';
   const { users, readBothWays, batchSizes, largestDifference: largest } = parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} synthetic users`;
   const how = `alone and in batches of up to ${count(batchSizes.at(-1) ?? 1)}, ${count(readBothWays)} also read as in a run`;

@@ -95,8 +95,8 @@ async function sendFile(cli: Cli, file: string, userId: string | undefined, opti
 }
 
 /**
- * Names the place of a problem in the file. The service counts only the outcomes of a request. @param before outcomes
- * of the file in earlier requests
+ * Names the place of a problem in the file. The service counts only the outcomes of a request.
+ * @param before outcomes of the file in earlier requests
  */
 function inFile(error: unknown, file: string, before: number): unknown {
   const place = isProblem(error) ? /^outcomes\[(\d+)\]\.?(.*)$/.exec(error.field ?? '') : null;

@@ -57,7 +57,7 @@ interface Progress {
 
 const BAR_WIDTH = 24;
 
-/** Renders `[############------------] 50 % 1,200/2,357 users 0.8 s`, at most `columns` wide. */
+/** Renders `[############------------]  50 %  1,200/2,357 users  0.8 s`, at most `columns` wide. */
 export function renderProgressBar({ done, total, elapsedMs }: Progress, unit: string, columns: number): string {
   const share = shareOf(done, total);
   const filled = Math.floor(share * BAR_WIDTH);

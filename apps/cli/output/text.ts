@@ -9,7 +9,10 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** Renders `1 core` or `2,357 cores`. @param many the plural, if it is not the singular with an s */
+/**
+ * Renders `1 core` or `2,357 cores`.
+ * @param many the plural, if it is not the singular with an s
+ */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
@@ -67,7 +70,7 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   );
 }
 
-/** Renders lines `name value` with aligned values. */
+/** Renders lines `name  value` with aligned values. */
 export function renderFields(fields: readonly (readonly [name: string, value: string])[], indent = ''): string[] {
   const width = Math.max(0, ...fields.map(([name]) => visibleWidth(name)));
   return fields.map(([name, value]) => `${indent}${pad(name, width, false)}  ${value}`.trimEnd());

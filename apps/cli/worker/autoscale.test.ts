@@ -10,7 +10,10 @@ interface FakeWorker extends WorkerProcess {
   die(reason: string): void;
 }
 
-/** Runs an autoscaler whose clock advances only in its pauses. @param each called in each pause */
+/**
+ * Runs an autoscaler whose clock advances only in its pauses.
+ * @param each called in each pause
+ */
 async function run(needs: readonly (number | 'away')[], each: (look: number, living: FakeWorker[]) => void = () => {}) {
   const stop = new AbortController();
   const said: string[] = [];

@@ -61,7 +61,7 @@ function drawDays(days: readonly DayShares[]): string {
       ? [svgText(frame.x + i * step, frame.y + frame.h + 20, day.day)]
       : [],
   );
-  const heading = 'Reads that were not answered from the batch, by day';
+  const heading = 'Reads that were not answered from the batch, by day (the rest is batch)';
   const keys = `${key(640, 74, colours.live, 'live')}${key(710, 74, colours.stale, 'stale')}`;
   return [svgText(40, 78, heading, { weight: 600 }), keys, ...marks, ...bars, ...months].join('\n');
 }

@@ -198,7 +198,9 @@ test('declared inputs map columns to tensors', () => {
     { name: 'c', type: 'int64' as const, columns: ['visits'] },
   ];
   const problems = problemsIn({ inputs: wrong }, columns, model).join('\n');
-  expect(problems).toContain("the model's input b int64 [?, 1]has no columns → add b: { type: 'int64', columns: […] }");
+  expect(problems).toContain(
+    "the model's input b int64 [?, 1] has no columns → add b: { type: 'int64', columns: […] }",
+  );
   expect(problems).toContain(
     'inputs.a.columns: the query has no feature column spnt; it has visits, spent → did you mean spent?',
   );

@@ -52,7 +52,7 @@ function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
 function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): readonly ModelInput[] {
   const { signature, problems, at } = mapping;
   for (const missing of signature.inputs.filter(({ name }) => !declared.some((input) => input.name === name))) {
-    const problem = `the model's input ${describeTensor(missing)}has no columns`;
+    const problem = `the model's input ${describeTensor(missing)} has no columns`;
     const remedy = `add ${keyText(missing.name)}: { type: '${missing.type}', columns: […] }, or export the model without that input`;
     problems.push({ path: at('inputs'), problem, remedy });
   }
@@ -74,7 +74,10 @@ function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): read
   });
 }
 
-/** Maps columns to an input. @param path the setting that lists the columns */
+/**
+ * Maps columns to an input.
+ * @param path the setting that lists the columns
+ */
 function fill(
   { predictor, problems, at }: Mapping,
   tensor: DescribedTensor,

@@ -163,7 +163,7 @@ function conversion({ name, type }: QueryColumn, asOf: string | null): string {
 }
 
 /**
- * Returns the columns of type character(n). Postgres pads their texts with blanks, and for a model `paid ` is not
+ * Returns the columns of type character(n). Postgres pads their texts with blanks, and for a model `paid  ` is not
  * `paid`.
  */
 export function paddedColumns(columns: readonly QueryColumn[]): readonly QueryColumn[] {

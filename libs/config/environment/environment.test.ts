@@ -127,7 +127,11 @@ test.each<[string, Variables, string]>([
     { DATABASE_URL: '', DATABASE_URL_FILE: '/nowhere/url' },
     'DATABASE_URL_FILE: names /nowhere/url, which cannot be read (ENOENT)',
   ],
-  ['a misspelt variable', { DATABASE_URL: '', DATABSE_URL: 'x' }, 'DATABSE_URL is set; rename it to DATABASE_URL'],
+  [
+    'a misspelt variable',
+    { DATABASE_URL: '', DATABSE_URL: 'x' },
+    'DATABSE_URL is set, which Tandem does not read; if you meant it for Tandem, rename it to DATABASE_URL',
+  ],
   ['one port for gRPC and HTTP', { GRPC_PORT: '8080' }, 'GRPC_PORT: is 8080, the same as PORT → choose another port'],
   ['one port twice', { METRICS_PORT: '8080' }, 'METRICS_PORT: is 8080, the same as PORT → choose another port'],
 ])('%s is refused, and no secret is shown', (_, env, message) => {

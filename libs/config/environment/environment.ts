@@ -160,7 +160,10 @@ function readUrl(
     if (instead !== undefined) return instead;
     const others = Object.keys(source.env).filter((other) => other !== name && !other.endsWith('_FILE'));
     const meant = nearestName(name, others);
-    const hint = meant && editedOnly(name, meant) ? `; ${meant} is set; rename it to ${name}` : '';
+    const hint =
+      meant && editedOnly(name, meant)
+        ? `; ${meant} is set, which Tandem does not read; if you meant it for Tandem, rename it to ${name}`
+        : '';
     source.refuse(name, 'is not set', `set it, such as ${name}=${example}${hint}`);
     return '';
   }

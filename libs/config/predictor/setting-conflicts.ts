@@ -98,7 +98,8 @@ function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem
   return [
     {
       path: at('features', 'overlayFor'),
-      problem: 'has no effect with asOf, which ends the overlay when the row is loaded again',
+      problem:
+        "has no effect with asOf, which ends the overlay when the row's asOf is later than the event's acceptance",
       remedy: 'remove one of the two',
     },
   ];
@@ -184,7 +185,10 @@ function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[
 
 // Checks a predictor's declared default, which must be a prediction that the model could give.
 
-/** Returns the problems of a default. @param path the setting, such as `predictors.repurchase.freshness.default` */
+/**
+ * Returns the problems of a default.
+ * @param path the setting, such as `predictors.repurchase.freshness.default`
+ */
 function defaultProblems(
   values: Readonly<Record<string, unknown>>,
   outputs: ParsedOutputs,

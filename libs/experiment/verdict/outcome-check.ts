@@ -64,8 +64,9 @@ function differenceText({ kind }: OutcomeRule, estimate: number, { lower, upper 
 }
 
 /**
- * Returns the end of the sentence. @param isWorse whether the whole interval is worse. That alone does not roll back,
- * since alpha is split over all guardrails
+ * Returns the end of the sentence.
+ * @param isWorse whether the whole interval is worse. That alone does not roll back, since alpha is split over all
+ * guardrails
  */
 function conclusionOf(state: CheckState, isWorse: boolean, worse: Evidence, { minimumEffect }: OutcomeRule): string {
   if (state === 'fail') return 'is proven to be worse';

@@ -199,8 +199,8 @@ async function withModel<T>(
 }
 
 /**
- * Returns the rejection of a faulty model, or `overloaded` if the machine was too busy for a trial. @param doing the
- * step, such as `a trial run`
+ * Returns the rejection of a faulty model, or `overloaded` if the machine was too busy for a trial.
+ * @param doing the step, such as `a trial run`
  */
 export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
   const { field, memoryLimitMb } = limits;
@@ -217,7 +217,7 @@ export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'f
 
 /** Returns the error of a step that the machine was too busy to finish. It says nothing about the model. */
 function notFinished(error: TandemError, doing: string, field: string): TandemError {
-  const { message, remedy = 'try again', retryAfter = 0 } = error;
+  const { message, remedy = 'retry', retryAfter = 0 } = error;
   const options = { field, remedy, retryAfter, cause: error };
   return new TandemError('overloaded', `${doing} was not finished: ${message}`, options);
 }
@@ -232,7 +232,7 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
       return "Run the model in Python's onnxruntime, since it crashes the runtime itself; export it again with other operators.";
     case 'starved':
     case 'killed':
-      return 'Try again; if it recurs, the machine has too little memory for the model.';
+      return 'Retry; if it recurs, the machine has too little memory for the model.';
   }
 }
 
@@ -270,7 +270,10 @@ const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
   ],
 ];
 
-/** Returns the error of a model that does not load. @param reason the message of ONNX Runtime */
+/**
+ * Returns the error of a model that does not load.
+ * @param reason the message of ONNX Runtime
+ */
 function remedyFor(reason: string): string {
   const known = REMEDIES.find(([words]) => words.test(reason));
   return (

@@ -46,8 +46,8 @@ const RUNS_ALONE = 31;
 const RUNS_TOGETHER = 5;
 
 /**
- * Measures the paces. Rejects if a model no longer answers these users. @param rows users that both models answer; at
- * least one
+ * Measures the paces. Rejects if a model no longer answers these users.
+ * @param rows users that both models answer; at least one
  */
 export async function comparePaces(
   sides: Sides,

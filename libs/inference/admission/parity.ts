@@ -30,7 +30,10 @@ export function answerOf(fields: readonly OutputField[], tensors: OutputTensors,
   });
 }
 
-/** Returns the tolerance of a model. @param takesHalves whether an input or a used output of the model is float16 */
+/**
+ * Returns the tolerance of a model.
+ * @param takesHalves whether an input or a used output of the model is float16
+ */
 export function toleranceOf({ rowByRow }: ModelDefinition, takesHalves: boolean): number {
   if (rowByRow) return 0;
   return takesHalves ? HALF_TOLERANCE : FLOAT_TOLERANCE;
@@ -42,8 +45,8 @@ export interface Comparison {
 }
 
 /**
- * Creates a comparison of answers. @param alone the answers of all users alone, which define the tolerance of each
- * output
+ * Creates a comparison of answers.
+ * @param alone the answers of all users alone, which define the tolerance of each output
  */
 export function createComparison(
   fields: readonly OutputField[],

@@ -18,7 +18,8 @@ export function checkSignature(definition: ModelDefinition, signature: Signature
 }
 
 /**
- * Returns the error of a model that cannot be used. @param field the setting of the config that the remedy applies to
+ * Returns the error of a model that cannot be used.
+ * @param field the setting of the config that the remedy applies to
  */
 export function refuse(field: string, text: string, remedy: string, cause?: unknown): TandemError {
   return new TandemError('model_refused', text, { field, remedy, ...(cause === undefined ? {} : { cause }) });

@@ -11,7 +11,10 @@ const MADE_UP_USERS = 64;
 
 type TrialUsers = Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays'>;
 
-/** Returns the batch of a trial. @param bothWays the same users twice, in the same order; all can be scored */
+/**
+ * Returns the batch of a trial.
+ * @param bothWays the same users twice, in the same order; all can be scored
+ */
 export function gatherUsers(
   definition: ModelDefinition,
   readSample: FeatureBatch | undefined,

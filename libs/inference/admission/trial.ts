@@ -238,7 +238,7 @@ function certify(
   };
 }
 
-/** Returns the error of a different answer. @param batch the batch with this answer; null for the second run alone */
+/** Returns the error of a different answer in a batch, or in the second run alone if the batch is null. */
 function differs(
   { field, definition }: TrialOptions,
   { output, userId, alone, other }: AnswerDifference,

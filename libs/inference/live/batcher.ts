@@ -169,7 +169,7 @@ export class Batcher implements Scorer, LoadShedding {
     const request = createPending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
-      // If the request is running, the end of the run decides the probe, even if its reader has gone.
+      // If the request is running, the end of the run decides the probe, even if its reader has disconnected.
       if (isProbe && request.running === 0) this.#options.breaker.undecided(asked.version);
       done(outcome);
       if (this.#pending.length === 0) for (const tell of this.#waitingForDrain.splice(0)) tell();

@@ -129,7 +129,7 @@ describe('infer', () => {
     });
   });
 
-  it('removes a request when its caller has gone', async () => {
+  it('removes a request when its caller has disconnected', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
@@ -147,7 +147,7 @@ describe('infer', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
-  it('removes the rows of a read whose caller has gone', async () => {
+  it('removes the rows of a read whose caller has disconnected', async () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);

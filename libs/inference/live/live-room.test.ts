@@ -78,7 +78,7 @@ describe('room', () => {
       waiting.rows = 0;
       run(8);
       runForNewcomer();
-      // A request waits for the next child, but has gone when the child is free.
+      // A request waits for the next child, but its caller has disconnected when the child is free.
       waiting.rows = 1;
       run(8);
       waiting.rows = 0;

@@ -1,7 +1,7 @@
 /**
  * Decides which live requests can be served in time. By Little's law, the cost of the work under way and waiting must
  * leave a new request enough of its time. A request that would be too late is rejected at once. Running it after its
- * reader has gone costs as much as an answer. Under overload, a queue without this rule would soon run only such
+ * reader has disconnected costs as much as an answer. Under overload, a queue without this rule would soon run only such
  * requests.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -35,7 +35,10 @@ export interface LiveRoom {
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
   /** Estimates the cost of a row from the warm-up runs of a model. */
   warmedUp(version: ModelVersion, runs: WarmUpRuns): void;
-  /** Begins a run. @param live whether it is a live run, which is used for the estimates */
+  /**
+   * Begins a run.
+   * @param live whether it is a live run, which is used for the estimates
+   */
   begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
 }
 
@@ -103,7 +106,7 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
   return {
     room(version, timeoutMs) {
       const { rows } = waiting();
-      // If children are free now, no request needs them: the waiting requests were run together, or have gone.
+      // If children are free now, no request needs them: the waiting requests were run together, or their callers have disconnected.
       if (rows === 0) freed.length = 0;
       // At least one row, however slow the version seems, since only a run can show that it is faster now.
       const least = rows === 0 && ends.size < slots ? 1 : 0;

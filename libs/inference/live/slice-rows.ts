@@ -17,7 +17,10 @@ const LEAST_ROWS = 1_024;
 /** The most milliseconds of CPU of a larger run. */
 const RUN_MS = 20;
 
-/** Creates the choice of rows. @param most the most rows of a run */
+/**
+ * Creates the choice of rows.
+ * @param most the most rows of a run
+ */
 export function createSliceRows(most = LEAST_ROWS): SliceRows {
   /** The milliseconds of CPU of a row in the latest run, by version. */
   const paces = new WeakMap<ModelVersion, number>();

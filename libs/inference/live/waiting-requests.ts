@@ -229,15 +229,15 @@ export function expire({ request, suspicions }: Part<Pending>, now: number): boo
   return true;
 }
 
-/** Returns the error of a request after its deadline. @param timeoutMs the request's time limit; null if unknown */
+/** Returns the error of a request after its deadline. The time limit is null if it is unknown. */
 export function late(timeoutMs: number | null): TandemError {
   const within = timeoutMs === null ? 'in time' : `within ${Math.round(timeoutMs)} ms`;
   return new TandemError('live_timeout', `the model did not answer ${within}`);
 }
 
 /**
- * Returns the error of a request without room, or that would be too late. @param room the number of the request's rows
- * that may still wait
+ * Returns the error of a request without room, or that would be too late.
+ * @param room the number of the request's rows that may still wait
  */
 function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
   const text = 'too many users wait for the model';

@@ -107,7 +107,10 @@ function refuseOtherFormats(bytes: Buffer): void {
     throw notOnnx("it is in ONNX Runtime's own format; give the .onnx file that it was made from");
 }
 
-/** Walks over a graph. @param outer the number of graphs around it */
+/**
+ * Walks over a graph.
+ * @param outer the number of graphs around it
+ */
 function walk(
   bytes: Buffer,
   { start, end }: Pick<Field, 'start' | 'end'>,

@@ -28,7 +28,10 @@ export interface Field {
   readonly end: number;
 }
 
-/** Returns the field that begins at `at`; the next begins at its end. Throws NotProtobuf. @param end of the message */
+/**
+ * Returns the field that begins at `at`; the next begins at its end. Throws NotProtobuf.
+ * @param end of the message
+ */
 export function readField(bytes: Buffer, at: number, end: number): Field {
   const tag = readVarint(bytes, at, end);
   const number = Math.floor(tag.value / 8);

@@ -41,7 +41,10 @@ export interface ChildPriority {
 /** The priority of a child that could not be started. */
 export const NO_PRIORITY: ChildPriority = Object.freeze({ lower() {}, giveWay() {} });
 
-/** Creates the priority of a child. @param steps the niceness above the parent's */
+/**
+ * Creates the priority of a child.
+ * @param steps the niceness above the parent's
+ */
 export function createChildPriority(pid: number, steps: number = STEPS): ChildPriority {
   let niceness = (): number => groupsNiceness();
   let isTrying = false;

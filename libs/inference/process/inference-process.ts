@@ -285,7 +285,7 @@ function asError(end: ProcessEnded): Error {
 
 function notStarted(end: ProcessEnded): TandemError {
   return new TandemError('unavailable', `an inference process could not be started: ${end.how}`, {
-    remedy: 'try again; if it fails again, check that the machine has memory for one more process',
+    remedy: 'retry; if it fails again, check that the machine has memory for one more process',
   });
 }
 

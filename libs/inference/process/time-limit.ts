@@ -82,8 +82,8 @@ async function cpuSince({ pid, cpuMs }: TimedChild, limit: TimeLimit): Promise<n
 }
 
 /**
- * Returns the reason if the time is up. @param spent CPU time and wall time so far, in ms. If CPU time is null, wall
- * time is used instead
+ * Returns the reason if the time is up.
+ * @param spent CPU time and wall time so far, in ms. If CPU time is null, wall time is used instead
  */
 function timeUp(
   { cpuMs, wallMs }: TimeLimit,
@@ -100,12 +100,12 @@ function timeUp(
 }
 
 /**
- * Returns the error of work that the machine delayed. The same work may succeed later. @param how a text such as
- * `starvedText`
+ * Returns the error of work that the machine delayed. The same work may succeed later.
+ * @param how a text such as `starvedText`
  */
 export function machineBusy(how: string, cause?: unknown): TandemError {
   return new TandemError('overloaded', `the inference process ${how}`, {
-    remedy: 'try again when the machine has less to do, or give it more CPU; this says nothing about the model',
+    remedy: 'retry when the machine is less busy, or give it more CPU; this says nothing about the model',
     retryAfter: BUSY_RETRY_SECONDS,
     cause,
   });

@@ -228,7 +228,10 @@ async function infer(
   });
 }
 
-/** Throws if the answer would be too large. @param times the number of such outputs in the answer */
+/**
+ * Throws if the answer would be too large.
+ * @param times the number of such outputs in the answer
+ */
 function refuseTooLarge(outputs: readonly WireTensor[], times: number): void {
   const bytes = outputs.reduce((sum, { data }) => sum + bytesOf(data), 0) * times;
   if (bytes <= MAX_ANSWER_BYTES) return;

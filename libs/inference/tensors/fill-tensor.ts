@@ -28,7 +28,10 @@ interface Places {
   readonly rows: readonly number[];
 }
 
-/** Fills a tensor. @param width the values in a row, which is the sum over the columns */
+/**
+ * Fills a tensor.
+ * @param width the values in a row, which is the sum over the columns
+ */
 export function fillTensor(
   type: TensorType,
   width: number,

@@ -18,7 +18,10 @@ const NULLS = 0.1;
 const UNKNOWN = 0.1;
 const REAL = 0.5;
 
-/** Returns a batch of made-up users. @param sample real users, with values that are mixed in for each column */
+/**
+ * Returns a batch of made-up users.
+ * @param sample real users, with values that are mixed in for each column
+ */
 export function makeUpRows(definition: ModelDefinition, count: number, sample?: FeatureBatch): FeatureBatch {
   const { query, request = [], inputs } = definition;
   const columns = [...query.columns, ...request];

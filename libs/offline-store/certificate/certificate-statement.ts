@@ -153,8 +153,10 @@ export const NO_ARMS: KnownArms = Object.freeze({
 });
 
 /**
- * Returns SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version.
- * All predictions since the predictor is known have at least that label.
+ * Returns SQL over a context `c`: the version of the last event that concerns a predictor, or an equivalent version. If
+ * the last event concerns every predictor, this is the user's version; it is 0 if no event has concerned it. For a
+ * predictor that was added after the last event, the user's version is equivalent: every prediction since the predictor
+ * is known has at least that label.
  */
 export function touchedSql(predictor: string): string {
   return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;

@@ -110,7 +110,7 @@ async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   throw new TandemError(
     'unavailable',
     `A process of an earlier release is alive (${kind} ${release}, process ${pid} on ${host}). It does not know that event patterns or features have grown, and would serve stale predictions as fresh.`,
-    { retryAfter: 10, remedy: 'end the upgrade first: stop that process, or start it on this release; then try again' },
+    { retryAfter: 10, remedy: 'end the upgrade first: stop that process, or start it on this release; then retry' },
   );
 }
 
@@ -231,6 +231,6 @@ async function inTheWay(pool: pg.Pool, waitMs: number, cause?: unknown): Promise
     detail: oldest ?? 'it has ended since',
     retryAfter: 5,
     remedy:
-      'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then try again',
+      'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then retry',
   });
 }

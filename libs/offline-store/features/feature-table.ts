@@ -17,7 +17,11 @@ import type { RefusedRow } from './row-bounds.ts';
 export type FeatureVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
 interface FeatureTable {
-  /** Begins a user's row. @param context features as JSON; null: none @param asOf ms since 1970 */
+  /**
+   * Begins a user's row.
+   * @param context features as JSON; null: none
+   * @param asOf ms since 1970
+   */
   add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
   /** Adds a feature of the last added user, in its column's form. A length of -1 means null. */
   take(column: number, bytes: Buffer, at: number, length: number): void;

@@ -47,7 +47,10 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
   });
 }
 
-/** Returns all generations that are not dropped, with the facts that retention needs. @param predictor default: all */
+/**
+ * Returns all generations that are not dropped, with the facts that retention needs.
+ * @param predictor default: all
+ */
 export async function listCandidates(db: Db, predictor?: string): Promise<readonly RetentionCandidate[]> {
   return query<RetentionCandidate>(db, {
     text: `select ${COLUMNS},

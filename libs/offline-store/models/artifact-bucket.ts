@@ -94,7 +94,7 @@ function unavailable(detail: string, cause?: unknown): TandemError {
   return new TandemError('unavailable', 'The bucket of model files does not answer at the moment.', {
     detail,
     retryAfter: 5,
-    remedy: 'try again after the time in Retry-After; check ARTIFACT_URL and its keys',
+    remedy: 'retry after the time in Retry-After; check ARTIFACT_URL and its keys',
     ...(cause === undefined ? {} : { cause }),
   });
 }

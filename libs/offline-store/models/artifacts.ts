@@ -132,7 +132,10 @@ const HEADER_BYTES = 19;
 /** The bytes of a row's header: the number of fields, and the length of the only field. */
 const ROW_BYTES = 6;
 
-/** Returns the first `size` bytes of the artifact in Postgres, padded with zeros. @param hash checked hex */
+/**
+ * Returns the first `size` bytes of the artifact in Postgres, padded with zeros.
+ * @param hash checked hex
+ */
 export async function readSlices(pool: pg.Pool, hash: string, size: number): Promise<Buffer> {
   const file = Buffer.alloc(size);
   for (let from = 0; from < size; ) {

@@ -86,7 +86,7 @@ export function unknownVersion(predictor: string, number: number): TandemError {
 function unverified(predictor: string, number: number): TandemError {
   return new TandemError(
     'version_unverified',
-    `Model version ${number} of ${predictor} has no certificate: it was adopted before certificates existed.`,
+    `Model version ${number} of ${predictor} has no certificate of a trial: it was adopted before certificates existed.`,
     { field: 'version', remedy: 'adopt its config again, or push its file again: the trial creates the certificate' },
   );
 }
@@ -127,8 +127,8 @@ export function archiveVersion(pool: pg.Pool, { predictor, number, archived, act
 }
 
 /**
- * Rejects with `version_archived` if the version is archived. @param field the caller's field with the version or its
- * generation
+ * Rejects with `version_archived` if the version is archived.
+ * @param field the caller's field with the version or its generation
  */
 export async function refuseArchived(
   db: Db,

@@ -23,7 +23,10 @@ export function directPools(paths: DatabasePaths): RegExp {
   return features.length > 0 ? /^tandem-/ : /^tandem-(?!.*-features$)/;
 }
 
-/** Returns the number of direct connections to Postgres. @param besides direct connections outside the pools */
+/**
+ * Returns the number of direct connections to Postgres.
+ * @param besides direct connections outside the pools
+ */
 export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besides = 0) {
   const direct = directPools(paths);
   const most = ({ options }: pg.Pool) => (direct.test(options.application_name ?? '') ? options.max : 0);

@@ -27,7 +27,10 @@ async function planThree() {
   return run;
 }
 
-/** Commits a chunk that took this many ms. @param scored the number of scored users; the others are split off */
+/**
+ * Commits a chunk that took this many ms.
+ * @param scored the number of scored users; the others are split off
+ */
 async function commit(runId: string, no: number, cpuMs: number, scored = 100, chunkSize = 25) {
   const run = await store.find(runId);
   if (!run) throw new Error(`run ${runId} is gone`);

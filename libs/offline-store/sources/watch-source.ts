@@ -196,7 +196,7 @@ async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): 
     if (sqlState(error) !== '55P03') throw error;
     throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {
       cause: error,
-      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then try again',
+      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then retry',
       retryAfter: 5,
     });
   });

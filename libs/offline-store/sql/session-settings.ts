@@ -79,7 +79,7 @@ function isRefused(error: unknown): error is pg.DatabaseError {
 }
 
 function refusal(cause: pg.DatabaseError, variable: string): TandemError {
-  return new TandemError('config_invalid', `Postgres refuses a setting that Tandem relies on: ${cause.message}`, {
+  return new TandemError('config_invalid', `Postgres rejects a setting that Tandem relies on: ${cause.message}`, {
     field: variable,
     remedy: 'connect to Postgres 15 or newer itself, or through a pooler in session mode',
     cause,

@@ -40,7 +40,6 @@ function notAcknowledged(cause: TandemError): TandemError {
   return new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.', {
     cause,
     retryAfter: 1,
-    remedy:
-      'repeat the request after the time in Retry-After to get the receipt; no prediction of the user is served meanwhile',
+    remedy: 'retry after the time in Retry-After to get the receipt; no prediction of the user is served meanwhile',
   });
 }

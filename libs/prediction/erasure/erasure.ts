@@ -93,8 +93,8 @@ export interface ErasureStore {
 /** Port: erasures in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
 export interface OnlineErasures {
   /**
-   * Reports an erasure. From then on the store rejects the user's earlier overlay entries, and its count includes the
-   * erasure.
+   * Reports an erasure. From then on the store rejects the user's earlier overlay entries, and it has no count from
+   * before the erasure: its count includes the erasure, or it has none.
    */
   tell(tombstone: Tombstone): Promise<void>;
   /** Deletes all records of the users; safe to repeat. */

@@ -6,11 +6,12 @@ import {
   type LivePredictor,
   type LiveReader,
   type LiveRequest,
+  NO_FEATURES,
 } from '@tandem/freshness/live-predictor';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import type { Scorer } from '../scoring/scoring.ts';
+import { type Scorer, UNBOUNDED } from '../scoring/scoring.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
 
 let world: PredictionWorld;
@@ -130,6 +131,34 @@ describe('readers of one user', () => {
 });
 
 describe('users of one statement', () => {
+  it('are answered without waiting for the rows of others if they have no row to score', async () => {
+    const gate = createGate();
+    const scorer: Scorer = {
+      score: async (request) => {
+        await gate.pass();
+        return world.inference.score(request);
+      },
+    };
+    const live = createLive({ scorer });
+    const scored = live.predict(await requestFor([{ userId: '12' }]));
+    const missing = live.predict(await requestFor([{ userId: '9999' }]));
+    expect((await missing).get('9999')).toEqual(NO_FEATURES);
+    gate.open();
+    expect((await scored).get('12')).toMatchObject({ kind: 'predicted' });
+  });
+
+  it('free their room before the readers that follow them ask for it', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features, loadShedding: { ...UNBOUNDED, room: () => 1 } });
+    const first = live.predict(await requestFor([{ userId: '9999' }]));
+    await gate.arrived;
+    const follower = live.predict(await requestFor([{ userId: '9999' }]));
+    gate.open();
+    expect((await first).get('9999')).toEqual(NO_FEATURES);
+    expect((await follower).get('9999')).toEqual(NO_FEATURES);
+    expect(statements).toHaveLength(2);
+  });
+
   it('each get their own outcome: predicted, poison, without a row, erased', async () => {
     await world.change('10', 10);
     await world.erase('11');

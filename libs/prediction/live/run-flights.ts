@@ -80,25 +80,29 @@ async function send(
 ): Promise<Attempted<Flight>> {
   const { dependencies, request, table, onHandedOver } = context;
   const outcomes = new Outcomes();
+  let unscored: Iterable<Flight> = flights;
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
-    if (certified) onRead(flights);
-    if (certified) inferAndKeep(context, { certified, flights, outcomes });
-    else for (const flight of flights) table.complete(flight, outcomes.of(flight));
-    // At this point the scorer has been called for each row, or the row will not be scored.
-    onHandedOver(roomTakenBy(flights));
+    if (certified) {
+      onRead(flights);
+      unscored = inferAndKeep(context, { certified, flights, outcomes });
+    }
   } catch (error) {
     // The log shows the reason of parts that are given up, so the reason must not quote a user's values.
     if (isOfSomeUser(error)) return { failed: error.fault.words, summary: `SQLSTATE ${error.fault.sqlState}` };
     fail(flights, context, asFailure(error));
+    return 'done';
   }
+  // Before the flights are completed: their followers ask for room at once.
+  onHandedOver(roomTakenBy(flights));
+  for (const flight of unscored) table.complete(flight, outcomes.of(flight));
   return 'done';
 }
 
 /** Completes flights that never reach the scorer. */
 function fail(flights: readonly Flight[], { table, onHandedOver }: FlightContext, failure: LiveOutcome): void {
   onHandedOver(roomTakenBy(flights));
-  completeAll(flights, table, failure);
+  for (const flight of flights) table.complete(flight, failure);
 }
 
 function roomTakenBy(flights: readonly Flight[]): number {
@@ -107,10 +111,6 @@ function roomTakenBy(flights: readonly Flight[]): number {
 
 function latestOf(flights: readonly Flight[]): number {
   return Math.max(...flights.map(({ deadline }) => deadline));
-}
-
-function completeAll(flights: readonly Flight[], table: FlightTable, outcome: LiveOutcome): void {
-  for (const flight of flights) table.complete(flight, outcome);
 }
 
 /** Reads the features of all users of one statement (V1); returns null if no reader waits for them. */
@@ -149,14 +149,14 @@ interface Statement {
  * deadline, so that one caller's values cannot affect other answers. The rows of a caller that may disconnect are
  * scored separately, too. They are removed if the caller disconnects, unless another reader follows one of them. The
  * scorer may run separate rows together, and retries them separately if that fails. Each flight is completed as soon as
- * its own rows are scored. Returns once the scorer has been called for all rows.
+ * its own rows are scored. Returns the flights without rows to score. The scorer is called within this turn of the event
+ * loop.
  */
-function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: Statement): void {
+function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: Statement): ReadonlySet<Flight> {
   const { table } = context;
   const { batch, groups, requests } = rowsToScore(certified, flights, outcomes);
   const features = { batch, certificate: certified.certificate };
   const unscored = new Set(flights);
-  const complete = (flight: Flight) => table.complete(flight, outcomes.of(flight));
   for (const { flight, first, count } of requests) {
     unscored.delete(flight);
     const rows = Array.from({ length: count }, (_, i) => first + i);
@@ -164,9 +164,11 @@ function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: 
   }
   for (const group of groups) {
     for (const flight of group.flights) unscored.delete(flight);
-    void scorePlain(context, features, group, outcomes).then(() => group.flights.forEach(complete));
+    void scorePlain(context, features, group, outcomes).then(() => {
+      for (const flight of group.flights) table.complete(flight, outcomes.of(flight));
+    });
   }
-  unscored.forEach(complete);
+  return unscored;
 }
 
 /** The rows of one statement, and the certificate of their users. */

@@ -76,7 +76,10 @@ export function isBetter(one: Measurement, other: Measurement, target: LatencyTa
   return isWithin ? one.throughput > other.throughput : one.p99Ms < other.p99Ms;
 }
 
-/** Returns the cost of a million predictions, for CPU alone. @param pricePerCpuHour the price in any currency */
+/**
+ * Returns the cost of a million predictions, for CPU alone.
+ * @param pricePerCpuHour the price in any currency
+ */
 export function costPerMillion({ cpuMsPerThousand }: Measurement, pricePerCpuHour: number): number {
   const cpuHours = (cpuMsPerThousand * 1_000) / 3_600_000;
   return cpuHours * pricePerCpuHour;

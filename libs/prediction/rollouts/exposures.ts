@@ -89,8 +89,8 @@ export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
 }
 
 /**
- * Returns the key of a text, above 0 and below 2^53; cyrb53 by bryc (public domain). @param seed further parts of the
- * key
+ * Returns the key of a text, above 0 and below 2^53; cyrb53 by bryc (public domain).
+ * @param seed further parts of the key
  */
 export function keyOf(text: string, seed = 0): number {
   // A seed may be such a key itself, with more bits than an integer operation uses.

@@ -20,7 +20,10 @@ interface ScoredPart {
 export interface IsolatedScores {
   /** The scored parts in their order. */
   readonly parts: readonly ScoredPart[];
-  /** Row of the batch → its outputs in the layout of outputs.ts, with a buffer each: for few rows only. */
+  /**
+   * Row of the batch → its outputs in the layout of outputs.ts. The first use makes a buffer for each row: for few rows
+   * only.
+   */
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has no outputs. */
   readonly faults: ReadonlyMap<number, string>;
@@ -139,10 +142,12 @@ export async function scoreIsolating(
   const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
   const hasSuccess = () => scored.length > 0;
   await halveFailing(partsOf(request.rows, partRows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
+  let outputs: Map<number, Buffer> | undefined;
   return {
     parts: scored,
     get outputs() {
-      return byRow(scored);
+      outputs ??= byRow(scored);
+      return outputs;
     },
     faults,
     left,

@@ -89,7 +89,7 @@ export class RowsRefused extends TandemError {
     rows: ReadonlyMap<number, string>,
     { unusable = new Map(), ...options }: RefusalFacts = {},
   ) {
-    super(code, rows.values().next().value ?? 'rows were refused', options);
+    super(code, rows.values().next().value ?? 'rows were rejected', options);
     this.rows = rows;
     this.unusable = unusable;
   }

@@ -83,7 +83,10 @@ function declaration(name: string, schema: JsonSchema = {}, inputs?: ReadonlySet
   return `${comment(schema)}export ${declared}`;
 }
 
-/** Returns the type as text. @param inputs names of schemas whose request form is called `…Input` */
+/**
+ * Returns the type as text.
+ * @param inputs names of schemas whose request form is called `…Input`
+ */
 function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<string> = new Set()): string {
   if (typeof schema !== 'object') return 'unknown';
   const part = (of: JsonSchema | boolean | undefined) => typeOf(of, inputs);

@@ -10,8 +10,7 @@
  *     …
  *
  * - `answer: <status> [<problem>]`: one line for each answer, in order. `400|404` allows two statuses. `answer: none`
- *   means that
- *   the connection is closed without an answer.
+ *   means that the connection is closed without an answer.
  * - `field:`, `detail:`, `header: <name>: <value>`: fields of the last answer. It must contain the texts of `detail`
  *   and header.
  * - `connection: closes` or `stays`: the state of the connection after the last answer.

@@ -56,7 +56,7 @@ function fileResponse(hash: string, size: number, stream: ReadableStream<Uint8Ar
 }
 
 /**
- * Returns a stream of the bytes. `ended` resolves when the client has read all of them or has gone, or when the time is
+ * Returns a stream of the bytes. `ended` resolves when the client has read all of them or has disconnected, or when the time is
  * over.
  */
 function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ended: Promise<void> } {

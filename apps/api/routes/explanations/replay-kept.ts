@@ -1,6 +1,6 @@
 /**
  * Replays an explanation: runs the same model version on the kept inputs. Model versions are kept as long as their
- * predictor. The answers are compared within the tolerance of the model version's trial, because the model may have run
+ * predictor. The answers are compared within the tolerance of the model version's certificate, because the model may have run
  * in a batch then and runs alone now.
  */
 
@@ -121,7 +121,7 @@ function judge(answer: ServedAnswer, inputs: KeptInputs, difference: AnswerDiffe
   if (difference.ofAllowed <= 1)
     return {
       verdict: 'agrees' as const,
-      reason: 'the difference is within the tolerance of the model version’s trial',
+      reason: "the difference is within the tolerance of the model version's certificate",
     };
   const since =
     inputs.read === 'after_the_reply'

@@ -16,7 +16,7 @@ export function replayExplanation(dependencies: ReplayEndpointDependencies) {
     tag: 'users',
     summary: 'Replay a kept explanation',
     description:
-      'Runs the model version that answered on the kept inputs, in a process that serves no reads. The verdict is `agrees` within the tolerance of the model version’s trial, `differs`, `inputs_changed` if the inputs belong to another context, or `refused` with the reason.',
+      "Runs the model version that answered on the kept inputs, in a process that serves no reads. The verdict is `agrees` within the tolerance of the model version's certificate, `differs`, `inputs_changed` if the inputs belong to another context, or `refused` with the reason.",
     scope: 'users:read',
     params: KeptExplanationPath,
     answer: { description: 'Result of the replay', schema: ReplaySchema, example: REPLAY_EXAMPLE },

@@ -1,6 +1,6 @@
 /**
- * PUT /v1/models/{predictor}/labels/{label}: moves a label, which is a name for people, to a model version that passed
- * its trial.
+ * PUT /v1/models/{predictor}/labels/{label}: moves a label, which is a name for people, to a model version with a
+ * certificate of a trial.
  */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';

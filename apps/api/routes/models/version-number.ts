@@ -2,7 +2,10 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
 
-/** Parses the number. Throws `invalid_input`. @param field the place of the number */
+/**
+ * Parses the number. Throws `invalid_input`.
+ * @param field the place of the number
+ */
 export function versionIn(text: string | undefined, field: string): number {
   if (text !== undefined && NUMBER_TEXT.test(text)) return Number(text);
   throw new TandemError(

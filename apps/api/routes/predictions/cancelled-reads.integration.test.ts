@@ -18,7 +18,7 @@ async function counted(series: RegExp): Promise<number> {
 it.each([
   ['/v1/predictions/checkout', { users: [{ userId: '3', features: { amount: 1 } }] }],
   ['/v1/rankings/checkout', { userId: '4', by: 'amount', candidates: [{ id: 'a', features: { amount: 1 } }] }],
-])('POST %s ends as caller_gone after its caller has gone, and counts no failure', async (path, body) => {
+])('POST %s ends as caller_gone after its caller has disconnected, and counts no failure', async (path, body) => {
   const gone = /tandem_live_inference_seconds_count\{[^}]*outcome="caller_gone"[^}]*\} (\d+)/;
   const before = await counted(gone);
   const blocker = await api.pool.connect();

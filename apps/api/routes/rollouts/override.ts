@@ -66,7 +66,7 @@ function endOverride({ rollouts }: RolloutDependencies) {
     method: 'delete',
     path: '/v1/rollouts/{id}/overrides/{userId}',
     tag: 'rollouts',
-    summary: 'Remove a user’s assignment by hand',
+    summary: "Remove a user's assignment by hand",
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     answer: ANSWER,

@@ -31,7 +31,10 @@ const KEPT_RUNS = 200;
 const NAMED_FAILURES = 1_000;
 const POLL_MS = 200;
 
-/** Waits until all runs have ended, then records violations. @param users the number of the predictor's users */
+/**
+ * Waits until all runs have ended, then records violations.
+ * @param users the number of the predictor's users
+ */
 export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
   await untilRunsEnd(db, withinMs);
   const erasable = namesOfErasable(checker);

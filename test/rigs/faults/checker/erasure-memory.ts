@@ -13,7 +13,10 @@ export interface ErasureMemory {
   intend(user: number, act: ErasureAct, at: number): void;
   /** Notes an attempt without an acknowledgement. */
   leftOpen(user: number, act: ErasureAct, ended: number): void;
-  /** Notes an acknowledged erasure. @param asked when the first attempt was sent */
+  /**
+   * Notes an acknowledged erasure.
+   * @param asked when the first attempt was sent
+   */
   erased(user: number, asked: number, ended: number, version: number): void;
   readmitted(user: number, asked: number, ended: number): void;
   /** Returns whether the user was certainly not erased just before the last erasure was requested. */

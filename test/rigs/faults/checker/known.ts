@@ -20,7 +20,10 @@ export interface Known {
   /** Returns the number of a user id, counted from 0. */
   userOf(userId: string): number;
   readonly users: ReadonlyMap<string, number>;
-  /** Notes that no older answer is fresh from `ended` on. @param at when the operation that shows this was sent */
+  /**
+   * Notes that no older answer is fresh from `ended` on.
+   * @param at when the operation that shows this was sent
+   */
   demand(user: number, at: number, ended: number, version: number, score: number): void;
   learnFromAnswer(read: Read, answer: ReadAnswer, user: number): void;
   /** Returns the highest label and score in answers since the last loss of history. */

@@ -92,7 +92,10 @@ export function rollBack(at: number, from: number, to: number): RollBack {
   return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, ...moved };
 }
 
-/** Makes a list of generations, from `at` for 10 ms. @param bases maps the number of a generation to that of its base */
+/**
+ * Makes a list of generations, from `at` for 10 ms.
+ * @param bases maps the number of a generation to that of its base
+ */
 export function listGenerations(at: number, bases: Readonly<Record<number, number>>): ListGenerations {
   const told = Object.entries(bases).map(([generation, base]) => ({ generation, base: String(base) }));
   return { kind: 'generations', at, ended: at + 10, api: 'api 1', status: 200, bases: told };
@@ -117,7 +120,10 @@ export function moveRollout(at: number, move: Move, said: Told, more: Partial<Mo
   return [intendMove(at, move, said.version), { ...call, ...more }];
 }
 
-/** Makes a survey, from `at` for 10 ms: version 1 is stable. @param said the rollout, or null if there never was one */
+/**
+ * Makes a survey, from `at` for 10 ms: version 1 is stable.
+ * @param said the rollout, or null if there never was one
+ */
 export function survey(at: number, said: Told | null, more: Partial<Survey> = {}): Survey {
   const rollout = said && told(said);
   return { kind: 'survey', at, ended: at + 10, api: 'api 1', status: 200, stable: 1, rollout, ...more };

@@ -63,7 +63,10 @@ function answerOf(found: Readonly<Record<string, unknown>>): GrpcAnswer {
   };
 }
 
-/** Puts the length in front of a message. @param length the declared length, if it differs from the real one */
+/**
+ * Puts the length in front of a message.
+ * @param length the declared length, if it differs from the real one
+ */
 export function framed(message: Uint8Array, { length = message.length, compressed = 0 } = {}): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(compressed);

@@ -40,7 +40,10 @@ export function around(nodes: readonly Buffer[], constants: readonly Buffer[] = 
   return model(bodyOf([...FIRST, ...nodes], [AT0, ...constants]), head);
 }
 
-/** Makes only the graph. @param more further fields of the graph */
+/**
+ * Makes only the graph.
+ * @param more further fields of the graph
+ */
 export function bodyOf(nodes: readonly Buffer[], constants: readonly Buffer[], more: readonly Buffer[] = []): Buffer {
   return Buffer.concat([scoreGraph(2, nodes, constants), ...more]);
 }

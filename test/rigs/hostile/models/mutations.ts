@@ -21,7 +21,10 @@ export function placeOf(bytes: Buffer, number: number): { readonly start: number
   throw new Error(`there is no field ${number}`);
 }
 
-/** Changes the declared length of a top-level field, but not its content. @param varint the new length, as bytes */
+/**
+ * Changes the declared length of a top-level field, but not its content.
+ * @param varint the new length, as bytes
+ */
 export function resize(bytes: Buffer, number: number, varint: readonly number[]): Buffer {
   const { start, content } = placeOf(bytes, number);
   return Buffer.concat([bytes.subarray(0, start + 1), Buffer.from(varint), bytes.subarray(content)]);

@@ -6,8 +6,8 @@
  *
  * - An event of the user commits. A bulk change of a watched source commits, and raises the source version.
  * - A run of all users, or a run with a budget that includes the user or not. The run notes base and source version,
- *   and reads
- *   features later. If it does not score the user, it carries over the user's row of the current generation. It is published.
+ *   and reads features later. If it does not score the user, it carries over the user's row of the current generation.
+ *   It is published.
  * - A rollback goes to a published generation. A generation that no arm names is dropped.
  * - The user's bucket of any generation is loaded into Redis, marked as complete, or lost.
  * - Readers of one process share its memory.

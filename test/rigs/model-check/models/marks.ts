@@ -8,8 +8,7 @@
  *
  * - Events commit. The connected process stores an answer, or answers with the stored one as fresh.
  * - The process has rounds: recall (which may fail), write a mark and look, remember. Other processes have rounds that
- *   the
- *   process does not see.
+ *   the process does not see.
  * - The process publishes a run, and the run's row may be loaded into Redis afterwards. A run that is not published when
  *   another history begins gets another id.
  * - The process ends and starts again, without a remembered mark.
