@@ -159,7 +159,7 @@ describe('without a server', () => {
     const answer = await newcomer.run('curl', '-s', `http://127.0.0.1:${port}/v1/predictions/repurchase/42`);
     expect(JSON.parse(answer)).toMatchObject({ source: 'batch', reason: 'fresh' });
     await up.end('SIGTERM');
-    expect(up.output()).toContain('stopped; the data stay in .tandem/');
+    expect(up.output()).toContain('stopped; the data are kept in .tandem/');
   });
 });
 
