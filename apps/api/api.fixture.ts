@@ -43,7 +43,8 @@ export interface TestApi {
   /** Sends a body as JSON. A string is sent unchanged. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /**
-   * Runs a worker's erasure round. It writes the count of erasures to Redis; without it no unverified answer is served.
+   * Runs a worker's erasure round, which writes the count of erasures to Redis. Without that count, the API serves no
+   * unverified answer.
    */
   keepErased(): Promise<void>;
   /** The API's connections to Postgres. `pool` does not use them. */
@@ -64,11 +65,12 @@ const CUSTOMERS = `
 interface DatabaseBefore {
   readonly defaults?: HostileDefaults;
   readonly prepare?: (pool: TestApi['pool']) => Promise<unknown>;
-  /** Whether the cuttable connection `postgres` acts as the pooler. The direct address is then the server's. */
+  /** Whether the cuttable connection `postgres` acts as the pooler. If so, the direct address is that of the server. */
   readonly hasPooler?: boolean;
 }
 
 /**
+ * Creates the API with a separate database and starts it.
  * @param redisUrl default: the Redis of the tests; it may be unreachable
  * @param answerCache the prediction memory; default: none
  * @param more API keys (default: off), a log (default: none), and further parts of readiness

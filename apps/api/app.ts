@@ -57,7 +57,10 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
 
 type Refuse = (path: string, problem: HttpProblem) => Response;
 
-/** Returns the form of rejections on other paths: under /v2 that of the Open Inference Protocol, if it is served. */
+/**
+ * Returns a function that renders the rejection of a path without an endpoint. If the Open Inference Protocol is
+ * served, rejections under /v2 have its form.
+ */
 function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
   const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;
   return (path, problem) =>

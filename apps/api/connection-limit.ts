@@ -1,5 +1,5 @@
 /**
- * Computes how many connections a process can hold: fewer than its limit of open files, because Postgres, Redis and the
+ * Computes how many connections a process can have: fewer than its limit of open files, because Postgres, Redis and the
  * inference children need files too. Without a spare file, not even a new child could start.
  */
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 /** The most connections, for any limit of open files. */
 const MOST = 4_096;
 const LEAST = 4;
-/** With fewer connections than this, waiting requests would occupy a large share of them. */
+/** The number of connections below which waiting requests would occupy a large share of them. */
 const FEW = 256;
 /**
  * Files that are neither client connections nor those of children: 40 for Postgres, 6 for Redis, and about 30 for
@@ -19,6 +19,7 @@ const FILES_A_CHILD = 5;
 const OTHER_CHILDREN = 5;
 
 /**
+ * Returns the most connections of this process.
  * @param children the number of children that serve models
  * @param limits the text of `/proc/<pid>/limits`; empty on systems without that file, where the limit is unknown
  */
@@ -35,15 +36,15 @@ export function grpcConnectionLimit(connections: number): number {
 
 /**
  * Returns the most users that may wait for a live answer. If the process has few connections, waiting requests must
- * leave some to probes and to requests that can be answered at once.
+ * leave some for probes and for requests that can be answered at once.
  */
 export function liveQueueLimit(limit: number, connections: number): number {
   return connections === MOST ? limit : Math.min(limit, Math.max(1, connections >> 2));
 }
 
 /**
- * Returns how many ms rejections may wait to be sent together; undefined: the default. If the process has few
- * connections, a waiting rejection takes the place of a request that could be answered.
+ * Returns the milliseconds for which rejections may wait so that they are sent together; undefined: the default. If the
+ * process has few connections, a waiting rejection takes the place of a request that could be answered.
  */
 export function refusalPatience(connections: number): number | undefined {
   return connections < FEW ? 0 : undefined;

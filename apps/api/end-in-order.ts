@@ -25,7 +25,7 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
 
   async function end(cause: 'signal' | 'fault', reason: string = cause): Promise<void> {
     log.info('api.stopping', { reason });
-    // Not awaited: the timer must not keep an idle process alive.
+    // The timer is not awaited, because it must not keep an idle process alive.
     setTimeout(() => {
       log.error('api.hung', { afterMs: lastResortMs });
       exit(1);

@@ -1,6 +1,6 @@
 /**
- * Rejections that are the same for every endpoint. keys/keys.integration.test.ts tests those without a key (401) or
- * scope (403).
+ * Tests of rejections that are the same for every endpoint. keys/keys.integration.test.ts tests those without a key
+ * (401) or scope (403).
  */
 import type { z } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -48,7 +48,7 @@ function pathNames({ route }: Endpoint): readonly string[] {
   return Object.keys((route.request?.params as z.ZodObject | undefined)?.shape ?? {});
 }
 
-/** Returns the path; the value of `malformed` is a malformed one. */
+/** Returns the path of an endpoint, with a malformed value for the parameter `malformed`. */
 function pathOf(endpoint: Endpoint, malformed?: string): string {
   return pathNames(endpoint).reduce((path, name) => {
     const { good, bad } = partOf(name);
@@ -71,7 +71,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   archiveModel: { archived: true },
 };
 
-/** Returns undefined if the endpoint takes no body. */
+/** Returns a body for the endpoint; undefined if the endpoint takes none. */
 function bodyOf({ route }: Endpoint): Body | undefined {
   const [type] = Object.keys(route.request?.body?.content ?? {});
   return type === undefined ? undefined : { type, text: JSON.stringify(BODIES[route.operationId] ?? {}) };

@@ -100,7 +100,7 @@ export interface EndpointDependencies
   readonly explanations: ExplanationStore;
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
-  /** Whether this port serves /metrics. It does only on loopback. */
+  /** Whether this port serves /metrics, as it does only on loopback. */
   readonly servesMetrics: boolean;
 }
 
@@ -125,7 +125,7 @@ export function createEndpoints(
     ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
-    // Must precede the path of a run by id, which would match it.
+    // This endpoint must precede that of a run by id, whose path would match too.
     planRun(dependencies),
     showRun(dependencies),
     showProgress(dependencies),

@@ -22,7 +22,9 @@ interface ExposureSettings {
 export interface Exposure {
   /** Whether only this machine reaches the API. */
   readonly isLocal: boolean;
-  /** Whether a proxy or a cluster may be in front. It must notice when the API leaves. */
+  /**
+   * Whether a proxy or a cluster may be in front of the API. If so, the API drains long enough for the proxy to notice.
+   */
   readonly isFronted: boolean;
   readonly keys: KeyMode;
   readonly servesMetrics: boolean;
@@ -32,6 +34,7 @@ export interface Exposure {
 }
 
 /**
+ * Finds who can reach the service, and which access follows from that.
  * @param resolve returns the address of a name; undefined if it has none
  * @throws TandemError `config_invalid` if keys are required without a pepper
  */
@@ -42,13 +45,13 @@ export async function findExposure(
   const listensOnLoopback = await isOnLoopback(host, resolve);
   const { publishedOn } = apiKeys;
   // A name that resolves to loopback here may not do so elsewhere: hosts files map a machine's own name to loopback.
-  // Only for the listening address is the resolved address certain.
+  // The resolved address is certain only for the listening address.
   const isLocal = publishedOn === host ? listensOnLoopback : isLoopback(publishedOn);
   const keys = chooseKeyMode(apiKeys, isLocal);
   const byName = createHostRule([host, ...hostNames]);
   const byAny = () => true;
-  // Without keys, a web page whose host name resolves to loopback could read and change everything through a program
-  // that publishes the API there.
+  // If keys are off, a program may publish the API on loopback. A web page whose host name resolves to loopback could
+  // then read and change everything.
   const isOurHost = listensOnLoopback || (isLocal && keys === null) ? byName : byAny;
   const servesMetrics = metricsPort === null && listensOnLoopback && isLocal && keys === null;
   const isFronted = !(listensOnLoopback && isLocal);

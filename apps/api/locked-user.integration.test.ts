@@ -8,7 +8,7 @@ beforeEach(async () => {
 afterEach(() => api?.close());
 
 const PATH = '/v1/predictions/repurchase/1';
-/** More events than the API has connections, apart from that of the authority. */
+/** More events than the API has connections, without counting the connection of the authority. */
 const EVENTS = 16;
 
 const send = (id: number) =>

@@ -45,12 +45,15 @@ interface AnswerCacheSection {
   readonly megabytes: number;
 }
 
-/** `ANSWER_CACHE_MB` (64; 0: off). */
+/** Reads `ANSWER_CACHE_MB` (64; 0: off). */
 const answerCache: Section<AnswerCacheSection> = (read) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });
 
-/** `ARTIFACT_UPLOADS_MB` (4,096): uploaded model files that no model version uses, for all API processes together. */
+/**
+ * Reads `ARTIFACT_UPLOADS_MB` (4,096), the limit of uploaded model files that no model version uses, for all API
+ * processes.
+ */
 const uploads: Section<{ readonly megabytes: number }> = (read) => ({
   megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
 });
@@ -65,8 +68,8 @@ const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
  */
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
 /**
- * Milliseconds after which the process exits in any case. Longer than the drain, the grace period and closing together,
- * and shorter than the 30 s after which orchestrators kill.
+ * Milliseconds after which the process exits in any case. The time is longer than the drain, the grace period and
+ * closing together, and shorter than the 30 s after which orchestrators kill.
  */
 const LAST_RESORT_MS = 20_000;
 /** The drain of one of several processes, in ms: the others keep serving the port. */
@@ -182,7 +185,7 @@ async function listen(
   { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
-  // Before the first request, which would otherwise wait for it.
+  // Called before the first request, which would otherwise wait until the document is built.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);
@@ -247,7 +250,8 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
-      // Not earlier: a client that watches a run reconnects at once, and should then reach another API.
+      // The watches do not end earlier: a client that watches a run reconnects at once, and should then reach another
+      // API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
       await dependencies.close();

@@ -1,4 +1,4 @@
-/** Reports of the API about its stores: metrics, and the wide event of a request. */
+/** Tests of the API's reports about its stores: metrics, and the wide event of a request. */
 import { createLog } from '@tandem/telemetry/log';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
@@ -124,7 +124,7 @@ describe('the event of a request', () => {
     expect(served('readPredictions').at(-1)).toMatchObject({ answers: { 'stale live_failed': 1 }, liveFailures });
   });
 
-  // Must be the last test: afterwards this API has no Postgres.
+  // This must be the last test: afterwards the API has no Postgres.
   it('gives the time that a read spent in each part', async () => {
     await read('5');
     expect(served('readPrediction')).toMatchObject([

@@ -5,7 +5,7 @@ import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;
 let server: RunningServer;
-/** Starts a run that no worker takes. */
+/** The id of a run that no worker takes. */
 let runId: string;
 beforeAll(async () => {
   api = await createTestApi();
@@ -105,7 +105,7 @@ describe('startServer', () => {
     );
   });
 
-  // Must be the last test: afterwards this API is drained.
+  // This must be the last test: afterwards the API is drained.
   it('finishes requests in progress, ends streams and accepts no more connections', async () => {
     let arrived = 0;
     const counted = await startServer({

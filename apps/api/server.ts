@@ -17,11 +17,11 @@ interface ServerOptions {
   /** Receives the errors that answers throw, for the log. */
   onFault?(error: unknown, url: string): void;
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   readonly port: number;
   /** Default: as many as the open-file limit of the process allows. */
   readonly connections?: Connections;
-  /** Set if another process accepts connections for this one: see createServerDrain. */
+  /** Set if another process accepts connections for this process: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface RunningServer extends HttpServer {
   readonly url: string;
 }
 
-/** The server of all endpoints. */
+/** The methods that the endpoints use, for the answer to other methods. */
 const METHODS = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';
 
 /** Starts the server. Rejects if it cannot listen on the address. */
@@ -63,7 +63,10 @@ function refuseUnreadable(error: unknown): Response {
   );
 }
 
-/** @param setting the environment variable that sets the port */
+/**
+ * Describes why the server cannot listen, with the remedy.
+ * @param setting the environment variable that sets the port
+ */
 function describeListenError(error: NodeJS.ErrnoException, host: string, port: number, setting = 'PORT'): Error {
   if (error.code === 'EADDRINUSE') {
     return new Error(

@@ -1,6 +1,6 @@
 /**
- * The commands and the client with the real service, which `tandem up` runs on the example. For each way to end, to
- * print and to follow, one command runs as a separate process; the others run in this process.
+ * Tests of the commands and the client with the real service, which `tandem up` runs on the example. For each way to
+ * end, to print and to follow, one command runs as a separate process; the others run in this process.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

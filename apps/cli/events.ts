@@ -33,7 +33,7 @@ function eventSendCommand(cli: Cli): Command {
     example: 'tandem event send 42 --type order.placed',
   })
     .argument('<userId>')
-    .requiredOption('--type <type>', 'what happened: order.placed')
+    .requiredOption('--type <type>', 'what happened, such as order.placed')
     .option(
       '--data <json>',
       'feature values by name, as a JSON object, for predictors with features.asOf or features.overlayFor',

@@ -91,7 +91,7 @@ function handOver(node) {
   });
 }
 
-// Keeps compiled code for the next start and for the processes that this one starts.
+// Keeps compiled code for the next start and for the processes that this process starts.
 process.env.NODE_COMPILE_CACHE ??= join(cache, 'compile-cache');
 if (runsHere()) {
   module.enableCompileCache(process.env.NODE_COMPILE_CACHE);

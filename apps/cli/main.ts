@@ -18,7 +18,7 @@ interface SignalWatch {
   /** Requests an orderly end without a signal. */
   readonly end: (why: string) => void;
   /**
-   * Returns whether a function is registered for the second signal, so that this process has started other processes.
+   * Returns whether a function is registered for the second signal. If so, this process has started other processes.
    */
   readonly keeps: () => boolean;
 }

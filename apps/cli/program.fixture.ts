@@ -9,7 +9,10 @@ export interface Ran {
   readonly err: string;
 }
 
-/** @param args words, or a line that is split at spaces */
+/**
+ * Runs one invocation of the CLI.
+ * @param args words, or a line that is split at spaces
+ */
 export async function run(args: string | readonly string[], parts: Partial<Cli> = {}): Promise<Ran> {
   const said = { out: [] as string[], err: [] as string[] };
   const cli = createCli({

@@ -10,7 +10,7 @@ import { type RunningServer, startServer } from '../api/server.ts';
 import type { Input } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 
-/** The model returns the amount. A NaN is not a prediction. */
+/** The request features, with an amount that may be NaN. The model returns the amount, and NaN is not a prediction. */
 const REQUEST = CHECKOUT_REQUEST.map((column) =>
   column.name === 'amount' ? { ...column, default: null, nullAs: 'nan' } : column,
 );
@@ -21,7 +21,7 @@ let cwd: string;
 
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'tandem-rank-'));
-  // Long enough that load shedding does not interfere.
+  // The timeout is long enough that load shedding does not interfere.
   api = await createCheckoutApi({ request: REQUEST, freshness: { liveTimeoutMs: 20_000 } });
   server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
 });

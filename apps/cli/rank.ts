@@ -42,7 +42,10 @@ Exit codes: 0 if all are ranked; 1 if a candidate is not ranked or the request f
       '--candidates <file>',
       `a file with up to ${MAX_CANDIDATES} candidates and their request features (default: standard input)`,
     )
-    .option('--by <output>', 'the output to rank by, highest first (default: that of the decision, or the only number)')
+    .option(
+      '--by <output>',
+      'the output to rank by, highest first (default: the output of the decision, or the only numeric one)',
+    )
     .option('--limit <count>', 'the number of top candidates to return', parseWhole(1, MAX_CANDIDATES))
     .option('--items-as-of <moment>', 'when the features of the candidates were read, ISO 8601; the answer repeats it')
     .option('--min-context <token>', 'require this context or a newer one (the contextToken of an event)')

@@ -1,6 +1,6 @@
 /**
- * The steps of README.md, docs/quick-start.md and docs/models.md: servers only, a CSV file, `load`, `init`, `check`,
- * `up`.
+ * Tests of the steps of README.md, docs/quick-start.md and docs/models.md: servers only, a CSV file, `load`, `init`,
+ * `check`, `up`.
  */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -43,7 +43,7 @@ async function start(...args: string[]): Promise<CliProcess> {
 const WEIGHTS = [0.5, -1];
 const ACCOUNTS = Array.from({ length: 20 }, (_, i) => ({ account: `a ${i + 1}`, row: [(i + 1) % 7, (i + 1) / 10] }));
 
-/** A user's export of accounts, and the expected predictions of the training. */
+/** Writes a user's export of accounts, and the expected predictions of the training. */
 async function writeFiles(): Promise<void> {
   const accounts = ACCOUNTS.map(({ account, row }) => `${account},${row.join(',')},2026-01-31 10:00\n`);
   await writeFile(join(folder, 'accounts.csv'), `account,logins,spent,loaded_at\n${accounts.join('')}`);

@@ -88,14 +88,20 @@ function versionRollbackCommand(cli: Cli): Command {
 
 type Target = Pick<StableVersionView, 'modelVersion' | 'generation'>;
 
-/** @param stable newest first */
+/**
+ * Returns the version that was stable before the current one. Throws if there is none.
+ * @param stable the versions that were stable, newest first
+ */
 function previousOf(predictor: string, stable: readonly StableVersionView[]): Target {
   const previous = stable.find(({ modelVersion }) => modelVersion !== stable[0]?.modelVersion);
   if (previous) return previous;
   throw noTarget(predictor, 'no other model version was stable before');
 }
 
-/** A version that was never stable may have generations of a rollout. The newest one counts. */
+/**
+ * Returns the target of a rollback to this version. A version that was never stable may have generations of a rollout;
+ * the newest of them is the target.
+ */
 async function versionTo(
   client: Client,
   predictor: string,

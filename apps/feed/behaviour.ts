@@ -20,7 +20,7 @@ const LEAVES = 0.12;
 /** The time from an item to the next read of the same user: log-normal with a median of 60 s and 1 % under 200 ms. */
 const GAP_MEDIAN_MS = MINUTE_MS;
 const GAP_SIGMA = Math.log(300) / 2.326;
-/** A session begins keen with this chance. A keen user turns idle at this rate and stays idle. */
+/** The chance that a session begins keen, and the mean time until a keen user turns idle. An idle user stays idle. */
 const KEEN = 0.35;
 const COOLING_MS = 20 * MINUTE_MS;
 /** The chance that a shown item is opened. */

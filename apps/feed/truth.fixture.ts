@@ -6,7 +6,10 @@
 import { type FeedUser, logistic, simulateFeed, type View, WINDOW_MS } from './behaviour.ts';
 import { BIAS, WEIGHTS } from './offer-model.ts';
 
-/** @returns the mean gain over reads, above 0 if the hybrid is better */
+/**
+ * Computes the true gain.
+ * @returns the mean gain over reads, above 0 if the hybrid is better
+ */
 export function trueGain(cadenceMs: number, seeds: readonly number[], users?: number): number {
   let [gain, reads] = [0, 0];
   for (const seed of seeds) {

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** The number of populations with other seeds: 20 have about a million reads. */
+/** The seeds of 20 other populations, which have about a million reads together. */
 const SEEDS = Array.from({ length: 20 }, (_, i) => 5_001 + i);
 
 test.each([0, 1, 2, 3])('the interval of the gain contains the true gain of the process, cadence %#', (i) => {

@@ -7,7 +7,8 @@ import { type ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
 
 /**
- * The result of a load: the number of purchases added by it (0 if there were some before), and the shop's current day.
+ * The result of a load: the number of purchases that it added (0 if the database already had purchases), and the shop's
+ * current day.
  */
 interface LoadedHistory {
   readonly loaded: number;
@@ -71,7 +72,7 @@ async function insertTransactions(client: ClientBase, transactions: readonly Tra
   return transactions.length;
 }
 
-/** Keeps the day of an existing clock, because a replay may have advanced it. */
+/** Sets the shop's clock to a day. An existing clock keeps its day, because a replay may have advanced it. */
 async function startClock(client: ClientBase, until: string): Promise<string> {
   await client.query('insert into shop.clock (today) values ($1) on conflict do nothing', [until]);
   const { rows } = await client.query<{ today: string }>(

@@ -1,7 +1,7 @@
 /** Reads purchases after a day, which are in the history but must not be used by a model. */
 import type { Transaction } from './read-transactions.ts';
 
-/** Days: the models predict a purchase within four weeks. */
+/** The horizon in days: the models predict a purchase within four weeks. */
 export const horizonDays = 28;
 
 /** Returns whether a customer bought within the horizon after a day. */

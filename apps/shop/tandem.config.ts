@@ -29,7 +29,7 @@ export default defineConfig({
       },
       batch: { schedule: '0 2 * * *', chunkSize: 500 },
       // Answers of one customer in a hundred are kept with their inputs. `explanation keep` keeps an answer of any
-      // customer customer.
+      // customer.
       explanations: { share: 0.01, keepFor: '7d' },
     },
   },

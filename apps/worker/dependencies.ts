@@ -82,8 +82,8 @@ export interface BuiltDependencies extends WorkerDependencies {
 }
 
 /**
- * Limits of bulk writes. They wait for a server that is busy with earlier writes; the 50 ms of a read would be too
- * short.
+ * The time limit of bulk writes, in ms. A bulk write waits while the server is busy with earlier writes, so the 50 ms
+ * of a read would be too short.
  */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
@@ -181,7 +181,10 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
   };
 }
 
-/** @param assertKnown throws after the protocol number has changed; it stops loads and sweeps that began before */
+/**
+ * Creates the dependencies that use the online store.
+ * @param assertKnown throws after the protocol number has changed; it stops loads and sweeps that began before
+ */
 function createOnline(url: string, log: Log, assertKnown: () => void) {
   const libraryLog = createLibraryLog(log);
   const connection = createOnlineConnection({
@@ -211,7 +214,7 @@ async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: 
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 
-/** Measures the CPU time of chunks: that of this process, and that of the batches in its children. */
+/** Measures the CPU time of chunks: the time of this process plus the time of the batches in its children. */
 function createBatchCpu() {
   let inferenceMs = 0;
   return {
@@ -241,7 +244,7 @@ function createScorer(
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
   const { processes, memoryMb, threads } = inference;
-  // Further processes run while others wait, but add no CPU.
+  // More processes than CPUs run while others wait, but add no CPU time.
   const processors = Math.min(processes, Math.max(1, availableParallelism() - 1));
   const share = createRefreshBudget(workerProcess.refreshShare, processors, metrics);
   const cpu = createBatchCpu();

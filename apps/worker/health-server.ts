@@ -10,7 +10,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 
 interface HealthServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   readonly port: number;
   /** Host names that are accepted on loopback, in addition to the names of loopback and `host`. */
   readonly hostNames: readonly string[];
@@ -27,7 +27,7 @@ export interface HealthServer {
 }
 
 /**
- * Limits the connections: probes and scrapes are few, and other clients must not use up the worker's file descriptors.
+ * The most connections. Probes and scrapes need few, and other clients must not use up the worker's file descriptors.
  */
 const MOST_CONNECTIONS = 8;
 /** Milliseconds for requests in progress when the worker ends. */

@@ -8,7 +8,7 @@ export function createRunHints(queue: HintQueue): RunHints {
   return {
     plan: async (runId) => void (await queue.enqueue('plan-run', { runId })),
     async chunks(refs) {
-      // No job waits, but these chunks can be claimed. So no worker has them, and active jobs for them are left from
+      // No job waits, but these chunks can be claimed. So no worker has them, and any active jobs for them belonged to
       // workers that died.
       const isIdle = await isScoringIdle(queue);
       await (isIdle ? queue.enqueueAnew('run-chunk', ...refs) : queue.enqueue('run-chunk', ...refs));

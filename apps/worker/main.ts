@@ -60,7 +60,7 @@ async function main(log: Log): Promise<void> {
   async function stop(reason: string, code: number): Promise<void> {
     if (stopping) return;
     stopping = true;
-    // Not awaited: the timer must not keep an idle process alive. It ends a process that hangs.
+    // The timer ends a process that hangs. It is not awaited, because it must not keep an idle process alive.
     setTimeout(() => process.exit(1), LAST_RESORT_MS).unref();
     const drained = await worker.stop(DRAIN_MS);
     await server?.close();
@@ -84,7 +84,10 @@ async function main(log: Log): Promise<void> {
 
 const log = openLog();
 
-/** `main` reports an invalid level with all other errors; until then the log has its default level. */
+/**
+ * Opens the log. With an invalid level, the log has the default level until `main` reports all errors of the
+ * environment.
+ */
 function openLog(): Log {
   try {
     return createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });

@@ -12,7 +12,7 @@ import type { WorkerProcessSection } from './worker-section.ts';
 
 /** Concurrent statements of one chunk: its work, and the renewal of its lease. */
 const CONNECTIONS_A_CHUNK = 2;
-/** For the loops, loads, and the renewals of the leases of steps. */
+/** Connections of the loops, of loads, and of the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
 /** Connections for cancelling and for re-scoring, in addition to those of steps and chunks. */
 const OTHER_FEATURE_CONNECTIONS = 2;
@@ -22,10 +22,13 @@ const OTHER_FEATURE_CONNECTIONS = 2;
  */
 const REFRESH = Object.freeze({ pool: 2, features: 1 });
 const NO_REFRESH = Object.freeze({ pool: 0, features: 0 });
-/** For the heartbeats of this process, which must not wait when the other pools are exhausted. */
+/** The pool for the heartbeats of this process, which must not wait when the other pools are exhausted. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
 const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
-/** For a plan and a publication. Each needs one connection for Tandem's statements and one for feature statements. */
+/**
+ * Connections of a plan and a publication. Each needs one connection for Tandem's statements and one for feature
+ * statements.
+ */
 const CONNECTIONS_A_STEP = 4;
 /**
  * How many plans run at once, and how many publications. A predictor has at most one of each, and both mostly wait for
@@ -34,7 +37,10 @@ const CONNECTIONS_A_STEP = 4;
 const USUAL_STEPS = 4;
 const MOST_STEPS = 8;
 
-/** @param most connections of all pools together; throws if they are too few for chunks and re-scoring */
+/**
+ * Returns the size of each pool.
+ * @param most the most connections of all pools together; throws if they are too few for chunks and re-scoring
+ */
 function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) {
   const refresh = refreshShare > 0 ? REFRESH : NO_REFRESH;
   const least = FIXED + refresh.pool + refresh.features + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);

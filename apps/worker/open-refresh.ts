@@ -39,7 +39,10 @@ interface OpenedRefresh {
   close(): Promise<void>;
 }
 
-/** @param share of the worker's inference; 0: no user is re-scored */
+/**
+ * Opens the re-scoring of this worker.
+ * @param share the share of the worker's inference that re-scoring may use; 0: no user is re-scored
+ */
 export function openRefresh(share: number, options: OpenRefreshOptions): OpenedRefresh {
   if (share === 0) return NO_REFRESH;
   const { pool, registry, online, windows, budget, log, metrics } = options;

@@ -8,11 +8,17 @@ import type { Log } from '@tandem/telemetry/log';
 interface ProtocolGate {
   /** Returns why no job or round may begin now, or null. Called before each of them; logs each change once. */
   whyIdle(): Promise<TandemError | null>;
-  /** Throws `protocol_unknown` if the last check found that. Stops running work at its next step, without a query. */
+  /**
+   * Throws `protocol_unknown` if the last check found an unknown protocol. It makes no query, so running work calls it
+   * before each step.
+   */
   assertKnown(): void;
 }
 
-/** @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it */
+/**
+ * Creates the gate.
+ * @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it
+ */
 export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'error' | 'info'>): ProtocolGate {
   let unknown: TandemError | null = null;
   return {

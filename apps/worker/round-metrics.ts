@@ -10,7 +10,10 @@ interface RoundMetrics {
 
 type Instruments = Pick<Metrics, 'roundAge' | 'roundsFailed' | 'outboxRelayed' | 'generationsNotLoaded'>;
 
-/** @param now returns monotonic milliseconds */
+/**
+ * Creates the metrics of rounds.
+ * @param now returns monotonic milliseconds
+ */
 export function createRoundMetrics(metrics: Instruments, now = () => performance.now()): RoundMetrics {
   const lastGood = new Map<RoundName, number>(ROUNDS.map((round) => [round, now()]));
   return {

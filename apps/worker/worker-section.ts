@@ -16,7 +16,10 @@ export interface WorkerProcessSection {
   readonly refreshShare: number;
 }
 
-/** `WORKER_HOST` (127.0.0.1), `WORKER_PORT` (none), `CHUNK_LEASE_MS` (30,000), `ROLLBACK_CACHE_MB` (512), `REFRESH_SHARE` (0.25). */
+/**
+ * Reads `WORKER_HOST` (127.0.0.1), `WORKER_PORT` (none), `CHUNK_LEASE_MS` (30,000), `ROLLBACK_CACHE_MB` (512) and
+ * `REFRESH_SHARE` (0.25).
+ */
 export const workerProcess: Section<WorkerProcessSection> = (read) => ({
   host: read.host('WORKER_HOST', '127.0.0.1'),
   port: read.optionalWhole('WORKER_PORT', { least: 0, most: 65_535 }),

@@ -129,7 +129,7 @@ describe('workers', () => {
     const runId = await ask();
     await until(() => committed(10)(runId));
     const queue = await createQueue({ url: redis.url, log: silentLog });
-    // Chunks are loaded in groups: only predictions that were already sent can be lost.
+    // Chunks are loaded in groups. Only predictions that Redis has already received can be lost.
     await until(() => holdsPartOfAGeneration(redis.url));
     await flush(redis.url);
     await untilEnded(runId);

@@ -54,7 +54,7 @@ export interface WorkerDependencies {
 
 interface WorkerOptions {
   readonly queueUrl: string;
-  /** Chunks in progress at once: one chunk is read while another is scored and written. */
+  /** The number of chunks in progress at once: one chunk is read while another is scored and written. */
   readonly chunkConcurrency: number;
   /** Milliseconds after which the worker counts as dead if jobs wait and it takes none. */
   readonly idleMs: number;

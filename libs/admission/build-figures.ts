@@ -21,7 +21,7 @@ export interface BuildFigures {
   /** `asked`: users requested; `read`: users that both models can score; `compared`: users with both answers. */
   readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
   readonly agreement: Agreement;
-  /** Null if no labels were given. */
+  /** The comparison with the labels; null if no labels were given. */
   readonly labels: JudgedLabels | null;
   readonly paces: Paces;
 }
@@ -44,7 +44,7 @@ export interface BuildSide {
 interface JudgedLabels {
   /** The output field that was compared with the labels. */
   readonly output: string;
-  /** Users with a label and both answers. */
+  /** The number of users with a label and both answers. */
   readonly users: number;
   readonly figures: LabelFigures;
 }
@@ -54,7 +54,7 @@ export function sideOf(version: ModelVersionRecord, { parity, refused }: SideFig
   return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
 }
 
-/** Throws `invalid_input` if the predictor has no output with a single number to compare with the labels. */
+/** Judges both versions by the labels. Throws `invalid_input` if the predictor has no output with a single number. */
 export function judgeLabels(
   labels: readonly Label[],
   userIds: readonly string[],

@@ -36,7 +36,7 @@ export interface CheckedPredictor {
 export type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
 
 export interface JudgeOptions {
-  /** Memory limit of the process that tries the model; the same as of the serving processes. */
+  /** Memory limit of the process that tries the model, equal to that of the serving processes. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
   readonly reportProgress?: ReportProgress;

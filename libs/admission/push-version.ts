@@ -160,7 +160,7 @@ function noUserInTime({ what, ms }: SlowUsers): TandemError {
   ]);
 }
 
-/** Refuses a version if its user-ID type or event features conflict with those of other served predictors. */
+/** Rejects a version if its user-ID type or event features conflict with those of other served predictors. */
 async function refuseConflicts(pool: Pool, definition: ModelDefinition, served: ModelDefinition): Promise<void> {
   if (definition.keyType !== served.keyType) {
     const problem = `The query returns user ids of type ${definition.keyType}, but the served version has type ${served.keyType}.`;

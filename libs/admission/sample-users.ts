@@ -19,8 +19,8 @@ export interface SampledUsers {
   /** Users that can be scored, spread over the keys, at most as many as a trial takes; undefined if there are none. */
   readonly scorable: FeatureBatch | undefined;
   /**
-   * Users with neighbouring keys, read as a run and as a live read do, in the same order; undefined if there are none,
-   * or if they were not read in time.
+   * Users with neighbouring keys, read once as a run reads them and once as a live read does, in the same order;
+   * undefined if there are none, or if they were not read in time.
    */
   readonly bothWays: BothWays | undefined;
   /** A user that cannot be scored, and why; null if all can be scored. */
@@ -53,11 +53,11 @@ const NEIGHBOURS = 32;
 
 export interface SampleLimits {
   /**
-   * Ms to read keys. To spread the keys, a statement reads all of them; if it is too slow, another one reads any keys,
-   * in the same time.
+   * Milliseconds to read keys. The first statement reads all keys, so that users are chosen from all of them. If it is
+   * too slow, a second statement with the same limit reads any keys.
    */
   readonly keysMs?: number;
-  /** Ms to read the features of all sampled users in one statement. */
+  /** Milliseconds to read the features of all sampled users in one statement. */
   readonly featuresMs?: number;
 }
 
@@ -148,7 +148,7 @@ async function readBothWays(
   };
 }
 
-/** Returns null if the statement was too slow. */
+/** Returns the result of a statement; null if the statement was too slow. */
 export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

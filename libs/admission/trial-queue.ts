@@ -1,12 +1,12 @@
 /**
  * Runs trials one at a time, since each needs a process with its memory beside the serving processes. One more trial
- * may wait. Further callers are rejected, with the time of a retry.
+ * may wait. Further callers are rejected, with the time after which to retry.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 
 export interface TrialQueue {
-  /** Runs a trial. Rejects with `overloaded` if a trial is under way and another waits. */
+  /** Runs a trial. Rejects with `overloaded` if a trial is running and another waits. */
   run<T>(trial: () => Promise<T>): Promise<T>;
 }
 

@@ -10,8 +10,8 @@ import { ifInTime, type Pool, readKeys } from './sample-users.ts';
 type UserHalf = 'calibration' | 'held out';
 
 /**
- * Ms to read keys. To spread the keys, a statement reads all of them; if it is too slow, another one reads any keys, in
- * the same time.
+ * Milliseconds to read keys. The first statement reads all keys, so that users are chosen from all of them. If it is
+ * too slow, a second statement with the same limit reads any keys.
  */
 const KEYS_MS = 5_000;
 

@@ -1,4 +1,4 @@
-/** Reads pages of the audit. */
+/** The types of the audit: the query of a page, the page and its rows. */
 
 export interface AuditQuery {
   readonly predictor?: string;

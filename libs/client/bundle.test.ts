@@ -45,7 +45,7 @@ test('it runs with only the globals that browsers and workers have', async () =>
   const answers = await Promise.all(['1', '2', '1'].map((id) => client.predict('churn', id)));
   expect(answers.map(({ answer }) => answer.userId)).toEqual(['1', '2', '1']);
   expect((await client.predict('churn', '3')).answer.userId).toBe('3');
-  // Workers refuse `redirect: 'error'`.
+  // Cloudflare Workers reject `redirect: 'error'`.
   expect(sent.map((init) => init?.redirect)).toEqual(['manual', 'manual']);
 });
 

@@ -1,4 +1,4 @@
-/** The errors of the client: the service refused a call, or did not answer. */
+/** The errors of the client: the service rejected a call, or did not answer. */
 
 import type { ProblemCode } from './problem-codes.ts';
 import type { Problem } from './wire.ts';
@@ -35,7 +35,7 @@ export class ProblemError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** The last part of `type`: `unknown_user`. Programs react to it. */
+  /** Returns the code, such as `unknown_user`, by which programs react to the error. It is the last part of `type`. */
   get code(): AnyCode {
     return this.type.slice(
       Math.max(this.type.lastIndexOf('/'), this.type.lastIndexOf('#'), this.type.lastIndexOf(':')) + 1,
@@ -59,7 +59,7 @@ export class UnreachableError extends Error {
   }
 }
 
-/** Returns whether the service refused a call; if codes are given, with one of them. */
+/** Returns whether the service rejected a call and, if codes are given, whether it did so with one of these codes. */
 export function isProblem(error: unknown, ...codes: AnyCode[]): error is ProblemError {
   return error instanceof ProblemError && (codes.length === 0 || codes.includes(error.code));
 }

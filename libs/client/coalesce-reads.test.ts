@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
 import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
-/** The answer of a service that knows all users except those with an id that is a multiple of ten. */
+/** Returns the answer of a service that knows all users except those with an id that is a multiple of ten. */
 function resultOf(predictor: string, userId: string) {
   if (userId.endsWith('0')) {
     return { userId, error: { type: 'urn:tandem:problem:unknown_user', title: 'x', status: 404, detail: userId } };

@@ -49,7 +49,7 @@ export function createCoalescedReads(transport: Transport, endOfTurn = afterThis
   };
 }
 
-/** Returns whether an id can share a request. The service refuses other ids, together with the whole request. */
+/** Returns whether an id can share a request. The service rejects other ids, together with the whole request. */
 export function canShareRequest(userId: string): boolean {
   if (typeof userId !== 'string' || userId === '' || userId.length > 128) return false;
   return userId !== '.' && userId !== '..' && userId.isWellFormed();

@@ -1,6 +1,6 @@
 /**
  * The client for applications: typed calls over fetch, each with a deadline. Errors are `ProblemError` (the service
- * refused the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
+ * rejected the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
  */
 
 import type { AuditPage, AuditQuery } from './audit.ts';
@@ -89,7 +89,10 @@ export interface RollbackOptions extends CallOptions {
   readonly force?: boolean;
 }
 
-/** @typeParam P the predictors that `tandem types` writes; any names and outputs if left out */
+/**
+ * The calls of a client.
+ * @typeParam P the predictors that `tandem types` writes; any names and outputs if left out
+ */
 export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls {
   /**
    * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request. A read
@@ -141,7 +144,7 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
   /** Returns the live processes, and the model versions that each has loaded. */
   processes(options?: CallOptions): Promise<readonly ProcessView[]>;
-  /** Newest first. */
+  /** Returns the generations of a predictor, newest first. */
   generations(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** Returns the model versions that were stable, newest period first. */
   stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;
@@ -174,7 +177,7 @@ const RETRY_FOR_MS = 30_000;
 /** The default of `retryReadsForMs`: longer than the Retry-After of 1 s that a busy service sends. */
 const RETRY_READS_FOR_MS = 2_000;
 
-/** Creates a client. It holds no connection, so it need not be closed. */
+/** Creates a client. It keeps no connection open, so it need not be closed. */
 export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
   const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
 
-/** A service that answers with the method and path of the request. */
+/** Returns a client of a service that answers with the method and path of the request. */
 function clientOf() {
   const fetch: typeof globalThis.fetch = async (input, init = {}) => {
     const { pathname, search } = new URL(String(input));

@@ -9,7 +9,7 @@ interface Asked {
   readonly bytes: number;
 }
 
-/** A service that stores parts of files, and drops a connection when the test says so. */
+/** Creates a service that stores parts of files, and drops as many connections as the test says. */
 function partialService(breaks: number) {
   const asked: Asked[] = [];
   let file = Buffer.alloc(0);

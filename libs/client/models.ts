@@ -6,7 +6,7 @@ import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from
 import type { ListModelsAnswer } from './wire-types.ts';
 
 export interface PushOptions extends CallOptions {
-  /** Called with the number of bytes received, and the size of the file. */
+  /** Called with the number of bytes that the service has received, and the size of the file. */
   readonly onProgress?: (sent: number, total: number) => void;
 }
 
@@ -26,7 +26,10 @@ export interface ModelCalls {
    * `timeoutMs` limits the trial.
    */
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
-  /** @param version its number */
+  /**
+   * Moves a label to a version.
+   * @param version its number
+   */
   moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
   /**
    * Archives a version, or restores it. Lists and rollouts leave out archived versions.

@@ -1,7 +1,7 @@
 /**
  * The retry budget of a client: a token bucket, where each retry costs one token. Each call earns a tenth of a token.
- * During an outage, retries therefore add at most a tenth to the requests, besides the burst and the slow refill (as
- * Finagle's RetryBudget).
+ * During an outage, retries therefore add at most a tenth to the requests, in addition to the burst and the slow refill
+ * (like Finagle's RetryBudget).
  */
 export interface RetryBudget {
   /** Records the first attempt of a call. */

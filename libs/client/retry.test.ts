@@ -6,7 +6,7 @@ import { createRetryBudget } from './retry-budget.ts';
 const problem = (status: number, retryAfter?: number) =>
   new ProblemError({ type: 'https://example.test/problems/unavailable', status, title: 'x' }, retryAfter);
 
-/** A clock that advances only during sleeps. */
+/** Creates a clock that advances only during sleeps. */
 function createPatience(retryForMs: number) {
   const clock = { now: 0, pauses: [] as number[] };
   const sleep = async (ms: number) => {

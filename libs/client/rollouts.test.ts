@@ -11,7 +11,7 @@ const ANSWER = {
   next: null,
 };
 
-/** A client, and the requests that it sent: method, path with query, and body. */
+/** Returns a client, and the requests that it sent: method, path with query, and body. */
 function recorded() {
   const asked: unknown[] = [];
   const fetch: typeof globalThis.fetch = async (input, { method = 'GET', body } = {}) => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
 import { listen, sendJson } from './test-server.fixture.ts';
 
-/** A service that counts the events of each user, and notes the token of each read. */
+/** Starts a service that counts the events of each user, and notes the token of each read. */
 async function startService(history = 'aaaaaaaaaaaaaaaa') {
   const versions = new Map<string, number>();
   const demanded: string[] = [];

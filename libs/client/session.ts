@@ -19,7 +19,7 @@ export interface Session<P extends PredictorsLike<P> = AnyPredictors>
   tokens(): ContextTokens;
 }
 
-/** Creates a session, which holds one token for each user. */
+/** Creates a session, which keeps one token for each user. */
 export function createSession<P extends PredictorsLike<P>>(client: Client<P>, tokens: ContextTokens = {}): Session<P> {
   const newest = new Map(Object.entries(tokens));
   const remember = (userId: string, token: string) => {
@@ -58,7 +58,7 @@ function isBefore(token: string, other: string): boolean {
   return history === otherHistory && version < otherVersion;
 }
 
-/** `history.version` */
+/** Returns the parts of a token `history.version`. */
 function partsOf(token: string): [history: string, version: number] {
   const dot = token.lastIndexOf('.');
   return [token.slice(0, dot), Number(token.slice(dot + 1))];

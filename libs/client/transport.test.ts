@@ -4,7 +4,7 @@ import { UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
 import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
-/** A clock that advances only during pauses. */
+/** Creates a clock that advances only during pauses. */
 function createClock() {
   const clock = { now: 0, pauses: [] as number[] };
   const sleep = async (ms: number) => {

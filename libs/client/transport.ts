@@ -26,7 +26,7 @@ export interface Call {
 export interface Reply<T> {
   readonly status: number;
   readonly headers: Headers;
-  /** Undefined for an answer without a body (304). */
+  /** The body; undefined for an answer without a body (304). */
   readonly body: T | undefined;
 }
 

@@ -70,9 +70,7 @@ function watchLife(idleMs: number, signal: AbortSignal | undefined) {
   };
 }
 
-/**
- * Reads a stream of server-sent events (HTML Living Standard, 9.2.6): the parts of the format that the service uses.
- */
+/** An event of a stream of server-sent events (HTML Living Standard, 9.2.6), as far as the service uses the format. */
 export interface ServerSentEvent {
   readonly event: string;
   readonly data: string;

@@ -54,7 +54,7 @@ export interface ComparedVersion {
 }
 
 export interface ClassFigures {
-  /** null if all labels are equal */
+  /** Area under the ROC curve; null if all labels are equal */
   readonly auc: number | null;
   readonly logLoss: number;
 }
@@ -99,7 +99,7 @@ export interface BuildComparison {
     /** Spearman's rank correlation; null if the output is not a single number, or if all values are equal */
     readonly rankCorrelation: number | null;
   }[];
-  /** null if the predictor declares no decision */
+  /** Decisions that change with the build; null if the predictor declares no decision */
   readonly decision: {
     readonly output: string;
     readonly threshold: number;
@@ -111,7 +111,10 @@ export interface BuildComparison {
     readonly low: number;
     readonly high: number;
   } | null;
-  /** null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1 */
+  /**
+   * Quality against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0
+   * to 1
+   */
   readonly labels: {
     readonly output: string;
     readonly users: number;
@@ -120,14 +123,14 @@ export interface BuildComparison {
   readonly pace: {
     readonly rounds: number;
     readonly alone: {
-      /** Inference time for each user of a run in microseconds, median of the rounds */
+      /** Median of the rounds: inference time for each user, in microseconds */
       readonly parentUs: number;
       readonly buildUs: number;
       /** Speed of the build relative to its parent; in 9 of 10 rounds it is above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
     };
     readonly together: {
-      /** Inference time for each user of a run in microseconds, median of the rounds */
+      /** Median of the rounds: inference time for each user, in microseconds */
       readonly parentUs: number;
       readonly buildUs: number;
       /** Speed of the build relative to its parent; in 9 of 10 rounds it is above `low` */
@@ -187,7 +190,7 @@ export interface Problem {
   readonly instance?: string;
   /** Field with the error */
   readonly field?: string;
-  /** How the caller can fix it */
+  /** How the caller can fix the problem */
   readonly remedy?: string;
 }
 
@@ -260,7 +263,7 @@ export interface Candidate {
    * `foreign`: of another generation, history, model version or overlay floor; `blocked`: from before an erasure
    */
   readonly state: 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
-  /** Null if the stored value is unreadable */
+  /** The stored prediction; null if its value is unreadable */
   readonly prediction: Readonly<
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
@@ -294,7 +297,7 @@ export interface User {
   readonly context: Readonly<Record<string, EventValue>>;
   readonly predictors: readonly {
     readonly predictor: string;
-    /** A prediction from an older context is not fresh */
+    /** The version of the last event that concerns the predictor. A prediction from an older version is not fresh */
     readonly lastConcerningVersion: number;
     /** Which stores answered. A store that failed may hold further predictions */
     readonly stores: { readonly redis: 'ok' | 'failed'; readonly postgres: 'ok' | 'failed' };
@@ -347,12 +350,12 @@ export interface Readmission {
 export interface Explanation {
   readonly userId: string;
   readonly predictor: string;
-  /** The database's clock */
+  /** When the explanation was made, by the database's clock */
   readonly at: string;
   readonly history: string;
   readonly user: {
     readonly contextVersion: number;
-    /** A prediction from an older context is not fresh */
+    /** The version of the last event that concerns the predictor. A prediction from an older version is not fresh */
     readonly lastConcerningVersion: number;
     readonly deletedVersion: number;
   };
@@ -382,9 +385,9 @@ export interface Explanation {
       readonly acceptedAt: string;
     };
   }[];
-  /** Why the user cannot be scored */
+  /** Why the user cannot be scored from these features, or null */
   readonly featureFault: string | null;
-  /** Why the features could not be read */
+  /** Why the features could not be read; null if they were read */
   readonly featureProblem: Problem | null;
   /** The answer that a read gets now */
   readonly answer: Prediction | null;
@@ -447,7 +450,7 @@ export interface GenerationReport {
   readonly sample: { readonly oneIn: number; readonly users: number } | null;
   /** How far the comparison got before it ran out of time; null if it ended in time */
   readonly outOfTime: 'sampled' | 'held' | 'published' | null;
-  /** null if nothing was compared; `notes` say why */
+  /** Figures of the comparison; null if nothing was compared, and `notes` give the reason */
   readonly figures: {
     readonly users: GenerationCoverage;
     readonly outputs: readonly {
@@ -518,7 +521,7 @@ export interface Generation {
   readonly modelVersion: string;
   /** `budgeted`: a run with a budget made it for selected users; all other users are served from `base` */
   readonly kind: 'everyone' | 'budgeted';
-  /** Users who have a prediction in it */
+  /** Users who have a prediction in the generation */
   readonly users: number;
   /** Number of the full generation that serves all other users; null if this generation is full */
   readonly base: string | null;
@@ -558,7 +561,7 @@ export interface KeptExplanation {
   readonly at: string;
   readonly keptUntil: string;
   readonly answer: Prediction;
-  /** Null if the database did not answer */
+  /** History of the database; null if the database did not answer */
   readonly history: string | null;
   readonly inputs: {
     /**
@@ -605,7 +608,7 @@ export interface Replay {
   readonly reason: string;
   /** A field for each of the model's outputs */
   readonly kept: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
-  /** Null if the replay is refused */
+  /** The prediction that the replay computed; null if the replay is refused */
   readonly recomputed: Readonly<
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
@@ -712,13 +715,16 @@ export interface ParityCertificate {
   readonly users: { readonly real: number; readonly madeUp: number };
   /** Number of users without a usable answer from the model */
   readonly refused: { readonly real: number; readonly madeUp: number };
-  /** Number of users who get the same answer from features as a live read reads them and as a run reads them */
+  /**
+   * Number of users who get the same answer from features that a live read reads and from features that a run
+   * reads
+   */
   readonly readBothWays: number;
   readonly batchSizes: readonly number[];
   readonly comparisons: number;
   /** Relative tolerance; 0 if answers must be equal to the last bit */
   readonly tolerance: number;
-  /** null if all answers were equal to the last bit */
+  /** Largest difference between answers of one user; null if all answers were equal to the last bit */
   readonly largestDifference: {
     readonly output: string;
     readonly alone: number | string | boolean;
@@ -830,7 +836,7 @@ export interface InferenceModelReady {
 export interface InferenceTensor {
   readonly name: string;
   readonly datatype: string;
-  /** -1: any size */
+  /** The size of each dimension; -1 if any size is allowed */
   readonly shape: readonly number[];
 }
 
@@ -858,7 +864,7 @@ export interface InferenceRequestedOutput {
 }
 
 export interface InferenceRequest {
-  /** Repeated in the answer */
+  /** Id of the request, repeated in the answer */
   readonly id?: string;
   /** `timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data */
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
@@ -941,7 +947,7 @@ export type Budget = ShareBudget | CpuBudget;
 export interface StartRun {
   readonly predictor: string;
   readonly scope: 'all' | 'stale' | { readonly userIds: readonly string[] };
-  /** The arm whose model version scores: the stable one, or one of a rollout */
+  /** The arm whose model version scores the users: `stable`, or an arm of a rollout */
   readonly variant?: string;
   /** Scope `all` only: users beyond the budget keep their predictions */
   readonly budget?: Budget;
@@ -950,15 +956,15 @@ export interface StartRun {
 export interface BudgetEstimate {
   /** Share of all users */
   readonly share: number;
-  /** Users scored at most */
+  /** The most users that this budget scores */
   readonly users: number;
-  /** Share of reads that go to this many of the most read users; null if no reads are counted */
+  /** Share of all reads before the next run that go to the `users` most read users; null if no reads are counted */
   readonly reads: number | null;
-  /** Share of the users read before the next run that the budget covers; null if no reads are counted */
+  /** Share of the `users` most read users among all users read before the next run; null if no reads are counted */
   readonly readers: number | null;
-  /** null if no run has recorded its CPU time yet */
+  /** Estimated CPU minutes; null if no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;
-  /** Estimate from the speed of the last full run */
+  /** Estimated duration in seconds, from the speed of the last full run */
   readonly seconds: number;
 }
 
@@ -971,7 +977,7 @@ export interface RunPlan {
   readonly until: string;
   /** Estimate for the requested budget; null if none was requested */
   readonly asked: BudgetEstimate | null;
-  /** For comparison */
+  /** Estimates for other budgets, for comparison */
   readonly budgets: readonly BudgetEstimate[];
 }
 
@@ -986,7 +992,7 @@ export interface Run {
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
   /** Origin of the run: `api`, `cli` or `schedule` */
   readonly reason: string;
-  /** null if there is no limit */
+  /** Budget of the run; null if there is no limit */
   readonly budget: Budget | null;
   /** Why the run failed, or a note on its publication */
   readonly error: string | null;
@@ -1034,7 +1040,7 @@ export interface ShowRunAnswer {
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
   /** Origin of the run: `api`, `cli` or `schedule` */
   readonly reason: string;
-  /** null if there is no limit */
+  /** Budget of the run; null if there is no limit */
   readonly budget: Budget | null;
   /** Why the run failed, or a note on its publication */
   readonly error: string | null;
@@ -1086,7 +1092,7 @@ export interface Predictor {
       Record<string, number | string | boolean | readonly (number | string | boolean)[]>
     > | null;
     readonly events: readonly string[];
-    /** Time within which users made stale by events are re-scored; null if re-scoring is off */
+    /** Time limit for re-scoring a user after an event; null if re-scoring is off */
     readonly refreshWithinMs: number | null;
   };
   readonly batch: {
@@ -1109,7 +1115,7 @@ export interface ListPredictorsAnswer {
 export interface StableVersion {
   readonly modelVersion: string;
   readonly since: string;
-  /** null if the version is stable now */
+  /** End of the period; null if the version is stable now */
   readonly until: string | null;
   /** The generation that a rollback to this version publishes; null if none is kept */
   readonly generation: string | null;
@@ -1130,14 +1136,14 @@ export interface Process {
   /** The number of the freshness protocol that it knows; null for a release that does not report it */
   readonly protocol: number | null;
   readonly startedAt: string;
-  /** When it last reported, by the clock of Postgres */
+  /** When the process last reported, by the clock of Postgres */
   readonly seenAt: string;
-  /** The model versions that it keeps loaded: those of all arms, including rollouts in preparation */
+  /** The model versions that the process keeps loaded: those of all arms, including rollouts in preparation */
   readonly models: readonly {
     readonly predictor: string;
     readonly modelVersion: string;
     readonly state: 'loading' | 'ready' | 'failed';
-    /** Why it failed */
+    /** Why the model version failed to load; null if it did not fail */
     readonly error: string | null;
     readonly since: string;
   }[];
@@ -1153,16 +1159,16 @@ export interface Push {
   /** As `features` in a config. A setting that is left out is taken from the version that is served now */
   readonly features?: {
     readonly sql?: string;
-    /** null: none */
+    /** null removes the setting of the served version */
     readonly asOf?: string | null;
-    /** null: none */
+    /** null removes the setting of the served version */
     readonly overlayFor?: string | null;
     readonly nulls?: Readonly<Record<string, number | boolean | string>>;
     readonly categories?: Readonly<Record<string, unknown>>;
   };
   /** Request features, as in a config; null for none */
   readonly request?: Readonly<Record<string, unknown>> | null;
-  /** As in a config; null to assign the columns automatically */
+  /** Inputs, as in a config; null to assign the columns automatically */
   readonly inputs?: Readonly<
     Record<
       string,
@@ -1185,7 +1191,7 @@ export interface Push {
       }
     >
   > | null;
-  /** As in a config */
+  /** Outputs, as in a config */
   readonly outputs?: Readonly<
     Record<
       string,
@@ -1303,7 +1309,7 @@ export interface CanaryPlan {
   readonly analysis: {
     /** Whether verdicts change the rollout */
     readonly automatic: boolean;
-    /** Verdicts are recorded but not acted on */
+    /** Whether verdicts are only recorded and not acted on */
     readonly dryRun: boolean;
     readonly interval: string;
     readonly minStep: string;
@@ -1355,7 +1361,7 @@ export interface CanaryPlanInput {
   readonly analysis?: {
     /** Whether verdicts change the rollout */
     readonly automatic?: boolean;
-    /** Verdicts are recorded but not acted on */
+    /** Whether verdicts are only recorded and not acted on */
     readonly dryRun?: boolean;
     readonly interval?: string;
     readonly minStep?: string;
@@ -1414,7 +1420,7 @@ export interface AbPlan {
   readonly analysis: {
     /** Whether verdicts change the rollout */
     readonly automatic: boolean;
-    /** Verdicts are recorded but not acted on */
+    /** Whether verdicts are only recorded and not acted on */
     readonly dryRun: boolean;
     readonly interval: string;
     readonly minStep: string;
@@ -1458,7 +1464,7 @@ export interface AbPlanInput {
   readonly analysis?: {
     /** Whether verdicts change the rollout */
     readonly automatic?: boolean;
-    /** Verdicts are recorded but not acted on */
+    /** Whether verdicts are only recorded and not acted on */
     readonly dryRun?: boolean;
     readonly interval?: string;
     readonly minStep?: string;
@@ -1538,12 +1544,12 @@ export interface ListRolloutsAnswer {
 }
 
 export interface MoveRollout {
-  /** For the audit */
+  /** Reason for the change, for the audit */
   readonly reason?: string;
 }
 
 export interface PromoteRollout {
-  /** For the audit */
+  /** Reason for the change, for the audit */
   readonly reason?: string;
   /** The arm that becomes stable */
   readonly variant?: string;
@@ -1569,7 +1575,7 @@ export interface JudgementCheck {
   readonly guardrail: boolean;
   readonly state: 'pass' | 'fail' | 'inconclusive' | 'skipped';
   readonly figures: Readonly<Record<string, unknown>>;
-  /** For people */
+  /** Reason for the state, for people */
   readonly why: string;
 }
 
@@ -1630,7 +1636,7 @@ export interface RolloutReport {
     readonly conclusion: {
       /** `no_difference`: there is no effect above the minimum effect; `undecided`: nothing is proven yet */
       readonly kind: 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
-      /** For people */
+      /** The conclusion in one sentence, for people */
       readonly text: string;
     };
     /** Smallest relative effect that can be detected with the users so far */

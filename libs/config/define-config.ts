@@ -7,7 +7,7 @@ import type { Duration } from '@tandem/wire/durations';
 
 export interface TandemConfig {
   /**
-   * Predictors by name. A name is part of URLs: a lower-case letter, then up to 62 of `a-z 0-9 _ -`. All of them must
+   * Predictors by name. A name is part of URLs: a lower-case letter, then up to 62 of `a-z 0-9 _ -`. All predictors must
    * have the same type of user id.
    */
   readonly predictors: Readonly<Record<string, PredictorConfig>>;
@@ -21,8 +21,8 @@ export interface PredictorConfig {
   /**
    * Features that each call sends, such as the amount of a payment: `{ amount: 'number' }`, or with bounds and a
    * default `{ amount: { type: 'number', min: 0, default: 40 } }`. The model takes them after the query's columns.
-   * Runs, and reads without them, use the defaults. If one has no default, the predictor has no stored predictions
-   * (docs/request-features.md).
+   * Runs, and reads without request features, use the defaults. If a request feature has no default, the predictor has
+   * no stored predictions (docs/request-features.md).
    */
   readonly request?: Readonly<Record<string, RequestType | RequestFeatureConfig>>;
   /**
@@ -91,7 +91,7 @@ export interface PublishConfig {
   readonly maxMeanDelta?: number;
   /** The lowest share of currently served users that the new generation must include, 0 to 1. */
   readonly minCoverage?: number;
-  /** The least number of users in both generations; with fewer, only `minCoverage` applies. Default 100. */
+  /** The least number of users who are in both generations; with fewer, only `minCoverage` applies. Default 100. */
   readonly minUsers?: number;
   /** How long a comparison may take; at most `1h`. Default `2m`. */
   readonly reportTimeout?: Duration;
@@ -176,7 +176,7 @@ export interface RequestFeatureConfig {
   /** Bounds of a number, both inclusive. A call with a value outside is rejected. */
   readonly min?: number;
   readonly max?: number;
-  /** Encoding of texts, as `features.categories`. */
+  /** Encoding of texts, as in `features.categories`. */
   readonly categories?: readonly string[] | CategoriesConfig;
   /**
    * The value for runs, and for calls without this feature. For a number, `'nan'` means NaN. Without a default, each
@@ -202,7 +202,10 @@ export interface OutputConfig {
   readonly from: string;
   /** The tensor's element type. */
   readonly type: OutputType;
-  /** The first value taken from a user's row of the tensor, from 0. Required if the row has several. Default 0. */
+  /**
+   * The position, from 0, of the first value taken from a user's row of the tensor. Required if the row has several
+   * values. Default 0.
+   */
   readonly index?: number;
   /** The number of values to take as an array. Default: one value, not in an array. */
   readonly width?: number;
@@ -235,9 +238,9 @@ export interface FreshnessConfig {
    */
   readonly events?: readonly string[];
   /**
-   * Re-scores users made stale by events before a read asks. `within`, from `1s` to `10m`, is the time limit, and also
-   * the shortest time between two re-scorings of a user. Workers spend a limited share of inference on it
-   * (`REFRESH_SHARE`). With `false`, the next read infers. Default `{ within: '2s' }`.
+   * Re-scores users that events made stale, before a read asks for them. `within`, from `1s` to `10m`, is the time
+   * limit, and also the shortest time between two re-scorings of a user. Workers spend a limited share of inference on
+   * re-scoring (`REFRESH_SHARE`). With `false`, the next read infers. Default `{ within: '2s' }`.
    */
   readonly refresh?: false | { readonly within: Duration };
 }
@@ -253,8 +256,8 @@ export interface BatchConfig {
    */
   readonly schedule?: string | ScheduleConfig;
   /**
-   * The budget of a scheduled run: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It
-   * first scores users who changed, in the order of their reads, then other users who are likely to be read. The rest
+   * The budget of a scheduled run: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. The
+   * run first scores users who changed, the most read first, then other users who are likely to be read. The rest
    * keep their predictions. With a `changed` schedule, the budget limits only the runs of that schedule, which then
    * also score users who did not change. Default: no limit.
    */
@@ -273,7 +276,7 @@ export interface BatchConfig {
   readonly planTimeout?: Duration;
 }
 
-/** Two schedules, each as `batch.schedule`. At a time that matches both, all users are scored. */
+/** Two schedules, each a cron expression as in `batch.schedule`. At a time that matches both, all users are scored. */
 export interface ScheduleConfig {
   readonly everyone: string;
   readonly changed: string;

@@ -61,7 +61,8 @@ export interface Tandem {
     demand?: ManyDemand,
   ): Promise<readonly (PredictionView | TandemError)[]>;
   /**
-   * Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does. One label holds for all of them.
+   * Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does. All candidates have the same
+   * label.
    */
   rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
   /**
@@ -72,8 +73,8 @@ export interface Tandem {
   /** Returns this process's metrics in the Prometheus text format. */
   metrics(): Promise<string>;
   /**
-   * Waits for reads under way, then closes connections and child processes. Afterwards nothing keeps the process alive.
-   * Safe to repeat.
+   * Waits for reads in progress, then closes connections and child processes. Afterwards nothing keeps the process
+   * alive. Safe to repeat.
    */
   close(): Promise<void>;
 }

@@ -1,4 +1,7 @@
-/** Keeps the models that this process may need loaded, and reports to the other processes which are ready. */
+/**
+ * Keeps the models loaded that this process may need, and reports to the other processes which of these models are
+ * ready.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
@@ -31,7 +34,7 @@ export interface KeptModels extends KeptVersions {
    */
   readonly begun: Promise<unknown>;
   /**
-   * Sends a request to each child, which it answers after its current work. Rejects if a child cannot load a current
+   * Sends a request to each child. A child answers after its current work. Rejects if a child cannot load a current
    * model.
    */
   ask(): Promise<void>;
@@ -100,11 +103,11 @@ export const WARM_CONNECTIONS = 2;
  * The first read learns the types of the columns, and the second prepares the statement for these types (features.ts).
  */
 const ROUNDS = 2;
-/** Milliseconds that a start waits for the warm-up. Reads under way continue afterwards. */
+/** Milliseconds that a start waits for the warm-up. Reads in progress continue afterwards. */
 const WITHIN_MS = 3_000;
 
 export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {
-  /** Id of a version → whether it was warmed with a user. */
+  /** For the id of each warmed version: whether it was warmed with a user. */
   const warmed = new Map<string, boolean>();
   /** Ids of versions that the log has already reported as late. */
   const late = new Set<string>();

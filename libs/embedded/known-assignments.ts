@@ -39,7 +39,7 @@ export function createKnownAssignments({
       })
       .catch((error: unknown) => {
         isAway = true;
-        // This release may not use its earlier assignments either.
+        // This release may not use the assignments that it read earlier either.
         if (isTandemError(error, 'protocol_unknown')) known = undefined;
         throw error;
       })

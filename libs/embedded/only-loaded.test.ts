@@ -20,7 +20,7 @@ test('a read of a version that is not loaded falls back to the next rung', async
   await live.predict(request('a'));
   const outcomes = await live.predict(request('b'));
   expect([...outcomes]).toEqual([['1', expect.objectContaining({ kind: 'failed', reason: 'overloaded' })]]);
-  // A predictor without live inference is not refused.
+  // A predictor without live inference is not rejected.
   await live.predict(request('b', false));
   loaded.add('b');
   await live.predict(request('b'));

@@ -12,7 +12,10 @@ const NOT_LOADED: LiveOutcome = Object.freeze({
 /** A live predictor that infers nothing. */
 export const NOT_LIVE: LivePredictor = Object.freeze({ predict: async () => new Map() });
 
-/** Wraps a live predictor so that it infers only with loaded versions. A read of another version is `overloaded`. */
+/**
+ * Wraps a live predictor so that it infers only with loaded versions. For a read that needs another version, the
+ * outcome is `overloaded`.
+ */
 export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions, 'isLoaded'>): LivePredictor {
   return {
     predict(request) {

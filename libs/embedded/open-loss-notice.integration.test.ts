@@ -1,6 +1,6 @@
 /**
- * When a process uses Redis: after rights were granted late, after a refused INFO, after a restore while Redis was
- * away.
+ * Tests when a process uses Redis: after rights were granted late, after a rejected INFO, and after a restore while
+ * Redis was unavailable.
  */
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -87,7 +87,7 @@ it('uses nothing from a Redis server that refuses INFO', async () => {
   await admin.whenReady(PATIENT.timeout);
   await admin.redis.acl('SETUSER', 'default', '-info');
   const started = startProcess();
-  // It still recalls and remembers marks.
+  // The process still recalls and remembers marks.
   await admin.redis.del(createKeys().historyMark());
   await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
   expect(await started.find()).toMatchObject(NOT_YET_ASKED);

@@ -19,7 +19,7 @@ interface NoticingLoss {
   /** Looks for the marks over a new connection. If it detects a loss, a new history has begun when this resolves. */
   look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
   /**
-   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to hold nothing of a lost
+   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to contain nothing of a lost
    * past.
    */
   onceSure<Online extends OnlinePredictions>(online: Online): Online;
@@ -29,11 +29,13 @@ interface NoticingLoss {
 
 const EVERY_MS = 2_000;
 /**
- * Milliseconds between rounds until the mark of the connected Redis has been read, since reads cannot use Redis before.
+ * Milliseconds between rounds until the mark of the connected Redis has been read, since reads cannot use Redis before
+ * that.
  */
 const UNSURE_EVERY_MS = 100;
 /**
- * Undefined table and insufficient privilege: with an older schema or fewer rights, a process cannot look for marks.
+ * The SQLSTATEs of an undefined table and an insufficient privilege. With an older schema or fewer rights, a process
+ * cannot look for marks.
  */
 const CANNOT_LOOK = ['42P01', '42501'];
 

@@ -47,7 +47,7 @@ interface RedisOptions {
 interface InferenceOptions {
   /** The number of child processes that run models (default 1). */
   readonly processes?: number;
-  /** Threads of each child process (default 1). */
+  /** The number of threads of each child process (default 1). */
   readonly threads?: number;
   /** Memory limit of each child process, in MiB (default 512, at least 256). */
   readonly memoryMb?: number;

@@ -8,7 +8,7 @@ import type { ReadingPools } from './open-pools.ts';
 /** A part of readiness: a store or a path that a service depends on. */
 export interface Part {
   readonly name: string;
-  /** Whether reads fail without this part. Without another part, they are only slower. */
+  /** Whether reads fail without this part. Without a part that is not essential, reads are only slower. */
   readonly isEssential: boolean;
   /** Resolves if the part works; rejects otherwise. */
   check(): Promise<void>;

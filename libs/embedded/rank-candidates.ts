@@ -19,7 +19,7 @@ interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' 
 
 type Asked = Read<typeof RankSchema>;
 
-/** A ranking in the wire format, except that refused candidates have errors in place of problems. */
+/** A ranking in the wire format, except that the candidates in `refused` have errors in place of problems. */
 export interface Ranking extends Omit<RankingView, 'refused'> {
   /** Candidates for which the model gave no usable output. */
   readonly refused: readonly RefusedCandidate[];

@@ -31,7 +31,7 @@ export interface AskedUsers {
 
 /** The request features of a call. */
 export interface FeaturesOfUsers {
-  /** Results in the order of the user ids. */
+  /** Features in the order of the user ids. */
   readonly features: readonly RequestFeatures[];
   /** Returns the path of a user's entry in the call, such as `users[3]`. */
   entryOf(i: number): string;

@@ -11,7 +11,8 @@ const version = (id: string) => ({ id }) as ModelVersion;
 const READS = 2 * WARM_CONNECTIONS;
 
 /**
- * A feature source and a scorer in memory. They record the users that were read, and how often each version was scored.
+ * Creates a feature source and a scorer in memory. They record the users that were read, and how often each version was
+ * scored.
  */
 function createWorld() {
   const world = {

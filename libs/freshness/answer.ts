@@ -8,8 +8,8 @@ import type { CertifiedRead, Standing } from './settle.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
 /**
- * The source of an answer: `batch`, a run stored it; `live`, it was inferred live, now or earlier; `stale`, it is not
- * known to be fresh; `default`, the config declares it.
+ * The source of an answer. `batch`: stored by a run; `live`: inferred live, now or earlier; `stale`: not known to be
+ * fresh; `default`: declared in the config.
  */
 export type Source = 'batch' | 'live' | 'stale' | 'default';
 
@@ -48,8 +48,8 @@ export interface Answer {
   /** The user's certified context version; null if Postgres did not answer. */
   readonly contextVersion: number | null;
   /**
-   * The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null if
-   * `contextVersion` is null.
+   * The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null
+   * if `contextVersion` is null.
    */
   readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
@@ -60,7 +60,9 @@ export interface Answer {
   readonly refreshed?: boolean | undefined;
   /** Whether the inference of this read was stored for later reads. */
   readonly kept: boolean;
-  /** If the answer is not a hit: why no stored answer was usable (the `detail` of Cache-Status). */
+  /**
+   * Why no fresh stored answer could be used (the `detail` of Cache-Status); null if the read accepted a stored answer.
+   */
   readonly forwarded: Reason | null;
   /** The prediction in this process's memory, if this read answers from it or has just added it. */
   readonly remembered?: RememberedPrediction | undefined;
@@ -77,7 +79,7 @@ export interface RememberedPrediction {
   readonly label: Label;
   /** The decoded prediction; frozen. */
   readonly prediction: Prediction;
-  /** The text of the last answer that used it. */
+  /** The text of the last answer with this prediction. */
   rendering?: Rendering | undefined;
 }
 
@@ -95,7 +97,7 @@ export interface Rendering {
   readonly contextVersion: number | null;
   readonly lastConcerningVersion: number | null;
   readonly etag: string;
-  /** The text before the age and after it. */
+  /** The text before the answer's age; `after` is the text that follows the age. */
   readonly before: string;
   readonly after: string;
 }

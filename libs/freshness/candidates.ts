@@ -51,7 +51,10 @@ export interface ArmGroup {
   readonly userIds: readonly string[];
 }
 
-/** @param userIds distinct; at least one */
+/**
+ * Groups users by the arm that serves them.
+ * @param userIds the ids of the users, distinct and at least one
+ */
 export function groupByArm(assignments: Assignments, userIds: readonly string[]): readonly ArmGroup[] {
   const [first = ''] = userIds;
   if (assignments.rollout === null) return [{ assignment: assignments.stable, userIds }];

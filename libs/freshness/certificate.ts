@@ -7,25 +7,29 @@ import type { RolloutKind, RolloutPlan } from './rollout.ts';
 /** The facts of a generation that a read needs. */
 export interface GenerationLayer {
   readonly id: string;
-  /** The number for people. */
+  /** The generation's number, as people see it. */
   readonly number: number;
   readonly buckets: number;
   /** The base of its predictions' times, in ms since 1970. */
   readonly startedAt: number;
-  /** Whether a watched source has changed in bulk since its run began. If so, all its predictions are stale. */
+  /**
+   * Whether a watched source has changed in bulk since the generation's run began. If so, all its predictions are
+   * stale.
+   */
   readonly isOutdated: boolean;
 }
 
 /**
- * The generation that an arm is assigned. The generation of a budgeted run holds some users and names its base: a full
- * generation whose rows serve the others. A user's layer is the generation if it has a row of the user, else the base.
+ * The generation that an arm serves. The generation of a budgeted run has rows of some users and names its base, a full
+ * generation whose rows serve the other users. A user's layer is the generation if it has a row of the user, else the
+ * base.
  */
 export interface AssignedGeneration extends GenerationLayer {
-  /** Null for a full generation. */
+  /** The base; null for a full generation. */
   readonly base: GenerationLayer | null;
 }
 
-/** Returns the layer of an assigned generation with this id; null if neither has it. */
+/** Returns the layer with this id: the generation or its base; null if neither has this id. */
 export function layerOf(generation: AssignedGeneration | null, id: string | null): GenerationLayer | null {
   if (generation === null || generation.id === id) return generation;
   return generation.base?.id === id ? generation.base : null;
@@ -39,7 +43,7 @@ export interface Assignment {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generation: AssignedGeneration | null;
-  /** Rises with each rollback and each bulk change of a watched source. */
+  /** The floor of overlay entries, which rises with each rollback and each bulk change of a watched source. */
   readonly overlayFloor: number;
   readonly revision: number;
   /** Time of the last rollback, from which the expiry of its generation is counted; ms since 1970. */
@@ -92,11 +96,11 @@ export interface Certificate {
   readonly history: string;
   /** Postgres' clock, ms since 1970. */
   readonly now: number;
-  /** Rises with every change of predictors and arms. */
+  /** The revision, which rises with every change of predictors and arms. */
   readonly revision: number;
   /** Returns the arms of a predictor; undefined if it was never adopted or is no longer served. */
   assignments(predictor: string): Assignments | undefined;
-  /** Throws for a predictor that was not requested. */
+  /** Returns the state of a user. Throws for a predictor that was not requested. */
   user(userId: string, predictor: string): UserState;
   /** The tombstones known with this certificate or before; null if its statement does not carry them. */
   readonly tombstones: Tombstones | null;
@@ -149,11 +153,11 @@ export interface ToldOfErasures extends ErasureCount {
   readonly serverId: string;
 }
 
-/** The tombstones that a process knows: all up to a count, in one history. */
+/** The tombstones that a process knows: all those of one history up to a count. */
 export interface Tombstones {
   readonly history: string;
   readonly count: number;
-  /** Returns the version up to which predictions of a user may not be served; 0: no known erasure. */
+  /** Returns the version up to which predictions of a user may not be served; 0 if no erasure of the user is known. */
   deletedVersion(userId: string): number;
 }
 
@@ -163,7 +167,7 @@ export type NumberedTombstone = readonly [number: number, userId: string, delete
 export interface TombstoneMemory extends Tombstones {
   readonly isFull: boolean;
   /**
-   * @param found all erasures from the known ones up to `count`; another certificate may have added some of them
+   * @param found all erasures after the known ones, up to `count`; another certificate may have added some of them
    * meanwhile
    */
   learn(found: readonly NumberedTombstone[], count: number): void;

@@ -29,7 +29,7 @@ interface AskedDemand {
   /** The last assignment that Postgres gave. */
   readonly known: LastKnown | undefined;
   readonly predictorName: string;
-  /** Distinct. */
+  /** The users, each once. */
   readonly userIds: readonly string[];
   /** The users in the order of the call, with repeats. */
   readonly calledFor: readonly string[];
@@ -53,8 +53,8 @@ interface Demanded {
 export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
 
 /**
- * Returns whether the feature statement alone can answer the read. A read that names a context is excluded: it must
- * first fail if that context does not exist.
+ * Returns whether the feature statement alone can answer the read. A read that names a context is excluded, since it
+ * must fail before any inference if that context does not exist.
  */
 export function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
   return noCache && !onlyIfCached && minContext === null;

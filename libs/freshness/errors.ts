@@ -134,7 +134,7 @@ export function notCached(userId: string, { request }: Pick<ReadOptions, 'reques
 }
 
 /**
- * Returns an error without `retryAfter`: the query fails until the user's rows or the query change.
+ * Returns the error of a failed feature query, without `retryAfter`: it fails until rows or query change.
  * @param why the message of Postgres; the public text omits it, since it may quote values
  */
 export function featuresFailed(userId: string, why: string): TandemError {
@@ -159,7 +159,7 @@ function rowUnusable(userId: string, why: string): TandemError {
 }
 
 /**
- * Returns an error without `retryAfter`: a retry would fail in the same way.
+ * Returns the error of unusable features, without `retryAfter`: a retry would fail in the same way.
  * @param features names of the faulty features; none if the row itself is faulty: two rows of one user, or an unusable
  * user id
  * @param why the reason; it includes values, which not every caller may see
@@ -178,7 +178,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
 }
 
 /**
- * Returns an error without `retryAfter`: the same features give the same output.
+ * Returns the error of an unusable output, without `retryAfter`: the same features give the same output.
  * @param why names the output and its value
  */
 export function outputUnusable(userId: string, why: string): TandemError {
@@ -217,7 +217,7 @@ export function callerGone(): TandemError {
   });
 }
 
-/** Returns an error without `retryAfter`: a retry fails until the config changes. */
+/** Returns the error of live inference that is off, without `retryAfter`: a retry fails until the config changes. */
 export function liveIsOff(predictor: string): TandemError {
   return new TandemError('invalid_input', `Predictor ${predictor} does not infer live: its freshness.live is false.`, {
     field: 'predictor',
@@ -225,7 +225,7 @@ export function liveIsOff(predictor: string): TandemError {
   });
 }
 
-/** Returns an error without `retryAfter`: this process never infers. */
+/** Returns the error of a process that never infers, without `retryAfter`. */
 export function processIsNotLive(): TandemError {
   return new TandemError('invalid_input', 'This process does not infer live: it was opened with live: false.', {
     field: 'live',
@@ -244,7 +244,7 @@ export function overLiveLimit(): TandemError {
   );
 }
 
-/** Returns an error without `retryAfter`: a retry would fail in the same way. */
+/** Returns the error of a call beyond the key's limit, without `retryAfter`: a retry would fail in the same way. */
 export function beyondLiveLimit(): TandemError {
   return new TandemError(
     'rate_limited',

@@ -19,7 +19,7 @@ export interface FeatureBatch {
   readonly userIds: readonly string[];
   readonly contextVersions: readonly number[];
   readonly columns: readonly FeatureColumn[];
-  /** In the order of `columns`; each has one value per user. */
+  /** The values of each column, one per user; in the order of `columns`. */
   readonly values: readonly FeatureValues[];
   /**
    * Users that cannot be scored: row number → reason. The reason contains values, so only callers that may read
@@ -48,9 +48,9 @@ export interface LaidValue {
  */
 export interface ContextValue {
   readonly value: unknown;
-  /** When Postgres accepted it, on Postgres' clock; never earlier than the value that it replaced. */
+  /** When Postgres accepted the event, on Postgres' clock; never earlier than that of the value that it replaced. */
   readonly accepted: number;
-  /** Time of the event, or of its acceptance if it has none; never earlier than the value that it replaced. */
+  /** Time of the event, or of its acceptance if it has none; never earlier than that of the value that it replaced. */
   readonly time: number;
   readonly source: string;
   readonly id: string;

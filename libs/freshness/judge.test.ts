@@ -53,7 +53,7 @@ function state(
 }
 
 describe('judge', () => {
-  it('calls a label at the version of the last event that concerns the predictor fresh', () => {
+  it('calls a label fresh if it is at the version of the last event that concerns the predictor', () => {
     expect(state(fromGeneration)).toBe('fresh');
     expect(state(fromOverlay)).toBe('fresh');
   });
@@ -123,7 +123,7 @@ describe('judge', () => {
     );
   });
 
-  it('in no state calls a prediction fresh that is below the version, below the tombstone, or not assigned', () => {
+  it('never calls a prediction fresh if it is below the version, below the tombstone, or not assigned', () => {
     const small = fc.nat({ max: 4 });
     fc.assert(
       fc.property(

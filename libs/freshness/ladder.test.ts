@@ -191,7 +191,7 @@ describe('the ladder', () => {
     expect((result as TandemError).remedy).toMatch(/^retry after .* log says why/);
   });
 
-  it('in no state serves a rung that is switched off or a foreign or erased prediction, or calls an answer fresh', () => {
+  it('never serves a rung that is switched off, a foreign prediction or an erased prediction, and never calls an answer fresh', () => {
     const small = fc.nat({ max: 6 });
     const candidate = fc
       .record({ label: small, overlay: fc.boolean(), fits: fc.boolean(), age: fc.nat({ max: 2 * MAX_AGE_MS }) })

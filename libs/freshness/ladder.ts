@@ -144,7 +144,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
   };
 }
 
-/** Returns the end of the ladder: the error. */
+/** Returns the error at the end of the ladder. */
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
   if (outcome === BEYOND_QUOTA) return beyondLiveLimit();
@@ -172,5 +172,7 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
   });
 }
 
-/** Created once: a rejection under overload must be cheap, and building the error's stack would be most of its cost. */
+/**
+ * The error of an overload, created once: a rejection must be cheap, and an error's stack would be most of its cost.
+ */
 const OVERLOADED = errorOf('overloaded', NO_ROOM);

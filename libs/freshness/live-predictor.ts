@@ -48,8 +48,8 @@ export interface PredictedOutcome {
 export type LiveOutcome =
   | PredictedOutcome
   /**
-   * For a reader with request features: an outcome for each of its rows, in order. One statement read the features of
-   * all rows.
+   * The outcomes of a reader with request features, one for each of its rows, in order. One statement read the features
+   * of all rows.
    */
   | { readonly kind: 'rows'; readonly rows: readonly LiveOutcome[] }
   | { readonly kind: 'no_features' }
@@ -86,9 +86,9 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
 });
 
 /**
- * The outcome if the caller has disconnected, or its own deadline allowed less time than the predictor. A missed
- * deadline counts against the arm. Callers' deadlines are the same in every arm, so without these reads a slow arm
- * would look as fast as the deadlines.
+ * The outcome if the caller has disconnected, or its own deadline allowed less time than the predictor's time limit. A
+ * missed deadline counts against the arm. Callers' deadlines are the same in every arm, so without these reads a slow
+ * arm would look as fast as the deadlines.
  */
 export const CALLER_GONE: LiveOutcome = Object.freeze({
   kind: 'failed',
@@ -122,8 +122,8 @@ export function isLost(outcome: LiveOutcome | undefined): boolean {
 }
 
 /**
- * Returns whether a user need not be inferred again. Predicted rows are useless if other rows failed and an event has
- * come since.
+ * Returns whether a user's outcome is final, so that the user is not inferred again. It is not final if a predicted row
+ * has a label below `leastLabel`: an event has come since that row's features were read.
  */
 export function isInferred(outcome: LiveOutcome | undefined, leastLabel: number): boolean {
   if (outcome?.kind !== 'rows') return outcome !== undefined;
@@ -134,7 +134,7 @@ export interface LiveReader {
   readonly userId: string;
   /** The lowest label that this reader accepts. */
   readonly minVersion: number;
-  /** `no-cache`: only a statement sent after this reader arrived counts. */
+  /** Whether this reader accepts only a statement that was sent after it arrived (`no-cache`). */
   readonly fresh: boolean;
   /**
    * The request features of this reader, a row for each requested prediction. Such a reader shares no inference with
@@ -238,8 +238,7 @@ async function predictWithinQuota(
 }
 
 /**
- * Infers the readers that the quota allowed. Returns the rows that were overloaded to the quota, since no model ran for
- * them.
+ * Infers the readers that the quota allowed. Gives the overloaded rows back to the quota, since no model ran for them.
  */
 async function predictTaken(
   live: LivePredictor,

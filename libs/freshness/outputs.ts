@@ -7,7 +7,7 @@ import type { OutputField, Prediction, PredictionValue, TensorType } from './pre
 /** The values of one output tensor for a batch of users, row-major, `width` values a row. */
 export interface OutputTensor {
   readonly data: ArrayLike<number> | ArrayLike<bigint> | readonly string[] | readonly boolean[];
-  /** Values a row in the tensor. */
+  /** The number of values in each row of the tensor. */
   readonly width: number;
 }
 
@@ -61,7 +61,7 @@ export function encodeOutputs(fields: readonly OutputField[], tensors: OutputTen
 export interface EncodedBatch {
   /** Outputs of all rows, one after the other. */
   readonly bytes: Buffer;
-  /** The offset of each row's outputs, and the end of the last. */
+  /** The offset of each row's outputs, and the end of the last row's outputs. */
   readonly offsets: Uint32Array;
   /** Row → why it has no outputs. Such a row has no bytes. */
   readonly faults: ReadonlyMap<number, string>;
@@ -228,7 +228,7 @@ function readFixed(bytes: Buffer, at: number, type: Exclude<TensorType, 'string'
   }
 }
 
-/** Returns integers that JSON numbers cannot represent exactly as text. */
+/** Returns an integer as a number, or as text if a JSON number cannot represent it exactly. */
 function jsonInteger(value: bigint): number | string {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value.toString();

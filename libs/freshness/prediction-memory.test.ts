@@ -4,7 +4,7 @@ import { createPredictionMemory, HALF_LIFE_MS } from './prediction-memory.ts';
 
 const { outputs: _outputs, ...label } = inGeneration(0);
 const remembered = (score: number) => ({ label, prediction: { score } });
-/** The counted bytes of one such prediction. */
+/** The bytes that the memory counts for one prediction of these tests. */
 const BYTES = 790 + 2 + 16;
 
 afterEach(() => void vi.useRealTimers());
@@ -82,7 +82,7 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g', '2')?.label).toEqual(label);
   });
 
-  it('holds nothing without room', () => {
+  it('keeps nothing if its limit is 0', () => {
     const memory = createPredictionMemory({ maxBytes: 0 });
     memory.keep('g', '1', remembered(1));
     expect(memory.find('g', '1')).toBeUndefined();

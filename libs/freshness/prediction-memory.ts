@@ -1,14 +1,14 @@
 /**
- * Prediction memory: keeps predictions of generations that a read found fresh in this process, so that the next read of
- * the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing: each read
- * judges it under its own certificate. Only rows of generations are remembered, since they never change; overlay
- * entries are not. A row of a base is remembered under the generation above it, which has no row of the user; the next
- * generation above may have one.
+ * Prediction memory: keeps in this process the predictions of generations that a read found fresh, so that the next
+ * read of the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing:
+ * each read judges it under its own certificate. Only rows of generations are remembered, since they never change;
+ * overlay entries are not. A row of a base is remembered under the generation above it, which has no row of the user;
+ * the next generation above may have one.
  *
- * Two halves limit the memory. Entries that are read move to the young half. When the young half is full, it becomes
- * the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer also rotates the
- * halves, so that unread entries expire. So no prediction of a user stays long after another process committed an
- * erasure or a publication. A read of an erased user removes the user's entry at once.
+ * The memory has two halves, which limit its size. Entries that are read move to the young half. When the young half is
+ * full, it becomes the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer
+ * also rotates the halves, so that unread entries expire. So no prediction of a user stays long after another process
+ * committed an erasure or a publication. A read of an erased user removes the user's entry at once.
  */
 import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
 import type { AssignedGeneration, Assignments } from './certificate.ts';
@@ -16,9 +16,15 @@ import type { Prediction } from './predictor.ts';
 import type { Label } from './stored-prediction.ts';
 
 export interface PredictionMemory {
-  /** @param generationId the assigned generation, here and below */
+  /**
+   * Returns the remembered prediction of a user.
+   * @param generationId the assigned generation, even if its base has the row
+   */
   find(generationId: string, userId: string): RememberedPrediction | undefined;
-  /** @returns the remembered prediction: the given one or an equal one; undefined if there is no room */
+  /**
+   * Remembers a prediction.
+   * @returns the remembered prediction: the given one or an equal one; undefined if there is no room
+   */
   keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
   /** Forgets a user's predictions of every generation. */
   forgetUser(userId: string): void;
@@ -27,7 +33,7 @@ export interface PredictionMemory {
 }
 
 interface PredictionMemoryOptions {
-  /** Limit of memory, as estimated; 0: nothing is remembered. */
+  /** The limit of the memory's estimated bytes; 0: nothing is remembered. */
   readonly maxBytes: number;
 }
 
@@ -158,7 +164,10 @@ function bytesOf(userId: string, prediction: Prediction): number {
 /** Predictions by user. */
 export type Remembered = ReadonlyMap<string, RememberedPrediction>;
 
-/** @param assignments the last assignments from Postgres; a wrong guess is harmless */
+/**
+ * Finds the remembered predictions of users.
+ * @param assignments the last assignments from Postgres; a wrong guess is harmless
+ */
 export function findRemembered(
   memory: PredictionMemory,
   assignments: Assignments | undefined,

@@ -11,7 +11,10 @@ export type FeatureKind = 'number' | 'integer' | 'boolean' | 'string';
 export interface FeatureColumn {
   readonly name: string;
   readonly kind: FeatureKind;
-  /** The model's input for a null; `'nan'` of a numeric column is NaN. Absent: a user with a null is not scored. */
+  /**
+   * The value that the model gets for a null; `'nan'` of a numeric column stands for NaN. Absent: a user with a null is
+   * not scored.
+   */
   readonly nullAs?: number | string;
   /** The texts of a string column that fills a numeric input. */
   readonly categories?: Categories;
@@ -78,7 +81,7 @@ export interface ModelInput {
   readonly name: string;
   readonly type: TensorType;
   readonly columns: readonly string[];
-  /** Whether the model takes an input of one column as [users] rather than [users, 1]. */
+  /** 1 if the model takes an input of one column as [users]; absent if it takes it as [users, 1]. */
   readonly rank?: 1;
 }
 
@@ -167,7 +170,7 @@ export interface PublishPolicy {
   readonly maxMeanDelta: number | null;
   /** The lowest share of currently served users that the new generation must also have, 0 to 1. */
   readonly minCoverage: number | null;
-  /** With fewer common users than this, distributions are not judged and only `minCoverage` counts. */
+  /** The least number of common users for which distributions are judged; with fewer, only `minCoverage` counts. */
   readonly minUsers: number;
   /** Time limit of the comparison in ms. */
   readonly reportTimeoutMs: number;
@@ -215,9 +218,9 @@ export interface Policy {
   /** Feature columns that split a comparison of generations into segments. */
   readonly segments?: readonly string[];
   readonly publish?: PublishPolicy;
-  /** Absent: no explanations are kept. */
+  /** The policy of kept explanations; absent: none are kept. */
   readonly explanations?: ExplanationsPolicy;
-  /** Absent: the config declares no table. */
+  /** The tables that the config declares as watched; absent: none. */
   readonly watch?: readonly WatchPolicy[];
 }
 
@@ -252,12 +255,15 @@ function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): read
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
 }
 
-/** Returns the parts of a column that decide answers. An omitted field is not in the JSON. */
+/** Returns the parts of a column that decide answers. An omitted field is not part of the hashed JSON. */
 function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
   return [decisiveColumn(column), { default: value, min, max }];
 }
 
-/** Returns a list of the setting; empty if it is absent, so that the identity stays as before the setting existed. */
+/**
+ * Returns a list with the setting, or an empty list if it is absent. A version without the setting then keeps the
+ * identity that it had before the setting existed.
+ */
 function said(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
 }

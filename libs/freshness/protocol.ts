@@ -16,7 +16,10 @@ export function assertProtocol(found: number): void {
   if (found !== PROTOCOL) throw protocolUnknown(found);
 }
 
-/** @param found the number that the schema states */
+/**
+ * Returns the error of a schema with a protocol that this release does not know.
+ * @param found the number that the schema states
+ */
 export function protocolUnknown(found: number): TandemError {
   return new TandemError(
     'protocol_unknown',

@@ -9,11 +9,11 @@ export interface ContextToken {
 
 /** The caller's limit of inferred users. */
 export interface LiveQuota {
-  /** The most inferences that it allows at once. */
+  /** The most inferences that the limit allows at once. */
   readonly most: number;
   /** Takes up to `wanted` inferences, and returns how many were available. */
   take(wanted: number): number;
-  /** Returns inferences that were taken but not used. */
+  /** Gives back inferences that were taken but not used. */
   giveBack(unused: number): void;
 }
 
@@ -48,9 +48,9 @@ export interface ReadOptions {
   /** null: not sent; Infinity: any staleness. */
   readonly maxStale: number | null;
   readonly minContext: ContextToken | null;
-  /** Absent: the caller has no limit. */
+  /** The caller's limit of live inferences; absent: no limit. */
   readonly liveQuota?: LiveQuota;
-  /** Absent: only the predictor's `liveTimeout` limits live inference. */
+  /** How long the caller waits; absent: only the predictor's `liveTimeout` limits live inference. */
   readonly patience?: CallerPatience;
   /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;
@@ -69,9 +69,9 @@ export const PLAIN_READ: ReadOptions = Object.freeze({
  * fits the fields of a log line.
  */
 export type ReadTimes = {
-  /** Time for Postgres to certify the read, even if it did not. */
+  /** The time for which the read waited for Postgres to certify it, even if Postgres did not. */
   certifyMs?: number;
-  /** Time for live inference of its users, features included. */
+  /** The time for live inference of the read's users, features included. */
   liveMs?: number;
 };
 

@@ -1,6 +1,6 @@
 /**
- * Reads with predictions in memory. The last tests check these tests: the steps that a correct reader passes detect
- * readers that trust their memory without a certificate, or ignore the certificate.
+ * Reads with predictions in memory. The last tests check the tests themselves: the same steps detect a reader that
+ * trusts its memory without a certificate, and a reader that ignores the certificate.
  */
 
 import {

@@ -81,7 +81,7 @@ async function loseSight(userIds: readonly string[] = ['1']): Promise<void> {
   isAway = true;
 }
 
-/** Delivers a certificate from before the change after a certificate from after the change. */
+/** Delivers two certificates in the wrong order: first one from after the change, then one from before it. */
 async function overtaken(change: () => Promise<unknown>): Promise<void> {
   const held = Promise.withResolvers<void>();
   const certified = Promise.withResolvers<void>();

@@ -1,9 +1,9 @@
 /**
  * Reads predictions: the stored prediction of a user while it is fresh, else a live one.
  *
- * The certificate (Postgres) and the candidates (Redis, or memory) are requested at the same time. Users without a fresh
- * candidate are looked up in Postgres' rows, then inferred live; ladder.ts has the lower rungs. A read asks each store once
- * for all its users, and Redis once more for users whose prediction in memory was not usable.
+ * The certificate (Postgres) and the candidates (Redis, or memory) are requested together. Users without a fresh
+ * candidate are looked up in Postgres' rows, then inferred live; ladder.ts has the lower rungs. A read asks each store
+ * once for all its users, and Redis once more for users whose prediction in memory was not usable.
  */
 import type { ReadResult } from './answer.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
@@ -140,7 +140,7 @@ class Reader {
     return inOrder(userIds, results);
   }
 
-  /** If the caller demands an inference, a stored prediction is needed only as the fallback. */
+  /** Requests candidates, unless the caller demands an inference: a stored prediction is then only the fallback. */
   #guess(known: LastKnown | undefined, userIds: readonly string[], { noCache }: ReadOptions): Guess {
     if (noCache) return { known, remembered: NOTHING_REMEMBERED, guessing: NO_CANDIDATES };
     const remembered = findRemembered(this.#memory, known?.assignments, userIds);
@@ -150,14 +150,14 @@ class Reader {
     return { known, remembered, guessing };
   }
 
-  /** Memory is not used here: without a certificate, only the deletes in Redis reveal an erasure. */
+  /** Finds candidates in Redis, not in memory: without a certificate, only the deletes in Redis reveal an erasure. */
   async #findUncertified({ known, remembered, guessing }: Guess): Promise<Candidates | null> {
     if (remembered.size === 0) return guessing;
     const { online } = this.#stores;
     return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...remembered.keys()])]));
   }
 
-  /** Reads the current assignment of the predictor. Throws `unknown_predictor` if the predictor was withdrawn. */
+  /** Records a certificate, and returns its assignments. Throws `unknown_predictor` for a withdrawn predictor. */
   #notice(predictorName: string, certificate: Certificate, before: AssignedMoment): Assignments {
     const assignments = certificate.assignments(predictorName);
     if (!isOvertaken(certificate, before, this.#newest)) this.#keep(predictorName, certificate, assignments);
@@ -196,8 +196,8 @@ class Reader {
     if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
   }
 
-  // A stale answer in memory may hide a fresh overlay entry. If the guess was wrong, a base's row may hide a newer one.
-  /** Returns the users that memory could not answer. */
+  // Redis may have a fresh overlay entry beside a stale answer in memory, and a newer row if the guess was wrong.
+  /** Answers users from memory, and returns the users that memory could not answer. */
   #settleRemembered(read: CertifiedRead, userIds: readonly string[], { known, remembered }: Guess, results: Results) {
     return userIds.filter((userId) => {
       const candidate = remembered.get(userId);

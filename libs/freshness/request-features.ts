@@ -12,7 +12,7 @@ import { holdsNumber } from './tensor-ranges.ts';
 /** The request features of one prediction, checked. */
 export interface RequestRow {
   readonly sent: RequestFeatures;
-  /** In the order of the model version's request columns. */
+  /** The values, in the order of the model version's request columns. */
   readonly values: readonly (number | string | null)[];
 }
 
@@ -170,8 +170,8 @@ export function describeRequestColumn({ kind, min, max, categories }: RequestCol
 }
 
 /**
- * Returns the batch with the version's request features after its columns, each at its default; null if the version has
- * none.
+ * Returns the batch with the version's request features after its columns, each with its default, or null if it has no
+ * default.
  */
 export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
   if (request === undefined) return batch;

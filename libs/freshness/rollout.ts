@@ -90,8 +90,7 @@ interface AbPlan {
 }
 
 /**
- * How a version without a generation serves. `required`: it serves no users until it has a generation. `live`: its
- * users are inferred live until then.
+ * How a version serves before it has a generation. `required`: it serves no users. `live`: its users are inferred live.
  */
 type Coverage = 'required' | 'live';
 
@@ -99,7 +98,7 @@ type Coverage = 'required' | 'live';
 export interface AnalysisPlan {
   /** Whether verdicts move the rollout: advance a step, or abort. */
   readonly automatic: boolean;
-  /** Verdicts are recorded but not acted on. */
+  /** Whether verdicts are only recorded, not acted on. */
   readonly dryRun: boolean;
   /** Milliseconds between two looks, and the shortest duration of a step. */
   readonly intervalMs: number;

@@ -86,7 +86,7 @@ export function leastLabel({ touched, deletedVersion }: UserState, { minContext 
 }
 
 /**
- * Returns whether Postgres' rows may have a better candidate: if no known candidate fits, or if nothing may be
+ * Returns whether to look for a better candidate in Postgres' rows: if no known candidate fits, or if nothing may be
  * inferred.
  */
 export function isLacking({ options, predictor }: CertifiedRead, { judged }: Standing): boolean {

@@ -106,7 +106,7 @@ interface Waiting<Q, A> {
   readonly question: Q;
   readonly resolve: (answer: A) => void;
   readonly reject: (error: unknown) => void;
-  /** On the clock of `performance.now`; 0: none. */
+  /** The time at which the question ends unanswered, on the clock of `performance.now`; 0: never. */
   readonly deadline: number;
 }
 
@@ -172,7 +172,7 @@ class StatementBatcher<Q, A> {
     const due = performance.now() + ms / TICKS;
     let isAnyLeft = false;
     for (const group of [...this.#underWay, this.#line.waiting()]) {
-      // In order of arrival: questions after the first that is not due are due later still.
+      // Questions are in order of arrival, so all questions after the first that is not due are due later, too.
       const open = group.findIndex(({ deadline }) => deadline > due);
       if (open >= 0) isAnyLeft = true;
       for (const one of open < 0 ? group : group.slice(0, open)) one.reject(tooLate());

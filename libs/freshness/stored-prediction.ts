@@ -25,7 +25,7 @@ export interface StoredPrediction extends Label {
   readonly outputs: Buffer;
 }
 
-/** For each user at most one candidate of each layer; the generation's first. */
+/** The candidates by user: at most one of each layer, the generation's first. */
 export type Candidates = ReadonlyMap<string, readonly StoredPrediction[]>;
 
 /** Port: finds candidates in one round trip, for any number of users. Candidates alone prove nothing. */
@@ -51,7 +51,7 @@ export interface OverlayEntry {
   readonly contextVersion: number;
   readonly source: 'batch' | 'live';
   readonly computedAt: number;
-  /** Whether a re-scoring made it. */
+  /** Whether a re-scoring computed the entry. */
   readonly refreshed?: boolean;
   readonly outputs: Buffer;
 }

@@ -1,5 +1,5 @@
 /**
- * Tracks the requests of a connection: whether one is under way, and how many wait for their answers (pipelining, RFC
+ * Tracks the requests of a connection: whether one is in progress, and how many wait for their answers (pipelining, RFC
  * 9112, 9.3.2). One read of a socket can return 1,500 small requests. They would all begin before requests of other
  * connections, and their answers stay in memory if the client does not read them. A connection with too many waiting
  * requests gets their answers, the last with `Connection: close`, and is then no longer read.
@@ -129,7 +129,7 @@ export function closeBehind(answer: ServerResponse, connection: ClosingConnectio
 export function closeUnreadBehind(answer: ServerResponse, connection: ClosingConnection): void {
   closeBehind(answer, connection);
   connection[CLOSING] = true;
-  // Deferred until the HTTP parser has handled its input, since a new listener would take the input from it.
+  // The work is deferred until the HTTP parser has handled its input, since a new listener would take this input.
   process.nextTick(() => {
     connection.removeAllListeners('data');
     connection.on('data', () => {});

@@ -10,7 +10,7 @@ let port: number;
 let clock: number;
 let connections: ReturnType<typeof createConnections>;
 const sockets: Socket[] = [];
-/** Answers under way: GET /slow is answered when the test says so. */
+/** Functions that answer the waiting requests of GET /slow. The test calls them. */
 const slow: (() => void)[] = [];
 
 beforeEach(async () => {
@@ -153,7 +153,7 @@ it('closes a new connection if every connection has a request under way', async 
 });
 
 it('closes a connection if its client does not read, but not while it waits for its answer', async () => {
-  // In place of 8 s.
+  // Replaces the default of 8 s.
   server.timeout = 200;
   const waiting = await open(GET('/slow'));
   const deaf = await open(GET('/large'));

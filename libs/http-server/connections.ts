@@ -47,13 +47,13 @@ const GRACE_MS = 1_000;
 const HASTE_MS = 100;
 /** How long a connection that sends a body cannot be replaced, in ms. A body has at most 1 MiB. */
 const SENDING_MS = 3_000;
-/** How long the service reports that it is full afterwards, in ms. */
+/** Milliseconds for which readiness fails after a new connection was rejected or replaced a connection in use. */
 const FULL_MS = 5_000;
 
 interface OpenConnection {
   /** The time of the last request, or of the connection's start. */
   usedAt: number;
-  /** When the head of its last request with a possible body arrived. */
+  /** The time at which the head of the last request that may have a body arrived. */
   sendingSince: number;
   /** An answer that the client had not read at an earlier check. */
   untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
@@ -66,9 +66,9 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   let fullAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns a connection to replace: the first accepted one without a request for a second; else a new one without a
-   * request; else a connection that was just answered. It does not look for the connection that is idle longest, since an
-   * order by last request would cost every request.
+   * Returns a connection to replace: the oldest connection that has had no request for a second; else a new connection
+   * without a request; else a connection that was just answered. It need not be the connection with the longest idle
+   * time: an order by last request would cost every request.
    */
   function replaceable(): Socket | undefined {
     const haste = now() - HASTE_MS;

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 
 export interface Heard {
-  /** The text received so far. */
+  /** Returns the text received so far. */
   text(): string;
   /** How the connection ended: `end` if the server ended its direction, else the message of the error. */
   readonly end: Promise<string>;

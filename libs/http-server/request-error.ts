@@ -34,7 +34,10 @@ export class RequestError extends Error {
   readonly remedy: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** @param publicText the problem, in a text that every caller may read */
+  /**
+   * Creates the error of a request.
+   * @param publicText the problem, in a text that every caller may read
+   */
   constructor(code: RequestErrorCode, publicText: string, options: RequestErrorOptions = {}) {
     super(publicText, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'RequestError';

@@ -11,7 +11,7 @@ type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
 /** A scheme and an authority before the path: the form for proxies. */
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 
-/** `.` or `..` between slashes, also percent-encoded. */
+/** Matches `.` or `..` between slashes, also percent-encoded. */
 const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?:\/|$)/i;
 
 /**

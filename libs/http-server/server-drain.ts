@@ -28,7 +28,7 @@ export interface ServerDrain {
   /** Resolves when the server need no longer accept connections. */
   listenOn(time: DrainTime): Promise<void>;
   /**
-   * Stops listening and lets requests under way finish. After the grace period, it closes the remaining connections.
+   * Stops listening and lets requests in progress finish. After the grace period, it closes the remaining connections.
    * @returns whether everything finished in time
    */
   close(graceMs: number): Promise<boolean>;
@@ -78,9 +78,9 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
   }
 
   /**
-   * The kernel resets connections that were not accepted yet when the listener closes. Node accepts one waiting
-   * connection in each turn of the event loop. So after a turn without a new connection none is waiting, except a
-   * connection that arrived in that turn.
+   * Accepts all waiting connections, because the kernel resets the connections that were not accepted when the listener
+   * closes. Node accepts one waiting connection in each turn of the event loop. So after a turn without a new
+   * connection none is waiting, except a connection that arrived in that turn.
    */
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { startTestServer } from './server.fixture.ts';
 
 const TOGETHER = 30;
-/** Longer than the time for pipelined requests in one turn. */
+/** The duration of each answer in ms, longer than the time for pipelined requests in one turn. */
 const EACH_MS = 2;
 
 const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;

@@ -30,7 +30,7 @@ const LIMITS = Object.freeze({
   maxHeaderSize: 8_192,
   /** The interval in which Node checks the two timeouts above. */
   connectionsCheckingInterval: 500,
-  /** Off, since Node's own answer has no body. request-frame.ts checks the header instead. */
+  /** This check is off, since Node's own answer has no body. request-frame.ts checks the header instead. */
   requireHostHeader: false,
 });
 
@@ -44,7 +44,7 @@ interface HttpServerOptions extends RefusalOptions {
   readonly port: number;
   /** Limits the connections of the server. */
   readonly connections: Connections;
-  /** Set if another process accepts connections for this one: see createServerDrain. */
+  /** Set if another process accepts connections for this process: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
@@ -127,8 +127,8 @@ function unexpected(cause: unknown): RequestError {
 }
 
 /**
- * Answers input that never reaches the application: input that the parser rejects, upgrades to another protocol, and
- * requests that HTTP does not allow. Node's own answers to these are empty.
+ * Options of the answers to input that never reaches the application: input that the parser rejects, upgrades to
+ * another protocol, and requests that HTTP does not allow. Node's own answers to these are empty.
  */
 interface RefusalOptions {
   /**

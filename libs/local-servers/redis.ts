@@ -124,7 +124,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
   const portFile = join(folder, 'port');
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort({ server: 'Redis', requested: requestedPort, rememberIn: portFile, log });
-    // Written before the start, so that the next start finds the server by this port if this process is killed.
+    // The port is recorded before the start, so that the next start finds the server if this process is killed.
     rememberPort(portFile, port);
     const server = spawnRedis(plan, port);
     const isReady = async () => (await probeRedis({ port, password })) === 'ready';

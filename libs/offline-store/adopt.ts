@@ -64,7 +64,10 @@ interface AdoptedPredictor {
   readonly change: AdoptedChange;
   readonly modelVersionId: string;
   readonly modelNumber: number;
-  /** The number of the stable version: not the config's after a promotion or a rollback, which no config undoes. */
+  /**
+   * The number of the stable version. After a promotion or a rollback it is not the config's version: adoption undoes
+   * neither.
+   */
   readonly servedNumber: number;
   /** Whether workers still rewrite contexts for its wider event patterns; until then every event concerns it. */
   readonly patternsPending: boolean;
@@ -208,8 +211,9 @@ async function adoptOne(
 }
 
 /**
- * Returns whether earlier events may concern the predictor by its new rules. A new predictor or version has no stored
- * predictions, so it waits for concurrent events instead. A deactivated predictor has received events all the time.
+ * Returns whether earlier events may concern the predictor by its new rules. Throws if concurrent events may not know
+ * the rules yet: a new predictor or version, which has no stored predictions, waits for them. A deactivated predictor
+ * has received events all the time.
  */
 async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolean> {
   const { name, definition, policy } = predictor;

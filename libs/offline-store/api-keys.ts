@@ -65,7 +65,10 @@ const COLUMNS = `id, name, kind, scopes,
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
   pepper_id as "pepperId"`;
 
-/** @param actor the creator, for the audit. Rejects with `invalid_input` if there are too many keys */
+/**
+ * Creates a key. Rejects with `invalid_input` if there are too many keys.
+ * @param actor the creator, for the audit
+ */
 export function insertApiKey(
   pool: pg.Pool,
   key: NewApiKey,

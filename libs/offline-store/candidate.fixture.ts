@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
 import { insertArtifact } from './models/artifacts.ts';
 
-/** Returns the id of the model version with number 2. */
+/** Inserts the model version with number 2 and its arm. Returns the id of the version. */
 export async function insertCandidate(
   pool: pg.Pool,
   { name, artifact, definition }: Pick<PredictorToAdopt, 'name' | 'artifact' | 'definition'>,

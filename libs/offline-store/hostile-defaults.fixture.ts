@@ -65,8 +65,9 @@ export const HOSTILE_DEFAULTS: Readonly<Record<string, readonly HostileDefaults[
 };
 
 /**
- * Revokes the functions that the history uses, as some providers do. The owner of `tandem.current_history()` decides:
- * here a predefined role, which cannot execute functions that are revoked from public. Needs the schema.
+ * Statements that revoke the functions that the history uses, as some providers do. Whether the functions can be
+ * executed depends on the owner of `tandem.current_history()`: here a predefined role, which cannot execute functions
+ * that are revoked from public. Needs the schema.
  */
 export const CLOSED_HISTORY: HostileDefaults = {
   name: 'closed functions of the history',

@@ -1,7 +1,7 @@
 /** A model version over the table `odd`, with columns of all types, for tests of features. */
 import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
 
-/** Outputs that each give a separate version. */
+/** Returns a version with a random id, so that each call gives a separate version. */
 export function oddVersion(columns: readonly FeatureColumn[], sql = 'select * from odd'): ModelVersion {
   return {
     id: Math.random().toString(16).slice(2),

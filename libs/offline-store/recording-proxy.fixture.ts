@@ -18,7 +18,10 @@ export interface RecordingProxy {
   close(): Promise<void>;
 }
 
-/** @param serverUrl without TLS */
+/**
+ * Starts the proxy.
+ * @param serverUrl the address of a server without TLS
+ */
 export async function startRecordingProxy(serverUrl: string): Promise<RecordingProxy> {
   const { hostname, port } = new URL(serverUrl);
   const sent: SentMessage[] = [];
@@ -49,7 +52,10 @@ export async function startRecordingProxy(serverUrl: string): Promise<RecordingP
   };
 }
 
-/** Messages have a letter and a length; the first of a connection has no letter. */
+/**
+ * Splits a connection's bytes into messages. A message begins with a letter and a length; the first message has no
+ * letter.
+ */
 function createCutter(take: (type: string, text: string) => void): (bytes: Buffer) => void {
   let pending = Buffer.alloc(0);
   let isFirst = true;

@@ -25,8 +25,8 @@ const ROLLOUTS = 5;
 /** The number of finished runs, and of ended rollouts, that are kept for each predictor. */
 const KEPT = 200;
 /**
- * Longer than the greatest accepted age of an outcome (outcomes.ts), so that a duplicate is recognised as long as it
- * would be accepted.
+ * The horizon of outcomes. It exceeds the greatest accepted age of an outcome (outcomes.ts), so that a duplicate is
+ * recognised as long as it would be accepted.
  */
 const OUTCOMES = `(select clock_timestamp() - interval '180 days')`;
 /** The horizon of event ids: an event may be up to five minutes ahead of its acceptance, so its id is kept longer. */
@@ -97,7 +97,9 @@ async function claim(
   });
 }
 
-/** Days are created before others are dropped, so that there is always a partition for an event. */
+/**
+ * Creates the partitions of coming days, then drops an expired one, so that there is always a partition for an event.
+ */
 async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
   await claim(pool, 'event_days', async (db) => {
     await makeEventDays(db);
@@ -249,7 +251,7 @@ const NAMING = `select r.id from tandem.runs r left join tandem.generations g on
     and case when g.id is null then r.finished_at < clock_timestamp() - interval '24 hours' else g.state = 'dropped' end
     and exists (select from tandem.chunks c where c.run_id = r.id and cardinality(c.user_ids) > 0)`;
 
-/** Deletes the user names of such runs, which no erasure finds. A run without a generation can be resumed for a day. */
+/** Deletes the user names of runs that can no longer be resumed, since no erasure finds these names. */
 async function expireNames(db: Db): Promise<number> {
   const ended = await query<{ id: string }>(db, { text: `${NAMING} limit $1`, values: [RUNS] });
   for (const { id } of ended) {

@@ -65,7 +65,7 @@ function serve(
   return [objects.has(path) ? 200 : 404, objects.get(path) ?? '<Error><Code>NoSuchKey</Code></Error>'];
 }
 
-/** docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html */
+/** Returns whether a request is signed as in docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. */
 function isSigned(request: IncomingMessage, { accessKeyId, secretAccessKey }: Keys): boolean {
   const form =
     /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8}\/[^/]+\/s3\/aws4_request), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/;

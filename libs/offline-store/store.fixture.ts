@@ -22,7 +22,10 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** @param template a migrated database to clone; without it the new database is empty */
+/**
+ * Creates a database for tests.
+ * @param template a migrated database to clone; without it the new database is empty
+ */
 export async function createTestDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
   const name = `offline_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
   await onServer(serverUrl, `create database ${name}${template ? ` template ${template} strategy file_copy` : ''}`);

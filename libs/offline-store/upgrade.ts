@@ -1,7 +1,7 @@
 /**
  * Finishes an upgrade after all processes run the next release. `migrate` adds the objects that a release needs and
  * keeps those that the previous release uses ("expand"); the files of /migrations/contract drop these ("contract"). A
- * release serves with its own contract files applied or not.
+ * release can serve before and after its own contract files are applied.
  */
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';

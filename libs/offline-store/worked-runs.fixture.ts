@@ -1,4 +1,4 @@
-/** Does what a worker does with a run: each user is predicted their own id. */
+/** Executes runs like a worker, for tests. The prediction of each user is the user's id. */
 
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
@@ -9,7 +9,7 @@ import { createFeatureSource } from './features/features.ts';
 import { findModelVersion } from './models/registry.ts';
 
 export function createWork(pool: pg.Pool, store: RunStore) {
-  /** Reads the chunk's features, and predicts. */
+  /** Reads the features of a chunk, and returns its users with their ids as predictions. */
   async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {
     const features = createFeatureSource(pool);
     const version = await findModelVersion(pool, run.modelVersionId);

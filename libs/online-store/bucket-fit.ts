@@ -16,7 +16,7 @@ import { command } from './pipelined-commands.ts';
 interface BucketFit {
   readonly meanUsers: number;
   /**
-   * The server's limit; null if the server does not report it, since managed servers forbid CONFIG. Then 128 is
+   * The server's limit; null if the server does not report it, as managed servers that forbid CONFIG. 128 is then
    * assumed.
    */
   readonly maxEntries: number | null;
@@ -39,7 +39,7 @@ const VALUES_SAMPLED = 32;
 
 /**
  * Reads the server's limits and some values of a loaded generation, and logs a warning if its buckets do not fit.
- * Rejects `unavailable` if Redis does not answer.
+ * Rejects with `unavailable` if Redis does not answer.
  */
 export async function checkBuckets(
   { connection, log, prefix }: BucketFitDependencies,

@@ -1,6 +1,6 @@
 /**
- * Rejects commands at once while a server hangs. The circuit opens after several unanswered writes in a row. A probe
- * then waits for the server instead of readers.
+ * Rejects commands at once while a server hangs. The circuit opens after several unanswered writes in a row. While it
+ * is open, a probe waits for the server, so that readers need not wait.
  */
 interface CircuitOptions {
   /** Sends a probe. Resolves when the server answers. */

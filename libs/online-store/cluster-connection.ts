@@ -4,8 +4,8 @@
  * that a slot is being moved to (ASK). If that server is not a known primary, the redirection is returned as an error
  * until the slots have been read again.
  *
- * A read of many users does not fail with one server. The lookups of a server that does not answer return the error,
- * and the reader reads only those users from Postgres.
+ * A read of many users does not fail if one server does not answer. The lookups of a server that does not answer return
+ * the error, and the reader reads only those users from Postgres.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -90,7 +90,8 @@ const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**
-   * Follows a redirection: returns the reply of the server that a reply names, or the reply itself if it names none.
+   * Follows redirections: sends the command to the server that a reply names, and returns the first reply that names
+   * none.
    * @param from the server that replied
    */
   async function follow(reply: unknown, from: ServerConnection, again: () => CommandLike): Promise<unknown> {
@@ -102,8 +103,8 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
       if (redirection.kind === 'TRYAGAIN') await pause(TRY_AGAIN_MS);
       else server = topology.serverAt(redirection, server);
       if (redirection.kind === 'MOVED') void topology.refresh();
-      // A server that is not in the layout was not part of the identity that the reader checked, and its data may be of
-      // a lost past.
+      // A server that is not in the layout was not part of the identity that the reader checked, and it may hold an old
+      // copy of the data.
       if (!topology.layout().shards.some((shard) => shard.server === server)) return last;
       try {
         await server.whenReady(Math.max(1, deadline - performance.now()));
@@ -172,10 +173,10 @@ function redirectionOf(reply: unknown): Redirection | null {
 }
 
 /**
- * Returns a function for the identity of the primaries, which changes when one of them is replaced or restarted. It is
- * null while a connected primary has not reported its id. A primary that is not connected answers no reads, and keeps
- * its part of the identity. Slots that move between primaries do not change it, since the data were on one of the
- * primaries before. The identity is cached, since every read needs it.
+ * Returns a function for the identity of the primaries, which changes when one of them is replaced or restarted. The
+ * identity is null while a connected primary has not reported its id. A primary that is not connected answers no reads,
+ * and keeps its part of the identity. Slots that move between primaries do not change it, since the data were on one of
+ * the primaries before. The identity is cached, since every read needs it.
  */
 function createIdentity(topology: ClusterTopology): () => string | null {
   const ids = new Map<ServerConnection, string>();

@@ -176,7 +176,7 @@ function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serve
  * under this hash tag.
  */
 function tagOf(owners: Uint16Array, number: number): string {
-  // Reached only if the reply also assigns all of its slots to other servers.
+  // A server has no slot only if the reply also assigns all of its slots to other servers.
   if (!owners.includes(number)) return '';
   let tag = 0;
   while (owners[calculateSlot(String(tag))] !== number) tag++;

@@ -24,10 +24,10 @@ describe('a server that comes and goes', () => {
   }
 
   /**
-   * Returns the outcome of a read, and whether it took no time, up to the command timeout, or longer. The time is
-   * measured by timers of this process that start with the read, since on a busy machine they are as late as the read's
-   * own timer. The timer of a read starts when the command is written, which was 100 ms later on a busy machine. So the
-   * last timer has ten times the command timeout.
+   * Returns the outcome of a read, and whether it took no time, up to the command timeout, or longer. Timers that start
+   * with the read measure this: on a busy machine they are as late as the read's own timer. That timer starts when the
+   * command is written, which took 100 ms on a busy machine. So the longer of the two timers has ten times the command
+   * timeout.
    */
   async function follow(read: () => Promise<unknown>) {
     const outcome = read().then(

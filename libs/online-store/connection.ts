@@ -54,7 +54,7 @@ export interface OnlineConnection {
    * no server answers.
    */
   ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
-  /** Resolves when connected. Rejects with `unavailable` after the time, or when the connection is closed. */
+  /** Resolves when connected. Rejects with `unavailable` after `timeoutMs`, or when the connection is closed. */
   whenReady(timeoutMs: number): Promise<void>;
   close(): void;
 }
@@ -160,7 +160,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
   return connection;
 
-  /** Returns `unavailable` for a server that does not answer; other errors are unchanged. */
+  /** Returns the replies, with an error for each refused command. Rejects with `unavailable` without an answer. */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
@@ -207,8 +207,8 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
 }
 
 /**
- * The driver continues in database 0 if the server has no database of that number. So each connection checks that the
- * database was selected.
+ * Selects the database on each new connection, and checks the result: the driver continues in database 0 if the server
+ * has no database of that number.
  */
 function selectDatabase(redis: Redis, database: number, log: OnlineLog) {
   let isSelected = database === 0;

@@ -24,12 +24,13 @@ interface ErasureCountDependencies {
 
 interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
   /**
-   * Raises the count for an erasure with this number. Afterwards the count is at least this number, or there is none.
+   * Raises the count for an erasure with this number. Afterwards the server's count is at least this number, or the
+   * server has no count.
    */
   raise(count: ErasureCount): Promise<void>;
 }
 
-/** Creates the count. All calls reject with `unavailable` if Redis does not answer or refuses. */
+/** Creates the port to the count. All calls reject with `unavailable` if Redis does not answer or refuses. */
 export function createErasureCount({ connection, prefix }: ErasureCountDependencies): OnlineErasureCount {
   const keys = createKeys(prefix);
   const script = loadScript('raise-erasures.lua');

@@ -81,7 +81,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
     load(generation, stageRows(rows, generation.startedAt));
 
-  /** The most bucket keys of one write. */
+  /** Yields the keys of the generation's buckets, as many at a time as one write may have. */
   function* bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);

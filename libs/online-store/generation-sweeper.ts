@@ -59,7 +59,7 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
       const length = Math.min(KEYS_A_STEP, buckets - first);
       deleted += await unlink(Array.from({ length }, (_, i) => keys.bucket(id, first + i)));
     }
-    // The name is deleted last, so that keys that a kill leaves are found by it.
+    // The name is deleted last, since a later sweep uses it to find keys that a killed process left.
     const name = generationName({ id, buckets });
     await send(tags().map((tag) => command('srem', [keys.generations(tag), name])));
     return deleted;

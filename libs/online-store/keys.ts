@@ -117,7 +117,7 @@ export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   };
 }
 
-/** A generation in the set of those that have keys. */
+/** Returns the name of a generation in the set of generations that have keys. */
 export function generationName({ id, buckets }: GenerationName): string {
   return `${id}:${buckets}`;
 }

@@ -85,7 +85,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Each write is sent at once, so that none waits for a hanging one. Redis answers them in order.
+    // Each write is sent at once, so that no write waits for a hanging write. Redis answers the writes in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,
@@ -106,7 +106,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
     toldOfErasures: createErasureCount(dependencies).told,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
-      // Without a lookup, no reply would end the command.
+      // A find of no users sends no lookup, so no reply would end it.
       if (userIds.length === 0) return new Map();
       const users = userIds.map(userKeyOf);
       const ask: Ask = { assignment, userIds, users, own: null, base: null, firstOverlay: 0 };

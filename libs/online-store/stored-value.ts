@@ -164,7 +164,7 @@ export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffe
 
 let lastIds = { history: '', modelVersionId: '', bytes: Buffer.alloc(0) };
 
-/** Caches the bytes of history and model version, which are mostly those of the previous entry. */
+/** Returns the bytes of history and model version. They are cached, since consecutive entries mostly have the same. */
 function idBytes({ history, modelVersionId }: Pick<OverlayEntry, 'history' | 'modelVersionId'>): Buffer {
   if (history === lastIds.history && modelVersionId === lastIds.modelVersionId) return lastIds.bytes;
   if (!/^[0-9a-f]{16}$/.test(history)) throw new RangeError(`history ${history} is not 16 hex digits`);
@@ -240,7 +240,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /**
  * Returns the checksum of the bytes from `start` to `end`.
- * @param seed unsigned, 32 bits; a value written with another seed fails the check
+ * @param seed an unsigned 32-bit number; a value written with another seed fails the check
  */
 function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
   let crc = (seed ^ (seed >>> 16)) & 0xffff;

@@ -46,7 +46,7 @@ export function readBinary(type: TensorType, bytes: Uint8Array, count: number, f
     const remedy = `send ${count * size} bytes: ${count} values of ${size} bytes each`;
     throw refused(field, `has ${bytes.length} bytes`, remedy);
   }
-  // Not `slice`, since `slice` of a Buffer shares its memory.
+  // `slice` is not used, since `slice` of a Buffer shares its memory.
   const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const values = new CLASSES[type](buffer, byteOffset, count);
   if (type === 'bool') checkBooleans(values as Uint8Array, field);

@@ -76,7 +76,7 @@ export interface GrpcServer {
 
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
-/** A connection without a call gets GOAWAY after this many ms; clients reconnect automatically. */
+/** Milliseconds after which a connection without a call gets GOAWAY; clients reconnect automatically. */
 const IDLE_MS = 30_000;
 /** How long a client may take to read an answer, or to close its connection after GOAWAY, in ms. */
 const TAKING_MS = 8_000;
@@ -132,7 +132,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 /** The reply if the service itself throws. It contains no details of the error. */
 const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service failed with an error.', trailers: {} } };
 
-/** A call under way, from its metadata to its answer. */
+/** A call in progress, from its metadata to its answer. */
 interface CallUnderWay {
   readonly reply: Promise<GrpcReply>;
   /** Passes on the message that has arrived. The handler then sends the reply. */
@@ -271,7 +271,7 @@ async function closeGently(
   graceMs: number,
 ): Promise<boolean> {
   // Sends GOAWAY, so that a connection ends after its last call. Its callback comes too early, since Node's `close` of
-  // the server counts connections with calls under way as closed.
+  // the server counts connections with calls in progress as closed.
   server.tryShutdown(() => {});
   const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
   const patience = new AbortController();

@@ -94,7 +94,7 @@ export async function assertPrivateParts(): Promise<void> {
   }
 }
 
-/** Returns a gRPC message: a flag and the length before the bytes. */
+/** The bytes of an empty gRPC message, which are a flag and the length. */
 const EMPTY_MESSAGE_BYTES = 5;
 const EMPTY = Buffer.alloc(0);
 const same = (bytes: Buffer) => bytes;

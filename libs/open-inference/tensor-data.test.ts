@@ -17,7 +17,7 @@ const VALUES: readonly [TensorType, fc.Arbitrary<TensorData>][] = [
   ['int16', fc.int16Array()],
   ['int32', fc.int32Array()],
   ['int64', fc.array(fc.maxSafeInteger()).map((values) => BigInt64Array.from(values, BigInt))],
-  // Bits of finite float16 values except -0, which JSON has not.
+  // Bits of finite float16 values except -0, which JSON cannot represent.
   ['float16', fc.array(fc.nat(0x7bff)).map((bits) => Uint16Array.from(bits))],
   ['float32', fc.float32Array({ noNaN: true, noDefaultInfinity: true }).map((values) => values.map((one) => one + 0))],
   ['float64', fc.float64Array({ noNaN: true, noDefaultInfinity: true }).map((values) => values.map((one) => one + 0))],

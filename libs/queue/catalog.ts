@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 
-/** Jobs of one class wait in one queue and share the concurrency that a worker gives to it. */
+/**
+ * The classes of jobs. Jobs of one class wait in one queue, and share the concurrency that a worker gives to the class.
+ */
 export const jobClasses = ['planning', 'publishing', 'scoring', 'loading'] as const;
 export type JobClass = (typeof jobClasses)[number];
 
@@ -18,15 +20,15 @@ interface JobDefinition<P> {
   key(payload: P): string;
   /** The number of attempts before the job fails. The reconciler may then enqueue it again. */
   readonly attempts: number;
-  /** Ms before the second attempt, twice as long before the third, and so on. */
+  /** Milliseconds before the second attempt. The pause doubles before each further attempt. */
   readonly backoffMs: number;
   /**
-   * How long a key is reserved. Null: until its job has ended. Ms: for this time, even if its job runs longer, since
-   * its worker may have been killed before it claimed the work. It is for jobs that Postgres knows to be due: while a
-   * step of a run is claimed, no job is added for it, and a superfluous job ends at once.
+   * Milliseconds for which a key is reserved, even if its job runs longer, because its worker may have been killed
+   * before it claimed the work. Null: until the job has ended. A number suits only jobs that Postgres knows to be due:
+   * while a step of a run is claimed, no job is added for it, and a superfluous job ends at once.
    */
   readonly keyHeldMs: number | null;
-  /** Returns the ms to wait before the first attempt. */
+  /** Returns the milliseconds to wait before the first attempt. */
   delayMs(payload: P): number;
 }
 
@@ -81,7 +83,7 @@ export const catalog = {
 export type JobName = keyof typeof catalog;
 export type JobPayload<N extends JobName> = z.infer<(typeof catalog)[N]['payload']>;
 
-/** Returns the definition of a job by a name that is only known at run time. */
+/** Returns the definition of a job whose name is known only at run time. */
 export function definitionOf<N extends JobName>(name: N): JobDefinition<JobPayload<N>> {
   return catalog[name] as unknown as JobDefinition<JobPayload<N>>;
 }

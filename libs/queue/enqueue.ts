@@ -29,8 +29,8 @@ interface ClassCounts {
 
 export interface Queue {
   /**
-   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s; to false if
-   * Redis did not accept them, which is logged. Rejects only for a payload that does not match the job's schema.
+   * Adds a job for each payload, unless a job with the same key waits or runs. Resolves within about 2 s; if Redis did
+   * not accept the jobs, logs this and resolves to false. Rejects only for a payload that its job's schema rejects.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
   /**
@@ -46,7 +46,7 @@ export interface Queue {
 /** The longest time that a caller waits for Redis. */
 const PATIENCE_MS = 2_000;
 const tooLate = () => new Error(`no answer within ${PATIENCE_MS} ms`);
-/** The limits for ended jobs, which BullMQ keeps for inspection: a few MB. */
+/** The limits for ended jobs, which BullMQ keeps for inspection. They bound the memory to a few MB. */
 const KEEP_COMPLETED = { age: 3_600, count: 200 };
 const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
 
@@ -59,7 +59,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
   redis.on('error', () => undefined);
   const queues = new Map<JobClass, Promise<BullQueue>>();
 
-  /** BullMQ requests the server's version once, and never recovers if that fails. Such a queue is created again. */
+  /** Returns the queue of a class. Creates it again if it failed to open, because BullMQ does not recover from that. */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
@@ -167,15 +167,15 @@ async function countsOf(queue: BullQueue): Promise<ClassCounts> {
   return { waiting, active, delayed, failed };
 }
 
-// Connections to the queue's Redis: one kind for producers, which must not wait, and one for workers, which must not
-// give up.
+// Connections to the queue's Redis: one kind for producers, which must not wait, and one kind for workers, which must
+// retry without a limit.
 
-/** All keys of the queues share a hash tag, so that BullMQ's scripts work on a cluster as well. */
+/** The default prefix of keys. All keys share its hash tag, so that BullMQ's scripts also work on a cluster. */
 export const DEFAULT_PREFIX = '{tandem}';
 
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
-/** The interval in ms in which a cluster is asked which server holds the queue's keys, in addition to redirections. */
+/** The interval in ms in which a cluster is asked which server stores the queue's keys, in addition to redirections. */
 const SLOTS_REFRESH_MS = 2_000;
 /** Milliseconds of silence after which a connection is reopened. It is longer than BullMQ blocks for a job (5 s). */
 const WORKER_SILENCE_MS = 15_000;
@@ -233,7 +233,7 @@ interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
 
-/** - `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its policy. */
+/** The finding. `fit`: noeviction; `unfit`: another policy; `unknown`: the server does not report its policy. */
 type EvictionCheck =
   | { readonly outcome: 'fit' }
   | { readonly outcome: 'unfit'; readonly policy: string }
@@ -252,7 +252,7 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
 }
 
-/** The driver continues in database 0 if the server has no database of that number. */
+/** Checks that the server has the address's database. The driver would otherwise continue in database 0. */
 async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
   const { db = 0 } = redis.options;
   const refused =

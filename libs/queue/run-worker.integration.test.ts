@@ -91,7 +91,7 @@ describe('queues', () => {
       process.kill(server.pid, 'SIGSTOP');
       expect(await enqueueAll()).toEqual(runIds.map(() => false));
       process.kill(server.pid, 'SIGCONT');
-      // Another class, so that no call uses the first one meanwhile.
+      // Uses another class, so that no call uses the queue of the first class meanwhile.
       await until(() => own.enqueue('load-generation', { generationId: randomUUID() }));
       await command('CONFIG', 'RESETSTAT');
       expect(await enqueueAll()).toEqual(runIds.map(() => true));
@@ -248,7 +248,7 @@ describe('queues', () => {
     await until(() => done === 1 && worker.running() === 0);
     process.kill(server.pid, 'SIGSTOP');
     try {
-      // Longer than the test.
+      // The drain limit is longer than the test.
       expect(await worker.close(3_600_000)).toBe(true);
     } finally {
       process.kill(server.pid, 'SIGCONT');

@@ -1,6 +1,7 @@
 /**
  * The consumer's side of the queues: takes jobs, checks their payloads, passes them to handlers, writes one event for
- * each job, and watches itself. It survives if Redis is away, restarted or flushed. If it does not, it reports it.
+ * each job, and watches itself. It continues after Redis was unavailable, restarted or flushed. If it cannot continue,
+ * it reports that it is dead.
  */
 
 import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
@@ -44,38 +45,44 @@ interface QueueWorkerOptions {
   readonly log: Log;
   /** Called after each job, for metrics. */
   onJob?(job: EndedJob): void;
-  /** Called once, when the watchdog finds that the worker is dead. End the process, so that it is restarted. */
+  /**
+   * Called once, when the watchdog finds that the worker is dead. The callback must end the process so that it is
+   * restarted.
+   */
   onDead(why: string): void;
   readonly prefix?: string;
-  /** Ms without a taken job, although work waits, after which the worker counts as dead. */
+  /** Milliseconds after which the worker counts as dead if work waits and it takes no job. */
   readonly idleMs?: number;
-  /** Ms after which running jobs of a class without progress count as stuck. */
+  /** Milliseconds without progress after which the running jobs of a class count as stuck. */
   readonly stuckMs?: Readonly<Record<JobClass, number>>;
 }
 
 export interface QueueWorker {
-  /** Returns the number of jobs under way in this process. */
+  /** Returns the number of jobs in progress in this process. */
   running(): number;
-  /** Stops taking jobs until it is called with false. Jobs under way end as usual. */
+  /** Stops taking jobs until it is called with false. Jobs in progress end as usual. */
   hold(isHeld: boolean): void;
-  /** Stops taking jobs and waits for those under way. Resolves to false if they did not end in time. */
+  /** Stops taking jobs and waits for those in progress. Resolves to false if they did not end in time. */
   close(drainMs: number): Promise<boolean>;
 }
 
 /**
- * The lock time of a job. A worker that was disconnected for less keeps its jobs, so a shorter outage of Redis is
- * harmless.
+ * The lock time of a job. A worker that is disconnected for a shorter time keeps its jobs, so a shorter outage of Redis
+ * is harmless.
  */
 const LOCK_MS = 60_000;
 const STALLED_CHECK_MS = 15_000;
-/** The number of lost workers after which BullMQ fails a job. Chunks count their own attempts in Postgres. */
+/**
+ * The number of lost workers after which BullMQ fails a job. The attempts of chunks are counted in Postgres instead.
+ */
 const MAX_STALLED = 10;
 /** The time limit for closing the connections of a worker without jobs, since a hanging connection never closes. */
 const CLOSE_MS = 2_000;
 
 /**
- * Longer than the interval in which a job reports progress: chunks and loads report every few minutes, plans and
- * publications with each renewal of their lease. Plans and publications also have their own time limits.
+ * Milliseconds without progress after which a job counts as stuck. Each is longer than the interval in which a job
+ * reports progress: chunks and loads report every few minutes, plans and publications with each renewal of their lease.
+ * Plans and publications also have their own time limits.
  */
 const STUCK_MS: Readonly<Record<JobClass, number>> = {
   planning: 900_000,

@@ -14,23 +14,23 @@ interface Sighting {
 }
 
 interface WatchdogOptions {
-  /** Ms without a taken job, although work waits and there is room, after which the worker is dead. */
+  /** Milliseconds after which the worker is dead if work waits, there is room, and it takes no job. */
   readonly idleMs: number;
-  /** Ms without progress of a class's running jobs after which the worker is dead. */
+  /** Milliseconds without progress of a class's running jobs after which the worker is dead. */
   readonly stuckMs: Readonly<Record<JobClass, number>>;
 }
 
 export interface Watchdog {
   /** Records that a job was taken. */
   taken(jobClass: JobClass, now: number): void;
-  /** Records that a job under way made progress, or ended. */
+  /** Records that a running job made progress, or ended. */
   progressed(jobClass: JobClass, now: number): void;
   /** Returns why the worker is dead; null if it is not. */
   look(jobClass: JobClass, sighting: Sighting, now: number): string | null;
 }
 
 export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
-  /** The time since which each class has room and waiting work, and no job was taken. */
+  /** The time since which no job was taken, for each class that has room and waiting work. */
   const idleSince = new Map<JobClass, number>();
   /** The time since which the running jobs of each class have made no progress. */
   const stuckSince = new Map<JobClass, number>();

@@ -1,5 +1,5 @@
 /**
- * Parses the address of a Redis, which is a single variable:
+ * Parses the address of a Redis, which has one of these forms:
  *
  *     redis://[user:password@]host:6379[/database]                    one server
  *     redis+cluster://[user:password@]host:6379[,host:6379…]          Redis Cluster: some of its nodes; the others are discovered

@@ -153,7 +153,7 @@ function inferenceMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of the stores as a process sees them, and of its warnings. */
+/** Registers the metrics of the stores as a process sees them, and of its warnings. */
 function storeMetrics(registry: Registry) {
   const registers = [registry];
   return {
@@ -188,7 +188,7 @@ function storeMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of kept explanations: the served answers of sampled users, by result. */
+/** Registers the metrics of kept explanations: the served answers of sampled users, by result. */
 function explanationMetrics(registry: Registry) {
   const registers = [registry];
   return {
@@ -206,7 +206,7 @@ function explanationMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of served reads during rollouts, and of their outcomes. */
+/** Registers the metrics of served reads during rollouts, and of their outcomes. */
 function outcomeMetrics(registry: Registry) {
   const registers = [registry];
   return {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Metrics of the models that inference processes hold. */
+/** Registers the metrics of the models that inference processes have loaded. */
 export function modelMetrics(registry: Registry) {
   const registers = [registry];
   return {

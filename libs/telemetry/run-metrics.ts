@@ -54,7 +54,7 @@ function chunkMetrics(registers: Registry[]) {
   };
 }
 
-/** The steps of a run around its chunks. */
+/** Registers the metrics of the steps of a run: planning and publication. */
 function stepMetrics(registers: Registry[]) {
   return {
     runSteps: new Counter({
@@ -72,7 +72,7 @@ function stepMetrics(registers: Registry[]) {
   };
 }
 
-/** Metrics of comparisons of new generations with the current ones. */
+/** Registers the metrics of comparisons of new generations with the current ones. */
 function reportMetrics(registers: Registry[]) {
   return {
     generationReports: new Counter({
@@ -96,7 +96,7 @@ function reportMetrics(registers: Registry[]) {
   };
 }
 
-/** Metrics of chunks that more than one worker has held. */
+/** Registers the metrics of chunks that more than one worker has claimed. */
 function leaseMetrics(registers: Registry[]) {
   return {
     chunksAbandoned: new Counter({
@@ -157,7 +157,7 @@ function jobMetrics(registers: Registry[]) {
   };
 }
 
-/** Events not yet sent to Redis. */
+/** Registers the metrics of events that are not yet sent to Redis. */
 function outboxMetrics(registers: Registry[]) {
   return {
     outboxEntries: new Gauge({

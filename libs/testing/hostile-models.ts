@@ -49,24 +49,24 @@ function splitModel(trueIds: readonly number[], feature: number): Buffer {
   return hostile([node('TreeEnsembleRegressor', ['features'], ['score'], attributes, 'ai.onnx.ml')]);
 }
 
-/** A tree with a split that leads to itself, or to the split above it. */
+/** Returns a tree with a split that leads to itself, or to the split above it. */
 export function cyclicTreeModel(length: 1 | 2): Buffer {
   return splitModel(length === 1 ? [0, 2] : [1, 0], 0);
 }
 
-/** A tree with a split by a feature that does not exist. */
+/** Returns a tree with a split by a feature that does not exist. */
 export function farFeatureModel(): Buffer {
   return splitModel([1, 2], 100_000_000);
 }
 
-/** A model with the inputs `features` and `balance`. */
+/** Returns a model with the inputs `features` and `balance`. */
 export function twoInputsModel(): Buffer {
   return hostile([first, node('Add', ['first', 'balance'], ['score'])], [at0], {
     inputs: [value('balance', FLOAT, ['N', 1])],
   });
 }
 
-/** A model that returns a constant for every user. */
+/** Returns a model that returns a constant for every user. */
 export function noInputsModel(): Buffer {
   const nodes = [node('Identity', ['half'], ['score'])];
   return model(graph(nodes, [floats('half', [1, 1], [0.5])], [], [value('score', FLOAT, [1, 1])]));
@@ -89,17 +89,17 @@ export function namedOutputModel(name: string): Buffer {
   return model(graph(nodes, [], [value('features', FLOAT, ['N', 2])], [value(name, FLOAT, ['N', 2])]));
 }
 
-/** A model that returns the first feature as a text. */
+/** Returns a model that returns the first feature as a text. */
 export function textOutputModel(): Buffer {
   return hostile([first, node('Cast', ['first'], ['score'], { to: STRING })], [at0], { element: STRING });
 }
 
-/** A model that returns one mean for the whole batch, as a scalar. */
+/** Returns a model that returns one mean for the whole batch, as a scalar. */
 export function scalarModel(): Buffer {
   return hostile([node('ReduceMean', ['features'], ['score'], { keepdims: 0 })], [], { output: [] });
 }
 
-/** A model that returns a sequence of tensors, which onnxruntime-node cannot return. */
+/** Returns a model that returns a sequence of tensors, which onnxruntime-node cannot return. */
 export function sequenceModel(): Buffer {
   const tensor = message(1, [field(1, FLOAT)]);
   const output = Buffer.concat([field(1, 'score'), message(2, [message(4, [message(1, [tensor])])])]);
@@ -107,7 +107,7 @@ export function sequenceModel(): Buffer {
   return model(graph(nodes, [], [value('features', FLOAT, ['N', 2])], [output]));
 }
 
-/** A model that returns one row more than users, with the last one repeated. */
+/** Returns a model that returns one row more than users, with the last one repeated. */
 export function oneMoreModel(): Buffer {
   return hostile(
     [first, node('Concat', ['first', 'extra'], ['score'], { axis: 0 })],
@@ -118,7 +118,7 @@ export function oneMoreModel(): Buffer {
   );
 }
 
-/** A model that returns the users' scores in reverse order. */
+/** Returns a model that returns the users' scores in reverse order. */
 export function reversedModel(): Buffer {
   return hostile(
     [first, node('Slice', ['first', 'last', 'before', 'rows', 'back'], ['score'])],
@@ -154,7 +154,7 @@ export function batchScaledModel(): Buffer {
   );
 }
 
-/** A model that returns NaN or infinity for every user. */
+/** Returns a model that returns NaN or infinity for every user. */
 export function neverFiniteModel(never: number): Buffer {
   return hostile(
     [first, node('Mul', ['first', 'zero'], ['nothing']), node('Add', ['nothing', 'never'], ['score'])],
@@ -162,7 +162,7 @@ export function neverFiniteModel(never: number): Buffer {
   );
 }
 
-/** A model that loops without end for any input. */
+/** Returns a model that loops without end for any input. */
 export function endlessModel(): Buffer {
   const body = graph(
     [node('Identity', ['going'], ['on']), node('Add', ['sum', 'step'], ['next'])],
@@ -180,7 +180,7 @@ export function endlessModel(): Buffer {
   );
 }
 
-/** A model that allocates this many floats at once, for any input. */
+/** Returns a model that allocates this many floats at once, for any input. */
 export function allocatingModel(values: number): Buffer {
   return hostile(
     [
@@ -193,7 +193,7 @@ export function allocatingModel(values: number): Buffer {
   );
 }
 
-/** A model that doubles a tensor without end. Only the last allocation is large. */
+/** Returns a model that doubles a tensor without end. Only the last allocation is large. */
 export function growingModel(): Buffer {
   const body = graph(
     [node('Identity', ['going'], ['on']), node('Concat', ['held', 'held'], ['more'], { axis: 0 })],
@@ -212,7 +212,7 @@ export function growingModel(): Buffer {
   );
 }
 
-/** A model that returns one score for each user as [N,1,1], without a declared shape. */
+/** Returns a model that returns one score for each user as [N,1,1], without a declared shape. */
 export function undeclaredShapeModel(): Buffer {
   const nodes = [first, node('Sigmoid', ['first'], ['flat']), node('Reshape', ['flat', 'deep'], ['score'])];
   const output = Buffer.concat([field(1, 'score'), message(2, [message(1, [field(1, FLOAT)])])]);

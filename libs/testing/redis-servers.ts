@@ -18,9 +18,9 @@ export interface RedisServer {
   readonly port: number;
   readonly pid: number;
   isRunning(): boolean;
-  /** Sends a command. Rejects if the server refuses it. */
+  /** Sends a command. Rejects if the server rejects the command. */
   send(name: string, ...args: string[]): Promise<unknown>;
-  /** SIGKILL. */
+  /** Kills the server with SIGKILL. */
   kill(): Promise<void>;
   /** Starts the server again after `kill`, without data. */
   restart(): Promise<void>;

@@ -20,7 +20,7 @@ export class OneAtATime {
     return this.#inside === 0;
   }
 
-  /** Runs the work after all earlier calls have ended, and settles as it does. */
+  /** Runs the work after all earlier calls have ended, and settles as the work does. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#options && this.#inside > this.#options.mayWait) throw this.#options.refuse();
     this.#inside++;

@@ -2,7 +2,7 @@
 export interface Repeating {
   /** Resolves when the first round has ended. */
   readonly started: Promise<void>;
-  /** Resolves when the round under way has ended; a pause ends at once. */
+  /** Resolves when the round in progress has ended; a pause ends at once. */
   stop(): Promise<void>;
 }
 

@@ -59,7 +59,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
       state.stopping = true;
       await Promise.all([state.current.stop(), state.leaving]);
       await watching;
-      // If a start was under way when `stop` was called, the current process is now another one.
+      // If a start was in progress when `stop` was called, the current process is now another one.
       await state.current.stop();
     },
     renew: async () => {
@@ -79,7 +79,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
 interface State {
   current: Started;
   stopping: boolean;
-  /** The latest start of another process, ended or under way. Never rejects. */
+  /** The latest start of another process, ended or in progress. Never rejects. */
   starting: Promise<void>;
   /** The end of the last replaced process. */
   leaving: Promise<void>;
@@ -135,7 +135,9 @@ interface RestartDecision {
   readonly pauseMs: number | null;
 }
 
-/** Milliseconds after which a death counts as the first one again, since the process had started well. */
+/**
+ * A process that lived for at least this many milliseconds had started well. Its death counts as the first one again.
+ */
 export const STEADY_AFTER_MS = 10_000;
 export const MOST_QUICK_DEATHS = 5;
 const FIRST_PAUSE_MS = 200;
@@ -143,7 +145,8 @@ const LONGEST_PAUSE_MS = 5_000;
 
 /**
  * Decides when a process that died is restarted: after a short pause the first time, after longer pauses while it keeps
- * dying, and not at all after `MOST_QUICK_DEATHS`. `before` is the number of quick deaths in a row before this one.
+ * dying, and never again after `MOST_QUICK_DEATHS` in a row. `before` is the number of quick deaths in a row before
+ * this one.
  */
 export function decideRestart(livedMs: number, before: number): RestartDecision {
   if (livedMs >= STEADY_AFTER_MS) return { quickDeaths: 0, pauseMs: FIRST_PAUSE_MS };

@@ -4,7 +4,7 @@ import { WriteBehind, type WriteBehindOptions } from './write-behind.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Records the written entries. If the test says so, a write stays open until the test ends it. */
+/** Records the written entries. If the test requests it, a write stays open until the test ends it. */
 function world(options: Partial<WriteBehindOptions<string>> = {}) {
   const writes: (readonly string[])[] = [];
   const open: PromiseWithResolvers<void>[] = [];
@@ -116,7 +116,7 @@ describe('write-behind', () => {
     expect(writes.at(-1)).toEqual(['e']);
   });
 
-  it('else ends the flush and begins the next one with them; a later entry of the same key replaces them', async () => {
+  it('with `onFailure: retry`, ends the flush after a failed write; the next flush begins with its entries or later ones of the same keys', async () => {
     const { line, set, writes, open, flushes } = world({ onFailure: 'retry' });
     set('wait');
     for (const key of [1, 2, 3, 4]) line.add(`${key}`, key);

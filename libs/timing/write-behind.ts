@@ -15,7 +15,7 @@ export interface WriteBehindOptions<Entry> {
   readonly flushAt?: number;
   /** The order in which a flush writes. Default: the order in which entries were added. */
   order?(one: Entry, other: Entry): number;
-  /** Runs first in each flush. If it rejects, the flush fails. */
+  /** Work that each flush does first. If it rejects, the flush fails. */
   before?(): Promise<void>;
   write(entries: readonly Entry[]): Promise<void>;
   /**
@@ -80,7 +80,7 @@ export class WriteBehind<Entry> {
     return true;
   }
 
-  /** Schedules a flush after `flushMs`, even without waiting entries, unless a flush is under way or scheduled. */
+  /** Schedules a flush after `flushMs`, even without waiting entries, unless a flush is in progress or scheduled. */
   schedule(): void {
     if (this.#isClosed || this.#flushing) return;
     this.#timer ??= setTimeout(() => {

@@ -48,16 +48,14 @@ const SpeedupSchema = z
   .meta({ description: 'Speed of the build relative to its parent; in 9 of 10 rounds it is above `low`' });
 
 const PaceSchema = z.strictObject({
-  parentUs: z
-    .number()
-    .meta({ description: 'Inference time for each user of a run in microseconds, median of the rounds' }),
+  parentUs: z.number().meta({ description: 'Median of the rounds: inference time for each user, in microseconds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });
 
 const ClassFiguresSchema = z
   .strictObject({
-    auc: z.number().nullable().meta({ description: 'null if all labels are equal' }),
+    auc: z.number().nullable().meta({ description: 'Area under the ROC curve; null if all labels are equal' }),
     logLoss: z.number(),
   })
   .meta({ id: 'ClassFigures' });
@@ -106,11 +104,13 @@ export const BuildComparisonSchema = z
       compared: z.int().meta({ description: 'Users who got both answers' }),
     }),
     outputs: z.array(OutputSchema),
-    decision: DecisionSchema.nullable().meta({ description: 'null if the predictor declares no decision' }),
-    labels: z
-      .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
-      .nullable()
-      .meta({ description: 'null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1' }),
+    decision: DecisionSchema.nullable().meta({
+      description: 'Decisions that change with the build; null if the predictor declares no decision',
+    }),
+    labels: z.strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema }).nullable().meta({
+      description:
+        'Quality against the sent labels; null if no labels were sent. `classes`: labels are 0 and 1, scores are from 0 to 1',
+    }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
   .meta({ id: 'BuildComparison', description: 'An optimised build compared with its parent on real users' });

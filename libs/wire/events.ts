@@ -52,7 +52,9 @@ export const EventSchema = z
     },
   });
 
-export const EventDataSchema = z.record(z.string(), z.unknown()).meta({ description: 'Binary mode: `data` alone' });
+export const EventDataSchema = z
+  .record(z.string(), z.unknown())
+  .meta({ description: 'Feature values by name, as in `data`: the body of an event in binary mode' });
 
 export const EventBatchSchema = z.array(EventSchema).max(MAX_EVENTS);
 

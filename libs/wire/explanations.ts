@@ -16,11 +16,14 @@ export const ExplanationSchema = z
   .strictObject({
     userId: z.string(),
     predictor: z.string(),
-    at: z.iso.datetime().meta({ description: "The database's clock" }),
+    at: z.iso.datetime().meta({ description: "When the explanation was made, by the database's clock" }),
     history: z.string(),
     user: z.strictObject({
       contextVersion: z.int(),
-      lastConcerningVersion: z.int().meta({ description: 'A prediction from an older context is not fresh' }),
+      lastConcerningVersion: z.int().meta({
+        description:
+          'The version of the last event that concerns the predictor. A prediction from an older version is not fresh',
+      }),
       deletedVersion: z.int(),
     }),
     assignment: z.strictObject({
@@ -51,8 +54,13 @@ export const ExplanationSchema = z
           .optional(),
       }),
     ),
-    featureFault: z.string().nullable().meta({ description: 'Why the user cannot be scored' }),
-    featureProblem: z.union([ProblemSchema, z.null()]).meta({ description: 'Why the features could not be read' }),
+    featureFault: z
+      .string()
+      .nullable()
+      .meta({ description: 'Why the user cannot be scored from these features, or null' }),
+    featureProblem: z
+      .union([ProblemSchema, z.null()])
+      .meta({ description: 'Why the features could not be read; null if they were read' }),
     answer: z.union([PredictionSchema, z.null()]).meta({ description: 'The answer that a read gets now' }),
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),

@@ -84,7 +84,9 @@ export const GenerationReportSchema = z
       .enum(['sampled', 'held', 'published'])
       .nullable()
       .meta({ description: 'How far the comparison got before it ran out of time; null if it ended in time' }),
-    figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null if nothing was compared; `notes` say why' }),
+    figures: z
+      .union([FiguresSchema, z.null()])
+      .meta({ description: 'Figures of the comparison; null if nothing was compared, and `notes` give the reason' }),
     crossings: z.array(
       z.strictObject({
         setting: z.enum(['maxPsi', 'maxFlipRate', 'maxMeanDelta', 'minCoverage']),

@@ -15,7 +15,7 @@ export const GenerationSchema = z
     kind: z.enum(['everyone', 'budgeted']).meta({
       description: '`budgeted`: a run with a budget made it for selected users; all other users are served from `base`',
     }),
-    users: z.int().meta({ description: 'Users who have a prediction in it' }),
+    users: z.int().meta({ description: 'Users who have a prediction in the generation' }),
     base: z.string().nullable().meta({
       description: 'Number of the full generation that serves all other users; null if this generation is full',
     }),

@@ -37,7 +37,10 @@ export const KeptExplanationSchema = z
     at: z.iso.datetime().meta({ description: "When the read was answered, by the database's clock" }),
     keptUntil: z.iso.datetime(),
     answer: PredictionSchema,
-    history: z.string().nullable().meta({ description: 'Null if the database did not answer' }),
+    history: z
+      .string()
+      .nullable()
+      .meta({ description: 'History of the database; null if the database did not answer' }),
     inputs: InputsSchema.nullable(),
     noInputs: z.enum(['no_row', 'not_read']).nullable().meta({
       description:
@@ -96,7 +99,9 @@ export const ReplaySchema = z
     verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
     reason: z.string(),
     kept: PredictionSchema.shape.prediction,
-    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null if the replay is refused' }),
+    recomputed: PredictionSchema.shape.prediction
+      .nullable()
+      .meta({ description: 'The prediction that the replay computed; null if the replay is refused' }),
     tolerance: z.number().nullable().meta({ description: "Relative tolerance from the model version's certificate" }),
     difference: z
       .strictObject({

@@ -121,13 +121,13 @@ const ParitySchema = z
     }),
     readBothWays: z.int().meta({
       description:
-        'Number of users who get the same answer from features as a live read reads them and as a run reads them',
+        'Number of users who get the same answer from features that a live read reads and from features that a run reads',
     }),
     batchSizes: z.array(z.int()),
     comparisons: z.int(),
     tolerance: z.number().meta({ description: 'Relative tolerance; 0 if answers must be equal to the last bit' }),
     largestDifference: DifferenceSchema.nullable().meta({
-      description: 'null if all answers were equal to the last bit',
+      description: 'Largest difference between answers of one user; null if all answers were equal to the last bit',
     }),
   })
   .meta({

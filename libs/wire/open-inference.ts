@@ -27,9 +27,9 @@ export const InferenceHeaders = z.object({
   'cache-control': z
     .string()
     .optional()
-    .meta({ description: 'Only for a hybrid model; the same header as of a read', example: 'max-age=3600' }),
+    .meta({ description: 'Only for a hybrid model; the same header as in a read', example: 'max-age=3600' }),
   'prediction-min-context': z.string().optional().meta({
-    description: 'Only for a hybrid model and one user; the same header as of a read',
+    description: 'Only for a hybrid model and one user; the same header as in a read',
     example: '9f2c4a1be07d3358.6',
   }),
 });
@@ -52,7 +52,11 @@ export const InferenceModelReadySchema = z
   .meta({ id: 'InferenceModelReady' });
 
 const tensorMetadata = z
-  .strictObject({ name: z.string(), datatype, shape: shape.meta({ description: '-1: any size' }) })
+  .strictObject({
+    name: z.string(),
+    datatype,
+    shape: shape.meta({ description: 'The size of each dimension; -1 if any size is allowed' }),
+  })
   .meta({ id: 'InferenceTensor' });
 
 export const InferenceModelSchema = z
@@ -86,7 +90,7 @@ const requestOutput = z
 
 export const InferenceRequestSchema = z
   .object({
-    id: z.string().max(1_024).optional().meta({ description: 'Repeated in the answer' }),
+    id: z.string().max(1_024).optional().meta({ description: 'Id of the request, repeated in the answer' }),
     parameters: parameters.optional().meta({
       description: '`timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data',
     }),

@@ -107,7 +107,7 @@ export const RequestFeaturesSchema = z
     example: { amount: 129.9, channel: 'app' },
   });
 
-const userIdText = z.string('a user id is a text');
+const userIdText = z.string('expected a user id as text');
 
 export const ReadManySchema = z
   .strictObject({

@@ -29,7 +29,7 @@ export const PredictorSchema = z
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
       refreshWithinMs: z.number().nullable().meta({
-        description: 'Time within which users made stale by events are re-scored; null if re-scoring is off',
+        description: 'Time limit for re-scoring a user after an event; null if re-scoring is off',
       }),
     }),
     batch: z.strictObject({
@@ -78,7 +78,7 @@ const StableVersionSchema = z
   .strictObject({
     modelVersion: z.string(),
     since: z.iso.datetime(),
-    until: z.iso.datetime().nullable().meta({ description: 'null if the version is stable now' }),
+    until: z.iso.datetime().nullable().meta({ description: 'End of the period; null if the version is stable now' }),
     generation: z
       .string()
       .nullable()

@@ -12,7 +12,7 @@ export const ProblemSchema = z
     detail: z.string().meta({ description: 'What happened, for people' }),
     instance: z.string().optional().meta({ description: "The request's path" }),
     field: z.string().optional().meta({ description: 'Field with the error', example: 'userIds[3]' }),
-    remedy: z.string().optional().meta({ description: 'How the caller can fix it' }),
+    remedy: z.string().optional().meta({ description: 'How the caller can fix the problem' }),
   })
   .meta({ id: 'Problem' });
 

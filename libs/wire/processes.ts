@@ -13,19 +13,23 @@ const ProcessSchema = z
       description: 'The number of the freshness protocol that it knows; null for a release that does not report it',
     }),
     startedAt: z.iso.datetime(),
-    seenAt: z.iso.datetime().meta({ description: 'When it last reported, by the clock of Postgres' }),
+    seenAt: z.iso.datetime().meta({ description: 'When the process last reported, by the clock of Postgres' }),
     models: z
       .array(
         z.strictObject({
           predictor: z.string(),
           modelVersion: z.string(),
           state: z.enum(['loading', 'ready', 'failed']),
-          error: z.string().nullable().meta({ description: 'Why it failed' }),
+          error: z
+            .string()
+            .nullable()
+            .meta({ description: 'Why the model version failed to load; null if it did not fail' }),
           since: z.iso.datetime(),
         }),
       )
       .meta({
-        description: 'The model versions that it keeps loaded: those of all arms, including rollouts in preparation',
+        description:
+          'The model versions that the process keeps loaded: those of all arms, including rollouts in preparation',
       }),
   })
   .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });

@@ -13,8 +13,12 @@ const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
 const FeaturesSchema = z
   .strictObject({
     sql: z.string().optional(),
-    asOf: z.string().nullable().optional().meta({ description: 'null: none' }),
-    overlayFor: z.string().nullable().optional().meta({ description: 'null: none', example: '36h' }),
+    asOf: z.string().nullable().optional().meta({ description: 'null removes the setting of the served version' }),
+    overlayFor: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'null removes the setting of the served version', example: '36h' }),
     nulls: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional(),
     categories: z.record(z.string(), z.unknown()).optional(),
   })
@@ -45,7 +49,7 @@ export const PushSchema = z
       .record(z.string(), z.strictObject({ type: tensorType, columns: z.array(z.string()) }))
       .nullable()
       .optional()
-      .meta({ description: 'As in a config; null to assign the columns automatically' }),
+      .meta({ description: 'Inputs, as in a config; null to assign the columns automatically' }),
     outputs: z
       .record(
         z.string(),
@@ -55,7 +59,7 @@ export const PushSchema = z
         ]),
       )
       .optional()
-      .meta({ description: 'As in a config' }),
+      .meta({ description: 'Outputs, as in a config' }),
     rowByRow: z.boolean().optional().meta({ description: 'Whether to infer each user alone' }),
     note: noteText.optional(),
     metrics: MetricsSchema.optional(),
@@ -72,7 +76,7 @@ export const PushSchema = z
   })
   .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
     path: ['build'],
-    message: 'an optimised build needs both parent and build',
+    message: 'only one of parent and build is set; an optimised build needs both',
   })
   .meta({ id: 'Push' });
 

@@ -20,7 +20,7 @@ const CandidateSchema = z.strictObject({
 
 export const RankSchema = z
   .strictObject({
-    userId: z.string('a user id is a text').meta({ example: '42' }),
+    userId: z.string('expected a user id as text').meta({ example: '42' }),
     candidates: z
       .array(CandidateSchema, 'expected an array of { id, features }')
       .min(1, 'expected at least one candidate')

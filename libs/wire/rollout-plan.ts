@@ -8,7 +8,10 @@ import type { Answered } from './schema.ts';
 /** The number of buckets, each a hundredth of a percent of the users; the same as in libs/experiment/assignment.ts. */
 export const BUCKETS = 10_000;
 
-/** @param most the upper limit, far above useful durations and within the range of clocks */
+/**
+ * Returns the schema of a duration.
+ * @param most the upper limit, far above useful durations and within the range of clocks
+ */
 const duration = (most: Duration) =>
   z
     .string()
@@ -56,7 +59,7 @@ const OutcomeSchema = z.strictObject({
 
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).meta({ description: 'Whether verdicts change the rollout' }),
-  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are recorded but not acted on' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Whether verdicts are only recorded and not acted on' }),
   interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
@@ -92,7 +95,7 @@ const AnalysisSchema = z.strictObject({
   outcomes: z
     .array(OutcomeSchema)
     .max(20)
-    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each outcome may be named only once')
+    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'an outcome is named more than once')
     .default([]),
 });
 
@@ -111,9 +114,9 @@ const CanarySchema = z
       .max(20)
       .refine(
         (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
-        'each percentage must be greater than the one before',
+        'the percentages are not ascending; each must be greater than the previous one',
       )
-      .refine((steps) => steps.at(-1) === 100, 'the last percentage must be 100')
+      .refine((steps) => steps.at(-1) === 100, 'the last percentage is not 100')
       .optional()
       .meta({
         description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
@@ -152,11 +155,11 @@ const AbSchema = z
       .max(9)
       .refine(
         (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
-        'each arm needs a different name',
+        'several arms have the same name',
       )
       .refine(
         (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
-        'the weights of the arms may add up to at most 100',
+        'the weights of the arms add up to more than 100',
       ),
     coverage,
     analysis: AbAnalysisSchema.prefault({}),

@@ -10,7 +10,7 @@ const CheckSchema = z
     guardrail: z.boolean(),
     state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
     figures: z.record(z.string(), z.unknown()),
-    why: z.string().meta({ description: 'For people' }),
+    why: z.string().meta({ description: 'Reason for the state, for people' }),
   })
   .meta({ id: 'JudgementCheck' });
 
@@ -93,7 +93,7 @@ const OutcomeSchema = z.strictObject({
       kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']).meta({
         description: '`no_difference`: there is no effect above the minimum effect; `undecided`: nothing is proven yet',
       }),
-      text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
+      text: z.string().meta({ description: 'The conclusion in one sentence, for people', example: CONCLUSION_EXAMPLE }),
     })
     .meta({
       description: 'Conclusion from the same interval; `no_difference`: there is no effect above `minimumEffect`',

@@ -69,7 +69,7 @@ const moveReason = z
   .min(1)
   .max(500)
   .optional()
-  .meta({ description: 'For the audit', example: 'support asked for it' });
+  .meta({ description: 'Reason for the change, for the audit', example: 'support asked for it' });
 
 export const MoveRolloutSchema = z.strictObject({ reason: moveReason }).meta({ id: 'MoveRollout' });
 

@@ -35,12 +35,12 @@ export const BudgetSchema = z
 
 export const StartRunSchema = z
   .strictObject({
-    predictor: z.string('the name of a predictor').meta({ example: 'repurchase' }),
+    predictor: z.string('expected the name of a predictor').meta({ example: 'repurchase' }),
     scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
       error: `expected "all", "stale" or { "userIds": […] } with 1 to ${MAX_RUN_USERS} ids`,
     }),
     variant: z.string().max(63).optional().meta({
-      description: 'The arm whose model version scores: the stable one, or one of a rollout',
+      description: 'The arm whose model version scores the users: `stable`, or an arm of a rollout',
       example: 'stable',
     }),
     budget: BudgetSchema.optional().meta({
@@ -54,15 +54,20 @@ export type StartRunBody = z.output<typeof StartRunSchema>;
 const BudgetEstimateSchema = z
   .strictObject({
     share: z.number().meta({ description: 'Share of all users' }),
-    users: z.int().meta({ description: 'Users scored at most' }),
+    users: z.int().meta({ description: 'The most users that this budget scores' }),
     reads: z.number().nullable().meta({
-      description: 'Share of reads that go to this many of the most read users; null if no reads are counted',
+      description:
+        'Share of all reads before the next run that go to the `users` most read users; null if no reads are counted',
     }),
     readers: z.number().nullable().meta({
-      description: 'Share of the users read before the next run that the budget covers; null if no reads are counted',
+      description:
+        'Share of the `users` most read users among all users read before the next run; null if no reads are counted',
     }),
-    cpuMinutes: z.number().nullable().meta({ description: 'null if no run has recorded its CPU time yet' }),
-    seconds: z.number().meta({ description: 'Estimate from the speed of the last full run' }),
+    cpuMinutes: z
+      .number()
+      .nullable()
+      .meta({ description: 'Estimated CPU minutes; null if no run has recorded its CPU time yet' }),
+    seconds: z.number().meta({ description: 'Estimated duration in seconds, from the speed of the last full run' }),
   })
   .meta({ id: 'BudgetEstimate' });
 
@@ -75,7 +80,7 @@ export const RunPlanSchema = z
     asked: z
       .union([BudgetEstimateSchema, z.null()])
       .meta({ description: 'Estimate for the requested budget; null if none was requested' }),
-    budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
+    budgets: z.array(BudgetEstimateSchema).meta({ description: 'Estimates for other budgets, for comparison' }),
   })
   .meta({
     id: 'RunPlan',
@@ -108,7 +113,7 @@ export const RunSchema = z
         '`planned`: a worker will divide the users into chunks, or is doing so; `running`: chunks are scored; `publishing`: the new generation is checked',
     }),
     reason: z.string().meta({ description: 'Origin of the run: `api`, `cli` or `schedule`' }),
-    budget: BudgetSchema.nullable().meta({ description: 'null if there is no limit' }),
+    budget: BudgetSchema.nullable().meta({ description: 'Budget of the run; null if there is no limit' }),
     error: z.string().nullable().meta({ description: 'Why the run failed, or a note on its publication' }),
     attempts: z.int().meta({
       description:
@@ -166,8 +171,8 @@ export const RunPageSchema = z
 
 export const RunDetailSchema = z
   .strictObject({
-    // Not `extend`: the OpenAPI document would require a Run, which allows no other fields, and these fields. No body
-    // would match both.
+    // `extend` is not used: the OpenAPI document would then require a Run, which allows no other fields, and these
+    // fields. No body would match both.
     ...RunSchema.shape,
     failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
   })

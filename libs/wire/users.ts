@@ -19,7 +19,9 @@ export const CandidateSchema = z
       description:
         '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or overlay floor; `blocked`: from before an erasure',
     }),
-    prediction: OutputsSchema.nullable().meta({ description: 'Null if the stored value is unreadable' }),
+    prediction: OutputsSchema.nullable().meta({
+      description: 'The stored prediction; null if its value is unreadable',
+    }),
     modelVersion: z.string().nullable(),
     generation: z
       .string()
@@ -81,7 +83,10 @@ export const UserSchema = z
     predictors: z.array(
       z.strictObject({
         predictor: z.string(),
-        lastConcerningVersion: z.int().meta({ description: 'A prediction from an older context is not fresh' }),
+        lastConcerningVersion: z.int().meta({
+          description:
+            'The version of the last event that concerns the predictor. A prediction from an older version is not fresh',
+        }),
         stores: StoresSchema,
         candidates: z.array(CandidateSchema),
       }),

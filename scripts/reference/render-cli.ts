@@ -60,11 +60,11 @@ function sectionOf(command: Command): string {
   ].join('\n\n');
 }
 
-function meaningOf({ description, defaultValue, mandatory, argChoices }: Option): string {
+function meaningOf({ description, defaultValue, defaultValueDescription, mandatory, argChoices }: Option): string {
   const notes = [
     ...(mandatory ? ['required'] : []),
     ...(argChoices ? [argChoices.join(', ')] : []),
-    ...(defaultValue === undefined ? [] : [`default ${String(defaultValue)}`]),
+    ...(defaultValue === undefined ? [] : [`default ${defaultValueDescription ?? String(defaultValue)}`]),
   ];
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }

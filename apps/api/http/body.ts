@@ -67,8 +67,8 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests',
-    // No `Connection: close`: the rest of the body is read and discarded for a while. Closing while the client still
-    // sends would reset the connection, and the client would lose the answer.
+    // The answer has no `Connection: close`, because the rest of the body is read and discarded for a while. Closing
+    // while the client still sends would reset the connection, and the client would lose the answer.
   });
 }
 
@@ -85,7 +85,7 @@ export function jsonResponse(value: unknown, status = 200, headers: Readonly<Rec
   });
 }
 
-// Content-Type (RFC 9110, 8.3), as far as JSON bodies need it.
+// The part of Content-Type (RFC 9110, 8.3) that JSON bodies need.
 
 const TYPE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:;(.*))?$/;
 const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;
@@ -133,7 +133,10 @@ export function refuseContentEncoding(header: string | null | undefined): void {
 
 // Checks whether an Accept header (RFC 9110, 12.5.1) allows a media type.
 
-/** The most specific matching range decides; a quality of 0 excludes. A malformed header excludes nothing. */
+/**
+ * Returns whether the header allows the type. The most specific matching range decides, and a quality of 0 excludes the
+ * type. A malformed header excludes nothing.
+ */
 export function accepts(header: string | null | undefined, type: string): boolean {
   if (!header || header === '*/*' || header === type) return true;
   const family = `${type.slice(0, type.indexOf('/'))}/*`;

@@ -9,12 +9,12 @@ import type { Answer, Reason } from '@tandem/freshness/answer';
 import { unreachable } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 
-/** Ages in seconds. */
+/** The directives of a request. Ages are in seconds. */
 interface RequestDirectives {
   readonly noCache: boolean;
   readonly onlyIfCached: boolean;
   readonly maxAge: number | null;
-  /** null if not sent; Infinity allows any staleness. */
+  /** The allowed staleness; null if not sent, Infinity for any. */
   readonly maxStale: number | null;
   /** The seconds for which the answer must still be fresh. */
   readonly minFresh: number | null;
@@ -148,7 +148,7 @@ export function weakETag(parts: readonly (string | number | null)[]): string {
 
 const TAG = /(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/g;
 
-/** Weak comparison: returns whether the header names this tag, or is `*`. A malformed header names no tag. */
+/** Returns whether the header names this tag (by weak comparison) or is `*`. A malformed header names no tag. */
 export function matchesETag(ifNoneMatch: string, etag: string): boolean {
   if (ifNoneMatch.trim() === '*') return true;
   const opaque = etag.slice(etag.indexOf('"') + 1, -1);

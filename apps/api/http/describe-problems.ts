@@ -12,7 +12,7 @@ export interface RefusalForm {
   /** The media type and the schema of the body. */
   readonly type: string;
   readonly schema: Schema;
-  /** The body that carries the problem. */
+  /** Returns the body that carries the problem. */
   view(problem: ProblemView): unknown;
 }
 
@@ -33,7 +33,10 @@ export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: read
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
-/** Problems of every endpoint that needs a key, unless the endpoint uses their statuses for another problem. */
+/**
+ * Returns the problems of every endpoint that needs a key. An endpoint may use their statuses for other problems
+ * instead.
+ */
 export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
   return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }

@@ -19,11 +19,11 @@ export interface Endpoint {
   readonly route: RouteConfig & { readonly operationId: string };
   /** The scope that a key needs for this endpoint. */
   readonly scope: RouteScope;
-  /** The media type of its answers, which `Accept` must allow. */
+  /** The media type of the endpoint's answers, which `Accept` must allow. */
   readonly produces: string;
   /** The known query parameters; others are rejected. */
   readonly query?: readonly string[];
-  /** The form of its rejections; absent: problem documents. */
+  /** The form of the endpoint's rejections; absent: problem documents. */
   readonly refusals?: RefusalForm;
   /**
    * Returns the answer, or throws a TandemError or RequestError. Fields added to the event are logged with the request.
@@ -31,7 +31,7 @@ export interface Endpoint {
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
 }
 
-/** The path in Hono's form. */
+/** Returns the path in Hono's form. */
 export function honoPath(endpoint: Endpoint): string {
   return endpoint.route.path.replace(/\{(\w+)\}/g, ':$1');
 }
@@ -59,7 +59,10 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
 /** Serves a request of the endpoint. `A` is the type of its answers. */
 type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
 
-/** @param refuse returns the answer that carries a problem */
+/**
+ * Creates the function that serves requests of an endpoint.
+ * @param refuse returns the answer that carries a problem
+ */
 export function createServing<A extends { readonly status: number }>(
   endpoint: Pick<Endpoint, 'route' | 'scope' | 'produces' | 'query'>,
   options: ServeOptions,

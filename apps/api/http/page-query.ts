@@ -11,7 +11,7 @@ interface AskedPage {
 }
 
 /**
- * Throws `invalid_input`.
+ * Parses the query of a page. Throws `invalid_input`.
  * @param isNext returns whether a text can be the `next` of a page; for other texts a store would fail with another
  * error
  * @param what the name of such a text, for example `the id of a run`
@@ -28,7 +28,7 @@ export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => 
   };
 }
 
-/** Throws `invalid_input`. */
+/** Returns the size of a page. Throws `invalid_input`. */
 export function limitOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0;

@@ -15,7 +15,7 @@ export type ProblemCode = ErrorCode | RequestErrorCode;
 interface ProblemKind {
   readonly status: number;
   readonly title: string;
-  /** When it occurs, for the documentation. */
+  /** When the problem occurs, for the documentation. */
   readonly when: string;
 }
 
@@ -53,23 +53,27 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   run_conflict: kind(
     409,
     'Run conflict',
-    'the state of the run does not allow this, or a run of scope `all` is in progress',
+    'the state of the run does not allow the request, or a run of scope `all` is in progress',
   ),
   rollout_conflict: kind(
     409,
     'Rollout conflict',
-    'another rollout is active, or the state of the rollout does not allow this',
+    'another rollout is active, or the state of the rollout does not allow the request',
   ),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
   version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of a trial'),
   version_archived: kind(409, 'Model version archived', 'the model version is archived'),
   version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
   history_changed: kind(409, 'History changed', 'the context token belongs to another history of the database'),
-  context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
+  context_not_reached: kind(
+    412,
+    'Context not reached',
+    "the context token names a version above the user's context version",
+  ),
   precondition_failed: kind(
     STATUS.precondition_failed,
     'Precondition failed',
-    '`If-Match` names a tag, and all answers have weak tags',
+    '`If-Match` names a tag, which never matches because all answers have weak tags',
   ),
   body_too_large: kind(
     STATUS.body_too_large,
@@ -152,6 +156,7 @@ export function problemType(code: ProblemCode): string {
 }
 
 /**
+ * Converts an error to a problem document with its headers.
  * @param instance the request's path
  * @param field the place of the error; it overrides the field of the error
  */

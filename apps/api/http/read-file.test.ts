@@ -6,7 +6,10 @@ const BOUNDS = { most: 100_000, remedy: 'send a smaller one' };
 const file = Buffer.alloc(90_000, 'a file that comes in pieces');
 const sha256 = createHash('sha256').update(file).digest('hex');
 
-/** @param length the Content-Length header; absent: the body is sent in chunks */
+/**
+ * Creates a request whose body is a file.
+ * @param length the Content-Length header; absent: the body is sent in chunks
+ */
 function request(bytes: Buffer, length?: number, breaksAt = Number.POSITIVE_INFINITY): Request {
   let at = 0;
   const body = new ReadableStream<Uint8Array>({

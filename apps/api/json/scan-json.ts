@@ -1,7 +1,7 @@
 /**
  * Finds harmful parts of valid JSON text that JSON.parse accepts: duplicate and prototype keys, NUL characters and lone
- * surrogates (which jsonb rejects), numbers that JavaScript cannot hold. It is one pass without recursion. Strings are
- * skipped by search, so the pass costs less than the parse.
+ * surrogates (which jsonb rejects), numbers that JavaScript cannot represent. It makes one pass without recursion.
+ * Strings are skipped by search, so the pass costs less than the parse.
  */
 
 export interface JsonFault {
@@ -19,8 +19,8 @@ const MAX_KEYS = 5_000;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /**
- * A regular expression, not `text.includes`: V8's optimizer may repeat `includes` and moves it into the loop that uses
- * the result. A large body then costs time proportional to the square of its length.
+ * Matches an escape of a character. `text.includes` is not used, because V8's optimizer may move it into the loop that
+ * uses the result and so repeat it. A large body would then cost time proportional to the square of its length.
  */
 const ESCAPE = /\\u/;
 const KEY_TWICE: Fault = { problem: 'the key occurs twice', remedy: 'send it once' };
@@ -144,7 +144,10 @@ function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Faul
   return textFault(key);
 }
 
-/** @param quoted the string with its quotes */
+/**
+ * Returns the problem of a string; null if it has none.
+ * @param quoted the string with its quotes
+ */
 function stringFault(quoted: string): Fault | null {
   // Only an escape can contain such a character: the parser rejects raw control characters and surrogates.
   return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;

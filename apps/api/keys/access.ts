@@ -12,8 +12,8 @@ import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
- * The access that a route requires. It is a scope, a list of scopes, or `public` if no key is needed. From a list, the
- * handler demands one scope, depending on the request. A route without it does not compile.
+ * The access that a route requires: a scope, a list of scopes, or `public` if no key is needed. If it is a list, the
+ * handler demands one of the scopes, depending on the request. A route that declares no access does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 
@@ -21,9 +21,9 @@ export type RouteScope = Scope | readonly Scope[] | 'public';
 export interface Caller {
   /** The name of the actor in audit rows: `key:ci`, or `api` if keys are off. */
   readonly actor: string;
-  /** Undefined if the request counts against no key's limit. */
+  /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
-  /** Throws a RequestError `missing_scope`. For routes with several scopes. */
+  /** Throws a RequestError `missing_scope` if the key lacks the scope. For routes with several scopes. */
   demand(scope: Scope): void;
   /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;
@@ -31,8 +31,8 @@ export interface Caller {
 
 /**
  * Grants access to a request, and adds the key or the reason of the rejection to the event. Throws a RequestError
- * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process could not
- * read the keys from Postgres for too long.
+ * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process has been
+ * unable to read the keys from Postgres for too long.
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
@@ -57,7 +57,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
       throw unauthorized();
     }
     event.add({ keyId: found.id });
-    // Checked before the scope: requests without the scope count against the limit too.
+    // The limit is checked before the scope, because requests without the scope count too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     const { name, scopes, liveQuota } = found;
     const demand = (...wanted: Scope[]) => {
@@ -82,7 +82,7 @@ function bearerToken(authorization: string | undefined): string {
   return (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]) ?? '';
 }
 
-/** The same answer for every problem, so that guessing a key reveals nothing. */
+/** Returns the same error for every problem of a key, so that guessing a key reveals nothing. */
 function unauthorized(): RequestError {
   return new RequestError('unauthorized', 'A valid API key is required.', {
     field: 'Authorization',
@@ -91,7 +91,10 @@ function unauthorized(): RequestError {
   });
 }
 
-/** @param wanted scopes, one of which suffices */
+/**
+ * Returns the error of a key that has none of the scopes.
+ * @param wanted scopes, one of which suffices
+ */
 function missingScope(wanted: readonly Scope[]): RequestError {
   // A challenge with several scopes would mean that all are required (RFC 6750, section 3).
   const challenged = wanted.length === 1 ? `, scope="${wanted[0]}"` : '';

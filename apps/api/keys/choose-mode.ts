@@ -6,6 +6,7 @@ import { TandemError } from '@tandem/freshness/errors';
 export type KeyMode = { readonly pepper: string } | null;
 
 /**
+ * Returns whether keys are required, with their pepper.
  * @param isLocal whether clients reach the service at a loopback address
  * @throws TandemError `config_invalid` if keys are required without a pepper
  */

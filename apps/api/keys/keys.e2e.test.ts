@@ -1,4 +1,4 @@
-/** Keys from end to end: the CLI creates and revokes them, and two API processes apply the changes. */
+/** Tests of keys from end to end: the CLI creates and revokes them, and two API processes apply the changes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { connect } from 'node:net';
@@ -134,8 +134,8 @@ describe('a process on another address than loopback', () => {
     const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
     expect(await metrics.text()).toContain('route="listModels",status="401"');
     expect((await fetch(`http://127.0.0.1:${metricsPort}/v1/models`)).status).toBe(404);
-    // The metrics port has its own small limit: of many connections to it one is closed, and an older one to the API
-    // stays.
+    // The metrics port has a separate small limit. Above it, a connection to this port is closed, and an older
+    // connection to the API stays open.
     const hold = (to: number) => {
       const socket = connect(to, '127.0.0.1').on('error', () => {});
       return { socket, closed: new Promise<number>((resolve) => socket.once('close', () => resolve(to))) };

@@ -1,4 +1,4 @@
-/** Answers to malformed keys, keys with other scopes, and revoked keys. */
+/** Tests of the answers to malformed keys, keys with other scopes, and revoked keys. */
 import { revokeApiKey, rotateApiKey } from '@tandem/offline-store/api-keys';
 import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,6 @@
-/** The limits of a key. They are one request in 1,000 s, so that a used limit stays used during a test. */
+/**
+ * Tests of the limits of a key. Each limit is one request in 1,000 s, so that a used limit stays used during a test.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
 

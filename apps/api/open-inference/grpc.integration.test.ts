@@ -1,4 +1,4 @@
-/** The Open Inference Protocol over gRPC, with a client that is generated from the protocol's `.proto` file. */
+/** Tests of the Open Inference Protocol over gRPC, with a client generated from the protocol's `.proto` file. */
 import { status } from '@grpc/grpc-js';
 import type { TensorData } from '@tandem/inference/process/protocol';
 import { writeBinary } from '@tandem/open-inference/binary-data';

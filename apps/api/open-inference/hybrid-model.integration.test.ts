@@ -1,4 +1,4 @@
-/** A hybrid model reads until the caller's deadline, or until the caller goes. */
+/** Tests that a hybrid model reads until the caller's deadline, or until the caller disconnects. */
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { PoolClient } from 'pg';
@@ -45,12 +45,12 @@ const inferred = (outcome: string) => counted('tandem_live_inference_seconds_cou
 const errors = (code: string) => counted('tandem_prediction_errors_total', `code="${code}"`);
 
 describe('a hybrid read', () => {
-  it('ends when its caller goes, and does not count as served', async () => {
+  it('ends when its caller disconnects, and does not count as served', async () => {
     const listeners: (() => void)[] = [];
     const onGone = (tell: () => void) => void listeners.push(tell);
     const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
     const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
-    // No earlier read has a statement that waits.
+    // The only waiting statement is that of this read.
     await expect.poll(async () => (await blocker.query(WAITING)).rows[0].n).toBe(1);
     for (const tell of listeners) tell();
     await ended;
@@ -83,7 +83,7 @@ describe('a hybrid read', () => {
     }
   });
 
-  it('of a caller who has already gone infers nothing', async () => {
+  it('of a caller who has already disconnected infers nothing', async () => {
     const before = await inferred('caller_gone');
     const reading = inferFor('5', { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell) => tell() });
     await expect(reading).rejects.toMatchObject({ code: 'caller_gone' });

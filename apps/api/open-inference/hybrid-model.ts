@@ -53,8 +53,8 @@ const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) 
 );
 
 /**
- * The output with the type of a user's problem, or the empty string. If a caller requests it, a problem of one user
- * does not fail the request.
+ * The output with the type of a user's problem, or the empty string. If a caller requests this output, a problem of one
+ * user does not fail the request.
  */
 const ERROR = 'tandem.error';
 const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
@@ -167,8 +167,8 @@ function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
 }
 
 /**
- * Returns the result. It is an error if the prediction comes from a model version whose fields differ from those of the
- * stable version.
+ * Returns the result of a read, or an error if the prediction comes from a model version whose fields differ from those
+ * of the stable version.
  */
 function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult {
   if (result instanceof TandemError) return result;
@@ -184,7 +184,7 @@ function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult
   });
 }
 
-/** Returns whether a value has the type. An integer that a JSON number cannot hold is a string. */
+/** Returns whether a value has the type. An integer that a JSON number cannot represent is a string. */
 function isOfType(value: unknown, type: TensorType): boolean {
   if (type === 'string') return typeof value === 'string';
   if (type === 'bool') return typeof value === 'boolean';

@@ -20,7 +20,10 @@ export const ZOO: readonly { readonly name: string; readonly type: TensorType; r
 
 type Settings = Parameters<typeof createTestApi>[3];
 
-/** @param freshness the freshness policy of the predictors */
+/**
+ * Creates the API.
+ * @param freshness the freshness policy of the predictors
+ */
 export function createOpenApi(
   freshness: Parameters<typeof repurchase>[0] = {},
   settings: Settings = {},

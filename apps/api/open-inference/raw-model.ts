@@ -69,7 +69,7 @@ async function inferRaw(
   const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
   const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
   const callersMs = leftMs();
-  // Checked before the quota and the queue, because an answer would be too late in any case.
+  // The deadline is checked before the quota and the queue, because an answer would be too late in any case.
   if (callersMs <= 0) throw callerGone();
   const timeoutMs = timeFor(request.parameters.timeout, callersMs, liveTimeoutMs);
   event.add({ predictor: predictor.name, rows });
@@ -126,7 +126,7 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
 /**
  * Returns the most milliseconds for an answer: the caller's limit, or else the predictor's limit for live reads. Throws
  * `invalid_input`.
- * @param timeout in microseconds, as in Triton; 0: none
+ * @param timeout the caller's limit in microseconds, as in Triton; 0: none
  * @param leftMs milliseconds until the deadline of the transport; Infinity: none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {

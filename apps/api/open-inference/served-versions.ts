@@ -14,7 +14,7 @@ import type { ModelDependencies } from '../routes/models/model-view.ts';
 export interface ServedVersion {
   readonly predictor: Predictor;
   readonly version: ModelVersion;
-  /** The arm that serves it. */
+  /** The arm that serves the version. */
   readonly variant: string;
   /** Numbers of the versions that a request may name, the stable one first. */
   readonly numbers: readonly string[];
@@ -84,7 +84,10 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
 
 type Description = Omit<ServedVersion, 'predictor' | 'variant' | 'numbers'>;
 
-/** @param declared the outputs that the model file declares */
+/**
+ * Describes a model version with its inputs and outputs.
+ * @param declared the outputs that the model file declares
+ */
 function describe(version: ModelVersion, declared: readonly DescribedTensor[]): Description {
   const outputs = outputsOf(version, declared);
   return {

@@ -146,7 +146,7 @@ describe('the description of the API', () => {
 
   it('is built by `describe`, so that its first reader does not wait for it', async () => {
     const cpu = { making: Number.POSITIVE_INFINITY, reading: Number.POSITIVE_INFINITY };
-    // The minimum of several rounds, because this process does other work meanwhile.
+    // The minimum of several rounds counts, because this process does other work meanwhile.
     for (let i = 0; i < 6; i++) {
       const app = createApp(api.dependencies.app);
       const making = await cpuOf(app.describe);

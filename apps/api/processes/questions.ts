@@ -28,7 +28,10 @@ interface UnderWay extends PromiseWithResolvers<unknown> {
   readonly at: number;
 }
 
-/** @param send sends the question to the process, whose answer must be passed to `receive` with the same id */
+/**
+ * Creates the questions to one process.
+ * @param send sends the question to the process, whose answer must be passed to `receive` with the same id
+ */
 export function createQuestions(send: (id: number, question: Question) => void): Questions {
   const underWay = new Map<Question, UnderWay>();
   const last = new Map<Question, { readonly answer: unknown; readonly at: number }>();

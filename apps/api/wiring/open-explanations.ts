@@ -45,7 +45,10 @@ interface ExplanationStores {
   readonly registry: StoredRegistry;
 }
 
-/** @param opened resources to close at the end, to which this function adds its own */
+/**
+ * Opens the dependencies for showing and replaying explanations.
+ * @param opened resources to close at the end, to which this function adds its own
+ */
 export function openExplanations(
   settings: ReplaySettings,
   { pool, features, registry }: ExplanationStores,

@@ -1,6 +1,6 @@
 /**
- * The connections of an API to Postgres. They are those of any reading process, and separate ones for work that must
- * not delay requests: model files, explanations and shadows.
+ * The connections of an API to Postgres. They are the connections of any reading process, and separate connections for
+ * work that must not delay requests: model files, explanations and shadows.
  */
 import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
 import { openReadingPools, poolOpener, roomOf } from '@tandem/embedded/open-pools';
@@ -17,8 +17,9 @@ const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 export type ApiPools = ReturnType<typeof openPools>;
 
 /**
- * @param most connections of all pools together. Connections that the other pools do not need are for requests and
- * their feature statements
+ * Opens the pools of an API.
+ * @param most the most connections of all pools together; connections that the other pools do not need are for requests
+ * and their feature statements
  */
 export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {

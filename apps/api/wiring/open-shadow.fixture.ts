@@ -71,7 +71,7 @@ export function inferenceChildren(): { readonly pid: number; readonly niceness: 
     .map((pid) => ({ pid: Number(pid), niceness: nicenessOf(read(pid, 'stat')) }));
 }
 
-/** The nice value is the 19th field. The name in parentheses may contain spaces. */
+/** Returns the nice value, which is the 19th field. The name in parentheses may contain spaces. */
 function nicenessOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 }

@@ -25,7 +25,10 @@ type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu
 
 const FEATURES_WITHIN_MS = 1_000;
 
-/** @param assignments returns the last known assignments of a predictor */
+/**
+ * Opens the shadow of this process.
+ * @param assignments returns the last known assignments of a predictor
+ */
 export function openShadow(
   { inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
@@ -80,7 +83,10 @@ const OPTIONS = Object.freeze({
   maxLiveRows: 256,
 });
 
-/** @param open creates the pool, which does not start a process yet */
+/**
+ * Creates the scorer of shadows.
+ * @param open creates the pool, which does not start a process yet
+ */
 export function createShadowScorer(
   open: (options: Partial<InferencePoolOptions>) => InferencePool,
 ): ShadowScorer & { stats(): ReturnType<InferencePool['stats']> | null } {

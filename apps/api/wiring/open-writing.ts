@@ -20,7 +20,7 @@ export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'o
   return {
     hints: createHintStore(keys),
     loader: createGenerationLoader(keys),
-    // A separate connection, so that the deletes delay no read.
+    // The connection is separate, so that the deletes delay no read.
     erasures: createErasures(open(ERASING_MS)),
   };
 }

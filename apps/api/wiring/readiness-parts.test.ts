@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createInferenceCheck } from './readiness.ts';
 
-/** A pool with its children, their loaded models, and the number of questions to a child. */
+/** Creates a pool with its children, their loaded models, and the number of questions to a child. */
 function createChildren(idle: number) {
   const children = { idle, fault: null as string | null, asked: 0, answer: async (): Promise<void> => {} };
   const check = createInferenceCheck({

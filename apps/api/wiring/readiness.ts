@@ -104,7 +104,9 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
   ];
 }
 
-/** Checks certificates. Rejects with the database's error if it counts. */
+/**
+ * Requests a certificate from Postgres. If that fails, rejects with the error, unless `counts` returns false for it.
+ */
 async function certified(authority: Authority, counts: (error: unknown) => boolean): Promise<void> {
   await authority.certify([]).catch((error: unknown) => {
     if (counts(error)) throw error;
@@ -123,7 +125,7 @@ export function createInferenceCheck({
   scorer,
   kept,
 }: Pick<ReadinessPartsDependencies, 'scorer' | 'kept'>): () => Promise<void> {
-  /** Shares one check among all callers, so that checks do not pile up if no child answers. */
+  /** The running check, which all callers share, so that checks do not pile up if no child answers. */
   let asking: Promise<void> | undefined;
   return async () => {
     kept.assertServed();

@@ -16,11 +16,11 @@ interface SampledParts {
   /** The answers that wait to be kept. */
   readonly explanationKeeper: { waiting(): number };
   isOnlineOpen(): boolean;
-  /** Predictions in memory. */
+  /** Returns the number of predictions in memory. */
   remembered(): number;
   readonly servedReads: { dropped(): number };
   readonly readCounts: { dropped(): number };
-  /** Live answers that could not be stored in Postgres, since the start. */
+  /** Returns the number of live answers since the start that could not be stored in Postgres. */
   overlayWritesDropped(): number;
   /** Rejects while Postgres does not answer. */
   readonly workSignal: WorkSignal;

@@ -19,7 +19,8 @@ export function adoptCommand(cli: Cli): Command {
     detail: `Rejects a config with errors of tandem check, and then changes nothing. Errors of predictors that would not change
 do not count. Prints the warnings of tandem check. --force adopts the config despite errors and prints each of them.
 A database serves exactly one config: adopting a config stops serving every predictor that is not in it.
-Until a run has scored all users of a new model version, reads are live. adopt prints when the schedule starts that run.
+Until a run has scored all users with a new model version, its reads are answered live. adopt prints when the schedule
+starts that run.
 Exit codes: 0 if adopted, 1 if rejected without a change, 2 for wrong usage.`,
     example: 'tandem adopt --config ./tandem.config.ts --run',
   })

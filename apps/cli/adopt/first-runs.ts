@@ -1,4 +1,4 @@
-/** Reports when the first run of each adopted predictor comes, or starts it. */
+/** Finds when the first run of each adopted predictor is due, or starts it. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -19,7 +19,10 @@ interface FirstRun {
   readonly isDue: boolean;
 }
 
-/** @param starts whether a run of all users is started if none is in progress */
+/**
+ * Finds the first run of each predictor without stored predictions.
+ * @param starts whether a run of all users is started if none is in progress
+ */
 export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readonly FirstRun[]> {
   const awaited = await findAwaitedRuns(pool);
   const slotOf = await readSlots(pool);

@@ -41,8 +41,8 @@ function buildCreateCommand(cli: Cli): Command {
     name: 'create',
     description:
       'create an int8 build of a model version and push it; the build is tried but does not serve traffic yet',
-    detail: `Needs a Python with onnx and onnxruntime, and says how to install one. A dynamic build computes its scales in each run,
-so users may have to be inferred one by one (--row-by-row). A static build is calibrated on rows of real users, read
+    detail: `Needs a Python with onnx and onnxruntime, and says how to install one. A dynamic build computes its scales in each
+inference, so users may have to be inferred one by one (--row-by-row). A static build is calibrated on rows of real users, read
 from the database (DATABASE_URL, FEATURES_DATABASE_URL), from the half that comparisons leave out. The rows are kept in a
 temporary folder, which is deleted afterwards.
 The exit code is 3 if the model has nothing to quantise, for example if it consists of trees.`,
@@ -148,7 +148,7 @@ function withBuildWords(command: Command): Command {
     .option('--metric <name=number>', 'a measured value; may be repeated', parseMetric);
 }
 
-/** Presents the stored build. Its query, inputs and outputs are those of its parent. */
+/** Pushes a build and presents the stored version. Its query, inputs and outputs are those of its parent. */
 async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
   const version = await send(cli, build, options);
   if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);

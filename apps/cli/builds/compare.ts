@@ -17,8 +17,8 @@ export function buildCompareCommand(cli: Cli): Command {
     name: 'compare',
     description: 'compare size, answers, speed and parity of an optimised build with its parent',
     detail: `The service runs both versions alternately on the machine that would serve them, on the half of the users that no build is
-calibrated on; with --labels, on the users in the file. Speed is the time of an inference run. The ratio is the median of
-many rounds, with the range of 90 % of them.`,
+calibrated on; with --labels, on the users in the file. Speed is the time of an inference. The ratio is the median of many
+rounds, with the range of the middle 80 % of them.`,
     example: 'tandem build compare repurchase 3 --labels held-out.csv',
   })
     .argument('<predictor>')

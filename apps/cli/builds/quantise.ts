@@ -80,7 +80,10 @@ const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
   bool: '|b1',
 };
 
-/** @param calibration for a static build; null: a dynamic build */
+/**
+ * Creates an int8 build of a model file.
+ * @param calibration the rows for a static build; null: a dynamic build
+ */
 export async function quantise(
   cli: Pick<Cli, 'env' | 'signal'>,
   python: string,

@@ -35,7 +35,10 @@ interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
   readonly predictor: string;
 }
 
-/** @param memoryLimitMb of the processes that try a model */
+/**
+ * Checks a config with the database that would serve it.
+ * @param memoryLimitMb the memory limit of the processes that try a model
+ */
 export async function checkConfig(
   databases: Databases,
   path: string,
@@ -88,7 +91,7 @@ async function tryReadConfig(
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;
     return problems.map((problem) => {
-      // Two lines for each problem: its place and text, then the remedy.
+      // The text of a problem has two lines: its place and problem, then the remedy.
       const [text = '', ...remedy] = formatProblem(problem).split('\n');
       return failed('config', text.trim(), remedy.join('\n').trim().replace(/^→ /, ''));
     });

@@ -33,8 +33,9 @@ const DUPLICATES_SHOWN = 5;
 const KEYS_MS = 10_000;
 
 /**
+ * Returns the findings on a predictor.
  * @param isMigrated whether the tables of the schema exist, which the plans and the last run need
- * @param memoryLimitMb of the process that the model was tried in
+ * @param memoryLimitMb the memory limit of the process that tried the model
  */
 export async function checkPredictor(
   { pool, features }: Databases,

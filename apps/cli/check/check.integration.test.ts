@@ -29,7 +29,9 @@ async function check(args = ''): Promise<{ code: number; err: string; report: Re
   return { code, err, report: JSON.parse(out) as Report };
 }
 
-/** Like a forest of two targets that skl2onnx exports: it declares [users, 1] and returns [users, 2]. */
+/**
+ * Returns a model like a forest of two targets that skl2onnx exports: it declares [users, 1] and returns [users, 2].
+ */
 function twoTargets() {
   const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));
   const both = node('Compress', ['features', 'keep'], ['variable'], { axis: 1 });
@@ -162,7 +164,7 @@ test('a query that fails for one user is a finding that quotes Postgres, beside 
     insert into customers select n, n from generate_series(1, 3000) n`);
   expect((await place.tandem(INIT)).code).toBe(0);
   const config = await place.read('tandem.config.ts');
-  // A user outside the sample for the trial.
+  // This user is outside the sample for the trial.
   const userId = await userOutsideOfSample();
   await place.write('tandem.config.ts', config.replace(/ age\n/, ` age / (customer_id - ${userId}) as age\n`));
   const { code, report } = await check();

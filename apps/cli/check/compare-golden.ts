@@ -41,7 +41,8 @@ export interface GoldenComparison {
   /** An order of the feature columns that gives the expected values; null if none was found or needed. */
   readonly order: readonly string[] | null;
   /**
-   * The columns that need the values of other columns. It replaces `order` for a model with one column in each input.
+   * Each column with the column whose values it needs. For a model with one column in each input, this list replaces
+   * `order`.
    */
   readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
 }
@@ -49,10 +50,13 @@ export interface GoldenComparison {
 const USERS_AT_ONCE = 500;
 const READ_MS = 10_000;
 const DEADLINE_MS = 10_000;
-/** The least value to which a difference is relative, because a float32 sum near zero has no more digits. */
+/** The least value to which a difference is relative. Near zero, a float32 sum has no further correct digits. */
 const LEAST_MAGNITUDE = 0.01;
 
-/** @param tolerance the allowed difference as a share of the value */
+/**
+ * Compares the model's predictions with the expected values.
+ * @param tolerance the allowed difference as a share of the value
+ */
 export async function compareGolden(
   pool: Pool,
   predictor: CheckedPredictor,
@@ -161,7 +165,7 @@ function worstDifference(
   return worst;
 }
 
-/** Returns null if the values are within the tolerance. */
+/** Returns the difference as a multiple of the allowed difference; null if the values are within the tolerance. */
 function excessOf(expected: number | string, got: number | string, tolerance: number): number | null {
   if (typeof expected === 'string' || typeof got === 'string') return expected === got ? null : 0;
   const allowed = tolerance * Math.max(Math.abs(expected), Math.abs(got), LEAST_MAGNITUDE);

@@ -29,8 +29,8 @@ interface Reason {
 
 /**
  * Counts the users in one pass over all rows. Event values, which may replace a null, are ignored. A column may occur
- * in several conditions. `offset 0` keeps Postgres from computing it for each of them: for 20,000 users and two
- * subqueries this takes 0.6 s instead of 3 s.
+ * in several conditions. With `offset 0`, Postgres computes the column once and not for each condition: for 20,000
+ * users and two subqueries this takes 0.6 s instead of 3 s.
  */
 export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery): Promise<UnscorableUsers> {
   const values: string[][] = [];
@@ -53,7 +53,10 @@ export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery
   };
 }
 
-/** @param values the parameters of the statement, to which this appends */
+/**
+ * Returns the reasons why a value of the column cannot be used, each with its condition in SQL.
+ * @param values the parameters of the statement, to which this appends
+ */
 function reasonsOf({ name, kind, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
   const column = `f.${quoteName(name)}`;
   const reasons: Reason[] = [];

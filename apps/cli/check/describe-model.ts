@@ -13,7 +13,10 @@ import { count } from '../output/text.ts';
 const INPUTS_SHOWN = 3;
 const MIB = 1 << 20;
 
-/** @param memoryLimitMb of the process that tried the model */
+/**
+ * Returns the findings on the model of a predictor.
+ * @param memoryLimitMb the memory limit of the process that tried the model
+ */
 export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number): Finding[] {
   return [
     ok('model', signatureText(predictor)),

@@ -1,7 +1,7 @@
 /**
- * Searches for an order of feature columns with which a model returns the expected scores. It starts with the columns
- * as they are and sorted by name, and repeatedly makes the exchange of two columns that helps most. A found order fits
- * all users; the search may also give up.
+ * Searches for an order of feature columns with which a model returns the expected scores. It searches twice: from the
+ * columns as they are, and from the columns sorted by name. Each search repeatedly makes the exchange of two columns
+ * that helps most. A found order fits all users; the search may also give up.
  */
 import { pick } from '@tandem/admission/sample-users';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';

@@ -49,7 +49,10 @@ function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRe
   throw new CommandFailure(problem, { remedy: `name the predictor of the file with --predictor, one of ${names}` });
 }
 
-/** @param file the name of the file in the text */
+/**
+ * Returns the findings of the comparison.
+ * @param file the name of the file in the text
+ */
 function judgeComparison(comparison: GoldenComparison, file: string): Finding {
   const { predictor, users, equal, tolerance } = comparison;
   const subject = `${predictor} golden`;

@@ -45,7 +45,7 @@ export async function judgePredictors(
   return { findings, samples };
 }
 
-/** The tolerance, because floats of a softmax may be slightly above 1. */
+/** How far a probability may lie outside 0 to 1, because floats of a softmax may be slightly above 1. */
 const TOLERANCE = 1e-5;
 
 /**

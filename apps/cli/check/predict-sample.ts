@@ -28,14 +28,17 @@ export interface Sample {
 
 const DEADLINE_MS = 10_000;
 const ATTEMPTS = 4;
-/** Milliseconds, longer than the CPU time of a trial. A longer inference lacks CPU. */
+/**
+ * The time limit of an inference in ms, longer than the CPU time of a trial. An inference that takes longer did not get
+ * enough CPU time.
+ */
 const INFERENCE_MS = 60_000;
 /** Milliseconds above which no second attempt is made, because it would not be fast enough. */
 const SLOW_MS = 1_000;
 
 /**
  * Returns the sample, or a finding that says why there is none.
- * @param memoryLimitMb of the process that infers the user
+ * @param memoryLimitMb the memory limit of the process that infers the user
  */
 export async function predictSample(
   pool: Pool,
@@ -142,8 +145,8 @@ interface LiveReader {
 const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction of the batch';
 
 /**
- * Returns the remedy for a slow query. Request features need live inference, so it then does not suggest to turn that
- * off.
+ * Returns the remedy for a slow query. For a predictor with request features, which need live inference, it does not
+ * suggest turning live inference off.
  */
 function queryRemedy({ definition }: LiveReader): string {
   const last = definition.request ? 'raise freshness.liveTimeout' : WITHOUT_LIVE;
@@ -157,7 +160,7 @@ function modelRemedy({ definition }: LiveReader): string {
     : `raise freshness.liveTimeout, ${build}, or ${WITHOUT_LIVE}`;
 }
 
-/** Returns no finding if the sample was read in time, or if the predictor answers no read live. */
+/** Returns a finding if the sample was not read in time, unless the predictor answers no read live. */
 export function judgeReadTime(
   reader: LiveReader,
   { userId, featuresMs, inferenceMs }: Pick<Sample, 'userId' | 'featuresMs' | 'inferenceMs'>,
@@ -176,7 +179,7 @@ export function judgeReadTime(
   return [warning(`${name} model`, text, modelRemedy(reader))];
 }
 
-/** Reports that the features of even one user were not read in a time longer than any read waits. */
+/** Reports that reading the features of a single user took longer than any read waits. */
 export function tooSlowForReads(reader: LiveReader, subject: string, userId: string, ms: number): Finding {
   const { live, liveTimeoutMs } = reader.policy.freshness;
   const text = `the features of user ${userId} were not read within ${inMs(ms)}`;

@@ -22,7 +22,7 @@ export interface ReadConfig {
  * Reads the config. Rejects with `config_invalid` and all problems, with `unavailable` if the database does not answer,
  * or with `overloaded` if the machine is too busy to try a model.
  * @param features the pool of feature statements
- * @param memoryLimitMb of the process that tries a model
+ * @param memoryLimitMb the memory limit of the process that tries a model
  */
 export async function readConfig(
   features: Pool,
@@ -33,8 +33,8 @@ export async function readConfig(
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
-  // One trial after the other, because each uses a process and its memory. A person waits for the trials, so they have
-  // the priority of the command.
+  // The trials run one after the other, because each uses a process and its memory. A person waits for the trials, so
+  // they have the priority of the command.
   const options = { memoryLimitMb, trial: { niceSteps: 0 }, reportProgress, sampling };
   for (const resolved of predictors) {
     judged.push(await judgePredictor(features, resolved, options));

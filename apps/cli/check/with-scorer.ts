@@ -3,14 +3,14 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 
-/** The model version that would be served after the adoption. It has no number yet. */
+/** Returns the model version that would be served after the adoption. It has no number yet. */
 export function versionOf({ definition }: Pick<CheckedPredictor, 'definition'>): ModelVersion {
   return { ...definition, id: modelVersionId(definition), number: 0 };
 }
 
 /**
  * Loads the model for the duration of the work.
- * @param memoryLimitMb of the process
+ * @param memoryLimitMb the memory limit of the process
  */
 export async function withScorer<T>(
   predictor: Pick<CheckedPredictor, 'definition' | 'artifact'>,

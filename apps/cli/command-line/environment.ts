@@ -20,7 +20,10 @@ import { CommandFailure, usageError } from './failure.ts';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8080';
 
-/** @param said the value of `--url` */
+/**
+ * Returns the URL of the API.
+ * @param said the value of `--url`
+ */
 export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string {
   const url = said ?? (env.TANDEM_URL || undefined) ?? findRunning(cwd)?.apiUrl ?? DEFAULT_API_URL;
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;

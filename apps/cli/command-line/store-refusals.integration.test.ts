@@ -1,4 +1,4 @@
-/** Addresses that real servers reject. Each command shows the problem, the place and the fix. */
+/** Tests of addresses that real servers reject. Each command shows the problem, the place and the fix. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,10 @@ function changed(url: string, change: (url: URL) => void): string {
   return other.href;
 }
 
-/** @param how runs the command in this process or in a separate one */
+/**
+ * Returns what a command says about the addresses of an environment.
+ * @param how runs the command in this process or in a separate one
+ */
 async function said(
   command: string,
   env: Readonly<Record<string, string>>,

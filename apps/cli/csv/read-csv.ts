@@ -125,7 +125,10 @@ function recordReader(file: string) {
   };
 }
 
-/** @param quote the position of the first quotation mark after the start */
+/**
+ * Returns the position after the end of a row.
+ * @param quote the position of the first quotation mark after the start
+ */
 function endOfRecord(text: string, start: number, quote: number): number {
   let open = quote;
   let end = findFrom(text, '\n', start);
@@ -139,7 +142,7 @@ function endOfRecord(text: string, start: number, quote: number): number {
   return end;
 }
 
-/** Returns Infinity if the text is not found. */
+/** Returns the position of a character, or Infinity if it is not found. */
 function findFrom(text: string, character: string, from: number): number {
   const at = text.indexOf(character, from);
   return at < 0 ? Number.POSITIVE_INFINITY : at;

@@ -49,7 +49,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   postgres_fdw: 'revoke usage on the foreign server from the login',
 };
 
-/** Extensions with which a feature query could write through another connection. */
+/** Warns of extensions with which a feature query could write through another connection. */
 async function outward(features: ReturnType<typeof createPool>): Promise<Finding[]> {
   return (await findOutwardExtensions(features)).map((name) =>
     warning(

@@ -16,7 +16,10 @@ interface PlannedApi {
   readonly connections: number | null;
 }
 
-/** @param direct the direct connections, as `directPools` returns them */
+/**
+ * Checks the live processes.
+ * @param direct the direct connections, as `directPools` returns them
+ */
 export async function examineFleet(pool: Pool, direct: RegExp, planned: PlannedApi): Promise<Finding[]> {
   const [room, processes, protocol] = await Promise.all([
     findRoom(pool, direct),
@@ -48,7 +51,7 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
 };
 
-/** The effect on processes whose release does not know the number. */
+/** The effect on processes whose release does not know the protocol number of the schema. */
 const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
   api: ['it answers no read', 'they answer no read'],
   worker: ['it takes no work', 'they take no work'],

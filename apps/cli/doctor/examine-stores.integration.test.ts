@@ -1,4 +1,4 @@
-/** Users with too few rights on real servers. Each finding names the missing right and how to grant it. */
+/** Tests of users with too few rights on real servers. Each finding names the missing right and how to grant it. */
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createServerConnection } from '@tandem/online-store/connection';

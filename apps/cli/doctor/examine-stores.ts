@@ -7,7 +7,10 @@ import { examineSchema } from './examine-schema.ts';
 import { judgePostgres, readPostgresFacts } from './postgres.ts';
 import { judgeRedis, readRedisFacts } from './redis.ts';
 
-/** @param now returns the ms since 1970 by this machine's clock */
+/**
+ * Checks Postgres at an address.
+ * @param now returns the ms since 1970 by this machine's clock
+ */
 export function examinePostgres(url: string, now: () => number): Promise<Finding[]> {
   return reached('postgres', url, async () => {
     const pool = createPool({ url, max: 1, applicationName: 'tandem-doctor' });
@@ -24,7 +27,8 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
 }
 
 /**
- * @param queueUrl the queue may have a separate Redis with other requirements
+ * Checks each Redis at its address.
+ * @param queueUrl the address of the queue's Redis, which may be a separate server with other requirements
  * @param withinMs the time limit for connecting to a server
  */
 export async function examineRedis(url: string, queueUrl: string, withinMs?: number): Promise<Finding[]> {

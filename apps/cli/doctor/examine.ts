@@ -79,7 +79,7 @@ async function atAddress<T>(
   }
 }
 
-/** Returns no findings if the schema of this release does not exist. */
+/** Returns the findings on sources; empty if the schema of this release does not exist. */
 async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   try {
     return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>
@@ -106,8 +106,8 @@ async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
 const NAMED = 3;
 
 /**
- * Returns a warning if valid API keys are stored under another pepper than the known one. Without a known pepper, that
- * of the newest key counts.
+ * Returns a warning if valid API keys are stored under another pepper than the known one. If no pepper is known,
+ * compares with the pepper of the newest key.
  */
 async function examineKeys(cli: Cli): Promise<Finding[]> {
   const known = knownPepperId(cli);

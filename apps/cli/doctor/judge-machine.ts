@@ -49,6 +49,7 @@ export function judgeApiProcesses(processes: number, cores: number = availablePa
 }
 
 /**
+ * Checks whether the API can listen on its port.
  * @param port the port on which the API will listen
  * @param apiUrl the URL of the API of this folder; null if none runs
  */

@@ -1,6 +1,6 @@
 /**
- * Finds the process that listens on a port, for the message that the port is in use. Linux only, within this user's
- * rights.
+ * Finds the process that listens on a port, for the message that the port is in use. This works on Linux only, within
+ * this user's rights.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readProcess } from '@tandem/local-servers/process-identity';

@@ -52,7 +52,7 @@ async function readDefaults(db: Db): Promise<PostgresFacts['defaults']> {
 }
 
 export interface PostgresFacts {
-  /** For example `18.4` and 180004. */
+  /** The version as a text and as a number, for example `18.4` and 180004. */
   readonly version: string;
   readonly versionNumber: number;
   readonly database: string;
@@ -78,7 +78,7 @@ export interface PostgresFacts {
 interface SchemaRights {
   readonly owner: string;
   readonly ownerIsSuperuser: boolean;
-  /** Only the owner can create and drop the partitions of generations. */
+  /** Whether this user owns the schema. Only the owner can create and drop the partitions of generations. */
   readonly isOwner: boolean;
   /** Tables that this user may not read and write. */
   readonly closedTables: readonly string[];
@@ -91,7 +91,10 @@ const RIGHTS = 'docs/postgres.md, "Rights in Postgres"';
 const CONNECTIONS_NEEDED = 30;
 const SKEW_WORTH_TELLING_MS = 1_000;
 
-/** @param here this machine's clock in the middle of the query, in ms since 1970 */
+/**
+ * Judges the settings and rights in Postgres.
+ * @param here this machine's clock in the middle of the query, in ms since 1970
+ */
 export function judgePostgres(facts: PostgresFacts, here: number): Finding[] {
   return [
     judgeVersion(facts),

@@ -1,4 +1,4 @@
-/** Wrong addresses of real servers: `tandem doctor` names the server that it found and the right address. */
+/** Tests of wrong addresses of real servers: `tandem doctor` names the server that it found and the right address. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { findFreePort } from '@tandem/local-servers/ports';
@@ -59,7 +59,7 @@ test.each([
     /host and port/,
   ],
 ])('%s', async (_, addressOf, problem, remedy) => {
-  // No time limit would make any of them connect.
+  // A short time limit suffices, because these addresses never connect.
   const [found, ...others] = await examineRedis(addressOf(), addressOf(), 300);
   expect(others).toEqual([]);
   expect(found).toMatchObject({ level: 'error', text: expect.stringMatching(problem) });

@@ -144,8 +144,8 @@ function explainRefusal(at: string, error: Error): CommandFailure | undefined {
 }
 
 /**
- * Returns the role of a server, and for a Sentinel the names of the primaries that it watches. null if this user may
- * not query them.
+ * The role of a server and, for a Sentinel, the names of the primaries that it watches; null if this user may not query
+ * them.
  */
 interface Asked {
   readonly mode: string | null;

@@ -29,7 +29,9 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
   };
 }
 
-/** The relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates. */
+/**
+ * Returns the relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates.
+ */
 export function parseInfo(
   info: string,
 ): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
@@ -79,7 +81,10 @@ function trials(key: string) {
   ];
 }
 
-/** @param tag a hash tag of keys that this server of a cluster holds */
+/**
+ * Tries the commands of Tandem. Returns the commands that this user may not execute.
+ * @param tag a hash tag of keys that this server of a cluster stores
+ */
 async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
   const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
@@ -91,16 +96,16 @@ async function tryRights(connection: ServerConnection, tag: string): Promise<str
 
 export interface RedisFacts {
   readonly server: 'Redis' | 'Valkey';
-  /** null if this user may not query it. */
+  /** The version of the server; null if this user may not query it. */
   readonly version: string | null;
-  /** `master`, `slave` or `sentinel`. */
+  /** The role: `master`, `slave` or `sentinel`. */
   readonly role: string;
   /** Whether the server is a node of a Redis Cluster, and whether the address says so. */
   readonly isCluster: boolean;
   readonly isAddressedAsCluster: boolean;
-  /** For example `noeviction` or `allkeys-lru`; null if unknown. */
+  /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
   readonly policy: string | null;
-  /** Bytes; 0: no limit. */
+  /** The memory limit in bytes; 0: no limit. */
   readonly maxMemory: number;
   readonly usedMemory: number;
   /** The most fields with which a hash keeps its compact form; null if unknown. */
@@ -115,7 +120,10 @@ export interface RedisFacts {
 const OLDEST_MAJOR = 7;
 const NEWEST_MAJOR = 8;
 const MB = 1024 * 1024;
-/** Buckets hold 48 users on average. With a limit below twice that, a user takes five times the memory. */
+/**
+ * The least limit of fields with which a user takes little memory: buckets contain 48 users on average, and with a
+ * limit below twice that number, a user takes five times the memory.
+ */
 const LISTPACK_ENTRIES_WANTED = 96;
 
 /** Returns one finding for each subject, the worst of all servers. */

@@ -75,15 +75,17 @@ function explanationListCommand(cli: Cli): Command {
   })
     .option('--predictor <name>', 'only answers of this predictor')
     .option('--user <userId>', 'only answers of this user');
-  return paged(command, '--before <place>', 'the page after this position, the `next` of a page (--json)').action(
-    async ({ predictor, user, limit, before, ...options }: ListOptions) => {
-      const page = await connect(cli, options).explanations.list({
-        limit,
-        ...given({ predictor, userId: user, before }),
-      });
-      present(cli, options, page, ({ explanations }) => renderKeptList(explanations));
-    },
-  );
+  return paged(
+    command,
+    '--before <position>',
+    'only answers after this position: the `next` of the previous page (--json)',
+  ).action(async ({ predictor, user, limit, before, ...options }: ListOptions) => {
+    const page = await connect(cli, options).explanations.list({
+      limit,
+      ...given({ predictor, userId: user, before }),
+    });
+    present(cli, options, page, ({ explanations }) => renderKeptList(explanations));
+  });
 }
 
 function explanationShowCommand(cli: Cli): Command {

@@ -1,7 +1,7 @@
 /**
- * Chooses the columns of a table for a matrix whose columns have no names. It takes columns in the order of the table,
- * texts after numbers, if leaving out others for good reasons gives the number that the model takes. The result names
- * the columns that are left out, with the reasons.
+ * Chooses the columns of a table for a matrix whose columns have no names. It leaves out columns for which there is a
+ * good reason. If the other columns give the number of values that the model takes, it chooses them in the order of the
+ * table, with texts after numbers. The result names the columns that are left out, with the reasons.
  */
 import { bareName } from '../command-line/names.ts';
 import { isNumber } from './column-expression.ts';
@@ -23,17 +23,20 @@ export interface Choice {
   readonly leftOut: readonly LeftOut[];
   /** Whether the number of values fits. If not, `chosen` has the candidates. */
   readonly fits: boolean;
-  /** Text columns with which the number of columns would fit if each were one number. */
+  /** Text columns. If each of them became one number, the number of values would fit. */
   readonly asIndex: readonly TableColumn[];
 }
 
-/** Names of columns that have the label or are only for training. */
+/** Matches names of columns that contain the label or are only for training. */
 const TRAINING =
   /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
 
 type Texts = ReadonlyMap<string, TextFacts>;
 
-/** @param width the number of values for each user; null if the model does not say */
+/**
+ * Chooses columns for a matrix of numbers.
+ * @param width the number of values for each user; null if the model does not say
+ */
 export function chooseNumbers(columns: readonly TableColumn[], width: number | null, texts: Texts): Choice {
   const reasons = new Map(columns.map((column) => [column, reasonsAgainst(column, texts)] as const));
   const without = (...against: Reason[]) =>

@@ -63,7 +63,7 @@ function asInteger(column: TableColumn, text: TextFacts | undefined): Expression
   return { sql: `${exact}${kind === 'text' ? '::numeric' : ''}::bigint`, note: 'rounded to an integer' };
 }
 
-/** Kinds that a numeric tensor takes unchanged: numbers and flags. */
+/** Returns whether a numeric tensor takes the column unchanged: it is a number or a flag. */
 export function isNumber(column: TableColumn): boolean {
   return ['integer', 'number', 'numeric', 'money', 'boolean'].includes(kindOf(column));
 }

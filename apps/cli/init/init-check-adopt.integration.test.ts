@@ -196,7 +196,7 @@ test('a model is tried with the memory limit with which it will be served', asyn
   expect((await place.tandem(INIT)).code).toBe(0);
   const { code, out } = await place.tandem('check', { INFERENCE_MEMORY_MB: '256' });
   expect(code).toBe(1);
-  // Its process is killed, or the kernel refuses the memory before.
+  // Either the model's process is killed, or the kernel has already refused the memory.
   expect(out).toMatch(/error +config .*churn\.model: .*(memory|256 MB|std::bad_alloc\n +→ .* within the memory of)/);
 });
 

@@ -1,4 +1,6 @@
-/** Problems that stop `init`, on a real Postgres. Each gives a message and a remedy, and no file is written. */
+/**
+ * Tests of problems that stop `init`, on a real Postgres. Each gives a message and a remedy, and no file is written.
+ */
 import { randomBytes } from 'node:crypto';
 import { linearModel, zipMapModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';

@@ -41,11 +41,14 @@ export interface InputMatch {
   readonly remarks: readonly string[];
   /** Decisions that the user must make before the config passes `check`. */
   readonly undecided: readonly string[];
-  /** Text columns with which the number of columns would fit if each were one number. */
+  /** Text columns. If each of them became one number, the number of values would fit. */
   readonly asIndex: readonly TableColumn[];
 }
 
-/** @param featureNames the names of a single matrix in its order, if the model file has them */
+/**
+ * Matches the inputs of a model to columns.
+ * @param featureNames the names of a single matrix in its order, if the model file has them
+ */
 export function matchInputs(
   tensors: readonly InputTensor[],
   table: TableFacts,
@@ -69,7 +72,7 @@ function findAsOf(tensors: readonly InputTensor[], columns: readonly TableColumn
   return loadedAt(tensors, columns).find(({ type }) => /^timestamp.* with time zone$/.test(type)) ?? null;
 }
 
-/** Returns a remark on a timestamp without a time zone, which could be `asOf` with one. */
+/** Returns a remark on a timestamp without a time zone, which could be `asOf` if it had a time zone. */
 function withoutZone(tensors: readonly InputTensor[], columns: readonly TableColumn[]): string[] {
   return loadedAt(tensors, columns)
     .filter(({ type }) => /^timestamp.* without time zone$/.test(type))

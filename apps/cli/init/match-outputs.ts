@@ -99,7 +99,8 @@ function isWord(name: string): boolean {
 }
 
 /**
- * Returns a note that says why the first value is taken. The trial of `check` shows whether there is one for each user.
+ * Returns a note that says why the first value is taken. The trial of `check` shows whether the model returns one value
+ * for each user.
  */
 function openNote({ shape }: Tensor): string {
   return shape.length === 0

@@ -161,7 +161,7 @@ function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** Returns null if the statement timed out, so that the result is unknown. */
+/** Returns the result of a statement; null if the statement timed out, so that the result is unknown. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

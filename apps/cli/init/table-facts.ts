@@ -23,7 +23,7 @@ export interface KeyFacts {
   readonly column: TableColumn;
   /** How it is known that no user has two rows; null if it is unknown. */
   readonly unique: 'index' | 'counted' | null;
-  /** Whether it can have an index: a table can, a view cannot. */
+  /** Whether the relation can have an index: a table can, a view cannot. */
   readonly isIndexable: boolean;
 }
 
@@ -33,9 +33,9 @@ export interface TableFacts {
   /** All columns except the key, in the table's order. */
   readonly columns: readonly TableColumn[];
   readonly key: KeyFacts;
-  /** Whether it can have triggers: a table can, a view cannot. */
+  /** Whether the relation can have triggers: a table can, a view cannot. */
   readonly isWatchable: boolean;
-  /** null if counting would have taken too long. */
+  /** The number of rows; null if counting would have taken too long. */
   readonly rows: number | null;
   /** Facts about text columns by column name. */
   readonly texts: ReadonlyMap<string, TextFacts>;

@@ -1,7 +1,7 @@
 /** `tandem key`: creates, lists, rotates and revokes API keys. The text of a key is shown once. */
 import type { ApiKey, ApiKeyWithText } from '@tandem/offline-store/api-keys';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   type Cli,
   type CommonOptions,
@@ -42,10 +42,10 @@ function keyCreateCommand(cli: Cli): Command {
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
     .requiredOption('--scopes <list>', 'the scopes, separated by commas, or all', parseScopes)
-    .option('--expires <span>', 'the validity of the key, such as 90d (default: until it is revoked)', parseSpan)
+    .option('--expires <span>', 'how long the key is valid, such as 90d (default: until it is revoked)', parseSpan)
     .option('--rate <rate>', 'the limit of requests, such as 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'the limit of users inferred live, such as 20/s (default: no limit)', parseRate)
-    .option('--test', 'create tandem_test_… instead of tandem_live_…, which people and secret scanners can distinguish')
+    .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');
@@ -95,11 +95,10 @@ function keyRotateCommand(cli: Cli): Command {
     example: 'tandem key rotate 3f9c2b7e01d4a586 --grace 24h',
   })
     .argument('<id>')
-    .option(
-      '--grace <span>',
-      'how long the old secret is still accepted (default: 24h; 0: not at all)',
-      parseGrace,
-      GRACE_MS,
+    .addOption(
+      new Option('--grace <span>', 'how long the old secret is still accepted; 0: not at all')
+        .argParser(parseGrace)
+        .default(GRACE_MS, '24h'),
     )
     .option('--drop-previous', 'also end the grace period of an earlier rotation')
     .action(async (id: string, options: RotateOptions) => {

@@ -1,4 +1,4 @@
-/** The temporary key of a command, tested with an API that requires keys. */
+/** Tests of the temporary key of a command, with an API that requires keys. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listApiKeys } from '@tandem/offline-store/api-keys';

@@ -15,7 +15,7 @@ const KNOWN_WITHIN_MS = 5_000;
 /** Milliseconds; longer than any first run. The key expires if `tandem up` is killed and cannot revoke it. */
 const EXPIRES_IN_MS = 24 * 3_600_000;
 
-/** Returns whether the API refuses a request without a key. */
+/** Returns whether the API rejects a request without a key. */
 export async function asksForKeys(url: string): Promise<boolean> {
   return !(await isAnswered(createClient({ url })));
 }

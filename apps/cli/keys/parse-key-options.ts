@@ -39,7 +39,7 @@ export function parseSpan(text: string): number {
   throw new InvalidArgumentError('a whole number with a unit is expected, such as 90d, 24h or 30m, up to 36500d.');
 }
 
-/** Like `parseSpan`, but accepts `0`. */
+/** Parses a span like `parseSpan`, but also accepts `0`. */
 export function parseGrace(text: string): number {
   return text === '0' ? 0 : parseSpan(text);
 }

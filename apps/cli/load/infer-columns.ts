@@ -10,7 +10,7 @@ export interface ColumnFacts {
   candidates: readonly ColumnType[];
   values: number;
   empty: number;
-  /** Cells that have only spaces. They are null, except in a column of texts. */
+  /** The number of cells that have only spaces. They are null, except in a column of texts. */
   blank: number;
 }
 
@@ -38,7 +38,7 @@ function addValue(column: ColumnFacts, value: string): void {
   column.candidates = column.candidates.filter((type) => hasType(value, type));
 }
 
-/** A column of a table, with its number of nulls. */
+/** Returns the column of the table, with its number of nulls. */
 export function described(column: ColumnFacts, isKey: boolean) {
   const type = typeOf(column, isKey);
   return { name: column.name, type, nulls: column.empty + (type === 'text' ? 0 : column.blank) };
@@ -55,7 +55,7 @@ function typeOf({ candidates, values }: ColumnFacts, isKey: boolean): ColumnType
 }
 
 const WHOLE = /^-?(0|[1-9]\d*)$/;
-/** Excludes leading zeros: 007 is a text. */
+/** Matches a number without leading zeros, since 007 is a text. */
 const NUMBER = /^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/;
 const NO_NUMBER = /^([-+]?inf(inity)?|nan)$/i;
 const BOOLEAN = /^(true|false)$/i;
@@ -84,12 +84,15 @@ function fitsInt8(value: string): boolean {
   return value.length < 19 || BigInt.asIntN(64, BigInt(value)) === BigInt(value);
 }
 
-/** The most digits of a whole number as a double. A longer number is probably an id, and a double would change it. */
+/**
+ * Returns whether a double can represent the value. A whole number beyond bigint is probably an id, and a double would
+ * change it.
+ */
 function isDouble(value: string): boolean {
   if (NO_NUMBER.test(value)) return true;
   if (!NUMBER.test(value) || (WHOLE.test(value) && !fitsInt8(value))) return false;
   const number = Number(value);
-  // Postgres rejects numbers that a double cannot hold, even if they are too small.
+  // Postgres rejects numbers that a double cannot represent, also those that are too small.
   return Number.isFinite(number) && (number !== 0 || !/^[^eE]*[1-9]/.test(value));
 }
 

@@ -12,7 +12,7 @@ interface LoadRequest {
   readonly file: string;
   /** The column of user ids. */
   readonly key: string;
-  /** `table` or `schema.table`; null: the name of the file. */
+  /** The table, as `table` or `schema.table`; null: named after the file. */
   readonly table: string | null;
   /** Whether the rows of an existing table are replaced. */
   readonly replace: boolean;

@@ -33,13 +33,13 @@ function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
     description: 'send an outcome of a user, or many from a file; rollouts count outcomes of exposed users',
-    detail: `A file is CSV with a head (.csv), or has one JSON object in each line. Each outcome has id, userId and name, and
+    detail: `A file is CSV with a header line (.csv), or has one JSON object in each line. Each outcome has id, userId and name, and
 optionally source, value and time. An empty value is rejected. A file can be sent repeatedly, because each id counts once.`,
     example: 'tandem outcome send 42 order --value 31.50',
   })
     .argument('[userId]')
     .argument('[name]', 'the name of the outcome in the plan of the rollout, such as order')
-    .option('--value <number>', 'the value that a sum adds (default: 1)', parseNumber)
+    .option('--value <number>', 'the number that is added to a sum (default: 1)', parseNumber)
     .option('--time <moment>', 'the time of the outcome, ISO 8601, at most 90 days ago (default: now)')
     .option('--id <id>', 'the id of the outcome (default: a new one)')
     .option('--source <source>', 'the sender (default: tandem-cli)')
@@ -95,7 +95,7 @@ async function sendFile(cli: Cli, file: string, userId: string | undefined, opti
 }
 
 /**
- * Names the place of a problem in the file. The service counts only the outcomes of a request.
+ * Names the place of a problem in the file, because the service names its place in the request.
  * @param before outcomes of the file in earlier requests
  */
 function inFile(error: unknown, file: string, before: number): unknown {

@@ -15,7 +15,10 @@ interface ProgressDisplay {
 const REDRAW_EVERY_MS = 80;
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** @param label the text before each line */
+/**
+ * Creates a display of progress.
+ * @param label the text before each line
+ */
 export function createProgressDisplay(cli: Cli, unit: string, label = ''): ProgressDisplay {
   return cli.stderr.isTTY === true ? createBar(cli, unit, label) : createLines(cli, unit, label);
 }
@@ -50,7 +53,7 @@ function createLines({ stderr }: Cli, unit: string, label: string): ProgressDisp
 
 interface Progress {
   readonly done: number;
-  /** 0 while unknown. */
+  /** The total; 0 while it is unknown. */
   readonly total: number;
   readonly elapsedMs: number;
 }

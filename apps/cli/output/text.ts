@@ -4,7 +4,7 @@
  */
 import { stripVTControlCharacters } from 'node:util';
 
-/** `2,357`. */
+/** Renders a number as `2,357`. */
 export function count(value: number): string {
   return value.toLocaleString('en-US');
 }

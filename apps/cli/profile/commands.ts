@@ -44,12 +44,12 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
       'model versions (default: serving versions and their builds)',
       parseNumbers(MOST_VERSION),
     )
-    .addOption(listOption('--batches <sizes>', 'the most users in an inference run', BATCHES, MOST_BATCH))
+    .addOption(listOption('--batches <sizes>', 'the most users in one inference', BATCHES, MOST_BATCH))
     .addOption(
       listOption('--processes <counts>', 'inference processes of an API process', doublesUpTo(CORES), MOST_COUNT),
     )
     .addOption(
-      listOption('--threads <counts>', 'threads of each run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
+      listOption('--threads <counts>', 'threads per inference', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
     .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(
@@ -57,7 +57,7 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
       'the price of one core in any currency; adds the cost of a million predictions',
       parsePrice,
     )
-    .option('--minutes <count>', 'end after this time with the results so far', parseWhole(1, 1_440), 10)
+    .option('--minutes <count>', 'the minutes after which to end with the results so far', parseWhole(1, 1_440), 10)
     .option('--seconds <count>', 'the seconds of load for each setting', parseWhole(1, 60), 1)
     .option('--rows <count>', 'the number of users for the measurement', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')

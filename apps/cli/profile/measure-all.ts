@@ -52,9 +52,7 @@ interface Results {
 const CONFIRMED = 3;
 const TIMES_LONGER = 3;
 
-/**
- * The number of settings of a version that may fail before any is measured. After that, its other settings are skipped.
- */
+/** If this many settings of a version fail before any is measured, its other settings are skipped. */
 const MOST_FAILED = 2;
 
 /** Measures settings until the deadline. Rejects with the signal's reason if interrupted, and if no setting can be measured. */

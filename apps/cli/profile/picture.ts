@@ -36,7 +36,7 @@ export function drawProfile(report: ProfileReport): string {
     svgText(30, FRAME.y - 14, 'predictions a second', { weight: 600 }),
     ...(targetP99Ms === null ? [] : [target(x.at(targetP99Ms), targetP99Ms)]),
     ...measured.map((one) => point(place(one), colourOf(grid.version, one.version))),
-    // Drawn last, so that no point covers them.
+    // The two named settings are drawn last, so that no point covers them.
     ...named(report, place),
     '</svg>',
     '',

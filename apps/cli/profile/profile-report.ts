@@ -21,7 +21,7 @@ interface ProfileParts {
   readonly cpu: string;
   /** The load average of the machine before the first measurement. */
   readonly loadBefore: number;
-  /** Real users whose features the measurements use. */
+  /** The number of real users whose features the measurements use. */
   readonly users: number;
   readonly grid: Grid;
   readonly current: Setting | undefined;
@@ -44,13 +44,13 @@ export interface ProfileFigures extends Setting {
   readonly p99Ms: number;
   readonly cpuMsPerThousand: number;
   readonly memoryMb: number;
-  /** Memory used for a thousand predictions. */
+  /** Memory used for a thousand predictions, in MB times seconds. */
   readonly memoryMbSecondsPerThousand: number;
-  /** null without a price. */
+  /** The cost of a million predictions; null without a price. */
   readonly costPerMillion: number | null;
   readonly meetsTarget: boolean;
   readonly failed: number;
-  /** Inference processes that crashed. */
+  /** The number of inference processes that crashed. */
   readonly lost: number;
 }
 

@@ -38,7 +38,7 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   await tell(cli, options, report);
 }
 
-/** Throws if a file of the options cannot be written, before minutes of measuring. */
+/** Throws if a file that an option names cannot be written. Called before the measurements, which take minutes. */
 async function assertFiles({ cwd }: Cli, { write, svg, json }: ProfileOptions): Promise<void> {
   if (write !== undefined) await readSettingsFile(resolve(cwd, write));
   for (const [option, file] of Object.entries({ '--write': write, '--svg': svg, '--json': json })) {

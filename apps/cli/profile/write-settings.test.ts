@@ -80,7 +80,7 @@ it('replaces the whole file, keeps its mode or link, and leaves no other file', 
   expect((await readdir(folder)).sort()).toEqual(['.env', 'link.env']);
 });
 
-it('detects beforehand that a file cannot be written', async () => {
+it('detects before the measurement that a file cannot be written', async () => {
   await assertWritable(join(folder, 'new', 'folder', 'p.svg'), '--svg');
   await expect(assertWritable(folder, '--svg')).rejects.toThrow(`${folder} cannot be written (EISDIR)`);
   await writeFile(file, '');

@@ -79,8 +79,8 @@ function writable(file: string, { predictor, recommended, stable, targetP99Ms }:
 }
 
 /**
- * Writes a new file and renames it, so that the file is never half written. It may contain secrets without another
- * copy.
+ * Writes a new file and renames it, so that the file is never half written. The file may contain secrets of which there
+ * is no other copy.
  */
 async function replaceFile(name: string, text: string): Promise<void> {
   // The target of a link is replaced, not the link.

@@ -89,7 +89,7 @@ function rolloutOverrideCommand(cli: Cli): Command {
     name: 'override',
     description: 'assign a user to an arm by hand; without --variant, remove the assignment',
     example: 'tandem rollout override repurchase 42 --variant candidate',
-    detail: 'The arm serves such users, but no analysis counts them.',
+    detail: 'The arm serves users who are assigned by hand, but no analysis counts them.',
   })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
     .argument('<userId>')

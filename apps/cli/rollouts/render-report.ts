@@ -51,7 +51,10 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
   ];
 }
 
-/** Renders the age of the counted outcomes. With millions of users, counting takes several looks. */
+/**
+ * Milliseconds from which the age of the counted outcomes is shown. With millions of users, counting takes several
+ * looks.
+ */
 const OLD_MS = 60_000;
 
 function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): (readonly [string, string])[] {

@@ -12,7 +12,10 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
   ended: 'good',
 };
 
-/** @param said parts of the reason that are shown elsewhere and are not repeated */
+/**
+ * Renders a rollout.
+ * @param said parts of the reason that are shown elsewhere and are not repeated
+ */
 export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
   const { arms, createdAt, createdBy, endedAt, state, reason } = rollout;
   const why = reason === said ? '' : `: ${printable(reason)}`;

@@ -2,12 +2,15 @@
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
 import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
-/** Characters of the longest bar. */
+/** The number of characters of the longest bar. */
 const BAR_WIDTH = 40;
 /** The most movers that are shown; `--json` has all. */
 const MOVERS = 10;
 
-/** @param now ms since 1970 */
+/**
+ * Renders the report of a shadow.
+ * @param now the time in ms since 1970
+ */
 export function renderShadowReport(report: ShadowReport, now: number): string[] {
   return [
     ...renderFields(headOf(report, now)),

@@ -53,7 +53,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--share <share>', 'for a shadow: the share of the users, from 0 to 1', parseNumber)
     .option('--max-per-second <count>', 'for a shadow: the most inferences per second in each process', parseNumber)
     .option('--arm <name=version:percent>', 'for an A/B test: an arm; may be repeated', collectArm)
-    .option('--live', 'begin before the generation is computed; its users are inferred live until then')
+    .option('--live', 'begin before the generation is computed; until then, the users of the arm are inferred live')
     .option('--manual', 'record verdicts without acting on them')
     .option('--dry-run', 'record verdicts without acting on them, like --manual')
     .option('--interval <duration>', 'the time between two looks of the analysis, such as 30s')
@@ -66,7 +66,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--preparing-deadline <duration>', 'the time after which a preparing rollout is overdue (default 1d)')
     .addOption(new Option('--on-deadline <what>', 'the action for an overdue rollout').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
-    .option('--outcome-window <duration>', 'the time after the first answer in which outcomes count (default: 14d)')
+    .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
     .option('--psi <index>', 'the guardrail on the shift of the scores, such as 0.25, or off (default)', parseLimit)
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));

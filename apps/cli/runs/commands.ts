@@ -49,8 +49,8 @@ function runStartCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .addOption(new Option('--scope <scope>', 'users to score').choices(['all', 'stale']).default('all'))
-    .addOption(new Option('--users <ids>', 'only these users: a,b').argParser(parseList).conflicts('scope'))
-    .option('--variant <arm>', 'the arm of a rollout whose model version scores (default: stable)')
+    .addOption(new Option('--users <ids>', 'only these users, such as 42,43').argParser(parseList).conflicts('scope'))
+    .option('--variant <arm>', 'the arm whose model version scores the users (default: stable)')
     .addOption(shareOption().conflicts('users'))
     .addOption(cpuMinutesOption().conflicts('users'))
     .option('--follow', 'wait until the run has finished')
@@ -73,7 +73,7 @@ interface BudgetOptions {
   readonly cpuMinutes?: number;
 }
 
-/** Parses a number; the service checks it. */
+/** Returns an option that parses a number, whose range the service checks. */
 function shareOption(): Option {
   const option = new Option(
     '--share <share>',
@@ -113,9 +113,9 @@ function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
-    detail: `"of reads" is the share of reads until the next run that a run of this many most-read users covers. "of readers" is the
-share of users read by then that it covers. Both are computed from counts of reads, as if all users had changed. CPU and
-time are computed from earlier runs of the predictor.`,
+    detail: `"of reads" is the share of all reads until the next run that go to the most read users. The budget decides how many
+users these are. "of readers" is the share of these users among all users that are read until then. Both are computed
+from counts of reads, as if all users had changed. CPU and time are computed from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

@@ -37,7 +37,7 @@ function typeOfOutput(output: ParsedPredictor['outputs'][string]): string {
   return `readonly ${value.includes(' ') ? `(${value})` : value}[]`;
 }
 
-/** Returns the type of a tensor value in JSON. Integers that a JSON number cannot represent exactly are strings. */
+/** The TypeScript types of tensor values in JSON. Integers that a JSON number cannot represent exactly are strings. */
 const VALUES: Readonly<Record<TensorType, string>> = {
   float16: 'number',
   float32: 'number',

@@ -27,7 +27,10 @@ async function postsFor(generationExpired: boolean, now: number): Promise<readon
   return (await startFor(generationExpired, now)).posts;
 }
 
-/** @param refusal the answer of the service to the start of a run */
+/**
+ * Starts the first runs with a service in this state.
+ * @param refusal the answer of the service to the start of a run
+ */
 async function startFor(generationExpired: boolean, now: number, refusal?: object): Promise<Started> {
   const posts: string[] = [];
   const said: string[] = [];

@@ -68,7 +68,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }
 
-/** Returns whether a generation or run is of the stable model version. A rollout has others. */
+/** Returns whether a generation or run is of the stable model version. Those of a rollout may be of other versions. */
 function isServed({ modelVersion }: { readonly modelVersion: string }, view: PredictorView): boolean {
   return modelVersion === view.modelVersion;
 }

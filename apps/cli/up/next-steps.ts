@@ -20,7 +20,7 @@ interface NextSteps {
 
 type Step = readonly [title: string, line: string];
 
-/** Stores the key in a variable of the shell, which the following lines and the commands use. */
+/** The command that stores a new key in a variable of the shell, which the following lines and the commands use. */
 const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scopes all | head -n 1)';
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
@@ -38,7 +38,7 @@ export function renderNextSteps(next: NextSteps): string[] {
 }
 
 interface ServersSteps {
-  /** As in NextSteps. */
+  /** The URL of the Postgres that `up` started, with its password; null if the environment names one. */
   readonly databaseUrl: string | null;
   /** The port to serve on if another program uses the default port; null if that is free. */
   readonly servePort: number | null;
@@ -85,7 +85,10 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
   ];
 }
 
-/** Uses a new id each time, because a repeated event would change nothing. */
+/**
+ * Returns a curl command that sends an event. Each run of the command uses a new id, because a repeated event would
+ * change nothing.
+ */
 function changeRequest({ url, header }: Api, userId: string, type: string): string {
   const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
   const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;

@@ -26,7 +26,10 @@ const FILES = {
 };
 const READY_WITHIN_MS = 60_000;
 
-/** Used if the environment names no pepper: the API may require keys, and `tandem key` hashes them under it. */
+/**
+ * Returns the variable of the folder's pepper, or no variable if the environment names a pepper. The API may require
+ * keys, and `tandem key` hashes them under this pepper.
+ */
 function pepperFile({ cli, stateDir }: UpContext): NodeJS.ProcessEnv {
   if (cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE) return {};
   return { API_KEY_PEPPER_FILE: localPepperFile(stateDir.path) };
@@ -37,11 +40,11 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
   const given = givenPaths(cli);
   const env = {
     ...cli.env,
-    // Unchanged: API and worker use a pooler, which commands bypass.
+    // The address is not changed: API and worker use a pooler, which commands bypass.
     DATABASE_URL: given?.url ?? settings.databaseUrl,
     FEATURES_DATABASE_URL: given?.featuresUrl ?? settings.featuresUrl,
     REDIS_URL: settings.redisUrl,
-    // Removed because they are already read: a value from two places would be rejected.
+    // These variables are removed because their files are already read: a value from two places would be rejected.
     DATABASE_URL_FILE: undefined,
     FEATURES_DATABASE_URL_FILE: undefined,
     REDIS_URL_FILE: undefined,

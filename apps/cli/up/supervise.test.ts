@@ -85,7 +85,7 @@ test('a stopped process stays stopped, and its record is removed', async () => {
 test('the next start ends the processes that a killed `up` left', async () => {
   const file = join(folder, 'worker.mjs');
   writeFileSync(file, LIVE);
-  // Started without a supervisor, as if that was killed.
+  // The program is started without a supervisor, as if the supervisor had been killed.
   const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, stateDir });
   expect(await waitUntil(() => log('worker') === 'up\n', 30_000)).toBe(true);
   await endLeftovers(stateDir, (line) => lines.push(line));

@@ -17,7 +17,7 @@ let port: number;
 let processes: CliProcess[];
 
 beforeAll(async () => {
-  // A path with a space, in a folder without access for other users.
+  // The path has a space, and other users have no access to the folder.
   folder = await mkdtemp(join(tmpdir(), 'tandem up-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -89,7 +89,7 @@ test('the next start takes over everything after a kill -9, and a second signal 
   first.kill('SIGKILL');
   await first.ended;
   expect(running(left)).toEqual(left);
-  // They continue to serve. On a busy machine, an answer may be stale meanwhile.
+  // The processes that are left continue to serve. On a busy machine, an answer may be stale meanwhile.
   const served = async () => (await client.predict('repurchase', '44')).answer;
   await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
 
@@ -140,7 +140,7 @@ test('up ends in order if SIGTERM ends only the shell of npx', async () => {
 test('up ends in order if the reader of its output goes away, as in `up | head`', async () => {
   await upByShell((shell) => {
     shell.stdout?.destroy();
-    // It prints nothing until it ends.
+    // `up` prints nothing until it ends, so the signal makes it notice that the reader is gone.
     shell.kill('SIGTERM');
   });
 });

@@ -40,12 +40,12 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
     .option('--outcome <name>', 'for kept answers: the outcome that counts as 1')
     .option(
       '--within <duration>',
-      'for kept answers: the time after the read in which the outcome counts, such as 28d',
+      'for kept answers: how long after the read the outcome counts, such as 28d',
       parseTime,
     )
     .option('--cadence <durations>', `the times between two runs to compare (default: ${CADENCES})`, parseTimes)
-    .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
-    .option('--top <count>', 'for lists: an outcome among the first n items is a hit', parseWhole(1), 10)
+    .option('--output <name>', 'the output to judge (default: the output of the decision, or the first numeric one)')
+    .option('--top <count>', 'for lists: an outcome among this many first items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'the seed of the intervals', parseWhole(1), 1)
     .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)')
     .action(async (predictor: string, options: Options) => {

@@ -27,7 +27,8 @@ export async function loadPredictor(path: string, name: string): Promise<LoadedP
 type Defined = Pick<CheckedPredictor, 'definition' | 'artifact'>;
 
 /**
- * @param features in the order of the feature query, by which the inputs of the model take them
+ * Defines the predictor.
+ * @param features the names of the features, in the order in which the inputs of the model take them
  * @param rows rows whose values define the types of the features
  */
 export async function definePredictor(

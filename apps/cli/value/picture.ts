@@ -50,7 +50,7 @@ interface Scale {
   readonly marks: readonly number[];
 }
 
-/** The quality; up is better, and 0 is live-only. */
+/** Returns the scale of the quality. Up is better, and 0 is live-only. */
 function differences(frame: Frame, estimates: readonly Estimate[]): Scale {
   const least = Math.min(0, ...estimates.map(({ low }) => low));
   const most = Math.max(0, ...estimates.map(({ high }) => high));

@@ -57,7 +57,7 @@ export async function scoreContexts(
   });
 }
 
-/** Returns why a context cannot be scored: it has a null for which the config has no value. */
+/** Returns the contexts as a batch, with a fault for each context that has a null for which the config has no value. */
 function batchOf(
   columns: readonly FeatureColumn[],
   contexts: readonly number[],

@@ -26,7 +26,7 @@ const HEAD = {
   ...{ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' },
 };
 
-/** Users whose feature `a` an event sets, just before the read, to the outcome of the read. */
+/** Returns a history of users. Just before each read, an event sets the feature `a` to the outcome of the read. */
 function history(users = 60, outcomeOf = (user: number): number | string => user % 2): string {
   const lines = Array.from({ length: users }, (_, user) => {
     const own = { user: `${user}` };

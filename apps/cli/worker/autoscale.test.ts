@@ -5,7 +5,7 @@ import { parseRange } from './commands.ts';
 interface FakeWorker extends WorkerProcess {
   readonly place: number;
   isTold: boolean;
-  /** Whether the worker ends only by `die` after it was told to end. */
+  /** Whether the worker continues after it was told to end, until the test calls `die`. */
   isSlow: boolean;
   die(reason: string): void;
 }

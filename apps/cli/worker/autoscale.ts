@@ -17,9 +17,10 @@ export interface WorkerProcess {
 export interface AutoscaleParts {
   /** Returns how many workers the waiting work needs. Rejects while Postgres does not answer. */
   look(): Promise<number>;
-  /** Like `createScaler` of desired-workers.ts. */
+  /** Returns how many workers to run, as the function of `createScaler` (desired-workers.ts) does. */
   scale(nowMs: number, needed: number): number;
   /**
+   * Starts a worker.
    * @param place a number from 0 to the most workers minus one, which one worker has from its start until it has ended
    */
   start(place: number): WorkerProcess;

@@ -5,7 +5,7 @@ import { usageError } from '../command-line/failure.ts';
 
 interface Options {
   readonly autoscale: string;
-  /** Hold time in seconds. */
+  /** The seconds for which fewer workers must suffice before one ends. */
   readonly hold: number;
 }
 

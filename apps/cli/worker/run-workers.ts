@@ -52,7 +52,10 @@ export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
   }
 }
 
-/** Finds the servers of a `tandem up` in this folder as other commands do. */
+/**
+ * Returns the environment of each worker. Servers that this environment does not name are found as other commands find
+ * them, for example those of a `tandem up` in this folder.
+ */
 function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
   const { env } = cli;
   const hasDatabase = env.DATABASE_URL || env.DATABASE_URL_FILE;

@@ -10,7 +10,7 @@ import pandas as pd
 from features import ALL_FEATURES, Examples, features_as_of
 from sklearn.metrics import log_loss, roc_auc_score
 
-# Scores of rows of ALL_FEATURES; a model takes as many columns of them, from the first, as it has.
+# Returns the scores of rows with ALL_FEATURES. A model with n inputs uses the first n columns.
 Score = Callable[[np.ndarray], np.ndarray]
 
 # A wrong score of 0 or 1 would have an infinite log-loss.

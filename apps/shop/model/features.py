@@ -28,7 +28,8 @@ FEATURES = [
     "max_amount",
 ]
 
-# The features that fourteen.sql adds: the mean interval of a customer's buying days, and how far the next one is overdue.
+# The features that fourteen.sql adds: the mean interval of a customer's buying days, and how long the next one is
+# overdue.
 RHYTHM = ["days_between_orders", "lateness"]
 ALL_FEATURES = [*FEATURES, *RHYTHM]
 
@@ -82,7 +83,7 @@ def features_as_of(transactions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFr
     rows["amount_90d"] = rows["cents_90d"] / 100
     rows["avg_amount"] = rows["total_amount"] / rows["order_count"]
     rows["max_amount"] = rows["max_cents"] / 100
-    # For a customer who bought on one day only, days between purchases are unknown: 0.
+    # A customer who bought on one day only has no interval between purchases; it counts as 0.
     rows["days_between_orders"] = (rows["tenure_days"] - rows["recency_days"]) / (rows["active_days"] - 1).clip(lower=1)
     rows["lateness"] = rows["recency_days"] / rows["days_between_orders"].clip(lower=1)
     return rows[ALL_FEATURES].astype(np.float32)

@@ -12,7 +12,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-OPSET = 17  # what every current runtime reads, also in browsers
+OPSET = 17  # every current runtime reads this version, also in browsers
 TREES_OPSET = 3
 IR_VERSION = 8
 
@@ -95,7 +95,7 @@ def trees(estimators: Sequence, rate: float, first_logit: float, columns: int) -
 def int8_of(model: ModelProto, path: str, calibration: np.ndarray) -> None:
     """Writes a build whose matrices multiply in 8 bits. The ranges come from `calibration` and are written into the file:
     were they taken from each batch, as "dynamic" builds do, a customer's score would depend on who is scored beside."""
-    logging.disable(logging.WARNING)  # it advises pre-processing, which has no effect on such a small graph
+    logging.disable(logging.WARNING)  # quantize_static advises pre-processing, which has no effect on a graph this small
     quantize_static(
         model,
         path,

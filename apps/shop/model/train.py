@@ -2,7 +2,7 @@
 
     python3.11 -m venv /tmp/train && /tmp/train/bin/pip install -r apps/shop/model/requirements.txt
     /tmp/train/bin/python apps/shop/model/train.py            # writes the .onnx files, metrics.json, golden.csv
-    /tmp/train/bin/python apps/shop/model/train.py --check    # trains again, fails unless the files are the same
+    /tmp/train/bin/python apps/shop/model/train.py --check    # trains again; fails if the files differ
 
 The history from REPLAY_BEGINS on is replayed as live events by the example, so no label used for fitting or choosing
 reaches it. The test figures come from 30 % of the customers, unseen, at as-of dates in that later time, unseen too.

@@ -1,12 +1,13 @@
 /**
- * Finds the database of the shop and Tandem: in the environment, or else of the `npm start` that runs in this folder.
+ * Finds the addresses of the shop's database and of Tandem: in the environment, or else those of the `npm start` that
+ * runs in this folder.
  */
 import { findRunning } from '@tandem/local-servers/running-file';
 
 interface Services {
   readonly databaseUrl: string;
   readonly apiUrl: string;
-  /** Set if the API requires keys. */
+  /** The key to send; set if the API requires keys. */
   readonly apiKey?: string;
 }
 

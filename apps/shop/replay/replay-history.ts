@@ -23,7 +23,7 @@ export interface ReplayOptions {
   readonly from: string;
   readonly to: string;
   readonly seed: number;
-  /** Days per minute; null: as fast as the service answers. */
+  /** The speed in days per minute; null: as fast as the service answers. */
   readonly speed: number | null;
 }
 

@@ -8,7 +8,7 @@ import type { Transaction } from '../read-transactions.ts';
 
 type Happening =
   | { readonly kind: 'purchase'; readonly hour: number; readonly transaction: Transaction }
-  /** The customers whose predictions are read in one request between two purchases, and the hour of each. */
+  /** The customers whose predictions one request reads between two purchases, and the hour of each. */
   | { readonly kind: 'reads'; readonly customerIds: readonly string[]; readonly hours: readonly number[] };
 
 /**

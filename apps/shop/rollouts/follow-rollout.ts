@@ -30,7 +30,7 @@ export async function followRollout(parts: FollowParts, plan: RolloutInput): Pro
   return rollout;
 }
 
-/** Starts a rollout and returns when its arms serve users. The caller decides what follows. */
+/** Starts a rollout. Resolves when its arms serve users. */
 export async function beginRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
   let rollout = await startRollout(parts, plan);
   while (rollout.state === 'preparing') rollout = await awaitMove(parts, rollout);

@@ -3,7 +3,10 @@
  * A better model improves the decisions of the shop, and the outcomes measure that.
  */
 
-/** Dollars. A catalogue pays if its cost is at most the margin of an order times the chance of an order. */
+/**
+ * The cost of a catalogue in dollars. A catalogue pays if its cost is at most the margin of an order times the chance
+ * of an order.
+ */
 export const catalogueCost = 1;
 export const orderMargin = 8;
 
@@ -11,13 +14,16 @@ export const orderMargin = 8;
 export const catalogueFrom = catalogueCost / orderMargin;
 
 export interface AnswerOutcomes {
-  /** 1 − (score − bought)²: 1 for a certain and right answer, 0 for a certain and wrong answer. */
+  /** The value of 1 − (score − bought)²: 1 for a certain and right answer, 0 for a certain and wrong answer. */
   readonly foresight: number;
   /** Dollars that the catalogue earned or lost; 0 if none was sent. */
   readonly profit: number;
 }
 
-/** @param bought whether the customer ordered within four weeks */
+/**
+ * Returns the outcomes of an answer.
+ * @param bought whether the customer ordered within four weeks
+ */
 export function outcomesOf(score: number, bought: boolean): AnswerOutcomes {
   const isSent = score >= catalogueFrom;
   return {

@@ -27,7 +27,10 @@ export function canaryPlan(version: string): RolloutInput {
   return { kind: 'canary', version, steps: [1, 5, 25, 50, 100], analysis: { ...fewCustomers, outcomes } };
 }
 
-/** @param arms the arms, each with a third of the customers; stable has the rest */
+/**
+ * Returns the plan of an A/B test.
+ * @param arms the arms, each with a third of the customers; stable has the rest
+ */
 export function abPlan(arms: readonly { readonly variant: string; readonly version: string }[]): RolloutInput {
   const outcomes = [
     { ...told, name: 'profit', minimumEffect: 0.2 },

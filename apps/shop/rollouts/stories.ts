@@ -22,7 +22,7 @@ interface StoriesParts {
   readonly db: Pool;
   readonly tandem: Client;
   readonly print: (line: string) => void;
-  /** Waits. Rejects if the signal aborts. */
+  /** Waits for a time in ms. Rejects if the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly seed: number;
 }
@@ -79,7 +79,7 @@ async function prepareShop({ db, tandem, print }: StoriesParts): Promise<void> {
   );
 }
 
-/** The numbers of the pushed versions by name. */
+/** Pushes versions. Returns the number of each by name. */
 async function push<Name extends ShopVersionName>(
   { tandem, print }: StoriesParts,
   names: readonly Name[],

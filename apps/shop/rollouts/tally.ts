@@ -5,18 +5,18 @@ import type { AnswerOutcomes } from './outcomes.ts';
 export interface ArmTally {
   readonly variant: string;
   readonly modelVersion: string;
-  /** Different customers. */
+  /** The number of different customers. */
   readonly customers: number;
   readonly reads: number;
-  /** Reads whose answer was inferred live, for this read or for an earlier one. */
+  /** The number of reads whose answer was inferred live, for this read or for an earlier one. */
   readonly live: number;
-  /** The mean over the answers. */
+  /** The mean outcomes over the answers. */
   readonly outcomes: AnswerOutcomes;
 }
 
 export interface Tally {
   add(answer: PredictionAnswer, outcomes: AnswerOutcomes): void;
-  /** Counts since the last call; `stable` first, then by name. */
+  /** Returns the counts since the last call, with `stable` first and the other arms by name. */
   take(): readonly ArmTally[];
 }
 

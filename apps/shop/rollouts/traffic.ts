@@ -1,6 +1,6 @@
 /**
- * The customers of the shop, who come repeatedly. Each opens the shop. A few look at an order before, which is an
- * event, so that their answer is inferred live. The outcome of the answer is reported at once, as if four weeks had
+ * Simulates the customers of the shop, who come repeatedly. Each opens the shop. A few look at an order first, which is
+ * an event, so that their answer is inferred live. The outcome of the answer is reported at once, as if four weeks had
  * passed.
  */
 import { isProblem } from '@tandem/client/client-errors';
@@ -30,7 +30,8 @@ const fourWeeksMs = 2_000;
 export const outcomeWindow = '5s';
 
 /**
- * One in this many customers looks at an order before, and one in this many is read alone. The others are read in bulk.
+ * One customer in `viewsOneIn` looks at an order first, and one in `readsAloneOneIn` is read alone. The others are read
+ * in bulk.
  */
 const viewsOneIn = 40;
 const readsAloneOneIn = 12;
@@ -67,7 +68,7 @@ async function comeAndGo({ tandem, bought, random, tally }: TrafficParts, custom
   }
 }
 
-/** Excludes customers without an answer; the service counts them. */
+/** Reads the predictions of customers in bulk. Excludes customers without an answer; the service counts them. */
 async function readAll(tandem: Client, customerIds: readonly string[]): Promise<PredictionAnswer[]> {
   const alone = customerIds.filter((_, place) => place % readsAloneOneIn === 0);
   const together = customerIds.filter((_, place) => place % readsAloneOneIn !== 0);

@@ -60,7 +60,7 @@ async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> 
   );
 }
 
-/** Pushing a version again returns the same version. */
+/** Pushes the versions and returns their numbers. A version that was pushed before is returned unchanged. */
 export async function pushVersions(
   client: Client,
   names: readonly ShopVersionName[],

@@ -1,6 +1,6 @@
 /**
- * Measures the versions by the outcomes of their answers, in weeks on which none was trained. All versions answer for
- * the same customers on the same days, so differences are paired, and intervals are by customer.
+ * Measures the versions by the outcomes of their answers, in weeks that no version was trained on. All versions answer
+ * for the same customers on the same days, so differences are paired, and intervals are by customer.
  */
 import { logLoss } from '@tandem/experiment/value/quality';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
@@ -15,7 +15,7 @@ import { columnCountOf, readGolden, shopModel } from '../shop-models.fixture.ts'
 import { outcomesOf } from './outcomes.ts';
 import { readQuery } from './versions.ts';
 
-/** Every second week from New Year to the last day that has four weeks after it. */
+/** One day in every second week, from New Year to the last day with four weeks of purchases after it. */
 const days = Array.from({ length: 11 }, (_, fortnight) => addDays('1998-01-01', 14 * fortnight));
 const compared = ['repurchase', 'fourteen', 'balanced', 'network', 'network-int8'];
 
@@ -66,7 +66,7 @@ async function answerAll(): Promise<readonly Answer[]> {
   return all;
 }
 
-/** The mean of `name` minus that of `reference`, per answer. */
+/** Returns the mean, over the answers, of the figure of `name` minus that of `reference`. */
 function change(name: string, figure: (score: number, bought: boolean) => number, reference = 'repurchase'): Estimate {
   const of = ({ scores, bought }: Answer, model: string) => figure(scores[model] ?? Number.NaN, bought);
   return meanChange(
@@ -82,13 +82,13 @@ test('covers every customer on every day', () => {
 });
 
 test('balanced, the deliberately worse version, loses foresight and profit far beyond chance', () => {
-  // −0.098 [−0.103, −0.094], and −$0.64 [−0.67, −0.62] a customer.
+  // Measured: −0.098 [−0.103, −0.094], and −$0.64 [−0.67, −0.62] a customer.
   expect(change('balanced', foresight).high).toBeLessThan(-0.09);
   expect(change('balanced', profit).high).toBeLessThan(-0.6);
 });
 
 test('fourteen, the better version, has slightly better foresight, and no provable difference in profit', () => {
-  // Log-loss −0.0014 [−0.0021, −0.0007], 0.7 % of it; foresight +0.00018 [+0.00004, +0.00032].
+  // Measured: log-loss −0.0014 [−0.0021, −0.0007], 0.7 % of it; foresight +0.00018 [+0.00004, +0.00032].
   expect(change('fourteen', logLoss).high).toBeLessThan(0);
   expect(change('fourteen', foresight).low).toBeGreaterThan(0);
   const { low, high } = change('fourteen', profit);

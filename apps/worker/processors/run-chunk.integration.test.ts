@@ -48,7 +48,7 @@ async function chunkOf(runId: string, no: number) {
   return rows[0];
 }
 
-/** Returns the metrics of chunks that changed workers. */
+/** Returns the counts of chunks that another worker took over, and of abandoned chunks. */
 async function counted(): Promise<{ takenOver: number; abandoned: number }> {
   const text = await worker.metrics.exposition();
   const value = (series: string) =>

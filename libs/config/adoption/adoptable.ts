@@ -78,9 +78,9 @@ export function eventFeatures(query: FeatureQuery): Readonly<Record<string, Feat
 }
 
 /**
- * Returns the reasons why predictors cannot be adopted together. User ids have different types; or a feature has
- * different kinds; or one predictor takes a feature's value from events, and another with the same feature would
- * silently ignore it.
+ * Returns the reasons why predictors cannot be adopted together: their user ids have different types; a feature has
+ * different kinds; or one predictor takes a feature's value from events, and another predictor with the same feature
+ * would silently ignore it.
  */
 export function conflictsBetween(definitions: readonly ModelDefinition[]): readonly SettingProblem[] {
   return definitions.flatMap((definition, i) => [
@@ -193,8 +193,8 @@ function notText(path: string, { name, kind }: FeatureColumn): SettingProblem {
 type Fault = Omit<SettingProblem, 'path'>;
 
 /**
- * Returns a problem if a column of this kind cannot have this value for nulls. Whether the input can hold the number is
- * checked with the input.
+ * Returns a problem if a column of this kind cannot have this value for nulls. The check of the input decides whether
+ * the input can represent the number.
  */
 function nullProblem(
   given: number | string | boolean,

@@ -104,8 +104,8 @@ function fill(
 }
 
 /**
- * Returns the defaults of request features that the model's input cannot hold. With such a default, a run would fail
- * for every user.
+ * Returns the defaults of request features that the model's input cannot represent. With such a default, a run would
+ * fail for every user.
  */
 function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
   return (request ?? []).flatMap((column) => {

@@ -18,7 +18,7 @@ export interface PushedSettings {
   readonly features?:
     | {
         readonly sql?: string | undefined;
-        /** Null removes the served version's `asOf`. */
+        /** The column `asOf`. Null removes that of the served version. */
         readonly asOf?: string | null | undefined;
         readonly overlayFor?: string | null | undefined;
         /** The values for nulls. `{}` removes those of the served version; the same holds for `categories`. */
@@ -26,9 +26,9 @@ export interface PushedSettings {
         readonly categories?: Readonly<Record<string, unknown>> | undefined;
       }
     | undefined;
-  /** Null removes the request features. */
+  /** The request features. Null removes them. */
   readonly request?: Readonly<Record<string, unknown>> | null | undefined;
-  /** Null: columns fill the inputs automatically, as in a config without `inputs`. */
+  /** The columns of each input. Null: columns fill the inputs automatically, as in a config without `inputs`. */
   readonly inputs?: Readonly<Record<string, unknown>> | null | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
   readonly rowByRow?: boolean | undefined;
@@ -137,7 +137,7 @@ function declared<T>(columns: readonly FeatureColumn[], of: (column: FeatureColu
   return filled(present(Object.fromEntries(columns.map((column) => [column.name, of(column)] as const))));
 }
 
-/** Returns undefined for a setting without columns, since a config has no empty settings. */
+/** Returns a setting of columns; undefined if it has no columns, since a config has no empty settings. */
 function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | undefined {
   return Object.keys(setting).length === 0 ? undefined : setting;
 }

@@ -130,7 +130,7 @@ export interface InferenceSection {
   readonly queueLimit: number;
   /** The most users of one live run. A higher limit raises throughput, and makes each user wait for a longer run. */
   readonly batchLimit: number;
-  /** Threads of ONNX Runtime for one run, in each child. */
+  /** The number of threads of ONNX Runtime for one run, in each child. */
   readonly threads: number;
 }
 
@@ -141,7 +141,8 @@ export interface InferenceSection {
 export const inference: Section<InferenceSection> = inferenceOf(1);
 
 /**
- * Reads the same for a worker, with a default of at least 2 processes: one runs a model while the other waits for rows.
+ * Reads the same variables for a worker, with a default of at least 2 processes: one runs a model while the other waits
+ * for rows.
  */
 export const batchInference: Section<InferenceSection> = inferenceOf(2);
 
@@ -230,6 +231,6 @@ export const hostNames: Section<readonly string[]> = (read) => read.hosts('TANDE
  * that long. A worker also ends if it takes no job for that long although jobs wait and it has capacity.
  */
 export const watchdogMs: Section<number> = (read) =>
-  // BullMQ blocks for up to 5 s for a job, and closes a silent connection after 15 s. The limit must leave time for
-  // both.
+  // BullMQ waits up to 5 s for a job, and the queue reopens a silent connection after 15 s. The limit must leave time
+  // for both.
   read.whole('WATCHDOG_MS', { least: 10_000, most: 3_600_000, instead: 60_000 });

@@ -10,6 +10,7 @@ import { type ConfigProblem, configError, nearestName } from '../predictor/confi
 export type Section<T> = (read: VariableReader) => T;
 
 /**
+ * Reads the sections of the environment.
  * @example readEnvironment(process.env, { database, http }).http.port
  * @throws TandemError `config_invalid` naming each variable, its value (never a secret) and the remedy
  */
@@ -24,10 +25,7 @@ export function readEnvironment<S extends Record<string, Section<unknown>>>(
   return values as { [K in keyof S]: ReturnType<S[K]> };
 }
 
-/**
- * Reads single environment variables and collects their problems. An invalid variable gets a placeholder value until
- * the problems are reported.
- */
+/** Environment variables by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** The allowed forms of a URL. */
@@ -44,6 +42,10 @@ interface UrlProblem {
   readonly remedy: string;
 }
 
+/**
+ * A reader of single variables that collects their problems. An invalid variable gets a placeholder value until the
+ * problems are reported.
+ */
 interface VariableReader {
   /**
    * Reads a connection URL, which may contain a password; also from the file that `<name>_FILE` names.
@@ -180,7 +182,7 @@ function editedOnly(name: string, other: string): boolean {
   return Math.abs(name.length - other.length) <= 2;
 }
 
-/** Returns the value of a variable, or the content of the file that `<name>_FILE` names; null if it was refused. */
+/** Returns the value of a variable, or the content of the file that `<name>_FILE` names; null if it was rejected. */
 function readSecret(source: Source, name: string): string | undefined | null {
   const direct = textOf(source, name);
   const file = textOf(source, `${name}_FILE`);

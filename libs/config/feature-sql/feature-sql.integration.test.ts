@@ -144,7 +144,7 @@ test('an accepted query is one statement, and ends inside the parentheses around
   expect(valid).toBeGreaterThan(RUNS / 100);
 });
 
-test('what Postgres takes for one select is accepted, but for what other settings or releases would read otherwise', async () => {
+test('a text that Postgres parses as one select is accepted, unless other settings or releases would parse it differently', async () => {
   const stricter = /standard_conforming_strings|runs into a name|ends in a -- comment|the parameter/;
   let valid = 0;
   await fc.assert(

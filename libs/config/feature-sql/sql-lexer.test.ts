@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { lexSql } from './sql-lexer.ts';
 
-/** Kind and text of each token. */
+/** Returns the kind and text of each token. */
 function tokensOf(sql: string): string[] {
   const { tokens, fault } = lexSql(sql);
   expect(fault).toBeNull();

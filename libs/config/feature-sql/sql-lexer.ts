@@ -50,7 +50,8 @@ export function lexSql(sql: string): LexedSql {
 type Read = Pick<SqlToken, 'kind' | 'end'> | SqlFault;
 
 /**
- * The driver sends each lone surrogate as U+FFFD, so two different tags of a dollar quote may become equal in Postgres.
+ * Returns the fault of a text with a lone surrogate. The driver sends each as U+FFFD, so two different tags of a dollar
+ * quote may become equal in Postgres.
  */
 function unreadableText(sql: string): SqlFault | null {
   if (sql.includes('\0')) return { problem: 'contains a NUL character', remedy: 'remove it' };
@@ -106,7 +107,10 @@ function readBlockComment(sql: string, start: number): Read {
   };
 }
 
-/** @param quote offset of the opening quote */
+/**
+ * Reads a string in which a backslash escapes nothing.
+ * @param quote offset of the opening quote
+ */
 function readPlainString(sql: string, quote: number): Read {
   for (let at = quote + 1; at < sql.length; at++) {
     if (sql[at] !== "'") continue;
@@ -129,7 +133,10 @@ function isEscapedByBackslash(sql: string, at: number, quote: number): boolean {
   return (at - first) % 2 === 1;
 }
 
-/** @param quote offset of the opening quote */
+/**
+ * Reads a string in which a backslash escapes the next character.
+ * @param quote offset of the opening quote
+ */
 function readEscapeString(sql: string, quote: number): Read {
   for (let at = quote + 1; at < sql.length; at++) {
     if (sql[at] === '\\') at++;
@@ -188,7 +195,7 @@ function readDollar(sql: string, at: number): Read {
 const NUMBER =
   /0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9][0-9_]*)?/y;
 
-/** Releases of Postgres read letters after a number differently. */
+/** Reads a number. Letters that follow it at once are a fault, because releases of Postgres read them differently. */
 function readNumber(sql: string, at: number): Read {
   NUMBER.lastIndex = at;
   const end = at + (NUMBER.exec(sql)?.[0].length ?? 1);
@@ -216,7 +223,10 @@ function isLineBreak(character: string | undefined): boolean {
   return character === '\n' || character === '\r';
 }
 
-/** A vertical tab is a syntax error in Postgres 15, and white space in later releases. */
+/**
+ * Returns whether a character is white space. A vertical tab is a syntax error in Postgres 15, and white space in later
+ * releases.
+ */
 function isSpace(character: string | undefined): boolean {
   return character !== undefined && ' \t\n\r\f\v'.includes(character);
 }

@@ -38,7 +38,7 @@ let told: Record<string, string>;
 let printed: string;
 
 beforeAll(async () => {
-  // A folder outside the project, with a space in its path and no node_modules above it.
+  // The folder is outside the project, with a space in its path and no node_modules above it.
   folder = await mkdtemp(join(tmpdir(), 'tandem config '));
   await mkdir(join(folder, 'empty'));
   await writeFile(join(folder, 'model.onnx'), 'model');

@@ -19,6 +19,7 @@ interface LoadedConfig {
 }
 
 /**
+ * Loads a config with its models.
  * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
  * @throws TandemError `config_invalid`, with every ConfigProblem (config-problem.ts, `problemsOf`)
  */
@@ -94,6 +95,7 @@ type ImportedConfig =
   | { readonly ok: false; readonly problem: ConfigProblem };
 
 /**
+ * Returns the value that a config file exports.
  * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
  * @param deadlineMs the time limit for loading the file
  */

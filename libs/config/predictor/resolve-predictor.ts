@@ -140,8 +140,8 @@ function resolveRefresh(refresh: false | { readonly within: string }): { readonl
 type ParsedBatch = NonNullable<ParsedPredictor['batch']>;
 
 /**
- * Resolves both forms of the schedule. `schedule` is always the one of all users, since earlier releases know only that
- * one.
+ * Resolves both forms of the schedule. `schedule` is always the schedule of all users, since earlier releases know only
+ * that schedule.
  */
 function resolveSchedule(schedule: ParsedBatch['schedule']): Pick<BatchPolicy, 'schedule' | 'changedSchedule'> {
   if (typeof schedule !== 'object') return { schedule: schedule ?? null };
@@ -181,7 +181,7 @@ function milliseconds(duration: string | undefined): number | null {
   return duration === undefined ? null : parseDuration(duration);
 }
 
-/** Reads and hashes the artifact of a config once, so that the checked bytes are the adopted bytes. */
+/** The model file of a config. It is read and hashed once, so that the checked bytes are the adopted bytes. */
 export interface ModelFile {
   /** Absolute. */
   readonly path: string;

@@ -1,6 +1,6 @@
 /**
- * Schedules: cron expressions of five fields, in UTC. A slot is the same time on every machine, and daylight saving
- * time skips or repeats none.
+ * Schedules: cron expressions of five fields, in UTC. A slot is the same time on every machine. Daylight saving time
+ * neither skips nor repeats a slot.
  */
 import type { Policy } from '@tandem/freshness/predictor';
 import { formatDuration } from '@tandem/wire/durations';

@@ -131,7 +131,7 @@ function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem
   return problems;
 }
 
-/** The shortest window, since events are relayed twice a second. */
+/** The shortest time within which users can be re-scored, since events are relayed twice a second. */
 const LEAST_WINDOW_MS = 1_000;
 
 function refreshProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
@@ -257,10 +257,10 @@ function expectation(value: unknown, type: TensorType): string | null {
   return finite ? null : `a finite number that a ${type} can hold`;
 }
 
-// Checks the setting that keeps explanations: rejects a share that selects no user and a time that is too short to
-// look.
+// Checks the setting that keeps explanations: rejects a share that selects no user, and a time that is too short to
+// look at an explanation.
 
-/** Users are divided into ten thousand buckets. */
+/** The smallest share that selects users, who are divided into ten thousand buckets. */
 const LEAST_SHARE = 0.0001;
 const LEAST_MS = 60_000;
 

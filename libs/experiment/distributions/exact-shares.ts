@@ -3,10 +3,11 @@
  * ("Universal inference", PNAS 117, 2020, §8), with a mixture as its numerator. The likelihood of each arm is averaged
  * over a fixed beta distribution, and divided by the greatest likelihood that the tested hypothesis allows. For all
  * true shares under the hypothesis, the quotient is bounded by a martingale of expectation 1. This holds for any order
- * of arrivals, without approximation. With no errors, or with one in two reads, it is close to 1.
+ * of arrivals, without approximation. With no errors, or with an error in every second read, the quotient is close to
+ * 1.
  *
- * Compared with a test tuned for many events, it loses about 3 nats. It needs about twice as many users if events are
- * common, and few more if they are rare.
+ * Compared with a test tuned for many events, this test loses about 3 nats. It needs about twice as many users if
+ * events are common, and slightly more users if events are rare.
  */
 import { logBeta } from './gamma.ts';
 

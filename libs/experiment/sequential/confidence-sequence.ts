@@ -38,7 +38,10 @@ export function logEvidenceOfDifference(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => logOfNormalMixture(z, information));
 }
 
-/** Returns ln of the e-value against "it is not above", for any distance below; z > 0 is evidence against the claim. */
+/**
+ * Returns ln of the e-value against the claim "the effect is not above the tested value", however far below it is. z >
+ * 0 is evidence against the claim.
+ */
 export function logEvidenceAbove(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => {
     const above = normalCdf(z * Math.sqrt(information / (1 + information)));

@@ -21,11 +21,15 @@ const MOST = 0.055;
 const SHARES = [0.5, 0.1, 0.05, 0.01] as const;
 const LOOKS = [28, 60] as const;
 const MIN_USERS = [20, 200, 1_000] as const;
-/** Sizes from a small service, with 1 user a day in 1 %, to one in which all arms exceed the largest `minUsers`. */
+/**
+ * Users per look: from a small service, whose arm of 1 % gets 1 user a day, to a service in which all arms exceed the
+ * largest `minUsers`.
+ */
 const USERS_PER_LOOK = [100, 1_000, 5_000] as const;
 
 /**
- * For each number of looks and `minUsers`: the share of experiments with an alarm, at the size with the most alarms.
+ * Returns, for each number of looks and `minUsers`, the share of experiments with an alarm at the size with the most
+ * alarms.
  */
 function alarmsOf({ draw }: SimulatedMetric, share: number): number[] {
   const most = LOOKS.flatMap(() => MIN_USERS.map(() => 0));
@@ -51,7 +55,7 @@ const splitOf = (share: number) => `${Math.round(100 - 100 * share)}/${Math.roun
 const rowOf = (metric: string, share: number, alarms: readonly number[]) =>
   [metric, splitOf(share), ...alarms.map((count) => percent(upperBoundOf(count, EXPERIMENTS)))].join(' | ');
 
-/** Returns the rows of the page's table, without the spaces that align them. */
+/** The page, from which `documented` takes the rows of the table, without the spaces that align them. */
 const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
 const documented = page.split('\n').flatMap((line) => {
   const cells = line.split('|').slice(1, -1);

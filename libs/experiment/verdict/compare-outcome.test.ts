@@ -15,7 +15,7 @@ const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, mini
 
 describe('an outcome compared', () => {
   it('of equal arms is close to that of GrowthBook, which is tuned for 5,000 users', () => {
-    // gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
+    // The reference figures are from gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
     const { difference, relative } = compareOutcome({ ...equalArms, ...asked });
     expect(difference?.estimate).toBeCloseTo(0.4811935, 10);
     expect(relative?.estimate).toBeCloseTo(0.04890083174710913, 10);
@@ -75,7 +75,7 @@ describe('the users still needed', () => {
     const first = after(5);
     expect(first.usersNeeded).toBeGreaterThan(29_000);
     expect(first.moreDays).toBe(Math.ceil((first.usersNeeded ?? 0) / 800 - 5));
-    // Not exactly equal, since the estimate of the variance improves.
+    // The two figures are not exactly equal, since the estimate of the variance improves.
     expect((after(20).usersNeeded ?? 0) / (first.usersNeeded ?? 0)).toBeCloseTo(1, 2);
     expect((first.moreDays ?? 0) - (after(20).moreDays ?? 0)).toBe(15);
     expect(after(200).moreDays).toBe(0);

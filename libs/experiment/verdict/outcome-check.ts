@@ -64,7 +64,7 @@ function differenceText({ kind }: OutcomeRule, estimate: number, { lower, upper 
 }
 
 /**
- * Returns the end of the sentence.
+ * Returns the end of the sentence of a check.
  * @param isWorse whether the whole interval is worse. That alone does not roll back, since alpha is split over all
  * guardrails
  */

@@ -61,7 +61,7 @@ describe('with 2.1 times the users for which a single look finds the effect with
   const LOOKS = 28;
   const NEEDED = -Math.log(0.05);
 
-  it.each([1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6])('(%d users) daily looks at equal arms do too', (fixedUsers) => {
+  it.each([1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6])('daily looks at equal arms find it too (%d users)', (fixedUsers) => {
     const random = randomFrom(3);
     const experiments = 8_000;
     const usersPerLook = (2.1 * fixedUsers) / LOOKS;
@@ -97,7 +97,7 @@ describe('with 2.1 times the users for which a single look finds the effect with
       if (!metric || perArm === null) throw new Error(`no plan for ${name}`);
       const experiments = 1_000;
       const found = new Set<number>();
-      // For unequal arms, as many users as have the same information.
+      // Unequal arms get as many users as give the same information.
       const fixedUsers = (perArm / 2) * (1 / share + 1 / (1 - share));
       const usersPerLook = Math.round((2.1 * fixedUsers) / LOOKS);
       const simulation = { draw: metric.draw, share, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };

@@ -18,7 +18,7 @@ export interface TestPlan {
   readonly looks: 'sequential' | 'fixed';
 }
 
-/** Beyond this multiple of the current users, a test is assumed never to end. */
+/** The largest considered multiple of the current users. A test that needs more is assumed never to end. */
 const MOST_GROWTH = 1e6;
 
 /**

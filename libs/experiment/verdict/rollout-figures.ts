@@ -20,7 +20,7 @@ export interface RolloutFigures {
 
 export interface ArmFigures {
   readonly name: string;
-  /** Its share of the users, in a unit common to all arms: the buckets of its interval. */
+  /** The arm's share of the users, in a unit common to all arms: the buckets of the arm's interval. */
   readonly weight: number;
   /**
    * The number of distinct users that the arm has served since the step began, without users that were assigned
@@ -28,9 +28,9 @@ export interface ArmFigures {
    */
   readonly users: number;
   readonly reads: number;
-  /** Reads without a prediction of the model. */
+  /** The number of reads without a prediction of the model. */
   readonly errors: number;
-  /** Reads slower than the plan's `slowMs`. */
+  /** The number of reads slower than the plan's `slowMs`. */
   readonly slow: number;
   /** Reads by the source of the answer, including `live`. */
   readonly sources: Readonly<Record<string, number>>;
@@ -55,7 +55,7 @@ export interface JudgingRules {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
     readonly liveShare: number | null;
-    /** Not checked if absent. Plans of earlier releases do not have the optional fields. */
+    /** An absent margin is not checked. Plans of earlier releases do not have the optional fields. */
     readonly staleShare?: number | null;
     readonly defaultShare?: number | null;
     readonly psi: number | null;
@@ -84,7 +84,7 @@ export interface OutcomeRule {
 export type CheckState = 'pass' | 'fail' | 'inconclusive' | 'skipped';
 
 export interface Check {
-  /** `traffic`, `users`, `sampleRatio`, `sources`, a guardrail's name, `outcome:<name>`, `duration`. */
+  /** The name: `traffic`, `users`, `sampleRatio`, `sources`, a guardrail's name, `outcome:<name>` or `duration`. */
   readonly name: string;
   /** The arm that is compared with stable; null if the check covers all arms. */
   readonly arm: string | null;
@@ -115,7 +115,7 @@ interface CheckFigures {
 export interface Evidence {
   readonly eValue: number;
   readonly needed: number;
-  /** Valid at every look. */
+  /** The p-value of the evidence, valid at every look. */
   readonly pValue: number;
 }
 

@@ -80,7 +80,7 @@ function ofAll(name: string, state: CheckState, arms: readonly ArmFigures[], why
 }
 
 // Sample-ratio mismatch: checks whether the counted users split over the arms as assigned. If not, the arms are not
-// samples of the same users (an arm loses users, or logs them twice), and no comparison of them is worth believing.
+// samples of the same users (an arm loses users, or logs them twice), and no comparison of them is valid.
 //
 // The sequential test is multinomial, with a Dirichlet mixture around the assigned shares: M. Lindon and A. Malek,
 // "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. It is exact at all looks together.

@@ -51,7 +51,7 @@ function histogramOf(arm: ArmFigures): Histogram {
 // Samples differ even if the populations do not, so the index of two samples is on average too large by (classes −
 // 1)(1/n + 1/m). This bias is subtracted. The variance is that of the delta method plus that of the second-order term.
 
-/** Added to the count of every class, since an empty class would have an infinite logarithm. */
+/** The number that is added to the count of every class, since an empty class would have an infinite logarithm. */
 const SMOOTHING = 0.5;
 
 /** The histogram of one arm. `users` is its weight, independent of its sum. */

@@ -45,7 +45,7 @@ export const SIMULATED_METRICS: readonly SimulatedMetric[] = [
   shopRevenue(),
 ];
 
-/** The spending of the shop's customers in four weeks of 1997: apps/shop/data. */
+/** Returns the spending of the shop's customers in four weeks of 1997 (apps/shop/data). */
 function shopRevenue(): SimulatedMetric {
   const path = new URL('../../../apps/shop/data/transactions.csv', import.meta.url);
   const rows = readFileSync(path, 'utf8').trim().split('\n').slice(1);

@@ -90,7 +90,7 @@ describe('checkModel', { timeout: 60_000 }, () => {
     ['a run that fails', matrixPredictor(models.tableModel(), 1), 'out of data bounds'],
   ])('refuses %s, with the reason', async (_, predictor, text) => {
     const { version, bytes } = predictor;
-    // The rows that make each model fail. The models without rows are refused before a run.
+    // The rows that make each model fail. The models without rows are rejected before a run.
     const worst = text.includes('memory')
       ? 1e11
       : text.includes('NaN')

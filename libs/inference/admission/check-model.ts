@@ -103,9 +103,9 @@ export interface CheckedModel extends Verification {
  * The answer must be the same alone, repeated, and in batches of several sizes and orders. Throws `model_refused` with
  * the deviation.
  *
- * The trial does not fail for a user that the model rejects, or without a number in the output. Such a user fails alone
- * when scored, and the certificate counts these users. The trial fails if this holds for all users or all real users,
- * if the number of rows differs from that of users, or if the process dies.
+ * The trial does not fail for a user that the model rejects, or whose output is not a number. Such a user fails alone
+ * when scored, and the certificate counts these users. The trial fails if this happens to all users or to all real
+ * users, if the number of rows differs from the number of users, or if the process dies.
  */
 export async function checkModel(
   definition: ModelDefinition,
@@ -125,7 +125,8 @@ export interface OpenModel {
 }
 
 /**
- * Loads the model for the time of the work, so that one child can inspect and try it. Rejects as `inspectModel` does.
+ * Loads the model for the duration of the work, so that one child can inspect and try the model. Rejects as
+ * `inspectModel` does.
  */
 export function withOpenModel<T>(
   { bytes, sha256 }: { readonly bytes: Uint8Array; readonly sha256: string },

@@ -102,7 +102,7 @@ export async function measureBuilds(
 interface Side {
   readonly definition: ModelDefinition;
   readonly runs: TrialRuns;
-  /** Returns the version without the pin to one row at a time. */
+  /** The runs of the version without the pin to one row at a time. */
   readonly unpinned: TrialRuns;
   readonly tolerance: number;
 }
@@ -162,8 +162,8 @@ async function answerAll(sides: readonly [Side, Side], users: number, answersMs:
 }
 
 /**
- * Returns an answer, or the reason for none, of each user. If the model refused all together, each user is inferred
- * alone.
+ * Returns the answer of each user, or the reason why there is none. If the model rejects all users together, each user
+ * is inferred alone.
  */
 async function answersOf(runs: TrialRuns, rows: readonly number[]): Promise<readonly (Answer | string)[]> {
   const run = await runs.ask(rows);

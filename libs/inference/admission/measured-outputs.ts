@@ -35,13 +35,17 @@ export async function measureOutputs(
 
 function withSizes(output: SignatureTensor, [users, ...sizes]: readonly number[]): SignatureTensor {
   const [first = 'N'] = output.shape;
-  // A single value where the model declares no number stays open, so that the config decides.
+  // If the model declares no number and the run gives a single value, the number stays open, so that the config
+  // decides.
   const isOne = sizes.every((size) => size === 1);
   if (users !== USERS || (isOne && valuesPerUser(output) === null)) return output;
   return { ...output, shape: [first, ...sizes] };
 }
 
-/** Returns null if the model takes another number of users, or if it does not declare the number of values. */
+/**
+ * Returns a tensor of zeros for the users; null if the model takes another number of users, or does not declare the
+ * number of values.
+ */
 function zeros({ name, type, shape }: SignatureTensor): WireTensor | null {
   const [users, ...sizes] = shape;
   if (!isTensorType(type) || shape.length === 0 || isFixed(users) || !sizes.every(isFixed)) return null;

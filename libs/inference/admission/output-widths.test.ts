@@ -5,8 +5,8 @@ import { batchOf, matrixPredictor, poolOf } from '../live/toy-predictor.fixture.
 import { checkModel, measureModel } from './check-model.ts';
 
 /**
- * A model that returns both of its features, but declares one value for each user or `declared`, as skl2onnx does for
- * two targets.
+ * Returns a model that returns both of its features, but declares one value for each user or `declared`, as skl2onnx
+ * does for two targets.
  */
 function twoValues(declared: number | string) {
   const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));

@@ -10,7 +10,10 @@ import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit
 import { describeTensor } from '@tandem/prediction/models/verification';
 import type { Signature, SignatureTensor } from '../process/protocol.ts';
 
-/** Throws `model_refused` for the first mismatch. Sizes that the shapes leave open are checked by a trial run. */
+/**
+ * Checks the signature. Throws `model_refused` for the first mismatch. Sizes that the shapes leave open are checked by
+ * a trial run.
+ */
 export function checkSignature(definition: ModelDefinition, signature: Signature): void {
   for (const input of signature.inputs) checkFilled(definition, input);
   for (const input of definition.inputs) checkInput(definition, input, signature);
@@ -103,7 +106,7 @@ function namesOf(things: readonly { readonly name: string }[]): string {
 export type CheckWidths = (tensors: OutputTensors) => void;
 
 /**
- * Throws `model_refused` with the first field that the tensors do not fit.
+ * Creates the check. It throws `model_refused` with the first field that the tensors do not fit.
  * @param unplaced fields without index and width in the config, which take a single value
  */
 export function createWidthCheck(

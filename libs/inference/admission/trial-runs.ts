@@ -42,7 +42,7 @@ export interface TrialRuns {
    * - ProcessEnded
    */
   ask(rows: readonly number[]): Promise<TrialRun>;
-  /** CPU time of the child since the first run, in ms. */
+  /** Returns the CPU time of the child since the first run, in ms. */
   spentCpuMs(): number;
 }
 

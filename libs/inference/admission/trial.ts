@@ -65,7 +65,7 @@ const READ_TOLERANCE = 1e-3;
 interface Tried {
   /** Rows of the batch that have an answer. */
   readonly rows: readonly number[];
-  /** The answer alone, by row. */
+  /** The answer of each row that ran alone. */
   readonly alone: ReadonlyMap<number, Answer>;
   readonly refused: ReadonlyMap<number, string>;
   /** Times of the runs for one user. */

@@ -116,7 +116,7 @@ describe('the breaker of an artifact', () => {
           if (kind === 'died') one.died(bad, ms, 'x');
           else one[kind](bad);
         }
-        // Every probe under way ends at some time.
+        // Every probe in progress ends at some time.
         one.undecided(bad);
         clock += 60_000;
         expect(one.permit(bad)).not.toBeInstanceOf(TandemError);

@@ -60,7 +60,7 @@ const CALM = 10;
 
 interface Conduct {
   lostMs: number;
-  /** When `lostMs` was computed. */
+  /** The time at which `lostMs` was computed. */
   at: number;
   /** The length of the next pause, in ms. */
   pauseMs: number;

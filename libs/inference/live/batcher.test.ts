@@ -47,7 +47,7 @@ describe('batching', () => {
               ? loops.map((turns, row) => [turns, values[row] ?? 0])
               : values.map((v) => [poison === 0 ? 99 : v]);
           if (killAfter !== null) setTimeout(killOne, killAfter, killAfter);
-          // At most a second for runs that never end.
+          // Requests with runs that never end get at most 200 ms.
           const limit = loops.some((turns) => turns > 1e9) && model === 'loop' ? Math.min(timeoutMs, 200) : timeoutMs;
           const scores = await scoresOf(pool, model === 'loop' ? loop : table, rows, {
             priority,

@@ -3,8 +3,8 @@
  * Each request gets the answers of its rows. Live parts go first. A batch runs in slices, so a live request waits for
  * at most one slice. If a run of several requests fails, each is retried alone before any of them fails.
  *
- * A statement line (libs/freshness) is not used, since versions wait for the same slots, and a row may leave before it
- * is sent.
+ * The statement line of libs/freshness is not used, since versions wait for the same slots, and a row may leave before
+ * it is sent.
  */
 import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';

@@ -1,5 +1,5 @@
 /**
- * Tests of models with one fault: they are refused with a helpful message, and a valid model is still served. More of
+ * Tests of models with one fault: they are rejected with a helpful message, and a valid model is still served. More of
  * them are in the corpus of test/rigs/hostile/models.test.ts.
  */
 import * as hostile from '@tandem/testing/hostile-models';

@@ -18,7 +18,7 @@ export interface InferRequest {
   readonly timeoutMs: number;
   /** The most milliseconds of one run, which limit how long others wait for a child. */
   readonly runTimeoutMs: number;
-  /** Whether its runs must not contain rows of other requests. */
+  /** Whether the request's runs must not contain rows of other requests. */
   readonly isAlone?: boolean;
   /** Calls back when the caller disconnects. Then no more of its rows are run. */
   onGone?(tell: () => void): void;

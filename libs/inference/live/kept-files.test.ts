@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { keepFiles } from './kept-files.ts';
 
-/** Files of 40 bytes, with room for 100 bytes. */
+/** Creates a cache of files of 40 bytes, with room for 100 bytes. */
 function createWorld() {
   const loaded: string[] = [];
   const load = keepFiles(async (hash) => {

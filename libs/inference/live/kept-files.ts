@@ -30,7 +30,7 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
     }
   }
 
-  /** Children that start together share one read, even from different pools. */
+  /** Loads a file once for all children that start together, even from different pools. */
   function loadOnce(hash: string): Promise<Uint8Array> {
     const loading = underWay.get(hash) ?? load(hash).finally(() => underWay.delete(hash));
     underWay.set(hash, loading);

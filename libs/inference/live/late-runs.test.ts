@@ -9,7 +9,7 @@ const { version } = matrixPredictor(models.loopModel(), 2);
 const ROW_MS = 10;
 const TIMEOUT_MS = 400;
 
-/** One slot with runs of 10 ms for each row, on a clock that the test sets. The test ends the runs. */
+/** Creates one slot with runs of 10 ms for each row, on a clock that the test sets. The test ends the runs. */
 function createWorld() {
   const clock = { now: 0 };
   const ran: number[] = [];

@@ -5,7 +5,7 @@ import { createLiveRoom, type LiveRoomOptions } from './live-room.ts';
 const version = { id: 'a' } as ModelVersion;
 const ROW_MS = 5;
 
-/** A room with a version that takes 5 ms for each row, and a clock that the test sets. */
+/** Creates a room with a version that takes 5 ms for each row, and a clock that the test sets. */
 function createWorld(options: Partial<LiveRoomOptions> = {}) {
   const clock = { now: 0 };
   const waiting = { rows: 0, ms: 0 };
@@ -50,7 +50,7 @@ describe('room', () => {
       clock.now += 40;
     }
     Object.assign(waiting, { rows: 0, ms: 0 });
-    // 10 ms for each row instead of 5.
+    // The version now takes 10 ms for each row instead of 5 ms.
     expect(room.room(version, 400)).toBe(20);
     for (let i = 0; i < 120; i++) {
       run(8);
@@ -63,7 +63,7 @@ describe('room', () => {
     const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: 8 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     const before = room.costMs(version, 8, 400);
-    /** A new request requests room. */
+    /** Lets a new request ask for room, and runs it. */
     const runForNewcomer = () => {
       clock.now += 20;
       room.room(version, 400);

@@ -18,7 +18,7 @@ export interface LiveRoomOptions {
   readonly now: () => number;
 }
 
-/** A run under way. */
+/** A run in progress. */
 export interface RunUnderWay {
   /** Ends the run. If it was answered, its time is used for the estimates. */
   end(wasAnswered: boolean): void;
@@ -61,7 +61,10 @@ const RUN_SHARE = 0.25;
 const USABLE_SHARE = 0.5;
 /** The share of the remaining time of a run's first request that the run may take. */
 const LEFT_SHARE = 0.9;
-/** The share of a reader's time for which it always waits, since a version that seems too slow may be faster now. */
+/**
+ * The share of a reader's time for which the reader always waits, since a version that seems too slow may be faster
+ * now.
+ */
 const HOPE_SHARE = 0.5;
 /**
  * The factor by which the first request may wait longer so that others share its run. It has an effect if many rows
@@ -72,7 +75,7 @@ const COMPANY = 1.5;
 export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
   /** The costs of model versions, for as long as the registry keeps the versions. */
   const costs = new WeakMap<ModelVersion, RunCost>();
-  /** The estimated end of each run under way. */
+  /** The estimated end of each run in progress. */
   const ends = new Map<RunUnderWay, number>();
   /**
    * The times at which children became free while requests waited, latest last. There are at most as many entries as
@@ -108,7 +111,8 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
       const { rows } = waiting();
       // If children are free now, no request needs them: the waiting requests were run together, or their callers have disconnected.
       if (rows === 0) freed.length = 0;
-      // At least one row, however slow the version seems, since only a run can show that it is faster now.
+      // There is room for at least one row, however slow the version seems, since only a run can show that it is faster
+      // now.
       const least = rows === 0 && ends.size < slots ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },
@@ -167,7 +171,10 @@ interface RunCost {
    */
   rowsWithin(ms: number): number;
   warmedUp(runs: WarmUpRuns): void;
-  /** @param ms from the start of the run to its answer */
+  /**
+   * Records the duration of a run.
+   * @param ms the time from the start of the run to its answer
+   */
   observe(rows: number, ms: number): void;
 }
 
@@ -180,7 +187,10 @@ const REACH = 2;
 /** The cap of a run's time, as a multiple of the expected time. A longer run was delayed by other work. */
 const MOST_SURPRISE = 4;
 const SURPRISE_MS = 5;
-/** Below this share of the mean, squared, sizes differ too little to estimate the cost of a row. */
+/**
+ * If the variance of the sizes is below this share of their squared mean, they differ too little to estimate the cost
+ * of a row.
+ */
 const LEAST_SPREAD = 0.01;
 
 /** The rounding error of sums of fractions, in rows. */

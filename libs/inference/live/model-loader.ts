@@ -53,7 +53,7 @@ type MakeRoom = (needed: Needed) => Promise<number>;
 interface Needed {
   /** Memory of the model. */
   readonly bytes: number;
-  /** Size of its file. */
+  /** The size of the model's file. */
   readonly fileBytes: number;
 }
 
@@ -81,7 +81,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   /** The sizes of all models that were ever loaded, about 100 bytes each. */
   const sizes = new Map<string, Needed>();
 
-  /** Children that start together share one read. */
+  /** Reads a file once for all children that start together. */
   function read(hash: string): Promise<Uint8Array> {
     const under = reading.get(hash);
     if (under) return under;

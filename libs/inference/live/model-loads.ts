@@ -1,6 +1,6 @@
 /**
  * Loads wanted models into the children without blocking the serving ones. A new model is first loaded and run in a
- * separate child with a lower priority, so a model that cannot be loaded, or crashes its child, does not affect the
+ * separate child with a lower priority. A model that cannot be loaded, or crashes its child, then does not affect the
  * serving children. ONNX Runtime blocks a child while it creates a session. A model that loads quickly is loaded into
  * each serving child between two runs. For any other model, a new child loads it together with the models of a serving
  * child, and replaces that child after its current run. Children are replaced one at a time.
@@ -126,7 +126,7 @@ export class ModelLoads {
     if (models) await this.#adopt(slot, models, versions);
   }
 
-  /** Loads and runs models that never were, in a child that ends afterwards. */
+  /** Loads and runs models for the first time, in a child that ends afterwards. */
   async #prove(versions: readonly ModelVersion[]): Promise<void> {
     const isNew = ({ artifactHash }: ModelVersion) => !this.#proven.has(artifactHash);
     const models = await this.#raise(() => versions.filter(isNew), 'trial');
@@ -178,7 +178,7 @@ export class ModelLoads {
     }
   }
 
-  /** Returns null if one of these ended the child; that one is paused now. */
+  /** Starts a child and loads these models. Returns null if one of them ended the child; that model is now paused. */
   async #raiseOnce(
     versions: readonly ModelVersion[],
     when: LoadOccasion,

@@ -193,7 +193,7 @@ describe('an inference pool', () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const batch = batchOf(loop.version, [[FOR_EVER, 1]]);
-    // Longer than the test, so that only the limit of the run can end it.
+    // The timeout is longer than the test, so that only the limit of the run can end the run.
     const request = { version: loop.version, batch, rows: [0], timeoutMs: 600_000, runTimeoutMs: 200 };
     await expect(pool.score({ ...request, priority: 'batch' })).rejects.toThrow('no answer within 200 ms');
   });
@@ -325,7 +325,7 @@ describe('an inference pool', () => {
   });
 
   it('keeps models within the memory of a child, and reloads unloaded models', async () => {
-    // Each has 12 MB of weights. A child of 256 MB has no room for an eleventh.
+    // Each model has 12 MB of weights. A child of 256 MB has no room for an eleventh.
     const several = Array.from({ length: 10 }, (_, i) =>
       matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
     );

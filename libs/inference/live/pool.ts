@@ -86,7 +86,7 @@ export interface InferencePool extends Scorer, LoadShedding {
    */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
-  /** Rejects new requests, waits for those under way up to the grace period, then ends the children. */
+  /** Rejects new requests, waits up to the grace period for those in progress, then ends the children. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -195,13 +195,16 @@ function closed(): TandemError {
 }
 
 /**
- * Isolates model versions: a version on trial in a rollout has its own children, queue, breaker and learned cost. A
- * candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
+ * Pools that isolate model versions: a version on trial in a rollout has its own children, queue, breaker and learned
+ * cost. A candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
  * candidates up to `MOST_APART`. Further candidates share those pools, which limits memory. All pools share the
  * processors.
  */
 export interface IsolatedPools extends InferencePool {
-  /** @param tried ids of the versions on trial; each has separate children while it is listed */
+  /**
+   * Loads versions like the `load` of a pool.
+   * @param tried ids of the versions on trial; each has separate children while it is listed
+   */
   load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
@@ -216,7 +219,7 @@ interface ApartPool {
   readonly ids: Set<string>;
 }
 
-/** @param open creates a pool without children; called for the stable versions and for each version on trial */
+/** Creates the pools. `open` creates one without children, for the stable versions and for each version on trial. */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
   const apart = new Set<ApartPool>();
@@ -282,7 +285,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/** Only the main pool decides whether a child is free, so that paused versions on trial do not affect the others. */
+/** Adds the figures of a pool, except whether a child is free. Only the main pool decides that, for all versions. */
 function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,

@@ -126,7 +126,7 @@ export class Slot {
     this.#models = new HeldModels(started, loader);
     const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
     this.#backlog = others;
-    // First the model that the next request most likely needs. The others are loaded while there is no work.
+    // Loads first the model that the next request most likely needs. The others are loaded while there is no work.
     if (first !== undefined) this.#preparations.unshift(inBackground((models) => models.use(first, 'ahead')));
     void started.ended.then((end) => this.#replace(started, end));
     started.ready.then(
@@ -239,7 +239,7 @@ export class Slot {
     if (this.#heir) return this.#succeed(this.#heir);
     this.#state = 'idle';
     this.#options.onIdle();
-    // The backlog loads after the waiting work, which `onIdle` starts at the end of this turn.
+    // The next load begins after the work that waits for this slot, which `onIdle` starts at the end of this turn.
     if (this.#backlog.length > 0) setImmediate(() => this.#loadNext());
   }
 

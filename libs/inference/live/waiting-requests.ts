@@ -20,20 +20,20 @@ export interface Part<R> {
   readonly inputs: readonly EncodedInput[];
   /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether its run must contain no other part. */
+  /** Whether the part's run must contain no other part. */
   readonly isAlone: boolean;
   /** The estimated cost in ms of a child, which is set before the part waits. */
   costMs: number;
   /** The number of failed runs that contained the part. */
   suspicions: number;
-  /** Whether the part waits; set by the line. */
+  /** Whether the part waits; set by the waiting line. */
   waiting: boolean;
 }
 
 export interface WaitingLine<R> {
   /** Returns the number of waiting rows. */
   rows(): number;
-  /** Returns their total cost in ms of a child. */
+  /** Returns the total cost of the waiting rows in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
   /** Adds a part before all others. It never shares a run again, since a shared run has failed. */
@@ -132,7 +132,7 @@ export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority'
   readonly inputs: readonly EncodedInput[];
   /** Names of the wanted outputs, in order. */
   readonly outputs: readonly string[];
-  /** Whether its runs must not contain rows of other requests. */
+  /** Whether the request's runs must not contain rows of other requests. */
   readonly isAlone?: boolean;
 }
 
@@ -150,7 +150,7 @@ export interface Pending {
   deadline: number;
   /** The total time limit of the request at its arrival, in ms. */
   readonly timeoutMs: number;
-  /** The time limit of one run of its rows, in ms. */
+  /** The time limit of one run of the request's rows, in ms. */
   readonly runTimeoutMs: number;
   /** The parts in the order of the request's rows. */
   readonly parts: Part<Pending>[];
@@ -258,7 +258,8 @@ export function refusalOf(
 ): TandemError | undefined {
   const queueRoom = Math.max(0, most - waiting);
   const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), queueRoom) : queueRoom;
-  // A request that is larger than the line is accepted when the line is empty, since it would never fit otherwise.
+  // A request that is larger than the waiting line is accepted when the line is empty, since it would never fit
+  // otherwise.
   const isRefused = rows.length > room && (waiting > 0 || room < queueRoom);
   return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
 }

@@ -21,8 +21,8 @@ const attributed = (...attributes: Buffer[]) =>
   withMore(message(1, [field(4, 'Constant'), field(2, 'c'), message(5, [field(1, 'value'), ...attributes])]));
 
 /**
- * Returns a field's tag in five bytes, with a bit that readers in C++ drop. They read this field, and other readers an
- * unknown one.
+ * Returns a field's tag in five bytes, with a bit that readers in C++ drop. Those readers see this field, and other
+ * readers see an unknown field.
  */
 const disguised = (number: number, content: Buffer) => {
   const [tag = 0, rest = 0] = Buffer.from([(number << 3) & 0x7f, (number << 3) >> 7]);

@@ -37,7 +37,7 @@ const WEB_PAGE = /^\s*<(!doctype|html|\?xml)/i;
 
 type Kind = 'model' | 'graph' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'training' | 'external';
 
-/** The fields of a message with messages that are walked. */
+/** The fields of each message that contain further messages to check. */
 const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   model: { 7: 'graph', 20: 'training' },
   training: { 1: 'graph', 2: 'graph' },
@@ -131,7 +131,7 @@ function walk(
     // In another encoding, a protobuf reader does not read it as this field, so it does not replace an earlier value.
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_OPERATOR) operator = text(bytes, field);
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_DOMAIN) domain = text(bytes, field);
-    // Any number except 0, since readers handle a number out of range differently.
+    // Any number except 0 is rejected, since readers handle a number out of range differently.
     if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value !== 0) throw external();
     const inner = INSIDE[kind][field.number];
     if (inner === 'external') throw external();

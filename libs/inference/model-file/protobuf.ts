@@ -23,7 +23,7 @@ export interface Field {
   readonly wire: number;
   /** The value of a varint, with the precision of a double. */
   readonly value: number;
-  /** The offset of its content. */
+  /** The offset of the field's content. */
   readonly start: number;
   readonly end: number;
 }

@@ -1,6 +1,6 @@
 /**
- * Tests a busy machine, which gives a child little CPU: no model is refused, no user fails and no child hangs because
- * of it. The test runs in a separate process, since it stops all children of its process.
+ * Tests a busy machine, which gives a child little CPU: no model is rejected, no user fails and no child hangs because
+ * of the load. The test runs in a separate process, since it stops all children of its process.
  */
 import { getPriority } from 'node:os';
 import { endlessModel } from '@tandem/testing/hostile-models';

@@ -15,7 +15,7 @@ it('reads the CPU time that the process itself measures', async () => {
 });
 
 it('returns nothing for a process that does not exist', async () => {
-  // Above the largest process id of Linux and of macOS.
+  // 2 ** 30 is above the largest process id of Linux and of macOS.
   expect(await readCpuMs(2 ** 30)).toBeNull();
 });
 

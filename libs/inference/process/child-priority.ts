@@ -7,9 +7,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 
 /**
- * Steps of niceness, each a factor of about 1.25: if both use a processor, the parent may get nine tenths of it. It
- * needs them only for moments. During saturated inference, the p99 of cached reads was 17 ms with 3 steps and is 10 ms
- * with 10 (5 ms without inference), and the throughput of inference is the same.
+ * Steps of niceness, each a factor of about 1.25: if both use a processor, the parent may get nine tenths of it. The
+ * parent needs this share only for moments. During saturated inference, the p99 of cached reads was 17 ms with 3 steps
+ * and is 10 ms with 10 (5 ms without inference), and the throughput of inference is the same.
  */
 const STEPS = 10;
 /**
@@ -67,7 +67,7 @@ export function createChildPriority(pid: number, steps: number = STEPS): ChildPr
 
   function wish(wanted: () => number): void {
     niceness = wanted;
-    // An attempt that is under way uses the latest value.
+    // An attempt in progress uses the latest value.
     if (!isTrying) setGroup(GROUP_ATTEMPTS);
   }
 

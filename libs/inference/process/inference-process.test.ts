@@ -27,7 +27,7 @@ const isAlive = (pid: number) => {
 
 describe('an inference process', () => {
   it('dies soon after its parent, even inside a run that never ends', async () => {
-    // A parent that runs the endless loop, and is killed without a chance to clean up.
+    // The parent runs the endless loop, and is killed without a chance to clean up.
     const parent = spawn(process.execPath, ['--input-type=module', '-e', PARENT], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -63,7 +63,7 @@ describe('an inference process', () => {
     const child = start();
     await child.ready;
     const files = () => readdirSync(folder, { recursive: true }).length;
-    // The modules of the main thread, which are more than those of the watchdog.
+    // Waits for the modules of the main thread, which are more than those of the watchdog.
     await vi.waitFor(() => expect(files()).toBeGreaterThan(10), { timeout: 20_000, interval: 20 });
     child.kill('the test is over');
     await child.ended;
@@ -140,7 +140,7 @@ describe('the event loop of the parent', () => {
   it('is idle most of the time while the children are saturated with batches and live requests', async () => {
     const loop = matrixPredictor(models.loopModel(), 2);
     const pool = poolOf([loop], { processes: 1 });
-    // Slices of 15 ms or more. If they ran in this process, it would always be busy.
+    // Each slice takes 15 ms or more. If the slices ran in this process, it would always be busy.
     const chunk = Array.from({ length: 5_000 }, (_, i) => [20_000, i]);
     const ask = (rows: number[][], priority: 'live' | 'batch') => scoresOf(pool, loop, rows, { priority });
     await pool.warmUp(loop.version);

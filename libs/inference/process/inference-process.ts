@@ -30,7 +30,7 @@ export interface ProcessOptions {
 /** Limit of a child's start, which takes about half a second of CPU. */
 export const START_LIMIT = cpuLimit(10_000);
 
-/** After this number of failed starts, the next child is started without the kernel's limit on its data. */
+/** The number of failed starts after which the next child is started without the kernel's limit on its data. */
 export const BOUND_STARTS = 3;
 
 /** A model file for a child. The child checks `sha256` on the bytes that it gives to ONNX Runtime. */
@@ -96,11 +96,11 @@ export class ProcessEnded extends ScoringCrash {
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
 /** Private memory that Node 24 maps in the child, mostly for the code ranges of two isolates. Measured: 1,134 MB. */
 const NODE_DATA_MB = 1280;
-/** Models are sent in parts of this size, so that the parent's event loop never copies more at once. */
+/** The size of the parts in which models are sent, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
 /**
- * Allocations from this size on are returned to the system when they are freed. By default glibc raises this to 32 MB.
+ * The size from which allocations are returned to the system when they are freed. By default glibc raises it to 32 MB.
  */
 const RETURNED_BYTES = 2_000_000;
 

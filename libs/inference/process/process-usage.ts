@@ -9,7 +9,10 @@ import { promisify } from 'node:util';
 
 /** A clock tick of `/proc` in ms: 100 per second on every platform that Node supports. */
 const TICK_MS = 10;
-/** Positions of user and system time after the name of the program, which may contain blanks (proc_pid_stat(5)). */
+/**
+ * Positions of the fields user time and system time, counted after the program's name, which may contain blanks
+ * (proc_pid_stat(5)).
+ */
 const USER_TIME = 11;
 const SYSTEM_TIME = 12;
 

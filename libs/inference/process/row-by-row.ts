@@ -32,7 +32,10 @@ export function createRowFeeder(feeds: readonly WireTensor[]): (row: number) => 
   return (row) => rowOf.map((feed) => feed(row));
 }
 
-/** A resizable buffer begins at a page of memory, any other buffer at any address. */
+/**
+ * Returns an array that begins at a page of memory, as only a resizable buffer does; other buffers begin at any
+ * address.
+ */
 function aligned(like: Numbers, length: number): Numbers {
   const bytes = Math.ceil((length * like.BYTES_PER_ELEMENT) / ALIGNMENT) * ALIGNMENT;
   const buffer = new ArrayBuffer(bytes, { maxByteLength: bytes });

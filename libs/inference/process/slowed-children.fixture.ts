@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * Stops and continues this process's children in turns until the work is over.
- * @param share of each period in which they may run; 0: never
+ * @param share the share of each period in which they may run; 0: never
  */
 export async function withSlowChildren<T>(share: number, work: () => Promise<T>, periodMs = 100): Promise<T> {
   let isStopped = true;

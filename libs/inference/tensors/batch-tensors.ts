@@ -18,7 +18,7 @@ export interface EncodedInput {
   readonly type: TensorType;
   /** The number of values in a row. */
   readonly width: number;
-  /** Set for a tensor [users] instead of [users, width]. */
+  /** 1 for a tensor [users] instead of [users, width]. */
   readonly rank?: 1;
   readonly data: TensorData;
 }
@@ -123,7 +123,10 @@ export function checkRows(outputs: readonly WireTensor[], users: number): void {
   }
 }
 
-/** Returns tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws as `checkRows`. */
+/**
+ * Returns tensors by name. Tensors [N], [N,1], [N,k] or with more dimensions become N rows of their width, and float16
+ * becomes numbers. Throws as `checkRows` does.
+ */
 export function readOutputs(outputs: readonly WireTensor[], users: number): OutputTensors {
   checkRows(outputs, users);
   return Object.fromEntries(

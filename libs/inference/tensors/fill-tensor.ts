@@ -15,7 +15,7 @@ export interface FilledColumn {
   readonly values: FeatureValues;
 }
 
-/** Records a value that the tensor cannot hold. */
+/** Records a value that the tensor cannot represent. */
 type Refuse = (column: FilledColumn, row: number) => void;
 
 type BigInts = BigInt64Array | BigUint64Array;
@@ -94,7 +94,7 @@ function fillColumn(
   else fillNumbers(out, range, filled, missing, places, refuse);
 }
 
-/** Returns the number for a null of the column; undefined if none is declared, or if the type cannot hold it. */
+/** Returns the number for a null of the column; undefined if none is declared, or if the type cannot represent it. */
 function nullNumber({ nullAs }: FeatureColumn, type: TensorType): number | undefined {
   if (nullAs === undefined) return undefined;
   const value = nullAs === 'nan' ? Number.NaN : Number(nullAs);
@@ -211,10 +211,10 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
   );
 }
 
-/** From this many rows on, building a table is faster than searching the values. */
+/** The number of rows from which building a table is faster than searching the values. */
 const TABLE_FROM_ROWS = 16;
 
-/** Returns a function for the index of a text in `values`, from 0; -1 if it is unknown */
+/** Returns a function for the index of a text in `values`, from 0; -1 if it is unknown. */
 function placesOf(values: readonly string[], rows: number): (text: string) => number {
   if (rows < TABLE_FROM_ROWS) return (text) => values.indexOf(text);
   const places = new Map(values.map((value, place) => [value, place]));

@@ -38,7 +38,7 @@ export function fromHalfBits(bits: number): number {
   return sign * (HIDDEN_BIT + fraction) * 2 ** (exponent - 25);
 }
 
-/** The logarithm may be off by a rounding at a power of two. */
+/** Returns the exponent. At a power of two, rounding may put the logarithm on the wrong side. */
 function exponentOf(size: number): number {
   const near = Math.floor(Math.log2(size));
   if (2 ** near > size) return near - 1;

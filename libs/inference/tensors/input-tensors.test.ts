@@ -127,7 +127,7 @@ describe('encodeInputs', () => {
   });
 });
 
-/** The target, in ms. */
+/** Returns the duration of the work in ms. */
 function timeOf(work: () => unknown): number {
   const start = performance.now();
   work();

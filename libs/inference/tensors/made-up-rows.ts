@@ -74,7 +74,7 @@ function categoryMaker(
 
 /**
  * Returns a number. In half of the rows all values have one magnitude, in the others each value has its own. Every
- * other pair of rows has signs.
+ * other pair of rows also has negative values.
  */
 function magnitude(row: number, random: () => number): number {
   const size = MAGNITUDES[row % 2 === 0 ? (row >> 1) % MAGNITUDES.length : Math.floor(random() * MAGNITUDES.length)];

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** Long enough for a busy machine. The limit itself has a separate test. */
+/** A time limit for a busy machine. The limit itself has a separate test. */
 const PATIENT = { timeoutMs: 20_000 };
 
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });

@@ -51,7 +51,7 @@ const PATIENCE_MS = 1;
 const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
 const KNOWN_ARMS_STATEMENT = { name: 'tandem-certificate-known-arms', text: KNOWN_ARMS_SQL };
 
-/** The facts of the last statements; both are of one history. */
+/** The arms and tombstones that the last statements returned, both of one history. */
 interface Known {
   readonly arms: KnownArms;
   readonly tombstones: TombstoneMemory;
@@ -59,7 +59,7 @@ interface Known {
 
 /**
  * Creates the authority. `certify` rejects with `unavailable` if Postgres does not answer in time, is a standby, or
- * cannot be reached. `close` releases the connections; end a given pool after that.
+ * cannot be reached. `close` releases the connections; end a pool that you passed after that.
  * @param database a postgres:// URL, or a pool with `maxStatements` spare connections, and as many to replace them
  */
 export function createAuthority(
@@ -84,8 +84,8 @@ export function createAuthority(
   const ask = createStatementBatcher<AskedUsers, Certificate>({
     async send(questions) {
       const asked = joined(questions);
-      // The facts sent with this statement count, even if another statement returns newer ones: a null answer refers to
-      // them.
+      // An answer of null means that the facts sent with this statement still apply, even if another statement returned
+      // newer facts meanwhile.
       const told = known;
       const startedAt = performance.now();
       const values: Values = [textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)];

@@ -90,7 +90,10 @@ type RolloutParts = [
   overrides: readonly (readonly [userId: string, arm: string])[] | null,
 ];
 
-/** @param arms the result of ARMS_SQL */
+/**
+ * Parses the arms of a certificate.
+ * @param arms the result of ARMS_SQL
+ */
 function assignmentsOf(arms: string): Pick<KnownArms, 'assignments' | 'pending'> {
   const assignments = new Map<string, Assignments>();
   const pending = new Set<string>();
@@ -167,11 +170,11 @@ interface CertificateParameters {
   readonly asked: string;
   readonly history: number;
   readonly revision: number;
-  /** If `false`, arms that differ from the known ones are returned as `UNTOLD`. */
+  /** Whether the row has arms that differ from the known ones; if `false`, it has `UNTOLD` instead. */
   readonly tellsArms?: boolean;
 }
 
-/** Marks arms that differ from the known arms, in a row of a statement that does not return them. */
+/** The text in place of arms that differ from the known arms, in a row of a statement that does not return them. */
 export const UNTOLD = '';
 
 /**

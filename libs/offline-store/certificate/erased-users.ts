@@ -13,7 +13,7 @@ export const IS_ERASED = 'c.deleted_version > 0 and c.version = c.deleted_versio
 export const FEW_ERASED = 100;
 
 /**
- * Returns the erased users among these. The set may also hold other erased users.
+ * Returns the erased users among these. The set may also contain other erased users.
  * @param timeoutMs the time limit of the statement; absent: the limit of the connection
  */
 export async function findErasedUsers(

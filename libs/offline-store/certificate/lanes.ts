@@ -14,7 +14,7 @@ interface LanesOptions {
   prepare(client: pg.PoolClient): Promise<void>;
 }
 
-/** Waits for work as long as the caller of a lane may wait. */
+/** Waits for work, but no longer than the caller of a lane may wait. */
 type InTime = <T>(work: Promise<T>) => Promise<T>;
 
 export class Lanes {
@@ -79,8 +79,8 @@ export class Lanes {
   }
 
   /**
-   * Connections that are still being opened when their caller gives up are used by the next caller. There are never
-   * more than `count`.
+   * Returns a free connection, or waits for one. If the caller gives up, the next caller gets the connection that is
+   * being opened. There are never more than `count` connections.
    */
   async #take(inTime: InTime): Promise<pg.PoolClient> {
     const free = this.#idle.pop();

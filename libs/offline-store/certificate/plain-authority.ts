@@ -24,10 +24,10 @@ interface Row {
   readonly protocol: number;
 }
 
-/** Milliseconds. */
+/** The time limit of a certificate, in ms. */
 const WITHIN_MS = 5_000;
 
-/** Requests certificates one after the other. */
+/** Creates the authority. Certificates are to be requested one after the other. */
 export function createPlainAuthority(pool: pg.Pool): Authority {
   let known = NO_ARMS;
   return {

@@ -1,7 +1,7 @@
 /**
  * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are created days
- * ahead and dropped as a whole. Inserts do not wait for these changes, except for a day whose detaching was
- * interrupted: at most 0.1 s.
+ * ahead and dropped as a whole. Inserts do not wait for these changes. They wait only for a day whose detaching was
+ * interrupted, at most 0.1 s.
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
@@ -31,7 +31,7 @@ interface DayPartition {
 /**
  * Drops the oldest day if all of its events are past the horizon. A day may contain later events than its name says, if
  * no worker created a partition for them.
- * @param horizon SQL of a time
+ * @param horizon SQL of the time before which events have expired
  */
 export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<ExpiredRows> {
   const days = await query<DayPartition>(pool, {
@@ -52,10 +52,10 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
 const QUEUE_MS = 100;
 
 /**
- * Detaches and drops a day. Detaching waits for transactions that may use the day, without blocking others. If it was
- * interrupted, or they last too long, the next round finishes it in one of two ways. `finalize` blocks no event, but
- * waits for every statement that began before it, and the statement of a plan takes minutes. Dropping the table needs a
- * moment without events.
+ * Detaches and drops a day. Detaching waits for transactions that may use the day, without blocking others. If
+ * detaching was interrupted, or these transactions last too long, the next round finishes it in one of two ways. The
+ * first, `finalize`, blocks no event, but waits for every statement that began before it, and the statement of a plan
+ * takes minutes. The second drops the table, which needs a moment without events.
  */
 async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
   // This is sent as a separate message. Behind a pooler other statements carry settings in their message, and Postgres

@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** Adopts the predictor `visits` with the test's event types and features. */
+/** Returns the predictor `visits` with the test's event types and features. */
 function predictorWith({ events = ['order.*'], features = ['orders'], model = 'a model', name = 'visits' }) {
   const base = visitsPredictor({ model, name });
   const columns = features.map((feature) => ({ name: feature, kind: 'integer' as FeatureKind }));

@@ -29,13 +29,14 @@ export function conflictingFeature(one: ModelDefinition, other: ModelDefinition)
   )?.[0];
 }
 
-/** Returns the rules that a predictor would gain, by which earlier events may concern it. */
+/** Whether a predictor would gain event patterns, or features, by which earlier events may concern it. */
 interface NewRules {
   readonly patterns: boolean;
   readonly features: boolean;
 }
 
 /**
+ * Returns whether a predictor would gain rules by serving a version.
  * @param definition the definition of a version to be served
  * @param patterns the LIKE patterns of event types; absent: unchanged
  */

@@ -54,9 +54,9 @@ interface ResultRow {
 }
 
 /**
- * Returns one result per event, in order, with the names in its data that no predictor uses. It compares the names with
- * those of every predictor, active or not, by the current rules, as migrations/0004 does. These names are only
- * informative: the trigger has decided the effect of the event.
+ * SQL that returns one result per event, in order, with the names in its data that no predictor uses. It compares the
+ * names with those of every predictor, active or not, by the current rules, as migrations/0004 does. These names are
+ * only informative: the trigger has decided the effect of the event.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,
@@ -119,8 +119,8 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
 }
 
 /**
- * Returns whether an error is caused by text or numbers that jsonb cannot hold. The API rejects these first; if one is
- * missed, the event is still at fault.
+ * Returns the error for text or numbers that jsonb cannot hold; other errors are unchanged. The API rejects such values
+ * first; if it misses one, the event is still at fault.
  */
 function unstorable(error: pg.DatabaseError): unknown {
   if (!/^22/.test(error.code ?? '')) return error;

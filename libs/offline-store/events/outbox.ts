@@ -65,7 +65,7 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
 
 /**
  * Deletes a page, which other relays skip until this transaction ends. Redis gets the page before the deletion commits,
- * so a killed relay leaves the page. Columns to claim a page would add a second version of each row.
+ * so a killed relay leaves the page. If relays claimed pages by a column, each row would get a second version.
  */
 function takePage(db: Db, slotTable: string, after: string, limit: number): Promise<Row[]> {
   return query<Row>(db, {

@@ -28,14 +28,17 @@ const QUEUE_MS = 100;
 const PAUSE_MS = 50;
 const WAIT_MS = 15_000;
 
-/** Rolls back the transaction, to retry it. */
+/** Thrown to roll back the transaction, which is then retried. */
 class EventsUnderWay extends Error {
   constructor(cause: unknown) {
     super('transactions that sent events are open', { cause });
   }
 }
 
-/** Rolls back a transaction that needs rules which concurrent events may not know. `announce` then publishes them. */
+/**
+ * Thrown to roll back a transaction that needs rules which concurrent events may not know. `announce` publishes the
+ * rules.
+ */
 export class UnsettledRules extends Error {
   readonly announce: (db: Db) => Promise<void>;
 
@@ -201,8 +204,8 @@ export async function lockEvents(db: Db): Promise<void> {
 }
 
 /**
- * Makes transactions fail that send events under a snapshot from before this change. Transactions that have already
- * sent events hold the row.
+ * Updates the row that senders of events lock, so that a transaction with a snapshot from before this change fails when
+ * it sends an event. Waits for transactions that have already sent events.
  */
 function noteChange(db: Db): Promise<unknown> {
   const rules = statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() });

@@ -80,7 +80,7 @@ function labelOf({ answer }: ExplanationToKeep): number {
   return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
 }
 
-/** Writes numbers exactly: JSON has minus zero, but JSON.stringify writes it as 0. */
+/** Returns the inputs as JSON with exact numbers: JSON has minus zero, but JSON.stringify writes it as 0. */
 function inputsText(inputs: KeptInputs | NoInputs): string {
   if (typeof inputs === 'string') return JSON.stringify(inputs);
   const { features, ...rest } = inputs;
@@ -162,7 +162,10 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 
 const TIMEOUT_MS = 2_000;
 
-/** @param features the pool of feature statements */
+/**
+ * Creates the port that reads features again.
+ * @param features the pool of feature statements
+ */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
   /** Versions by number and predictor, separated by a blank. */
   const versions = new IdleCache((key) =>

@@ -33,7 +33,7 @@ export function cancellable<T>(pool: pg.Pool, options: Cancellable, work: Work<T
   return limited(transaction, pool, options, work);
 }
 
-/** Runs `work` like `readOnly`, since its statements contain SQL of users. */
+/** Runs `work` in one read-only transaction, like `readOnly`, since its statements contain SQL of users. */
 export function cancellableRead<T>(pool: pg.Pool, options: Cancellable, work: Work<T>): Promise<T> {
   return limited(readOnly, pool, options, work);
 }
@@ -61,7 +61,10 @@ async function limited<T>(
   }
 }
 
-/** Returns the server's process id. The server ends the statement if this process dies or hangs. */
+/**
+ * Sets the time limit after which the server ends a statement, even if this process dies or hangs. Returns the server's
+ * process id.
+ */
 async function beginLimited(db: pg.PoolClient, timeoutMs: number): Promise<number | undefined> {
   const [backend] = await query<{ pid: number }>(db, {
     text: `select pg_backend_pid() as pid, set_config('statement_timeout', $1, true)`,
@@ -76,8 +79,8 @@ interface Backend {
 }
 
 /**
- * Waits without a limit until the signal aborts; the grace period begins with the cancel. So `within` does not fit
- * here.
+ * Runs `work` without a time limit until the signal aborts, then cancels its statement. The grace period begins with
+ * the cancel, so `within` does not fit here.
  */
 async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: AbortSignal, work: Work<T>): Promise<T> {
   const { promise: gone, reject } = Promise.withResolvers<never>();

@@ -36,7 +36,10 @@ interface DecodeOptions {
   readonly refused?: RefusedRows;
 }
 
-/** @param oids the type OIDs of the feature columns in the statement's result */
+/**
+ * Decodes rows into a batch.
+ * @param oids the type OIDs of the feature columns in the statement's result
+ */
 export function decodeBatch(
   version: Pick<ModelVersion, 'query' | 'keyType'>,
   rows: readonly RawRow[],
@@ -83,7 +86,7 @@ export function decodeBatch(
   return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
 }
 
-/** Records the values of events that override rows. */
+/** Creates the record of event values that override rows. */
 export function createLaidValues() {
   const byRow = new Map<number, LaidValue[]>();
   return {
@@ -103,7 +106,10 @@ type Overlay = (
   put: (column: number, value: Decoded, entry: ContextValue) => void,
 ) => void;
 
-/** @param readAt the time in ms since 1970, on Postgres' clock */
+/**
+ * Returns a function that finds the values of a user's context that override the row's own.
+ * @param readAt the time of the read in ms since 1970, on Postgres' clock
+ */
 export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
   return (context, asOf, put) => {
     const entries = JSON.parse(context) as ContextFeatures;

@@ -35,7 +35,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
 };
 
-/** Opens the connections for the check. `featuresUrl` equals `url` if there is only one login. */
+/** Creates the pool of the feature statements' login. `featuresUrl` equals `url` if there is only one login. */
 export function createFeaturePool(paths: DatabasePaths, options: Omit<PoolOptions, 'url' | 'variable'>): pg.Pool {
   const { url, featuresUrl = url } = paths;
   const named = featuresUrl === url ? {} : { variable: FIELD };
@@ -77,7 +77,7 @@ function readableColumns(): [tables: string[], columns: string[]] {
   return [all.map(([table]) => table), all.map(([, column]) => column)];
 }
 
-/** Returns the first missing right as a text. */
+/** Returns the first missing right as a text; null if none is missing. */
 async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
   const [row] = await query<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
@@ -90,7 +90,7 @@ async function findMissing(pool: pg.Pool, user: string): Promise<string | null> 
   return row?.missing ?? null;
 }
 
-/** Calls functions of Postgres that may be revoked. */
+/** Reads the history, which needs functions of Postgres that may be revoked. Returns the missing right, or null. */
 async function tryHistory(features: pg.Pool): Promise<string | null> {
   try {
     await query(features, { text: 'select tandem.current_history()' });

@@ -24,7 +24,10 @@ interface FeatureRows {
   finish(): FeatureBatch;
 }
 
-/** @param oids the type OIDs of the feature columns in the query's result */
+/**
+ * Creates the decoder of the rows of one COPY.
+ * @param oids the type OIDs of the feature columns in the query's result
+ */
 function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
@@ -57,7 +60,10 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
     return at;
   }
 
-  /** @param start the offset of the features */
+  /**
+   * Drops the features of a row that is too long.
+   * @param start the offset of the features in the row
+   */
   function refuse(bytes: Buffer, start: number): void {
     const sizes: number[] = [];
     for (let i = 0, at = start; i < features; i++) {

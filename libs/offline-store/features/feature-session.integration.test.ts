@@ -17,7 +17,7 @@ import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 
 const USERS = 120;
-/** Writes when a user is looked up. */
+/** A query that writes when a user is looked up. */
 const WRITING_SQL = `select user_id, recency, orders, member, city, loaded_at from visits, lateral (select write() as answer offset 0) w where w.answer > 0`;
 const EVERYBODY = { from: null, to: null };
 const [BEFORE, NOW] = [randomUUID(), randomUUID()];
@@ -122,7 +122,7 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
 
   test('rejects a second statement, even if no earlier check caught it', async () => {
     const work = path(versionWith(`${VISITS_SQL}) f; drop table victim; select * from (${VISITS_SQL}`));
-    // It is a syntax error if the query is in more than one pair of brackets.
+    // If the statement has the query in more than one pair of brackets, the second statement is a syntax error.
     await expect(work).rejects.toThrow(/cannot insert multiple commands into a prepared statement|syntax error/);
     await database.pool.query('select from victim');
   });

@@ -73,7 +73,7 @@ function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient)
 
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
 
-/** Returns whether statements can stay prepared. They cannot in a session that a pooler lends. */
+/** Returns a query for a session that a pooler lends, in which no statement can stay prepared. */
 function pooledQuery<R extends unknown[]>(
   { name: _name, ...statement }: ReadStatement,
   done: Done<R>,

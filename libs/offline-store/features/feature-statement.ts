@@ -44,8 +44,8 @@ export function usersSql(version: UsersVersion): string {
 }
 
 /**
- * Returns the same statement for a caller that knows the arms and certifies only users with rows. The shorter statement
- * saves Postgres a sixth of the cost of 25 users.
+ * Returns the statement of `usersSql` for a caller that knows the arms and certifies only users with rows. The shorter
+ * statement saves Postgres a sixth of the cost of 25 users.
  * - All features are in one column (packed-rows.ts), and an absent state of a user is null instead of 0.
  * - The last row has revision, history and clock (ms) in columns two to four, and the protocol's number in the last.
  */
@@ -79,8 +79,8 @@ function rangeRowsSql({ query }: RangeVersion, condition: string, asText: readon
 
 /**
  * Returns SQL for the rows of named users. Their contexts are read by one index scan: 10,000 single lookups took three
- * times as long. It is a full join, since Postgres never executes one as a nested loop, which would read all contexts
- * again for each row. Postgres would choose a nested loop if it expects few rows from a feature query. Rows that have
+ * times as long. The join is a full join, which Postgres never executes as a nested loop. A nested loop would read all
+ * contexts again for each row, and Postgres chooses one if it expects few rows from a feature query. Rows that have
  * only a context are filtered out. The ids occur in the text twice, so that Postgres knows their number.
  */
 function namedRowsSql(
@@ -101,7 +101,10 @@ function chunkRowsSql({ query }: RangeVersion, rowsSql: string): string {
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
-/** @param bounds the SQL of the bounds `from` and `to` that are not null */
+/**
+ * Returns the SQL condition that a row is in a key range.
+ * @param bounds the SQL of the bounds `from` and `to` that are not null
+ */
 function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [

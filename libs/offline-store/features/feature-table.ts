@@ -27,7 +27,10 @@ interface FeatureTable {
   take(column: number, bytes: Buffer, at: number, length: number): void;
   /** Records that the features of the last added user were not read. */
   refuse(row: RefusedRow): void;
-  /** @param onOverlay called for each value of an event that overrides the row's own */
+  /**
+   * Returns the batch.
+   * @param onOverlay called for each value of an event that overrides the row's own
+   */
   finish(
     moment: BatchMoment,
     onOverlay?: (row: number, column: number, entry: ContextValue) => void,
@@ -35,6 +38,7 @@ interface FeatureTable {
 }
 
 /**
+ * Creates an empty table.
  * @param oids the type OIDs of the feature columns in the query's result
  * @param firstRows the initial capacity in rows
  */
@@ -165,7 +169,10 @@ const INTEGER_BYTES: Readonly<Record<number, 2 | 4 | 8>> = { 20: 8, 21: 2, 23: 4
 /** name, text, char(n) and varchar, whose binary form is their text. */
 const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
 
-/** @param oid the column's type in the feature query */
+/**
+ * Returns the form in which the values of a column are sent and decoded.
+ * @param oid the OID of the column's type in the feature query
+ */
 export function formOf(kind: FeatureKind, oid: number): Form {
   if (kind === 'string' && TEXT_OIDS.has(oid)) return OWN_TEXT;
   if (kind === 'boolean' && oid === BOOLEAN_OID) return BOOLEAN;

@@ -50,8 +50,8 @@ const NEVER = new AbortController().signal;
 /**
  * Creates the feature source over the pool of feature statements, which may have a separate login. Its reads reject
  * with `unavailable` if Postgres does not answer or a live read takes too long; with `FeatureQueryFailed` if the
- * feature query fails; with `FeaturesTooSlow` if it takes too long for a chunk. Users with unusable values do not
- * reject: they are `faults` of the batch.
+ * feature query fails; with `FeaturesTooSlow` if it takes too long for a chunk. Users with unusable values do not make
+ * a read reject: they are `faults` of the batch.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
@@ -287,7 +287,7 @@ function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Rea
   return { rows, oids, head, refused };
 }
 
-/** Adds the predictor to the error of a failed query. */
+/** Returns a handler that rethrows the error of a failed query with the predictor added. */
 function rethrow({ predictor }: ModelVersion) {
   return (error: unknown): never => {
     const fault = queryFault(error);

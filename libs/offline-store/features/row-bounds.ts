@@ -55,7 +55,7 @@ export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[])
 export interface RowForm {
   /** Returns the row's bytes, in any encoding. */
   bytesOf(row: ArrivedRow): number;
-  /** Bytes of each feature. */
+  /** Returns the bytes of each feature. */
   sizesOf(features: readonly (string | null)[]): number[];
 }
 

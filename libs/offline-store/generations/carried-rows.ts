@@ -43,7 +43,7 @@ export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: Abor
 
 /**
  * Locks the generation: until the transaction ends, no other worker carries rows over, and the generation is neither
- * published nor dropped.
+ * published nor dropped. Returns false if it is no longer being built.
  */
 async function lockBuilding(db: Db, id: string): Promise<boolean> {
   const building = statements.selectFrom('tandem.generations').where(({ and }) => and({ id, state: 'building' }));
@@ -53,7 +53,7 @@ async function lockBuilding(db: Db, id: string): Promise<boolean> {
 interface Layers {
   readonly id: string;
   readonly baseId: string;
-  /** Returns the current generation if it has the same base and the same bulk changes. */
+  /** The current generation if it has the same base and the same bulk changes; else null. */
   readonly before: string | null;
 }
 

@@ -1,7 +1,8 @@
 /**
  * Deletes predictions of erased users from generations. Each erasure deletes its user from published generations. A
- * generation that is being built is cleared of users that were erased after its chunks had checked. This happens page
- * by page before the publication, so that only a few users remain under the lock that erasures wait for.
+ * generation that is being built is cleared of users that were erased after its chunks had looked for erased users.
+ * This happens page by page before the publication, so that only a few users remain under the lock that erasures wait
+ * for.
  */
 import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
@@ -104,7 +105,7 @@ function deleteErasedSql(generationId: string): string {
 
 /**
  * Deletes the predictions of users that were erased so far from an unpublished generation, and updates its count. Its
- * partition must have its index. No user is erased before a transaction with `lockAssignments` ends.
+ * partition must have its index. While a transaction holds `lockAssignments`, no user is erased.
  */
 export async function clearErased(db: Db, generationId: string, signal?: AbortSignal): Promise<void> {
   while (await clearPage(db, generationId)) signal?.throwIfAborted();

@@ -106,8 +106,8 @@ interface Task {
 }
 
 /**
- * Returns the generation of the arm that serves the run's model version, else of the stable arm; null if neither has
- * one.
+ * Returns the comparison with the generation of the arm that serves the run's model version, else with that of the
+ * stable arm; null if neither has one.
  */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
   const rows = await query<Task['against'] & Pick<Task, 'isOfSome'> & PolicyParts>(db, {

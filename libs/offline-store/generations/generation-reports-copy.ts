@@ -162,7 +162,7 @@ type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
 
 interface Copying extends Cancellable {
   readonly text: string;
-  /** Statements to run before it. */
+  /** Statements to run before the query. */
   readonly settings?: readonly string[];
 }
 

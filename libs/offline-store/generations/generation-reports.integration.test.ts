@@ -355,7 +355,7 @@ async function betweenComparisonAndPublication(run: Run, act: (blocker: Db) => P
   return published;
 }
 
-/** Returns the process of the statement that waits there. */
+/** SQL of the process whose statement waits for the settings. */
 const WAITING = `pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
   and query like '%"settings" for update%'`;
 

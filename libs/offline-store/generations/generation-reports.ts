@@ -59,7 +59,10 @@ interface Row {
   readonly madeAt: Date;
 }
 
-/** @param number the number; null: the newest generation with a report. Rejects with `unknown_generation` */
+/**
+ * Returns the report of a generation. Rejects with `unknown_generation` if there is none.
+ * @param number the number of the generation; null: the newest generation with a report
+ */
 export async function findReport(db: Db, predictor: string, number: number | null): Promise<KeptReport> {
   const [row] = await query<Row>(db, {
     text: `select g.id, g.number as generation, b.number as against, r.verdict, r.report, r.made_at as "madeAt"

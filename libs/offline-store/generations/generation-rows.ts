@@ -117,7 +117,7 @@ export async function findScoredUsers(
   return users;
 }
 
-/** Returns all predictions of a generation by user id, page by page, so that memory stays constant. */
+/** Yields all predictions of a generation by user id, page by page, so that memory stays constant. */
 export async function* readPages(
   pool: pg.Pool,
   generation: Generation,
@@ -158,10 +158,10 @@ const VERSION_MS = 30 * 24 * 3_600_000;
 const UNPUBLISHED_MS = 24 * 3_600_000;
 
 /**
- * Selects the generations to drop. For each kept model version the newest three stay, and the current one with the two
- * before it (after a rollback the current one is not the newest). Kept versions are those of arms and, for each
- * predictor, the five other versions used most recently, for 30 days. An unpublished generation stays for a day, since
- * its run may be resumed. A base stays as long as a generation names it.
+ * Selects the generations to drop. For each kept model version, the newest three generations stay, and the current
+ * generation with the two before it. (After a rollback, the current generation is not the newest.) Kept versions are
+ * those of arms and, for each predictor, the five other versions used most recently, for 30 days. An unpublished
+ * generation stays for a day, since its run may be resumed. A base stays as long as a generation names it.
  */
 export function retiredGenerations(all: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const kept = new Set<string>();
@@ -178,7 +178,10 @@ export function retiredGenerations(all: readonly RetentionCandidate[]): readonly
   return retired.filter(({ id }) => !bases.has(id));
 }
 
-/** @param published the published generations of one predictor */
+/**
+ * Returns the generations of each kept model version.
+ * @param published the published generations of one predictor
+ */
 function keptVersions(published: readonly RetentionCandidate[]): readonly (readonly RetentionCandidate[])[] {
   const versions = [...Map.groupBy(published, (one) => one.modelVersionId).values()];
   const served = versions.filter(([first]) => first?.isServed);
@@ -191,7 +194,10 @@ function keptVersions(published: readonly RetentionCandidate[]): readonly (reado
   return [...served, ...others.map(({ version }) => version)];
 }
 
-/** @param version the published generations of one model version */
+/**
+ * Returns the kept generations of a model version.
+ * @param version the published generations of one model version
+ */
 function keptOf(version: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const newestFirst = version.toSorted((a, b) => b.number - a.number);
   const inForce = newestFirst.findIndex((one) => one.inForce);

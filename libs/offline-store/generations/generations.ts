@@ -38,9 +38,9 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
 }
 
 /**
- * Moves the stable arm's pointer back, also to another model version if the generation has one. Raises floor and
- * revision, and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (which names the possible
- * generations), `never_stable`, and `version_archived`.
+ * Moves the stable arm's pointer back to an earlier generation, and to the model version of that generation. Raises
+ * floor and revision, and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (which names the
+ * possible generations), `never_stable`, and `version_archived`.
  */
 async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
   return changeEventRules(pool, async (db) => {
@@ -92,7 +92,7 @@ async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
 
 async function dropOne(db: pg.PoolClient, id: string, predictor: string): Promise<Generation | null> {
   await lockPartition(db, id);
-  // Checked again under the lock, since a rollback may have returned to it in the meantime.
+  // The candidates are read again under the lock, since a rollback may have returned to the generation in the meantime.
   await lockAssignments(db);
   const retired = retiredGenerations(await listCandidates(db, predictor)).find((one) => one.id === id);
   if (!retired) return null;

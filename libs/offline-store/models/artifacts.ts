@@ -40,7 +40,10 @@ export interface Bucket {
   get(location: string): Promise<Buffer | null>;
 }
 
-/** @param bucket the bucket for the bytes of new artifacts; null: Postgres */
+/**
+ * Creates the store of artifacts.
+ * @param bucket the bucket for the bytes of new artifacts; null: Postgres
+ */
 export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null): ArtifactStore {
   return {
     async sizeOf(hash) {

@@ -56,7 +56,7 @@ export interface ModelVersionRecord extends ModelVersion, OwnersWords {
   /** The size of its file in bytes. */
   readonly size: number;
   readonly labels: readonly string[];
-  /** The arms that serve it. */
+  /** The arms that serve the version. */
   readonly arms: readonly string[];
 }
 
@@ -110,7 +110,7 @@ export function numberedVersion(predictor: string, number: number) {
 export interface VersionToKeep {
   readonly definition: ModelDefinition;
   readonly origin: ModelOrigin;
-  /** Absent if there was no trial. */
+  /** The results of the version's trial; absent if there was no trial. */
   readonly verification?: Verification | undefined;
   readonly words?: SaidWords | undefined;
 }

@@ -41,7 +41,10 @@ const RETRY_SILENT_MS = 1_000;
 /** The shortest time between two lookups of an unknown name, since a caller may request it continuously. */
 const RETRY_UNKNOWN_MS = 1_000;
 
-/** @param now a monotonic clock in milliseconds */
+/**
+ * Creates the registry.
+ * @param now a monotonic clock in milliseconds
+ */
 export function createRegistry(
   pool: pg.Pool,
   now: () => number = () => performance.now(),
@@ -50,7 +53,7 @@ export function createRegistry(
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
-  /** A load has just failed: until this time or the next certificate a retry would be useless. */
+  /** The time until which no load is retried after a failed load, unless a certificate comes first. */
   let silentUntil = 0;
   const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 
@@ -97,7 +100,7 @@ export function createRegistry(
       if (revision !== noticed.revision || history !== noticed.history) noticed = { revision, history };
     },
     predictor(name) {
-      // Called twice for each read, and almost always in memory.
+      // This is called twice for each read, and almost always answered from memory.
       const predictor = loaded && isAsNoticed(loaded) ? loaded.predictors.get(name) : undefined;
       return predictor ? Promise.resolve(predictor) : findPredictor(name);
     },

@@ -15,14 +15,14 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
  * label, or with an equal label and an older time. Entries of another history or protocol are not kept, since their
  * labels prove nothing here. Entries of an unknown model version are not kept either.
  *
- * Entries that differ only by user, which are usually all, are written by one statement. With every value in every row
- * it cost twice as much.
+ * Entries that differ only by user, usually all of them, are written by one statement. A statement with every value in
+ * every row cost twice as much.
  */
 export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
 }
 
-/** Returns the best entry of each user, since one insert cannot update a row twice. */
+/** The best entry of each user, since one insert cannot update a row twice. */
 type Group = Map<string, OverlayEntry>;
 
 function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
@@ -47,7 +47,7 @@ function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
 }
 
-/** Compares two entries of one user, history and floor. */
+/** Returns whether an entry is later than another of the same user, history and floor. */
 function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
   return entry.computedAt > known.computedAt;
@@ -142,8 +142,8 @@ function byUser(one: OverlayEntry, other: OverlayEntry): number {
 }
 
 /**
- * Compares entries in the same order as the store, so that only the entry of a user is written that the store would
- * keep.
+ * Returns whether the store would replace the known entry, so that only the entry of a user is written that the store
+ * would keep.
  */
 function replaces(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.history !== known.history) return true;

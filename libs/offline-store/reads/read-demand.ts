@@ -42,8 +42,8 @@ export function createDemandStore(pool: pg.Pool): DemandStore {
 }
 
 /**
- * Adds counts. Counts from before an erasure are omitted, and so are labels that the user does not have, which come
- * from a lost past. Every statement locks rows in the order of user_id, so that no two deadlock.
+ * Adds counts. Counts from before an erasure are omitted. So are counts with a label that the user does not have, since
+ * it comes from a lost past. Every statement locks rows in the order of user_id, so that no two deadlock.
  */
 async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
   await query(db, {

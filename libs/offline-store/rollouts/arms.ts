@@ -40,7 +40,7 @@ export async function insertStableArm(db: Db, predictor: string, modelVersionId:
 
 /**
  * Returns SQL for the next number of a use of the predictor's generations. The caller holds lockAssignments.
- * @param predictor an SQL expression
+ * @param predictor an SQL expression that gives the predictor
  */
 export function nextUse(predictor: string): string {
   return `(select coalesce(max(last_use), 0) + 1 from tandem.generations where predictor = ${predictor})`;

@@ -45,7 +45,10 @@ export interface ConnectionRoom {
   readonly besideApis: number;
 }
 
-/** @param direct the result of `directPools` */
+/**
+ * Reads how many connections are allowed, open and expected.
+ * @param direct the result of `directPools`
+ */
 export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
   const [room] = await query<ConnectionRoom>(db, {
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

@@ -129,8 +129,8 @@ async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersio
 async function requireRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
   await requireAll(arms, async ({ modelVersionId }) => {
     const version = await findModelVersion(db, modelVersionId);
-    // If a generation is kept, its features were event features all along: this is for a generation that outlived its
-    // version's retention.
+    // The features of a kept generation have been event features all along. A generation that outlived its version's
+    // retention may have other features.
     const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
     const isStored = await fetchFirst(db, generations.where('state', '=', 'published').limit(1));
     if (!isStored) await requireEventFeatures(db, version);

@@ -17,9 +17,9 @@ export function createExposureStore(pool: pg.Pool): ExposureStore {
  * Inserts exposures. Their time is this database's clock minus the age on the sender's clock, minus a second. The
  * second covers a wait of the statement: an outcome right after the answer must not be before the exposure.
  *
- * The statement omits exposures of deleted rollouts, of users that were erased since, and with a context version that
- * the user has not reached. Such a version comes from a lost past, and the next erasure would not delete the exposure.
- * The rows are sorted, so that two processes never deadlock.
+ * The statement omits exposures of deleted rollouts, exposures of users that were erased since, and exposures with a
+ * context version that the user has not reached. Such a version comes from a lost past, and the next erasure would not
+ * delete the exposure. The rows are sorted, so that two processes never deadlock.
  */
 async function putExposures(db: Db, exposures: readonly Exposure[], now: number): Promise<void> {
   await query(db, {
@@ -47,7 +47,8 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 }
 
 /**
- * Returns the exposed users of one step, as counted by the triggers on exposures (migrations/0054_count_exposures.sql).
+ * Returns the numbers of exposed users of one step, as counted by the triggers on exposures
+ * (migrations/0054_count_exposures.sql).
  */
 export async function findExposed(db: Db, rolloutId: string, step: number): Promise<Omit<StepFigures, 'counts'>> {
   const counts = await query<ExposedUsers & { readonly day: number; readonly isLately: boolean }>(db, {

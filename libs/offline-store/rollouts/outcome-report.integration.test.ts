@@ -32,7 +32,7 @@ const metric = (changes: Partial<OutcomeMetric> = {}): OutcomeMetric => ({
   ...{ name: 'order', kind: 'binary', windowMs: 24 * HOUR, better: 'higher', guardrail: false, minimumEffect: 0.05 },
   ...changes,
 });
-/** Inserts outcomes, each a given number of hours ago. */
+/** Inserts exposures, each a given number of hours ago. */
 const expose = (...served: [userId: string, arm: string, hoursAgo: number][]) =>
   Promise.all(
     served.map(([userId, arm, hours]) =>

@@ -106,7 +106,7 @@ async function advance(db: Db, rollout: Rollout, from: number | undefined): Prom
   return goToStep(db, rollout, rollout.step + 1);
 }
 
-/** Moves a canary to 100 percent: no users are left to compare with, so its version becomes stable. */
+/** Moves a canary to a step. At 100 percent, no users are left to compare with, so its version becomes stable. */
 async function goToStep(db: Db, rollout: Rollout, step: number): Promise<boolean> {
   const { plan } = rollout;
   const percent = plan.kind === 'canary' ? (plan.steps[step] ?? 100) : 100;

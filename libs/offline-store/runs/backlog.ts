@@ -109,8 +109,8 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
 }
 
 /**
- * Returns rollouts past a deadline. A step that may advance but waits for an operator does not hold. The deadline
- * begins as in rulesOf (libs/prediction/rollouts/rollout-figures.ts).
+ * Returns rollouts past a deadline. A step that may advance but waits for an operator does not count as holding. The
+ * deadline begins as in rulesOf (libs/prediction/rollouts/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
   return query<OverdueRollout>(db, {

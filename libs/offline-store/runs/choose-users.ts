@@ -79,7 +79,10 @@ interface PossibleBase extends BaseGeneration {
   readonly expiring: AffordedUsers['expiring'];
 }
 
-/** SQL for the estimated time of the next run: as long after this run as this run is after that of generation `g`. */
+/**
+ * SQL for the estimated time of the next run. It assumes the same interval as between the run of generation `g` and
+ * this run.
+ */
 const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
 async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
@@ -106,7 +109,9 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
   return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of all users`;
 }
 
-/** Returns the number of chosen users, or null if the fence is lost. */
+/**
+ * Chooses the users of a run, and writes its chunks. Returns the number of chosen users, or null if the fence is lost.
+ */
 export async function chooseUsers(
   { pool, features }: Pools,
   plan: Plan,
@@ -188,7 +193,7 @@ async function chooseStored(
 }
 
 /**
- * Writes no users if a least weight leaves fewer users than the budget covers.
+ * Writes the ranked users as chunks. Writes none if a least weight leaves fewer users than the budget covers.
  * @param values $1 to $9 of `RANKED`
  */
 async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Promise<Chosen> {

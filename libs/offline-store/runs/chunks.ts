@@ -29,7 +29,10 @@ export async function listClaimable(pool: pg.Pool, runId: string, limit: number)
   return refs;
 }
 
-/** Marks a run whose chunks are all finished, so that the reconciler finds it even if every hint was lost. */
+/**
+ * Marks a run whose chunks are all finished, so that the reconciler finds it even if every hint was lost. Returns the
+ * number of open chunks.
+ */
 export async function startPublishing(db: Db, runId: string): Promise<number> {
   const rows = await query<{ open: number }>(db, {
     text: `with counted as (
@@ -108,7 +111,7 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
   return { fence: failed.fence, takenOver: true, failed: failed.error };
 }
 
-/** Fails a chunk. If it was the last open chunk, its run fails immediately, else when it would be published. */
+/** Fails the run of a failed chunk if no chunk is open any more. Otherwise the run fails when it would be published. */
 async function failRunOfLast(db: Db, runId: string, no: number, error: string): Promise<void> {
   // The chunk is locked before the run, as in a commit.
   const run = await lockRun(db, runId);
@@ -132,7 +135,7 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
 
 /**
  * Returns a chunk after an error; after `maxAttempts` it fails. The other chunks of its run are still processed, and
- * then the run fails, too: here if this was the last chunk, else when it would be published.
+ * then the run fails, too: immediately if this was the last open chunk, else when it would be published.
  */
 export async function giveBackChunk(
   pool: pg.Pool,

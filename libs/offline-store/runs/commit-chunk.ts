@@ -149,9 +149,9 @@ async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<voi
 }
 
 /**
- * Returns the users that were erased since the read. Contexts are not locked, so a user that is erased during this
- * transaction keeps a row. The row is never served, since its label is not above the deleted version. (Locks would cost
- * 11 ms for 5,000 users, and could not cover users without a row.)
+ * Returns the scored users without those that were erased since the read. Contexts are not locked, so a user that is
+ * erased during this transaction keeps a row. The row is never served, since its label is not above the deleted
+ * version. (Locks would cost 11 ms for 5,000 users, and could not cover users without a row.)
  */
 async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
   const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
@@ -254,7 +254,7 @@ function encodeRows(generationId: string, computedAt: number, users: ScoredUsers
   return bytes.subarray(0, bytes.writeInt16BE(-1, at));
 }
 
-/** Returns the lower 32 bits. */
+/** Writes the lower 32 bits of a number. Returns the offset after them. */
 function putInteger(bytes: Buffer, at: number, value: number): number {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;

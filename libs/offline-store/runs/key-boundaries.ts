@@ -18,7 +18,7 @@ interface KeyBoundaries {
 /** The number of ranges in one round trip. */
 const STEPS = 64;
 
-/** SQL of a key as text: Postgres' text of a key is the canonical spelling. */
+/** Keeps each key as Postgres' text, which is the canonical spelling. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 /**

@@ -2,7 +2,7 @@
 import { type Db, query } from '../sql/database.ts';
 import { outdatedSql } from './stale-users.ts';
 
-/** Far longer than the duration of a transaction that raises a version. */
+/** The assumed maximum duration of a transaction that raises a version, far above the real one. */
 const COMMIT_SECONDS = 10;
 /** SQL for whether context `c` may have changed since the base was begun, at $6. */
 export const CHANGED_SINCE = `c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s'`;
@@ -15,9 +15,9 @@ const MOST_SAMPLED = 1 / 20;
 const SPARE = 1.25;
 
 /**
- * Returns the weight of reads above which there are enough outdated users for the budget, estimated from a sample of the counts. Fewer
- * users are then joined and sorted: 130,000 of 880,000 for a budget of 100,000. Returns null if too few users are outdated, or if the
- * budget is too small for a sample.
+ * Returns the weight of reads above which there are enough outdated users for the budget, estimated from a sample of
+ * the counts. Fewer users are then joined and sorted: 130,000 of 880,000 for a budget of 100,000. Returns null if too
+ * few users are outdated, or if the budget is too small for a sample.
  * @param stored `staleValues` and when the base was begun: $1 to $6
  * @param most the number of users that the budget covers
  */

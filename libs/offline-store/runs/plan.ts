@@ -27,12 +27,12 @@ import { scanStale, shouldScoreAll } from './stale-users.ts';
 
 /** The mean number of users in a bucket: listpacks of such hashes stay far below Redis' own limit. */
 const USERS_PER_BUCKET = 48;
-/** Used if the predictor's policy has no value. */
+/** The time limit of a plan if the predictor's policy has none. */
 const PLAN_TIMEOUT_MS = 1_800_000;
 /** The extra time of the client, so that Postgres times out first if it responds. */
 const CLIENT_GRACE_MS = 2_000;
 
-/** Returns null if the fence is lost, or the database's history has changed since the claim. */
+/** Plans a run. Returns null if the fence is lost, or the database's history has changed since the claim. */
 export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
   const { pool } = pools;
   const planned = await requireRun(pool, claimed.runId);
@@ -73,13 +73,13 @@ export interface Plan {
   readonly timeoutMs: number;
   /** The budget of the run; null if all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
-  /** The note that the run has at its end. */
+  /** The note for the run's record, which the run has at its end. */
   readonly note: string | null;
 }
 
 /**
  * Returns the chunk size of a run, by the measurements of the last run of its kind.
- * @param most users the maximum number of users in a chunk, from the predictor's policy
+ * @param most the maximum number of users in a chunk, from the predictor's policy
  */
 async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSizes> {
   const [measured] = await query<MeasuredRun>(db, {

@@ -101,14 +101,14 @@ async function checkAndConclude(
 }
 
 interface ChunkCounts {
-  /** Returns the database's current history. */
+  /** The database's current history. */
   readonly history: string;
   readonly open: number;
   readonly failed: number | null;
   readonly error: string | null;
 }
 
-/** Returns the number of open chunks, and the number of failed chunks with the first of them and its reason. */
+/** Returns how many chunks are open, and the number of the first failed chunk with its error. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
@@ -124,7 +124,7 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Returns why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  // A partial run, or a run with a budget that found no user to score.
+  // A partial run has no generation, nor has a run with a budget that found no user to score.
   if (run.generationId === null) return null;
   // Chunks that a release before migration 0053 committed did not count omitted erased users. There may be as many as
   // were ever erased, since the plan expected them, too.

@@ -62,8 +62,8 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
 }
 
 /**
- * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit holds its chunk
- * when it locks the run, so a transaction that needs both locks them in this order too.
+ * Locks a run's chunks, in order, until the transaction ends. Chunks are locked before their run: a commit holds the
+ * lock of its chunk when it locks the run, so each transaction that needs both locks them in this order.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
@@ -94,7 +94,10 @@ export async function listRuns(
   });
 }
 
-/** @param predictor the predictor; absent: all predictors */
+/**
+ * Lists the unfinished runs of one predictor or of all, the oldest first.
+ * @param predictor the predictor; absent: all predictors
+ */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
   return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}

@@ -36,7 +36,7 @@ async function claim(runId: string, step: RunStep): Promise<ClaimedStep> {
 /** Expires the lease, as after the death of the worker. */
 const endLease = () => query(pool, { text: `update tandem.runs set step_lease_until = clock_timestamp()` });
 
-/** Creates a run with only committed chunks. */
+/** Commits all chunks of a run. */
 async function scored(run: Run): Promise<Run> {
   for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
   return run;

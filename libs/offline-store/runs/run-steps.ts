@@ -45,12 +45,14 @@ export async function claimStep(
   return row ? { runId, step, ...row } : failDeadly(pool, runId, step, maxClaims);
 }
 
-/** Returns whether the same step of another run of the predictor is in progress. */
+/** Returns whether a claim failed because another run of the predictor holds the same step. */
 function isSecondStep(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_step';
 }
 
-/** Returns why the run fails; null if fewer workers have died on the step. */
+/**
+ * Fails a run if `maxClaims` workers in a row have died on its step. Returns the failed step; null if fewer have died.
+ */
 function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: number): Promise<DeadStep | null> {
   return transaction(pool, async (db) => {
     const [run] = await query<Omit<DeadStep, 'failed' | 'takenOver'> & { error: string | null }>(db, {

@@ -10,7 +10,10 @@ import { createTestDatabase, createVisits, visitsPredictor } from '../store.fixt
 import { createWork } from '../worked-runs.fixture.ts';
 import { createRunStore, type RunStoreOptions } from './run-store.ts';
 
-/** @param users the number of users, with ids from 1; chunks have 100 users */
+/**
+ * Creates the database, the predictor and the run store.
+ * @param users the number of users, with ids from 1; chunks have 100 users
+ */
 export async function createRunsWorld({ users, ...options }: RunStoreOptions & { readonly users: number }) {
   const database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const store = createRunStore(database.pool, options);

@@ -251,7 +251,7 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
   throw stateConflict(run, 'its generation was dropped', 'start another run');
 }
 
-/** Returns whether the named users of chunks were deleted (retention.ts). */
+/** Rejects with `run_conflict` if the names of users in the run's chunks were deleted (retention.ts). */
 async function refuseForgotten(db: Db, run: Run): Promise<void> {
   const forgotten = await query(db, {
     text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,

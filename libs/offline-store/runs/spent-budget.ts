@@ -1,7 +1,7 @@
 /**
  * Ends a budget in CPU minutes. The cost of a user was an estimate, so chunks that still wait when the minutes are
- * spent are dropped: the last in the order of choose-users.ts. Their users stay on the base; current chunks continue. A
- * run without a base scores all users at any cost, since no other generation would serve them.
+ * spent are dropped. These are the last chunks in the order of choose-users.ts. Their users stay on the base; current
+ * chunks continue. A run without a base scores all users at any cost, since no other generation would serve them.
  */
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';

@@ -93,8 +93,8 @@ export function storedJoins(users: string): string {
 
 /**
  * Returns SQL, from its `from` on, of contexts `c` newer than the user's stored prediction, unordered, with or without
- * a feature row. It uses one comparison instead of `touched ? $1`: Postgres assumes that this holds for a hundredth of
- * the rows, and would look up each user by index.
+ * a feature row. It uses one comparison instead of `touched ? $1`: Postgres assumes that `touched ? $1` holds for a
+ * hundredth of the rows, and would look up each user by index.
  * @param absent the label of users without a stored prediction; `null` excludes such users
  */
 export function outdatedSql(absent: '0' | 'null'): string {

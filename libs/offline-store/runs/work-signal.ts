@@ -15,8 +15,8 @@ const AFFORDED = `(case when r.budget ? 'share' then ceil(everyone.users * (r.bu
 
 export function createWorkStore(pool: pg.Pool): WorkStore {
   return {
-    // The rate covers the run and the last run that ended: users divided by the time from a worker's first claim to its
-    // last commit, so that it includes the worker's other work in that time.
+    // The rate covers the run and the last run that ended. It is the number of users divided by the time from a
+    // worker's first claim to its last commit, which includes the worker's other work.
     unfinishedWork: () =>
       query<UnfinishedWork>(pool, {
         withinMs: WITHIN_MS,

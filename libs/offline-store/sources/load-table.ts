@@ -40,7 +40,7 @@ export class RowRefused extends Error {
 /** The time limit, an hour; a table of 1 GB takes minutes. */
 const LOAD_MS = 3_600_000;
 const UNIQUE_VIOLATION = '23505';
-/** SQLSTATEs of a drop, and of a truncation while another table has a foreign key to this one. */
+/** SQLSTATEs of a drop and of a truncation that fail because another table has a foreign key to this one. */
 const OTHERS_DEPEND = ['2BP01', '0A000'];
 
 /**

@@ -34,7 +34,7 @@ export interface WatchRequest {
 
 export interface Watched {
   readonly id: number;
-  /** `schema.table` */
+  /** The name of the table: `schema.table`. */
   readonly name: string;
   readonly key: string | null;
   readonly predictors: readonly string[];

@@ -38,13 +38,19 @@ const TRANSITIONS: Readonly<Record<string, string>> = {
   truncate: '',
 };
 
-/** @param relation quoted */
+/**
+ * Returns SQL that creates a trigger on a table.
+ * @param relation the table's name, quoted
+ */
 export function createTriggerSql(relation: string, operation: string, id: number): string {
   return `create or replace trigger ${triggerName(operation)} after ${operation} on ${relation}
     ${TRANSITIONS[operation]} for each statement execute function ${functionName(id)}()`;
 }
 
-/** Settings are fixed, so that no session can make two different values look equal or substitute other operators. */
+/**
+ * Returns SQL that creates the trigger function. Its settings are fixed, so that no session can make two different
+ * values look equal or substitute other operators.
+ */
 export function createFunctionSql(watch: WatchTrigger): string {
   const body = watch.key === null ? everyoneBody(watch) : usersBody(watch, watch.key);
   return `create or replace function ${functionName(watch.id)}() returns trigger language plpgsql security definer

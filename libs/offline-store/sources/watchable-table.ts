@@ -47,8 +47,9 @@ export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 
 }
 
 /**
- * @param table the table as SQL spells it. Rejects with `config_invalid`, which names the table to watch instead, or
- * the missing grant.
+ * Returns a table if it can be watched. Otherwise rejects with `config_invalid`, which names the table to watch
+ * instead, or the missing grant.
+ * @param table the table as SQL spells it
  */
 export async function findWatchable(db: Db, table: string): Promise<Watchable> {
   const facts = await findFacts(db, table);
@@ -201,7 +202,10 @@ const RULES = `with recursive rules(oid, view) as (
     join pg_rewrite r on r.ev_class = c.oid
   )`;
 
-/** @param view the name of a view */
+/**
+ * Returns the tables that a view reads, even through other views.
+ * @param view the name of a view
+ */
 export function tablesOf(db: Db, view: string): Promise<QueryTable[]> {
   return query<QueryTable>(db, {
     text: `${RULES}

@@ -117,7 +117,7 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
       }
     },
   });
-  // The closure above sets it, which the compiler does not detect.
+  // The closure above sets `failure`, which the compiler does not detect.
   const failed = failure as { readonly error: unknown } | null;
   if (failed) throw failed.error;
 }

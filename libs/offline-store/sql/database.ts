@@ -39,7 +39,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
 /** How much longer than a statement's limit a connection is kept. Only a stopped server exceeds it. */
 const CLIENT_GRACE_MS = 2_000;
-/** An hour. */
+/** The mean lifetime of a connection: an hour. */
 const LIFETIME_MS = 3_600_000;
 
 /**
@@ -69,7 +69,7 @@ export function createPool(options: PoolOptions): pg.Pool {
       : (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
   };
   const pool = createPrimaryPool(serverAddresses(url, variable).map(driverUrl), config, isConnectionFailure);
-  // The pool calls it for each new connection.
+  // The pool reads the lifetime for each new connection.
   Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
   // The statement reports a broken connection. Without a listener the error would end the process.
   pool.on('error', () => {});
@@ -140,7 +140,7 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
   return (await execute(db, statement)).rows as R[];
 }
 
-/** Missing in the driver's types. Without it a statement without name and values is sent by the simple protocol. */
+/** The driver's types lack this mode. Without it, a statement without values would use the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** Runs a statement like `query`, and returns the full result. */
@@ -150,7 +150,7 @@ export async function execute(db: Db, statement: Statement): Promise<pg.QueryRes
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
   if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow(frameOf(db) !== undefined));
   if (withinMs !== undefined) return executeWithin(db, config, withinMs);
-  // Not pool.query, which closes the connection on any error, even if only the statement was at fault.
+  // pool.query would close the connection on any error, even if only the statement was at fault.
   return withClient(db, (client) => send(client, config));
 }
 
@@ -164,7 +164,7 @@ function send(client: pg.PoolClient, config: pg.QueryConfig): Promise<pg.QueryRe
   return promise;
 }
 
-/** Statements prepared in a session of a pooler would disturb its other clients. */
+/** Returns a statement that stays unprepared in a pooler's session, where it would disturb other clients. */
 function unnamedIn(db: Db, { name, ...rest }: pg.QueryConfig): pg.QueryConfig {
   return name === undefined || frameOf(db) ? rest : { name, ...rest };
 }

@@ -1,8 +1,8 @@
 /**
- * Detects an unannounced restore. Some restored databases look like the past that they were copied from: files that are
- * started as after a crash, a dump that is loaded again, or a second restore onto a timeline with the same number. But
- * they lack the marks of the lost past. A process that remembers a missing mark begins another history, like `tandem
- * history rotate`.
+ * Detects an unannounced restore. Some restored databases look like the past that they were copied from. Examples are
+ * files that are started as if after a crash, a dump that is loaded again, and a second restore onto a timeline with
+ * the same number. But they lack the marks of the lost past. A process that remembers a missing mark begins another
+ * history, like `tandem history rotate`.
  *
  * It detects a restore to a time before the newest remembered mark, which is a few seconds old, and only while a live
  * process or Redis remembers a mark. It supplements the operator's own step, and does not replace it.
@@ -91,8 +91,8 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
 }
 
 // The history identifies one past of the database. Postgres itself begins another timeline after a promotion or a
-// recovery to a point in time, and another database has another oid. A copy of the files that is started as after a
-// crash has the same values as the original; a rotation of the row in tandem.history_rotation distinguishes them.
+// recovery to a point in time, and another database has another oid. A copy of the files that is started as if after a
+// crash has the same values as the original. A rotation of the row in tandem.history_rotation distinguishes the two.
 
 export interface HistoryChange {
   /** The previous and the new history: 16 hex digits each, as in a context token. */

@@ -37,7 +37,7 @@ afterAll(async () => {
 const SET = `select name from pg_settings where source = 'session' and name <> 'application_name'
   and name <> 'client_encoding'`;
 
-/** Returns the settings of a connection's session, as another client would find them. */
+/** Expects that a connection's session has no settings and no prepared statements that another client would find. */
 async function expectNothingLeft(): Promise<void> {
   const client = await lent.connect();
   const left: { rows: unknown[] }[] = [];

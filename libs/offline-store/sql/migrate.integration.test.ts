@@ -108,7 +108,7 @@ create unique index concurrently one_x on one (x);`,
   }
 });
 
-test('users . and .. of an earlier release are erased, and their events are rejected', async () => {
+test('users named . and .. of an earlier release are erased, and their events are rejected', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const send = (user: string) =>
     query(other.pool, { text: `insert into tandem.events (user_id, type) values ($1, 'x')`, values: [user] });

@@ -72,7 +72,7 @@ export async function migrate(
   }
 }
 
-/** Files that drop what only earlier releases use (upgrade.ts). */
+/** Returns the folder of files that drop objects which only earlier releases use (upgrade.ts). */
 export function contractFolder(folder: URL = FOLDER): URL {
   return new URL('contract/', folder);
 }
@@ -115,7 +115,8 @@ async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
 }
 
 /**
- * Probes functions that the server may hide (migrations/0058). Does nothing for a role that does not own the schema.
+ * SQL that probes functions that the server may hide (migrations/0058). Does nothing for a role that does not own the
+ * schema.
  */
 const PROBE_HISTORY = `do $$ begin
   if to_regprocedure('tandem.probe_history()') is not null then

@@ -5,9 +5,9 @@
 import { type Db, query } from './database.ts';
 
 /**
- * Returns the partition's name. Reads that serve use the partition directly, so that they never wait when others are
- * attached or dropped. Statements with a feature query read tandem.predictions by generation, since their login may
- * read only that table.
+ * Returns the partition's name. Reads that serve use the partition directly, so that they never wait when other
+ * partitions are attached or dropped. Statements with a feature query read tandem.predictions by generation, since
+ * their login may read only that table.
  */
 export function partitionOf(generationId: string): string {
   return `tandem.generation_${generationId.replaceAll('-', '')}`;

@@ -33,7 +33,7 @@ function hostsOf(url: string): string | undefined {
   return /^\w+:\/\/(?:[^@/?]*@)?([^/?]*)/.exec(url)?.[1];
 }
 
-/** The pools of the paths. */
+/** The pools of a process, one for each path to Postgres. */
 interface Paths {
   readonly pool: pg.Pool;
   readonly features: pg.Pool;
@@ -74,7 +74,9 @@ const PATIENCE_MS = 2_000;
 /** The number of checks, since a free process may be lent to another client between two of them. */
 const LOOKS = 10;
 
-/** Checks the first server that answers, of several. */
+/**
+ * Rejects unless an address gives each client a separate session. Of several servers, checks the first that answers.
+ */
 export async function assertOwnSession(url: string, variable: string): Promise<void> {
   const addresses = serverAddresses(url, variable);
   for (const [i, address] of addresses.entries()) {
@@ -110,7 +112,7 @@ function createClient(url: string): pg.Client {
 
 async function sharesProcess(one: pg.Client, other: pg.Client): Promise<boolean> {
   await one.connect();
-  // The driver's types lack it.
+  // The driver's types lack `processID`.
   if ((await processOf(one)) === (one as unknown as { processID: number }).processID) return false;
   await other.connect();
   for (let look = 0; look < LOOKS; look++) {
@@ -164,7 +166,7 @@ const RELIED_ON: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(PLAN_METHODS.map((name) => [name, /^on$/])),
 };
 
-/** Settings are checked alone and in a transaction, since a lent session gets them in different ways. */
+/** Checks the settings of single statements and of transactions, since a lent session gets them in different ways. */
 async function assertSettings(variable: string, pool: pg.Pool): Promise<void> {
   try {
     for (const found of [await settingsOf(pool), await transaction(pool, settingsOf)]) {
@@ -215,7 +217,7 @@ export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: s
 }
 
 interface Place {
-  /** Returns a value that differs between any two databases, even of one cluster. */
+  /** A value that differs between any two databases, even of one cluster. */
   readonly identity: string;
   readonly name: string;
   readonly user: string;

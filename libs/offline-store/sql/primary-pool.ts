@@ -41,6 +41,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
 }
 
 /**
+ * Creates the pool.
  * @param addresses one for each server, as `serverAddresses` returns them
  * @param isBroken returns whether an error comes from the server rather than from the statement
  */
@@ -53,7 +54,7 @@ export function createPrimaryPool(
   const servers = new Servers(addresses);
   class ServerClient extends pg.Client {
     readonly address = servers.current;
-    /** The server's report; undefined if a pooler does not forward it. */
+    /** Whether the server reports that it is a standby; undefined if a pooler does not forward the report. */
     inHotStandby: boolean | undefined;
 
     constructor(options?: pg.ClientConfig) {
@@ -63,7 +64,7 @@ export function createPrimaryPool(
       });
     }
 
-    // The pool calls it once, with a callback.
+    // The pool calls `connect` once, with a callback.
     override connect(done?: unknown): never {
       return super.connect((error: Error | null) => {
         if (isBroken(error)) servers.leave(this.address, error);
@@ -75,7 +76,7 @@ export function createPrimaryPool(
   return new PrimaryPool(servers, {
     ...others,
     Client: ServerClient,
-    // A reached server may stay silent.
+    // A server that accepted the connection may stay silent.
     async onConnect(client) {
       const { address, inHotStandby } = client as unknown as ServerClient;
       try {
@@ -172,7 +173,7 @@ class PrimaryPool extends pg.Pool {
       try {
         return await super.connect();
       } catch (error) {
-        // If all connections of a pool are busy, this says nothing about the server.
+        // The error says nothing about the server if all connections of the pool are busy.
         if (this.#servers.left === left) throw error;
         if (attempt === this.#servers.count) throw this.#servers.explain(error);
       }

@@ -25,8 +25,9 @@ export async function holdProtocol(db: Db): Promise<void> {
 }
 
 /**
- * Runs `write` in a transaction that a change of the number waits for; erasures do not. Rejects with `protocol_unknown` unless
- * this release knows the schema's protocol. The lock is the first of tandem.raise_protocol, so the two cannot deadlock.
+ * Runs `write` in a transaction. A change of the protocol's number waits for it; erasures do not. Rejects with
+ * `protocol_unknown` unless this release knows the schema's protocol. The lock is the first that tandem.raise_protocol
+ * acquires, so the two cannot deadlock.
  */
 export function writeKnown<T>(pool: pg.Pool, write: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return transaction(pool, async (db) => {

@@ -44,7 +44,7 @@ function urlOf(user: string): string {
   return url.href;
 }
 
-test('who may not create the schema is told the grant, and with it migrates', async () => {
+test('a user that may not create the schema gets an error with the grant, and can migrate with it', async () => {
   const [{ name } = { name: '' }] = (await database.pool.query<{ name: string }>('select current_database() as name'))
     .rows;
   const grant = `grant create on database ${name} to ${owner}`;

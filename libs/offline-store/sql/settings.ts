@@ -5,7 +5,7 @@ import type { Db } from './database.ts';
 import { currentHistory, fetchFirst, statements } from './statements.ts';
 
 interface Settings {
-  /** Null until a first config is adopted. */
+  /** The type of user ids; null until a first config is adopted. */
   readonly keyType: KeyType | null;
   readonly revision: number;
   readonly history: string;

@@ -171,7 +171,7 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
-/** Restarts outcome passes that have stopped at such a user. Returns 0, since a pass is not an exposure. */
+/** Restarts outcome passes that have stopped at an erased user. Returns 0, since a pass is not an exposure. */
 async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
   await change(db, numbers, {
     text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
@@ -222,7 +222,7 @@ async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   });
 }
 
-/** Makes ended sweeps due again, a page for each statement: one statement for a million erasures would exceed its time limit. */
+/** Makes ended sweeps due again, page by page: one statement for a million erasures would exceed its time limit. */
 async function sweepAgain(db: Db, above: number): Promise<void> {
   for (let last: number | undefined = above; last !== undefined; ) {
     const [page]: { readonly last: number | null }[] = await query<{ last: number | null }>(db, {
@@ -255,7 +255,10 @@ async function change(db: Db, numbers: readonly number[], { text }: { readonly t
   return (await execute(db, { text, values: [numbers] })).rowCount ?? 0;
 }
 
-/** Includes predictors that are not served: their entries are kept for a while. */
+/**
+ * Returns the places where Redis may hold records of users, including predictors that are not served: their entries are
+ * kept for a while.
+ */
 async function findLocations(db: Db): Promise<OnlineLocations> {
   const [locations] = await query<{ predictors: string[]; generations: OnlineLocations['generations'] }>(db, {
     text: `select array(select name from tandem.predictors) as predictors,

@@ -7,7 +7,7 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 
 interface UserContext {
   readonly features: ContextFeatures;
-  /** Null for a user without a context. */
+  /** The time of the last update; null for a user without a context. */
   readonly updatedAt: Date | null;
 }
 

@@ -61,7 +61,7 @@ test('SQL and TypeScript accept the same user ids and reject the others for the 
     fc.uuid(),
     fc.constantFrom(...odd, ...oddTexts, ...uuids),
   );
-  // Postgres' text has no NUL, and UTF-8 no lone surrogate: such ids are refused before they get there.
+  // Postgres' text has no NUL, and UTF-8 no lone surrogate: such ids are rejected before they reach Postgres.
   const sendable = text.filter((id) => id.isWellFormed() && !id.includes('\u0000'));
   const ids = [...new Set([...odd, ...oddTexts, ...uuids, ...fc.sample(sendable, 2_000)])];
   for (const keyType of ['int8', 'uuid', 'text'] satisfies KeyType[]) {

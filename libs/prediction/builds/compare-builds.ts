@@ -9,12 +9,18 @@ export interface AnsweredUsers {
   readonly answers: readonly (readonly AnswerValue[])[];
 }
 
-/** Returns the fields that both have, with the same width; if empty, nothing can be compared. */
+/**
+ * Returns the fields that the build and its parent have with the same width; if there are none, nothing can be
+ * compared.
+ */
 export function commonFields(parent: readonly OutputField[], build: readonly OutputField[]): readonly OutputField[] {
   return parent.filter((field) => build.some(({ name, width }) => name === field.name && width === field.width));
 }
 
-/** @param parent the parent's answers, of at least one user; `build` has the same users in the same order */
+/**
+ * Compares the answers of a build with those of its parent.
+ * @param parent the parent's answers, of at least one user; `build` has the same users in the same order
+ */
 export function compareBuilds(
   parent: AnsweredUsers,
   build: AnsweredUsers,
@@ -116,7 +122,7 @@ interface BuildFlips extends DecisionPolicy {
 
 export interface Agreement {
   readonly outputs: readonly OutputAgreement[];
-  /** Null if the predictor declares no decision. */
+  /** The changed decisions; null if the predictor declares no decision. */
   readonly decision: BuildFlips | null;
 }
 
@@ -128,7 +134,7 @@ export interface Label {
 
 /** Figures for labels 0 and 1 and scores from 0 to 1. */
 interface ClassFigures {
-  /** Null if all labels are equal. */
+  /** The area under the ROC curve; null if all labels are equal. */
   readonly auc: number | null;
   readonly logLoss: number;
 }
@@ -174,8 +180,8 @@ function centred(ranks: readonly number[]): readonly number[] {
 // How well the scores of two models predicted the observed outcomes of the same users.
 
 /**
- * Limits probabilities: a wrong score of exactly 0 or 1 would have an infinite loss. A float32 cannot represent a value
- * much nearer to 1.
+ * The least distance of a probability from 0 and 1: a wrong score of exactly 0 or 1 would have an infinite loss. A
+ * float32 cannot represent a value much nearer to 1.
  */
 const LEAST_CHANCE = 1e-7;
 
@@ -207,8 +213,8 @@ function classFigures(labels: readonly number[], scores: readonly number[]): Cla
 }
 
 /**
- * Returns the probability that a user with label 1 scores above a user with label 0, with ties counted half: by the sum
- * of ranks (Mann and Whitney, 1947).
+ * Returns the probability that a user with label 1 scores above a user with label 0, with ties counted half. It is
+ * computed from the sum of ranks (Mann and Whitney, 1947), and null if all labels are equal.
  */
 function areaUnderCurve(labels: readonly number[], scores: readonly number[]): number | null {
   const positives = labels.filter((label) => label === 1).length;

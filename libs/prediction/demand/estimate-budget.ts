@@ -27,7 +27,7 @@ export interface RunCosts {
 export interface BudgetFacts {
   /** The time on Postgres' clock. */
   readonly now: Date;
-  /** Null if no run of all users has ended yet. */
+  /** The costs of earlier runs; null if no run of all users has ended yet. */
   readonly costs: RunCosts | null;
   /** Groups of users, the most read first. */
   readonly groups: readonly WeightGroup[];
@@ -61,7 +61,8 @@ export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): 
 }
 
 /**
- * @param groups the most read users first
+ * Estimates the effect of a budget.
+ * @param groups groups of users, the most read first
  * @param forMs milliseconds until the next run
  */
 export function estimateBudget(

@@ -1,8 +1,9 @@
 /**
  * Keeps erased users erased, every few seconds and in every worker. The deletes are repeated for an hour, since a
  * concurrent chunk, load or live answer may have written after the first delete. If Redis lost its count of erasures, a
- * round restores the count and repeats the deletes of all erasures above it. Redis may hold an old copy of itself, or
- * predictions of users whose readmission was lost in a restore. Several workers may run a round at the same time.
+ * round restores the count and repeats the deletes of all erasures above it. The reason is that Redis may hold an old
+ * copy of itself, or predictions of users whose readmission was lost in a restore. Several workers may run a round at
+ * the same time.
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 
@@ -28,7 +29,7 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
     const counted = told?.history === there.history ? told.count : 0;
     // A count in Redis above Postgres' count includes an erasure that was committed after the query.
     if (told?.history === there.history && counted >= there.count) return;
-    // Scheduled first, so that the sweeps are repeated if a later step fails.
+    // The sweeps are scheduled first, so that they are repeated if a later step fails.
     await store.sweepAgain(counted);
     await online.restore(() => store.count());
   }

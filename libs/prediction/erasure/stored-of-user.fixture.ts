@@ -12,7 +12,7 @@ export interface Stored {
 
 export type StoredOfUser = (userId: string) => Promise<Stored>;
 
-/** Ids are short in these tests, so a field is the id itself. */
+/** Counts a user's data. Ids are short in these tests, so the user's field in Redis is the id itself. */
 export function createStoredOfUser({ pool, connection, keys }: PredictionWorld): StoredOfUser {
   return async function storedOf(userId) {
     const { rows } = await pool.query<{ rows: number }>(

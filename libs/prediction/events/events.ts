@@ -27,8 +27,8 @@ export interface EventResult {
 /** Port: applies events in one transaction, all or none; returns a result for each, in order. */
 export interface EventStore {
   /**
-   * Rejects with `invalid_input` or `event_conflict`, field `[index].name`; `unavailable` if the result of the commit
-   * is unknown: the same events may be sent again.
+   * Rejects with `invalid_input` or `event_conflict`, at the field `[index].name`. Rejects with `unavailable` if the
+   * result of the commit is unknown; the same events may then be sent again.
    */
   accept(events: readonly ContextEvent[]): Promise<readonly EventResult[]>;
 }

@@ -32,11 +32,11 @@ export interface Outbox {
   slots(): Promise<readonly OutboxSlot[]>;
 }
 
-/** Rows are locked during the write to Redis, about 20 ms: Redis and the transaction have time limits of seconds. */
+/** The number of entries in a page. Their rows are locked during the write to Redis, for about 20 ms. */
 const PAGE = 1_000;
 
 interface RelayOptions {
-  /** Limits the duration of a round, so that a process with a long queue can end. */
+  /** The longest duration of a round in ms, so that a process with a long queue can end. */
   readonly forMs?: number;
   /**
    * Receives each page after Redis has received it. It must not throw, and its result is not awaited, since the page's

@@ -1,8 +1,8 @@
 /**
  * Keeps answers with their inputs, for a sample of the users. All answers of a sampled user are kept, so that one
  * answer can be followed to the next. Keeping is asynchronous: answers are queued after the reply was made, in a
- * bounded queue, then completed and written in batches. Answers beyond the rate, or that fail, are dropped and counted:
- * kept explanations are declared lossy.
+ * bounded queue, then completed and written in batches. Answers beyond the rate and answers that cannot be written are
+ * dropped and counted: kept explanations are declared lossy.
  */
 import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
@@ -149,7 +149,7 @@ function asServed(answer: Answer): ServedAnswer {
 }
 
 /**
- * Adds the inputs of each answer: those of its inference, else the current ones, with one statement for each model
+ * Returns the inputs of each answer: those of its inference, else the current ones, with one statement for each model
  * version.
  */
 async function completeInputs(source: InputSource, some: readonly Waiting[]): Promise<(KeptInputs | NoInputs)[]> {

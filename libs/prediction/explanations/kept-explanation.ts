@@ -52,7 +52,7 @@ export interface KeptInputs {
   readonly readAt: number;
   readonly history: string;
   readonly contextVersion: number;
-  /** Returns the columns in the model's order. */
+  /** The features in the model's order. */
   readonly features: readonly KeptFeature[];
   /** Why the user cannot be scored from the inputs; null if the user can. */
   readonly fault: string | null;

@@ -28,7 +28,7 @@ export interface StoredKey {
   readonly pepperId: string;
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
-  /** Null if there is no limit. */
+  /** The limit of requests a second; null if there is no limit. */
   readonly requestsPerSecond: number | null;
   /** The limit of users inferred live a second; null if there is no limit. */
   readonly livePerSecond: number | null;
@@ -36,11 +36,11 @@ export interface StoredKey {
 
 /** All keys at one moment. */
 export interface KeySnapshot {
-  /** Changes whenever any key changes. */
+  /** The version of the keys, which changes whenever any key changes. */
   readonly version: string;
   /** The database's clock in ms. */
   readonly now: number;
-  /** Null if the keys have not changed since the version that the caller named. */
+  /** The keys; null if they have not changed since the version that the caller named. */
   readonly keys: readonly StoredKey[] | null;
 }
 
@@ -54,7 +54,7 @@ export interface HeldKey {
   readonly id: string;
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Undefined if there is no limit. */
+  /** The limit of requests; undefined if there is no limit. */
   readonly requests: TokenBucket | undefined;
   /** The limit of users inferred live; undefined if there is no limit. */
   readonly liveQuota: TokenBucket | undefined;
@@ -62,7 +62,7 @@ export interface HeldKey {
 
 type WhyRefused = 'malformed' | 'unknown' | 'wrong secret' | 'rotated out' | 'revoked' | 'expired';
 
-/** For the log only: callers never see it. */
+/** The reason why a key is rejected. For the log only: callers never see it. */
 export interface Refusal {
   readonly why: WhyRefused;
   /** The id, if the text names an existing key. */
@@ -113,7 +113,10 @@ export class KeyRing {
     return this.#clock() - this.#loadedAt <= this.#believedForMs;
   }
 
-  /** @param askedAt when the snapshot was requested, on the ring's clock; the snapshot is not older */
+  /**
+   * Replaces the keys in memory if the snapshot has keys.
+   * @param askedAt when the snapshot was requested, on the ring's clock; the snapshot is not older
+   */
   load({ version, now, keys }: KeySnapshot, askedAt: number): void {
     this.#ahead = now - askedAt;
     this.#loadedAt = askedAt;

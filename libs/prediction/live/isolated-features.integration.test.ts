@@ -43,7 +43,10 @@ function createLive(features: Partial<LivePredictorDependencies['features']> = {
   });
 }
 
-/** @param failing an expression that makes the query fail for some users */
+/**
+ * Returns a request for users of a predictor with a failing query.
+ * @param failing an expression that makes the query fail for some users
+ */
 async function requestFor(userIds: readonly string[], failing: string): Promise<LiveRequest> {
   const assignment = certificate.assignments(PREDICTOR)?.stable;
   if (!assignment) throw new Error('nothing is assigned');

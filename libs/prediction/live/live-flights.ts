@@ -115,6 +115,7 @@ export interface FlightTable {
 }
 
 /**
+ * Creates the table of flights.
  * @param ask queues a flight for the next feature statement, which marks it as sent and completes it
  * @param hasRoom whether this many more rows would be inferred by a deadline. If not, the reader is rejected at once.
  * Sharing a flight costs nothing and is never rejected.

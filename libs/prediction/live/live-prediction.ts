@@ -1,6 +1,7 @@
 /**
- * Live predictions: reads features and version in one statement begun after the reader arrived, infers with a deadline,
- * and stores the answer in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
+ * Live predictions: reads features and version in one statement that begins after the reader arrived, infers with a
+ * deadline, and stores the answer in the overlay for the next reader. Readers of one user share an inference
+ * (live-flights.ts).
  */
 import {
   CALLER_GONE,

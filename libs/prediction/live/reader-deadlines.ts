@@ -14,7 +14,10 @@ export interface Timed {
 }
 
 interface ReaderDeadlines {
-  /** @param timeoutMs the time until the reader's deadline */
+  /**
+   * Adds a reader, whose wait ends at its deadline.
+   * @param timeoutMs the time until the reader's deadline
+   */
   add(reader: Timed, timeoutMs: number): void;
   remove(reader: Timed): void;
 }
@@ -22,7 +25,7 @@ interface ReaderDeadlines {
 const LOOKS = 20;
 
 export function createReaderDeadlines(): ReaderDeadlines {
-  // Unordered: the last reader takes the place of a removed reader.
+  // The readers have no order: the last reader takes the place of a removed reader.
   const waiting: Timed[] = [];
   let ticker: NodeJS.Timeout | undefined;
   let tickMs = Number.POSITIVE_INFINITY;
@@ -35,7 +38,7 @@ export function createReaderDeadlines(): ReaderDeadlines {
 
   function tick(): void {
     const due = performance.now() + tickMs;
-    // Backwards: the reader that takes the place of an ended reader has already been checked.
+    // The loop runs backwards, so the reader that takes the place of an ended reader has already been checked.
     for (let i = waiting.length - 1; i >= 0; i--) {
       const reader = waiting[i];
       if (!reader || reader.deadline > due) continue;

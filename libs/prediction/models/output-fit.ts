@@ -109,7 +109,7 @@ function mapOutput({ name }: DescribedTensor): Misfit {
 /** Returns an offset into the bytes, for outputs that begin at `start`. */
 export type PlaceOf = (bytes: Buffer, start: number) => number;
 
-/** Returns the offset of the field at `index`; for `fields.length`, the end of the outputs. */
+/** Returns a function that gives the offset of the field at `index`; for `fields.length`, the end of the outputs. */
 export function placeOf(fields: readonly OutputField[], index: number): PlaceOf {
   const before = fields.slice(0, index);
   if (before.every(({ type }) => type !== 'string')) {
@@ -135,7 +135,10 @@ export function isNumber({ type, width }: OutputField): boolean {
   return type !== 'string' && width === null;
 }
 
-/** Returns the value at an offset as a number. A 64-bit integer beyond 2^53 becomes the nearest double. */
+/**
+ * Returns a function that reads the value at an offset as a number. A 64-bit integer beyond 2^53 becomes the nearest
+ * double.
+ */
 export function numberReader(type: TensorType): (bytes: Buffer, at: number) => number {
   switch (type) {
     case 'float16':

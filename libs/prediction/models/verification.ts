@@ -25,7 +25,7 @@ export interface ParityCertificate {
   readonly readBothWays: number;
   /** The tried batch sizes in rising order; [1] if each user is inferred alone. */
   readonly batchSizes: readonly number[];
-  /** The number of answers that were compared with the user's first answer alone. */
+  /** The number of answers that were compared with the answer of the user's first inference, which ran alone. */
   readonly comparisons: number;
   /**
    * The allowed relative difference; 0 if each user is inferred alone, since answers must then be equal to the last

@@ -54,7 +54,8 @@ const SAME = 0.03;
 
 /**
  * Returns the measurement with the highest throughput within the target; among equal throughputs, the fewest threads in
- * total, then the shortest p99. If none is within the target, returns the shortest p99; null without measurements.
+ * total, then the shortest p99. If none is within the target, returns the one with the shortest p99; null without
+ * measurements.
  */
 export function chooseSetting(measured: readonly Measurement[], target: LatencyTarget): Measurement | null {
   const within = measured.filter((one) => meetsTarget(one, target));
@@ -69,7 +70,7 @@ function costOf({ setting: { processes, threads } }: Measurement): number {
   return processes * threads;
 }
 
-/** Returns whether the first is better than the second. */
+/** Returns whether the first measurement is better than the second. */
 export function isBetter(one: Measurement, other: Measurement, target: LatencyTarget): boolean {
   const [isWithin, isOtherWithin] = [meetsTarget(one, target), meetsTarget(other, target)];
   if (isWithin !== isOtherWithin) return isWithin;

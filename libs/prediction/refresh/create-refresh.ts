@@ -49,7 +49,7 @@ interface Refresh {
   told(page: OutboxPage): void;
   /** Returns the number of waiting users. */
   waiting(): number;
-  /** Returns how long the first of them has waited, in ms. */
+  /** Returns how long the first waiting user has waited, in ms. */
   oldestMs(): number;
   /** Ends the current pass; waiting users are lost. */
   stop(): Promise<void>;

@@ -114,7 +114,10 @@ function inWindows(
   };
 }
 
-/** @param waitMs the wait for the user's window; undefined if Redis did not answer */
+/**
+ * Returns the result for a user from the outcome of live inference.
+ * @param waitMs the wait for the user's window; undefined if Redis did not answer
+ */
 function refreshedUser(answer: LiveOutcome, waitMs: number | undefined): RefreshedUser {
   if (waitMs !== undefined && waitMs > 0) return { outcome: 'waiting', waitMs };
   if (answer.kind === 'predicted') return { outcome: 'inferred' };

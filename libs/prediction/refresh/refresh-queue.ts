@@ -12,7 +12,7 @@ export interface StaleUser {
   readonly at: number;
   /** The earliest time to take the user. */
   dueAt: number;
-  /** The likelihood of a read; undefined until it was read from the counts. */
+  /** The likelihood of a read; undefined until the user's count is known. */
   weight: number | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
  * Compares two generations user by user, in one pass and constant memory: coverage, shift of each output's
  * distribution, deltas, flips of the decision, top movers, and the same by segment. Rows stay bytes: outputs are read
- * in place, and a user's id only if its change is among the largest. It takes 0.5 µs a user for one score.
+ * in place, and a user's id is decoded only if the user's change is among the largest. It takes 0.5 µs a user for one
+ * score.
  */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import { asHeld } from '../models/output-fit.ts';
@@ -99,7 +100,7 @@ interface User {
   isDecided: boolean;
 }
 
-/** Returns a function that reuses one object for all rows. */
+/** Returns a function that reads a user from a row. It reuses one object for all rows. */
 function createUserReader(
   output: NumericOutput | undefined,
   decision: DecisionPolicy | null,

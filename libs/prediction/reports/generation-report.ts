@@ -87,12 +87,12 @@ interface Crossing {
   readonly limit: number;
 }
 
-/** `blocked`: not published until an operator approves it. */
+/** The verdict on a generation. `blocked`: it is not published until an operator approves it. */
 type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
 export interface GenerationReport {
   readonly verdict: ReportVerdict;
-  /** Null if nothing was compared. */
+  /** The figures of the comparison; null if nothing was compared. */
   readonly figures: ReportFigures | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
@@ -103,7 +103,7 @@ export interface GenerationReport {
    * Set if only a sample was compared: one user in `oneIn`, chosen by a hash of the ids or by the pages of the rows.
    */
   readonly sample?: { readonly oneIn: number; readonly users: number };
-  /** What happens to a generation if its comparison exceeded the time limit. */
+  /** What happened to the generation because its comparison exceeded the time limit. */
   readonly outOfTime?: 'sampled' | 'held' | 'published';
 }
 
@@ -126,7 +126,7 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
 
 interface Judgement {
   readonly crossings: readonly Crossing[];
-  /** Checks that were not judged, and why. */
+  /** The checks that were not judged, and why. */
   readonly notes: readonly string[];
 }
 

@@ -44,6 +44,7 @@ interface CommonOutputs {
 }
 
 /**
+ * Returns the outputs that two generations share, and the outputs that are not compared.
  * @param before the output fields of the currently served generation
  * @param sample stored outputs of some of its users
  */

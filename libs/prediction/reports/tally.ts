@@ -32,7 +32,10 @@ export class ShiftTally {
   #deltas = 0;
   #sizeSum = 0;
 
-  /** @param ends the ends of the classes */
+  /**
+   * Creates an empty tally.
+   * @param ends the upper ends of the classes
+   */
   constructor(ends: Float64Array) {
     this.#ends = ends;
     this.#before = { counts: new Float64Array(ends.length + 1), users: 0, sum: 0 };
@@ -85,7 +88,7 @@ function count(side: Side, ends: Float64Array, value: number): void {
   side.sum += value;
 }
 
-/** Counts flips of the decision. */
+/** The counts of the decision's flips. */
 export class FlipTally {
   #both = 0;
   #up = 0;
@@ -107,9 +110,9 @@ export class FlipTally {
 /** Sums over all users, or over one segment. */
 export interface Sums {
   readonly users: UserTally;
-  /** Null if no output has one number a user. */
+  /** The shift of the decision's output, else of the first output with one number a user; null if there is none. */
   readonly shift: ShiftTally | null;
-  /** Null if the predictor declares no decision. */
+  /** The flips of the decision; null if the predictor declares no decision. */
   readonly flips: FlipTally | null;
 }
 
@@ -196,7 +199,10 @@ export class DeltaSketch {
   #total = 0;
   #largest = 0;
 
-  /** @param size a size of at least 0 */
+  /**
+   * Counts a size.
+   * @param size a size of at least 0
+   */
   add(size: number): void {
     this.#total++;
     if (size === 0) {

@@ -55,7 +55,7 @@ interface AnalysisReport {
 
 /** The milliseconds for the outcomes of all rollouts in a round. It is short, so that errors are soon checked again. */
 const OUTCOMES_MS = 30_000;
-/** The maximum of it for one rollout, in ms. */
+/** The milliseconds for the outcomes of one rollout in a round. */
 const OUTCOMES_OF_ONE_MS = 10_000;
 
 /** A look whose first part found no broken guardrail. */

@@ -46,7 +46,10 @@ const MAX_ROLLOUTS = 1_000;
 /** The number of remembered steps: the current step and the previous one, whose reads may not have ended. */
 const STEPS = 2;
 
-/** @param newId returns a UUID for the sums of each step, so that a restarted process does not replace earlier sums */
+/**
+ * Creates the counter of served reads.
+ * @param newId returns a UUID for the sums of each step, so that a restarted process does not replace earlier sums
+ */
 export function createServedCounter(newId: () => string): ServedCounter {
   const rollouts = new Map<string, StepSums[]>();
   const shares = createUserShares();
@@ -222,9 +225,9 @@ export function scoreClassOf(score: number): number | undefined {
 
 export interface ArmCounts {
   readonly reads: number;
-  /** Reads without a prediction of the model: errors of the service and defaults. */
+  /** The number of reads without a prediction of the model: errors of the service and defaults. */
   readonly errors: number;
-  /** Reads by latency class. */
+  /** The number of reads in each latency class. */
   readonly latency: readonly number[];
   /** Users by the class of their first score in the step, in the decision's output. */
   readonly scores: readonly number[];

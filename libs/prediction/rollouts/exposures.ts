@@ -32,7 +32,10 @@ export interface ExposedUsers {
 
 /** Port: keeps the first exposure of each user, step and arm. Safe to repeat. */
 export interface ExposureStore {
-  /** @param now the time on the same clock as the exposures' `at` */
+  /**
+   * Stores exposures.
+   * @param now the time on the same clock as the exposures' `at`
+   */
   put(exposures: readonly Exposure[], now: number): Promise<void>;
 }
 
@@ -116,7 +119,10 @@ class KeyTable {
   readonly #keys: Float64Array;
   #size = 0;
 
-  /** @param slots a power of two */
+  /**
+   * Creates an empty table.
+   * @param slots the number of slots, a power of two
+   */
   constructor(slots: number) {
     this.slots = slots;
     this.#keys = new Float64Array(slots);

@@ -1,8 +1,8 @@
 /**
- * Keeps loaded the model versions that this process may have to answer with, and reports its progress to other
- * processes. Two loops run independently. One sends a heartbeat every few seconds, which returns the wanted versions.
- * The other loads these versions and retries failed ones. While the database is unreachable, the last known versions
- * apply.
+ * Loads the model versions that this process may need for its answers, keeps them loaded, and reports its progress to
+ * other processes. Two loops run independently. One sends a heartbeat every few seconds, which returns the wanted
+ * versions. The other loads these versions and retries failed ones. While the database is unreachable, the last known
+ * versions apply.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
@@ -129,7 +129,10 @@ interface Loads {
 
 type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'load'> & { onReport(report: LoadReport): unknown };
 
-/** @param onChange called when a version has become ready or has failed */
+/**
+ * Creates the loop that loads versions.
+ * @param onChange called when a version has become ready or has failed
+ */
 function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void): Loads {
   let wanted: readonly string[] = [];
   let tried: ReadonlySet<string> = new Set();

@@ -37,8 +37,8 @@ export interface OutcomeResult {
 /** Port: stores outcomes in one transaction, all or none. Returns a result for each, in order. */
 export interface OutcomeStore {
   /**
-   * Rejects with `invalid_input` or `outcome_conflict`, field `[index].name`; with `unavailable` if the result of the
-   * commit is unknown: the same outcomes may be sent again.
+   * Rejects with `invalid_input` or `outcome_conflict`, at the field `[index].name`. Rejects with `unavailable` if the
+   * result of the commit is unknown; the same outcomes may then be sent again.
    */
   accept(outcomes: readonly Outcome[]): Promise<readonly OutcomeResult[]>;
 }

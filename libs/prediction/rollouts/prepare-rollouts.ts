@@ -50,7 +50,7 @@ export async function prepareRollouts(dependencies: PrepareRolloutsDependencies)
 interface Prepared {
   readonly begun?: Rollout;
   readonly aborted?: Rollout;
-  /** Returns the reasons for waiting. */
+  /** The reasons for waiting. */
   readonly why: readonly string[];
 }
 

@@ -51,7 +51,7 @@ interface Measure {
 }
 
 const READS: Measure = { reads: (counts) => counts.reads, errors: (counts) => counts.errors, slow: slowReads };
-/** Each user has the weight 1, split over the sources of the user's reads. */
+/** Counts of users: each user has the weight 1, split over the sources of the user's reads. */
 const USERS: Measure = {
   reads: (counts) => counts.users,
   errors: ({ users, errors, reads }) => (reads > 0 ? (users * errors) / reads : 0),

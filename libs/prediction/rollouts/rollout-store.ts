@@ -38,8 +38,8 @@ export interface RolloutStore {
    * Creates a rollout that is `preparing`, with arms without users. An arm gets its version's most recently used
    * generation, if that is kept and may serve.
    *
-   * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`, and
-   * `never_stable` (a canary with `atOnce` to a version that was never stable).
+   * Rejects with `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`,
+   * and `never_stable` (a canary with `atOnce` to a version that was never stable).
    */
   create(rollout: NewRollout): Promise<Rollout>;
   find(id: string): Promise<Rollout | undefined>;
@@ -89,8 +89,8 @@ export interface FailedRollout {
 }
 
 /**
- * Returns the result of the work; undefined if it failed, which is recorded in `failed`. A rollout that was ended or
- * moved in the meantime is not a failure.
+ * Returns the result of the work; undefined if the work failed. The failure is recorded in `failed`. A rollout that was
+ * ended or moved in the meantime is not a failure.
  */
 export async function orFailed<T>(
   rollout: Rollout,

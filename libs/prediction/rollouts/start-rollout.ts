@@ -22,9 +22,9 @@ export async function startRollout(dependencies: StartRolloutDependencies, rollo
 }
 
 /**
- * Returns the arms that need a run, including arms that start with a kept generation of their version. With a
- * generation older than the stable arm's, more users would be answered live, and this difference would not come from
- * the versions.
+ * Returns the arms that need a run, including arms that start with a kept generation of their version. An arm with a
+ * generation older than the stable arm's would answer more users live, and this difference would not come from the
+ * versions.
  */
 function outdated(rollout: Rollout): readonly RolloutArm[] {
   const { plan, arms } = rollout;

@@ -11,7 +11,10 @@ interface ChunkTime {
   end(): number;
 }
 
-/** @param total returns the CPU time in ms since the start, of this process and of its inference of batches */
+/**
+ * Creates the meter of chunks.
+ * @param total returns the CPU time in ms since the start, of this process and of its inference of batches
+ */
 export function createChunkCpu(total: () => number): ChunkCpu {
   const underWay = new Set<{ ms: number }>();
   let last = 0;

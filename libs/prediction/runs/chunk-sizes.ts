@@ -1,6 +1,7 @@
 /**
- * Chooses the number of users in a chunk by time. Chunks are so small that a worker that joins, leaves, dies or is slow
- * changes the duration of a run by only a few percent. If a run has few chunks, the chunks at its end are smaller.
+ * Chooses the number of users in a chunk by the time that the chunk takes. Chunks are so small that a worker that
+ * joins, leaves, dies or is slow changes the duration of a run by only a few percent. If a run has few chunks, the
+ * chunks at its end are smaller.
  */
 
 /** The speed of an earlier run of the same kind. */
@@ -38,7 +39,10 @@ const SHORT_SHARE = 1 / 100;
 const LAST_PARTS = 4;
 const LAST_SHARE = 1 / 5;
 
-/** @param most users the maximum number of users in a chunk, whatever their duration */
+/**
+ * Chooses the sizes of chunks.
+ * @param most the maximum number of users in a chunk, whatever its duration
+ */
 export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSizes {
   if (measured === null || measured.seconds < SHORTEST_RUN_S)
     return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
@@ -53,8 +57,8 @@ export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSiz
 }
 
 /**
- * Chooses among the boundaries of ranges of `lastSize` users: those of ranges of about `size` users, and at the end of
- * the run all.
+ * Returns the boundaries of a run's chunks, chosen from those of ranges of `lastSize` users. Chunks have about `size`
+ * users, and `lastSize` users at the end of the run.
  * @param keys the first key of each range but the first
  */
 export function chooseBoundaries(

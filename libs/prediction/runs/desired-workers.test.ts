@@ -91,7 +91,7 @@ describe('scaling', () => {
           now += look.afterMs;
           const workers = scale(now, look.needed);
           if (workers < before) fellAt = now;
-          // It fell because no more were needed for the hold time, so only a new need raises it.
+          // The number fell because fewer workers were enough for the whole hold time, so only a new need raises it.
           if (workers > before && now - fellAt < limits.holdMs) expect(look.needed).toBeGreaterThan(before);
           peaks.push({ at: now, needed: look.needed });
           before = workers;

@@ -27,7 +27,7 @@ const LEAST_SECONDS = 60;
 
 /**
  * Returns the least number of workers that meets every deadline, if runs are processed in the order of their deadlines.
- * Runs without a measured rate and other work need one worker in total; 0 if nothing waits.
+ * Runs without a measured rate and other work need one worker in total. Returns 0 if nothing waits.
  */
 export function workersNeeded({ runs, chores }: WaitingWork): number {
   let needed = runs.length + chores.length > 0 ? 1 : 0;
@@ -48,8 +48,8 @@ export interface ScaleLimits {
 }
 
 /**
- * Returns a function that computes the number of workers at each look: it rises immediately, and falls only when fewer
- * were enough for a while.
+ * Returns a function that computes the number of workers at each look. The number rises immediately, and falls only
+ * when fewer workers were enough for a while.
  * @param looks times in ms that only rise, and the number needed at each time
  */
 export function createScaler({ min, max, holdMs }: ScaleLimits): (nowMs: number, needed: number) => number {

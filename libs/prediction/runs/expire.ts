@@ -53,7 +53,7 @@ export async function expire(
       const { rows, isDone } = await step(one.name, one.expireSome, { rows: 0, isDone: true });
       rowsExpired += rows;
       if (!isDone) waiting.push(one);
-      // Not `||=`: it would read the flag before it waits, and overwrite the result of the other lane.
+      // `||=` would read the flag before the wait, and overwrite the result of the other lane.
       if (stopping.aborted || (await whyIdle?.())) isStopped = true;
       if (isStopped || performance.now() >= deadline) return;
       if (!isDone) await pause((performance.now() - began) * PAUSE_RATIO);

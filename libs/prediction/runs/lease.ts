@@ -22,11 +22,14 @@ export interface HeldLease {
   release(): void;
 }
 
-/** @param renew extends the lease; returns false if the fence is lost */
+/**
+ * Renews a lease until it is lost or stopped.
+ * @param renew extends the lease; returns false if the fence is lost
+ */
 export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
   const controller = new AbortController();
   let renewing = false;
-  // Not `repeat`, which would renew immediately: most chunks end before their first renewal.
+  // `repeat` would renew immediately, although most chunks end before their first renewal.
   const timer = setInterval(
     () => {
       // While a renewal waits for a slow database, no other begins.

@@ -16,6 +16,7 @@ export interface LoadChunkDependencies {
 }
 
 /**
+ * Loads the rows of a committed chunk.
  * @param written the committed rows, without users that were erased since the read
  * @param isLast whether no chunk of the run is open any more
  * @returns null if the rows were loaded, else the reason
@@ -52,7 +53,7 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
     userId,
     modelVersionId: run.modelVersionId,
     history: result.history,
-    // The same sum as in certificates.
+    // Certificates have the same sum as their floor.
     overlayFloor: run.overlayFloor + run.sourceVersion,
     contextVersion,
     source: 'batch',
@@ -146,7 +147,7 @@ interface Gathering {
   readonly pages: ScoredPage[];
   rows: number;
   bytes: number;
-  /** New chunks extend the wait until this time, on the clock of `performance.now()`. */
+  /** The time after which new chunks no longer extend the wait, on the clock of `performance.now()`. */
   readonly until: number;
   readonly timer: NodeJS.Timeout;
   readonly result: PromiseWithResolvers<LoadCount>;

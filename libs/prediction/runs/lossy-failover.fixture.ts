@@ -42,7 +42,7 @@ async function onServer(statements: readonly string[]): Promise<void> {
   }
 }
 
-/** Waits until no connection of the pool is broken: each is detected only when it is used. */
+/** Waits until no connection of the pool is broken. A broken connection is detected only when it is used. */
 async function untilItAnswers({ pool, authority }: PredictionWorld): Promise<void> {
   await vi.waitFor(async () => {
     await authority.certify([]);

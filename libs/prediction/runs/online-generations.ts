@@ -31,13 +31,13 @@ interface LoadOptions {
 }
 
 /**
- * Loads generations. Rejects with `unavailable` if the online store does not answer or rejects a command. The load must
- * then begin again.
+ * Port: loads generations. Rejects with `unavailable` if the online store does not answer or rejects a command. The
+ * load must then begin again.
  */
 export interface GenerationLoader {
   /** Writes committed rows into the generation's buckets. Existing rows stay unchanged. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
-  /** Does the same with the committed rows of several chunks. */
+  /** Writes the committed rows of several chunks, like `loadRows`. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
   /**
    * Marks the generation as complete if it has this many users; returns false if some are missing. For a generation
@@ -59,7 +59,8 @@ interface SweepCount {
 }
 
 /**
- * Deletes generations. All calls are safe to repeat, and reject with `unavailable` if the online store does not answer.
+ * Port: deletes generations. All calls are safe to repeat, and reject with `unavailable` if the online store does not
+ * answer.
  */
 export interface GenerationSweeper {
   /**
@@ -74,7 +75,10 @@ export interface GenerationSweeper {
    * generations were listed, so that a generation that starts in between is not deleted
    */
   sweep(listKept: () => Promise<readonly string[]>): Promise<SweepCount>;
-  /** Does the same with a scan of all keys at a limited rate, to find keys that the store no longer lists. */
+  /**
+   * Scans all keys at a limited rate, and deletes keys of generations that `listKept` omits, even if the store does not
+   * list these generations.
+   */
   sweepLost(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }
 
@@ -94,7 +98,10 @@ interface LoadReport {
 
 const PAGE_ROWS = 5_000;
 
-/** @param onProgress called for each page */
+/**
+ * Loads a generation into the online store.
+ * @param onProgress called for each page
+ */
 export async function loadGeneration(
   { generations, loader }: LoadGenerationDependencies,
   generationId: string,

@@ -19,7 +19,10 @@ export interface PlanRunDependencies extends StepDependencies {
 /** A feature query that fails or takes too long fails the run at the first attempt: a retry would fail, too. */
 const LIMITS = { maxAttempts: 1 };
 
-/** @param onProgress called after each renewal of the lease */
+/**
+ * Plans a run.
+ * @param onProgress called after each renewal of the lease
+ */
 export async function planRun(
   dependencies: PlanRunDependencies,
   runId: string,

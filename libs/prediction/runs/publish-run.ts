@@ -20,7 +20,10 @@ export type PublishedRun = PublishOutcome & { readonly loaded: boolean };
 
 const LIMITS = { maxAttempts: 5 };
 
-/** @param onProgress called after each renewal of the lease */
+/**
+ * Publishes a run.
+ * @param onProgress called after each renewal of the lease
+ */
 export async function publishRun(
   dependencies: PublishRunDependencies,
   runId: string,

@@ -58,9 +58,9 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
 }
 
 /**
- * Enqueues a load of each generation that Redis lost or that is not marked as complete. One job completes it, since
- * counting its users reads the size of every bucket. The job is enqueued in every round: the queue ignores it while the
- * load waits or runs, and a lost job costs one round.
+ * Enqueues a load of each generation that Redis lost or that is not marked as complete. One job also completes a
+ * missing mark, since this counts the generation's users, which reads the size of every bucket. The job is enqueued in
+ * every round: the queue ignores it while the load waits or runs, and a lost job costs one round.
  */
 async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
   const missing = await findNotLoaded(await generations.inForce(), loader);

@@ -1,6 +1,7 @@
 /**
- * Drops the generations that retention does not keep, in Postgres and then in the online store, and model files that no
- * version uses. Its steps may take long, so it runs separately from reconcile.ts, whose rounds must not wait.
+ * Drops the generations that retention does not keep, in Postgres and then in the online store. Also removes model
+ * files that no version uses. The steps may take long, so they run separately from reconcile.ts, whose rounds must not
+ * wait.
  */
 
 import { createStepper } from './independent-steps.ts';
@@ -38,7 +39,7 @@ export async function retain(dependencies: RetainDependencies): Promise<Retentio
   return { generationsDropped, artifactsRemoved, errors };
 }
 
-/** Generations are dropped in Postgres first. The sweep finds what a kill leaves in Redis. */
+/** Drops generations in Postgres, then in Redis. The sweep also finds keys that a killed process left in Redis. */
 async function dropRetired({ generations, sweeper, listGenerations }: RetainDependencies): Promise<number> {
   const dropped = await generations.dropRetired();
   for (const generation of dropped) await sweeper.forget(generation);

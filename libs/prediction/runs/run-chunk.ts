@@ -84,8 +84,8 @@ interface CommittedReport {
 export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
 
 /**
- * Rejects only if the chunk could not be claimed or returned. It is then claimed again after its lease or at the next
- * hint.
+ * Creates the function that processes chunks. It rejects only if a chunk could not be claimed or returned. The chunk is
+ * then claimed again after its lease or at the next hint.
  */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const {
@@ -192,8 +192,9 @@ async function work(
 const SLOW_TIMES = 2;
 
 /**
- * Returns whether to return the rest of a chunk. If the process must end, this is immediate. If the chunk is slow, it
- * waits until other workers have nothing to do, since reading users by name costs more than reading a range.
+ * Returns a function that says whether the rest of a chunk is to be returned to other workers. If the process must end,
+ * the rest is returned immediately. If the chunk is slow, the rest is returned only when other workers have nothing to
+ * do, since reading users by name costs more than reading a range.
  */
 function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {
   let nextLook = now() + SLOW_TIMES * run.chunkMs;

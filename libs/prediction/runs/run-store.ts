@@ -54,7 +54,7 @@ export interface PublishOutcome {
 export interface RunStore {
   /**
    * Rejects with `unknown_predictor`, or with `run_conflict` while an `all` run of the predictor is unfinished; for a
-   * slot of changed users also while a `stale` run is.
+   * slot of changed users also while a `stale` run of the predictor is unfinished.
    */
   create(run: NewRun): Promise<{ run: Run; created: boolean }>;
   find(id: string): Promise<Run | undefined>;
@@ -191,7 +191,10 @@ export interface Approval {
 }
 
 export interface ReportStore {
-  /** @param generation the number; null: the newest generation with a report. Rejects with `unknown_generation` */
+  /**
+   * Returns the report of a generation. Rejects with `unknown_generation` if there is none.
+   * @param generation the number of the generation; null: the newest generation with a report
+   */
   find(predictor: string, generation: number | null): Promise<KeptReport>;
   /**
    * Publishes a generation that was held back and makes it current, in one transaction with its audit row. Repeating it

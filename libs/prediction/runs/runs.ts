@@ -120,7 +120,7 @@ export interface ChunkResult {
 
 export interface HandedBack {
   readonly userIds: readonly string[];
-  /** Users of each chunk. */
+  /** The number of users in each chunk. */
   readonly chunkSize: number;
 }
 

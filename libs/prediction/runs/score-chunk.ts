@@ -46,8 +46,8 @@ interface ChunkEnd {
 const LEAST_PARTS = 4;
 const LEAST_PART_ROWS = 16;
 /**
- * The maximum number of rows in a part: four runs of a slow model, so that there can be more busy inference processes
- * than chunks; one run of a fast model.
+ * The maximum number of rows in a part. A slow model takes four runs for a part, so that more inference processes than
+ * chunks can be busy. A fast model takes one run.
  */
 const MOST_PART_ROWS = 4_096;
 /** The maximum number of chunks that are made of a chunk's returned users. */
@@ -56,7 +56,10 @@ const MOST_PIECES = 16;
 /** A chunk, and the scope of its run. */
 type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
 
-/** @param onProgress called after the features are read, and after each part of the scoring */
+/**
+ * Scores a chunk.
+ * @param onProgress called after the features are read, and after each part of the scoring
+ */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
@@ -172,7 +175,10 @@ export async function readChunk(
   }
 }
 
-/** @param cause why the users could not be read together */
+/**
+ * Reads users in smaller statements.
+ * @param cause why the users could not be read together
+ */
 async function readApart(
   readUsers: (userIds: readonly string[]) => Promise<ChunkFeatures>,
   userIds: readonly string[],

@@ -17,6 +17,7 @@ export interface CpuBudget {
 const SAVED_MS = 1_000;
 
 /**
+ * Creates a budget.
  * @param share the share of one processor, above 0; 2 means two processors
  * @param now a clock in milliseconds that only rises
  */

@@ -29,8 +29,8 @@ export type CertifiedUsers = 'all' | 'with rows';
 
 export interface FeatureSource {
   /**
-   * Reads the features of the named users in one statement. By default it certifies all of them; fewer cost less.
-   * Rejects with `FeatureQueryFailed` if the query fails, like the other reads.
+   * Reads the features of the named users in one statement. By default the statement certifies all of them; certifying
+   * fewer users costs less. Rejects with `FeatureQueryFailed` if the query fails, like the other reads.
    */
   readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
   /**

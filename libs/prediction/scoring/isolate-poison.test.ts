@@ -124,7 +124,7 @@ describe('a model that crashes on every batch', () => {
     );
   });
 
-  it('is given up within the budget, and users that failed together are told so', async () => {
+  it('is given up within the budget, and the reason of users that failed together says so', async () => {
     const poison = new Set(Array.from({ length: 500 }, (_, i) => 2 * i));
     const { scorer, asked } = modelThatFailsOf(poison);
     const { outputs, faults } = await scoreIsolating(scorer, requestOf(1_000), { budget: 100 });

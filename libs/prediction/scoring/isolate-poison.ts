@@ -59,7 +59,7 @@ const FAILURES_OF_A_BROKEN_MODEL = 128;
  * a chunk full of poison users.
  */
 const FAILURES_A_ROW = 1 / 8;
-/** For a batch: the limit of the total time of failing parts; CPU time for a part ended by its CPU limit. */
+/** For a batch: the limit of the total time of failing parts, in CPU time for a part that its CPU limit ended. */
 const FAILING_MS = 120_000;
 /** The time limit of a run of a batch's part. A healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
@@ -255,7 +255,7 @@ interface HalvingWork<T> {
   now?(): number;
 }
 
-/** @param whole the first parts */
+/** Processes items, which are divided into the parts `whole` at first, and halves failing parts. */
 export async function halveFailing<T>(
   whole: readonly (readonly T[])[],
   { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,

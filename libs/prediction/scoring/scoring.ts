@@ -34,10 +34,10 @@ export interface ScoreResult {
 }
 
 /**
- * Rejects with a TandemError: `live_timeout` (deadline), `caller_gone` (`onGone`), `live_failed` (the model rejected
- * the input or returned another number of rows), `overloaded` (no place in the queue, or too little CPU for a batch).
- * Rejects with `ScoringCrash` if the process died. If only some rows are rejected before the run, the error is a
- * `RowsRefused` with one of these codes.
+ * Port: scores rows. Rejects with a TandemError: `live_timeout` (deadline), `caller_gone` (`onGone`), `live_failed`
+ * (the model rejected the input or returned another number of rows), `overloaded` (no place in the queue, or too little
+ * CPU for a batch). Rejects with `ScoringCrash` if the process died. If only some rows are rejected before the run, the
+ * error is a `RowsRefused` with one of these codes.
  */
 export interface Scorer {
   score(request: ScoreRequest): Promise<ScoreResult>;
@@ -71,7 +71,7 @@ export class ScoringCrash extends Error {
 interface RefusalFacts {
   /** Row of the batch → the names of the features that no input can hold. */
   readonly unusable?: ReadonlyMap<number, readonly string[]>;
-  /** Seconds. */
+  /** The seconds after which a retry may succeed. */
   readonly retryAfter?: number;
 }
 

@@ -15,7 +15,7 @@ export function yardstickOf({ decision }: Pick<Policy, 'decision'>): Yardstick {
 
 export interface Comparison {
   readonly isDifferent: boolean;
-  /** Both values as numbers, with booleans as 0 and 1; absent for other types. */
+  /** Both values as numbers, with booleans as 0 and 1; null for other types. */
   readonly numbers: { readonly served: number; readonly candidate: number; readonly delta: number } | null;
   /** Whether the decision changed, and in which direction. */
   readonly flip: 'up' | 'down' | null;

@@ -49,8 +49,8 @@ const PASS_MS = 5_000;
 const USERS_A_PASS = 256;
 /**
  * The charge for each user of a pass in ms, in addition to the model's processor time. A user takes about 50 µs of the
- * event loop that also answers reads (features, tensors, comparison). It is charged five times, since it takes this
- * time from reads. So the shadow of a very light model takes a twentieth of the loop.
+ * event loop that also answers reads (features, tensors, comparison). This time is charged five times, since it is
+ * taken from reads. So the shadow of a very light model takes a twentieth of the loop.
  */
 const LOOP_MS_A_USER = 0.25;
 

@@ -37,7 +37,7 @@ export interface ComparisonReport {
   readonly deviation: number | null;
   readonly largestDelta: number | null;
   readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-  /** Null if the predictor declares no threshold. */
+  /** The changed decisions; null if the predictor declares no threshold. */
   readonly flips: FlipReport | null;
 }
 
@@ -70,6 +70,7 @@ interface LatencyClass {
 }
 
 /**
+ * Builds the report.
  * @param rows the sums of all processes
  * @param hasThreshold whether the predictor's decision has a threshold
  */

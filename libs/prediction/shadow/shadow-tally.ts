@@ -31,14 +31,17 @@ export class ShadowTally {
   /** Sums by feature, then by value; null: all other values. */
   readonly #segments = new Map<string, Map<string | null, Mutable<typeof NO_COMPARISONS>>>();
   #movers: ShadowMover[] = [];
-  /** Smaller differences are not among the largest. */
+  /** The difference that a user must exceed to be among those with the largest changes. */
   #floor = 0;
 
   count(outcome: ShadowOutcome, by = 1): void {
     this.#outcomes[outcome] += by;
   }
 
-  /** @param segments the segments of the user: the value of each declared feature */
+  /**
+   * Counts a comparison, for all users and for the segments of its user.
+   * @param segments the segments of the user: the value of each declared feature
+   */
   compare(
     comparison: Comparison,
     servedAgeSeconds: number,
@@ -86,7 +89,10 @@ export class ShadowTally {
     return taken;
   }
 
-  /** @param floor the floor that the store returned; see ShadowStore.keep */
+  /**
+   * Raises the difference that a user must exceed.
+   * @param floor the difference that `ShadowStore.keep` returned
+   */
   raiseFloor(floor: number): void {
     this.#floor = floor;
   }

@@ -12,18 +12,18 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** The lower bounds of the bins in ms. */
 const BINS = [0, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS];
-/** With fewer users an interval would be too narrow. */
+/** The least number of users for an interval: with fewer users it would be too narrow. */
 export const LEAST_USERS = 20;
 const RESAMPLES = 500;
 
-/** The number of answers with a context of this age. */
+/** The figures of answers whose context has an age in one bin. */
 export interface AgeFigures {
   readonly fromMs: number;
   /** The exclusive upper bound; null if there is none. */
   readonly toMs: number | null;
   readonly answers: number;
   readonly users: number;
-  /** Null if fewer than 20 users have such answers. */
+  /** The quality of the answers; null if fewer than 20 users have answers of this age. */
   readonly quality: Estimate | null;
   /** The gain over live-only answers on the same reads; negative if worse. */
   readonly againstLive: Estimate | null;

@@ -83,7 +83,10 @@ class AnswerLog {
     this.#parts = parts;
   }
 
-  /** @param answers the answers, ordered by time like the outcomes */
+  /**
+   * Adds the history of a user.
+   * @param answers the answers, ordered by time like the outcomes
+   */
   addUser(answers: readonly WithInputs[], outcomes: readonly UserOutcome[]): void {
     const steps: Step[] = [];
     const user = this.#timelines.push(steps) - 1;
@@ -125,7 +128,10 @@ class AnswerLog {
     steps.push({ kind: 'read', at, read: this.#reads.push({ user, outcome }) - 1 });
   }
 
-  /** An earlier model version may have had other features. Features that it lacks are null. */
+  /**
+   * Returns the features of an answer. An earlier model version may have had other features; features that it lacks are
+   * null.
+   */
   #row({ inputs }: WithInputs): FeatureRow {
     const values = new Map(inputs.features.map(({ name, value }) => [name, value]));
     return this.#features.map((name) => values.get(name) ?? null);
@@ -150,8 +156,8 @@ function firstRun(kept: readonly KeptExplanation[]): number | undefined {
 }
 
 /**
- * Returns the time from which the features of an answer are known. If they are of the same context, this is the
- * computation of the answer.
+ * Returns the time from which the features of an answer are known. If they are of the answer's context, this is the
+ * time at which the answer was computed.
  */
 function knownSince({ answer, inputs, at }: WithInputs): number {
   const moment = at.getTime();

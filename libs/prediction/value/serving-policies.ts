@@ -1,8 +1,8 @@
 /**
- * Simulates each serving policy on the reads of a history: the context of each answer, and the inferences spent.
- * Batch-only answers from the last run. Live-only infers at each read. Hybrid answers from the last run, and infers if
- * an event came since or if the stored answer is older than `maxAge`. A stored answer serves until the next event, so
- * the reads of a burst share one inference.
+ * Simulates each serving policy on the reads of a history: the context of each answer, and the inferences spent. The
+ * batch-only policy answers from the last run. The live-only policy infers at each read. The hybrid policy answers from
+ * the last run, and infers if an event came since or if the stored answer is older than `maxAge`. A stored answer
+ * serves until the next event, so the reads of a burst share one inference.
  */
 import type { Step, ValueHistory } from './value-history.ts';
 
@@ -18,7 +18,10 @@ export interface PolicyAnswers {
   readonly batchInferences: number;
 }
 
-/** @param maxAgeMs the age after which the hybrid infers again; null: never */
+/**
+ * Simulates a policy on a history.
+ * @param maxAgeMs the age after which the hybrid infers again; null: never
+ */
 export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null): PolicyAnswers {
   const contexts = new Int32Array(history.reads.length).fill(-1);
   const ages = new Float64Array(history.reads.length);

@@ -123,7 +123,10 @@ export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanO
   return { history, served, judged, contexts: [...contexts] };
 }
 
-/** @param plan the plan, with at least one judged read that can be scored */
+/**
+ * Builds the report of a plan.
+ * @param plan the plan, with at least one judged read that can be scored
+ */
 export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
   const { history } = plan;
   const reads = scorableReads(plan, judge);
@@ -202,7 +205,7 @@ function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): 
   return sums;
 }
 
-/** Returns the gain of a policy over another, by judged read. */
+/** Returns a function that gives the gain of a policy over another for a judged read. */
 function changeOf({ quality, sign }: Board, policy: number, reference: number): (read: number) => number {
   const [ours, theirs] = [quality[policy] as Float64Array, quality[reference] as Float64Array];
   return (read) => sign * ((ours[read] as number) - (theirs[read] as number));

@@ -11,7 +11,7 @@ export interface ArtifactDependencies {
     get(hash: string): Promise<Uint8Array>;
   };
   readonly artifactParts: {
-    /** Returns the number of stored bytes from the beginning without a gap. */
+    /** Stores a part. Returns how many bytes are stored from the beginning of the file without a gap. */
     keep(part: { hash: string; firstByte: number; total: number; bytes: Uint8Array }): Promise<number>;
     received(hash: string): Promise<number>;
     join(hash: string, total: number): Promise<Buffer>;
@@ -30,8 +30,8 @@ interface UploadLimit {
 }
 
 /**
- * Rejects an upload above the limit. Concurrent uploads are not counted yet, so they may exceed the limit by the
- * contents of the file rooms.
+ * Rejects an upload above the limit. Uploads in progress are not counted yet, so together they may exceed the limit by
+ * the files in the `FileRoom`s.
  */
 export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, bytes: number): Promise<void> {
   const unused = await unusedBytes();

@@ -56,8 +56,8 @@ function fileResponse(hash: string, size: number, stream: ReadableStream<Uint8Ar
 }
 
 /**
- * Returns a stream of the bytes. `ended` resolves when the client has read all of them or has disconnected, or when the time is
- * over.
+ * Returns a stream of the bytes. `ended` resolves when the client has read all bytes, when it has disconnected, or when
+ * the time limit has passed.
  */
 function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ended: Promise<void> } {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 /**
  * PUT /v1/artifacts/{sha256}: uploads a model file, whole or in parts. It is safe to repeat, and received bytes are not
- * read again. Each part fits into the time limit of a request, so that a large file or a slow connection needs no
- * longer limit and an interruption loses little.
+ * read again. Each part fits into the time limit of a request, even over a slow connection. An interruption loses at
+ * most one part.
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';

@@ -6,7 +6,7 @@ import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
 
 export interface AuditDependencies {
-  /** Newest first. */
+  /** Lists a page of rows, newest first. */
   listAudit(page: AuditPage): Promise<readonly AuditRow[]>;
 }
 

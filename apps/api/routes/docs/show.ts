@@ -4,7 +4,10 @@ import { TextSchema } from '@tandem/wire/documents';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 
-/** @param html returns the page */
+/**
+ * Returns the endpoint of the documentation page.
+ * @param html returns the page
+ */
 export function showDocs(html: () => string): Endpoint {
   return {
     route,

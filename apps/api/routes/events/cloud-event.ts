@@ -16,7 +16,7 @@ const NAMES = /^[a-z0-9]+$/;
 const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
 
 /**
- * Throws a TandemError `invalid_input`.
+ * Parses an event. Throws a TandemError `invalid_input`.
  * @param prefix the prefix of fields in errors: `[3].` in a batch
  */
 export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent {

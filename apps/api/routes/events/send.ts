@@ -202,7 +202,7 @@ const batchRoute = createRoute({
   path: '/v1/events/batch',
   tags: ['events'],
   summary: 'Send a batch of events',
-  description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each in the form of \`POST /v1/events\`. All are applied, or none.`,
+  description: `Takes an array of at most ${MAX_EVENTS.toLocaleString('en')} events, each in the form of \`POST /v1/events\`. All are applied, or none.`,
   request: {
     body: { required: true, content: { [BATCHED]: { schema: EventBatchSchema } } },
   },

@@ -29,7 +29,7 @@ export interface ExplainedFeature {
 
 /** The features of one user as live inference would read them. */
 interface ExplainedUser {
-  /** Empty if the feature source has no row. */
+  /** The features; empty if the feature source has no row. */
   readonly features: readonly ExplainedFeature[];
   /** Why the user cannot be scored, or null. */
   readonly fault: string | null;

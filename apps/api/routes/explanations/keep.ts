@@ -1,7 +1,7 @@
 /**
  * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps the answer with its
- * inputs. It shows a key nothing that `GET` of the same path does not show. If the predictor keeps no explanations,
- * this request keeps none either.
+ * inputs. A key sees no more here than with `GET` of the same path. If the predictor keeps no explanations, this
+ * request keeps none either.
  */
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';

@@ -115,7 +115,7 @@ describe('an answer of a user whose answers are kept', () => {
     await read('1');
     const serving = inferenceChildren().map(({ pid }) => pid);
     await replay((await newestOf('1')).id);
-    // A process that loads a model for serving temporarily has the same nice value.
+    // A serving process has the same nice value for a while when it loads a model.
     const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 10);
     await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: 19 }]);
     expect(inferenceChildren().map(({ pid }) => pid)).toEqual(expect.arrayContaining(serving));

@@ -23,7 +23,7 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
     tag: 'users',
     summary: 'List kept answers',
     description:
-      'Kept answers with the inputs of each, newest first. The predictor setting `explanations` defines the sampled users and the retention.',
+      'Lists kept answers with the inputs of each, newest first. The predictor setting `explanations` defines the sampled users and the retention.',
     scope: 'users:read',
     query: KeptQuery,
     answer: {

@@ -1,7 +1,7 @@
 /**
  * Replays an explanation: runs the same model version on the kept inputs. Model versions are kept as long as their
- * predictor. The answers are compared within the tolerance of the model version's certificate, because the model may have run
- * in a batch then and runs alone now.
+ * predictor. The answers are compared within the tolerance of the model version's certificate, because the first inference
+ * may have included other users, and a replay infers one user.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';

@@ -19,7 +19,7 @@ export function archiveModel({ models, registry }: ModelDependencies) {
     tag: 'models',
     summary: 'Archive or restore a model version',
     description:
-      'Archived versions are hidden in lists and cannot be targets of rollouts or rollbacks. Nothing is deleted. A version that an arm serves is rejected. Pushing or adopting the version again restores it.',
+      'Archived versions are hidden in lists and cannot be targets of rollouts or rollbacks. Nothing is deleted. A version that an arm serves cannot be archived. Pushing or adopting the version again restores it.',
     scope: 'models:write',
     params: ModelVersionPath,
     body: BODY,

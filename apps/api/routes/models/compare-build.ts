@@ -31,8 +31,8 @@ export function compareBuild(dependencies: CompareBuildDependencies) {
     summary: 'Compare an optimised build with its parent',
     description: `Runs both versions alternately in a separate process, on the half of the users that no build is calibrated on. Returns
 the differences of the answers, flipped decisions, the time of a user alone and in a batch, and whether rows must be inferred
-one by one. With \`labels\`, it also returns AUC and log-loss for scores from 0 to 1, else errors. The comparison waits in the
-queue of trials of pushed models: 503 \`overloaded\` says when to retry.`,
+one by one. With \`labels\`, it also returns AUC and log-loss for scores from 0 to 1, otherwise the mean absolute
+and root mean squared errors. The comparison waits in the queue of trials of pushed models: 503 \`overloaded\` says when to retry.`,
     scope: 'models:read',
     params: ModelVersionPath,
     body: BODY,

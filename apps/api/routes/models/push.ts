@@ -51,7 +51,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
       const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
-      // Checked before the file is received.
+      // The predictor is checked before the file is received.
       if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });
@@ -78,7 +78,7 @@ async function inJson(context: Context): Promise<Said> {
   return pushOf(await parseBody(context, BODY));
 }
 
-/** Converts the body to the input of the use case, which lacks predictor and actor. */
+/** Converts the body to the use case's input, except its predictor and its actor. */
 function pushOf(body: PushBody): Said {
   const { artifact, features, request, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
   return {
@@ -91,7 +91,7 @@ function pushOf(body: PushBody): Said {
   };
 }
 
-/** Receives the file itself. All settings are those of the served version. */
+/** Reads a request whose body is the model file. The new version has the settings of the served version. */
 async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();

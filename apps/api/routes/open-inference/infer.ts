@@ -44,7 +44,7 @@ export function inferTensors(dependencies: OpenModelDependencies): readonly Endp
       tag: 'inference',
       summary: `Inference by ${of}`,
       description: `\`{predictor}\` takes the input tensors of the model and returns its output tensors; rows of several callers share a
-run. \`{predictor}.hybrid\` takes \`user_id\` and returns certified predictions with their provenance. Inputs and outputs may be
+batch. \`{predictor}.hybrid\` takes \`user_id\` and returns certified predictions with their provenance. Inputs and outputs may be
 binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` needs the scope \`models:infer\`,
 \`{predictor}.hybrid\` the scope \`predictions:read\`.`,
       scope: MODEL_SCOPES,

@@ -1,4 +1,4 @@
-/** The Open Inference Protocol over HTTP, on real models. */
+/** Tests of the Open Inference Protocol over HTTP, on real models. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { scoreOf, type TestApi } from '../../api.fixture.ts';
 import { createOpenApi, ZOO } from '../../open-inference/open-api.fixture.ts';

@@ -23,7 +23,7 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       operationId: 'showInferenceReady',
       path: '/v2/health/ready',
       summary: 'Whether to send requests here',
-      description: '503 where `/readyz` answers 503; that path names the part that fails.',
+      description: 'Answers 503 if `/readyz` answers 503; `/readyz` names the part that fails.',
       answer: { description: 'The service is ready', schema: InferenceReadySchema, example: { ready: true } },
       problems: ['unavailable'],
       async handle() {

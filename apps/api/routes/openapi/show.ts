@@ -2,7 +2,10 @@
 import { DocumentSchema } from '@tandem/wire/documents';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 
-/** @param text returns the document as JSON */
+/**
+ * Returns the endpoint of the OpenAPI document.
+ * @param text returns the document as JSON
+ */
 export function showOpenApi(text: () => string) {
   // Encoded once for all readers: encoding some hundred kilobytes costs more than the rest of the answer.
   let document: Uint8Array<ArrayBuffer> | undefined;

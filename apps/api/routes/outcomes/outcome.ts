@@ -11,7 +11,7 @@ const MAX_ID_BYTES = 256;
 const SOURCE = 'api';
 
 /**
- * Throws a TandemError `invalid_input`.
+ * Parses an outcome. Throws a TandemError `invalid_input`.
  * @param prefix the prefix of fields in errors: `outcomes[3].` or nothing
  */
 export function parseOutcome(value: unknown, prefix: string, keyType: KeyType): Outcome {

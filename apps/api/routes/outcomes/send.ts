@@ -101,7 +101,7 @@ const route = createRoute({
   path: '/v1/outcomes',
   tags: ['rollouts'],
   summary: 'Send outcomes',
-  description: `Up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
+  description: `Takes up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
   request: {
     body: {
       required: true,

@@ -1,4 +1,4 @@
-/** Callers who close the connection during live inference. */
+/** Tests of callers who close the connection during live inference. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TestApi } from '../../api.fixture.ts';
 import { createCheckoutApi } from '../../checkout.fixture.ts';

@@ -1,4 +1,4 @@
-/** A user whose row makes the feature query fail, or who has two rows. Repeating the read does not help. */
+/** Tests of a user whose row makes the feature query fail, or who has two rows. Repeating the read does not help. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 
@@ -24,13 +24,13 @@ const FAILED = {
   remedy: expect.stringContaining('tandem explain'),
 };
 
-it('is rejected with a separate code and without a retry hint', async () => {
+it('the user is rejected with a separate code and without a retry hint', async () => {
   const response = await api.get(`${path}/4`);
   expect([response.status, response.headers.get('retry-after')]).toEqual([422, null]);
   expect(await response.json()).toMatchObject(FAILED);
 });
 
-it('is rejected alone in a read of many users', async () => {
+it('the user is rejected alone in a read of many users', async () => {
   const response = await api.post(path, { userIds: ['3', '4', '5'] });
   expect(response.status).toBe(200);
   expect(await response.json()).toMatchObject({
@@ -42,7 +42,7 @@ it('is rejected alone in a read of many users', async () => {
   });
 });
 
-it('gets the stored prediction, marked as stale for that reason', async () => {
+it('the user gets the stored prediction, marked as stale for that reason', async () => {
   await api.pool.query('update customer_rows set divisor = 1 where user_id = 6');
   expect(await (await api.get(`${path}/6`)).json()).toMatchObject({ userId: '6', source: 'live' });
   await api.pool.query('update customer_rows set divisor = 0 where user_id = 6');
@@ -51,7 +51,7 @@ it('gets the stored prediction, marked as stale for that reason', async () => {
   expect(await (await api.get(`${path}/6`)).json()).toMatchObject({ source: 'stale', reason: 'features_failed' });
 });
 
-it('gets an explanation that quotes Postgres', async () => {
+it('the user gets an explanation that quotes Postgres', async () => {
   const response = await api.get('/v1/users/4/explanations/repurchase');
   expect(await response.json()).toMatchObject({
     featureProblem: {
@@ -63,7 +63,7 @@ it('gets an explanation that quotes Postgres', async () => {
   });
 });
 
-it('with two rows gets an error that says so and how to fix it', async () => {
+it('a user with two rows gets an error that says so and how to fix it', async () => {
   const response = await api.get(`${path}/8`);
   expect(response.status).toBe(422);
   expect(await response.json()).toMatchObject({
@@ -73,7 +73,7 @@ it('with two rows gets an error that says so and how to fix it', async () => {
   });
 });
 
-it('is answered again after the row is fixed', async () => {
+it('the user is answered again after the row is fixed', async () => {
   await api.pool.query('update customer_rows set divisor = 1 where user_id = 4');
   expect(await (await api.get(`${path}/4`)).json()).toMatchObject({ userId: '4', source: 'live' });
 });

@@ -25,7 +25,7 @@ export function renderAnswer(answer: Answer): RenderedAnswer {
 
 function textsOf(answer: Answer): Rendering {
   const json = JSON.stringify(predictionView(answer));
-  // The last occurrence is never an output, whatever the names of outputs, because only context versions follow it.
+  // The last `ageSeconds` is the age of the answer, whatever the names of outputs: only context versions follow it.
   const start = json.lastIndexOf(AGE) + AGE.length;
   return {
     frame: frameOf(answer),

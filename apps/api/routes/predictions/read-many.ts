@@ -33,7 +33,7 @@ export function readMany(dependencies: ReadDependencies) {
     path: '/v1/predictions/{predictor}',
     tag: 'predictions',
     summary: 'Predictions of many users',
-    description: `Up to ${MAX_USERS} users. The results are in the order of the request, with an answer or an error for each id, duplicates included. \`Cache-Control\` is honoured as in a single read. With \`users\` the request sends request features: each user is inferred for this request, and nothing is stored. A value that the predictor does not take is an error of the whole request.`,
+    description: `Reads up to ${MAX_USERS} users. The results are in the order of the request, with an answer or an error for each id, duplicates included. \`Cache-Control\` is honoured as in a single read. With \`users\` the request sends request features: each user is inferred for this request, and nothing is stored. A value that the predictor does not take is an error of the whole request.`,
     scope: 'predictions:read',
     params: PredictorPath,
     headers: ReadManyHeaders,

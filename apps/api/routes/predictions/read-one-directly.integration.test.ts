@@ -1,4 +1,7 @@
-/** Reads over a socket. The direct path must give the same answers as Hono, except for the order of header fields. */
+/**
+ * Tests of reads over a socket. The direct path must give the same answers as Hono, except for the order of header
+ * fields.
+ */
 import { connect } from 'node:net';
 import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -10,7 +10,7 @@ export const MIN_CONTEXT = 'prediction-min-context';
 
 /**
  * Parses the headers. Throws a RequestError `malformed_request` that names the header.
- * @param liveQuota of the caller; undefined: no limit
+ * @param liveQuota the quota of the caller; undefined: no limit
  */
 export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): DemandedOptions {
   const demanded = demandedOptions(request);

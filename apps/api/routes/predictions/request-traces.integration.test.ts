@@ -1,4 +1,6 @@
-/** Kept explanations of requests with request features. They can be replayed, and are erased with their user. */
+/**
+ * Tests of kept explanations of requests with request features, which can be replayed, and are erased with their user.
+ */
 import type { KeptExplanation, KeptPage, Replay } from '@tandem/client/explanations';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { TestApi } from '../../api.fixture.ts';

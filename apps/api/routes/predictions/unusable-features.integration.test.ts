@@ -1,4 +1,4 @@
-/** A user whose features the model cannot take. Repeating the read does not help. */
+/** Tests of a user whose features the model cannot take. Repeating the read does not help. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 
@@ -21,13 +21,13 @@ const UNUSABLE = {
   remedy: expect.stringContaining('features.nulls'),
 };
 
-it('is rejected with its own code, feature names and fix, and without a retry hint', async () => {
+it('the user is rejected with its own code, feature names and fix, and without a retry hint', async () => {
   const response = await api.get(`${path}/4`);
   expect([response.status, response.headers.get('retry-after')]).toEqual([422, null]);
   expect(await response.json()).toMatchObject(UNUSABLE);
 });
 
-it('is rejected alone in a read of many users', async () => {
+it('the user is rejected alone in a read of many users', async () => {
   const response = await api.post(path, { userIds: ['3', '4', '5'] });
   expect(response.status).toBe(200);
   const { results } = (await response.json()) as { results: unknown[] };
@@ -38,7 +38,7 @@ it('is rejected alone in a read of many users', async () => {
   ]);
 });
 
-it('gets the stored prediction, marked as stale for that reason', async () => {
+it('the user gets the stored prediction, marked as stale for that reason', async () => {
   expect(await (await api.get(`${path}/6`)).json()).toMatchObject({ userId: '6', source: 'live' });
   await api.pool.query('update customers set recency = null where user_id = 6');
   const event = { specversion: '1.0', id: '1', source: '/test', type: 'order.placed', subject: '6' };
@@ -48,7 +48,7 @@ it('gets the stored prediction, marked as stale for that reason', async () => {
   expect(await response.json()).toMatchObject({ userId: '6', source: 'stale', reason: 'features_unusable' });
 });
 
-it('is answered again after the feature source has the values', async () => {
+it('the user is answered again after the feature source has the values', async () => {
   await api.pool.query('update customers set recency = 40, orders = 4 where user_id = 4');
   expect(await (await api.get(`${path}/4`)).json()).toMatchObject({ userId: '4', source: 'live' });
 });

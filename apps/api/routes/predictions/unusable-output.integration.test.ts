@@ -1,4 +1,4 @@
-/** A model that always returns NaN for one user. Repeating the read does not help. */
+/** Tests of a model that always returns NaN for one user. Repeating the read does not help. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { rootModel } from '@tandem/testing/onnx-models';
@@ -8,7 +8,7 @@ import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
 const path = '/v1/predictions/root';
 let api: TestApi;
 
-/** A model that returns the square root of a customer's balance, which is NaN if the balance is negative. */
+/** Returns a predictor for the square root of a customer's balance, which is NaN if the balance is negative. */
 function rootPredictor(): PredictorToAdopt {
   const artifact = rootModel();
   const { policy, definition } = repurchase({ default: null });
@@ -46,7 +46,7 @@ const UNUSABLE = {
   remedy: expect.stringContaining('tandem explain'),
 };
 
-it('is rejected with a separate code that names the output, and without a retry hint', async () => {
+it('the user is rejected with a separate code that names the output, and without a retry hint', async () => {
   const response = await api.get(`${path}/4`);
   expect([response.status, response.headers.get('retry-after')]).toEqual([422, null]);
   const problem = await response.json();
@@ -54,7 +54,7 @@ it('is rejected with a separate code that names the output, and without a retry 
   expect(JSON.stringify(problem)).not.toContain('again');
 });
 
-it('is rejected alone in a read of many users', async () => {
+it('the user is rejected alone in a read of many users', async () => {
   const response = await api.post(path, { userIds: ['3', '4', '5'] });
   const { results } = (await response.json()) as { results: unknown[] };
   expect(results).toMatchObject([
@@ -64,7 +64,7 @@ it('is rejected alone in a read of many users', async () => {
   ]);
 });
 
-it('gets the stored prediction, marked as stale for that reason', async () => {
+it('the user gets the stored prediction, marked as stale for that reason', async () => {
   expect(await (await api.get(`${path}/6`)).json()).toMatchObject({ userId: '6', source: 'live' });
   await api.pool.query('update customers set balance = -1 where user_id = 6');
   const event = { specversion: '1.0', id: '1', source: '/test', type: 'order.placed', subject: '6' };
@@ -74,7 +74,7 @@ it('gets the stored prediction, marked as stale for that reason', async () => {
   expect(await response.json()).toMatchObject({ userId: '6', source: 'stale', reason: 'output_unusable' });
 });
 
-it('is answered again after its features change so that the output is a number', async () => {
+it('the user is answered again after its features change so that the output is a number', async () => {
   await api.pool.query('update customers set balance = 4 where user_id = 4');
   expect(await (await api.get(`${path}/4`)).json()).toMatchObject({ userId: '4', prediction: { score: 2 } });
 });

@@ -15,7 +15,7 @@ export function approveGeneration({ reports, registry }: ShowReportDependencies)
     tag: 'predictors',
     summary: 'Publish a generation that was held back',
     description:
-      'Possible within 24 hours of its run. It is rejected if a newer generation has been published, or after a rollback. Repeating it has no effect.',
+      'A generation can be approved within 24 hours of its run. The approval is rejected if a newer generation has been published, or after a rollback. Repeating it has no effect.',
     scope: 'rollouts:admin',
     params: GenerationPath,
     answer: {

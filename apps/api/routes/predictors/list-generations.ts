@@ -1,4 +1,4 @@
-/** GET /v1/predictors/{predictor}/generations: newest first. */
+/** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';

@@ -16,7 +16,7 @@ export function listStableVersions({ generations, registry }: GenerationDependen
     tag: 'predictors',
     summary: 'The model versions that were stable, newest first',
     description:
-      'One entry for each period in which the stable arm served one model version. `tandem version rollback` without a target returns to the newest entry of another version.',
+      'Returns one entry for each period in which the stable arm served one model version. `tandem version rollback` without a target returns to the newest entry of another version.',
     scope: 'models:read',
     params: PredictorPath,
     query: LimitQuery,

@@ -15,7 +15,7 @@ export function listPredictors({ registry, authority }: PredictorDependencies) {
     problems: ['unavailable'],
     async handle() {
       const certificate = await authority.certify([]);
-      // After the certificate, which notifies the registry of adoptions.
+      // The registry is read after the certificate, which notifies it of adoptions.
       const all = await registry.predictors();
       return { predictors: await Promise.all(all.map((one) => predictorView(registry, one, certificate))) };
     },

@@ -52,8 +52,8 @@ export async function predictorView(
 }
 
 /**
- * Returns whether the oldest prediction that the generation can hold is expired by the freshness rule; null without a
- * current generation.
+ * Returns whether the oldest prediction that the generation can contain is expired by the freshness rule; null without
+ * a current generation.
  */
 function isExpired({ policy }: Predictor, assignment: Assignment, certificate: Certificate): boolean | null {
   const { generation, modelVersionId } = assignment;

@@ -1,6 +1,6 @@
 /**
- * GET /v1/predictors/{predictor}/generations/{generation}/report: how the generation differs from the one served before
- * it.
+ * GET /v1/predictors/{predictor}/generations/{generation}/report: how the generation differs from the generation served
+ * before it.
  */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';

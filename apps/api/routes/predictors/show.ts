@@ -19,7 +19,7 @@ export function showPredictor({ registry, authority }: PredictorDependencies) {
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
       const certificate = await authority.certify([]);
-      // After the certificate, which notifies the registry of adoptions.
+      // The registry is read after the certificate, which notifies it of adoptions.
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
       return predictorView(registry, predictor, certificate);

@@ -6,7 +6,7 @@ const path = '/v1/rankings/checkout';
 let api: TestApi;
 
 beforeAll(async () => {
-  // Long enough that load shedding does not interfere.
+  // The timeout is long enough that load shedding does not interfere.
   api = await createCheckoutApi({ freshness: { liveTimeoutMs: 20_000 } });
 });
 afterAll(() => api?.close());

@@ -10,7 +10,7 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
 export interface CheckDependencies extends Pick<RolloutDependencies, 'rollouts'> {
-  /** Newest first. */
+  /** Lists the findings of a rollout's looks, newest first. */
   listChecks(rolloutId: string, limit: number): Promise<readonly KeptCheck[]>;
 }
 

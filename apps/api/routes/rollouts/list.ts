@@ -1,4 +1,4 @@
-/** GET /v1/rollouts: newest first, in pages. */
+/** GET /v1/rollouts: the rollouts, newest first, in pages. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';

@@ -1,6 +1,6 @@
 /**
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: moves of a rollout by an operator. After the
- * answer, each new read in every process is served by the new state.
+ * answer, each new read in every process uses the new state.
  */
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
@@ -19,7 +19,7 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
-/** Only `promote` takes an arm. */
+/** Returns the form of a move's body. Only `promote` takes an arm. */
 const formOf = ({ verb }: MoveKind) =>
   verb === 'promote'
     ? { schema: PromoteRolloutSchema, example: EXAMPLE, optional: true }

@@ -44,7 +44,7 @@ function putOverride({ rollouts }: RolloutDependencies) {
     tag: 'rollouts',
     summary: 'Assign a user to an arm',
     description:
-      'Applies after the answer. The arm serves such users, but no analysis counts them. A rollout can have at most 1,000.',
+      'The override takes effect after the answer. The arm serves the user, but no analysis counts the user. A rollout can have at most 1,000 overrides.',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     body: BODY,

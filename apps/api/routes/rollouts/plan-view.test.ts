@@ -73,7 +73,7 @@ describe('a plan', () => {
       fc.property(plan, (view) => {
         expect(RolloutPlanSchema.parse(view)).toEqual(view);
         expect(planView(planOf(view))).toEqual(view);
-        // As the database returns it.
+        // The database returns the plan as parsed JSON.
         expect(planView(JSON.parse(JSON.stringify(planOf(view))))).toEqual(view);
       }),
     );

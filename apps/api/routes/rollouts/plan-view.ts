@@ -69,7 +69,7 @@ function analysisOf(view: AnalysisView): AnalysisPlan {
   };
 }
 
-/** Settings that a plan of an earlier release does not have are off. */
+/** Renders the analysis. A setting that a plan of an earlier release does not have is off. */
 function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: AnalysisPlan): AnalysisView {
   const { slowMs, staleShare = null, defaultShare = null, ...limits } = guardrails;
   const { holdDeadlineMs = null, preparingDeadlineMs = null, onDeadline = 'alert', ...more } = rest;

@@ -23,9 +23,9 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
     method: 'get',
     path: '/v1/rollouts/{id}/report',
     tag: 'rollouts',
-    summary: 'Figures, verdict and outcomes of a rollout, now',
+    summary: 'Current figures, verdict and outcomes of a rollout',
     description:
-      'Covers the current step. The tests are sequential, so they stay valid however often you look. `checks` has the result of each test.',
+      'The report covers the current step. The tests are sequential, so they stay valid however often you look. `checks` has the result of each test.',
     scope: 'models:read',
     params: RolloutPath,
     answer: { description: 'The report', schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE },

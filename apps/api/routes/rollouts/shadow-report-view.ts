@@ -4,7 +4,10 @@ import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 import type { ShadowReportView } from '@tandem/wire/shadow-report';
 
-/** @param decision the predictor's current decision setting */
+/**
+ * Renders the report of a shadow.
+ * @param decision the predictor's current decision setting
+ */
 export function shadowReportView(
   rolloutId: string,
   { predictor, state, plan, processes, updatedAt, rows, movers }: KeptShadow,

@@ -170,6 +170,6 @@ it('a client computes the same arm for every user as the service', async () => {
   const served = results.filter(({ variant }) => variant).map(({ userId, variant }) => [userId, variant]);
   expect(served.length).toBeGreaterThan(5);
   expect(served).toEqual(served.map(([userId = '']) => [userId, variantOf(rollout, userId)]));
-  // Checked for all 20 users, because the few served users may be in one arm by chance.
+  // All 20 users are checked, because the few served users may be in one arm by chance.
   expect(new Set(userIds.map((userId) => variantOf(rollout, userId)))).toEqual(new Set(['stable', 'second']));
 });

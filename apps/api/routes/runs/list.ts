@@ -1,4 +1,4 @@
-/** GET /v1/runs: newest first, in pages. */
+/** GET /v1/runs: the runs, newest first, in pages. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';

@@ -93,7 +93,7 @@ function nothingKnown(why: string, predictor: string): TandemError {
   });
 }
 
-/** Returns the next slot of both schedules. */
+/** Returns the next slot of either schedule, or a day from now if the predictor has no schedule. */
 function nextRun({ batch }: Policy, now: Date): Date {
   const schedules = [batch.schedule, batch.changedSchedule].filter((one) => typeof one === 'string');
   const slots = schedules.map((schedule) => nextSlot(schedule, now).getTime());

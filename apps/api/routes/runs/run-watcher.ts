@@ -32,7 +32,7 @@ interface RunWatcherDependencies {
 interface Watched {
   readonly listeners: Set<RunListener>;
   last: Run | undefined;
-  /** Undefined until the first poll has been sent. */
+  /** The polls of the run; undefined until the first poll has been sent. */
   polls: Repeating | undefined;
 }
 

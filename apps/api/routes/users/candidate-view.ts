@@ -2,7 +2,10 @@
 import type { CandidateView } from '@tandem/wire/users';
 import type { FoundCandidates, JudgedCandidate } from './find-candidates.ts';
 
-/** @param now the database's clock, ms since 1970 */
+/**
+ * Renders the stored predictions of a user.
+ * @param now the database's clock, ms since 1970
+ */
 export function candidatesView({ stores, candidates }: FoundCandidates, now: number) {
   return { stores, candidates: candidates.map((one) => candidateView(one, now)) };
 }

@@ -4,7 +4,7 @@ import type { EventValueView } from '@tandem/wire/users';
 
 /** Port: reads the contexts in Postgres. */
 export interface UserContexts {
-  /** `updatedAt` is null for a user without a context. */
+  /** Finds the context of a user. `updatedAt` is null for a user without a context. */
   find(userId: string): Promise<{ readonly features: ContextFeatures; readonly updatedAt: Date | null }>;
 }
 

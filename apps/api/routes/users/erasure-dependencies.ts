@@ -16,7 +16,7 @@ export interface ErasureDependencies {
 
 /**
  * Returns the user of the path in canonical spelling, because a tombstone under another spelling would not apply.
- * Throws if a condition of the request does not hold, or if it has a body, which would be ignored.
+ * Throws if a precondition of the request is not met, or if the request has a body, which would be ignored.
  */
 export async function askedUserId(
   req: HonoRequest,

@@ -21,12 +21,12 @@ export interface JudgedCandidate {
   /** Null if the stored bytes do not have the layout of the model version, or if that version cannot be read. */
   readonly prediction: Prediction | null;
   readonly modelNumber: number | null;
-  /** Null unless the prediction belongs to the current generation. */
+  /** The number of the current generation; null if the prediction does not belong to it. */
   readonly generationNumber: number | null;
 }
 
 export interface FoundCandidates {
-  /** `failed` names a store that did not answer and may hold further predictions. */
+  /** `failed`: the store did not answer, and may contain further predictions. */
   readonly stores: Readonly<Record<StoreName, 'ok' | 'failed'>>;
   readonly candidates: readonly JudgedCandidate[];
 }

@@ -31,10 +31,10 @@ export function showUser(dependencies: UserDependencies) {
     problems: ['unknown_user', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
-      // Checked by the rules of every key type, because Postgres rejects some texts.
+      // The id is checked by the rules that all key types share, because Postgres rejects some texts.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
-      // After a certificate, which notifies the registry of adoptions.
+      // The registry is read after a certificate, which notifies it of adoptions.
       const all = await authority.certify([]).then(() => registry.predictors());
       const [first] = all;
       const names = first ? all.map(({ name }) => name) : [NO_PREDICTOR];
