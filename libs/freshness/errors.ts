@@ -86,8 +86,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Returns the text of an error for a run's record and the log. The text of a config problem includes its place and
- * remedy.
+ * Returns the text of an error for a run's record and the log. The text includes the remedy of an unavailable part, and
+ * the place and remedy of a config problem.
  */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -96,7 +96,8 @@ export function reasonOf(error: unknown): string {
   if (error.code === 'config_invalid' && field !== undefined) {
     return `${message}, at ${field}${remedy === undefined ? '' : `; ${remedy}`}`;
   }
-  return typeof detail === 'string' ? `${message} (${detail})` : message;
+  const text = typeof detail === 'string' ? `${message} (${detail})` : message;
+  return error.code === 'unavailable' && remedy !== undefined ? `${text} To fix it, ${remedy}.` : text;
 }
 
 /** Closes a union: throws for a case that the compiler considers impossible. */

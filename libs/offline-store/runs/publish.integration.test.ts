@@ -84,7 +84,9 @@ test('a publication waits with a reason while the mark cannot be read, and then 
   });
   expect(await generationOf(id)).toMatchObject({ state: 'building' });
   expect(await store.find(id)).toMatchObject({
-    attemptError: expect.stringContaining('a restore of Postgres cannot be ruled out'),
+    attemptError: expect.stringMatching(
+      /restore of Postgres cannot be ruled out\. To fix it, check that Redis answers at REDIS_URL/,
+    ),
   });
   memory.isDown = false;
   await query(pool, { text: 'update tandem.runs set step_lease_until = null' });
