@@ -120,7 +120,7 @@ describe('a feature query that fails for every user', () => {
     expect(statements.length).toBeLessThanOrEqual(16);
     expect(outcomes.get('1')).toMatchObject({
       reason: 'live_failed',
-      detail: expect.stringMatching(/after 16 failures of the feature query, the last: SQLSTATE 22012$/),
+      detail: expect.stringMatching(/after 16 failures of the feature query; the last failure: SQLSTATE 22012$/),
     });
     expect([...outcomes.values()].filter(({ kind }) => kind !== 'failed')).toEqual([]);
   });
@@ -129,7 +129,7 @@ describe('a feature query that fails for every user', () => {
     const outcomes = await createLive().predict(await requestFor(READ, "'secret of ' || user_id"));
     expect(outcomes.get('1')).toMatchObject({
       reason: 'live_failed',
-      detail: expect.stringMatching(/the last: SQLSTATE 22P02$/),
+      detail: expect.stringMatching(/the last failure: SQLSTATE 22P02$/),
     });
     expect(JSON.stringify([...outcomes.values()])).not.toContain('secret');
   });

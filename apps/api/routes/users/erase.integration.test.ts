@@ -87,7 +87,7 @@ describe('DELETE /v1/users/{userId}', () => {
     expect(await response.json()).toMatchObject({
       type: 'urn:tandem:problem:unavailable',
       detail: expect.stringContaining('is erased'),
-      remedy: expect.stringContaining('repeat'),
+      remedy: expect.stringContaining('retry'),
     });
     expect((await lonely.get(`${PREDICTION}/5`)).status).toBe(404);
     await lonely.close();
