@@ -29,7 +29,7 @@ interface Options extends ApiOptions {
 function eventSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
-    description: 'send an event; after its acknowledgement, no read is answered as fresh from older context',
+    description: 'send an event; after its acknowledgement, no read returns an older prediction as fresh',
     example: 'tandem event send 42 --type order.placed',
   })
     .argument('<userId>')

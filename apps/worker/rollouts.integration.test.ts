@@ -269,7 +269,7 @@ describe('a canary', () => {
   it.each([
     [
       'alert',
-      { state: 'running', reason: expect.stringMatching(/^the hold deadline of 0 s passed without another verdict: /) },
+      { state: 'running', reason: expect.stringMatching(/^the verdict is still hold after the deadline of 0 s: /) },
     ],
     ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^the hold deadline of 0 s passed/) }],
   ] as const)('that holds past its deadline alerts or rolls back, as configured: %s', async (onDeadline, after) => {

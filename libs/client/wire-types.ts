@@ -268,7 +268,7 @@ export interface Candidate {
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
   readonly modelVersion: string | null;
-  /** Number of the generation; null if it is not the current one */
+  /** Number of the current generation; null if the prediction does not belong to it */
   readonly generation: string | null;
   readonly history: string | null;
   readonly overlayFloor: number | null;

@@ -56,7 +56,7 @@ export async function requestedRows(
   return requested;
 }
 
-/** Checks the values against the version of the user's arm. Throws if the stable version rejects them, too. */
+/** Checks a user's request features against the model version of the user's arm. Throws if the stable version rejects them, too. */
 function checkArm(
   version: ModelVersion,
   stable: ModelVersion,

@@ -139,7 +139,7 @@ export function gatheredCommand(redis: Redis, lookups: readonly Lookup[]): Comma
   });
 }
 
-/** Returns the bytes in Redis' protocol: arrays of strings, each with its length in bytes. */
+/** Encodes lookups in Redis' protocol: each is an array of strings with their lengths in bytes. */
 function protocolOf(lookups: readonly Lookup[]): string {
   let text = '';
   for (const words of lookups) {

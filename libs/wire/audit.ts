@@ -28,7 +28,7 @@ export const AUDIT_EXAMPLE = {
       actor: 'analysis',
       action: 'advance_rollout',
       predictor: 'repurchase',
-      detail: { rollout: 3, reason: 'no guardrail is worse than stable by its margin' },
+      detail: { rollout: 3, reason: 'no guardrail shows the candidate worse than stable by more than its margin' },
     },
   ],
   next: null,

@@ -26,7 +26,7 @@ export const CandidateSchema = z
     generation: z
       .string()
       .nullable()
-      .meta({ description: 'Number of the generation; null if it is not the current one' }),
+      .meta({ description: 'Number of the current generation; null if the prediction does not belong to it' }),
     history: z.string().nullable(),
     overlayFloor: z.int().nullable(),
     predictedFromContextVersion: z.int(),

@@ -29,7 +29,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   forbidden: kind(
     STATUS.forbidden,
     'Forbidden',
-    'a web page of another origin sent a change, or `Host` names another machine',
+    'a web page of another origin sent a request that changes data, or `Host` names another machine',
   ),
   missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
   no_such_path: kind(STATUS.no_such_path, 'No such path', 'the path does not exist; /docs lists all paths'),

@@ -52,7 +52,7 @@ function tooNested(position: number): JsonFault {
   return {
     path: '',
     problem: `the JSON is nested deeper than ${MAX_DEPTH} levels (position ${position})`,
-    remedy: 'send fewer levels; values should be strings, numbers, booleans or null',
+    remedy: 'nest objects and arrays less deeply',
   };
 }
 

@@ -57,7 +57,7 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
       'the price of one core in any currency; adds the cost of a million predictions',
       parsePrice,
     )
-    .option('--minutes <count>', 'the minutes after which to end with the results so far', parseWhole(1, 1_440), 10)
+    .option('--minutes <count>', 'time limit, in minutes, of the measurement', parseWhole(1, 1_440), 10)
     .option('--seconds <count>', 'the seconds of load for each setting', parseWhole(1, 60), 1)
     .option('--rows <count>', 'the number of users for the measurement', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')

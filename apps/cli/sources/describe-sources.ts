@@ -143,7 +143,11 @@ function watchFinding({ name, key, columns, broken }: WatchedSource, read: reado
   const unwatched = columns === null ? [] : read.filter((column) => !columns.includes(column) && column !== key);
   if (unwatched.length > 0) {
     const text = `${name}: watched, but not its ${unwatched.length === 1 ? 'column' : 'columns'} ${unwatched.join(', ')}`;
-    return warning(SUBJECT, text, `add them to columns, or leave out columns to watch all`);
+    return warning(
+      SUBJECT,
+      text,
+      `add them to the watch (--columns of tandem watch), or leave out --columns to watch all columns`,
+    );
   }
   const which = columns === null ? '' : ` (${columns.join(', ')})`;
   return ok(SUBJECT, `${name}: watched${which}, ${key === null ? 'a change concerns every user' : `by ${key}`}`);

@@ -186,7 +186,7 @@ function notText(path: string, { name, kind }: FeatureColumn): SettingProblem {
   return {
     path,
     problem: `column ${name} is of kind ${kind}, but only a text column can have categories`,
-    remedy: `remove it, or make the column a text in the query: ${name}::text as ${name}`,
+    remedy: `remove these categories, or cast the column in the query: ${name}::text as ${name}`,
   };
 }
 

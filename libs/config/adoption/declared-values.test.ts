@@ -50,7 +50,7 @@ test.each<[string, Features, ModelSignature, string]>([
     'categories of a number',
     { categories: { visits: plans } },
     input([null, 2]),
-    'features.categories.visits: column visits is of kind integer, but only a text column can have categories → remove it, or make the column a text in the query: visits::text as visits',
+    'features.categories.visits: column visits is of kind integer, but only a text column can have categories → remove these categories, or cast the column in the query: visits::text as visits',
   ],
   [
     'a text for a number',

@@ -176,7 +176,7 @@ function shownEffect({ relative }: ComparedOutcome): string {
 function neededOf({ minimumEffect }: ConclusionQuestion, moreDays: number | null): string {
   const effect = `a difference of ${percent(minimumEffect)}`;
   if (moreDays === null) return `the time to find ${effect} cannot be estimated: the mean of the stable arm is near 0`;
-  if (moreDays === 0) return `these users are likely to show ${effect}; smaller effects take longer`;
+  if (moreDays === 0) return `these users are enough to detect ${effect}; a smaller effect takes longer`;
   return `about ${moreDays} more ${moreDays === 1 ? 'day' : 'days'} to find ${effect}`;
 }
 

@@ -33,7 +33,7 @@ describe('an A/B test ends with a sentence', () => {
         /^order: not decided between b and stable; about \d+ more days to find a difference of 10 %$/,
       ),
     });
-    expect(concluded(count(35_000, 3_500), count(35_000, 3_600)).text).toContain('these users are likely to show');
+    expect(concluded(count(35_000, 3_500), count(35_000, 3_600)).text).toContain('these users are enough to detect');
     const nearNothing = { users: 1_000, sum: 0, sumOfSquares: 1_000 };
     expect(concluded(nearNothing, nearNothing).text).toContain('cannot be estimated');
   });

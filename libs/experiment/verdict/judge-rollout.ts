@@ -30,7 +30,7 @@ export function judgeRollout(figures: RolloutFigures, rules: JudgingRules): Judg
   const { holdDeadlineMs, onDeadline } = rules;
   const isOverdue = holdDeadlineMs != null && figures.elapsedMs >= holdDeadlineMs;
   if (judgement.verdict !== 'hold' || !isOverdue) return judgement;
-  const why = `the hold deadline of ${Math.round(holdDeadlineMs / 1_000)} s passed without another verdict: ${judgement.why}`;
+  const why = `the verdict is still hold after the deadline of ${Math.round(holdDeadlineMs / 1_000)} s: ${judgement.why}`;
   if (onDeadline !== 'roll_back') return { ...judgement, why };
   return judged('roll_back', 'hold_deadline', why, judgement.checks);
 }
@@ -59,7 +59,12 @@ function judgeStep(figures: RolloutFigures, rules: JudgingRules): Judgement {
   if (sources.state === 'fail') return judged('hold', 'sources_differ', sources.why, checks);
   if (unsettled.length > 0) return judged('hold', 'inconclusive', whyOf(unsettled), checks);
   if (duration.state !== 'pass') return judged('hold', 'step_too_short', duration.why, checks);
-  return judged('promote', 'not_worse', 'no guardrail is worse than stable by its margin', checks);
+  return judged(
+    'promote',
+    'not_worse',
+    'no guardrail shows the candidate worse than stable by more than its margin',
+    checks,
+  );
 }
 
 /** Compares one arm with stable: guardrails, and outcomes that are only reported. */

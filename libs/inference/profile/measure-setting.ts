@@ -165,7 +165,10 @@ function startClients(
   };
 }
 
-/** Returns a function for the CPU time since now, of the children and of this process, and the children's memory. */
+/**
+ * Starts measuring. The returned function gives the CPU time that the children and this process have used since this
+ * call, and the children's current memory.
+ */
 async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: number; memoryMb: number }>> {
   const childrenCpu = () =>
     Promise.all(pool.stats().pids.map(async (pid) => [pid, (await readCpuMs(pid)) ?? 0] as const));

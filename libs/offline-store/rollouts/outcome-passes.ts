@@ -24,7 +24,7 @@ const SLICE_TIMEOUT_MS = 15_000;
 type Step = Pick<Rollout, 'id' | 'step'>;
 
 /**
- * Continues the pass until it has ended or `budgetMs` is over. Of two concurrent callers only one counts. Rejects if a
+ * Continues the pass until it has ended or `budgetMs` is over. If another caller is counting, returns the last completed pass at once. Rejects if a
  * slice fails; the pass then resumes at that slice.
  */
 export async function countOutcomes(

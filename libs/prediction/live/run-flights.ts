@@ -113,7 +113,7 @@ function latestOf(flights: readonly Flight[]): number {
   return Math.max(...flights.map(({ deadline }) => deadline));
 }
 
-/** Reads the features of all users of one statement (V1); returns null if no reader waits for them. */
+/** Reads the features of all users of these flights in one statement (V1); returns null if no reader waits for them. */
 async function readFeatures(
   dependencies: FlightDependencies,
   request: LiveRequest,

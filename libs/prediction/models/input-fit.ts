@@ -269,7 +269,7 @@ export function quote(text: string): string {
   return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-/** Returns a key of an object literal: `score`, `'dense:0'`. */
+/** Renders a name as a key of an object literal, quoted if needed: `score`, `'dense:0'`. */
 export function keyText(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
 }

@@ -137,7 +137,7 @@ function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
 
 // Sums over the users of each value of a feature column.
 
-/** Values of a column that are counted separately: the first ones; the others are counted together. */
+/** The maximum number of values of a column that are counted separately. Further values are counted together. */
 const MOST_VALUES = 50;
 /** The maximum length of a kept value, in UTF-16 units. */
 const VALUE_LENGTH = 120;

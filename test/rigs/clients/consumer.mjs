@@ -30,7 +30,7 @@ export async function consume({ url, silentUrl }) {
 }
 
 async function readUsers(tandem) {
-  // Reads one user with the headers of the answer, then with the etag. The first read may run the model, which stores
+  // Reads one user and checks the answer's headers, then reads again with its etag. The first read may run the model, which stores
   // the answer.
   await tandem.predict('repurchase', '2');
   const { answer, etag, cacheStatus } = await tandem.predict('repurchase', '2');

@@ -94,7 +94,7 @@ async function cached({ world, users, say }: Context): Promise<Goal[]> {
 
 async function held({ world, say }: Context): Promise<Goal[]> {
   const goals: Goal[] = [];
-  // All kinds together, then only clients that do not read, because a separate rule disconnects them.
+  // Clients that do not read are tested separately, because another rule disconnects them.
   for (const kinds of [KINDS, UNTAKING]) {
     const api = await world.startApi();
     const clients = kinds === KINDS ? HELD_CLIENTS : UNTAKING_CLIENTS;

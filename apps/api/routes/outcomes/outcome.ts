@@ -64,7 +64,7 @@ function parseName(name: string, prefix: string): string {
   throw refuse(
     `${prefix}name`,
     'the name of the outcome is not a letter followed by at most 99 letters, digits, dots, colons, hyphens and underscores',
-    'send the name as in the plan of the rollout, such as order',
+    'send the name that the plan of the rollout gives the outcome, for example "order"',
   );
 }
 

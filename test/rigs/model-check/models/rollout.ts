@@ -7,8 +7,8 @@
  * - An event raises the version.
  * - A rollout to the version that is not stable is created, with the newest generation of that version. It begins,
  *   grows, and is promoted or aborted. It may be aborted before it begins.
- * - A run of all users is requested, of either arm (it notes model version and floor), scores, and is published. Its generation
- *   becomes current only in the arm of its version, and not in the arm of another rollout.
+ * - A run of all users is requested for an arm, and records the arm's model version and floor. It scores, and is
+ *   published. Its generation becomes current only in the arm of its version, and not in the arm of another rollout.
  * - The rows of any generation are loaded into Redis, at any time. Live results are stored late.
  * - Readers of one process share its memory and flights.
  *
