@@ -76,11 +76,17 @@ function keep(bin, home) {
 
 function handOver(node) {
   const child = spawn(node, [PROGRAM, ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  let stopped = false;
+  const stop = (signal) => {
+    stopped = true;
+    child.kill(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
   const parent = process.ppid;
-  // npx runs a command in a shell, which ends by a signal without passing the signal on.
+  // npx runs a command in a shell, which ends by a signal without passing the signal on. A second signal to the program
+  // would end it at once.
   if (process.env.npm_lifecycle_script) {
-    setInterval(() => process.ppid === parent || child.kill('SIGTERM'), LOOK_EVERY_MS).unref();
+    setInterval(() => process.ppid === parent || stopped || stop('SIGTERM'), LOOK_EVERY_MS).unref();
   }
   child.on('error', (error) => fail(`${node} cannot be run: ${error.message}`, 'install Node 24'));
   child.on('exit', (code, signal) => {
