@@ -8,10 +8,12 @@ import { createCli } from '../command-line/command.ts';
 import { runFirstBatches } from './first-batch.ts';
 
 let server: Server | undefined;
-afterEach(() => {
+afterEach(closeServer);
+
+function closeServer(): void {
   server?.closeAllConnections();
   server?.close();
-});
+}
 
 const YEAR_MS = 365 * 86_400_000;
 const startedAt = '2026-11-24T02:00:00.120Z';
@@ -45,6 +47,7 @@ async function startFor(
     },
     '/v1/predictors/p/generations': { generations },
   };
+  closeServer();
   server = createServer(({ method, url = '' }, response) => {
     if (method === 'POST') posts.push(url);
     const answer = answers[url];
