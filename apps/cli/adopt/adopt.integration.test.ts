@@ -94,6 +94,36 @@ test('adopt prints the warnings of `check` before it adopts, each with its remed
   expect(adopted).toMatchObject({ code: 0, err: expect.stringMatching(warned) });
 });
 
+test('an empty table is a warning at first; it is an error once predictions are served, and --force adopts it', async () => {
+  await customers();
+  await place.sql('truncate customers');
+  const warned = /warning +churn users +the feature query returns no user\n +→ check that its tables have rows/;
+  expect(await place.tandem('adopt')).toMatchObject({ code: 0, err: expect.stringMatching(warned) });
+
+  await adopt(' --run');
+  await publishRun();
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/ age\n/, ' age + 1 as age\n'));
+  const refused = await place.tandem('adopt');
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toContain('tandem.config.ts is not adopted: 1 error');
+  expect(refused.err).toMatch(
+    /error +churn users +the feature query returns no user, but this predictor is served: .*\n +→ check that its tables have rows/,
+  );
+  expect(refused.err).toContain('tandem adopt --force');
+  await expect(place.sql('select 1 / (2 - count(*)) from tandem.model_versions')).resolves.toBeUndefined();
+  const forced = await place.tandem('adopt --force');
+  expect(forced).toMatchObject({ code: 0, out: expect.stringContaining('churn: model version 2, adopted') });
+});
+
+/** Ends the run, and publishes its generation without predictions. */
+async function publishRun(): Promise<void> {
+  await place.sql(`update tandem.runs set state = 'done', finished_at = clock_timestamp();
+    with made as (insert into tandem.generations (predictor, number, model_version_id, run_id, state, history, buckets)
+      select predictor, 1, model_version_id, id, 'published', history, 1 from tandem.runs returning id)
+    update tandem.arms set generation_id = (select id from made)`);
+}
+
 test('a query that returns no user in time is rejected, even if reads are never live, and --force adopts it', async () => {
   await customers();
   await place.sql(`create function slow(real) returns real language plpgsql stable as
@@ -172,10 +202,7 @@ test('--run starts a run of all users once, and none if predictions are stored',
   expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is in progress`);
   const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
   await expect(place.sql(pending)).resolves.toBeUndefined();
-  await place.sql(`update tandem.runs set state = 'done', finished_at = clock_timestamp();
-    with made as (insert into tandem.generations (predictor, number, model_version_id, run_id, state, history, buckets)
-      select predictor, 1, model_version_id, id, 'published', history, 1 from tandem.runs returning id)
-    update tandem.arms set generation_id = (select id from made)`);
+  await publishRun();
   expect(await adopt(' --run')).toMatchObject({ firstRuns: [] });
   await expect(place.sql(pending)).resolves.toBeUndefined();
 });

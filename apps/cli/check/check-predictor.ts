@@ -59,7 +59,7 @@ export async function checkPredictor(
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
     await reportProgress(`counting users of ${name} who cannot be scored`, () =>
       inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
-        checkUsers(features, predictor),
+        checkUsers({ pool, features }, predictor, isMigrated),
       ),
     ),
   ];
@@ -148,12 +148,16 @@ function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): strin
   }
 }
 
-async function checkUsers(pool: Pool, { definition, policy, verification }: CheckedPredictor): Promise<Finding> {
-  const counted = countUnscorable(pool, definition.query);
+async function checkUsers(
+  { pool, features }: Databases,
+  { name, definition, policy, verification }: CheckedPredictor,
+  isMigrated: boolean,
+): Promise<Finding> {
+  const counted = countUnscorable(features, definition.query);
   const { users, unscorable, reasons } = await counted.catch((error: unknown) =>
-    throwNamingUser(pool, definition, error),
+    throwNamingUser(features, definition, error),
   );
-  if (users === 0) return warning('users', 'the feature query returns no user', 'check that its tables have rows');
+  if (users === 0) return judgeEmpty(isMigrated && (await isServedFromStore(pool, name)));
   if (unscorable === 0)
     return ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`);
   const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
@@ -162,6 +166,23 @@ async function checkUsers(pool: Pool, { definition, policy, verification }: Chec
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only if ${policy.batch.minCoverage * 100} % of the users are scored (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
+}
+
+/** A new product may have no users yet. For a predictor with served predictions, it is an error. */
+function judgeEmpty(isServed: boolean): Finding {
+  const [text, remedy] = ['the feature query returns no user', 'check that its tables have rows'];
+  if (!isServed) return warning('users', text, remedy);
+  return failed('users', `${text}, but this predictor is served: all its users would become unknown`, remedy);
+}
+
+/** Returns whether the predictor is served and predictions of any of its model versions are stored. */
+async function isServedFromStore(pool: Pool, name: string): Promise<boolean> {
+  const served = await query(pool, {
+    text: `select from tandem.predictors p where name = $1 and active
+      and exists (select from tandem.generations g where g.predictor = p.name and g.state = 'published')`,
+    values: [name],
+  });
+  return served.length > 0;
 }
 
 async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {

@@ -1,4 +1,5 @@
 /** `tandem generation`: the generations that runs have published, and which of them is served. */
+import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
@@ -40,10 +41,26 @@ function generationListCommand(cli: Cli): Command {
     .argument('<predictor>')
     .option('--all', 'also list dropped generations, whose predictions are deleted')
     .action(async (predictor: string, options: ListOptions) => {
-      const every = await connect(cli, options).generations(predictor);
+      const client = connect(cli, options);
+      const every = await client.generations(predictor);
       const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
-      present(cli, options, { generations }, () => renderGenerations(generations, cli.paint, cli.now()));
+      const failed = options.json ? [] : await findFailedRuns(client, generations);
+      present(cli, options, { generations }, () => renderGenerations(generations, failed, cli.paint, cli.now()));
     });
+}
+
+/** Returns the ids of failed runs, whose generations stay in the state `building` until they are dropped. */
+async function findFailedRuns(client: Client, generations: readonly GenerationView[]): Promise<readonly string[]> {
+  const failed: string[] = [];
+  for (const { runId } of generations.filter(({ state }) => state === 'building')) {
+    const run = await client.runs.show(runId).catch((error: unknown) => {
+      // The key may list generations only.
+      if (isProblem(error, 'missing_scope')) return undefined;
+      throw error;
+    });
+    if (run?.state === 'failed') failed.push(runId);
+  }
+  return failed;
 }
 
 function generationReportCommand(cli: Cli): Command {
@@ -139,7 +156,12 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
   return target.number;
 }
 
-function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
+function renderGenerations(
+  generations: readonly GenerationView[],
+  failedRuns: readonly string[],
+  paint: Paint,
+  now: number,
+): string[] {
   if (generations.length === 0) return ['no generation yet; start a run: tandem run start <predictor>'];
   const columns = [
     right('generation'),
@@ -153,7 +175,7 @@ function renderGenerations(generations: readonly GenerationView[], paint: Paint,
   ];
   const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => [
     generation,
-    inForce ? paint('good', 'current') : state,
+    inForce ? paint('good', 'current') : failedRuns.includes(runId) ? paint('bad', `${state} (run failed)`) : state,
     modelVersion,
     count(users),
     base ?? '',

@@ -1,6 +1,7 @@
 /** Waits for the end of a run and shows its progress. */
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
+import { NO_ROWS } from '@tandem/prediction/runs/runs';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
@@ -26,10 +27,13 @@ export async function followRun(cli: Cli, client: Client, run: Run, label = ''):
 /** Throws if the run did not succeed. */
 export function throwUnlessDone(run: Run): void {
   if (run.state === 'done' || run.state === 'done_with_errors') return;
-  const remedy =
-    run.state === 'failed' || run.state === 'cancelled' ? `resume it: npx tandem run resume ${run.id}` : undefined;
   throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, {
-    remedy,
+    remedy: remedyFor(run),
     presented: true,
   });
+}
+
+function remedyFor({ id, predictor, state, error }: Run): string | undefined {
+  if (error === NO_ROWS) return `start another run once the table has rows: npx tandem run start ${predictor}`;
+  return state === 'failed' || state === 'cancelled' ? `resume it: npx tandem run resume ${id}` : undefined;
 }

@@ -8,13 +8,16 @@ import { createCli } from '../command-line/command.ts';
 import { runFirstBatches } from './first-batch.ts';
 
 let server: Server | undefined;
-afterEach(() => {
+afterEach(closeServer);
+
+function closeServer(): void {
   server?.closeAllConnections();
   server?.close();
-});
+}
 
 const YEAR_MS = 365 * 86_400_000;
 const startedAt = '2026-11-24T02:00:00.120Z';
+const CURRENT = { generation: '1', modelVersion: '2', state: 'published', users: 3, inForce: true, startedAt };
 
 interface Started {
   /** The paths of POST requests. */
@@ -29,15 +32,22 @@ async function postsFor(generationExpired: boolean, now: number): Promise<readon
 
 /**
  * Starts the first runs with a service in this state.
- * @param refusal the answer of the service to the start of a run
+ * @param options.refusal the answer of the service to the start of a run
  */
-async function startFor(generationExpired: boolean, now: number, refusal?: object): Promise<Started> {
+async function startFor(
+  generationExpired: boolean,
+  now: number,
+  { refusal, generations = [CURRENT] }: { readonly refusal?: object; readonly generations?: readonly object[] } = {},
+): Promise<Started> {
   const posts: string[] = [];
   const said: string[] = [];
   const answers: Record<string, unknown> = {
-    '/v1/predictors': { predictors: [{ name: 'p', generationExpired, freshness: { maxAgeSeconds: 129_600 } }] },
-    '/v1/predictors/p/generations': { generations: [{ generation: '1', users: 3, inForce: true, startedAt }] },
+    '/v1/predictors': {
+      predictors: [{ name: 'p', modelVersion: '2', generationExpired, freshness: { maxAgeSeconds: 129_600 } }],
+    },
+    '/v1/predictors/p/generations': { generations },
   };
+  closeServer();
   server = createServer(({ method, url = '' }, response) => {
     if (method === 'POST') posts.push(url);
     const answer = answers[url];
@@ -83,7 +93,17 @@ test('a generation that the service reports as expired is scored again, whatever
 
 test('a predictor that needs request features is not scored, and the start continues', async () => {
   const refusal = { type: 'urn:tandem:problem:request_features_required', title: 'no', status: 422 };
-  const { said, error } = await startFor(true, Date.parse(startedAt), refusal);
+  const { said, error } = await startFor(true, Date.parse(startedAt), { refusal });
   expect(error).toBeUndefined();
   expect(said.at(-1)).toContain('takes request features without a default');
+});
+
+test('the start says whether no predictions are stored, or none of the served model version are current', async () => {
+  const saidFor = async (generations: readonly object[]) =>
+    (await startFor(false, Date.parse(startedAt), { generations })).said[0];
+  expect(await saidFor([])).toBe('p: no predictions are stored yet, scoring all users');
+  const kept = { ...CURRENT, inForce: false };
+  const isNotCurrent = 'p: no generation of model version 2 is current, scoring all users';
+  expect(await saidFor([kept])).toBe(isNotCurrent);
+  expect(await saidFor([{ ...CURRENT, modelVersion: '1' }])).toBe(isNotCurrent);
 });

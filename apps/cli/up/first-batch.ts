@@ -5,7 +5,7 @@
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { sleepFor } from '@tandem/client/retry';
-import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
+import { type GenerationView, isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { findApiKey } from '../command-line/environment.ts';
 import { findPepper } from '../keys/open-keys.ts';
 import { withOwnKey } from '../keys/own-key.ts';
@@ -41,9 +41,8 @@ async function refreshAll(context: UpContext, client: Client, predictors: readon
 
 async function refreshIfDue(context: UpContext, client: Client, view: PredictorView): Promise<void> {
   const { cli, say } = context;
-  const inForce = (await client.generations(view.name)).find(
-    (generation) => generation.inForce && isServed(generation, view),
-  );
+  const generations = await client.generations(view.name);
+  const inForce = generations.find((generation) => generation.inForce && isServed(generation, view));
   if (inForce !== undefined && !view.generationExpired) {
     const { generation, users, startedAt } = inForce;
     say(
@@ -52,8 +51,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
     );
     return;
   }
-  const why = inForce === undefined ? 'no predictions are stored yet' : 'the stored predictions are older than maxAge';
-  say('batch', `${view.name}: ${why}, scoring all users`);
+  say('batch', `${view.name}: ${whyDue(generations, inForce, view)}, scoring all users`);
   const startedAt = cli.now();
   const started = await startOrJoin(client, view);
   if (started === null) {
@@ -66,6 +64,16 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const run = await followRun(cli, client, started, stepLabel('batch'));
   throwUnlessDone(run);
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
+}
+
+function whyDue(
+  generations: readonly GenerationView[],
+  inForce: GenerationView | undefined,
+  { modelVersion }: PredictorView,
+): string {
+  if (inForce !== undefined) return 'the stored predictions are older than maxAge';
+  if (!generations.some(({ state }) => state === 'published')) return 'no predictions are stored yet';
+  return `no generation of model version ${modelVersion} is current`;
 }
 
 /** Returns whether a generation or run is of the stable model version. Those of a rollout may be of other versions. */

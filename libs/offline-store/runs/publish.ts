@@ -16,7 +16,7 @@
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
-import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
+import { type ClaimedStep, NO_ROWS, type Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
@@ -140,7 +140,7 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   // If there is a base, all chosen users left the feature source or were erased. Rows of the previous run are still
   // carried over.
-  if (users === 0) return isOfSome ? null : 'the feature query has no rows';
+  if (users === 0) return isOfSome ? null : NO_ROWS;
   if (run.usersScored >= Math.max(0, users - uncounted) * minCoverage) return null;
   return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor requires ${percent(minCoverage)}`;
 }

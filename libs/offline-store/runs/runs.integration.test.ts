@@ -153,7 +153,10 @@ describe('a run of all users', () => {
 
   test('publishes nothing if the feature source is empty', async () => {
     await database.pool.query('truncate visits');
-    expect(await workAll(await start())).toMatchObject({ state: 'failed', note: 'the feature query has no rows' });
+    expect(await workAll(await start())).toMatchObject({
+      state: 'failed',
+      note: 'the feature query has no rows; check the table that it reads, then start another run',
+    });
   });
 
   test('is published without becoming current if another model version has become stable', async () => {

@@ -14,6 +14,9 @@ export type RunScope =
 
 export type RunState = 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
 
+/** The error of a failed run of a feature query without users. Its chunks are committed, so a resume cannot help. */
+export const NO_ROWS = 'the feature query has no rows; check the table that it reads, then start another run';
+
 export interface Run {
   readonly id: string;
   readonly predictor: string;

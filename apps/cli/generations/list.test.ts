@@ -1,0 +1,44 @@
+/** Tests the list of generations, with a service on a real socket. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { GENERATION_EXAMPLE } from '@tandem/wire/generations';
+import { RUN_EXAMPLE } from '@tandem/wire/runs';
+import { afterEach, expect, test } from 'vitest';
+import { run } from '../program.fixture.ts';
+
+let server: Server | undefined;
+afterEach(closeServer);
+
+function closeServer(): void {
+  server?.closeAllConnections();
+  server?.close();
+}
+
+const building = { ...GENERATION_EXAMPLE, state: 'building', inForce: false, publishedAt: null };
+
+/** Returns what the command prints if the service answers a request for the run of the generation like this. */
+async function listWith(status: number, answer: object): Promise<string> {
+  closeServer();
+  server = createServer(({ url }, response) => {
+    const isRun = url === `/v1/runs/${building.runId}`;
+    const type = isRun && status !== 200 ? 'application/problem+json' : 'application/json';
+    response.writeHead(isRun ? status : 200, { 'content-type': type });
+    response.end(JSON.stringify(isRun ? answer : { generations: [building] }));
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  const env = { TANDEM_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  const { code, out, err } = await run('generation list repurchase', { env });
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return out;
+}
+
+test('a generation whose run failed is not shown as being built', async () => {
+  const ofRun = { ...RUN_EXAMPLE, id: building.runId };
+  expect(await listWith(200, { ...ofRun, state: 'failed' })).toMatch(/^ +17 {2}building \(run failed\) {2}/m);
+  expect(await listWith(200, { ...ofRun, state: 'running' })).toMatch(/^ +17 {2}building {2}/m);
+});
+
+test('a key that may not read runs lists the generations', async () => {
+  const problem = { type: 'urn:tandem:problem:missing_scope', title: 'no', status: 403 };
+  expect(await listWith(403, problem)).toMatch(/^ +17 {2}building {2}/m);
+});
