@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keyNotes } from './render-init.ts';
+import { besideNotes, keyNotes } from './render-init.ts';
 import { table } from './table.fixture.ts';
 import type { KeyFacts } from './table-facts.ts';
 
@@ -30,4 +30,22 @@ test('a key that must be cast needs an index on the cast, whatever other indexes
 
 test('rows without a key are counted', () => {
   expect(notesFor('bigint', {}, 1200)).toEqual(['1,200 rows without an id are not read']);
+});
+
+test('a served predictor of the same name is replaced, and there is nothing to move', () => {
+  const failure = { predictor: 'failure', served: [], isReplacing: true, isBeside: false };
+  const replaced = 'adopting this config replaces the served predictor failure';
+  expect(besideNotes(failure, 'nopk.config.ts')).toEqual([replaced]);
+  expect(besideNotes({ ...failure, isBeside: true }, 'nopk.config.ts')).toEqual([replaced]);
+});
+
+test('other served predictors are moved only to a config that exists', () => {
+  const failure = { predictor: 'failure', served: ['churn'], isReplacing: false, isBeside: false };
+  expect(besideNotes(failure, 'nopk.config.ts')).toEqual([
+    'churn is served now, but not in nopk.config.ts: adopting the config stops serving it',
+    'to serve them together, put all under `predictors` of one config',
+  ]);
+  expect(besideNotes({ ...failure, isBeside: true }, 'ml/nopk.config.ts').at(-1)).toBe(
+    'to serve both, move failure to `predictors` of ml/tandem.config.ts',
+  );
 });
