@@ -177,10 +177,10 @@ test('columns that do not fit are left to decide, and `check` rejects the config
 
 test('`check` names duplicate users, users without a key, and a source without an index', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
-  await place.sql(`create table customers (customer_id integer, age real);
+  await place.sql(`create table customers ("Customer-ID" integer, age real);
     insert into customers select n, n from generate_series(1, 5000) n; analyze customers`);
-  const init = await place.tandem(INIT);
-  expect(init.out).toContain('create unique index on customers (customer_id)');
+  const init = await place.tandem(INIT.replace('customer_id', 'Customer-ID'));
+  expect(init.out).toContain('create unique index on customers ("Customer-ID")');
   await place.sql('insert into customers values (3, 1), (null, 1)');
   const config = await place.read('tandem.config.ts');
   expect(config).not.toContain('where');
@@ -188,6 +188,7 @@ test('`check` names duplicate users, users without a key, and a source without a
   expect(code).toBe(1);
   expect(out).toMatch(/error +churn keys +not one row for each user: 3 \(2 rows\), null \(1 rows\)/);
   expect(out).toMatch(/error +churn plan +one user: reads the whole of public\.customers/);
+  expect(out).toContain('create index on public.customers ("Customer-ID")');
   expect(out).toContain('Seq Scan on customers');
 });
 
