@@ -9,7 +9,7 @@ const COLUMN = /^([a-z_][a-z0-9_]*|"([^"]|"")+")$/;
 
 /**
  * Returns the statement for the first scanned table whose key is known, otherwise for the first table, without the key.
- * A key that has an index already is not the one that the query lacks.
+ * If the key already has an index, the query lacks another index.
  */
 export function indexStatement(scans: readonly FullScan[], keys: readonly KeyOfTable[]): string {
   const [known] = scans.flatMap(({ oid, sql, indexed }) => {

@@ -39,7 +39,16 @@ test('a served predictor of the same name is replaced, and there is nothing to m
   expect(besideNotes({ ...failure, isBeside: true }, 'nopk.config.ts')).toEqual([replaced]);
 });
 
-test('other served predictors are moved only to a config that exists', () => {
+test('a config that replaces one of several served predictors needs the others too', () => {
+  const failure = { predictor: 'failure', served: ['churn'], isReplacing: true, isBeside: true };
+  expect(besideNotes(failure, 'nopk.config.ts')).toEqual([
+    'adopting this config replaces the served predictor failure',
+    'churn is served now, but not in nopk.config.ts: adopting the config stops serving it',
+    'to serve them together, put all under `predictors` of one config',
+  ]);
+});
+
+test('a new predictor is moved to the tandem.config.ts of the folder only if there is such a file', () => {
   const failure = { predictor: 'failure', served: ['churn'], isReplacing: false, isBeside: false };
   expect(besideNotes(failure, 'nopk.config.ts')).toEqual([
     'churn is served now, but not in nopk.config.ts: adopting the config stops serving it',

@@ -42,10 +42,15 @@ function standsAlone({ served, isBeside, isReplacing }: BesideFacts): boolean {
   return served.length === 0 && (!isBeside || isReplacing);
 }
 
+/** Returns whether the predictor belongs in the tandem.config.ts of the folder, which has none of this name yet. */
+function isToMove({ isBeside, isReplacing }: BesideFacts): boolean {
+  return isBeside && !isReplacing;
+}
+
 /** Returns what follows `tandem up`: the config that has all predictors. */
 function upText(result: InitResult, path: string, option: string): string {
   if (standsAlone(result)) return option;
-  if (!result.isBeside) return `${option}, after it has all predictors`;
+  if (!isToMove(result)) return `${option}, after it has all predictors`;
   const place = join(dirname(path), DEFAULT_CONFIG);
   return `${place === DEFAULT_CONFIG ? '' : ` --config ${shellWord(place)}`}, after you moved it`;
 }
@@ -62,7 +67,7 @@ type BesideFacts = Pick<InitResult, 'predictor' | 'served' | 'isBeside' | 'isRep
 
 /** Returns notes if other predictors exist: all predictors of an installation must be in one config. */
 export function besideNotes(result: BesideFacts, path: string): string[] {
-  const { served, predictor, isBeside, isReplacing } = result;
+  const { served, predictor, isReplacing } = result;
   const place = join(dirname(path), DEFAULT_CONFIG);
   const both = served.length > 1 ? 'all' : 'both';
   return [
@@ -70,7 +75,7 @@ export function besideNotes(result: BesideFacts, path: string): string[] {
     ...(served.length === 0 ? [] : [withdrawalText(served, path)]),
     ...(standsAlone(result)
       ? []
-      : [isBeside ? `to serve ${both}, move ${predictor} to \`predictors\` of ${place}` : KEEP_SERVED]),
+      : [isToMove(result) ? `to serve ${both}, move ${predictor} to \`predictors\` of ${place}` : KEEP_SERVED]),
   ];
 }
 
