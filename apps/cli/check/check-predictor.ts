@@ -27,6 +27,7 @@ import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
+import { indexStatement, type KeyOfTable } from './index-statement.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */
@@ -65,7 +66,7 @@ export async function checkPredictor(
   ];
   if (isMigrated) {
     const plans = reportProgress(`reading the plans of ${name}`, () =>
-      inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans(features, predictor)),
+      inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans({ pool, features }, predictor)),
     );
     findings.push(
       ...[await plans].flat(),
@@ -200,21 +201,27 @@ function triedText({ parity }: CheckedPredictor['verification'], users: number):
   return `${count(parity.users.real + parity.refused.real)} of ${count(users)} tried on the model`;
 }
 
-async function checkPlans(pool: Pool, { definition, policy }: CheckedPredictor): Promise<Finding[]> {
-  const [one, range] = [await explainUser(pool, definition), await explainRange(pool, definition)];
+async function checkPlans({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
+  const { definition, policy } = predictor;
+  const [one, range] = [await explainUser(features, definition), await explainRange(features, definition)];
+  const watches = await resolveWatches(pool, predictor.name, watchRequests(predictor));
   return [
-    judgePlan('one user', one, policy.freshness.live ? failed : warning),
+    judgePlan('one user', one, watches, policy.freshness.live ? failed : warning),
     // A run reads each user once. Without an index it reads all users once for each chunk.
-    judgePlan('a chunk', range, warning),
+    judgePlan('a chunk', range, watches, warning),
   ];
 }
 
-function judgePlan(what: string, { scans, plan }: PlanReport, refuse: typeof failed): Finding {
+function judgePlan(
+  what: string,
+  { scans, plan }: PlanReport,
+  watches: readonly KeyOfTable[],
+  refuse: typeof failed,
+): Finding {
   if (scans.length === 0) return ok('plan', `${what}: by index`);
   const whole = scans.map(({ relation, rows }) => `${relation} (${count(Math.round(rows))} rows)`).join(', ');
   const names = scans.map(({ relation }) => relation.split('.').at(-1) ?? '');
-  const index = `create index on ${scans[0]?.relation} (…)`;
-  const remedy = `create an index on the key of that table, or on the expression that computes user_id: ${index}. A window function over all users cannot use an index. The plan has
+  const remedy = `create an index on the key of that table, or on the expression that computes user_id: ${indexStatement(scans, watches)}. A window function over all users cannot use an index. The plan has
 ${scanSteps(plan, names)}`;
   return refuse('plan', `${what}: reads the whole of ${whole}`, remedy);
 }

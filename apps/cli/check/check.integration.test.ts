@@ -124,6 +124,11 @@ test('init, check and adopt name the predictors that the adoption would withdraw
   expect((await check()).report.findings.filter(({ level }) => level !== 'ok')).toEqual([]);
   expect((await place.tandem('adopt')).err).not.toContain('withdraws');
 
+  const again = await place.tandem(INIT.replace('churn', 'churn --config again.config.ts'));
+  expect(again.out).toContain('adopting this config replaces the served predictor churn');
+  expect(again.out).not.toContain('to serve both');
+  expect(again.out).toContain('up --config again.config.ts\n');
+
   const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
   expect(init.out).toContain('churn is served now, but not in second.config.ts: adopting the config stops serving it');
   expect(init.out).toContain('to serve both, move seg to `predictors` of tandem.config.ts');

@@ -49,7 +49,7 @@ export async function readConfig(
 }
 
 /** Returns the served predictors by name; none if the schema does not exist yet. */
-async function findServed(pool: Pool): Promise<readonly string[]> {
+export async function findServed(pool: Pool): Promise<readonly string[]> {
   if ((await schemaState(pool)).state !== 'current') return [];
   const rows = await query<{ name: string }>(pool, {
     text: 'select name from tandem.predictors where active order by name',

@@ -127,9 +127,25 @@ test('one-hot texts: a text that was added later is reported as outside the cate
   expect(samples).toMatchObject([{ userId: '1', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-2)), 5) } }]);
 });
 
+function namedModel(weights: number[], names: readonly string[]): Buffer {
+  const entry = Buffer.concat([field(1, 'feature_names'), field(2, JSON.stringify(names))]);
+  return Buffer.concat([linearModel({ weights }), message(14, [entry])]);
+}
+
+test('feature names that the table lacks are left to decide, and `check` rejects the config until then', async () => {
+  await place.write('m.onnx', namedModel([1, 2], ['Temp °C', 'Is On?']));
+  await place.sql(`create table customers (customer_id integer primary key, b real, a real);
+    insert into customers values (7, 0, 1)`);
+  const { code, out } = await place.tandem(INIT);
+  expect(code).toBe(1);
+  expect(out).toContain('the model names its features Temp °C, Is On?, and the table customers has no such columns');
+  expect(out).not.toContain('does not name');
+  expect(await place.read('tandem.config.ts')).toContain('// TO DECIDE: the model names its features Temp °C, Is On?');
+  expect(await place.tandem('check')).toMatchObject({ code: 1, out: expect.stringContaining('churn.features.sql') });
+});
+
 test('feature names in the model file define the order', async () => {
-  const entry = Buffer.concat([field(1, 'feature_names'), field(2, '["spent","visits"]')]);
-  await place.write('m.onnx', Buffer.concat([linearModel({ weights: [1, 100] }), message(14, [entry])]));
+  await place.write('m.onnx', namedModel([1, 100], ['spent', 'visits']));
   await place.sql(`create table customers (customer_id integer primary key, visits integer, spent real);
     insert into customers values (7, 0, 1)`);
   const init = await place.tandem(INIT);
@@ -161,10 +177,10 @@ test('columns that do not fit are left to decide, and `check` rejects the config
 
 test('`check` names duplicate users, users without a key, and a source without an index', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
-  await place.sql(`create table customers (customer_id integer, age real);
+  await place.sql(`create table customers ("Customer-ID" integer, age real);
     insert into customers select n, n from generate_series(1, 5000) n; analyze customers`);
-  const init = await place.tandem(INIT);
-  expect(init.out).toContain('create unique index on customers (customer_id)');
+  const init = await place.tandem(INIT.replace('customer_id', 'Customer-ID'));
+  expect(init.out).toContain('create unique index on customers ("Customer-ID")');
   await place.sql('insert into customers values (3, 1), (null, 1)');
   const config = await place.read('tandem.config.ts');
   expect(config).not.toContain('where');
@@ -172,6 +188,7 @@ test('`check` names duplicate users, users without a key, and a source without a
   expect(code).toBe(1);
   expect(out).toMatch(/error +churn keys +not one row for each user: 3 \(2 rows\), null \(1 rows\)/);
   expect(out).toMatch(/error +churn plan +one user: reads the whole of public\.customers/);
+  expect(out).toContain('create index on public.customers ("Customer-ID")');
   expect(out).toContain('Seq Scan on customers');
 });
 

@@ -7,7 +7,7 @@ import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits, isTensorType } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
-import { findWithdrawn } from '../check/read-config.ts';
+import { findServed } from '../check/read-config.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
@@ -42,6 +42,8 @@ export interface InitResult {
   readonly isMigrated: boolean;
   /** Other served predictors, which adopting only this file would withdraw. */
   readonly served: readonly string[];
+  /** Whether a predictor with this name is served, which adopting the file would replace. */
+  readonly isReplacing: boolean;
   /** Whether the folder has a tandem.config.ts, which should have all predictors. */
   readonly isBeside: boolean;
 }
@@ -64,9 +66,11 @@ export async function initConfig({ pool, features }: Databases, request: InitReq
   const text = writeConfig({ predictor, model, table, inputs, outputs: outputs.outputs, rowByRow });
   await writeFile(file, text, { flag: request.force ? 'w' : 'wx' });
   const isMigrated = (await schemaState(pool)).state === 'current';
-  const served = await findWithdrawn(pool, [{ name: predictor }]);
+  const all = await findServed(pool);
+  const served = all.filter((name) => name !== predictor);
   const isBeside = basename(file) !== DEFAULT_CONFIG && (await isThere(join(dirname(file), DEFAULT_CONFIG)));
-  return { file, predictor, tensors, table, inputs, outputs: outputs.outputs, isMigrated, served, isBeside };
+  const beside = { served, isReplacing: all.includes(predictor), isBeside };
+  return { file, predictor, tensors, table, inputs, outputs: outputs.outputs, isMigrated, ...beside };
 }
 
 const isThere = async (file: string) => (await stat(file).catch(() => null)) !== null;

@@ -84,6 +84,44 @@ describe('a matrix', () => {
     expect(match.remarks).toEqual([expect.stringContaining('feature names in the model file')]);
   });
 
+  test('whose file names features that the table lacks is left to decide, and fills no column by its position', () => {
+    const names = ['Temp °C', 'select', 'Is On?'];
+    const match = matchInputs(matrix(3), table('d real, b real, a real'), names);
+    expect(match).toMatchObject({ features: [], remarks: [] });
+    expect(match.undecided).toEqual([
+      'the model names its features Temp °C, select, Is On?, and the table customers has no such columns: select the column of each feature, in the order of the names',
+    ]);
+    const some = matchInputs(matrix(3), table('temp_c real, b real'), names);
+    expect(queryOf(some)).toEqual(['temp_c']);
+    expect(some.undecided).toEqual([expect.stringContaining('has no column for select, Is On?: ')]);
+    const single = matchInputs([one('input')], table('a real'), ['Temp °C']);
+    expect(single).toMatchObject({ features: [], undecided: [expect.stringContaining('names its features Temp °C')] });
+    expect(queryOf(matchInputs([one('a')], table('a real'), ['a']))).toEqual(['a']);
+  });
+
+  test('whose file names two features alike is left to decide, because one column cannot fill both', () => {
+    const match = matchInputs(matrix(2), table('a real, b real'), ['a', 'A']);
+    expect(match.undecided).toEqual([expect.stringContaining('no column for A')]);
+  });
+
+  test('takes names of one-hot values from its file', () => {
+    const facts = table('plan text, age integer', { plan: { values: ['free', 'pro'] } });
+    const match = matchInputs(matrix(3), facts, ['age', 'plan_free', 'plan_pro']);
+    expect(match.features).toMatchObject([{ name: 'age' }, { name: 'plan', oneHot: ['free', 'pro'] }]);
+    expect(match).toMatchObject({ undecided: [], remarks: [expect.stringContaining('names in the model file')] });
+    expect(matchInputs(matrix(3), facts, ['plan_free', 'plan_pro', 'age']).undecided).toHaveLength(1);
+  });
+
+  test('takes the order of the table if its file only numbers the features, or names another number of them', () => {
+    const facts = table('b real, a real');
+    const remarksOf = (names: string[]) => matchInputs(matrix(2), facts, names).remarks;
+    expect(remarksOf(['f0', 'f1'])).toEqual([
+      expect.stringMatching(/only by position \(f0, f1\)\. The features are in/),
+    ]);
+    expect(remarksOf(['a'])).toEqual([expect.stringMatching(/takes 2 values for each user, but its file names 1 /)]);
+    expect(remarksOf(['features'])).toEqual([expect.stringContaining('does not name its features')]);
+  });
+
   test('of texts takes the text columns', () => {
     expect(queryOf(named(matrix(2, 'string'), table('a text, n integer, b text')))).toEqual(['a', 'b']);
   });

@@ -9,6 +9,15 @@ import { describeTensor } from '@tandem/prediction/models/verification';
 import { bareName, featureName, findByName, suggestion } from '../command-line/names.ts';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
+import {
+  absentText,
+  arePositions,
+  columnsOf,
+  isOneNamed,
+  nameChoice,
+  namesOfValues,
+  unusedText,
+} from './model-feature-names.ts';
 import { kindOf, type TableColumn, type TableFacts } from './table-facts.ts';
 
 export interface InputTensor {
@@ -57,7 +66,10 @@ export function matchInputs(
   const asOf = findAsOf(tensors, table.columns);
   const columns = table.columns.filter((column) => column !== asOf);
   const [only] = tensors;
-  const isMatrix = tensors.length === 1 && only !== undefined && valuesPerUser(only) !== 1;
+  const isMatrix =
+    tensors.length === 1 &&
+    only !== undefined &&
+    (valuesPerUser(only) !== 1 || isOneNamed(only, columns, featureNames));
   const matched = isMatrix ? matchMatrix(only, columns, table, featureNames) : matchNamed(tensors, columns, table);
   return { ...matched, asOf, remarks: [...matched.remarks, ...(asOf ? [] : withoutZone(tensors, table.columns))] };
 }
@@ -94,11 +106,12 @@ function matchMatrix(
   table: TableFacts,
   featureNames: readonly string[] | null,
 ): Matched {
-  const named = featureNames && byFeatureNames(tensor, columns, table, featureNames);
-  if (named) return named;
   const choice = choose(tensor, columns, table);
+  const names = namesOfValues(tensor, featureNames);
+  const named = names && byFeatureNames(tensor, columns, table, names, choice);
+  if (named) return named;
   const undecided = choice.fits ? [] : [undecidedText(tensor, choice)];
-  const remarks = choice.chosen.length > 1 ? [orderText(choice)] : [];
+  const remarks = choice.chosen.length > 1 ? [orderText(tensor, choice, featureNames)] : [];
   return {
     ...asMatched(tensor, choice, table),
     inputs: null,
@@ -109,9 +122,9 @@ function matchMatrix(
   };
 }
 
-function orderText({ chosen }: Choice): string {
+function orderText(tensor: InputTensor, { chosen }: Choice, names: readonly string[] | null): string {
   const texts = chosen.some(({ oneHot }) => oneHot) ? ', with texts after numbers as in pandas.get_dummies' : '';
-  return `the model does not name its features. They are in the order of the table${texts}: make sure that this is the order of the training`;
+  return `${unusedText(tensor, names)}. The features are in the order of the table${texts}: make sure that this is the order of the training`;
 }
 
 function choose(tensor: InputTensor, columns: readonly TableColumn[], { texts }: TableFacts): Choice {
@@ -142,23 +155,27 @@ function featureOf(
   };
 }
 
+/** Returns the match by the names of the features; null if the names only say the position. */
 function byFeatureNames(
   tensor: InputTensor,
   columns: readonly TableColumn[],
   table: TableFacts,
   names: readonly string[],
+  choice: Choice,
 ): Matched | null {
-  if (names.length !== valuesPerUser(tensor) || names.length > columns.length) return null;
-  const found = names.map((name) => findByName(name, columns));
-  if (found.some((column) => column === undefined)) return null;
-  const chosen = found.flatMap((column) => (column ? [{ column }] : []));
-  const rest = columns.filter((column) => !found.includes(column));
+  const found = columnsOf(names, columns);
+  const absent = names.filter((_, i) => found[i] === undefined);
+  const isChosen = absent.length > 0 && nameChoice(names, choice);
+  if (!isChosen && absent.length === names.length && arePositions(names)) return null;
+  const chosen = isChosen ? choice.chosen : found.flatMap((column) => (column ? [{ column }] : []));
+  const rest = columns.filter((column) => !chosen.some((one) => one.column === column));
+  const isDecided = isChosen || absent.length === 0;
   return {
     ...asMatched(tensor, { chosen }, table),
     inputs: null,
     leftOut: rest.map((column) => ({ column, why: 'no feature of the model has this name' })),
-    remarks: ['the order is that of the feature names in the model file'],
-    undecided: [],
+    remarks: isDecided ? ['the order is that of the feature names in the model file'] : [],
+    undecided: isDecided ? [] : [absentText(names, absent, table)],
     asIndex: [],
   };
 }

@@ -1,7 +1,7 @@
 /** Renders the result of `init`: matched and unmatched inputs, and the next steps. */
-import { relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/models/verification';
-import { withdrawalText } from '../check/read-config.ts';
+import { KEEP_SERVED, withdrawalText } from '../check/read-config.ts';
 import type { Cli } from '../command-line/command.ts';
 import { count, printable, renderTable, shellWord } from '../output/text.ts';
 import { DEFAULT_CONFIG, type InitResult } from './init-config.ts';
@@ -33,13 +33,26 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
     paint('strong', inputs.undecided.length > 0 ? `Next: decide these points in ${path}, then run` : 'Next:'),
     ...(result.isMigrated ? [] : ['  npx tandem migrate']),
     `  npx tandem check${option}`,
-    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, after you moved it']),
+    `  npx tandem up${upText(result, path, option)}`,
   ];
 }
 
-/** Returns whether adopting the file withdraws no other predictor. */
-function standsAlone({ served, isBeside }: InitResult): boolean {
-  return served.length === 0 && !isBeside;
+/** Returns whether the file can be adopted without another config. */
+function standsAlone({ served, isBeside, isReplacing }: BesideFacts): boolean {
+  return served.length === 0 && (!isBeside || isReplacing);
+}
+
+/** Returns whether the predictor belongs in the tandem.config.ts of the folder, which has none of this name yet. */
+function isToMove({ isBeside, isReplacing }: BesideFacts): boolean {
+  return isBeside && !isReplacing;
+}
+
+/** Returns what follows `tandem up`: the config that has all predictors. */
+function upText(result: InitResult, path: string, option: string): string {
+  if (standsAlone(result)) return option;
+  if (!isToMove(result)) return `${option}, after it has all predictors`;
+  const place = join(dirname(path), DEFAULT_CONFIG);
+  return `${place === DEFAULT_CONFIG ? '' : ` --config ${shellWord(place)}`}, after you moved it`;
 }
 
 function watchNotes({ isWatchable, sql }: TableFacts): string[] {
@@ -50,14 +63,19 @@ function watchNotes({ isWatchable, sql }: TableFacts): string[] {
   ];
 }
 
+type BesideFacts = Pick<InitResult, 'predictor' | 'served' | 'isBeside' | 'isReplacing'>;
+
 /** Returns notes if other predictors exist: all predictors of an installation must be in one config. */
-function besideNotes(result: InitResult, path: string): string[] {
-  if (standsAlone(result)) return [];
-  const { served, predictor } = result;
-  const place = path === DEFAULT_CONFIG ? 'one config' : DEFAULT_CONFIG;
+export function besideNotes(result: BesideFacts, path: string): string[] {
+  const { served, predictor, isReplacing } = result;
+  const place = join(dirname(path), DEFAULT_CONFIG);
+  const both = served.length > 1 ? 'all' : 'both';
   return [
+    ...(isReplacing ? [`adopting this config replaces the served predictor ${predictor}`] : []),
     ...(served.length === 0 ? [] : [withdrawalText(served, path)]),
-    `to serve ${served.length > 1 ? 'all' : 'both'}, move ${predictor} to \`predictors\` of ${place}`,
+    ...(standsAlone(result)
+      ? []
+      : [isToMove(result) ? `to serve ${both}, move ${predictor} to \`predictors\` of ${place}` : KEEP_SERVED]),
   ];
 }
 

@@ -50,10 +50,22 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
   });
 }
 
+/** A relation that is scanned completely. */
+export interface FullScan {
+  /** The name with its schema, without quotes. */
+  readonly relation: string;
+  /** The name with its schema as SQL must spell it. */
+  readonly sql: string;
+  readonly oid: number;
+  readonly rows: number;
+  /** The first column or expression of each index. */
+  readonly indexed: readonly string[];
+}
+
 /** The plan by which Postgres would read features. */
 export interface PlanReport {
   /** Relations that are scanned completely, although only one user or a small range was requested. */
-  readonly scans: readonly { readonly relation: string; readonly rows: number }[];
+  readonly scans: readonly FullScan[];
   /** The output of EXPLAIN. */
   readonly plan: string;
 }
@@ -96,7 +108,7 @@ async function explain(
     });
     const lines = await query<{ 'QUERY PLAN': string }>(db, { text: `explain ${text}`, values });
     const scanned = json ? fullScans(json['QUERY PLAN'][0].Plan) : [];
-    const scans = (await sizesOf(db, scanned)).filter(({ rows }) => rows >= FEW_ROWS);
+    const scans = (await describeScans(db, scanned)).filter(({ rows }) => rows >= FEW_ROWS);
     return { scans, plan: lines.map((line) => line['QUERY PLAN']).join('\n') };
   });
 }
@@ -128,10 +140,15 @@ function fullScans(node: PlanNode): string[] {
   return [...(full && !OWN.has(relation) ? [relation] : []), ...(node.Plans ?? []).flatMap(fullScans)];
 }
 
-/** Returns the approximate number of rows of each relation, by its statistics, else by its size. */
-function sizesOf(db: Db, relations: readonly string[]) {
-  return query<{ relation: string; rows: number }>(db, {
-    text: `select r.relation, case when c.reltuples >= 0 then c.reltuples else pg_relation_size(c.oid) / 100.0 end::float8 as rows
+/**
+ * Returns the scanned relations with their approximate number of rows, by their statistics, else by their size, and with
+ * their indexes.
+ */
+function describeScans(db: Db, relations: readonly string[]) {
+  return query<FullScan>(db, {
+    text: `select r.relation, format('%I.%I', n.nspname, c.relname) as sql, c.oid::int8 as oid, case when c.reltuples >= 0 then c.reltuples else pg_relation_size(c.oid) / 100.0 end::float8 as rows,
+        array(select pg_get_indexdef(i.indexrelid, 1, true) from pg_index i
+          where i.indrelid = c.oid and i.indisvalid and i.indpred is null) as indexed
       from unnest($1::text[]) as r(relation)
       join pg_class c join pg_namespace n on n.oid = c.relnamespace on r.relation = n.nspname || '.' || c.relname`,
     values: [[...new Set(relations)]],
