@@ -177,7 +177,10 @@ const RETRY_FOR_MS = 30_000;
 /** The default of `retryReadsForMs`: longer than the Retry-After of 1 s that a busy service sends. */
 const RETRY_READS_FOR_MS = 2_000;
 
-/** Creates a client. It keeps no connection open, so it need not be closed. */
+/**
+ * Creates a client. It keeps no connection open, so it need not be closed. Throws a `ProblemError` if `url` does not
+ * start with `http://`, `https://` or `/`.
+ */
 export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
   const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;

@@ -116,3 +116,25 @@ test('an abort ends a call in the middle of an answer, and a pause between attem
     await expect(call).rejects.toThrow('enough');
   }
 });
+
+test.each([
+  ['localhost:8080', 'write http://localhost:8080'],
+  ['localhost', 'write http://localhost'],
+  ['[::1]:8080', 'write http://[::1]:8080'],
+  ['', 'write http://127.0.0.1:8080'],
+  ['ftp://x', 'write http://127.0.0.1:8080'],
+  ['http://', 'write http://127.0.0.1:8080'],
+])('a client with the url "%s" is rejected at once, with the address to write', (url, remedy) => {
+  const problem = { name: 'ProblemError', code: 'malformed_request', field: 'url', remedy };
+  const detail = `url is "${url}", which does not start with http:// or https://`;
+  expect(() => createClient({ url })).toThrow(expect.objectContaining({ ...problem, message: detail }));
+});
+
+test('a missing url is rejected at once', () => {
+  const detail = 'url is undefined, which is not a string';
+  expect(() => createClient({} as { url: string })).toThrow(expect.objectContaining({ message: detail }));
+});
+
+test.each(['http://h', 'HTTPS://h:1/path/', '/api', '/'])('a client accepts the url "%s"', (url) => {
+  expect(() => createClient({ url })).not.toThrow();
+});

@@ -46,7 +46,9 @@ interface TransportOptions {
   readonly retry: RetryOptions;
 }
 
+/** Creates the transport. Throws a `ProblemError` if the URL is not one. */
 export function createTransport(options: TransportOptions): Transport {
+  checkUrl(options.url);
   const { fetch, timeoutMs, headers, retry: patience } = options;
   const base = options.url.replace(/\/+$/, '');
   const send = async (call: Call, signal: AbortSignal) => {
@@ -153,10 +155,26 @@ function checkSegments(path: string): void {
   );
 }
 
-function malformed(detail: string, remedy: string): ProblemError {
+/** Matches a URL of HTTP, or a path on the origin of a browser's page. */
+const SERVICE_URL = /^\s*(https?:\/\/[^/]|\/)/i;
+/** Matches a host without a scheme, with or without a port and a path. */
+const BARE_HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:\/|$)/i;
+
+/** Rejects a URL to which no call could be sent, so that calls do not retry it as a service that is down. */
+function checkUrl(url: unknown): void {
+  if (typeof url === 'string' && SERVICE_URL.test(url)) return;
+  const meant = typeof url === 'string' && BARE_HOST.test(url) ? url : '127.0.0.1:8080';
+  throw malformed(
+    `url is ${JSON.stringify(url)}, which ${typeof url === 'string' ? 'does not start with http:// or https://' : 'is not a string'}`,
+    `write http://${meant}`,
+    'url',
+  );
+}
+
+function malformed(detail: string, remedy: string, field?: string): ProblemError {
   return new ProblemError({
     ...{ type: 'urn:tandem:problem:malformed_request', status: 400, title: 'Malformed request' },
-    ...{ detail, remedy },
+    ...{ detail, remedy, ...(field === undefined ? {} : { field }) },
   });
 }
 

@@ -19,7 +19,7 @@ import { openReadingPools } from './open-pools.ts';
 import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
 import { predictionView } from './prediction-view.ts';
-import { proveDatabase } from './prove-database.ts';
+import { assertLogins, proveDatabase } from './prove-database.ts';
 import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
 import {
   copyOf,
@@ -82,7 +82,7 @@ export interface Tandem {
 /**
  * Opens an embedded reader. Resolves when everything for the first reads is ready, or after 10 s, so that an
  * application may start before its stores. Rejects with `config_invalid` if an option, an address or the schema is
- * invalid.
+ * invalid, if Postgres rejects the login, or if the database does not exist.
  */
 export async function createTandem(options: TandemOptions): Promise<Tandem> {
   const checked = checkOptions(options);
@@ -126,6 +126,7 @@ async function open(
   const { connections, live, ...settings } = options;
   const pools = openReadingPools(settings.database, { kind: 'embedded', most: connections });
   opened.push(() => pools.close());
+  await assertLogins(settings.database, pools);
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;

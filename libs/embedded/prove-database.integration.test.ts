@@ -6,7 +6,7 @@
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, createEmptyDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { proveDatabase } from './prove-database.ts';
+import { assertLogins, proveDatabase } from './prove-database.ts';
 
 let ours: TestDatabase;
 let other: TestDatabase;
@@ -56,4 +56,39 @@ test('if a server does not answer, the API starts but is not ready', async () =>
   const nowhere = new URL(ours.url);
   nowhere.port = '1';
   expect(await open(nowhere.href)).toEqual(['rejected', 'rejected']);
+});
+
+/** Checks the logins of addresses that differ from those of the test's database. */
+async function login(directUrl: string, featuresUrl = ours.url) {
+  const settings = { max: 1, applicationName: 'login-test' };
+  const pool = createPool({ ...settings, url: ours.url });
+  const vital = createPool({ ...settings, url: directUrl });
+  const features = createPool({ ...settings, url: featuresUrl });
+  try {
+    await assertLogins({ url: ours.url, directUrl, featuresUrl }, { pool, features, vital });
+  } finally {
+    await Promise.all([pool, vital, features].map((each) => each.end()));
+  }
+}
+
+const changed = (parts: Partial<URL>) => Object.assign(new URL(ours.url), parts).href;
+
+test('a login that Postgres rejects, or an unknown database, is an error of the config, for each address', async () => {
+  await expect(login(ours.url)).resolves.toBeUndefined();
+  await expect(login(changed({ username: 'nope', password: 'wrong' }))).rejects.toMatchObject({
+    code: 'config_invalid',
+    field: 'DATABASE_DIRECT_URL',
+    message: expect.stringMatching(/DATABASE_DIRECT_URL.*: (password authentication failed for user|role) "nope"/),
+    remedy: expect.stringMatching(/^correct the .* in DATABASE_DIRECT_URL/),
+  });
+  await expect(login(ours.url, changed({ pathname: '/no_such_database' }))).rejects.toMatchObject({
+    code: 'config_invalid',
+    field: 'FEATURES_DATABASE_URL',
+    message: expect.stringContaining('database "no_such_database" does not exist'),
+    remedy: 'create the database (createdb), or correct its name in FEATURES_DATABASE_URL',
+  });
+});
+
+test('a server that does not answer may come back, so its login is not rejected', async () => {
+  await expect(login(changed({ port: '1' }))).resolves.toBeUndefined();
 });

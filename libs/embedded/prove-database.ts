@@ -1,8 +1,10 @@
 /** Checks each path to Postgres, and the login of feature statements, when a reading process starts. */
 
-import { isTandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
-import { type DatabasePaths, provePaths } from '@tandem/offline-store/sql/paths';
+import { query, sqlState } from '@tandem/offline-store/sql/database';
+import { loginRemedy } from '@tandem/offline-store/sql/login-remedies';
+import { type DatabasePaths, DIRECT, provePaths } from '@tandem/offline-store/sql/paths';
 import type { ReadingPools } from './open-pools.ts';
 
 /** A part of readiness: a store or a path that a service depends on. */
@@ -15,6 +17,37 @@ export interface Part {
 }
 
 type ProvedPools = Pick<ReadingPools, 'pool' | 'features' | 'vital'>;
+
+/**
+ * Rejects with `config_invalid` if Postgres rejects a login, or if a database does not exist. Waiting fixes neither. A
+ * server that does not answer now is accepted.
+ */
+export async function assertLogins({ directUrl, featuresUrl }: DatabasePaths, pools: ProvedPools): Promise<void> {
+  const logins = [
+    { variable: 'DATABASE_URL', pool: pools.pool },
+    ...(directUrl === undefined ? [] : [{ variable: DIRECT, pool: pools.vital }]),
+    ...(featuresUrl === undefined ? [] : [{ variable: 'FEATURES_DATABASE_URL', pool: pools.features }]),
+  ];
+  const asked = await Promise.all(
+    logins.map(({ variable, pool }) =>
+      query(pool, { text: 'select 1' }).then(
+        () => undefined,
+        (error: unknown) => rejectedLogin(error, variable),
+      ),
+    ),
+  );
+  const rejected = asked.find((error) => error !== undefined);
+  if (rejected) throw rejected;
+}
+
+/** Returns the error for a rejected login or an unknown database; undefined for any other error. */
+function rejectedLogin(error: unknown, field: string): TandemError | undefined {
+  const remedy = loginRemedy(sqlState(error) ?? '', field);
+  if (remedy === undefined) return undefined;
+  const { message } = (isTandemError(error) ? error.cause : error) as Error;
+  const text = `Postgres rejects the connection that ${field} asks for: ${message}.`;
+  return new TandemError('config_invalid', text, { field, remedy, cause: error });
+}
 
 /**
  * Checks the paths and the login. Rejects with `config_invalid` if one is not suitable. The returned parts of readiness

@@ -1,4 +1,5 @@
 /** Explains why Postgres or Redis rejects a connection, with the fix. */
+import { loginRemedy } from '@tandem/offline-store/sql/login-remedies';
 
 interface StoreRefusal {
   /** Replaces the message of the store if that message is not enough. */
@@ -10,6 +11,8 @@ interface StoreRefusal {
 export function explainStoreRefusal(error: unknown): StoreRefusal | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const remedy = loginRemedy(code, 'DATABASE_URL');
+  if (remedy !== undefined) return { remedy };
   return BY_CODE[code] ?? BY_MESSAGE.find(({ says }) => says.test(error.message))?.refusal;
 }
 
@@ -20,9 +23,6 @@ const UNKNOWN_CERTIFICATE: StoreRefusal = {
 
 /** Explanations by SQLSTATE, or by the code of Node.js for a rejected certificate. */
 const BY_CODE: Readonly<Record<string, StoreRefusal>> = {
-  '28P01': { remedy: 'correct the password in DATABASE_URL' },
-  '28000': { remedy: 'correct the user or the host in DATABASE_URL, or allow them in pg_hba.conf' },
-  '3D000': { remedy: 'create the database (createdb), or correct its name in DATABASE_URL' },
   '42501': {
     remedy:
       'run `tandem doctor`, which names the grant; or use another user in DATABASE_URL (feature queries: FEATURES_DATABASE_URL)',

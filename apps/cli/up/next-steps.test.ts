@@ -4,6 +4,10 @@ import { createPaint } from '../command-line/command.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});
+const local = {
+  databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
+  redisUrl: 'redis://:secret@127.0.0.1:6379',
+};
 const stepsFor = (
   userId: string,
   eventType: string | null = 'order.placed',
@@ -16,7 +20,7 @@ const stepsFor = (
     hasOwnPepper,
     toTry: { predictor: 'churn', userId, eventType },
     hasStory: false,
-    databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
+    local,
     paint,
   });
 
@@ -70,24 +74,25 @@ test('if no event makes a read live, no event is suggested', () => {
   expect(lines).not.toMatch(/v1\/events|live/);
 });
 
-test('without a known user, no request is suggested, and the local database is named', () => {
+test('without a known user, no request is suggested, and local servers are named with their passwords', () => {
   const lines = renderNextSteps({
     url: 'http://127.0.0.1:8080',
     asksForKeys: false,
     hasOwnPepper: false,
     toTry: null,
     hasStory: false,
-    databaseUrl: null,
+    local: { databaseUrl: null, redisUrl: null },
     paint,
   });
-  expect(lines.join('\n')).not.toMatch(/curl|psql/);
-  expect(stepsFor('42').join('\n')).toContain('psql postgres://me:secret@127.0.0.1:5432/tandem');
+  expect(lines.join('\n')).not.toMatch(/curl|psql|redis/);
+  expect(stepsFor('42').join('\n')).toContain(`psql ${local.databaseUrl}`);
+  expect(stepsFor('42').map((line) => line.trim())).toContain(local.redisUrl);
 });
 
 test('if only servers run, the steps load a CSV file before they write a config', () => {
-  const databaseUrl = 'postgres://me:secret@127.0.0.1:5432/tandem';
-  const lines = renderServersSteps({ databaseUrl, servePort: null }, paint).join('\n');
+  const lines = renderServersSteps({ local, servePort: null }, paint).join('\n');
+  expect(lines).toContain(`    ${local.redisUrl}\n`);
   expect(lines).toMatch(/load customers\.csv --key customer_id\n.*tandem init.*tandem check.*tandem up\n/s);
-  const beside = renderServersSteps({ databaseUrl, servePort: 8081 }, paint).join('\n');
+  const beside = renderServersSteps({ local, servePort: 8081 }, paint).join('\n');
   expect(beside).toMatch(/tandem check.*tandem up --port 8081\n/s);
 });

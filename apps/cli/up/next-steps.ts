@@ -3,6 +3,12 @@ import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import { shellOperand, shellWord } from '../output/text.ts';
 
+/** The URLs of the servers that `up` started, with their passwords; null for a server that the environment names. */
+interface LocalUrls {
+  readonly databaseUrl: string | null;
+  readonly redisUrl: string | null;
+}
+
 interface NextSteps {
   readonly url: string;
   /** Whether the API requires keys. */
@@ -13,8 +19,7 @@ interface NextSteps {
   readonly toTry: ToTry | null;
   /** Whether the example runs from the repository, which has the program `npm run shop`. */
   readonly hasStory: boolean;
-  /** The URL of the Postgres that `up` started, with its password; null if the environment names one. */
-  readonly databaseUrl: string | null;
+  readonly local: LocalUrls;
   readonly paint: Paint;
 }
 
@@ -25,33 +30,43 @@ const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scop
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
 export function renderNextSteps(next: NextSteps): string[] {
-  const { url, asksForKeys, hasOwnPepper, toTry, hasStory, databaseUrl, paint } = next;
+  const { url, asksForKeys, hasOwnPepper, toTry, hasStory, local, paint } = next;
   const where = hasOwnPepper ? '; before that, set the same API_KEY_PEPPER in that terminal' : '';
   const steps: Step[] = [
     ...(asksForKeys ? [[`an API key, which the following lines send${where}`, MAKE_KEY] as const] : []),
     ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
     ...(hasStory ? [['the whole story', 'npm run shop'] as const] : []),
-    ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
+    ...postgresStep(local),
+    ...redisStep(local),
     ['documentation', `${url}/docs`],
   ];
   return renderSteps(steps, paint);
 }
 
+function postgresStep({ databaseUrl }: LocalUrls): Step[] {
+  return databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`]];
+}
+
+/** Returns the address that an embedded reader needs. No command of Tandem asks for it. */
+function redisStep({ redisUrl }: LocalUrls): Step[] {
+  return redisUrl === null ? [] : [['the address of Redis, for @tandem/embedded', redisUrl]];
+}
+
 interface ServersSteps {
-  /** The URL of the Postgres that `up` started, with its password; null if the environment names one. */
-  readonly databaseUrl: string | null;
+  readonly local: LocalUrls;
   /** The port to serve on if another program uses the default port; null if that is free. */
   readonly servePort: number | null;
 }
 
 /** Renders the next steps of `up --servers`. */
-export function renderServersSteps({ databaseUrl, servePort }: ServersSteps, paint: Paint): string[] {
+export function renderServersSteps({ local, servePort }: ServersSteps, paint: Paint): string[] {
   const steps: Step[] = [
-    ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
+    ...postgresStep(local),
     ['a table from a CSV file', 'npx tandem load customers.csv --key customer_id'],
     ['a config for a model and a table', 'npx tandem init --model ./churn.onnx --table customers --key customer_id'],
     ['check the config', 'npx tandem check'],
     ['serve it, after stopping this command', `npx tandem up${servePort === null ? '' : ` --port ${servePort}`}`],
+    ...redisStep(local),
   ];
   return renderSteps(steps, paint);
 }

@@ -74,10 +74,9 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   };
   if (options.servers) {
     announce(null);
-    const { databaseUrl } = stores.local;
     const servePort = isFree ? null : portBeside(port);
     present(cli, options, { ...stores.local, pid: process.pid }, () =>
-      renderServersSteps({ databaseUrl, servePort }, cli.paint),
+      renderServersSteps({ local: stores.local, servePort }, cli.paint),
     );
     return;
   }
@@ -101,7 +100,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
       hasOwnPepper: Boolean(cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE),
       toTry: options.example ? EXAMPLE_TO_TRY : adopted.toTry,
       hasStory: options.example === true && import.meta.filename.endsWith('.ts'),
-      databaseUrl: stores.local.databaseUrl,
+      local: stores.local,
       paint: cli.paint,
     }),
   );
