@@ -82,7 +82,7 @@ test.each<[string, string, number, RegExp]>([
   ['3 --by amount', '', 1, /at least one candidate/],
   ['3 --by amount', '{"id":"a","features":{}}\n{"id":', 1, /standard input, line 2 is not JSON \(.*\)\n {2}write/],
   ['3 --by amount', '[{"id":"a","features":{}}', 1, /standard input is not JSON/],
-  ['3 --by amount --candidates nope.json', '', 1, /nope\.json cannot be read: ENOENT/],
+  ['3 --by amount --candidates nope.json', '', 1, /there is no file nope\.json\n {2}check the path/],
   ['3', linesOf(BASKETS), 1, /by is missing.*\n.*use one of orders, amount, channel/],
   ['03 --by amount', linesOf(BASKETS), 1, /send "3"/],
   ['3 --limit 501', linesOf(BASKETS), 2, /a whole number from 1 to 500 is expected/],

@@ -16,7 +16,7 @@ import {
   present,
 } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
-import { CommandFailure, usageError } from './command-line/failure.ts';
+import { CommandFailure, unreadable, usageError } from './command-line/failure.ts';
 import { answerFields, renderValue } from './output/answer.ts';
 import { printable, renderFields, renderTable, right } from './output/text.ts';
 
@@ -72,7 +72,7 @@ async function readCandidates({ stdin, cwd }: Cli, file: string | undefined): Pr
   }
   const place = file ?? 'standard input';
   const said = await text(file === undefined ? stdin : createReadStream(resolve(cwd, file))).catch((error: Error) => {
-    throw new CommandFailure(`${place} cannot be read: ${error.message}`, { cause: error });
+    throw unreadable(place, error);
   });
   const whole = said.replace(/^\uFEFF/, '');
   if (whole.trimStart().startsWith('[')) return parse(whole, place) as RankInput['candidates'];

@@ -66,7 +66,7 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
-    remedy: 'send it in several requests',
+    remedy: 'send it in several requests, or shorten the data',
     // The answer has no `Connection: close`, because the rest of the body is read and discarded for a while. Closing
     // while the client still sends would reset the connection, and the client would lose the answer.
   });

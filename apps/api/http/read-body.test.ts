@@ -9,7 +9,10 @@ const streamOf = (chunks: number, size: number) => {
     pull: (controller) => (sent++ < chunks ? controller.enqueue(new Uint8Array(size)) : controller.close()),
   });
 };
-const tooLarge = expect.objectContaining({ code: 'body_too_large' });
+const tooLarge = expect.objectContaining({
+  code: 'body_too_large',
+  remedy: 'send it in several requests, or shorten the data',
+});
 
 describe('readBody', () => {
   it('reads a body with and without a length', async () => {

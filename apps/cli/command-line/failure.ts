@@ -37,6 +37,14 @@ export function usageError(problem: string, remedy?: string): CommandFailure {
   return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
 }
 
+/** Returns the failure for a file that cannot be read. */
+export function unreadable(file: string, error: Error): CommandFailure {
+  const isMissing = 'code' in error && error.code === 'ENOENT';
+  if (isMissing) return new CommandFailure(`there is no file ${file}`, { remedy: 'check the path', cause: error });
+  const remedy = 'name a file that you may read';
+  return new CommandFailure(`${file} cannot be read: ${error.message}`, { remedy, cause: error });
+}
+
 interface Failure {
   /** The error code for programs. */
   readonly code: string;

@@ -3,7 +3,7 @@
  * breaks. Memory is bounded by a batch and the longest row.
  */
 import { createReadStream } from 'node:fs';
-import { CommandFailure } from '../command-line/failure.ts';
+import { CommandFailure, unreadable } from '../command-line/failure.ts';
 import { counted } from '../output/text.ts';
 
 /** Splits one line according to RFC 4180. Returns undefined if a quotation mark is not closed. */
@@ -79,12 +79,25 @@ async function* readTexts(file: string): AsyncGenerator<string> {
     yield decoder.decode();
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-      const before = bytes.toString('utf8').split('\ufffd', 1)[0] ?? '';
-      throw csvFailure(file, lines + countOf('\n', before), 'it is not UTF-8', 'convert it: iconv -f latin1 -t utf-8');
+      throw notUtf8(file, lines, bytes);
     }
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw new CommandFailure(`${file} cannot be read: ${error.message}`, { cause: error });
+    throw unreadable(file, error);
   }
+}
+
+/**
+ * Returns the failure for bytes that are not UTF-8.
+ * @param lines the line in which the bytes begin
+ */
+function notUtf8(file: string, lines: number, bytes: Buffer): CommandFailure {
+  const isUtf16 = ['fffe', 'feff'].includes(bytes.toString('hex', 0, 2));
+  if (bytes.includes(0) && !isUtf16) {
+    return new CommandFailure(`${file} is not a text file: it has NUL bytes`, { remedy: 'name a CSV file in UTF-8' });
+  }
+  const before = bytes.toString('utf8').split('\ufffd', 1)[0] ?? '';
+  const remedy = `convert it: iconv -f ${isUtf16 ? 'utf-16' : 'latin1'} -t utf-8`;
+  return csvFailure(file, lines + countOf('\n', before), 'it is not UTF-8', remedy);
 }
 
 /** Splits texts into rows. A row ends at a line break outside quotation marks. Empty lines are skipped. */

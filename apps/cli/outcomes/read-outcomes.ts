@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
 import { given } from '../command-line/command.ts';
-import { CommandFailure } from '../command-line/failure.ts';
+import { CommandFailure, unreadable } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
@@ -38,7 +38,7 @@ async function* readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
     }
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error;
-    throw new CommandFailure(`${file} cannot be read: ${error.message}`, { cause: error });
+    throw unreadable(file, error);
   }
 }
 

@@ -26,13 +26,13 @@ const STATES: Readonly<Record<Judgement['checks'][number]['state'], Tone>> = {
 
 export function renderRolloutReport(report: RolloutReport, paint: Paint, now: number): string[] {
   const { rollout, elapsedSeconds, judgement, multipleExposures } = report;
-  const [tone, verdict] = VERDICTS[judgement.verdict];
+  const isStarted = rollout.stepStartedAt !== null;
   return [
     ...renderRollout(rollout, paint, now, judgement.why),
     '',
     ...renderWrappedFields([
-      ['step', rollout.stepStartedAt === null ? 'has not begun' : `has lasted ${duration(elapsedSeconds * 1_000)}`],
-      ['verdict', `${paint(tone, verdict)}: ${printable(whyOf(judgement))}`],
+      ['step', isStarted ? `has lasted ${duration(elapsedSeconds * 1_000)}` : 'has not begun'],
+      ['verdict', isStarted ? verdictOf(judgement, paint) : 'not started'],
       ...(multipleExposures === 0
         ? []
         : [
@@ -46,7 +46,7 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
     '',
     ...renderArms(report),
     '',
-    ...renderChecks(judgement, paint),
+    ...renderChecks(judgement, paint, isStarted),
     ...renderOutcomes(report.outcomes),
   ];
 }
@@ -62,6 +62,11 @@ function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: numbe
   const of = outcomesAsOf === null ? 'none have been counted yet' : `the counts are ${duration(ageMs)} old`;
   if (outcomesError !== null) return [['outcomes', `could not be counted (${printable(outcomesError)}): ${of}`]];
   return ageMs < OLD_MS ? [] : [['outcomes', of]];
+}
+
+function verdictOf(judgement: Judgement, paint: Paint): string {
+  const [tone, verdict] = VERDICTS[judgement.verdict];
+  return `${paint(tone, verdict)}: ${printable(whyOf(judgement))}`;
 }
 
 /** Returns the reason. If several checks decide, returns their names, because their findings are printed below. */
@@ -84,9 +89,12 @@ function renderArms({ arms }: RolloutReport): string[] {
   return renderTable(['variant', ...titles], rows);
 }
 
-function renderChecks({ checks }: Judgement, paint: Paint): string[] {
-  const rows = checks.map(
-    ({ name, arm, state, why }) => [name, arm ?? '', paint(STATES[state], state), printable(why)] as const,
+/** Renders the checks. Before the first step there is nothing to check, so a check has not failed. */
+function renderChecks({ checks }: Judgement, paint: Paint, isStarted: boolean): string[] {
+  const rows = checks.map(({ name, arm, state, why }) =>
+    isStarted
+      ? ([name, arm ?? '', paint(STATES[state], state), printable(why)] as const)
+      : ([name, arm ?? '', 'not started', 'checked once the rollout is running'] as const),
   );
   return renderSentences(['check', 'variant', 'state', 'why'], rows);
 }

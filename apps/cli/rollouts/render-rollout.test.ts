@@ -130,11 +130,26 @@ describe('a report', () => {
       why,
       checks: [check('users', null, 'fail', why)],
     } as const;
-    const rollout = { ...ROLLOUT, reason: why, stepStartedAt: null };
+    const rollout = { ...ROLLOUT, reason: why };
     const lines = renderRolloutReport({ ...REPORT, rollout, judgement, multipleExposures: 0 }, plain, NOW);
     expect(lines[1]).toBe('state    running');
-    expect(lines.slice(7, 9)).toEqual(['step     has not begun', `verdict  hold: ${why}`]);
+    expect(lines.slice(7, 9)).toEqual(['step     has lasted 11 min 40 s', `verdict  hold: ${why}`]);
     expect(lines.join('\n')).not.toContain('moved');
+  });
+
+  it('of a rollout that is preparing has no verdict and no failed check', () => {
+    const why = 'no traffic since the step began: stable and candidate';
+    const checks = [check('traffic', null, 'fail', why)];
+    const judgement = { verdict: 'hold', reason: 'no_traffic', why, checks } as const;
+    const rollout = { ...ROLLOUT, state: 'preparing', stepStartedAt: null } as const;
+    const lines = renderRolloutReport(
+      { ...REPORT, rollout, judgement, outcomes: [], multipleExposures: 0 },
+      plain,
+      NOW,
+    );
+    expect(lines.slice(7, 9)).toEqual(['step     has not begun', 'verdict  not started']);
+    expect(lines.at(-1)).toMatch(/^traffic +not started +checked once the rollout is running$/);
+    expect(lines.join('\n')).not.toMatch(/fail|hold/);
   });
 
   it('shows the age of counted outcomes, and why they could not be counted', () => {

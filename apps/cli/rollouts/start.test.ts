@@ -38,6 +38,20 @@ describe('tandem rollout start', () => {
   });
 });
 
+describe('the steps of a canary', () => {
+  it.each([
+    ['50', '50,100'],
+    ['50,5', '5,50,100'],
+    ['5,5,100', '5,100'],
+    ['0,20', '20,100'],
+    ['120', '100'],
+  ])('--steps %s is rejected with the option to write', async (steps, example) => {
+    const { code, err } = await run(`rollout start repurchase 2 --steps ${steps}`);
+    const problem = `the percentages must ascend, and the last must be 100, such as --steps ${example}.`;
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(problem) });
+  });
+});
+
 describe('a started rollout', () => {
   const ROLLOUT = {
     ...{ id: 'r', predictor: 'repurchase', rollout: '1', kind: 'canary', state: 'preparing', reason: 'waits', step: 0 },

@@ -47,7 +47,7 @@ export function rolloutStartCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .argument('[version]', 'the model version (see tandem model list); an A/B test has its versions in --arm')
-    .option('--steps <percents>', 'for a canary: ascending percentages of the users, ending with 100', parseNumbers)
+    .option('--steps <percents>', 'for a canary: ascending percentages of the users, ending with 100', parseSteps)
     .option('--at-once', 'for a canary to a former stable version: skip the steps and the analysis')
     .option('--shadow', 'start a shadow, which serves no users: its answers are compared with the served answers')
     .option('--share <share>', 'for a shadow: the share of the users, from 0 to 1', parseNumber)
@@ -155,6 +155,14 @@ function parseLimit(text: string): number | 'off' {
 
 function parseNumbers(text: string): readonly number[] {
   return text.split(',').map(parseNumber);
+}
+
+function parseSteps(text: string): readonly number[] {
+  const steps = parseNumbers(text);
+  if (steps.at(-1) === 100 && steps.every((step, i) => step > (steps[i - 1] ?? 0))) return steps;
+  const between = [...new Set(steps)].filter((step) => step > 0 && step < 100).sort((a, b) => a - b);
+  const example = [...between, 100].join(',');
+  throw new InvalidArgumentError(`the percentages must ascend, and the last must be 100, such as --steps ${example}.`);
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -181,7 +181,7 @@ function taken(port: number): CommandFailure {
   const holder = findPortHolder(port);
   const other = portBeside(port);
   return new CommandFailure(`port ${port} (PORT) is in use${holder === undefined ? '' : ` by ${holder}`}`, {
-    remedy: `end that program, or choose another port: npx tandem up --port ${other}, or PORT=${other} npm start`,
+    remedy: `end that program, or choose another port: --port ${other}, or PORT=${other} in the environment`,
   });
 }
 

@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { FeatureRow, Step, ValueHistory } from '@tandem/prediction/value/value-history';
-import { CommandFailure } from '../command-line/failure.ts';
+import { CommandFailure, unreadable } from '../command-line/failure.ts';
 
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';
@@ -45,7 +45,7 @@ export async function readHistory(file: string): Promise<HistoryFile> {
     }
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw new CommandFailure(`${file} cannot be read: ${error.message}`, { cause: error });
+    throw unreadable(file, error);
   }
   return builder?.finish() ?? fail('the file is empty');
 }

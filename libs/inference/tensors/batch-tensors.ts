@@ -99,7 +99,9 @@ function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: num
   const { name, categories } = column;
   const value = values[row] ?? null;
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : String(value);
-  const which = `feature ${name} of user ${batch.userIds[row]} is ${shown}`;
+  const userId = batch.userIds[row];
+  // Rows that a caller sends to a model belong to no user.
+  const which = `feature ${name}${userId ? ` of user ${userId}` : ''} is ${shown}`;
   if (!categories || typeof value === 'number') return `${which}, which an input of type ${type} cannot hold`;
   const known = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
   const list = `${known.join(', ')}${known.length < categories.values.length ? ', …' : ''}`;

@@ -81,6 +81,12 @@ describe('encodeInputs', () => {
     expect(() => encode('string', [[7]])).toThrow('feature f0 of user 0 is 7');
   });
 
+  it('names no user for a row that belongs to none', () => {
+    const { version } = matrixPredictor(Buffer.from('x'), 1, { type: 'int32' });
+    const batch = { ...batchOf(version, [[0.5]]), userIds: [''] };
+    expect(() => encodeInputs(version.inputs, batch, [0])).toThrow('feature f0 is 0.5, which');
+  });
+
   it('names every rejected row, not only the first', () => {
     const rows = [[1], [2 ** 40], [3], [0.5], [5]];
     const error = (() => {

@@ -162,8 +162,11 @@ async function finish(db: Db, rollout: Rollout, state: 'aborted' | 'ended'): Pro
 }
 
 async function end(db: Db, rollout: Rollout): Promise<boolean> {
-  if (rollout.kind === 'canary')
-    throw conflict(rollout, 'it is a canary, which ends only when it is promoted or aborted', 'promote or abort it');
+  if (rollout.kind === 'canary') {
+    const { predictor } = rollout;
+    const remedy = `promote or abort it: tandem rollout promote ${predictor}, or tandem rollout abort ${predictor}`;
+    throw conflict(rollout, 'it is a canary, which ends only when it is promoted or aborted', remedy);
+  }
   return finish(db, rollout, 'ended');
 }
 

@@ -73,11 +73,15 @@ describe('a canary', () => {
       expect([verb, ...(await move(id, verb))]).toMatchObject([verb, 409, { remedy: expect.any(String) }]);
     }
     expect(await served()).toEqual({ stable: '2', candidate: '1' });
-    expect(await move(id, 'abort')).toMatchObject([200, { state: 'aborted' }]);
+    const unbegun = { state: 'aborted', stepStartedAt: null, arms: [{ variant: 'candidate', percent: 0 }] };
+    expect(await move(id, 'abort')).toMatchObject([200, unbegun]);
   });
 
   it('cannot be ended, only promoted or aborted', async () => {
-    expect(await move(await running(CANARY), 'end')).toMatchObject([409, { remedy: 'promote or abort it' }]);
+    const remedy = expect.stringMatching(
+      /^promote or abort it: tandem rollout promote (\w+), or tandem rollout abort \1$/,
+    );
+    expect(await move(await running(CANARY), 'end')).toMatchObject([409, { remedy }]);
   });
 
   it('cannot be moved after its end', async () => {
