@@ -178,12 +178,9 @@ function judgeEmpty(isServed: boolean): Finding {
 
 /** Returns whether the predictor is served and predictions of any of its model versions are stored. */
 async function isServedFromStore(pool: Pool, name: string): Promise<boolean> {
-  const served = await query(pool, {
-    text: `select from tandem.predictors p where name = $1 and active
-      and exists (select from tandem.generations g where g.predictor = p.name and g.state = 'published')`,
-    values: [name],
-  });
-  return served.length > 0;
+  const text = `select from tandem.predictors p where name = $1 and active
+    and exists (select from tandem.generations g where g.predictor = p.name and g.state = 'published')`;
+  return (await query(pool, { text, values: [name] })).length > 0;
 }
 
 async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {
