@@ -1,8 +1,7 @@
-import { Pool } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadHistory } from './load-history.ts';
 import { readToday } from './purchase.ts';
-import { createShopDatabase, type ShopDatabase } from './shop-database.fixture.ts';
+import { createShopDatabase, openPool, type ShopDatabase } from './shop-database.fixture.ts';
 
 let database: ShopDatabase;
 beforeEach(async () => {
@@ -53,7 +52,7 @@ test('the clock is read correctly if the database formats dates in German', asyn
   await database.pool.query(
     `do $$ begin execute format('alter database %I set datestyle = German', current_database()); end $$`,
   );
-  const fresh = new Pool(database.pool.options);
+  const fresh = openPool(database.pool.options);
   expect(await loadHistory(fresh)).toEqual({ loaded: 0, today: '1997-12-31' });
   expect(await readToday(fresh)).toBe('1997-12-31');
   await fresh.end();

@@ -1,6 +1,6 @@
 /** Creates a database for each test, so that tests share neither the tables of the shop nor its clock. */
 import { createEmptyDatabase } from '@tandem/testing/databases';
-import { Pool } from 'pg';
+import { Pool, type PoolConfig } from 'pg';
 import { inject } from 'vitest';
 
 export interface ShopDatabase {
@@ -10,9 +10,7 @@ export interface ShopDatabase {
 
 export async function createShopDatabase(): Promise<ShopDatabase> {
   const database = await createEmptyDatabase(inject('databaseUrl'));
-  const pool = new Pool({ connectionString: database.url, max: 4 });
-  // A connection that is about to end may still get an error because its database is dropped.
-  pool.on('error', () => {});
+  const pool = openPool({ connectionString: database.url, max: 4 });
   return {
     pool,
     close: async () => {
@@ -20,4 +18,12 @@ export async function createShopDatabase(): Promise<ShopDatabase> {
       await database.drop();
     },
   };
+}
+
+/** Opens a pool that ignores errors of ending connections: they may get one because their database is dropped. */
+export function openPool(options: PoolConfig): Pool {
+  const pool = new Pool(options);
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
 }

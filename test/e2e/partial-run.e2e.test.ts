@@ -14,7 +14,8 @@ beforeAll(async () => {
   deployment = await createDeployment();
   await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 100 } });
   api = await deployment.startApi();
-  await deployment.startWorker();
+  // Without re-scoring: it would answer changed users before the runs do.
+  await deployment.startWorker({ REFRESH_SHARE: '0' });
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
