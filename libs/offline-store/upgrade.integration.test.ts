@@ -12,7 +12,7 @@ const stillAlive = {
   remedy: expect.stringContaining('stop it'),
 };
 
-test('objects that only earlier releases use are dropped when no process of another release is alive', async () => {
+test('objects that only earlier releases use are dropped when no process of another release is running', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const found = async () =>
     (await other.pool.query(`select to_regclass('tandem.outcomes_in_time') is not null as index`)).rows;

@@ -17,7 +17,7 @@ const UPGRADED_WITHIN_MS = 300_000;
 
 /**
  * Drops objects that only earlier releases use. Resolves with the newly applied names. Rejects with `unavailable` while
- * a process of another release is alive, and otherwise like `migrate`. No process can start during the call.
+ * a process of another release is running, and otherwise like `migrate`. No process can start during the call.
  */
 export async function contractSchema(databaseUrl: string): Promise<readonly string[]> {
   const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-migrate' });
@@ -35,19 +35,19 @@ export async function contractSchema(databaseUrl: string): Promise<readonly stri
   }
 }
 
-/** Rejects with `unavailable` while a process of another release is alive. */
+/** Rejects with `unavailable` while a process of another release is running. */
 async function assertUpgraded(pool: pg.Pool): Promise<void> {
   const other = (await listProcesses(pool)).find(({ release }) => release !== RELEASE);
   if (other === undefined) return;
   const { kind, host, pid, release } = other;
   throw new TandemError(
     'unavailable',
-    `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}); this is release ${RELEASE}.`,
+    `A process of another release is running (${kind} ${release}, process ${pid} on ${host}); this is release ${RELEASE}.`,
     { retryAfter: GONE_AFTER_MS / 1_000, remedy: 'stop it, or start it on this release; then retry' },
   );
 }
 
-/** Waits until no process of another release is alive. After the time limit, rejects with the process that still is. */
+/** Waits until no process of another release is running. After the time limit, rejects with the process that still is. */
 export async function untilUpgraded(pool: pg.Pool, withinMs = UPGRADED_WITHIN_MS): Promise<void> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -55,3 +55,8 @@ test('any other error of the rig is not taken for one of the command line', () =
   };
   expect(() => readCommandLine(HELP, OPTIONS, fail, { args: [] })).toThrow('of the rig');
 });
+
+test('arguments that are no options reach a rig that takes them', () => {
+  const named = (_: object, names: readonly string[]) => names;
+  expect(readCommandLine(HELP, {}, named, { args: ['one', 'two'], allowPositionals: true })).toEqual(['one', 'two']);
+});

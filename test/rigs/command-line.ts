@@ -10,20 +10,29 @@ type Parsed<T extends ParseArgsOptionsConfig> = Values<T> & { readonly help?: bo
 /** Exits the process, after it has printed a text to the stream of the code: 0 is no error. */
 export type Exit = (code: 0 | 2, text: string) => never;
 
+interface ReadingOptions {
+  readonly args?: string[];
+  readonly exit?: Exit;
+  readonly allowPositionals?: boolean;
+}
+
 /**
  * Returns the command line as `read` understands it. Ends the process where `--help` is given, or an option is wrong.
  * @param help begins with the command, as in `npm run bench -- [options]`
- * @param read checks the values; throws a `UsageError` for a value that the rig does not take
+ * @param read checks the values, and the arguments that are no options; throws a `UsageError` for a value that the rig
+ * does not take
+ * @param allowPositionals whether there may be such arguments; by default they are rejected
  */
 export function readCommandLine<const T extends ParseArgsOptionsConfig, C>(
   help: string,
   options: T,
-  read: (values: Values<T>) => C,
-  { args = process.argv.slice(2), exit = exitWith }: { readonly args?: string[]; readonly exit?: Exit } = {},
+  read: (values: Values<T>, positionals: readonly string[]) => C,
+  { args = process.argv.slice(2), exit = exitWith, allowPositionals = false }: ReadingOptions = {},
 ): C {
   try {
-    const { values } = parseArgs({ args, options: { ...options, help: { type: 'boolean' } } }) as { values: Parsed<T> };
-    return values.help ? exit(0, help) : read(values);
+    const parsed = parseArgs({ args, options: { ...options, help: { type: 'boolean' } }, allowPositionals });
+    const values = parsed.values as Parsed<T>;
+    return values.help ? exit(0, help) : read(values, parsed.positionals);
   } catch (error) {
     if (error instanceof UsageError || isOptionError(error)) return exit(2, `${error.message}\n\n${help}`);
     throw error;

@@ -1,5 +1,5 @@
 /**
- * Reads a CSV file (RFC 4180, UTF-8, with a head) of any length in batches of rows. A quoted cell may contain line
+ * Reads a CSV file (RFC 4180, UTF-8, with a header line) of any length in batches of rows. A quoted cell may contain line
  * breaks. Memory is bounded by a batch and the longest row.
  */
 import { createReadStream } from 'node:fs';
@@ -25,7 +25,7 @@ export interface CsvRow {
 }
 
 interface CsvBatch {
-  /** The names in the head; none is empty or repeated. */
+  /** The names in the header line; none is empty or repeated. */
   readonly names: readonly string[];
   /** Rows with one cell for each name. The only batch of a file without rows is empty. */
   readonly rows: readonly CsvRow[];

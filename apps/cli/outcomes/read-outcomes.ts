@@ -1,5 +1,5 @@
 /**
- * Reads outcomes from a file of any length, line by line. The file is CSV with a head, or has one JSON object in each
+ * Reads outcomes from a file of any length, line by line. The file is CSV with a header line, or has one JSON object in each
  * line.
  */
 import { createReadStream } from 'node:fs';

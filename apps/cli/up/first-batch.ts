@@ -99,7 +99,7 @@ async function startOrJoin(client: Client, view: PredictorView): Promise<Run | n
   }
 }
 
-function resultOf({ generation, usersScored, usersFailed }: Run): string {
-  const failed = usersFailed === 0 ? '' : `, ${count(usersFailed)} could not be scored (npx tandem run list)`;
+function resultOf({ id, generation, usersScored, usersFailed }: Run): string {
+  const failed = usersFailed === 0 ? '' : `, ${count(usersFailed)} could not be scored; see npx tandem run show ${id}`;
   return `generation ${generation ?? '?'}, ${count(usersScored)} users${failed}`;
 }

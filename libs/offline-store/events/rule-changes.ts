@@ -100,7 +100,7 @@ export async function setPatternsPending(db: Db, predictor: string): Promise<voi
 }
 
 /**
- * Rejects the change while a process of an earlier release is alive. Such a process does not report its limit of
+ * Rejects the change while a process of an earlier release is running. Such a process does not report its limit of
  * connections, which was added in migration 0055, after the flag.
  */
 async function refuseBesideEarlierRelease(db: Db): Promise<void> {
@@ -112,7 +112,7 @@ async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   const { kind, host, pid, release } = earlier;
   throw new TandemError(
     'unavailable',
-    `A process of an earlier release is alive (${kind} ${release}, process ${pid} on ${host}). It does not know that event patterns or features have grown, and would serve stale predictions as fresh.`,
+    `A process of an earlier release is running (${kind} ${release}, process ${pid} on ${host}). It does not know that event patterns or features have grown, and would serve stale predictions as fresh.`,
     { retryAfter: 10, remedy: 'end the upgrade first: stop that process, or start it on this release; then retry' },
   );
 }

@@ -264,7 +264,7 @@ describe('a run with a budget', () => {
   });
 });
 
-test('a run with a budget is rejected while an API or worker of another release is alive', async () => {
+test('a run with a budget is rejected while an API or worker of another release is running', async () => {
   const enter = async (kind: ProcessKind) => {
     const register = createRegister(pool, { id: randomUUID(), kind, host: 'h', pid: 7, release: '0.1.0' });
     await register.beat([]);

@@ -128,7 +128,7 @@ function budgetOfSome(): TandemError {
 }
 
 /**
- * Rejects a budget while an earlier release is alive. Earlier releases do not know bases: they would infer live for
+ * Rejects a budget while an earlier release is running. Earlier releases do not know bases: they would infer live for
  * each user without a row above the base. All releases with an embedded reader know bases.
  */
 async function refuseOtherReleases(db: Db): Promise<void> {
@@ -137,7 +137,7 @@ async function refuseOtherReleases(db: Db): Promise<void> {
   const { kind, host, pid, release } = other;
   throw new TandemError(
     'run_conflict',
-    `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}), and may not know runs with a budget.`,
+    `A process of another release is running (${kind} ${release}, process ${pid} on ${host}), and may not know runs with a budget.`,
     { field: 'budget', remedy: 'start it on this release, or run without a budget' },
   );
 }

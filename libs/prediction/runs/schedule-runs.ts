@@ -82,7 +82,7 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   return { made, failed };
 }
 
-/** Creates a run. If an earlier release is alive, which cannot keep a budget, the run is created without its budget. */
+/** Creates a run. If an earlier release is running, which cannot keep a budget, the run is created without its budget. */
 async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Schedule, slot: Date) {
   try {
     return await runs.create(runOf(schedule, slot));

@@ -1,5 +1,5 @@
 /**
- * `npm run test:mutants [-- names…]` plants each mutant in a copy of the tree, runs the test files that must catch it,
+ * `npm run test:mutants` plants each mutant in a copy of the tree, runs the test files that must catch it,
  * and prints `caught` or `SURVIVED`. First the same files must pass on the unchanged copy, and the mutants must
  * compile.
  *
@@ -9,6 +9,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readCommandLine } from '../command-line.ts';
 import type { Mutant } from './mutant.ts';
 import { findMutants } from './mutants.ts';
 import { createScratchTree, type ScratchTree } from './scratch-tree.ts';
@@ -26,6 +27,10 @@ const MUTANT_LIMIT_MS = 180_000;
 const UNCHANGED_LIMIT_MS = 600_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+const HELP = `npm run test:mutants -- [names]
+  names   of the mutants to plant, separated by spaces (default: all)
+`;
 
 type Where = Pick<RunOptions, 'root' | 'variables' | 'stopped'>;
 
@@ -56,8 +61,7 @@ async function isCaught(mutant: Mutant, tree: ScratchTree, where: Where): Promis
   return caught;
 }
 
-async function main(names: readonly string[], stopped: AbortSignal): Promise<number> {
-  const chosen = findMutants(names);
+async function main(chosen: readonly Mutant[], stopped: AbortSignal): Promise<number> {
   rmSync(logs, { recursive: true, force: true });
   mkdirSync(logs, { recursive: true });
   const tree = createScratchTree(checkout, join(folder, `copy-${process.pid}`));
@@ -78,12 +82,13 @@ async function main(names: readonly string[], stopped: AbortSignal): Promise<num
   }
 }
 
+const chosen = readCommandLine(HELP, {}, (_, names) => findMutants(names), { allowPositionals: true });
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
 }
 try {
-  process.exitCode = await main(process.argv.slice(2), stopping.signal);
+  process.exitCode = await main(chosen, stopping.signal);
 } catch (error) {
   process.stderr.write(`mutants: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 2;

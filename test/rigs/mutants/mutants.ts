@@ -1,4 +1,5 @@
 /** Lists all mutants, and finds mutants by name. */
+import { UsageError } from '../command-line.ts';
 import { freshnessMutants } from './freshness.ts';
 import type { Mutant } from './mutant.ts';
 import { routeMutants } from './routes.ts';
@@ -12,7 +13,7 @@ export function findMutants(names: readonly string[]): readonly Mutant[] {
   return names.map((name) => {
     const found = mutants.find((mutant) => mutant.name === name);
     if (found) return found;
-    throw new Error(
+    throw new UsageError(
       `there is no mutant ${JSON.stringify(name)}; choose from ${mutants.map((one) => one.name).join(', ')}`,
     );
   });
