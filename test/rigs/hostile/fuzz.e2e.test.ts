@@ -32,7 +32,7 @@ beforeAll(async () => {
   redis = await ownRedis(folder);
   database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   service = await startService({ databaseUrl: database.url, redisUrl: redis.url }, 'int8');
-  report = await fuzz(service, { requests: REQUESTS, seed: SEED });
+  report = await fuzz(service, { requests: REQUESTS, seed: SEED, reach: await withinReach(service.url) });
 });
 afterAll(async () => {
   await service.close();
@@ -43,17 +43,12 @@ afterAll(async () => {
 
 describe('requests generated from the OpenAPI document', () => {
   it('are all answered as the document declares', () => {
-    expect(report.sent).toBe(REQUESTS);
+    expect(report.sent).toBeGreaterThanOrEqual(REQUESTS);
     expect(report.findings).toEqual([]);
   });
 
-  it('reach every operation, and each operation also answers with success', async () => {
-    const { operations } = await fetchDocument(service.url);
-    const good = new Set(
-      [...report.answers.keys()].filter((key) => / 20[012]$/.test(key)).map((key) => key.split(' ')[0]),
-    );
-    const missed = operations.map(({ operationId }) => operationId).filter((id) => !good.has(id));
-    expect(missed.filter((id) => !OUT_OF_REACH.has(id))).toEqual([]);
+  it('reach every operation, and each operation also answers with success', () => {
+    expect(report.missed.filter((id) => !OUT_OF_REACH.has(id))).toEqual([]);
   });
 
   it('leave the service ready, without an error in its log', async () => {
@@ -61,3 +56,8 @@ describe('requests generated from the OpenAPI document', () => {
     expect(service.api.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });
+
+async function withinReach(url: string): Promise<string[]> {
+  const { operations } = await fetchDocument(url);
+  return operations.map(({ operationId }) => operationId).filter((id) => !OUT_OF_REACH.has(id));
+}

@@ -12,6 +12,8 @@ export interface FuzzOptions {
   readonly seed: number;
   /** The number of concurrent requests. */
   readonly lanes?: number;
+  /** The ids of operations that get further requests, at most `MOST_FURTHER`, until one is answered with success. */
+  readonly reach?: readonly string[];
 }
 
 export interface FuzzFinding {
@@ -27,6 +29,8 @@ export interface FuzzReport {
   readonly sent: number;
   /** Maps an operation and a status, such as `readPrediction 200`, to the number of answers. */
   readonly answers: ReadonlyMap<string, number>;
+  /** The operations of the document that did not answer with success. */
+  readonly missed: readonly string[];
   readonly findings: readonly FuzzFinding[];
 }
 
@@ -34,31 +38,64 @@ export interface FuzzReport {
 const PATIENCE_MS = 30_000;
 /** The number of requests generated at once. All requests of a long run would not fit into memory. */
 const BATCH = 500;
+/** The number of further requests per operation, and how many of them are generated at once. */
+const MOST_FURTHER = 600;
+const FURTHER_BATCH = 40;
 
 export async function fuzz(service: HostileService, options: FuzzOptions): Promise<FuzzReport> {
-  const { seed, lanes = 8 } = options;
+  const { seed, lanes = 8, reach = [] } = options;
   const document = await fetchDocument(service.url);
-  const arbitrary = requests(document);
-  const answers = new Map<string, number>();
-  const findings: FuzzFinding[] = [];
+  const any = requests(document);
   const known: KnownIds = { run: [service.runId], rollout: [await startComparison(service.pool)] };
-  let sent = 0;
+  const sending: Sending = { service, document, known, lanes, sent: 0, answers: new Map(), findings: [] };
   for (let from = 0; from < options.requests; from += BATCH) {
     const numRuns = Math.min(BATCH, options.requests - from);
-    const batch = fc.sample(arbitrary, { seed: seed + from, numRuns });
-    const next = batch.entries();
-    const lane = async () => {
-      for (const [i, request] of next) {
-        sent++;
-        const { text, answer, faults } = await tryOne(service, request, document, known);
-        const key = `${request.operation.operationId} ${answer?.status}`;
-        answers.set(key, (answers.get(key) ?? 0) + 1);
-        if (faults.length > 0) findings.push({ index: from + i, sent: text.slice(0, 2_000), faults });
-      }
-    };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await sendAll(sending, fc.sample(any, { seed: seed + from, numRuns }));
   }
-  return { seed, sent, answers, findings };
+  for (const id of reach) await reachOperation(sending, id, seed);
+  const missed = document.operations.map(({ operationId }) => operationId).filter((id) => !hasSucceeded(sending, id));
+  const { sent, answers, findings } = sending;
+  return { seed, sent, answers, missed, findings };
+}
+
+/** What the requests of one call of `fuzz` share. */
+interface Sending {
+  readonly service: HostileService;
+  readonly document: ApiDocument;
+  readonly known: KnownIds;
+  readonly lanes: number;
+  readonly answers: Map<string, number>;
+  readonly findings: FuzzFinding[];
+  sent: number;
+}
+
+async function sendAll(sending: Sending, batch: readonly FuzzRequest[]): Promise<void> {
+  const { service, document, known, answers, findings } = sending;
+  const next = batch.values();
+  const lane = async () => {
+    for (const request of next) {
+      const index = sending.sent++;
+      const { text, answer, faults } = await tryOne(service, request, document, known);
+      const key = `${request.operation.operationId} ${answer?.status}`;
+      answers.set(key, (answers.get(key) ?? 0) + 1);
+      if (faults.length > 0) findings.push({ index, sent: text.slice(0, 2_000), faults });
+    }
+  };
+  await Promise.all(Array.from({ length: sending.lanes }, lane));
+}
+
+/** Whether a random request succeeds depends on earlier requests and on the load. A fixed number would not do. */
+async function reachOperation(sending: Sending, id: string, seed: number): Promise<void> {
+  const { document } = sending;
+  const operations = document.operations.filter(({ operationId }) => operationId === id);
+  const any = requests({ ...document, operations });
+  for (let from = 0; from < MOST_FURTHER && !hasSucceeded(sending, id); from += FURTHER_BATCH) {
+    await sendAll(sending, fc.sample(any, { seed: seed + from, numRuns: FURTHER_BATCH }));
+  }
+}
+
+function hasSucceeded({ answers }: Sending, id: string): boolean {
+  return [200, 201, 202].some((status) => answers.has(`${id} ${status}`));
 }
 
 async function tryOne(
