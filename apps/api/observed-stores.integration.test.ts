@@ -15,10 +15,15 @@ beforeEach(() => {
 });
 afterAll(() => api?.close());
 
+/** Returns the value of the first series whose name starts with the text. */
 async function sample(series: string): Promise<number | undefined> {
+  return (await samples(series))[0];
+}
+
+async function samples(series: string): Promise<number[]> {
   const text = await (await api.get('/metrics', { accept: 'text/plain' })).text();
-  const line = text.split('\n').find((one) => one.startsWith(series));
-  return line === undefined ? undefined : Number(line.split(' ').at(-1));
+  const lines = text.split('\n').filter((one) => one.startsWith(series));
+  return lines.map((line) => Number(line.split(' ').at(-1)));
 }
 
 const read = async (userId: string, headers = {}) =>
@@ -59,15 +64,17 @@ describe('the time until an event is visible', () => {
 
 describe('metrics', () => {
   it('cover certificates, durable events, and their hints', async () => {
+    const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+    // A hint counts after the answer to its event. On a busy machine it may fail, which is another outcome.
     const counts = async () => [
-      await sample('tandem_event_accept_seconds_count{app="api",outcome="ok"}'),
-      await sample('tandem_event_hint_seconds_count{app="api",outcome='),
+      sum(await samples('tandem_event_accept_seconds_count{app="api",outcome="ok"}')),
+      sum(await samples('tandem_event_hint_seconds_count{app="api",outcome=')),
     ];
     const before = await counts();
     await send('3');
     await read('3');
     expect(await sample('tandem_authority_users_count')).toBeGreaterThan(0);
-    expect(await counts()).toEqual(before.map((count = 0) => count + 1));
+    await expect.poll(counts).toEqual(before.map((count) => count + 1));
     expect(await sample('tandem_online_store_up')).toBe(1);
     expect(await sample('tandem_postgres_connections{pool="api",state="idle"')).toBeGreaterThan(0);
     expect(await sample('tandem_postgres_waiting{pool="api"')).toBe(0);
