@@ -1,7 +1,7 @@
 /**
  * A user id is the canonical text of the key column's type, so that one user has one spelling in every store. Every
  * route rejects another spelling and names the canonical one. `tandem.user_id_problem` in the migrations is the same
- * rule, in other words, for events written in SQL.
+ * rule for events written in SQL.
  */
 
 import { TandemError } from './errors.ts';

@@ -235,7 +235,7 @@ describe('refusals', () => {
 
   test('a user id of twenty digits is reported as too large, not as having leading zeros', async () => {
     const error = await refusal([event({ userId: '12345678901234567890' })]);
-    expect(error.message).toBe('A user id fits 64 bits.');
+    expect(error.message).toBe('The user id does not fit 64 bits.');
     expect(error.remedy).toContain('9223372036854775807');
   });
 
@@ -306,7 +306,7 @@ describe('events written in SQL', () => {
     ).rejects.toMatchObject({ code: 'TD422' });
     await expect(
       pool.query(`insert into tandem.events (source, user_id) values (' ', '${user}')`),
-    ).rejects.toMatchObject({ code: 'TD422', message: 'an event source is more than white space' });
+    ).rejects.toMatchObject({ code: 'TD422', message: 'the event source is only white space' });
   });
 
   test('a null does not mean the default: Postgres rejects it and names the column', async () => {

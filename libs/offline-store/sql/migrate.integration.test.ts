@@ -127,7 +127,7 @@ test('users named . and .. of an earlier release are erased, and their events ar
     ]);
     expect((await other.pool.query('select erasures::int from tandem.settings')).rows).toEqual([{ erasures: 2 }]);
     await expect(send('..')).rejects.toMatchObject({
-      message: expect.stringContaining('a user id is not . or ..'),
+      message: expect.stringContaining('the user id is . or ..'),
       hint: 'give the user another id in its source',
     });
     await send('...');

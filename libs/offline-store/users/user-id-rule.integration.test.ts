@@ -41,19 +41,6 @@ const oddTexts = [
 ];
 const uuids = ['6f9619ff-8b86-d011-b42d-00c04fc964ff', '6F9619FF-8B86-D011-B42D-00C04FC964FF', '{6f9619ff}'];
 
-/** The words of SQL, which state the rule, and of TypeScript, which state the fault. */
-const REASONS: Readonly<Record<string, string>> = {
-  'a user id is not empty': 'the user id is empty',
-  'a user id has at most 128 bytes': 'the user id is longer than 128 bytes',
-  'a user id has no control characters': 'the user id has a control character',
-  'a user id is a whole number without leading zeros or sign +':
-    'the user id is not a whole number, or has leading zeros or a sign +',
-  'a user id fits 64 bits': 'the user id does not fit 64 bits',
-  'a user id is a lower-case uuid': 'the user id is not a lower-case uuid',
-  'a user id is not . or .., which no URL path can carry': 'the user id is . or .., which no URL path can carry',
-  'a user id is in Unicode normalization form C': 'the user id is not in Unicode normalization form C',
-};
-
 test('SQL and TypeScript accept the same user ids and reject the others for the same reasons, whatever the key type', async () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
@@ -71,7 +58,7 @@ test('SQL and TypeScript accept the same user ids and reject the others for the 
     });
     const differing = rows.filter(({ id, problem }) => {
       const check = checkUserId(keyType, id);
-      return (problem === null ? null : REASONS[problem]) !== (check.ok ? null : check.problem);
+      return problem !== (check.ok ? null : check.problem);
     });
     expect(differing, keyType).toEqual([]);
   }
