@@ -18,7 +18,6 @@ import { findUserContext } from '@tandem/offline-store/users/user-context';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
-import type { Log } from '@tandem/telemetry/log';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
@@ -59,8 +58,8 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  /** How often a shadow's sums are stored; absent: the shadow's default. */
-  readonly shadow?: { readonly keepEveryMs?: number };
+  /** How often a shadow's sums are stored, and how long it waits for features; absent: the shadow's defaults. */
+  readonly shadow?: { readonly keepEveryMs?: number; readonly featuresWithinMs?: number };
 }
 
 export interface ApiDependencies {
@@ -113,14 +112,14 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     liveFailureLog: createLiveFailureLog(),
     ...{ readPrediction, registry, authority, online, offline, ...listeners, infer: scorer.infer },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
-    ...openWriting({ pool, keyType, hints: writing.hints, metrics }),
+    ...openWriting({ pool, keyType, hints: writing.hints, metrics, patienceMs: settings.patienceMs }),
     ...erasing(pool, writing, memory),
     keyType,
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
     ...openRuns({ pool, features, losses }, queue),
-    readiness: openReadiness(log, { pools, authority, connection, scorer, kept }, checked),
+    readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
 }
 
@@ -138,8 +137,13 @@ function openListeners(
   return { shadow, explanationKeeper };
 }
 
-function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more: readonly Part[]): ReadinessChecker {
+function openReadiness(
+  { log, patienceMs }: Pick<ApiSettings, 'log' | 'patienceMs'>,
+  dependencies: ReadinessPartsDependencies,
+  more: readonly Part[],
+): ReadinessChecker {
   return createReadiness({
+    ...(patienceMs === undefined ? {} : { timeoutMs: patienceMs }),
     parts: [...createReadinessParts(dependencies), ...more],
     onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
@@ -147,8 +151,8 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
 }
 
 /** Opens the pools and checks the database. The result says which parts of readiness are not proved yet. */
-async function openProvedPools({ database }: ApiSettings, opened: Opened) {
-  const pools = openPools(database, database.connections);
+async function openProvedPools({ database, patienceMs }: ApiSettings, opened: Opened) {
+  const pools = openPools(database, database.connections, patienceMs);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
 }

@@ -18,7 +18,7 @@ interface ShadowSettings {
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
   readonly metrics: ShadowMetrics;
-  readonly shadow?: { readonly keepEveryMs?: number };
+  readonly shadow?: { readonly keepEveryMs?: number; readonly featuresWithinMs?: number };
 }
 
 type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
@@ -30,7 +30,7 @@ const FEATURES_WITHIN_MS = 1_000;
  * @param assignments returns the last known assignments of a predictor
  */
 export function openShadow(
-  { inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
+  { inference, log, metrics, shadow: { keepEveryMs, featuresWithinMs = FEATURES_WITHIN_MS } = {} }: ShadowSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
@@ -46,7 +46,7 @@ export function openShadow(
   );
   return createShadow({
     ...{ assignments, registry, scorer },
-    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: FEATURES_WITHIN_MS }),
+    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: featuresWithinMs }),
     store: createShadowStore(background),
     processId: randomUUID(),
     keepEveryMs,
