@@ -28,7 +28,7 @@ import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow } from './wiring/open-shadow.ts';
+import { openShadow, type ShadowTimes } from './wiring/open-shadow.ts';
 import { openWorkSignal } from './wiring/open-work-signal.ts';
 import { openOnlineWriting, openWriting } from './wiring/open-writing.ts';
 import {
@@ -58,8 +58,7 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  /** How often a shadow's sums are stored, and how long it waits for features; absent: the shadow's defaults. */
-  readonly shadow?: { readonly keepEveryMs?: number; readonly featuresWithinMs?: number };
+  readonly shadow?: ShadowTimes;
 }
 
 export interface ApiDependencies {
@@ -118,7 +117,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
-    ...openRuns({ pool, features, losses }, queue),
+    ...openRuns({ pool, features, losses, patienceMs: settings.patienceMs }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
 }

@@ -67,6 +67,8 @@ async function adoptedDaysAgo(days: number): Promise<void> {
 async function runToTheEnd(runId: string) {
   await planNow(worker.runs, runId);
   for (const no of [0, 1]) await createRunChunk({ ...worker.chunks, hints })(runId, no);
+  // Chunks are loaded after their jobs.
+  await worker.chunks.loads?.settled();
   return publishNow(worker.runs, runId, worker.loader);
 }
 
