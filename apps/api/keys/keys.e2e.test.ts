@@ -49,13 +49,14 @@ function start(file: string, args: readonly string[], env: Readonly<Record<strin
 }
 
 async function startApi(env: Readonly<Record<string, string>>): Promise<{ url: string; port: number; said(): string }> {
-  const port = await findFreePort();
-  const child = start(files.api, [], { PORT: String(port), ...env });
+  const child = start(files.api, [], { PORT: '0', ...env });
   let said = '';
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {
     said += part;
   });
   await expect.poll(() => said, { timeout: 120_000 }).toContain('"api.started"');
+  const [line = ''] = said.split('\n').filter((one) => one.includes('"api.started"'));
+  const port = Number(new URL((JSON.parse(line) as { url: string }).url).port);
   return { url: `http://127.0.0.1:${port}`, port, said: () => said };
 }
 
