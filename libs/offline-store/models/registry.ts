@@ -33,8 +33,8 @@ interface Loaded {
 }
 
 /**
- * The default time limit of a load in ms. It is short, since reads wait for it and can usually use known entries. A caller
- * without any entry waits longer.
+ * The default time limit of a load in ms. It is short, since reads wait for it and can usually use known entries. A
+ * caller without any entry waits longer.
  */
 const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
