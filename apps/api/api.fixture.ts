@@ -105,6 +105,7 @@ export async function createTestApi(
     servesMetrics: true,
     isOurHost: createHostRule(['127.0.0.1']),
     prefix,
+    patienceMs: PATIENCE_MS,
     ...more,
   });
   const app = createApp(dependencies.app);
@@ -118,7 +119,8 @@ export async function createTestApi(
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
     postgres,
     async keepErased() {
-      const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
+      const patience = { commandTimeoutMs: PATIENCE_MS, socketTimeoutMs: PATIENCE_MS };
+      const connection = createServerConnection({ url: redisUrl, log: () => {}, ...patience });
       await connection.whenReady(PATIENCE_MS);
       await createKeepErased({
         store: createErasureStore(pool),
@@ -187,7 +189,7 @@ export function repurchase(freshness: Partial<FreshnessPolicy> = {}): PredictorT
       freshness: {
         maxAgeMs: 3_600_000,
         live: true,
-        liveTimeoutMs: 5_000,
+        liveTimeoutMs: PATIENCE_MS,
         onLiveFailure: 'stale',
         unverified: true,
         default: { score: 0.2 },

@@ -83,8 +83,12 @@ describe('the application', () => {
   it('is live and ready, and names each part of its readiness', async () => {
     expect(await (await api.get('/livez')).json()).toEqual({ status: 'live' });
     await api.get('/v1/predictions/repurchase/1');
-    const ready = await api.get('/readyz');
-    expect([ready.status, await ready.json()]).toEqual([
+    const ready = async () => {
+      const response = await api.get('/readyz');
+      return [response.status, await response.json()];
+    };
+    // The start of the API does not wait for the load of its models without a limit.
+    await expect.poll(ready).toEqual([
       200,
       {
         status: 'ready',

@@ -18,7 +18,6 @@ import { findUserContext } from '@tandem/offline-store/users/user-context';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
-import type { Log } from '@tandem/telemetry/log';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
@@ -29,7 +28,7 @@ import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow } from './wiring/open-shadow.ts';
+import { openShadow, type ShadowTimes } from './wiring/open-shadow.ts';
 import { openWorkSignal } from './wiring/open-work-signal.ts';
 import { openOnlineWriting, openWriting } from './wiring/open-writing.ts';
 import {
@@ -59,8 +58,7 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  /** How often a shadow's sums are stored; absent: the shadow's default. */
-  readonly shadow?: { readonly keepEveryMs?: number };
+  readonly shadow?: ShadowTimes;
 }
 
 export interface ApiDependencies {
@@ -113,14 +111,14 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     liveFailureLog: createLiveFailureLog(),
     ...{ readPrediction, registry, authority, online, offline, ...listeners, infer: scorer.infer },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
-    ...openWriting({ pool, keyType, hints: writing.hints, metrics }),
+    ...openWriting({ pool, keyType, hints: writing.hints, metrics, patienceMs: settings.patienceMs }),
     ...erasing(pool, writing, memory),
     keyType,
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
-    ...openRuns({ pool, features, losses }, queue),
-    readiness: openReadiness(log, { pools, authority, connection, scorer, kept }, checked),
+    ...openRuns({ pool, features, losses, patienceMs: settings.patienceMs }, queue),
+    readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
 }
 
@@ -138,8 +136,13 @@ function openListeners(
   return { shadow, explanationKeeper };
 }
 
-function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more: readonly Part[]): ReadinessChecker {
+function openReadiness(
+  { log, patienceMs }: Pick<ApiSettings, 'log' | 'patienceMs'>,
+  dependencies: ReadinessPartsDependencies,
+  more: readonly Part[],
+): ReadinessChecker {
   return createReadiness({
+    ...(patienceMs === undefined ? {} : { timeoutMs: patienceMs }),
     parts: [...createReadinessParts(dependencies), ...more],
     onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
@@ -147,8 +150,8 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
 }
 
 /** Opens the pools and checks the database. The result says which parts of readiness are not proved yet. */
-async function openProvedPools({ database }: ApiSettings, opened: Opened) {
-  const pools = openPools(database, database.connections);
+async function openProvedPools({ database, patienceMs }: ApiSettings, opened: Opened) {
+  const pools = openPools(database, database.connections, patienceMs);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
 }

@@ -14,7 +14,7 @@ beforeEach(async () => {
   const artifact = loopModel();
   const artifactHash = createHash('sha256').update(artifact).digest('hex');
   const candidate = { name, artifact, definition: { ...definition, artifactHash } };
-  const freshness = { liveTimeoutMs: 4_000, onLiveFailure: 'stale' } as const;
+  const freshness = { liveTimeoutMs: 6_000, onLiveFailure: 'stale' } as const;
   api = await createTestApi(
     freshness,
     inject('redisUrl'),

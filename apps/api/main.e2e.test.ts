@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { findFreePort } from '@tandem/local-servers/ports';
 import { openGrpcClient } from '@tandem/open-inference/grpc-client.fixture';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
@@ -54,12 +53,12 @@ const eventsOf = ({ said }: Started) =>
 
 describe('the process', () => {
   it('logs an uncaught fault, finishes requests in progress, and exits with 1', async () => {
-    const port = await findFreePort();
-    const started = start('./faulty-main.fixture.ts', { PORT: String(port) });
+    const started = start('./faulty-main.fixture.ts', { PORT: '0' });
     await expect.poll(() => started.said.out, { timeout: 120_000 }).toContain('"api.started"');
     // A request in progress: its body arrives only after the fault.
     const body = '{"userIds":["1"]}';
-    const socket = connect(port, '127.0.0.1');
+    const { url } = eventsOf(started).find(({ event }) => event === 'api.started') as unknown as { url: string };
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
     let answer = '';
     socket.on('data', (part) => {
       answer += part;

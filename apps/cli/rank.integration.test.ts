@@ -49,7 +49,7 @@ test('prints a table of the candidates, best first, with their common context ve
     '',
     'source    live, requested: the caller requested live inference',
     expect.stringMatching(/^model {5}version \d+ \(stable\)$/),
-    expect.stringMatching(/^computed {2}2.* UTC, under 1 s ago$/),
+    expect.stringMatching(/^computed {2}2.* UTC, (under 1|\d+) s ago$/),
     'context   version 0, predicted from 0',
     'items     as of 2026-11-24T10:50:00+01:00',
     '',

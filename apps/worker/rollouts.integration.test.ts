@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import type { CanaryPlan } from '@tandem/freshness/rollout';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
@@ -16,10 +17,23 @@ import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { linearModel } from '@tandem/testing/onnx-models';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { makeFolder, ownRedis } from '../../test/e2e/servers.fixture.ts';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
+
+// A separate Redis: housekeeping sweeps generations that its database does not list, such as those of other test files.
+let servers: string;
+let redis: Awaited<ReturnType<typeof ownRedis>>;
+beforeAll(async () => {
+  servers = await makeFolder();
+  redis = await ownRedis(servers);
+});
+afterAll(async () => {
+  await redis?.close();
+  await rm(servers, { recursive: true, force: true });
+});
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;
@@ -32,14 +46,14 @@ const hints: RunHints = { plan: async () => {}, chunks: async () => {}, publish:
 beforeEach(async () => {
   database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   pool = createPool({ url: database.url, applicationName: 'worker-test' });
-  authority = createAuthority(pool, { timeoutMs: 5_000 });
+  authority = createAuthority(pool, { timeoutMs: 20_000 });
   rollouts = createRolloutStore(pool);
   await adoptCustomers(pool, { users: 50, chunkSize: 25 });
   await adoptCustomers(pool, { users: 50, chunkSize: 25, model: linearModel({ weights: [0.4, -0.2] }) });
   await pool.query(
     'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 1)',
   );
-  worker = await createDependencies(environmentOf(database.url, inject('redisUrl')), silentLog);
+  worker = await createDependencies(environmentOf(database.url, redis.url), silentLog);
 });
 
 afterEach(async () => {
@@ -288,16 +302,16 @@ describe('a canary', () => {
   it.each([
     [
       'alert',
-      { state: 'preparing', reason: expect.stringMatching(/^preparation exceeded its deadline of 1 s; waits: /) },
+      { state: 'preparing', reason: expect.stringMatching(/^preparation exceeded its deadline of 60 s; waits: /) },
     ],
     [
       'roll_back',
-      { state: 'aborted', reason: expect.stringMatching(/^preparation exceeded its deadline of 1 s; waits/) },
+      { state: 'aborted', reason: expect.stringMatching(/^preparation exceeded its deadline of 60 s; waits/) },
     ],
   ] as const)('that prepares past its deadline alerts or rolls back, as configured: %s', async (onDeadline, after) => {
-    const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
+    const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 60_000, onDeadline } });
     expect((await prepare()).aborted).toEqual([]);
-    await pool.query(`update tandem.rollouts set created_at = created_at - interval '2 s' where id = $1`, [id]);
+    await pool.query(`update tandem.rollouts set created_at = created_at - interval '61 s' where id = $1`, [id]);
     expect((await prepare()).aborted).toHaveLength(onDeadline === 'alert' ? 0 : 1);
     expect(await stateOf(id)).toMatchObject(after);
   });

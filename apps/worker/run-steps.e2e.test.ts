@@ -2,7 +2,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createSlowWorld, SLOW_PLAN } from './run-steps.fixture.ts';
 
 test('another worker makes the plan of a killed worker after its lease has expired', async () => {
-  const world = await createSlowWorld({ seconds: 3, planTimeout: 3 });
+  // The plan must be found asleep, even if this process was paused.
+  const world = await createSlowWorld({ seconds: 6, planTimeout: 6 });
   onTestFinished(() => world.close());
   const first = world.startWorker();
   await first.until('worker.started');

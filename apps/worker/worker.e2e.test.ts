@@ -135,7 +135,7 @@ describe('workers', () => {
     await untilEnded(runId);
     await expectEveryoneOnce(runId);
     await worker.until('job.ended', (line) => line.job === 'load-generation' && line.outcome === 'loaded');
-    expect((await queue.counts()).scoring).toMatchObject({ waiting: 0, active: 0 });
+    await expect.poll(async () => (await queue.counts()).scoring).toMatchObject({ waiting: 0, active: 0 });
     await queue.close();
   });
 

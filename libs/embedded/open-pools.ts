@@ -27,6 +27,14 @@ interface ReadingPoolsOptions {
   readonly kind: string;
   /** The most connections of all pools together. Of those that are not fixed, half are for feature statements. */
   readonly most: number;
+  /** The time limit of statements and of waits for locks and connections, in ms. Default: a limit for each pool. */
+  readonly patienceMs?: number | undefined;
+}
+
+/** Returns the limits of a pool, with this time limit in place of each of them. */
+export function patient<L extends object>(limits: L, patienceMs: number | undefined): L {
+  if (patienceMs === undefined) return limits;
+  return { ...limits, statementTimeoutMs: patienceMs, lockTimeoutMs: patienceMs, connectTimeoutMs: patienceMs };
 }
 
 /** Returns functions that open pools of one program, directly or through a pooler. */
@@ -41,18 +49,19 @@ export function poolOpener(paths: DatabasePaths, kind: string) {
   };
 }
 
-export function openReadingPools(paths: DatabasePaths, { kind, most }: ReadingPoolsOptions) {
+export function openReadingPools(paths: DatabasePaths, { kind, most, patienceMs }: ReadingPoolsOptions) {
   const { url, directUrl = url } = paths;
   const throughPooler = leadsThroughPooler(url, paths);
   const { open, openFeatures } = poolOpener(paths, kind);
   const direct = throughPooler ? { url: directUrl, throughPooler: false, variable: DIRECT } : {};
   const forFeatures = Math.floor((most - FIXED) / 2);
+  const requests = patient(REQUESTS, patienceMs);
   const pools = {
-    pool: open('', { ...REQUESTS, max: most - FIXED - forFeatures }),
+    pool: open('', { ...requests, max: most - FIXED - forFeatures }),
     // A separate pool, even with a single login: changes that a feature query makes to its session affect no other
     // statement.
-    features: openFeatures('', { ...REQUESTS, max: forFeatures, min: WARM_CONNECTIONS }),
-    vital: open('-vital', { ...VITAL, ...direct }),
+    features: openFeatures('', { ...requests, max: forFeatures, min: WARM_CONNECTIONS }),
+    vital: open('-vital', { ...patient(VITAL, patienceMs), ...direct }),
   };
   return { ...pools, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
 }

@@ -54,12 +54,27 @@ export interface ReadingSettings {
   readonly metrics: Metrics;
   /** The prefix of the online store's keys. */
   readonly prefix?: string;
+  /**
+   * How long a read waits for stored rows, for features, and for changes of the registry, in ms. Default: a limit for
+   * each. A busy machine may exceed the defaults.
+   */
+  readonly patienceMs?: number | undefined;
 }
 
 /** The opened resources, to be closed in reverse. */
 export type Opened = (() => unknown)[];
 
 export type Reading = Awaited<ReturnType<typeof openReading>>;
+
+/** Returns the options of the stores for a time limit of all of them. Without one, each store has its default. */
+function limits(patienceMs: number | undefined) {
+  if (patienceMs === undefined) return { rows: {}, features: {}, registry: {} };
+  return {
+    rows: { withinMs: patienceMs },
+    features: { usersTimeoutMs: patienceMs },
+    registry: { loadWithinMs: patienceMs },
+  };
+}
 
 /** Closes all parts in reverse, and then rejects with the first error. Safe to repeat. */
 export async function closeOpened(opened: Opened): Promise<void> {
@@ -89,7 +104,7 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const may = mayInfer(settings.live, kept);
   const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
   const counts = openCounts(counted, opened);
-  const offline = createStoredPredictions(pools.pool);
+  const offline = createStoredPredictions(pools.pool, limits(settings.patienceMs).rows);
   const { authority, registry } = postgres;
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
   const readPrediction = createPredictionReader(readers);
@@ -143,14 +158,15 @@ function createLive(
 }
 
 function openPostgres(
-  { kind, database, artifacts = null, metrics, log }: ReadingSettings,
+  { kind, database, artifacts = null, metrics, log, patienceMs }: ReadingSettings,
   { pool, features, directUrl }: ReadingPools,
   memory: MarkMemory,
   opened: Opened,
 ) {
-  const featureSource = createFeatureSource(features);
+  const most = limits(patienceMs);
+  const featureSource = createFeatureSource(features, most.features);
   const bucket = artifacts && createBucket(artifacts);
-  const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
+  const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket), most.registry);
   const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(directUrl, {

@@ -29,22 +29,26 @@ const ASK_EVERY_MS = 200;
 /** Milliseconds for which processes keep the version loaded, even if the rollback is then rejected. */
 const HELD_MS = 60_000;
 
-export function withReadyRollback(generations: GenerationStore, db: Database): GenerationStore {
+export function withReadyRollback(
+  generations: GenerationStore,
+  db: Database,
+  withinMs: number = WITHIN_MS,
+): GenerationStore {
   return {
     ...generations,
     async rollBack(request) {
       const all = await generations.list(request.predictor);
       const from = all.find(({ inForce }) => inForce) ?? null;
       const target = rollbackTarget(all, from, request);
-      if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId);
+      if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId, withinMs);
       return generations.rollBack({ ...request, to: target.number });
     },
   };
 }
 
-async function makeReady(db: Database, modelVersionId: string): Promise<void> {
+async function makeReady(db: Database, modelVersionId: string, withinMs: number): Promise<void> {
   await awaitVersions(db, [modelVersionId], HELD_MS);
-  const until = performance.now() + WITHIN_MS;
+  const until = performance.now() + withinMs;
   while (!mayServe(await readinessOf(db, [modelVersionId])).ok && performance.now() < until) {
     await setTimeout(ASK_EVERY_MS);
   }

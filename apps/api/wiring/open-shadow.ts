@@ -18,7 +18,17 @@ interface ShadowSettings {
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
   readonly metrics: ShadowMetrics;
-  readonly shadow?: { readonly keepEveryMs?: number };
+  readonly shadow?: ShadowTimes;
+}
+
+/** The times of a shadow in ms; the shadow has a default for each. */
+export interface ShadowTimes {
+  /** How often its sums are stored. */
+  readonly keepEveryMs?: number;
+  /** How long it waits for features. */
+  readonly featuresWithinMs?: number;
+  /** The time limit of an inference. */
+  readonly passMs?: number;
 }
 
 type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
@@ -30,7 +40,7 @@ const FEATURES_WITHIN_MS = 1_000;
  * @param assignments returns the last known assignments of a predictor
  */
 export function openShadow(
-  { inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
+  { inference, log, metrics, shadow: { featuresWithinMs = FEATURES_WITHIN_MS, ...times } = {} }: ShadowSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
@@ -46,10 +56,10 @@ export function openShadow(
   );
   return createShadow({
     ...{ assignments, registry, scorer },
-    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: FEATURES_WITHIN_MS }),
+    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: featuresWithinMs }),
     store: createShadowStore(background),
     processId: randomUUID(),
-    keepEveryMs,
+    ...times,
     observer: observing(log, metrics),
   });
 }

@@ -28,19 +28,22 @@ export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'o
 /**
  * Limits how long an acknowledgement waits. A sender can repeat an event, because the same id has no further effect.
  */
-const LIMIT = Object.freeze({ withinMs: 3_000 });
+const WITHIN_MS = 3_000;
 
 interface WritingParts {
   readonly pool: Parameters<typeof createEventStore>[0];
   readonly hints: HintStore;
   keyType(): Promise<KeyType | null>;
   readonly metrics: Pick<Metrics, 'eventAccept' | 'eventHint' | 'hintsFailed'>;
+  /** How long an acknowledgement waits, in ms; absent: a default. */
+  readonly patienceMs?: number | undefined;
 }
 
-export function openWriting({ pool, hints, keyType, metrics }: WritingParts) {
+export function openWriting({ pool, hints, keyType, metrics, patienceMs = WITHIN_MS }: WritingParts) {
+  const limit = { withinMs: patienceMs };
   return {
     recordEvents: createRecordEvents({
-      events: observeEvents(createEventStore(pool, LIMIT), metrics),
+      events: observeEvents(createEventStore(pool, limit), metrics),
       hints,
       keyType,
       onHint(seconds, outcome) {
@@ -48,6 +51,6 @@ export function openWriting({ pool, hints, keyType, metrics }: WritingParts) {
         if (outcome === 'failed') metrics.hintsFailed.inc();
       },
     }),
-    outcomes: createOutcomeStore(pool, LIMIT),
+    outcomes: createOutcomeStore(pool, limit),
   };
 }

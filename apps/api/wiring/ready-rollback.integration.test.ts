@@ -23,7 +23,7 @@ it('a rollback to another model version waits until every process has loaded it'
         models.map(({ modelVersion, state }) => `${modelVersion} ${state}`),
       );
     // No arm uses the first version any more, so it is unloaded.
-    await expect.poll(loaded, { timeout: 60_000 }).toEqual([['2 ready']]);
+    await expect.poll(loaded, { timeout: 120_000 }).toEqual([['2 ready']]);
     const response = await api.post('/v1/predictors/repurchase/rollback', {});
     expect([response.status, await response.json()]).toMatchObject([
       200,
@@ -35,4 +35,4 @@ it('a rollback to another model version waits until every process has loaded it'
   } finally {
     await api.close();
   }
-});
+}, 240_000);

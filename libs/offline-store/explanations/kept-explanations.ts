@@ -160,13 +160,14 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 
 // The features of users are read again for explanations of answers that were stored long before.
 
-const TIMEOUT_MS = 2_000;
+const WITHIN_MS = 2_000;
 
 /**
  * Creates the port that reads features again.
  * @param features the pool of feature statements
+ * @param timeoutMs the time limit of a read
  */
-export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
+export function createInputSource(pool: pg.Pool, features: pg.Pool, timeoutMs: number = WITHIN_MS): InputSource {
   /** Versions by number and predictor, separated by a blank. */
   const versions = new IdleCache((key) =>
     findByNumber(pool, key.slice(key.indexOf(' ') + 1), Number.parseInt(key, 10)),
@@ -174,7 +175,7 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
   return {
     async readInputs(version, userIds) {
       const { batch } = await readUsers(features, version, userIds, {
-        ...{ timeoutMs: TIMEOUT_MS, known: NO_ARMS, certified: 'with rows' },
+        ...{ timeoutMs, known: NO_ARMS, certified: 'with rows' },
       });
       return new Map(batch.userIds.map((userId, row) => [userId, inputsOfRow({ batch, row }, 'after_the_reply')]));
     },

@@ -33,13 +33,18 @@ interface Loaded {
 }
 
 /**
- * The time limit of a load in ms. It is short, since reads wait for it and can usually use known entries. A caller
- * without any entry waits longer.
+ * The default time limit of a load in ms. It is short, since reads wait for it and can usually use known entries. A
+ * caller without any entry waits longer.
  */
 const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
 /** The shortest time between two lookups of an unknown name, since a caller may request it continuously. */
 const RETRY_UNKNOWN_MS = 1_000;
+
+interface RegistryOptions {
+  /** The time limit of a load in ms, once there are known entries. */
+  readonly loadWithinMs?: number;
+}
 
 /**
  * Creates the registry.
@@ -49,6 +54,7 @@ export function createRegistry(
   pool: pg.Pool,
   now: () => number = () => performance.now(),
   artifacts: Pick<ArtifactStore, 'get'> = createArtifactStore(pool),
+  { loadWithinMs = LOAD_WITHIN_MS }: RegistryOptions = {},
 ): StoredRegistry {
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
@@ -58,7 +64,7 @@ export function createRegistry(
   const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 
   function load(): Promise<Loaded> {
-    loading ??= loadPredictors(pool, loaded && LOAD_WITHIN_MS)
+    loading ??= loadPredictors(pool, loaded && loadWithinMs)
       .then((found) => {
         loaded = { ...found, at: now() };
         // A restore may have lowered the revision. Revisions of the other history no longer count.

@@ -15,7 +15,7 @@ import type { ShadowStore } from './shadow-report.ts';
 import { ShadowTally } from './shadow-tally.ts';
 
 export interface ShadowDependencies
-  extends Pick<ShadowPassesDependencies, 'registry' | 'features' | 'scorer' | 'observer'> {
+  extends Pick<ShadowPassesDependencies, 'registry' | 'features' | 'scorer' | 'observer' | 'passMs'> {
   /** Returns the last known assignments of a predictor. */
   assignments(predictor: string): Assignments | undefined;
   readonly store: ShadowStore;

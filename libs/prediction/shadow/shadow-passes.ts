@@ -25,6 +25,8 @@ export interface ShadowPassesDependencies {
   readonly budget: CpuBudget;
   /** Returns the next shadow in turn that has waiting answers. */
   next(): ShadowedRollout | undefined;
+  /** The time limit of an inference in ms; default 5 s. */
+  readonly passMs?: number | undefined;
   /** A clock in milliseconds that only rises. */
   readonly now: () => number;
 }
@@ -55,7 +57,7 @@ const USERS_A_PASS = 256;
 const LOOP_MS_A_USER = 0.25;
 
 export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
-  const { scorer, observer, budget, next, now } = dependencies;
+  const { scorer, observer, budget, next, now, passMs = PASS_MS } = dependencies;
   /** The rollout of the current or last pass, and its cost so far. */
   let current: ShadowedRollout | undefined;
   let cost = { cpuMs: 0, ended: 0 };
@@ -102,7 +104,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
     const startedAt = now();
     const found = await candidateOf(dependencies, one).catch(() => undefined);
     const { results, featuresMs } = found
-      ? await performPass(dependencies, { ...found, answers, timeoutMs: PASS_MS })
+      ? await performPass(dependencies, { ...found, answers, timeoutMs: passMs })
       : { results: answers.map(() => ({ outcome: 'unavailable' as const })), featuresMs: null };
     if (featuresMs !== null) one.tally.read(answers.length, featuresMs);
     for (const [i, answer] of answers.entries()) note(one, answer, results[i] as PassResult, observer);

@@ -44,7 +44,7 @@ describe('the plan of a run', () => {
     await api.pool.query('update tandem.chunks set cpu_ms = 30000 * (scored + failed) where run_id = $1', [run.id]);
     for (let i = 0; i < 4; i++) await api.get('/v1/predictions/repurchase/1');
     await api.post('/v1/predictions/repurchase', { userIds: ['2', '1'] });
-    await expect.poll(async () => (await plan('')).body.budgets[0]?.reads, { timeout: 15_000 }).toBeCloseTo(5 / 6, 3);
+    await expect.poll(async () => (await plan('')).body.budgets[0]?.reads, { timeout: 60_000 }).toBeCloseTo(5 / 6, 3);
     const { body } = await plan('&cpuMinutes=1');
     expect(body.asked).toMatchObject({ users: 2, share: 2 / 9, reads: 1, readers: 1, cpuMinutes: 1 });
     expect((await plan('&share=0.5')).body.asked).toMatchObject({ users: 5, cpuMinutes: 2.5 });

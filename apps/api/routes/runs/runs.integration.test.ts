@@ -19,9 +19,23 @@ async function start(scope: unknown): Promise<RunView> {
 const show = async (id: string) =>
   (await (await api.get(`/v1/runs/${id}`)).json()) as RunView & { failures: unknown[] };
 
-/** Reads a progress stream to its end and returns its events. */
-async function eventsOf(response: Response): Promise<{ event: string; run: RunView }[]> {
-  const blocks = (await response.text()).split('\n\n').filter((block) => block.startsWith('event: '));
+/** Opens the progress stream of a run. The returned function reads to the first event, or to the end. */
+async function watch(id: string): Promise<(until?: string) => Promise<string>> {
+  const { body, headers } = await api.get(`/v1/runs/${id}/progress`, { accept: 'text/event-stream' });
+  expect(headers.get('content-type')).toBe('text/event-stream');
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+  return async (until) => {
+    for (let told = ''; ; ) {
+      const { done = true, value = '' } = (await reader?.read()) ?? {};
+      told += value;
+      if (done || (until !== undefined && told.includes(until))) return told;
+    }
+  };
+}
+
+/** Returns the events of a progress stream. */
+function eventsOf(stream: string): { event: string; run: RunView }[] {
+  const blocks = stream.split('\n\n').filter((block) => block.startsWith('event: '));
   return blocks.map((block) => {
     const [, event = '', data = ''] = /^event: (\w+)\ndata: (.*)$/.exec(block) ?? [];
     return { event, run: JSON.parse(data) as RunView };
@@ -38,10 +52,11 @@ describe('runs', () => {
       reason: 'api',
       modelVersion: '1',
     });
-    const watching = await api.get(`/v1/runs/${run.id}/progress`, { accept: 'text/event-stream' });
-    expect(watching.headers.get('content-type')).toBe('text/event-stream');
+    const read = await watch(run.id);
+    // Otherwise the run may end before its first event.
+    const first = await read('event: ');
     await workOff(api, run.id);
-    const events = await eventsOf(watching);
+    const events = eventsOf(first + (await read()));
     expect(events[0]?.event).toBe('progress');
     expect(events.at(-1)).toMatchObject({ event: 'end', run: { state: 'done', usersScored: 9, generation: '1' } });
     expect(events.filter(({ run: { state } }) => isFinished(state))).toHaveLength(1);

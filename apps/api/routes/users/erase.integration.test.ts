@@ -95,6 +95,7 @@ describe('DELETE /v1/users/{userId}', () => {
     const refused = await erase('5');
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     api.postgres.restore();
+    await expect.poll(async () => (await api.get(`${PREDICTION}/7`)).status).toBe(200);
   });
 });
 
