@@ -293,13 +293,12 @@ describe('a version is refused, and nothing of it is stored,', () => {
   });
 
   it('but not if many users take too long: a few are read and tried', async () => {
-    // 256 users take at least 5 s, above the limit. 8 users take about 0.2 s, a tenth of it, so a busy machine reads
-    // them in time.
+    // 256 users take at least 10 s, above the limit. 8 users take about 0.3 s, so a busy machine reads them in time.
     await world.pool.query(`create function slowly(float8) returns float8 language plpgsql stable as
-      'begin perform pg_sleep(0.02); return $1; end'`);
+      'begin perform pg_sleep(0.04); return $1; end'`);
     const sql = 'select user_id, f1, slowly(f2) as f2, loaded_at from customers';
     const settings = { features: { sql }, rowByRow: true };
-    const { version } = await world.push(batchScaledModel(), { settings }, { sampling: { featuresMs: 2_000 } });
+    const { version } = await world.push(batchScaledModel(), { settings }, { sampling: { featuresMs: 5_000 } });
     expect(version).toMatchObject({ parity: { users: { real: 8 } } });
   });
 

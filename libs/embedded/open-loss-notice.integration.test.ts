@@ -35,8 +35,11 @@ afterAll(async () => {
   await redis.remove();
 });
 
+/** More time than a busy machine needs for a command. */
+const LIMITS = { commandTimeoutMs: 5_000, socketTimeoutMs: 5_000, connectTimeoutMs: 5_000 };
+
 function startProcess(database = pool) {
-  const connection = createServerConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
+  const connection = createServerConnection({ url: redis.url, log: () => {}, ...LIMITS });
   const losses = openLossNotice(database, createMarkMemory({ connection }), log, OFTEN_MS);
   const online = losses.onceSure(createOnlinePredictions({ connection, log: () => {} }));
   const find = () =>

@@ -71,7 +71,8 @@ describe('reads while a canary grows', () => {
         expect(answers.every(({ source, reason }) => source === 'batch' && reason === 'fresh')).toBe(true);
         const now = answers.filter(({ variant }) => variant === 'candidate').map(({ userId }) => userId);
         expect(now).toEqual(expect.arrayContaining([...candidates]));
-        expect(Math.abs(now.length / USERS.length - percent / 100)).toBeLessThan(0.15);
+        // The limit is more than five standard deviations of a share of 120 users.
+        expect(Math.abs(now.length / USERS.length - percent / 100)).toBeLessThan(0.25);
         // Reads of single users return the same answers.
         for (const userId of USERS.slice(0, 20))
           expect((await readAll(reader, [userId]))[0]?.variant).toBe(now.includes(userId) ? 'candidate' : 'stable');
@@ -133,5 +134,5 @@ describe('reads while a canary grows', () => {
     const afterAborts = seen.filter(({ from, to }) => quiet.some((one) => from > one.from && to < one.to));
     expect(afterAborts.length).toBeGreaterThan(5);
     expect(afterAborts.flatMap((read) => read.answers).filter(({ variant }) => variant !== 'stable')).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -44,5 +44,5 @@ it('ends soon after a rejection, even if the client continues to send', async ()
   clearInterval(drip);
   const took = performance.now() - startedAt;
   expect(took).toBeGreaterThan(LINGER_MS / 2);
-  expect(took).toBeLessThan(LINGER_MS * 5);
+  expect(took).toBeLessThan(LINGER_MS * 20);
 });

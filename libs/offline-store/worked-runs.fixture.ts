@@ -11,7 +11,7 @@ import { findModelVersion } from './models/registry.ts';
 export function createWork(pool: pg.Pool, store: RunStore) {
   /** Reads the features of a chunk, and returns its users with their ids as predictions. */
   async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {
-    const features = createFeatureSource(pool);
+    const features = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     const version = await findModelVersion(pool, run.modelVersionId);
     const batch =
       'range' in chunk.part

@@ -25,7 +25,7 @@ describe('loading generations', () => {
   let prefix: string;
   let generation: { id: string; buckets: number; startedAt: number };
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 5_000));
+    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
   });
   beforeEach(() => {
     prefix = randomPrefix();
@@ -62,8 +62,9 @@ describe('loading generations', () => {
     const assertAllowed = () => {
       if (!isAllowed) throw protocolUnknown(2);
     };
-    const stopped = createServerConnection({ url: inject('redisUrl'), commandTimeoutMs: 5_000, log, assertAllowed });
-    await stopped.whenReady(5_000);
+    const limits = { commandTimeoutMs: 20_000, socketTimeoutMs: 20_000, connectTimeoutMs: 20_000 };
+    const stopped = createServerConnection({ url: inject('redisUrl'), ...limits, log, assertAllowed });
+    await stopped.whenReady(20_000);
     function* stopping() {
       yield pages[0] ?? [];
       isAllowed = false;

@@ -66,15 +66,20 @@ export function randomPrefix(): string {
   return `test-${randomBytes(6).toString('hex')}`;
 }
 
-/** Opens a connection, and records the events of its log. */
-export async function connectTo(url: string, commandTimeoutMs?: number) {
+/**
+ * Opens a connection, and records the events of its log.
+ * @param patienceMs the time limit of commands, connections and silence, for tests that no limit should end
+ */
+export async function connectTo(url: string, patienceMs?: number) {
   const events: string[] = [];
   const connection = createServerConnection({
     url,
     log: (event) => events.push(event),
-    ...(commandTimeoutMs === undefined ? {} : { commandTimeoutMs }),
+    ...(patienceMs !== undefined && {
+      ...{ commandTimeoutMs: patienceMs, socketTimeoutMs: patienceMs, connectTimeoutMs: patienceMs },
+    }),
   });
-  await connection.whenReady(5_000);
+  await connection.whenReady(20_000);
   return { connection, events };
 }
 

@@ -7,8 +7,9 @@ import { createRefreshWindows } from './refresh-windows.ts';
 const prefix = `windows-${randomUUID()}`;
 let connection: ServerConnection;
 beforeAll(async () => {
-  connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, commandTimeoutMs: 5_000 });
-  await connection.whenReady(5_000);
+  const limits = { commandTimeoutMs: 20_000, socketTimeoutMs: 20_000, connectTimeoutMs: 20_000 };
+  connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, ...limits });
+  await connection.whenReady(20_000);
 });
 afterAll(() => connection.close());
 

@@ -102,7 +102,7 @@ describe('a gRPC server', () => {
     released.resolve();
     expect(await answer).toEqual({ live: true });
     expect(await closing).toBe(true);
-    await expect(call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    await expect(call('ServerLive', {}, {}, 20_000)).rejects.toMatchObject({ code: status.UNAVAILABLE });
   });
 
   it('ends a call that does not finish within the grace period', async () => {

@@ -57,6 +57,8 @@ const FRESHNESS: FreshnessPolicy = {
   events: ['*'],
 };
 const BATCH: BatchPolicy = { schedule: null, chunkSize: 20, minCoverage: 0 };
+/** Milliseconds of a time limit that a busy machine does not reach. The limits themselves have separate tests. */
+const PATIENCE = 20_000;
 
 export type PredictionWorld = Awaited<ReturnType<typeof createPredictionWorld>>;
 
@@ -65,17 +67,18 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
   const prefix = `prediction-${randomUUID()}`;
-  const connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, commandTimeoutMs: 5_000 });
-  await connection.whenReady(5_000);
+  const patient = { commandTimeoutMs: PATIENCE, socketTimeoutMs: PATIENCE, connectTimeoutMs: PATIENCE };
+  const connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, ...patient });
+  await connection.whenReady(PATIENCE);
   const registry = createRegistry(pool);
   const inference = createInferencePool({ loadArtifact: registry.loadArtifact, log: () => {}, processes: 1 });
   await pool.query('create table counts (user_id bigint primary key, changes int)');
   await pool.query('insert into counts select n, 0 from generate_series(1, $1::int) n', [users]);
-  const authority = createAuthority(pool, { timeoutMs: 10_000 });
+  const authority = createAuthority(pool, { timeoutMs: PATIENCE });
 
   const runs = createRunStore(pool);
   const generations = createGenerationStore(pool);
-  const features = createFeatureSource(pool);
+  const features = createFeatureSource(pool, { usersTimeoutMs: PATIENCE });
   const overlay = createOverlayStore({ connection, prefix });
   const overlayRows = createOverlayRows(pool);
   const loader = createGenerationLoader({ connection, prefix });
@@ -150,7 +153,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         authority,
         registry: createRegistry(pool),
         online,
-        offline: createStoredPredictions(pool),
+        offline: createStoredPredictions(pool, { withinMs: PATIENCE }),
         live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
         ...reader,
       });

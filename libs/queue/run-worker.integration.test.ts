@@ -196,7 +196,7 @@ describe('queues', () => {
     const seen: string[] = [];
     const worker = work(
       { 'plan-run': async ({ runId }) => ({ seen: seen.push(runId) }) },
-      { idleMs: 300, onDead: (why) => void dead.push(why) },
+      { idleMs: 4_000, onDead: (why) => void dead.push(why) },
     );
     worker.hold(true);
     // BullMQ still delivers a job that it was already waiting for.
@@ -207,7 +207,7 @@ describe('queues', () => {
       return (await queue.counts()).planning.waiting > 2;
     });
     const held = performance.now();
-    await until(() => performance.now() - held > 1_000);
+    await until(() => performance.now() - held > 5_000);
     expect([dead, (await queue.counts()).planning.waiting > 2]).toEqual([[], true]);
     worker.hold(false);
     await until(() => seen.length === runIds.length);

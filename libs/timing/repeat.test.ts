@@ -10,7 +10,7 @@ describe('repeat', () => {
       rounds++;
       underWay--;
     });
-    await vi.waitUntil(() => rounds >= 3);
+    await vi.waitUntil(() => rounds >= 3, 20_000);
     await repeating.stop();
     const after = rounds;
     expect(underWay).toBe(0);

@@ -3,7 +3,7 @@ import * as models from '@tandem/testing/onnx-models';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { TensorData } from '../process/protocol.ts';
 import type { EncodedInput } from '../tensors/batch-tensors.ts';
-import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { batchOf, letRunsBegin, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const FOR_EVER = 2 ** 62;
 /** Iterations of the loop model that take about 0.1 s. */
@@ -92,6 +92,7 @@ describe('infer', () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     const rows = 300;
     const data = Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? 0 : i));
@@ -104,9 +105,9 @@ describe('infer', () => {
   it('ends a run that a live read makes hang, even if another request in it has a long timeout', async () => {
     const { version } = loop;
     await pool.warmUp(version);
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 250 }).catch((error: unknown) => error);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 2_000 }).catch((error: unknown) => error);
     const inputs = matrix(Float32Array.of(0, 7), 2);
-    const time = { timeoutMs: 30_000, runTimeoutMs: 250 };
+    const time = { timeoutMs: 50_000, runTimeoutMs: 2_000 };
     const good = pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...time });
     expect(await good).toMatchObject([{ data: Float32Array.of(7) }]);
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
@@ -133,6 +134,7 @@ describe('infer', () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     let leave = () => {};
     const onGone = (tell: () => void) => {
@@ -151,6 +153,7 @@ describe('infer', () => {
     const { version } = loop;
     await pool.warmUp(version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     const batch = batchOf(version, new Array(300).fill([0, 1]));
     let leave = () => {};
@@ -176,6 +179,7 @@ describe('infer', () => {
     const batch = batchOf(version, [[5 * A_WHILE, 1]]);
     const request = { version, batch, rows: [0], timeoutMs: 20_000, priority: 'live' } as const;
     const scoring = pool.score({ ...request, onGone });
+    await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     leave();
     expect(await scoring).toMatchObject({ tensors: { score: { data: Float32Array.of(1) } } });
@@ -203,7 +207,7 @@ describe('infer', () => {
     expect(other.room(version, 10_000)).toBeLessThan(rows);
     const data = Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? 0 : i));
     const request = { version, inputs: matrix(data, 2), rows, outputs: ['score'] };
-    const [score] = await other.infer({ ...request, timeoutMs: 60_000, runTimeoutMs: 1_000 });
+    const [score] = await other.infer({ ...request, timeoutMs: 60_000, runTimeoutMs: 10_000 });
     expect(score).toMatchObject({ dims: [rows, 1], data: data.filter((_, i) => i % 2 === 1) });
     await other.close(0);
   });

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import * as models from '@tandem/testing/onnx-models';
 import { denseModel } from '@tandem/testing/sized-model';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { keepFiles } from './kept-files.ts';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
-import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { letRunsBegin, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const first = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
 const second = matrixPredictor(models.linearModel({ weights: [3, 4] }), 2);
@@ -38,6 +39,8 @@ describe('loading models', () => {
     while (!isOver) {
       expect(await scoresOf(pool, first, [[1, 1]])).toHaveLength(1);
       if (!isOver && pool.stats().pids.includes(before)) answeredByTheFirst++;
+      // The reads must not take the processor from the load.
+      await pause(5);
     }
     expect(await loading).toEqual(loaded(first, large));
     expect(answeredByTheFirst).toBeGreaterThan(10);
@@ -79,6 +82,7 @@ describe('loading models', () => {
     const [before = 0] = pool.stats().pids;
     // Iterations that take more than a second, which is longer than the new child needs to be ready.
     const slow = scoresOf(pool, loop, [[1_500_000, 5]], { timeoutMs: 60_000 });
+    await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
     const loading = pool.load([loop.version, large.version]);
     expect(await slow).toEqual([5]);

@@ -76,6 +76,35 @@ export function poolOf(
   });
 }
 
+/**
+ * Lets the pool begin the runs of the requests so far. It resolves before the event loop reads the answer of a run,
+ * however short the run is and however busy the machine.
+ */
+export async function letRunsBegin(): Promise<void> {
+  for (let i = 0; i < 10; i++) await null;
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Returns options of a pool with a clock that stops when a model is paused, so that the pause does not end before the
+ * test advances the clock.
+ */
+export function createPauseClock() {
+  let pausedAt: number | undefined;
+  let skippedMs = 0;
+  return {
+    options: {
+      now: () => (pausedAt ?? performance.now()) + skippedMs,
+      onRest: () => {
+        pausedAt ??= performance.now();
+      },
+    },
+    skip(ms: number): void {
+      skippedMs += ms;
+    },
+  };
+}
+
 /** Scores the rows and returns the `score` of each. */
 export async function scoresOf(
   pool: InferencePool,

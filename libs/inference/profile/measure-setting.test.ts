@@ -12,7 +12,7 @@ function profiled(bytes: Buffer, features: readonly (readonly number[])[] = rows
 }
 const limits = (signal = new AbortController().signal) => ({
   memoryLimitMb: 512,
-  loadMs: 200,
+  loadMs: 1_000,
   deadline: Infinity,
   signal,
 });

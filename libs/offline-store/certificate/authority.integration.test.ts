@@ -103,7 +103,7 @@ test('an answer that was overtaken by a later revision undoes nothing', async ()
 
 test('a certificate always includes events that were acknowledged before its request', async () => {
   const authority = createAuthority(database.pool, PATIENT);
-  const store = createEventStore(database.pool);
+  const store = createEventStore(database.pool, { lockTimeoutMs: 20_000 });
   const acknowledged = new Map<string, number>();
   let violations = 0;
   const writer = async (n: number) => {

@@ -24,7 +24,7 @@ test('no statement certifies under a protocol that this release does not know, f
     await createVisits(pool, 3);
     const [adopted] = (await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' })).predictors;
     const version = await findModelVersion(pool, adopted?.modelVersionId ?? '');
-    const features = createFeatureSource(pool);
+    const features = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     const certify = [
       () => authority.certify(['1'], 'visits'),
       () => createPlainAuthority(pool).certify(['1'], 'visits'),

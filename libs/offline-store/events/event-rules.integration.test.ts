@@ -39,7 +39,9 @@ const adoptThese = (...predictors: ReturnType<typeof predictorWith>[]) =>
 
 let count = 0;
 const send = (userId: string, type: string, data: Record<string, unknown> | null = null) =>
-  createEventStore(database.pool).accept([{ source: 't', id: `${++count}`, type, userId, time: null, data }]);
+  createEventStore(database.pool, { lockTimeoutMs: 20_000 }).accept([
+    { source: 't', id: `${++count}`, type, userId, time: null, data },
+  ]);
 
 async function contextOf(userId: string) {
   const [row] = await query<{ touched: Record<string, number>; features: Record<string, { value: unknown }> }>(
@@ -58,7 +60,7 @@ async function toldOf(userId: string): Promise<number[]> {
   const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
   const certificate = await authority.certify([userId], 'visits');
   const version = await findModelVersion(database.pool, certificate.assignments('visits')?.stable.modelVersionId ?? '');
-  const source = createFeatureSource(database.pool);
+  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
   const reads = [await source.readUsers(version, [userId]), await source.readUsers(version, [userId], 'with rows')];
   await authority.close();
   return [certificate, ...reads.map((read) => read.certificate)].map((one) => one.user(userId, 'visits').touched);

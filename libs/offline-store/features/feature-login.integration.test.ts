@@ -136,7 +136,7 @@ describe('with the grants', () => {
     const { pool } = database;
     const { predictors } = await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' });
     const version = await findModelVersion(pool, predictors[0]?.modelVersionId ?? '');
-    const source = createFeatureSource(features);
+    const source = createFeatureSource(features, { usersTimeoutMs: 20_000 });
     // The second read is packed.
     for (let reads = 0; reads < 2; reads++) {
       const { batch, certificate } = await source.readUsers(version, ['3', '5'], 'with rows');

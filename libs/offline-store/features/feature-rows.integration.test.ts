@@ -49,7 +49,7 @@ const everybody = { from: null, to: null };
 const names = Array.from({ length: USERS }, (_, i) => String(i + 1));
 
 async function readBothWays(version: ModelVersion) {
-  const features = createFeatureSource(database.pool);
+  const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
   const [range, users] = [
     await features.readRange(version, everybody),
     (await features.readUsers(version, names)).batch,
@@ -109,7 +109,7 @@ describe('a range read in binary form', () => {
     const many = { ...versionOf(['integer'], undefined) };
     const sql = 'select n::bigint as user_id, n as c0 from generate_series(1, 20000) n';
     const version = { ...many, query: { ...many.query, sql } };
-    const features = createFeatureSource(database.pool);
+    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
     const batch = await features.readRange(version, everybody);
     const wrong = batch.userIds.filter((userId, row) => Number(userId) !== batch.values[0]?.[row]);
     expect([batch.userIds.length, wrong]).toEqual([20_000, []]);
@@ -125,7 +125,10 @@ describe('a range read in binary form', () => {
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toMatch(/(Hash|Merge) Full Join/);
     expect(plan).not.toContain('Nested Loop');
-    const { batch } = await createFeatureSource(database.pool).readNamed(version, [...names, '999']);
+    const { batch } = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readNamed(version, [
+      ...names,
+      '999',
+    ]);
     expect(batch.userIds.toSorted()).toEqual(names.toSorted());
     expect(batch.contextVersions[batch.userIds.indexOf('5')]).toBe(1);
   });
@@ -133,7 +136,7 @@ describe('a range read in binary form', () => {
   test('leaves its connection usable for the next statement if the query fails', async () => {
     const version = versionOf(['number'], undefined);
     const sql = `select user_id, 1 / (user_id - 7)::float8 as c0 from odd`;
-    const failing = createFeatureSource(database.pool).readRange(
+    const failing = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(
       { ...version, query: { ...version.query, sql } },
       everybody,
     );
@@ -141,6 +144,8 @@ describe('a range read in binary form', () => {
       code: 'config_invalid',
       message: expect.stringContaining('division by zero'),
     });
-    expect((await createFeatureSource(database.pool).readRange(version, everybody)).userIds).toHaveLength(USERS);
+    expect(
+      (await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(version, everybody)).userIds,
+    ).toHaveLength(USERS);
   });
 });

@@ -59,8 +59,8 @@ function versionWith(sql: string): ModelVersion {
 
 /** All functions that run a feature query, by name. */
 const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>>> = {
-  'live read': (version) => createFeatureSource(features).readUsers(version, ['1', '2']),
-  chunk: (version) => createFeatureSource(features).readRange(version, EVERYBODY),
+  'live read': (version) => createFeatureSource(features, { usersTimeoutMs: 20_000 }).readUsers(version, ['1', '2']),
+  chunk: (version) => createFeatureSource(features, { usersTimeoutMs: 20_000 }).readRange(version, EVERYBODY),
   columns: ({ query }) => describeQuery(features, query.sql),
   'plan of a live read': (version) => explainUser(features, version),
   'plan of a chunk': (version) => explainRange(features, version),

@@ -74,7 +74,7 @@ describe('a packed read', () => {
     'gives the same values, nulls and faults as a read by columns, with nulls as %s',
     async (nullAs) => {
       const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
-      const source = createFeatureSource(pool);
+      const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
       const [first, second] = [await read(source, version), await read(source, version)];
       expect(await packedReads(version)).toBe(1);
       expect(Object.keys(byUser(first))).toHaveLength(USERS);
@@ -95,7 +95,7 @@ describe('a packed read', () => {
     await pool.query(`update tandem.user_contexts set features = $1 where user_id = '5'`, [
       JSON.stringify(Object.fromEntries(entries)),
     ]);
-    const source = createFeatureSource(pool);
+    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     const [first, second] = [
       await source.readUsers(version, names, 'with rows'),
       await source.readUsers(version, names, 'with rows'),
@@ -113,7 +113,7 @@ describe('a packed read', () => {
 
   test('is not used if users without a row need a certificate, too', async () => {
     const version = oddVersion(columns);
-    const source = createFeatureSource(pool);
+    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     await read(source, version);
     await createEventStore(pool).accept([{ source: 't', id: '2', type: 'x', userId: '77', time: null, data: null }]);
     expect((await source.readUsers(version, ['77'])).certificate.user('77', 'odd').version).toBe(1);
@@ -128,7 +128,7 @@ describe('a packed read', () => {
     };
     const id = await adoptModel('first');
     const version = await findModelVersion(pool, id);
-    const source = createFeatureSource(pool);
+    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     const assigned = async () =>
       (await source.readUsers(version, names, 'with rows')).certificate.assignments('visits')?.stable.modelVersionId;
     expect([await assigned(), await assigned()]).toEqual([id, id]);
@@ -144,7 +144,7 @@ describe('a packed read', () => {
 describe('features with unexpected types', () => {
   const column: FeatureColumn = { name: 'c', kind: 'integer' };
   const readsOf = async (version: ModelVersion, change = 'select') => {
-    const source = createFeatureSource(pool);
+    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
     for (let i = 0; i < 8; i++) await read(source, version);
     await pool.query(change);
     const [changed, again] = [await read(source, version), await read(source, version)];

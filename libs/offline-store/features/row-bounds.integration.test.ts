@@ -49,13 +49,13 @@ function expectTwoFaults(batch: FeatureBatch): void {
 }
 
 test('a user with too much text fails alone in a chunk, by range and by name', async () => {
-  const source = createFeatureSource(database.pool);
+  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
   expectTwoFaults(await source.readRange(version, { from: null, to: null }));
   expectTwoFaults((await source.readNamed(version, users)).batch);
 });
 
 test('a user with too much text fails alone in a live read, as texts and packed', async () => {
-  const source = createFeatureSource(database.pool);
+  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
   expectTwoFaults((await source.readUsers(version, users)).batch);
   for (let read = 1; read <= 2; read++) expectTwoFaults((await source.readUsers(version, users, 'with rows')).batch);
 });

@@ -42,7 +42,8 @@ async function certified(): Promise<{ certificate: Certificate; assignment: Assi
 /** Returns how a read judges each candidate in Postgres' rows. */
 async function states(userId = '7'): Promise<string[]> {
   const { certificate, assignment } = await certified();
-  const found = (await createStoredPredictions(database.pool).find(assignment, [userId])).get(userId) ?? [];
+  const found =
+    (await createStoredPredictions(database.pool, { withinMs: 20_000 }).find(assignment, [userId])).get(userId) ?? [];
   return found.map((one) =>
     judge(one, certificate.user(userId, 'visits'), assignment, certificate, { maxAgeMs: null }),
   );
@@ -94,7 +95,7 @@ describe('a bulk change', () => {
   });
 
   test('is returned by the feature statement to a caller that knew the arms', async () => {
-    const source = createFeatureSource(database.pool);
+    const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
     const version = await findModelVersion(database.pool, (await certified()).assignment.modelVersionId);
     const floor = async () => {
       const { certificate } = await source.readUsers(version, ['7'], 'with rows');

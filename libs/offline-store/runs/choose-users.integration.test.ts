@@ -22,7 +22,7 @@ beforeAll(async () => {
     `insert into tandem.events (user_id) select id::text from generate_series(1, 40000) id where id % 10 > 0`,
   );
   await pool.query('analyze');
-}, 60_000);
+}, 120_000);
 afterAll(() => database.drop());
 beforeEach(() => pool.query('update tandem.predictions set context_version = 0'));
 
@@ -46,7 +46,7 @@ const leastWeight = async () => {
   return findLeastWeight(pool, values, CHOSEN, 30_000);
 };
 
-describe('a budget of many users', { timeout: 60_000 }, () => {
+describe('a budget of many users', { timeout: 120_000 }, () => {
   test('chooses the most read of all outdated users', async () => {
     // The expected weight is that of the user with id 34,722, give or take 5 %.
     const weight = (await leastWeight()) ?? 0;

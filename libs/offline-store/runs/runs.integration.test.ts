@@ -39,7 +39,11 @@ describe('a run of all users', () => {
     const assignment = (await authority.certify([])).assignments('visits')?.stable;
     await authority.close();
     if (!assignment) throw new Error('no assignment');
-    const found = await createStoredPredictions(database.pool).find(assignment, ['7', '450', '451']);
+    const found = await createStoredPredictions(database.pool, { withinMs: 20_000 }).find(assignment, [
+      '7',
+      '450',
+      '451',
+    ]);
     expect([...found.keys()].sort()).toEqual(['450', '7']);
     expect(found.get('7')).toMatchObject([
       { layer: 'generation', source: 'batch', contextVersion: 1, generationId: run.generationId },
@@ -441,7 +445,7 @@ describe('generations', () => {
       expiresFrom: null,
       generation: outcome?.generation ? { ...outcome.generation, isOutdated: false, base: null } : null,
     };
-    const predictions = createStoredPredictions(database.pool);
+    const predictions = createStoredPredictions(database.pool, { withinMs: 20_000 });
     await transaction(database.pool, async (db) => {
       await db.query('lock table only tandem.predictions in access exclusive mode');
       expect((await predictions.find(assignment, ['7'])).get('7')).toHaveLength(1);

@@ -38,8 +38,8 @@ test('a connection that breaks in a transaction or before its commit is reported
 });
 
 test('a statement that takes too long is reported as unavailable; an invalid statement is not', async () => {
-  const pool = createPool({ url: database.url, applicationName: 'limits', statementTimeoutMs: 50, max: 1 });
-  await expect(query(pool, { text: 'select pg_sleep(5)' })).rejects.toMatchObject(unavailable);
+  const pool = createPool({ url: database.url, applicationName: 'limits', statementTimeoutMs: 4_000, max: 1 });
+  await expect(query(pool, { text: 'select pg_sleep(60)' })).rejects.toMatchObject(unavailable);
   await expect(query(pool, { text: 'select nothing' })).rejects.toMatchObject({ code: '42703' });
   expect(await query(pool, { text: `select current_setting('synchronous_commit') as mode` })).toEqual([{ mode: 'on' }]);
   await pool.end();

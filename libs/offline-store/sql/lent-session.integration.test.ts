@@ -24,7 +24,7 @@ beforeAll(async () => {
   await createVisits(database.pool, 10);
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
   proxy = await startRecordingProxy(database.url);
-  const shared = { url: proxy.url, applicationName: 'lent-session', max: 1, statementTimeoutMs: 700 };
+  const shared = { url: proxy.url, applicationName: 'lent-session', max: 1, statementTimeoutMs: 5_000 };
   [own, lent] = [createPool(shared), createPool({ ...shared, throughPooler: true })];
 });
 afterEach(expectNothingLeft);
@@ -51,11 +51,11 @@ async function expectNothingLeft(): Promise<void> {
 
 const LIMITS = `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
   current_setting('synchronous_commit') as commit, current_setting('jit') as jit`;
-const OURS = { statement: '700ms', lock: '10s', commit: 'on', jit: 'off' };
+const OURS = { statement: '5s', lock: '10s', commit: 'on', jit: 'off' };
 
 test('single statements, transactions and read-only transactions have Tandem’s settings, whatever another client left', async () => {
   const client = await lent.connect();
-  await client.query('set synchronous_commit = off; set statement_timeout = 600; set jit = on');
+  await client.query('set synchronous_commit = off; set statement_timeout = 40000; set jit = on');
   client.release();
   expect(await query(lent, { text: LIMITS })).toEqual([OURS]);
   expect(await query(lent, { text: LIMITS, withinMs: 60_000 })).toEqual([OURS]);
@@ -89,8 +89,9 @@ const WORK: Readonly<Record<string, (pool: Pool) => Promise<unknown>>> = {
     const event = { source: 'test', id: `${++events}`, type: 'x', userId: '1', time: null, data: { orders: events } };
     return createEventStore(pool).accept([event]);
   },
-  'a live read': async (pool) => createFeatureSource(pool).readUsers(await version(), ['1', '2'], 'with rows'),
-  'a chunk': async (pool) => createFeatureSource(pool).readRange(await version(), ROWS),
+  'a live read': async (pool) =>
+    createFeatureSource(pool, { usersTimeoutMs: 20_000 }).readUsers(await version(), ['1', '2'], 'with rows'),
+  'a chunk': async (pool) => createFeatureSource(pool, { usersTimeoutMs: 20_000 }).readRange(await version(), ROWS),
   'a transaction': (pool) => transaction(pool, (db) => query(db, { text: 'select 1' })),
 };
 

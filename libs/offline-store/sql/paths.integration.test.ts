@@ -46,7 +46,7 @@ test('one database by two addresses is accepted, even with other defaults for se
   for (const [name, value] of [
     ['synchronous_commit', 'off'],
     ['datestyle', 'German'],
-    ['statement_timeout', '5'],
+    ['statement_timeout', '20s'],
   ] as const) {
     await withDefault(name, value, () => prove(database.url));
   }

@@ -13,12 +13,22 @@ let pool: ReturnType<typeof createPool>;
 beforeEach(async () => {
   const server = new URL(inject('databaseUrl'));
   proxies = [await startProxy(server), await startProxy(server)];
-  pool = createPool({ url: addressOf(proxies), max: 1, applicationName: 'several', connectTimeoutMs: 500 });
+  pool = openPool();
 });
 afterEach(async () => {
   for (const proxy of proxies) proxy.close();
   await pool.end();
 });
+
+/** Opens the pool of a test with this much time for a connection, which may include the wait for a free one. */
+const openPool = (connectTimeoutMs = 20_000) =>
+  createPool({ url: addressOf(proxies), max: 1, applicationName: 'several', connectTimeoutMs });
+
+/** Opens the pool again with a time limit that the test waits for. */
+async function openImpatientPool(): Promise<void> {
+  await pool.end();
+  pool = openPool(4_000);
+}
 
 function addressOf(ways: readonly Proxy[]): string {
   const [first, ...others] = ways.map(({ url }) => new URL(url));
@@ -44,6 +54,7 @@ describe('a pool of several servers', () => {
   });
 
   it('uses the next server if one is reached but stays silent', async () => {
+    await openImpatientPool();
     proxies[0]?.stall(true);
     expect(await ask()).toEqual([{ one: 1 }]);
     expect(proxies[1]?.connections()).toBe(1);
@@ -59,6 +70,7 @@ describe('a pool of several servers', () => {
   });
 
   it('does not name servers if all connections are busy or the statement is invalid', async () => {
+    await openImpatientPool();
     const busy = await pool.connect();
     await expect(ask()).rejects.toMatchObject({ detail: 'timeout exceeded when trying to connect' });
     busy.release();

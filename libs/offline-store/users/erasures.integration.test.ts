@@ -290,10 +290,13 @@ describe('the sweeps after an erasure', () => {
     await database.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null where number < 3');
     const before = 'from tandem.erasures where number = 3 and sweep_at is not null';
     const planned = (await database.pool.query(`select sweep_at ${before}`)).rows;
+    const [clock] = (await database.pool.query('select clock_timestamp()::text as before')).rows;
     await store().sweepAgain(1);
+    const [{ after }] = (await database.pool.query('select clock_timestamp()::text as after')).rows;
     expect(await count('from tandem.erasures where number = 1 and sweep_at is null')).toBe(1);
     expect((await database.pool.query(`select sweep_at ${before}`)).rows).toEqual(planned);
-    const soon = "sweep_at between clock_timestamp() + interval '3 s' and clock_timestamp() + interval '5 s'";
+    const soon = `sweep_at between '${clock.before}'::timestamptz + interval '3 s'
+      and '${after}'::timestamptz + interval '5 s'`;
     expect(await count(`from tandem.erasures where number = 2 and ${soon}`)).toBe(1);
     await database.pool.query('update tandem.erasures set sweep_at = now() where number = 2');
     const due = await store().due(10);

@@ -292,7 +292,7 @@ describe('a deadline', () => {
   it('is not used up by Redis: a computed answer is returned even if it was not kept', async () => {
     const never = { putEach: () => new Promise<never>(() => undefined) };
     const live = createLive({ overlay: never });
-    const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
+    const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 6_000 }));
     expect(outcomes.get('26')).toMatchObject({ kind: 'predicted', kept: false });
     expect(kept).toHaveLength(1);
   });

@@ -53,7 +53,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     authority: createPlainAuthority(world.pool),
     registry: world.registry,
     online: world.online,
-    offline: createStoredPredictions(world.pool),
+    offline: createStoredPredictions(world.pool, { withinMs: 20_000 }),
     live: rescoring,
     windows: createRefreshWindows({ connection: world.connection, prefix: world.prefix }),
     demand: { weightsOf: async () => new Map() },
@@ -121,7 +121,8 @@ describe('re-scoring', () => {
       ['overlay', true],
     ];
     expect(await marksOf(world.online)).toEqual(marks);
-    await vi.waitFor(async () => expect(await marksOf(createStoredPredictions(world.pool))).toEqual(marks));
+    const stored = createStoredPredictions(world.pool, { withinMs: 20_000 });
+    await expect.poll(() => marksOf(stored)).toEqual(marks);
   });
 
   it('skips a user that a read has already inferred', async () => {
@@ -141,7 +142,7 @@ describe('re-scoring', () => {
       await rewriteContexts(world.pool);
       const { rows } = await world.pool.query('select from tandem.predictors where patterns_pending');
       expect(rows).toEqual([]);
-    });
+    }, 20_000);
     const worker = createWorker();
     await world.pool.query(`insert into tandem.events (user_id, type) values ('1', 'page.view')`);
     await worker.relay();
@@ -211,9 +212,15 @@ describe('re-scoring', () => {
   });
 
   it('of a user that makes the model hang pauses the model, but not chunks of runs', async () => {
+    // The clock of the pool stops at the pause, so that the pause does not end before the test does.
+    let pausedAt: number | undefined;
     const pool = createInferencePool({
       ...{ loadArtifact: world.registry.loadArtifact, log: () => {}, processes: 1 },
       ...{ killGraceMs: 10, maxLostMs: 200 },
+      now: () => pausedAt ?? performance.now(),
+      onRest: () => {
+        pausedAt ??= performance.now();
+      },
     });
     try {
       await world.adoptHanging();

@@ -53,10 +53,10 @@ describe('expiry', () => {
   it('names unfinished tables when its time is over', async () => {
     const { rowsExpired, errors } = await expire([table('a', 1), table('endless', Number.POSITIVE_INFINITY)], {
       pause,
-      roundMs: 5,
+      roundMs: 1_000,
     });
     expect(rowsExpired).toBeGreaterThan(10);
-    expect(errors).toEqual(['endless: not caught up after 0.005 s']);
+    expect(errors).toEqual(['endless: not caught up after 1 s']);
   });
 
   it('stops after the current batches when it is stopped, and reports no failure', async () => {

@@ -47,5 +47,5 @@ async function untilItAnswers({ pool, authority }: PredictionWorld): Promise<voi
   await vi.waitFor(async () => {
     await authority.certify([]);
     await Promise.all(Array.from({ length: pool.totalCount + 1 }, () => pool.query('select')));
-  }, 10_000);
+  }, 30_000);
 }
