@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { certified } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
@@ -19,7 +20,8 @@ beforeAll(async () => {
   const freshness = { liveTimeoutMs: 20_000, default: { score: -1 } };
   await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkout()] });
   api = await deployment.startApi();
-  await deployment.startWorker();
+  // Without re-scoring: it would score changed users before the tests read them.
+  await deployment.startWorker({ REFRESH_SHARE: '0' });
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
@@ -60,7 +62,24 @@ async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
   const { DATABASE_URL: url, REDIS_URL: redis } = deployment.environment;
   const tandem = await createTandem({ database: { url }, redis: { url: redis, commandTimeoutMs: 20_000 }, ...options });
   opened.push(tandem);
-  return tandem;
+  return repeating(tandem);
+}
+
+/** Returns the reader with reads that are repeated while their certificates take too long. */
+function repeating(tandem: Tandem): Tandem {
+  return {
+    read: (...asked) => certified(() => tandem.read(...asked)),
+    readMany: (...asked) => certified(() => tandem.readMany(...asked)),
+    rank: (...asked) => certified(() => tandem.rank(...asked)),
+    infer: (...asked) => certified(() => tandem.infer(...asked)),
+    metrics: () => tandem.metrics(),
+    close: () => tandem.close(),
+  };
+}
+
+/** Reads over the API. */
+async function readByApi(userId: string, demand: { readonly onlyIfCached?: boolean } = {}) {
+  return (await certified(() => api.client.predict(COUNT, userId, demand))).answer;
 }
 
 /** Changes the user's features and sends an event. Returns the token. */
@@ -75,7 +94,7 @@ const withoutAge = ({ ageSeconds: _, ...rest }: { readonly ageSeconds: number | 
 it('answers like the API: stored, live after an event, on demand, and with the same errors', async () => {
   const tandem = await open();
   const both = async (userId: string) => {
-    const [ours, theirs] = [await tandem.read(COUNT, userId), (await api.client.predict(COUNT, userId)).answer];
+    const [ours, theirs] = [await tandem.read(COUNT, userId), await readByApi(userId)];
     expect(withoutAge(ours)).toEqual(withoutAge(theirs));
     return ours;
   };
@@ -83,6 +102,8 @@ it('answers like the API: stored, live after an event, on demand, and with the s
   const minContext = await change('1');
   const after = await tandem.read(COUNT, '1', { minContext });
   expect(after).toMatchObject({ source: 'live', prediction: { score: 1 }, predictedFromContextVersion: 1 });
+  // A slow write to Redis does not delay the answer.
+  await until('the answer is stored', () => readByApi('1', { onlyIfCached: true }));
   expect(await both('1')).toMatchObject({ source: 'live', reason: 'fresh' });
   expect(await tandem.read(COUNT, '2', { noCache: true })).toMatchObject({ source: 'live', reason: 'requested' });
   await change('3');
@@ -101,8 +122,7 @@ it('answers like the API: stored, live after an event, on demand, and with the s
 it('infers with request features, with the certificate, types and limits of the API, and stores nothing', async () => {
   const tandem = await open();
   const sent = { amount: 12.5, channel: 'app' };
-  // On a busy machine the first certificate of a reader may take longer than the time limit of a read.
-  const first = await vi.waitFor(() => tandem.read('checkout', '15', { features: sent }), { timeout: 20_000 });
+  const first = await tandem.read('checkout', '15', { features: sent });
   expect(first).toMatchObject({
     ...{ source: 'live', reason: 'requested', prediction: { changes: 0, amount: 12.5, channel: 1 } },
     predictedFromContextVersion: 0,
@@ -146,7 +166,7 @@ it('ranks candidates like the API, under one label', async () => {
     ['b', 9],
     ['c', 5],
   ]);
-  const theirs = await api.client.rank('checkout', asked);
+  const theirs = await certified(() => api.client.rank('checkout', asked));
   expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
   await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
   const unlike = {
