@@ -3,6 +3,7 @@
  * Then the answer is marked as unverified, or the read fails as unavailable, and the same read is sent again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Tandem } from '@tandem/embedded';
 
 const POLL_MS = 10;
 const WITHIN_MS = 120_000;
@@ -20,6 +21,18 @@ export async function certified<T>(read: () => Promise<T>): Promise<T> {
     }
     await pause(POLL_MS);
   }
+}
+
+/** Returns the reader with reads that are repeated while their certificates take too long. */
+export function repeating(tandem: Tandem): Tandem {
+  return {
+    read: (...asked) => certified(() => tandem.read(...asked)),
+    readMany: (...asked) => certified(() => tandem.readMany(...asked)),
+    rank: (...asked) => certified(() => tandem.rank(...asked)),
+    infer: (...asked) => certified(() => tandem.infer(...asked)),
+    metrics: () => tandem.metrics(),
+    close: () => tandem.close(),
+  };
 }
 
 const asList = (result: unknown): readonly unknown[] => (Array.isArray(result) ? result : [result]);

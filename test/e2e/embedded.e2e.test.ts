@@ -7,7 +7,7 @@ import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded'
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { certified } from './certified.fixture.ts';
+import { certified, repeating } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
@@ -63,18 +63,6 @@ async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
   const tandem = await createTandem({ database: { url }, redis: { url: redis, commandTimeoutMs: 20_000 }, ...options });
   opened.push(tandem);
   return repeating(tandem);
-}
-
-/** Returns the reader with reads that are repeated while their certificates take too long. */
-function repeating(tandem: Tandem): Tandem {
-  return {
-    read: (...asked) => certified(() => tandem.read(...asked)),
-    readMany: (...asked) => certified(() => tandem.readMany(...asked)),
-    rank: (...asked) => certified(() => tandem.rank(...asked)),
-    infer: (...asked) => certified(() => tandem.infer(...asked)),
-    metrics: () => tandem.metrics(),
-    close: () => tandem.close(),
-  };
 }
 
 /** Reads over the API. */
@@ -310,10 +298,18 @@ it('a reader that does not know the protocol of the schema answers no read', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
+const IMPORTS = `import { createTandem as open } from '@tandem/embedded';
+import { repeating } from '${new URL('./certified.fixture.ts', import.meta.url)}';`;
+
 it('the examples of docs/embedded.md run, and their process exits after `close`', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
   const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
+  // The first line imports `createTandem`. Its reader repeats reads while their certificates take too long.
+  const lines = example.replace(
+    /^import .*$/m,
+    () => `${IMPORTS}\nconst createTandem = async (options) => repeating(await open(options));`,
+  );
+  const joined = lines.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
   const names = { repurchase: COUNT, 42: '10', 43: '11', risk: 'amount', orders: 'changes' };
   const code = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {

@@ -59,11 +59,12 @@ describe('proxy', () => {
     const client = await open();
     proxy.add({ type: 'latency', latency: 500 }, { direction: 'upstream' });
     const startedAt = performance.now();
+    const received = receive(client, 60);
     for (let i = 0; i < 60; i++) {
       client.write('x');
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await receive(client, 60);
+    await received;
     // Delays one after the other would take 30 s.
     expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
@@ -207,15 +208,20 @@ async function open(through: TcpProxy = proxy): Promise<Socket> {
   return client;
 }
 
-async function receive(socket: Socket, length: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  while (size < length) {
-    const [bytes]: Buffer[] = await once(socket, 'data');
-    chunks.push(bytes as Buffer);
-    size += bytes?.length ?? 0;
-  }
-  return Buffer.concat(chunks);
+/** Receives bytes. Several events may follow each other at once, so one listener takes them all. */
+function receive(socket: Socket, length: number): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (bytes: Buffer) => {
+      chunks.push(bytes);
+      size += bytes.length;
+      if (size < length) return;
+      socket.off('data', take);
+      resolve(Buffer.concat(chunks));
+    };
+    socket.on('data', take);
+  });
 }
 
 async function echoMs(socket: Socket): Promise<number> {
