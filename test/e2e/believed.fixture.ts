@@ -5,7 +5,7 @@
 import { expect } from 'vitest';
 import { certified } from './certified.fixture.ts';
 import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';
-import type { Api } from './deployment.fixture.ts';
+import { type Api, PATIENT } from './deployment.fixture.ts';
 
 const USERS_A_CALL = 500;
 
@@ -38,7 +38,7 @@ function isTrue(answer: Answer, changes: number | undefined): boolean {
 /** Changes the user `times` times, and sends one event. Returns the event's token. */
 export async function change(pool: Pool, { client }: Api, userId: string, times: number): Promise<string> {
   for (let i = 0; i < times; i++) await changeSilently(pool, userId);
-  const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }]);
+  const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }], PATIENT);
   return result?.contextToken ?? '';
 }
 
@@ -51,6 +51,6 @@ export async function readFresh({ client }: Api, userId: string): Promise<number
 
 /** Expects that a read with a token of another history is rejected. */
 export async function expectTokenRefused({ client }: Api, userId: string, token: string): Promise<void> {
-  const refused = client.predict(COUNT, userId, { minContext: token });
+  const refused = certified(() => client.predict(COUNT, userId, { minContext: token }));
   await expect(refused).rejects.toMatchObject({ status: 409, code: 'history_changed' });
 }

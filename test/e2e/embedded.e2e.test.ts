@@ -9,7 +9,7 @@ import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { certified, repeating } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
-import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { type Api, createDeployment, type Deployment, PATIENT } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
 let deployment: Deployment;
@@ -73,7 +73,7 @@ async function readByApi(userId: string, demand: { readonly onlyIfCached?: boole
 /** Changes the user's features and sends an event. Returns the token. */
 async function change(userId: string): Promise<string> {
   await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
-  const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }]);
+  const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }], PATIENT);
   return result?.contextToken ?? '';
 }
 
@@ -298,20 +298,18 @@ it('a reader that does not know the protocol of the schema answers no read', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
-const IMPORTS = `import { createTandem as open } from '@tandem/embedded';
-import { repeating } from '${new URL('./certified.fixture.ts', import.meta.url)}';`;
+/** The first line of the example, for a reader whose reads are repeated while their certificates take too long. */
+const REPEATING = `import { createTandem as open } from '@tandem/embedded';
+import { repeating } from '${new URL('./certified.fixture.ts', import.meta.url)}';
+const createTandem = async (options) => repeating(await open(options));`;
 
 it('the examples of docs/embedded.md run, and their process exits after `close`', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
   const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  // The first line imports `createTandem`. Its reader repeats reads while their certificates take too long.
-  const lines = example.replace(
-    /^import .*$/m,
-    () => `${IMPORTS}\nconst createTandem = async (options) => repeating(await open(options));`,
-  );
-  const joined = lines.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
+  const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
   const names = { repurchase: COUNT, 42: '10', 43: '11', risk: 'amount', orders: 'changes' };
-  const code = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
+  const named = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
+  const code = named.replace(/^import .*$/m, () => REPEATING);
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
     cwd: join(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, ...deployment.environment },

@@ -3,7 +3,7 @@ import type { RunScope } from '@tandem/client/wire';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { certified } from './certified.fixture.ts';
 import { adoptCounts, COUNT, changeSilently } from './counts.fixture.ts';
-import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { type Api, createDeployment, type Deployment, PATIENT } from './deployment.fixture.ts';
 
 const USERS = 1_000;
 const everyone = Array.from({ length: USERS }, (_, i) => String(i + 1));
@@ -25,7 +25,8 @@ afterAll(() => deployment?.close());
 
 async function change(userIds: readonly string[]): Promise<void> {
   for (const userId of userIds) await changeSilently(deployment.pool, userId);
-  await api.client.sendEvents(userIds.map((subject) => ({ subject, type: 'changed' })));
+  const events = userIds.map((subject) => ({ subject, type: 'changed' }));
+  await api.client.sendEvents(events, PATIENT);
 }
 
 async function run(scope: RunScope): Promise<void> {

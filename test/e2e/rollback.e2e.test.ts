@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';
 import { certified } from './certified.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
-import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { type Api, createDeployment, type Deployment, PATIENT } from './deployment.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -90,7 +90,8 @@ it('a rollback applies to the next read of every API, also if Redis stops right 
 
 /** Answers one user live and scores one by a partial run, both above the current generation. */
 async function leaveOverlays({ client }: Api): Promise<void> {
-  await client.sendEvents([LIVE, PARTIAL].map((subject) => ({ subject, type: 'changed' })));
+  const events = [LIVE, PARTIAL].map((subject) => ({ subject, type: 'changed' }));
+  await client.sendEvents(events, PATIENT);
   const { id } = await client.runs.start({ predictor: COUNT, scope: { userIds: [PARTIAL] } });
   for await (const _ of client.runs.watch(id));
   const [live, partial] = [LIVE, PARTIAL].map((userId) => certified(() => client.predict(COUNT, userId)));
