@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => deployment?.close());
 
 it('registers two processes, and metrics and readiness of each process cover both', async () => {
-  expect(await registered()).toEqual([...api.children()].sort());
+  await expect.poll(registered).toEqual([...api.children()].sort());
   // On a busy machine, metrics lack a process that answers late, and readiness is `degraded` for a moment.
   for (let i = 0; i < 4; i++) await expect.poll(processesInMetrics).toEqual(['1', '2']);
   await until('both are ready', async () => {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import fc from 'fast-check';
@@ -61,7 +62,8 @@ async function expectAlive(): Promise<void> {
 
 /** The codes of calls that a busy machine did not answer in time. */
 const LATE = ['DEADLINE_EXCEEDED', 'UNAVAILABLE'];
-const ATTEMPTS = 20;
+/** The most times that a call is sent. */
+const ATTEMPTS = 100;
 
 /** Sends a call on a new connection. Sends it again if it was late and another code is expected. */
 async function sendInTime(call: RawCall, expected: string): Promise<GrpcAnswer> {
@@ -71,6 +73,7 @@ async function sendInTime(call: RawCall, expected: string): Promise<GrpcAnswer> 
     own.destroy();
     const isLate = answer.code !== expected && LATE.includes(answer.code ?? '');
     if (!isLate || attempt === ATTEMPTS) return answer;
+    await pause(PATIENCE.interval);
   }
 }
 
