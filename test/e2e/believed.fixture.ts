@@ -3,8 +3,9 @@
  * no answer may be of a lost history.
  */
 import { expect } from 'vitest';
+import { certified } from './certified.fixture.ts';
 import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';
-import type { Api } from './deployment.fixture.ts';
+import { type Api, PATIENT } from './deployment.fixture.ts';
 
 const USERS_A_CALL = 500;
 
@@ -17,10 +18,8 @@ export async function expectAllTrue(pool: Pool, apis: readonly Api[]): Promise<R
   for (const { client } of apis) {
     for (let first = 0; first < rows.length; first += USERS_A_CALL) {
       const users = rows.slice(first, first + USERS_A_CALL);
-      const results = await client.predictMany(
-        COUNT,
-        users.map(({ id }) => id),
-      );
+      const userIds = users.map(({ id }) => id);
+      const results = await certified(() => client.predictMany(COUNT, userIds));
       const wrong = results.filter(({ answer }, i) => !isTrue(answer, users[i]?.changes));
       expect(wrong).toEqual([]);
       for (const { answer } of results) sources[answer?.source ?? ''] = (sources[answer?.source ?? ''] ?? 0) + 1;
@@ -39,19 +38,19 @@ function isTrue(answer: Answer, changes: number | undefined): boolean {
 /** Changes the user `times` times, and sends one event. Returns the event's token. */
 export async function change(pool: Pool, { client }: Api, userId: string, times: number): Promise<string> {
   for (let i = 0; i < times; i++) await changeSilently(pool, userId);
-  const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }]);
+  const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }], PATIENT);
   return result?.contextToken ?? '';
 }
 
 /** Returns the score of a fresh answer. Rejects if the answer is not fresh. */
 export async function readFresh({ client }: Api, userId: string): Promise<number> {
-  const { answer } = await client.predict(COUNT, userId);
+  const { answer } = await certified(() => client.predict(COUNT, userId));
   expect(['batch', 'live']).toContain(answer.source);
   return Number(answer.prediction.score);
 }
 
 /** Expects that a read with a token of another history is rejected. */
 export async function expectTokenRefused({ client }: Api, userId: string, token: string): Promise<void> {
-  const refused = client.predict(COUNT, userId, { minContext: token });
+  const refused = certified(() => client.predict(COUNT, userId, { minContext: token }));
   await expect(refused).rejects.toMatchObject({ status: 409, code: 'history_changed' });
 }

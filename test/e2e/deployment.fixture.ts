@@ -11,6 +11,7 @@ import { COUNT } from './counts.fixture.ts';
 import { asManaged } from './managed-postgres.fixture.ts';
 import { endPrograms, type Program, type ProgramName, startProgram } from './program.fixture.ts';
 import { makeFolder, type OwnPostgres, type OwnRedis, ownPostgres, ownRedis } from './servers.fixture.ts';
+import { until } from './until.fixture.ts';
 import { createWireWatch, type WireWatch } from './wire-watch.fixture.ts';
 
 export interface Api extends Program {
@@ -43,6 +44,8 @@ export interface Deployment {
 
 /** The time limit for one call in milliseconds. A longer call counts as hanging. */
 export const CALL_MS = 30_000;
+/** Options of a call that is repeated while a busy machine refuses it. By default a client makes one attempt. */
+export const PATIENT = { retryForMs: 60_000 };
 
 export interface DeploymentOptions {
   readonly ownPostgres?: boolean;
@@ -99,7 +102,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
     startApi,
     startWorker,
     async runEveryone({ client }) {
-      const { id } = await client.runs.start({ predictor: COUNT, scope: 'all' });
+      const { id } = await until('the run is accepted', () => client.runs.start({ predictor: COUNT, scope: 'all' }));
       for await (const _ of client.runs.watch(id));
       const run = await client.runs.show(id);
       if (run.state !== 'done') throw new Error(`the run is ${run.state}: ${run.error}`);

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { certified, repeating } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
-import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { type Api, createDeployment, type Deployment, PATIENT } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
 let deployment: Deployment;
@@ -19,7 +20,8 @@ beforeAll(async () => {
   const freshness = { liveTimeoutMs: 20_000, default: { score: -1 } };
   await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkout()] });
   api = await deployment.startApi();
-  await deployment.startWorker();
+  // Without re-scoring: it would score changed users before the tests read them.
+  await deployment.startWorker({ REFRESH_SHARE: '0' });
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
@@ -60,13 +62,18 @@ async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
   const { DATABASE_URL: url, REDIS_URL: redis } = deployment.environment;
   const tandem = await createTandem({ database: { url }, redis: { url: redis, commandTimeoutMs: 20_000 }, ...options });
   opened.push(tandem);
-  return tandem;
+  return repeating(tandem);
+}
+
+/** Reads over the API. */
+async function readByApi(userId: string, demand: { readonly onlyIfCached?: boolean } = {}) {
+  return (await certified(() => api.client.predict(COUNT, userId, demand))).answer;
 }
 
 /** Changes the user's features and sends an event. Returns the token. */
 async function change(userId: string): Promise<string> {
   await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
-  const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }]);
+  const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }], PATIENT);
   return result?.contextToken ?? '';
 }
 
@@ -75,7 +82,7 @@ const withoutAge = ({ ageSeconds: _, ...rest }: { readonly ageSeconds: number | 
 it('answers like the API: stored, live after an event, on demand, and with the same errors', async () => {
   const tandem = await open();
   const both = async (userId: string) => {
-    const [ours, theirs] = [await tandem.read(COUNT, userId), (await api.client.predict(COUNT, userId)).answer];
+    const [ours, theirs] = [await tandem.read(COUNT, userId), await readByApi(userId)];
     expect(withoutAge(ours)).toEqual(withoutAge(theirs));
     return ours;
   };
@@ -83,6 +90,8 @@ it('answers like the API: stored, live after an event, on demand, and with the s
   const minContext = await change('1');
   const after = await tandem.read(COUNT, '1', { minContext });
   expect(after).toMatchObject({ source: 'live', prediction: { score: 1 }, predictedFromContextVersion: 1 });
+  // A slow write to Redis does not delay the answer.
+  await until('the answer is stored', () => readByApi('1', { onlyIfCached: true }));
   expect(await both('1')).toMatchObject({ source: 'live', reason: 'fresh' });
   expect(await tandem.read(COUNT, '2', { noCache: true })).toMatchObject({ source: 'live', reason: 'requested' });
   await change('3');
@@ -101,8 +110,7 @@ it('answers like the API: stored, live after an event, on demand, and with the s
 it('infers with request features, with the certificate, types and limits of the API, and stores nothing', async () => {
   const tandem = await open();
   const sent = { amount: 12.5, channel: 'app' };
-  // On a busy machine the first certificate of a reader may take longer than the time limit of a read.
-  const first = await vi.waitFor(() => tandem.read('checkout', '15', { features: sent }), { timeout: 20_000 });
+  const first = await tandem.read('checkout', '15', { features: sent });
   expect(first).toMatchObject({
     ...{ source: 'live', reason: 'requested', prediction: { changes: 0, amount: 12.5, channel: 1 } },
     predictedFromContextVersion: 0,
@@ -146,7 +154,7 @@ it('ranks candidates like the API, under one label', async () => {
     ['b', 9],
     ['c', 5],
   ]);
-  const theirs = await api.client.rank('checkout', asked);
+  const theirs = await certified(() => api.client.rank('checkout', asked));
   expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
   await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
   const unlike = {
@@ -290,12 +298,18 @@ it('a reader that does not know the protocol of the schema answers no read', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
+/** The first line of the example, for a reader whose reads are repeated while their certificates take too long. */
+const REPEATING = `import { createTandem as open } from '@tandem/embedded';
+import { repeating } from '${new URL('./certified.fixture.ts', import.meta.url)}';
+const createTandem = async (options) => repeating(await open(options));`;
+
 it('the examples of docs/embedded.md run, and their process exits after `close`', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
   const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
   const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
   const names = { repurchase: COUNT, 42: '10', 43: '11', risk: 'amount', orders: 'changes' };
-  const code = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
+  const named = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
+  const code = named.replace(/^import .*$/m, () => REPEATING);
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
     cwd: join(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, ...deployment.environment },

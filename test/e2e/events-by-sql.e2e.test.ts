@@ -1,6 +1,7 @@
 /** An event inserted by SQL takes effect with its COMMIT, without any action of a worker or another process. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { certified } from './certified.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 
@@ -34,8 +35,8 @@ beforeEach(async () => {
 });
 
 async function expectAnswers(expected: object): Promise<void> {
-  const answers = await Promise.all(apis.map(async ({ client }) => (await client.predict(COUNT, user)).answer));
-  for (const answer of answers) expect(answer).toMatchObject(expected);
+  const answers = await Promise.all(apis.map(({ client }) => certified(() => client.predict(COUNT, user))));
+  for (const { answer } of answers) expect(answer).toMatchObject(expected);
 }
 
 /** Runs statements in one transaction, and checks the answers of every API before and after its end. */
@@ -79,7 +80,7 @@ it("an event of the application's own trigger takes effect with the COMMIT of th
   // One statement that changes many users inserts an event for each.
   await deployment.pool.query('update counts set changes = changes + 1 where user_id between 500 and 599');
   const userIds = Array.from({ length: 200 }, (_, i) => String(450 + i));
-  const results = await api().client.predictMany(COUNT, userIds);
+  const results = await certified(() => api().client.predictMany(COUNT, userIds));
   expect(results.map(({ answer }) => answer?.prediction.score)).toEqual(
     userIds.map((id) => (Number(id) >= 500 && Number(id) < 600 ? 1 : 0)),
   );

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { floats, node } from '@tandem/testing/onnx-writer';
 import { scoreModel } from '@tandem/testing/score-model';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { certified } from './certified.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import type { Program } from './program.fixture.ts';
@@ -19,6 +20,16 @@ const REST_MS = 10;
 /** The model of version 2, whose score is the count plus 0.5. */
 const VERSION_2 = scoreModel(1, [node('Add', ['features', 'half'], ['score'])], [floats('half', [1], [0.5])]);
 
+/** The key of the advisory lock that holds the run of version 2. */
+const HELD = 7;
+/** The feature query of version 2. While the test has the lock, it waits for users of the second half. */
+const FEATURES_2 = 'select user_id, changes + wait_if_held(user_id) as changes from counts';
+const WAIT_IF_HELD = `create function wait_if_held(user_id bigint) returns int stable language plpgsql as $$
+  begin
+    if user_id > ${USERS / 2} then perform pg_advisory_xact_lock_shared(${HELD}); end if;
+    return 0;
+  end $$`;
+
 let deployment: Deployment;
 let first: Api;
 let second: Api;
@@ -28,6 +39,7 @@ let rolloutId: string;
 beforeAll(async () => {
   deployment = await createDeployment();
   await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 50 }, freshness: { liveTimeoutMs: 20_000 } });
+  await deployment.pool.query(WAIT_IF_HELD);
   first = await deployment.startApi();
 });
 afterAll(() => deployment?.close());
@@ -36,9 +48,7 @@ const rollout = () => first.client.rollouts.find(rolloutId);
 
 it('a version that one of two processes cannot load serves no users, and the process is named; the rollout begins once it can', async () => {
   const { pool, wire } = deployment;
-  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, {
-    features: { sql: 'select user_id, changes from counts' },
-  });
+  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, { features: { sql: FEATURES_2 } });
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
   const plan = { kind: 'canary', version: '2', steps: [50, 100], coverage: 'live' } as const;
   rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;
@@ -70,6 +80,8 @@ it('a version that one of two processes cannot load serves no users, and the pro
 
 it('after an abort is acknowledged, no process answers from the aborted version, also during its run', async () => {
   const { client } = first;
+  const holder = await deployment.pool.connect();
+  await holder.query(`select pg_advisory_lock(${HELD})`);
   const run = await until('a run of the candidate can be started', () =>
     client.runs.start({ predictor: COUNT, scope: 'all', variant: 'candidate' }),
   );
@@ -80,6 +92,7 @@ it('after an abort is acknowledged, no process answers from the aborted version,
   expect(await client.rollouts.move(rolloutId, 'abort')).toMatchObject({ state: 'aborted' });
   for (const reader of readers) reader.abandoned();
   await until('each reader has read after the abort', () => readers.every(({ seen }) => seen.after > READS));
+  holder.release(true);
   worker.kill('SIGCONT');
   await until('the run of the candidate has ended', async () => (await client.runs.show(run.id)).finishedAt !== null);
   const ended = readers.map(({ seen }) => seen.after);
@@ -102,7 +115,7 @@ async function stateOf({ pid }: Api): Promise<string | undefined> {
 /** Returns the answers of each API for the first users. */
 async function answersOf(apis: readonly Api[]) {
   const userIds = Array.from({ length: READ_AT_ONCE }, (_, i) => String(i + 1));
-  const results = await Promise.all(apis.map(({ client }) => client.predictMany(COUNT, userIds)));
+  const results = await Promise.all(apis.map(({ client }) => certified(() => client.predictMany(COUNT, userIds))));
   return results.flat().map(({ answer }) => answer ?? expect.unreachable('an answer for each'));
 }
 

@@ -3,6 +3,7 @@ import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { certified } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { running } from './program.fixture.ts';
@@ -45,8 +46,11 @@ it('the child of a model that loops for ever is killed within a second of the de
   const endless = codeOf(LOOPS, ENDLESS);
   let meanwhile = 0;
   await until('the child is killed', async () => {
+    const isLooping = endings().length === 0;
     expect(await sourceOf(COUNT, String(1 + (meanwhile % 12)))).toBe('live');
-    return endings().length > 0 || ++meanwhile === 0;
+    // On a busy machine the child may be killed while the first of these reads is answered.
+    if (isLooping) meanwhile++;
+    return !isLooping;
   });
   expect(meanwhile).toBeGreaterThan(0);
   expect(await endless).toBe('live_timeout');
@@ -57,14 +61,13 @@ it('the child of a model that loops for ever is killed within a second of the de
 
 it('requests to a stopped child fail in time, and the child is killed and replaced', async () => {
   const before = api.children();
-  const ended = endings().length;
   for (const pid of before) process.kill(pid, 'SIGSTOP');
   const codes = await Promise.all(['1', '2', '3'].map((userId) => codeOf(LOOPS, userId)));
   expect(codes.filter((code) => code === 'live')).toEqual([]);
   // Each request that is sent to an idle stopped child makes it miss a deadline.
   await until('both were asked', async () => {
     await codeOf(LOOPS, '4');
-    return endings().length >= ended + 2;
+    return running(before).length === 0;
   });
   await expectReplaced(before, 2);
   await until('the model is asked again', async () => (await codeOf(LOOPS, '5')) === 'live');
@@ -100,7 +103,7 @@ async function expectReplaced(before: readonly number[], gone: number): Promise<
 }
 
 async function sourceOf(predictor: string, userId: string): Promise<string> {
-  return (await api.client.predict(predictor, userId, { noCache: true })).answer.source;
+  return (await certified(() => api.client.predict(predictor, userId, { noCache: true }))).answer.source;
 }
 
 /** Returns the source of the answer, or the code of the problem. */

@@ -33,15 +33,18 @@ import { createHintStore } from '../../libs/online-store/overlay-store.ts';
 
 export const PREDICTOR = 'count';
 export const USERS = ['1', '2', '3', '4', '5'];
+/** The time limit of each part of a read. It allows for a busy machine. */
+const PATIENCE_MS = 20_000;
 
 /** A function that wraps a port, so that a test decides when calls are sent and answers arrive. */
 export type Delay = <T extends object>(name: string, port: T) => T;
 
 export async function createWorld(databaseUrl: string, redisUrl: string) {
-  const pool = createPool({ url: databaseUrl, max: 24, applicationName: 'freshness-test' });
+  const limits = { connectTimeoutMs: PATIENCE_MS };
+  const pool = createPool({ url: databaseUrl, max: 24, applicationName: 'freshness-test', ...limits });
   const prefix = `freshness-${randomUUID()}`;
-  const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: 5_000 });
-  await connection.whenReady(5_000);
+  const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
+  await connection.whenReady(PATIENCE_MS);
   const inference = createInferencePool({
     loadArtifact: createRegistry(pool).loadArtifact,
     log: () => {},
@@ -65,7 +68,7 @@ function predictorOf(model: Buffer, sql: string) {
       freshness: {
         maxAgeMs: null,
         live: true,
-        liveTimeoutMs: 20_000,
+        liveTimeoutMs: PATIENCE_MS,
         onLiveFailure: 'stale' as const,
         unverified: true,
         default: null,
@@ -86,10 +89,10 @@ function predictorOf(model: Buffer, sql: string) {
 
 /** Creates a process of the service with its own connections and prediction memory. */
 export function createService({ pool, prefix, connection, inference }: World, delay: Delay) {
-  const authority = createAuthority(pool, { timeoutMs: 20_000 });
+  const authority = createAuthority(pool, { timeoutMs: PATIENCE_MS });
   const registry = createRegistry(pool);
   const overlay = delay('overlay', createOverlayStore({ connection, prefix }));
-  const features = delay('features', createFeatureSource(pool));
+  const features = delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS }));
   const offlineOverlay = createOfflineOverlay(pool);
   const live = createLivePredictor({
     features,
@@ -113,7 +116,7 @@ export function createRescorer({ pool, prefix, connection, inference }: World, d
   const registry = createRegistry(pool);
   const offlineOverlay = createOfflineOverlay(pool);
   const live = createLivePredictor({
-    features: delay('features', createFeatureSource(pool)),
+    features: delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS })),
     scorer: delay('scorer', inference),
     overlay: delay('overlay', createOverlayStore({ connection, prefix })),
     keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
@@ -146,7 +149,7 @@ export function createWriters(world: World, delay: Delay) {
     loader,
     hints,
     overlay: delay('overlay', createOverlayStore({ connection, prefix })),
-    features: delay('features', createFeatureSource(pool)),
+    features: delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS })),
     scorer: inference,
     registry: createRegistry(pool),
     lease: { leaseMs: 60_000, renewMs: 20_000 },

@@ -11,6 +11,8 @@ import { findFaults } from './catalogue/faults.ts';
 import { openSession } from './rig/session.ts';
 
 const SEED = 21;
+/** The time limit of a read. It allows for other tests on the same machine. */
+const DEADLINES = { read: 20_000 };
 /** Rates without rollouts: each rollout loads another version, which takes long. */
 const RATES = {
   ...{ readers: 1, readsPerSecond: 10, usersPerRead: 20, writers: 1, writesPerSecond: 5, transactionsPerSecond: 2 },
@@ -20,7 +22,8 @@ const RATES = {
 it('with a killed API and a flushed cache, no stale answer is called fresh, and no acknowledged event is lost', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-faults-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const session = await openSession({ seed: SEED, folder, users: 100, apis: 1, workers: 1, rates: RATES });
+  const form = { users: 100, apis: 1, workers: 1, rates: RATES, deadlines: DEADLINES };
+  const session = await openSession({ seed: SEED, folder, ...form });
   const { checker } = session;
   try {
     for (const fault of findFaults(['killed-at-event-after-commit', 'cache-flushed'])) {

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { makeFolder, ownRedis } from '../../e2e/servers.fixture.ts';
+import { until } from '../../e2e/until.fixture.ts';
 import { fetchDocument } from './fuzz/document.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';
 import { type HostileService, startService } from './service.ts';
@@ -52,7 +53,8 @@ describe('requests generated from the OpenAPI document', () => {
   });
 
   it('leave the service ready, without an error in its log', async () => {
-    expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
+    // On a busy machine a part may miss its deadline once.
+    await until('the service is ready', async () => (await fetch(`${service.url}/readyz`)).status === 200);
     expect(service.api.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });

@@ -6,7 +6,9 @@ import type { HostileService } from './service.ts';
 import { answerFaults, lastAnswerFaults, orderFaults } from './verdict.ts';
 
 /** The time within which a connection must close after its last answer. Idle connections are kept longer, for 5 s. */
-const CLOSES_WITHIN_MS = 3_000;
+const CLOSES_WITHIN_MS = 4_500;
+/** The time limit for the next answer on a connection that stays open. */
+const STAYS_WITHIN_MS = 10_000;
 
 /** Sends a file. Returns faults as sentences, or none if all answers are right. */
 export async function replay(request: HostileRequest, service: HostileService): Promise<readonly string[]> {
@@ -66,7 +68,7 @@ async function repeat(request: HostileRequest, service: HostileService, connecti
 async function connectionFaults(expected: 'closes' | 'stays', connection: Connection): Promise<readonly string[]> {
   if (expected === 'closes') return (await connection.ends(CLOSES_WITHIN_MS)) ? [] : ['the connection stays open'];
   await connection.send([Buffer.from('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')]);
-  const answer = await connection.answer('GET', CLOSES_WITHIN_MS);
+  const answer = await connection.answer('GET', STAYS_WITHIN_MS);
   return answer?.status === 200 ? [] : [`the next request on the connection was answered with ${answer?.status}`];
 }
 

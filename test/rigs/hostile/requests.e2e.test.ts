@@ -6,6 +6,8 @@ import { rm } from 'node:fs/promises';
 import { createClient } from '@tandem/client/create-client';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { certified } from '../../e2e/certified.fixture.ts';
+import { COUNT } from '../../e2e/counts.fixture.ts';
 import type { LogLine } from '../../e2e/program.fixture.ts';
 import { makeFolder, type OwnRedis, ownRedis } from '../../e2e/servers.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
@@ -15,7 +17,9 @@ import { type HostileKey, type HostileService, startService } from './service.ts
 import { storedState } from './stored-state.ts';
 import { INSIDES } from './verdict.ts';
 
-const READY_WITHIN_MS = 10_000;
+const READY_WITHIN_MS = 60_000;
+/** The most times that a request is sent while a busy machine refuses it. */
+const ATTEMPTS = 20;
 
 const corpus = readCorpus();
 const slow = corpus.filter(({ name }) => name.startsWith('slow/'));
@@ -66,6 +70,16 @@ async function expectAlive({ url, api }: HostileService): Promise<void> {
   await until('the service is ready', async () => (await fetch(`${url}/readyz`)).status === 200, READY_WITHIN_MS);
 }
 
+/** Sends a file. Returns its faults. A busy machine may refuse a request with 503, and the file is then sent again. */
+async function replayInTime(request: HostileRequest, service: HostileService): Promise<readonly string[]> {
+  for (let attempt = 1; ; attempt++) {
+    const faults = await replay(request, service);
+    const isRefused = faults.some((fault) => /\banswered 503\b/.test(fault));
+    if (!isRefused || attempt === ATTEMPTS) return faults;
+    await expectAlive(service);
+  }
+}
+
 describe('a hostile request', () => {
   /** The stored state after the previous request, for each service. */
   const states = new Map<HostileService, Readonly<Record<string, string>>>();
@@ -74,7 +88,7 @@ describe('a hostile request', () => {
     const service = serviceFor(request);
     const before = states.get(service) ?? (await storedState(service.pool));
     states.delete(service);
-    expect(await replay(request, service)).toEqual([]);
+    expect(await replayInTime(request, service)).toEqual([]);
     const after = await storedState(service.pool);
     if (!request.mayChange) expect(after).toEqual(before);
     states.set(service, after);
@@ -99,7 +113,9 @@ describe('a thousand of the same event at once', () => {
   it('are one accepted event and 999 duplicates with the same version', async () => {
     // On a busy machine a request may get 503, because no connection to Postgres is free in time. The client retries
     // it.
-    const client = createClient({ url: serviceFor({ users: 'int8' }).url, source: '/hostile', retryForMs: 60_000 });
+    // An attempt that timed out could have been accepted, and its retry would be a duplicate.
+    const limits = { timeoutMs: 60_000, retryForMs: 60_000 };
+    const client = createClient({ url: serviceFor({ users: 'int8' }).url, source: '/hostile', ...limits });
     const event = { id: 'storm', type: 'changed', subject: '19' };
     const results = (await Promise.all(Array.from({ length: 1_000 }, () => client.sendEvents([event])))).flat();
     expect(results).toHaveLength(1_000);
@@ -126,7 +142,8 @@ describe('after all of them', () => {
   it('the predictions of the users are unchanged', async () => {
     const { pool, url } = serviceFor({ users: 'int8' });
     expect((await pool.query('select count(*)::int as users from counts')).rows).toEqual([{ users: 20 }]);
-    const answer = await fetch(`${url}/v1/predictions/count/2`, { headers: { 'cache-control': 'only-if-cached' } });
-    expect(await answer.json()).toMatchObject({ userId: '2', prediction: { score: 0 }, source: 'batch' });
+    const client = createClient({ url, retryForMs: 0 });
+    const { answer } = await certified(() => client.predict(COUNT, '2', { onlyIfCached: true }));
+    expect(answer).toMatchObject({ userId: '2', prediction: { score: 0 }, source: 'batch' });
   });
 });

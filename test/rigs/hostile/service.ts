@@ -60,7 +60,7 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
     const runId = await scoreTwice(url, environment, programs);
     const contextToken = await sendFirstEvent(url, firstUser(keyType));
     const first = `${url}/v1/predictions/${COUNT}/${encodeURIComponent(firstUser(keyType))}`;
-    const etag = (await fetch(first)).headers.get('etag') ?? '';
+    const etag = await until('the first user has an answer', async () => (await fetch(first)).headers.get('etag'));
     return {
       url,
       port: Number(new URL(url).port),
@@ -84,7 +84,9 @@ async function close(pool: Pool, programs: readonly Program[]): Promise<void> {
 }
 
 function keyedBy(keyType: KeyType): PredictorToAdopt {
-  const predictor = countPredictor({ freshness: { maxAgeMs: 3_600_000, default: { score: 0.5 } } });
+  // The time limit of a live read allows for a busy machine.
+  const freshness = { maxAgeMs: 3_600_000, default: { score: 0.5 }, liveTimeoutMs: 20_000 };
+  const predictor = countPredictor({ freshness });
   const { query } = predictor.definition;
   // The query returns the time of its row, so that values of events count.
   const timed = { ...query, sql: 'select user_id, load, changes, loaded_at from counts', asOf: 'loaded_at' };

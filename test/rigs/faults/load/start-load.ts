@@ -6,7 +6,7 @@ import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';
-import type { HistorySink } from '../history.ts';
+import type { Contract, HistorySink } from '../history.ts';
 import { VERSIONS } from '../rig/told-versions.ts';
 import { startEraser } from './erasers.ts';
 import { startWriter } from './event-writers.ts';
@@ -36,6 +36,8 @@ export interface LoadOptions {
   /** The number of users who change, from user 1 on; default: a tenth. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
+  /** The time limits of calls that differ from `DEADLINES`, in ms. */
+  readonly deadlines?: Partial<Contract['deadlines']>;
 }
 
 export interface LoadRates {
@@ -94,15 +96,16 @@ export interface Load {
 export async function startLoad(options: LoadOptions): Promise<Load> {
   const { seed, apis, pool, sink, leaks, predictor, users, changing = Math.max(1, Math.floor(users / 10)) } = options;
   const rates = { ...RATES, ...options.rates };
+  const deadlines = { ...DEADLINES, ...options.deadlines };
   const { embedded = [], embeddedShare = 0 } = options;
   const inProcess = embedded.length === 0 ? 0 : Math.round(rates.readers * embeddedShare);
-  sink.write(await learnContract(apis[0]?.url ?? ''));
+  sink.write(await learnContract(apis[0]?.url ?? '', deadlines));
   let isStopping = false;
   const caller = createHttpCaller(leaks);
   const recent = createRecentEvents();
   const parts: LoadParts = {
     ...{ apis, caller, sink, predictor, users, changing, recent },
-    deadlines: DEADLINES,
+    deadlines,
     isStopping: () => isStopping,
   };
   let actors = 0;

@@ -9,7 +9,7 @@ import { checkRuns } from '../checker/check-runs.ts';
 import { checkStores } from '../checker/check-stores.ts';
 import { type Checker, createChecker } from '../checker/checker.ts';
 import { createLeakFinder } from '../checker/leaks.ts';
-import { type HistorySink, monotonicNow } from '../history.ts';
+import { type Contract, type HistorySink, monotonicNow } from '../history.ts';
 import { openHistory, toEach } from '../history-file.ts';
 import { HTTP_SOURCE } from '../load/event-writers.ts';
 import type { Api } from '../load/http-caller.ts';
@@ -37,6 +37,8 @@ export interface SessionOptions extends DeploymentForm {
   /** The number of users who change; default: a tenth. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
+  /** The time limits of calls that differ from those of the load, in ms. A later answer is a violation. */
+  readonly deadlines?: Partial<Contract['deadlines']>;
   /** The batch policy of the predictor; by default only the load starts runs. */
   readonly batch?: Partial<BatchPolicy>;
   readonly needs?: Needs;
@@ -86,6 +88,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     changing,
     batch = {},
     needs,
+    deadlines = {},
     apis = 2,
     workers = 2,
     embeddedShare = 0,
@@ -153,7 +156,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       users,
       ...whom,
     };
-    load = await startLoad({ ...parts, ...(rates ? { rates } : {}) });
+    load = await startLoad({ ...parts, deadlines, ...(rates ? { rates } : {}) });
   } catch (error) {
     await close();
     throw error;
