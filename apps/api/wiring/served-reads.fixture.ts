@@ -1,4 +1,4 @@
-/** A process that serves one user after another and prints the number of stored reads, until it is killed. */
+/** A process that serves one user after another and prints the numbers of stored reads and exposures, until it is killed. */
 
 import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';
@@ -28,11 +28,13 @@ const predictor: Predictor = {
 };
 
 for (let served = 0; ; ) {
-  const { rows } = await pool.query<{ kept: number }>(
-    'select coalesce(sum((counts ->> $1)::int), 0)::int as kept from tandem.arm_counts where rollout_id = $2',
-    ['reads', rolloutId],
+  const { rows } = await pool.query<{ kept: number; exposures: number }>(
+    `select coalesce(sum((counts ->> 'reads')::int), 0)::int as kept,
+      (select count(*)::int from tandem.exposures where rollout_id = $1) as exposures
+      from tandem.arm_counts where rollout_id = $1`,
+    [rolloutId],
   );
-  process.stdout.write(`${served} ${rows[0]?.kept}\n`);
+  process.stdout.write(`${served} ${rows[0]?.kept} ${rows[0]?.exposures}\n`);
   for (const userId of ['1', `${process.pid}-${served}`]) {
     served++;
     reads.note({ predictor, userId, result: answerOf({ userId, rollout, contextVersion: 0 }), ms: 1 });
