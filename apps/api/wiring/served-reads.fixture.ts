@@ -1,4 +1,4 @@
-/** A process that serves one user after another and prints the numbers of stored reads and exposures, until it is killed. */
+/** A process that serves one user after another until it is killed. It prints the numbers of stored reads and exposures. */
 
 import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';
