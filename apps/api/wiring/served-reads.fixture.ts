@@ -1,4 +1,6 @@
-/** A process that serves one user after another until it is killed. It prints the numbers of stored reads and exposures. */
+/**
+ * A process that serves one user after another until it is killed. It prints the numbers of stored reads and exposures.
+ */
 
 import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';
