@@ -105,7 +105,7 @@ export async function createTestApi(
     servesMetrics: true,
     isOurHost: createHostRule(['127.0.0.1']),
     prefix,
-    patienceMs: PATIENCE_MS,
+    limitMs: PATIENCE_MS,
     ...more,
   });
   const app = createApp(dependencies.app);

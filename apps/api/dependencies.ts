@@ -111,13 +111,13 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     liveFailureLog: createLiveFailureLog(),
     ...{ readPrediction, registry, authority, online, offline, ...listeners, infer: scorer.infer },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
-    ...openWriting({ pool, keyType, hints: writing.hints, metrics, patienceMs: settings.patienceMs }),
+    ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
     ...erasing(pool, writing, memory),
     keyType,
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
-    ...openRuns({ pool, features, losses, patienceMs: settings.patienceMs }, queue),
+    ...openRuns({ pool, features, losses, limitMs: settings.limitMs }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
 }
@@ -137,12 +137,12 @@ function openListeners(
 }
 
 function openReadiness(
-  { log, patienceMs }: Pick<ApiSettings, 'log' | 'patienceMs'>,
+  { log, limitMs }: Pick<ApiSettings, 'log' | 'limitMs'>,
   dependencies: ReadinessPartsDependencies,
   more: readonly Part[],
 ): ReadinessChecker {
   return createReadiness({
-    ...(patienceMs === undefined ? {} : { timeoutMs: patienceMs }),
+    ...(limitMs === undefined ? {} : { timeoutMs: limitMs }),
     parts: [...createReadinessParts(dependencies), ...more],
     onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
@@ -150,8 +150,8 @@ function openReadiness(
 }
 
 /** Opens the pools and checks the database. The result says which parts of readiness are not proved yet. */
-async function openProvedPools({ database, patienceMs }: ApiSettings, opened: Opened) {
-  const pools = openPools(database, database.connections, patienceMs);
+async function openProvedPools({ database, limitMs }: ApiSettings, opened: Opened) {
+  const pools = openPools(database, database.connections, limitMs);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
 }

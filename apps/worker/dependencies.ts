@@ -162,7 +162,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
   const objects = bucket && createBucket(bucket);
   const artifacts = createArtifactStore(pool, objects);
   return {
-    registry: createRegistry(pool, undefined, artifacts),
+    registry: createRegistry(pool, { artifacts }),
     runs: createRunStore(pool, { features }),
     generations: createGenerationStore(pool),
     features: createFeatureSource(features),

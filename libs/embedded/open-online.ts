@@ -17,9 +17,6 @@ interface OnlineSettings {
   readonly prefix?: string;
 }
 
-/** The least milliseconds of silence after which a connection with missing replies is closed. */
-const LEAST_SILENCE_MS = 1_000;
-
 export type OpenedOnline = ReturnType<typeof openOnline>;
 
 /**
@@ -29,11 +26,7 @@ export type OpenedOnline = ReturnType<typeof openOnline>;
 export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
   const libraries = createLibraryLog(log);
   const open = (commandTimeoutMs?: number) => {
-    // A connection that is closed earlier would end its commands.
-    const limit =
-      commandTimeoutMs === undefined
-        ? {}
-        : { commandTimeoutMs, socketTimeoutMs: Math.max(LEAST_SILENCE_MS, commandTimeoutMs) };
+    const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
     const connection = createOnlineConnection({ url: redis.url, log: libraries, ...limit });
     opened.push(() => connection.close());
     return { connection, ...(prefix === undefined ? {} : { prefix }) };

@@ -4,7 +4,7 @@
  */
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
-import { createPool } from '@tandem/offline-store/sql/database';
+import { createPool, type PoolOptions } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { WARM_CONNECTIONS } from './keep-loaded.ts';
 
@@ -19,6 +19,7 @@ const FIXED = CERTIFICATES + VITAL.max;
 /** The smallest limit: it leaves two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;
 
+type PoolLimits = Pick<PoolOptions, 'statementTimeoutMs' | 'lockTimeoutMs' | 'connectTimeoutMs'>;
 type PoolOf = ReturnType<typeof createPool>;
 export type ReadingPools = ReturnType<typeof openReadingPools>;
 
@@ -28,13 +29,16 @@ interface ReadingPoolsOptions {
   /** The most connections of all pools together. Of those that are not fixed, half are for feature statements. */
   readonly most: number;
   /** The time limit of statements and of waits for locks and connections, in ms. Default: a limit for each pool. */
-  readonly patienceMs?: number | undefined;
+  readonly limitMs?: number | undefined;
 }
 
-/** Returns the limits of a pool, with this time limit in place of each of them. */
-export function patient<L extends object>(limits: L, patienceMs: number | undefined): L {
-  if (patienceMs === undefined) return limits;
-  return { ...limits, statementTimeoutMs: patienceMs, lockTimeoutMs: patienceMs, connectTimeoutMs: patienceMs };
+/**
+ * Returns the limits of a pool. With `limitMs`, it is the time limit of a statement, of a wait for a lock and of a wait
+ * for a connection.
+ */
+export function withLimit<L extends PoolLimits>(limits: L, limitMs: number | undefined): L & PoolLimits {
+  if (limitMs === undefined) return limits;
+  return { ...limits, statementTimeoutMs: limitMs, lockTimeoutMs: limitMs, connectTimeoutMs: limitMs };
 }
 
 /** Returns functions that open pools of one program, directly or through a pooler. */
@@ -49,19 +53,19 @@ export function poolOpener(paths: DatabasePaths, kind: string) {
   };
 }
 
-export function openReadingPools(paths: DatabasePaths, { kind, most, patienceMs }: ReadingPoolsOptions) {
+export function openReadingPools(paths: DatabasePaths, { kind, most, limitMs }: ReadingPoolsOptions) {
   const { url, directUrl = url } = paths;
   const throughPooler = leadsThroughPooler(url, paths);
   const { open, openFeatures } = poolOpener(paths, kind);
   const direct = throughPooler ? { url: directUrl, throughPooler: false, variable: DIRECT } : {};
   const forFeatures = Math.floor((most - FIXED) / 2);
-  const requests = patient(REQUESTS, patienceMs);
+  const requests = withLimit(REQUESTS, limitMs);
   const pools = {
     pool: open('', { ...requests, max: most - FIXED - forFeatures }),
     // A separate pool, even with a single login: changes that a feature query makes to its session affect no other
     // statement.
     features: openFeatures('', { ...requests, max: forFeatures, min: WARM_CONNECTIONS }),
-    vital: open('-vital', { ...patient(VITAL, patienceMs), ...direct }),
+    vital: open('-vital', { ...withLimit(VITAL, limitMs), ...direct }),
   };
   return { ...pools, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
 }

@@ -55,10 +55,10 @@ export interface ReadingSettings {
   /** The prefix of the online store's keys. */
   readonly prefix?: string;
   /**
-   * How long a read waits for stored rows, for features, and for changes of the registry, in ms. Default: a limit for
-   * each. A busy machine may exceed the defaults.
+   * One time limit in ms in place of the defaults of all stores and pools. Tests on a busy machine need it; the limits
+   * of a deployment are the defaults.
    */
-  readonly patienceMs?: number | undefined;
+  readonly limitMs?: number | undefined;
 }
 
 /** The opened resources, to be closed in reverse. */
@@ -67,12 +67,12 @@ export type Opened = (() => unknown)[];
 export type Reading = Awaited<ReturnType<typeof openReading>>;
 
 /** Returns the options of the stores for a time limit of all of them. Without one, each store has its default. */
-function limits(patienceMs: number | undefined) {
-  if (patienceMs === undefined) return { rows: {}, features: {}, registry: {} };
+function limits(limitMs: number | undefined) {
+  if (limitMs === undefined) return { rows: {}, features: {}, registry: {} };
   return {
-    rows: { withinMs: patienceMs },
-    features: { usersTimeoutMs: patienceMs },
-    registry: { loadWithinMs: patienceMs },
+    rows: { withinMs: limitMs },
+    features: { usersTimeoutMs: limitMs },
+    registry: { loadWithinMs: limitMs },
   };
 }
 
@@ -104,14 +104,13 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const may = mayInfer(settings.live, kept);
   const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
   const counts = openCounts(counted, opened);
-  const offline = createStoredPredictions(pools.pool, limits(settings.patienceMs).rows);
-  const { authority, registry } = postgres;
+  const { authority, registry, offline } = postgres;
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
   const readPrediction = createPredictionReader(readers);
   const infersLive = settings.live !== 'none';
   return {
     ...{ ...postgres, redis, memory, assignments, scorer, kept, infersLive, mayInfer: may },
-    ...{ offline, readPrediction, ...counts },
+    ...{ readPrediction, ...counts },
   };
 }
 
@@ -158,15 +157,16 @@ function createLive(
 }
 
 function openPostgres(
-  { kind, database, artifacts = null, metrics, log, patienceMs }: ReadingSettings,
+  { kind, database, artifacts = null, metrics, log, limitMs }: ReadingSettings,
   { pool, features, directUrl }: ReadingPools,
   memory: MarkMemory,
   opened: Opened,
 ) {
-  const most = limits(patienceMs);
+  const most = limits(limitMs);
+  const offline = createStoredPredictions(pool, most.rows);
   const featureSource = createFeatureSource(features, most.features);
   const bucket = artifacts && createBucket(artifacts);
-  const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket), most.registry);
+  const registry = createRegistry(pool, { artifacts: createArtifactStore(pool, bucket), ...most.registry });
   const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(directUrl, {
@@ -183,5 +183,5 @@ function openPostgres(
   opened.push(() => authority.close());
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
   opened.push(() => keeper.close());
-  return { featureSource, keeper, authority, registry, losses };
+  return { featureSource, offline, keeper, authority, registry, losses };
 }

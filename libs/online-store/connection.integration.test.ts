@@ -93,6 +93,22 @@ describe('a server that comes and goes', () => {
     connection.close();
   });
 
+  it('is waited for beyond a second if the limit of commands is longer', async () => {
+    const connection = createServerConnection({ url: server.url, log: () => {}, commandTimeoutMs: PATIENCE });
+    const predictions = createOnlinePredictions({ connection, log: () => {} });
+    await connection.whenReady(PATIENCE);
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      const read = predictions.find(assignment, ['1']);
+      await pause(1_500);
+      process.kill(server.pid, 'SIGCONT');
+      expect(await read).toEqual(new Map());
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+      connection.close();
+    }
+  });
+
   it('is replaced by another connection after it rejects writes as a demoted primary', async () => {
     const { connection } = await openStore(PATIENCE);
     const overlay = createOverlayStore({ connection });

@@ -22,7 +22,7 @@ export interface OnlineConnectionOptions {
   readonly log: OnlineLog;
   /** The time limit of a command. Loaders of generations use seconds, reads the default of 50 ms. */
   readonly commandTimeoutMs?: number;
-  /** Milliseconds of silence after which a connection with missing replies is closed. Default 1,000. */
+  /** Milliseconds of silence that close a waiting connection. Default: the greater of 1,000 and `commandTimeoutMs`. */
   readonly socketTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
   /** Called before commands are sent. Throws if this process must not send any now. */
@@ -189,11 +189,11 @@ export function accepted(replies: readonly unknown[]): readonly unknown[] {
 }
 
 function connect(address: ServerOptions, options: ServerSettings): Redis {
-  const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
+  const { commandTimeoutMs = 50, connectTimeoutMs = 500, random = Math.random } = options;
   return openRedis({
     ...address,
     commandTimeout: commandTimeoutMs,
-    socketTimeout: socketTimeoutMs,
+    socketTimeout: options.socketTimeoutMs ?? Math.max(1_000, commandTimeoutMs),
     connectTimeout: connectTimeoutMs,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,

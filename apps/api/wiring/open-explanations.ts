@@ -21,7 +21,7 @@ interface ExplanationKeeperSettings {
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
   /** How long the keeper waits for features, in ms; absent: a default. */
-  readonly patienceMs?: number | undefined;
+  readonly limitMs?: number | undefined;
 }
 
 /**
@@ -29,12 +29,12 @@ interface ExplanationKeeperSettings {
  * @param pools their connections for work after replies are separate from those of reads
  */
 export function openExplanationKeeper(
-  { log, metrics, patienceMs }: ExplanationKeeperSettings,
+  { log, metrics, limitMs }: ExplanationKeeperSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
 ): ExplanationKeeper {
   return createExplanationKeeper({
     store: createExplanationStore(background),
-    inputs: createInputSource(background, backgroundFeatures, patienceMs),
+    inputs: createInputSource(background, backgroundFeatures, limitMs),
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });

@@ -3,7 +3,7 @@
  * work that must not delay requests: model files, explanations and shadows.
  */
 import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
-import { openReadingPools, patient, poolOpener, roomOf } from '@tandem/embedded/open-pools';
+import { openReadingPools, poolOpener, roomOf, withLimit } from '@tandem/embedded/open-pools';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 
 /** The pool for work after replies: shadows and explanations. A slow statement delays only the next one. */
@@ -20,17 +20,17 @@ export type ApiPools = ReturnType<typeof openPools>;
  * Opens the pools of an API.
  * @param most the most connections of all pools together; connections that the other pools do not need are for requests
  * and their feature statements
- * @param patienceMs the time limit of statements, except those of trials and file transfers; default: a limit for each
+ * @param limitMs the time limit of statements, except those of trials and file transfers; default: a limit for each
  * pool
  */
-export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS, patienceMs?: number) {
+export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS, limitMs?: number) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {
     kind: 'api',
     most: most - BESIDE_READS,
-    patienceMs,
+    limitMs,
   });
   const { open, openFeatures } = poolOpener(paths, 'api');
-  const afterReplies = patient(BACKGROUND, patienceMs);
+  const afterReplies = withLimit(BACKGROUND, limitMs);
   const pools = {
     ...{ pool, features, vital },
     background: open('-background', afterReplies),

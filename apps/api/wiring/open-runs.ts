@@ -12,16 +12,16 @@ import { openRollouts, withReadyRollback } from './open-rollouts.ts';
 interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
   readonly losses: Pick<LossNotice, 'prove'>;
   /** How long a rollback waits for loads of its model version, in ms; absent: a default. */
-  readonly patienceMs?: number | undefined;
+  readonly limitMs?: number | undefined;
 }
 
-export function openRuns({ pool, features, losses, patienceMs }: RunParts, queue: Queue) {
+export function openRuns({ pool, features, losses, limitMs }: RunParts, queue: Queue) {
   const runs = createRunStore(pool, { features });
   return {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
     enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
-    generations: withReadyRollback(createGenerationStore(pool), pool, patienceMs),
+    generations: withReadyRollback(createGenerationStore(pool), pool, limitMs),
     findBudgetFacts: (predictor: string) => findBudgetFacts(pool, predictor),
     listProcesses: () => listProcesses(pool),
     ...openRollouts(pool),

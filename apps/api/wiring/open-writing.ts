@@ -36,11 +36,11 @@ interface WritingParts {
   keyType(): Promise<KeyType | null>;
   readonly metrics: Pick<Metrics, 'eventAccept' | 'eventHint' | 'hintsFailed'>;
   /** How long an acknowledgement waits, in ms; absent: a default. */
-  readonly patienceMs?: number | undefined;
+  readonly limitMs?: number | undefined;
 }
 
-export function openWriting({ pool, hints, keyType, metrics, patienceMs = WITHIN_MS }: WritingParts) {
-  const limit = { withinMs: patienceMs };
+export function openWriting({ pool, hints, keyType, metrics, limitMs = WITHIN_MS }: WritingParts) {
+  const limit = { withinMs: limitMs };
   return {
     recordEvents: createRecordEvents({
       events: observeEvents(createEventStore(pool, limit), metrics),

@@ -160,14 +160,14 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 
 // The features of users are read again for explanations of answers that were stored long before.
 
-const WITHIN_MS = 2_000;
+const TIMEOUT_MS = 2_000;
 
 /**
  * Creates the port that reads features again.
  * @param features the pool of feature statements
  * @param timeoutMs the time limit of a read
  */
-export function createInputSource(pool: pg.Pool, features: pg.Pool, timeoutMs: number = WITHIN_MS): InputSource {
+export function createInputSource(pool: pg.Pool, features: pg.Pool, timeoutMs: number = TIMEOUT_MS): InputSource {
   /** Versions by number and predictor, separated by a blank. */
   const versions = new IdleCache((key) =>
     findByNumber(pool, key.slice(key.indexOf(' ') + 1), Number.parseInt(key, 10)),

@@ -130,7 +130,7 @@ describe('registry', () => {
 
   test('the registry serves from memory until a later revision is reported', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-    const registry = createRegistry(database.pool, () => 0);
+    const registry = createRegistry(database.pool, { now: () => 0 });
     expect(await registry.predictor('visits')).toMatchObject({
       keyType: 'int8',
       policy: { batch: { chunkSize: 100 } },
@@ -146,7 +146,7 @@ describe('registry', () => {
 
   test('a revision of another history is different, even if its number is the same', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-    const registry = createRegistry(database.pool, () => 0);
+    const registry = createRegistry(database.pool, { now: () => 0 });
     expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
     // A restore lost the earlier adoption, and another one was made instead.
     await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,chunkSize}', '7')`);
@@ -161,7 +161,7 @@ describe('registry', () => {
 
   test('an unknown name is looked up again after a second', async () => {
     let now = 0;
-    const registry = createRegistry(database.pool, () => now);
+    const registry = createRegistry(database.pool, { now: () => now });
     expect(await registry.predictor('visits')).toBeUndefined();
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     expect(await registry.predictor('visits')).toBeUndefined();

@@ -42,19 +42,20 @@ const RETRY_SILENT_MS = 1_000;
 const RETRY_UNKNOWN_MS = 1_000;
 
 interface RegistryOptions {
+  /** A monotonic clock in milliseconds. */
+  readonly now?: () => number;
+  readonly artifacts?: Pick<ArtifactStore, 'get'>;
   /** The time limit of a load in ms, once there are known entries. */
   readonly loadWithinMs?: number;
 }
 
-/**
- * Creates the registry.
- * @param now a monotonic clock in milliseconds
- */
 export function createRegistry(
   pool: pg.Pool,
-  now: () => number = () => performance.now(),
-  artifacts: Pick<ArtifactStore, 'get'> = createArtifactStore(pool),
-  { loadWithinMs = LOAD_WITHIN_MS }: RegistryOptions = {},
+  {
+    now = () => performance.now(),
+    artifacts = createArtifactStore(pool),
+    loadWithinMs = LOAD_WITHIN_MS,
+  }: RegistryOptions = {},
 ): StoredRegistry {
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
