@@ -3,7 +3,7 @@
  * `check`, `up`.
  */
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { findFreePort } from '@tandem/local-servers/ports';
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type CliProcess, runCli, startCli } from './cli.fixture.ts';
+import { allowSlowReads } from './init/written-config.fixture.ts';
 
 let folder: string;
 let processes: CliProcess[];
@@ -69,9 +70,7 @@ test('an unknown model and table are served', async () => {
     samples: [{ predictor: 'churn' }],
     golden: { users: 20, equal: 20 },
   });
-  // A busy machine may take longer than the 250 ms that the config allows for a read.
-  const config = await readFile(join(folder, 'tandem.config.ts'), 'utf8');
-  await writeFile(join(folder, 'tandem.config.ts'), config.replace("liveTimeout: '250ms'", "liveTimeout: '20s'"));
+  await allowSlowReads(folder);
   servers.kill('SIGTERM');
   expect((await servers.ended).code).toBe(0);
 

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
@@ -11,24 +10,17 @@ import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { makeFolder, ownRedis } from '../../test/e2e/servers.fixture.ts';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
 import { type EndedRound, ROUNDS, startHousekeeping } from './housekeeping.ts';
-import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf, startWorkerRedis, type WorkerRedis } from './worker.fixture.ts';
 
 const NIGHTLY = '0 2 * * *';
 
-// A separate Redis: housekeeping sweeps generations that its database does not list, such as those of other test files.
-let servers: string;
-let redis: Awaited<ReturnType<typeof ownRedis>>;
+let redis: WorkerRedis;
 beforeAll(async () => {
-  servers = await makeFolder();
-  redis = await ownRedis(servers);
+  redis = await startWorkerRedis();
 });
-afterAll(async () => {
-  await redis?.close();
-  await rm(servers, { recursive: true, force: true });
-});
+afterAll(() => redis?.close());
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;

@@ -1,6 +1,7 @@
 /** Fixture of the worker's tests: a predictor over a table of customers, and workers as separate processes. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { FreshnessPolicy, Policy, RequestColumn } from '@tandem/freshness/predictor';
@@ -8,6 +9,7 @@ import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { linearModel } from '@tandem/testing/onnx-models';
+import { makeFolder, ownRedis } from '../../test/e2e/servers.fixture.ts';
 import type { WorkerEnvironment } from './dependencies.ts';
 
 declare module 'vitest' {
@@ -140,6 +142,28 @@ export function startWorkerProcess(environment: Readonly<Record<string, string>>
         waiting.add(look);
         look();
       });
+    },
+  };
+}
+
+export interface WorkerRedis {
+  readonly url: string;
+  /** Stops the server and deletes its data. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a separate Redis for one test file. Housekeeping sweeps generations that its database does not list, which in
+ * the shared Redis are those of other test files.
+ */
+export async function startWorkerRedis(): Promise<WorkerRedis> {
+  const folder = await makeFolder();
+  const redis = await ownRedis(folder);
+  return {
+    url: redis.url,
+    async close() {
+      await redis.close();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

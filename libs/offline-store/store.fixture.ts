@@ -4,6 +4,8 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import { expire } from '@tandem/prediction/runs/expire';
 import pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
+import { createFeatureSource } from './features/features.ts';
+import { createStoredPredictions } from './reads/predictions.ts';
 import { createExpiries } from './retention.ts';
 import { createPool } from './sql/database.ts';
 
@@ -113,6 +115,25 @@ export function visitsPredictor(changes: Partial<PredictorToAdopt> & { model?: s
   };
   const { model: _model, keyType: _keyType, ...rest } = changes;
   return { ...predictor, ...rest } satisfies PredictorToAdopt;
+}
+
+/** A time limit in ms that a busy machine does not reach. */
+const PATIENCE_MS = 20_000;
+
+/**
+ * Creates a feature source with 20 s for each live read. The default of 2 s is for production, and a busy machine
+ * exceeds it. Tests of the limit itself set a shorter one.
+ */
+export function patientFeatures(pool: pg.Pool) {
+  return createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS });
+}
+
+/**
+ * Creates a finder of stored predictions with 20 s for each lookup. The default of 0.5 s is for production, where a
+ * read can still infer live, and a busy machine exceeds it.
+ */
+export function patientPredictions(pool: pg.Pool) {
+  return createStoredPredictions(pool, { withinMs: PATIENCE_MS });
 }
 
 async function onServer(url: string, text: string): Promise<void> {

@@ -5,13 +5,13 @@ import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/run
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import type pg from 'pg';
-import { createFeatureSource } from './features/features.ts';
 import { findModelVersion } from './models/registry.ts';
+import { patientFeatures } from './store.fixture.ts';
 
 export function createWork(pool: pg.Pool, store: RunStore) {
   /** Reads the features of a chunk, and returns its users with their ids as predictions. */
   async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {
-    const features = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(pool);
     const version = await findModelVersion(pool, run.modelVersionId);
     const batch =
       'range' in chunk.part

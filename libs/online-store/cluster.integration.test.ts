@@ -16,7 +16,7 @@ import { createMarkMemory } from './mark-memory.ts';
 import { createOnlineConnection } from './online-connection.ts';
 import { createHintStore, createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
-import { assignmentOf, HISTORY, overlayEntry, STARTED_AT } from './redis.fixture.ts';
+import { assignmentOf, HISTORY, overlayEntry, PATIENT_LIMITS, STARTED_AT } from './redis.fixture.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 100 };
 const USERS = Array.from({ length: 2_000 }, (_, i) => `${i}`);
@@ -26,8 +26,7 @@ let cluster: RedisCluster;
 let connection: OnlineConnection;
 beforeAll(async () => {
   cluster = await startRedisCluster();
-  const limits = { commandTimeoutMs: 20_000, socketTimeoutMs: 20_000, connectTimeoutMs: 20_000 };
-  connection = createOnlineConnection({ url: cluster.url, log: () => {}, ...limits });
+  connection = createOnlineConnection({ url: cluster.url, log: () => {}, ...PATIENT_LIMITS });
   await connection.whenReady(30_000);
 }, 90_000);
 afterAll(async () => {

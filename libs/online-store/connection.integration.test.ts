@@ -3,7 +3,14 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createServerConnection } from './connection.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
-import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './redis.fixture.ts';
+import {
+  assignmentOf,
+  connectTo,
+  type OwnRedis,
+  overlayEntry,
+  PATIENT_LIMITS,
+  startOwnRedis,
+} from './redis.fixture.ts';
 
 const assignment = assignmentOf(null);
 /** Time limits for a busy machine. */
@@ -16,8 +23,8 @@ describe('a server that comes and goes', () => {
   });
   afterAll(() => server.remove());
 
-  async function openStore(patienceMs?: number) {
-    const { connection, events } = await connectTo(server.url, patienceMs);
+  async function openStore(limits: Partial<typeof PATIENT_LIMITS> = {}) {
+    const { connection, events } = await connectTo(server.url, limits);
     const predictions = createOnlinePredictions({ connection, log: (event) => events.push(event) });
     await vi.waitFor(() => expect(predictions.serverId()).not.toBeNull(), PATIENCE);
     return { connection, events, predictions };
@@ -110,9 +117,9 @@ describe('a server that comes and goes', () => {
   });
 
   it('is replaced by another connection after it rejects writes as a demoted primary', async () => {
-    const { connection } = await openStore(PATIENCE);
+    const { connection } = await openStore(PATIENT_LIMITS);
     const overlay = createOverlayStore({ connection });
-    const { connection: admin } = await connectTo(server.url, PATIENCE);
+    const { connection: admin } = await connectTo(server.url);
     const clientId = await connection.redis.client('ID');
     await admin.redis.replicaof('127.0.0.1', '1');
     try {
@@ -127,7 +134,7 @@ describe('a server that comes and goes', () => {
   });
 
   it('has no candidates after a flush, and accepts new ones although it lost the scripts', async () => {
-    const { connection, predictions } = await openStore(PATIENCE);
+    const { connection, predictions } = await openStore(PATIENT_LIMITS);
     const overlay = createOverlayStore({ connection });
     await overlay.put([overlayEntry('1'), overlayEntry('2')]);
     expect((await predictions.find(assignment, ['1', '2'])).size).toBe(2);

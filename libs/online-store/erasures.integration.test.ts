@@ -21,7 +21,7 @@ const prefix = randomPrefix();
 const OTHER_HISTORY = 'f'.repeat(16);
 let connection: ServerConnection;
 beforeAll(async () => {
-  ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+  ({ connection } = await connectTo(inject('redisUrl')));
 });
 afterEach(() => deleteKeys(connection, prefix));
 afterAll(() => connection.close());

@@ -8,7 +8,15 @@ import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
-import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix, STARTED_AT } from './redis.fixture.ts';
+import {
+  assignmentOf,
+  connectTo,
+  deleteKeys,
+  HISTORY,
+  PATIENT_LIMITS,
+  randomPrefix,
+  STARTED_AT,
+} from './redis.fixture.ts';
 
 const USERS = 3_000;
 const rows = Array.from({ length: USERS }, (_, i) => ({
@@ -25,7 +33,7 @@ describe('loading generations', () => {
   let prefix: string;
   let generation: { id: string; buckets: number; startedAt: number };
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+    ({ connection } = await connectTo(inject('redisUrl')));
   });
   beforeEach(() => {
     prefix = randomPrefix();
@@ -62,8 +70,7 @@ describe('loading generations', () => {
     const assertAllowed = () => {
       if (!isAllowed) throw protocolUnknown(2);
     };
-    const limits = { commandTimeoutMs: 20_000, socketTimeoutMs: 20_000, connectTimeoutMs: 20_000 };
-    const stopped = createServerConnection({ url: inject('redisUrl'), ...limits, log, assertAllowed });
+    const stopped = createServerConnection({ url: inject('redisUrl'), ...PATIENT_LIMITS, log, assertAllowed });
     await stopped.whenReady(20_000);
     function* stopping() {
       yield pages[0] ?? [];

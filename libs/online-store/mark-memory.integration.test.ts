@@ -9,7 +9,7 @@ const MARK: HistoryMark = { past: '0123456789abcdef', seq: 7, mark: '00000000-00
 const prefix = randomPrefix();
 let connection: ServerConnection;
 beforeAll(async () => {
-  ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+  ({ connection } = await connectTo(inject('redisUrl')));
 });
 afterAll(async () => {
   await deleteKeys(connection, prefix);

@@ -70,7 +70,7 @@ describe('the overlay', () => {
   let connection: ServerConnection;
   let prefix: string;
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+    ({ connection } = await connectTo(inject('redisUrl')));
   });
   beforeEach(() => {
     prefix = randomPrefix();

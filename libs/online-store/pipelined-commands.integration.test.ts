@@ -7,7 +7,7 @@ describe('many commands as one', () => {
   const prefix = randomPrefix();
   let connection: ServerConnection;
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+    ({ connection } = await connectTo(inject('redisUrl')));
   });
   afterAll(async () => {
     await deleteKeys(connection, prefix);
@@ -47,7 +47,7 @@ describe('many lookups as one command', () => {
   const prefix = randomPrefix();
   let connection: ServerConnection;
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+    ({ connection } = await connectTo(inject('redisUrl')));
     await connection.redis.hset(`${prefix}:hash`, { a: '1', ü: 'ö' });
     await connection.redis.set(`${prefix}:text`, 'no hash');
   });
@@ -93,7 +93,7 @@ describe('many lookups as one command', () => {
 
 describe("ioredis' queue of commands, an internal that these rely on", () => {
   it('has one entry for each command in the order of replies, and removes the first for each reply', async () => {
-    const { connection } = await connectTo(inject('redisUrl'), 20_000);
+    const { connection } = await connectTo(inject('redisUrl'));
     const { redis } = connection;
     await redis.ping();
     const replies = [redis.echo('first'), redis.echo('second')];

@@ -36,7 +36,7 @@ describe('createOnlinePredictions', () => {
   let keys: ReturnType<typeof createKeys>;
   const logged: string[] = [];
   beforeAll(async () => {
-    ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+    ({ connection } = await connectTo(inject('redisUrl')));
   });
   beforeEach(() => {
     prefix = randomPrefix();

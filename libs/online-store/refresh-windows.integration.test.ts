@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { createServerConnection, type ServerConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createKeys, userKeyOf } from './keys.ts';
+import { connectTo } from './redis.fixture.ts';
 import { createRefreshWindows } from './refresh-windows.ts';
 
 const prefix = `windows-${randomUUID()}`;
 let connection: ServerConnection;
 beforeAll(async () => {
-  const limits = { commandTimeoutMs: 20_000, socketTimeoutMs: 20_000, connectTimeoutMs: 20_000 };
-  connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, ...limits });
-  await connection.whenReady(20_000);
+  ({ connection } = await connectTo(inject('redisUrl')));
 });
 afterAll(() => connection.close());
 

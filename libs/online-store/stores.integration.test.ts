@@ -9,7 +9,7 @@ import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix } from './redis.fixture.ts';
 
 async function openStores() {
-  const { connection } = await connectTo(inject('redisUrl'), 20_000);
+  const { connection } = await connectTo(inject('redisUrl'));
   const prefix = randomPrefix();
   const clear = () => deleteKeys(connection, prefix);
   return {

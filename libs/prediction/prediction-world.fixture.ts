@@ -12,19 +12,18 @@ import { STABLE } from '@tandem/freshness/rollout';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
-import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
-import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { patientFeatures, patientPredictions } from '@tandem/offline-store/store.fixture';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { connectTo } from '@tandem/online-store/redis.fixture';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { loopModel, tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
@@ -57,8 +56,6 @@ const FRESHNESS: FreshnessPolicy = {
   events: ['*'],
 };
 const BATCH: BatchPolicy = { schedule: null, chunkSize: 20, minCoverage: 0 };
-/** Milliseconds of a time limit that a busy machine does not reach. The limits themselves have separate tests. */
-const PATIENCE = 20_000;
 
 export type PredictionWorld = Awaited<ReturnType<typeof createPredictionWorld>>;
 
@@ -67,18 +64,16 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
   const prefix = `prediction-${randomUUID()}`;
-  const patient = { commandTimeoutMs: PATIENCE, socketTimeoutMs: PATIENCE, connectTimeoutMs: PATIENCE };
-  const connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, ...patient });
-  await connection.whenReady(PATIENCE);
+  const { connection } = await connectTo(inject('redisUrl'));
   const registry = createRegistry(pool);
   const inference = createInferencePool({ loadArtifact: registry.loadArtifact, log: () => {}, processes: 1 });
   await pool.query('create table counts (user_id bigint primary key, changes int)');
   await pool.query('insert into counts select n, 0 from generate_series(1, $1::int) n', [users]);
-  const authority = createAuthority(pool, { timeoutMs: PATIENCE });
+  const authority = createAuthority(pool, { timeoutMs: 20_000 });
 
   const runs = createRunStore(pool);
   const generations = createGenerationStore(pool);
-  const features = createFeatureSource(pool, { usersTimeoutMs: PATIENCE });
+  const features = patientFeatures(pool);
   const overlay = createOverlayStore({ connection, prefix });
   const overlayRows = createOverlayRows(pool);
   const loader = createGenerationLoader({ connection, prefix });
@@ -153,7 +148,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         authority,
         registry: createRegistry(pool),
         online,
-        offline: createStoredPredictions(pool, { withinMs: PATIENCE }),
+        offline: patientPredictions(pool),
         live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
         ...reader,
       });

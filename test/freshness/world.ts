@@ -12,17 +12,17 @@ import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
 import { createEventStore } from '@tandem/offline-store/events/events';
-import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createServerConnection } from '@tandem/online-store/connection';
+import { patientFeatures } from '@tandem/offline-store/store.fixture';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { connectTo } from '@tandem/online-store/redis.fixture';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import { refreshUsers } from '@tandem/prediction/refresh/refresh-pass';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
@@ -43,8 +43,7 @@ export async function createWorld(databaseUrl: string, redisUrl: string) {
   const limits = { connectTimeoutMs: PATIENCE_MS };
   const pool = createPool({ url: databaseUrl, max: 24, applicationName: 'freshness-test', ...limits });
   const prefix = `freshness-${randomUUID()}`;
-  const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
-  await connection.whenReady(PATIENCE_MS);
+  const { connection } = await connectTo(redisUrl);
   const inference = createInferencePool({
     loadArtifact: createRegistry(pool).loadArtifact,
     log: () => {},
@@ -92,7 +91,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
   const authority = createAuthority(pool, { timeoutMs: PATIENCE_MS });
   const registry = createRegistry(pool);
   const overlay = delay('overlay', createOverlayStore({ connection, prefix }));
-  const features = delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS }));
+  const features = delay('features', patientFeatures(pool));
   const offlineOverlay = createOfflineOverlay(pool);
   const live = createLivePredictor({
     features,
@@ -116,7 +115,7 @@ export function createRescorer({ pool, prefix, connection, inference }: World, d
   const registry = createRegistry(pool);
   const offlineOverlay = createOfflineOverlay(pool);
   const live = createLivePredictor({
-    features: delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS })),
+    features: delay('features', patientFeatures(pool)),
     scorer: delay('scorer', inference),
     overlay: delay('overlay', createOverlayStore({ connection, prefix })),
     keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
@@ -149,7 +148,7 @@ export function createWriters(world: World, delay: Delay) {
     loader,
     hints,
     overlay: delay('overlay', createOverlayStore({ connection, prefix })),
-    features: delay('features', createFeatureSource(pool, { usersTimeoutMs: PATIENCE_MS })),
+    features: delay('features', patientFeatures(pool)),
     scorer: inference,
     registry: createRegistry(pool),
     lease: { leaseMs: 60_000, renewMs: 20_000 },

@@ -7,6 +7,7 @@ import { cloneDatabase, createEmptyDatabase } from '@tandem/testing/databases';
 import { inject } from 'vitest';
 import type {} from '../cli.fixture.ts';
 import { type Ran, run } from '../program.fixture.ts';
+import { allowSlowReads } from './written-config.fixture.ts';
 
 export interface Place {
   readonly folder: string;
@@ -37,11 +38,7 @@ export async function createPlace({ migrated = true } = {}): Promise<Place> {
     write: (name, content) => writeFile(join(folder, name), content),
     read: (name) => readFile(join(folder, name), 'utf8'),
     tandem: (line, env = {}) => run(line.split(' '), { cwd: folder, env: { DATABASE_URL: database.url, ...env } }),
-    async allowSlowReads() {
-      const file = join(folder, 'tandem.config.ts');
-      const config = await readFile(file, 'utf8');
-      await writeFile(file, config.replace("liveTimeout: '250ms'", "liveTimeout: '20s'"));
-    },
+    allowSlowReads: () => allowSlowReads(folder),
     async remove() {
       await database.drop();
       await rm(folder, { recursive: true });

@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createFeatureSource } from '../features/features.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { assertMigrated } from '../sql/assert-migrated.ts';
 import { migrate, schemaState } from '../sql/migrate.ts';
-import { createTestDatabase, createVisits, visitsPredictor } from '../store.fixture.ts';
+import { createTestDatabase, createVisits, patientFeatures, visitsPredictor } from '../store.fixture.ts';
 import { createAuthority } from './authority.ts';
 import { createPlainAuthority } from './plain-authority.ts';
 
@@ -24,7 +23,7 @@ test('no statement certifies under a protocol that this release does not know, f
     await createVisits(pool, 3);
     const [adopted] = (await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' })).predictors;
     const version = await findModelVersion(pool, adopted?.modelVersionId ?? '');
-    const features = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(pool);
     const certify = [
       () => authority.certify(['1'], 'visits'),
       () => createPlainAuthority(pool).certify(['1'], 'visits'),

@@ -4,12 +4,17 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
-import { createFeatureSource } from '../features/features.ts';
 import { createGenerationStore } from '../generations/generations.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { query, transaction } from '../sql/database.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  visitsPredictor,
+} from '../store.fixture.ts';
 import { createEventStore } from './events.ts';
 import { rewriteContexts } from './pending-patterns.ts';
 
@@ -60,7 +65,7 @@ async function toldOf(userId: string): Promise<number[]> {
   const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
   const certificate = await authority.certify([userId], 'visits');
   const version = await findModelVersion(database.pool, certificate.assignments('visits')?.stable.modelVersionId ?? '');
-  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+  const source = patientFeatures(database.pool);
   const reads = [await source.readUsers(version, [userId]), await source.readUsers(version, [userId], 'with rows')];
   await authority.close();
   return [certificate, ...reads.map((read) => read.certificate)].map((one) => one.user(userId, 'visits').touched);

@@ -12,10 +12,15 @@ import { joinGenerations } from '../generations/generation-reports-copy.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createPool } from '../sql/database.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  visitsPredictor,
+} from '../store.fixture.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
 import { assertFeatureLogin, createFeaturePool, featureGrantsFor, findExcess } from './feature-login.ts';
-import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 
 const role = `features_${randomBytes(4).toString('hex')}`;
@@ -136,7 +141,7 @@ describe('with the grants', () => {
     const { pool } = database;
     const { predictors } = await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' });
     const version = await findModelVersion(pool, predictors[0]?.modelVersionId ?? '');
-    const source = createFeatureSource(features, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(features);
     // The second read is packed.
     for (let reads = 0; reads < 2; reads++) {
       const { batch, certificate } = await source.readUsers(version, ['3', '5'], 'with rows');

@@ -2,9 +2,8 @@ import type { FeatureKind, ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { oddVersion } from '../odd-version.fixture.ts';
-import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createTestDatabase, patientFeatures, type TestDatabase } from '../store.fixture.ts';
 import { chunkCopySql } from './feature-statement.ts';
-import { createFeatureSource } from './features.ts';
 
 const USERS = 40;
 /** Each type that a feature may have, with its kind, and with values that one of the two forms could decode wrongly. */
@@ -49,7 +48,7 @@ const everybody = { from: null, to: null };
 const names = Array.from({ length: USERS }, (_, i) => String(i + 1));
 
 async function readBothWays(version: ModelVersion) {
-  const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+  const features = patientFeatures(database.pool);
   const [range, users] = [
     await features.readRange(version, everybody),
     (await features.readUsers(version, names)).batch,
@@ -109,7 +108,7 @@ describe('a range read in binary form', () => {
     const many = { ...versionOf(['integer'], undefined) };
     const sql = 'select n::bigint as user_id, n as c0 from generate_series(1, 20000) n';
     const version = { ...many, query: { ...many.query, sql } };
-    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(database.pool);
     const batch = await features.readRange(version, everybody);
     const wrong = batch.userIds.filter((userId, row) => Number(userId) !== batch.values[0]?.[row]);
     expect([batch.userIds.length, wrong]).toEqual([20_000, []]);
@@ -125,10 +124,7 @@ describe('a range read in binary form', () => {
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toMatch(/(Hash|Merge) Full Join/);
     expect(plan).not.toContain('Nested Loop');
-    const { batch } = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readNamed(version, [
-      ...names,
-      '999',
-    ]);
+    const { batch } = await patientFeatures(database.pool).readNamed(version, [...names, '999']);
     expect(batch.userIds.toSorted()).toEqual(names.toSorted());
     expect(batch.contextVersions[batch.userIds.indexOf('5')]).toBe(1);
   });
@@ -136,7 +132,7 @@ describe('a range read in binary form', () => {
   test('leaves its connection usable for the next statement if the query fails', async () => {
     const version = versionOf(['number'], undefined);
     const sql = `select user_id, 1 / (user_id - 7)::float8 as c0 from odd`;
-    const failing = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(
+    const failing = patientFeatures(database.pool).readRange(
       { ...version, query: { ...version.query, sql } },
       everybody,
     );
@@ -144,8 +140,6 @@ describe('a range read in binary form', () => {
       code: 'config_invalid',
       message: expect.stringContaining('division by zero'),
     });
-    expect(
-      (await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(version, everybody)).userIds,
-    ).toHaveLength(USERS);
+    expect((await patientFeatures(database.pool).readRange(version, everybody)).userIds).toHaveLength(USERS);
   });
 });

@@ -10,10 +10,16 @@ import { joinGenerations } from '../generations/generation-reports-copy.ts';
 import { type RecordingProxy, startRecordingProxy } from '../recording-proxy.fixture.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createPool, withClient } from '../sql/database.ts';
-import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from '../store.fixture.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  VISITS_SQL,
+  visitsPredictor,
+} from '../store.fixture.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
 import { readOnce } from './feature-session.ts';
-import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 
 const USERS = 120;
@@ -59,8 +65,8 @@ function versionWith(sql: string): ModelVersion {
 
 /** All functions that run a feature query, by name. */
 const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>>> = {
-  'live read': (version) => createFeatureSource(features, { usersTimeoutMs: 20_000 }).readUsers(version, ['1', '2']),
-  chunk: (version) => createFeatureSource(features, { usersTimeoutMs: 20_000 }).readRange(version, EVERYBODY),
+  'live read': (version) => patientFeatures(features).readUsers(version, ['1', '2']),
+  chunk: (version) => patientFeatures(features).readRange(version, EVERYBODY),
   columns: ({ query }) => describeQuery(features, query.sql),
   'plan of a live read': (version) => explainUser(features, version),
   'plan of a chunk': (version) => explainRange(features, version),

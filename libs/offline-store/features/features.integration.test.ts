@@ -5,7 +5,14 @@ import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
 import { createEventStore } from '../events/events.ts';
 import { findModelVersion } from '../models/registry.ts';
-import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from '../store.fixture.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  VISITS_SQL,
+  visitsPredictor,
+} from '../store.fixture.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
 import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
@@ -47,7 +54,7 @@ describe('reading users', () => {
       `insert into tandem.user_contexts (user_id, version, deleted_version) values ('105', 3, 3), ('106', 4, 2)`,
     );
     const asked = ['103', '104', '105', '106', '107'];
-    const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(database.pool);
     const { certificate } = await source.readUsers(version, asked, 'with rows');
     const { certificate: whole } = await source.readUsers(version, asked);
     const states = (of: typeof whole) => asked.map((userId) => of.user(userId, 'visits'));
@@ -67,10 +74,7 @@ describe('reading users', () => {
 
   test('features are in columns with the context version of the same statement, and the certificate equals the authority’s', async () => {
     await createEventStore(database.pool).accept([event('1', '3', null), event('2', '3', null)]);
-    const { batch, certificate } = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readUsers(
-      version,
-      ['3', '4', '999999'],
-    );
+    const { batch, certificate } = await patientFeatures(database.pool).readUsers(version, ['3', '4', '999999']);
     const row = batch.userIds.indexOf('3');
     expect([...batch.userIds].sort()).toEqual(['3', '4']);
     expect(batch.contextVersions[row]).toBe(2);
@@ -90,7 +94,7 @@ describe('reading users', () => {
   });
 
   test('an event’s value overlays the row until the row’s asOf is later than its acceptance', async () => {
-    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(database.pool);
     await createEventStore(database.pool).accept([event('3', '5', { orders: 77, member: true, city: 'Ö' })]);
     expect((await features.readUsers(version, ['5'])).batch.values.map((column) => column[0])).toEqual([
       2.5,
@@ -113,19 +117,15 @@ describe('reading users', () => {
     await createEventStore(database.pool).accept([event('6', '6', { orders: 66 })]);
     const read = async (overlayForMs: number) => {
       const query = { ...version.query, asOf: null, overlayForMs };
-      return (
-        await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readUsers(
-          { ...version, id: `o${overlayForMs}`, query },
-          ['6'],
-        )
-      ).batch.values[1];
+      return (await patientFeatures(database.pool).readUsers({ ...version, id: `o${overlayForMs}`, query }, ['6']))
+        .batch.values[1];
     };
     expect(await read(60_000)).toEqual([66]);
     expect(await read(0)).toEqual([6]);
   });
 
   test('a failing query is reported, and a prepared statement with changed types is read again', async () => {
-    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(database.pool);
     await expect(
       features.readUsers(withQuery('select 1 as user_id, nothing from visits'), ['1']),
     ).rejects.toMatchObject({
@@ -166,10 +166,7 @@ describe('users that cannot be scored', () => {
     ],
   ];
   test.each(faulty)('%s is a fault that names column, value and remedy', async (_, values, message) => {
-    const { batch } = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readUsers(
-      withQuery(rowSql(values)),
-      ['1'],
-    );
+    const { batch } = await patientFeatures(database.pool).readUsers(withQuery(rowSql(values)), ['1']);
     expect(batch.faults.get(0)).toMatch(message);
   });
 
@@ -177,7 +174,7 @@ describe('users that cannot be scored', () => {
     const sql = rowSql(
       `(1::bigint, 1::float8, 1, true, 'a', ${at}), (2, 2, 2, true, 'a', ${at}), (1, 3, 3, true, 'a', ${at})`,
     );
-    const batch = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(withQuery(sql), {
+    const batch = await patientFeatures(database.pool).readRange(withQuery(sql), {
       from: null,
       to: null,
     });
@@ -188,20 +185,14 @@ describe('users that cannot be scored', () => {
 
   test('a text id in another normal form is a fault that names the canonical id', async () => {
     const sql = rowSql(`(U&'e\\0301', 1::float8, 1, true, 'a', ${at})`);
-    const batch = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(
-      withQuery(sql, 'text'),
-      { from: null, to: null },
-    );
+    const batch = await patientFeatures(database.pool).readRange(withQuery(sql, 'text'), { from: null, to: null });
     expect(batch.faults.get(0)).toContain('"é"');
   });
 
   test('the text ids . and .. are faults; others are scored', async () => {
     const row = (id: string) => `('${id}', 1::float8, 1, true, 'a', ${at})`;
     const sql = rowSql(['.', '..', '...', 'a'].map(row).join(', '));
-    const batch = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readRange(
-      withQuery(sql, 'text'),
-      { from: null, to: null },
-    );
+    const batch = await patientFeatures(database.pool).readRange(withQuery(sql, 'text'), { from: null, to: null });
     expect([...batch.faults.keys()].map((number) => batch.userIds[number]).sort()).toEqual(['.', '..']);
     expect([...batch.faults.values()][0]).toContain('no URL path can carry');
   });
@@ -209,7 +200,7 @@ describe('users that cannot be scored', () => {
 
 describe('reading ranges', () => {
   test('half-open ranges in the key’s order cover every user once', async () => {
-    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(database.pool);
     const ranges = [
       { from: null, to: '10' },
       { from: '10', to: '1000' },
@@ -221,7 +212,7 @@ describe('reading ranges', () => {
   });
 
   test('uuid and text keys are read by range and by name, too', async () => {
-    const features = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const features = patientFeatures(database.pool);
     const uuid = withQuery(
       `select ('00000000-0000-0000-0000-' || lpad(user_id::text, 12, '0'))::uuid as user_id, recency, orders, member, city, loaded_at from visits`,
       'uuid',
@@ -268,11 +259,7 @@ describe('reading a chunk', () => {
     '%s ends in Postgres when its lease is lost, and rejects with the reason of the loss',
     async (_, read) => {
       const lost = new AbortController();
-      const reading = read(
-        createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }),
-        withQuery(ENDLESS_SQL),
-        lost.signal,
-      );
+      const reading = read(patientFeatures(database.pool), withQuery(ENDLESS_SQL), lost.signal);
       reading.catch(() => undefined);
       await expect.poll(asleep).toBe(1);
       lost.abort(new Error('the run was cancelled'));
@@ -287,17 +274,13 @@ describe('reading a chunk', () => {
         select 'gone' || n, 1, 1 from generate_series(1, ${others}) n union all values ('4003', 2, 0), ('999998', 4, 4)
         on conflict do nothing`,
     );
-    const { batch, erased } = await createFeatureSource(database.pool, { usersTimeoutMs: 20_000 }).readNamed(version, [
-      '4003',
-      '999998',
-      '999999',
-    ]);
+    const { batch, erased } = await patientFeatures(database.pool).readNamed(version, ['4003', '999998', '999999']);
     expect([batch.userIds, batch.contextVersions]).toEqual([['4003'], [2]]);
     expect(['4003', '999998', '999999'].filter((userId) => erased.has(userId))).toEqual(['999998']);
   });
 
   test('by name returns the same features as a live read', async () => {
-    const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(database.pool);
     const { batch } = await source.readNamed(version, ['3', '999999']);
     const live = await source.readUsers(version, ['3', '999999']);
     expect([batch.userIds, batch.values.map((column) => [...column]), batch.contextVersions]).toEqual([

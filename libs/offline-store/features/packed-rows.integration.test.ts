@@ -5,6 +5,7 @@
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
+import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
@@ -12,8 +13,13 @@ import { createEventStore } from '../events/events.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { oddVersion } from '../odd-version.fixture.ts';
 import { createPool } from '../sql/database.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
-import { createFeatureSource } from './features.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  visitsPredictor,
+} from '../store.fixture.ts';
 
 const USERS = 12;
 const names = Array.from({ length: USERS }, (_, i) => String(i + 1));
@@ -57,7 +63,7 @@ async function packedReads({ id }: ModelVersion): Promise<number> {
   return rows[0]?.runs ?? 0;
 }
 
-const read = async (source: ReturnType<typeof createFeatureSource>, version: ModelVersion) =>
+const read = async (source: FeatureSource, version: ModelVersion) =>
   (await source.readUsers(version, names, 'with rows')).batch;
 
 /** Returns the content of a batch by user, whatever the order of the rows. */
@@ -74,7 +80,7 @@ describe('a packed read', () => {
     'gives the same values, nulls and faults as a read by columns, with nulls as %s',
     async (nullAs) => {
       const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
-      const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+      const source = patientFeatures(pool);
       const [first, second] = [await read(source, version), await read(source, version)];
       expect(await packedReads(version)).toBe(1);
       expect(Object.keys(byUser(first))).toHaveLength(USERS);
@@ -95,7 +101,7 @@ describe('a packed read', () => {
     await pool.query(`update tandem.user_contexts set features = $1 where user_id = '5'`, [
       JSON.stringify(Object.fromEntries(entries)),
     ]);
-    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(pool);
     const [first, second] = [
       await source.readUsers(version, names, 'with rows'),
       await source.readUsers(version, names, 'with rows'),
@@ -113,7 +119,7 @@ describe('a packed read', () => {
 
   test('is not used if users without a row need a certificate, too', async () => {
     const version = oddVersion(columns);
-    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(pool);
     await read(source, version);
     await createEventStore(pool).accept([{ source: 't', id: '2', type: 'x', userId: '77', time: null, data: null }]);
     expect((await source.readUsers(version, ['77'])).certificate.user('77', 'odd').version).toBe(1);
@@ -128,7 +134,7 @@ describe('a packed read', () => {
     };
     const id = await adoptModel('first');
     const version = await findModelVersion(pool, id);
-    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(pool);
     const assigned = async () =>
       (await source.readUsers(version, names, 'with rows')).certificate.assignments('visits')?.stable.modelVersionId;
     expect([await assigned(), await assigned()]).toEqual([id, id]);
@@ -144,7 +150,7 @@ describe('a packed read', () => {
 describe('features with unexpected types', () => {
   const column: FeatureColumn = { name: 'c', kind: 'integer' };
   const readsOf = async (version: ModelVersion, change = 'select') => {
-    const source = createFeatureSource(pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(pool);
     for (let i = 0; i < 8; i++) await read(source, version);
     await pool.query(change);
     const [changed, again] = [await read(source, version), await read(source, version)];

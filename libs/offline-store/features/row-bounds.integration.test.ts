@@ -2,8 +2,7 @@
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { oddVersion } from '../odd-version.fixture.ts';
-import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
-import { createFeatureSource } from './features.ts';
+import { createTestDatabase, patientFeatures, type TestDatabase } from '../store.fixture.ts';
 
 const users = ['1', '2', '3', '4', '5'];
 const version = oddVersion([
@@ -49,13 +48,13 @@ function expectTwoFaults(batch: FeatureBatch): void {
 }
 
 test('a user with too much text fails alone in a chunk, by range and by name', async () => {
-  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+  const source = patientFeatures(database.pool);
   expectTwoFaults(await source.readRange(version, { from: null, to: null }));
   expectTwoFaults((await source.readNamed(version, users)).batch);
 });
 
 test('a user with too much text fails alone in a live read, as texts and packed', async () => {
-  const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+  const source = patientFeatures(database.pool);
   expectTwoFaults((await source.readUsers(version, users)).batch);
   for (let read = 1; read <= 2; read++) expectTwoFaults((await source.readUsers(version, users, 'with rows')).batch);
 });

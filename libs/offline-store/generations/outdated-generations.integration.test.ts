@@ -7,13 +7,12 @@ import { judge } from '@tandem/freshness/judge';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthority } from '../certificate/authority.ts';
-import { createFeatureSource } from '../features/features.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { putEntries } from '../reads/overlay.ts';
-import { createStoredPredictions } from '../reads/predictions.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { watchSource } from '../sources/watch-source.ts';
 import { query, transaction } from '../sql/database.ts';
+import { patientFeatures, patientPredictions } from '../store.fixture.ts';
 import { createGenerationStore } from './generations.ts';
 
 const { database, store, renew, start, ask, work, workAll } = await createRunsWorld({ users: 150 });
@@ -42,8 +41,7 @@ async function certified(): Promise<{ certificate: Certificate; assignment: Assi
 /** Returns how a read judges each candidate in Postgres' rows. */
 async function states(userId = '7'): Promise<string[]> {
   const { certificate, assignment } = await certified();
-  const found =
-    (await createStoredPredictions(database.pool, { withinMs: 20_000 }).find(assignment, [userId])).get(userId) ?? [];
+  const found = (await patientPredictions(database.pool).find(assignment, [userId])).get(userId) ?? [];
   return found.map((one) =>
     judge(one, certificate.user(userId, 'visits'), assignment, certificate, { maxAgeMs: null }),
   );
@@ -95,7 +93,7 @@ describe('a bulk change', () => {
   });
 
   test('is returned by the feature statement to a caller that knew the arms', async () => {
-    const source = createFeatureSource(database.pool, { usersTimeoutMs: 20_000 });
+    const source = patientFeatures(database.pool);
     const version = await findModelVersion(database.pool, (await certified()).assignment.modelVersionId);
     const floor = async () => {
       const { certificate } = await source.readUsers(version, ['7'], 'with rows');

@@ -6,9 +6,8 @@ import { adopt } from '../adopt.ts';
 import { createPool, query, transaction } from '../sql/database.ts';
 import { createPartition } from '../sql/partition.ts';
 import { findSettings } from '../sql/settings.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createTestDatabase, patientPredictions, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createOverlayStore } from './overlay.ts';
-import { createStoredPredictions } from './predictions.ts';
 
 let database: TestDatabase;
 let base: OverlayEntry;
@@ -43,8 +42,7 @@ beforeAll(async () => {
 beforeEach(() => database.pool.query('truncate tandem.overlay'));
 afterAll(() => database.drop());
 
-const stored = async () =>
-  (await createStoredPredictions(database.pool, { withinMs: 20_000 }).find(assignment, ['1'])).get('1')?.[0];
+const stored = async () => (await patientPredictions(database.pool).find(assignment, ['1'])).get('1')?.[0];
 
 test('an entry is read as it was stored', async () => {
   await createOverlayStore(database.pool).put([base]);
@@ -109,7 +107,7 @@ test('entries of different sources and floors are kept together; an entry of an 
 
 test('reads of changing generations leave no prepared statements on connections', async () => {
   const pool = createPool({ url: database.url, max: 1, applicationName: 'prepared' });
-  const predictions = createStoredPredictions(pool, { withinMs: 20_000 });
+  const predictions = patientPredictions(pool);
   for (let i = 0; i < 4; i++) {
     const generation = { id: randomUUID(), number: i, buckets: 1, startedAt: 0, isOutdated: false, base: null };
     await transaction(database.pool, (db) => createPartition(db, generation.id));

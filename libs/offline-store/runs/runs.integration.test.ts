@@ -5,9 +5,8 @@ import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
 import { createEventStore } from '../events/events.ts';
 import { createGenerationStore } from '../generations/generations.ts';
-import { createStoredPredictions } from '../reads/predictions.ts';
 import { query, transaction } from '../sql/database.ts';
-import { visitsPredictor } from '../store.fixture.ts';
+import { patientPredictions, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
@@ -39,11 +38,7 @@ describe('a run of all users', () => {
     const assignment = (await authority.certify([])).assignments('visits')?.stable;
     await authority.close();
     if (!assignment) throw new Error('no assignment');
-    const found = await createStoredPredictions(database.pool, { withinMs: 20_000 }).find(assignment, [
-      '7',
-      '450',
-      '451',
-    ]);
+    const found = await patientPredictions(database.pool).find(assignment, ['7', '450', '451']);
     expect([...found.keys()].sort()).toEqual(['450', '7']);
     expect(found.get('7')).toMatchObject([
       { layer: 'generation', source: 'batch', contextVersion: 1, generationId: run.generationId },
@@ -445,7 +440,7 @@ describe('generations', () => {
       expiresFrom: null,
       generation: outcome?.generation ? { ...outcome.generation, isOutdated: false, base: null } : null,
     };
-    const predictions = createStoredPredictions(database.pool, { withinMs: 20_000 });
+    const predictions = patientPredictions(database.pool);
     await transaction(database.pool, async (db) => {
       await db.query('lock table only tandem.predictions in access exclusive mode');
       expect((await predictions.find(assignment, ['7'])).get('7')).toHaveLength(1);

@@ -5,9 +5,14 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createEventStore } from '../events/events.ts';
-import { createFeatureSource } from '../features/features.ts';
 import { type RecordingProxy, startRecordingProxy } from '../recording-proxy.fixture.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import {
+  createTestDatabase,
+  createVisits,
+  patientFeatures,
+  type TestDatabase,
+  visitsPredictor,
+} from '../store.fixture.ts';
 import { createPool, limitStatements, query, transaction } from './database.ts';
 
 type Pool = ReturnType<typeof createPool>;
@@ -89,9 +94,8 @@ const WORK: Readonly<Record<string, (pool: Pool) => Promise<unknown>>> = {
     const event = { source: 'test', id: `${++events}`, type: 'x', userId: '1', time: null, data: { orders: events } };
     return createEventStore(pool).accept([event]);
   },
-  'a live read': async (pool) =>
-    createFeatureSource(pool, { usersTimeoutMs: 20_000 }).readUsers(await version(), ['1', '2'], 'with rows'),
-  'a chunk': async (pool) => createFeatureSource(pool, { usersTimeoutMs: 20_000 }).readRange(await version(), ROWS),
+  'a live read': async (pool) => patientFeatures(pool).readUsers(await version(), ['1', '2'], 'with rows'),
+  'a chunk': async (pool) => patientFeatures(pool).readRange(await version(), ROWS),
   'a transaction': (pool) => transaction(pool, (db) => query(db, { text: 'select 1' })),
 };
 

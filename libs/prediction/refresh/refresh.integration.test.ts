@@ -1,10 +1,11 @@
 import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createInferencePool } from '@tandem/inference/live/pool';
+import { createPauseClock } from '@tandem/inference/live/toy-predictor.fixture';
 import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
-import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { patientPredictions } from '@tandem/offline-store/store.fixture';
 import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { relayOutbox } from '../events/relay-outbox.ts';
@@ -53,7 +54,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     authority: createPlainAuthority(world.pool),
     registry: world.registry,
     online: world.online,
-    offline: createStoredPredictions(world.pool, { withinMs: 20_000 }),
+    offline: patientPredictions(world.pool),
     live: rescoring,
     windows: createRefreshWindows({ connection: world.connection, prefix: world.prefix }),
     demand: { weightsOf: async () => new Map() },
@@ -121,7 +122,7 @@ describe('re-scoring', () => {
       ['overlay', true],
     ];
     expect(await marksOf(world.online)).toEqual(marks);
-    const stored = createStoredPredictions(world.pool, { withinMs: 20_000 });
+    const stored = patientPredictions(world.pool);
     await expect.poll(() => marksOf(stored)).toEqual(marks);
   });
 
@@ -212,15 +213,10 @@ describe('re-scoring', () => {
   });
 
   it('of a user that makes the model hang pauses the model, but not chunks of runs', async () => {
-    // The clock of the pool stops at the pause, so that the pause does not end before the test does.
-    let pausedAt: number | undefined;
     const pool = createInferencePool({
       ...{ loadArtifact: world.registry.loadArtifact, log: () => {}, processes: 1 },
       ...{ killGraceMs: 10, maxLostMs: 200 },
-      now: () => pausedAt ?? performance.now(),
-      onRest: () => {
-        pausedAt ??= performance.now();
-      },
+      ...createPauseClock().options,
     });
     try {
       await world.adoptHanging();
