@@ -119,8 +119,7 @@ export async function createTestApi(
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
     postgres,
     async keepErased() {
-      const patience = { commandTimeoutMs: PATIENCE_MS, socketTimeoutMs: PATIENCE_MS };
-      const connection = createServerConnection({ url: redisUrl, log: () => {}, ...patience });
+      const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
       await connection.whenReady(PATIENCE_MS);
       await createKeepErased({
         store: createErasureStore(pool),

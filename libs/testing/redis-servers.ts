@@ -78,7 +78,7 @@ async function follow(port: number, password: string, start: () => ServerProcess
   let connection: ServerConnection;
   async function restart() {
     server = start();
-    const limits = { commandTimeoutMs: 10_000, socketTimeoutMs: 10_000, connectTimeoutMs: 2_000, log: () => {} };
+    const limits = { commandTimeoutMs: 10_000, connectTimeoutMs: 2_000, log: () => {} };
     connection = connectServer({ host: LOOPBACK, port, password }, limits);
     await connection.whenReady(READY_WITHIN_MS);
   }
