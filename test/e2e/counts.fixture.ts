@@ -82,6 +82,33 @@ export function loadedPredictor(options: LoadedPredictor): PredictorToAdopt {
   };
 }
 
+/** Returns the predictor `checkout`, whose outputs are its inputs: the count of a user's changes, and two request features. */
+export function checkoutPredictor(): PredictorToAdopt {
+  const model = echoModel('float32', 3);
+  const freshness = { liveTimeoutMs: 20_000 };
+  const plain = loadedPredictor({ name: 'checkout', model, columns: ['changes'], freshness, batch: {} });
+  const outputs = ['changes', 'amount', 'channel'].map((name, index) => ({
+    ...{ name, output: 'score', type: 'float32' as const, width: null, index },
+  }));
+  return {
+    ...plain,
+    definition: {
+      ...plain.definition,
+      query: {
+        ...plain.definition.query,
+        sql: 'select user_id, changes from counts',
+        columns: [{ name: 'changes', kind: 'integer' }],
+      },
+      request: [
+        { name: 'amount', kind: 'number', min: 0, max: 1_000 },
+        { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
+      ],
+      inputs: [{ name: 'features', type: 'float32', columns: ['changes', 'amount', 'channel'] }],
+      outputs,
+    },
+  };
+}
+
 const FRESHNESS: FreshnessPolicy = {
   maxAgeMs: null,
   live: true,

@@ -4,11 +4,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
-import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { echoModel } from '@tandem/testing/onnx-models';
+import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { certified, repeating } from './certified.fixture.ts';
-import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
+import { COUNT, checkoutPredictor, countPredictor, createCounts } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment, PATIENT } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -18,40 +17,13 @@ beforeAll(async () => {
   deployment = await createDeployment();
   await createCounts(deployment.pool, 20);
   const freshness = { liveTimeoutMs: 20_000, default: { score: -1 } };
-  await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkout()] });
+  await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkoutPredictor()] });
   api = await deployment.startApi();
   // Without re-scoring: it would score changed users before the tests read them.
   await deployment.startWorker({ REFRESH_SHARE: '0' });
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
-
-/** Returns a predictor whose outputs are its inputs: the count of a user's changes, and two request features. */
-function checkout(): PredictorToAdopt {
-  const model = echoModel('float32', 3);
-  const freshness = { liveTimeoutMs: 20_000 };
-  const plain = loadedPredictor({ name: 'checkout', model, columns: ['changes'], freshness, batch: {} });
-  const outputs = ['changes', 'amount', 'channel'].map((name, index) => ({
-    ...{ name, output: 'score', type: 'float32' as const, width: null, index },
-  }));
-  return {
-    ...plain,
-    definition: {
-      ...plain.definition,
-      query: {
-        ...plain.definition.query,
-        sql: 'select user_id, changes from counts',
-        columns: [{ name: 'changes', kind: 'integer' }],
-      },
-      request: [
-        { name: 'amount', kind: 'number', min: 0, max: 1_000 },
-        { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
-      ],
-      inputs: [{ name: 'features', type: 'float32', columns: ['changes', 'amount', 'channel'] }],
-      outputs,
-    },
-  };
-}
 
 const opened: Tandem[] = [];
 afterEach(async () => {

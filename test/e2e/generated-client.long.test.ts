@@ -10,7 +10,7 @@ import { adopt } from '@tandem/offline-store/adopt';
 import { floats, node } from '@tandem/testing/onnx-writer';
 import { scoreModel } from '@tandem/testing/score-model';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { countPredictor, createCounts } from './counts.fixture.ts';
+import { checkoutPredictor, countPredictor, createCounts } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { findPythonTools, type PythonTools } from './generated-client.fixture.ts';
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
   const explanations = { share: 1, keepForMs: 3_600_000 };
   await adopt(deployment.pool, {
     actor: 'test',
-    predictors: [{ ...predictor, policy: { ...predictor.policy, explanations } }],
+    predictors: [{ ...predictor, policy: { ...predictor.policy, explanations } }, checkoutPredictor()],
   });
   api = await deployment.startApi();
 });

@@ -89,6 +89,32 @@ def predictions_events_and_outcomes():
     call("send_outcomes", 202, "OutcomeResults", body=m.Outcomes(outcomes=[outcome]))
 
 
+def inference_protocol():
+    call("show_inference_live", 200, "InferenceLive")
+    call("show_inference_ready", 200, "InferenceReady")
+    for server in ("show_inference_server", "show_inference_server_below"):
+        assert call(server, 200, "InferenceServer").name == "tandem"
+    model = call("show_inference_model", 200, "InferenceModel", "count")
+    version = model.versions[0]
+    assert call("show_inference_model_ready", 200, "InferenceModelReady", "count").ready
+    assert call("show_inference_model_version", 200, "InferenceModel", "count", version) == model
+    assert call("show_inference_model_version_ready", 200, "InferenceModelReady", "count", version).ready
+    values = m.InferenceInput(name=model.inputs[0].name, shape=[2, 1], datatype=model.inputs[0].datatype, data=[3, 4])
+    body = m.InferenceRequest(inputs=[values])
+    assert call("infer_model", 200, "InferenceAnswer", "count", body=body).outputs[0].data == [3, 4]
+    users = m.InferenceInput(name="user_id", shape=[2], datatype="BYTES", data=["4", "5"])
+    stored = m.InferenceRequest(inputs=[users])
+    call("infer_model", 200, "InferenceAnswer", "count.hybrid", body=stored)
+    call("infer_model_version", 200, "InferenceAnswer", "count", version, body=body)
+
+
+def rankings():
+    features = [m.RankCandidateFeatures.from_dict({"amount": amount}) for amount in (5, 20)]
+    candidates = [m.RankCandidate(id=f"item-{i}", features=one) for i, one in enumerate(features)]
+    ranking = call("rank", 200, "Ranking", "checkout", body=m.Rank(user_id="4", by="amount", candidates=candidates))
+    assert [one.id for one in ranking.ranked] == ["item-1", "item-0"]
+
+
 def users():
     call("show_user", 200, "User", "1")
     call("explain_prediction", 200, "Explanation", "1", "count")
@@ -169,6 +195,8 @@ def predictors():
 documentation_and_health()
 runs()
 predictions_events_and_outcomes()
+inference_protocol()
+rankings()
 users()
 score_everyone()
 predictors()
