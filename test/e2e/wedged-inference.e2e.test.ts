@@ -65,15 +65,18 @@ it('the child of a model that loops for ever is killed within a second of the de
 });
 
 it('requests to a stopped child fail in time, and the child is killed and replaced', async () => {
+  // The first read of a predictor waits for a certificate. Later ones go to a child at once.
+  await until('the model is asked', async () => (await codeOf(predict(LOOPS, '1'))) === 'live');
+  await untilReady();
   const before = api.children();
   for (const pid of before) process.kill(pid, 'SIGSTOP');
-  const codes = await Promise.all(['1', '2', '3'].map((userId) => codeOf(predict(LOOPS, userId))));
-  expect(codes.filter((code) => code === 'live')).toEqual([]);
-  // Each request that is sent to an idle stopped child makes it miss a deadline.
-  await until('both were asked', async () => {
-    await codeOf(predict(LOOPS, '4'));
-    return running(before).length === 0;
-  });
+  // A request that is sent to an idle stopped child makes it miss a deadline. A replaced child would answer instead of
+  // the other stopped child, so that one is asked while the first is busy.
+  const asked = [codeOf(predict(LOOPS, '1'))];
+  await until('one child is asked', async () => (await saturation()) === 0.5);
+  asked.push(codeOf(predict(LOOPS, '2')));
+  expect((await Promise.all(asked)).filter((code) => code === 'live')).toEqual([]);
+  await until('both are killed', () => running(before).length === 0);
   await expectReplaced(before, 2);
   await until('the model is asked again', async () => (await codeOf(predict(LOOPS, '5'))) === 'live');
   expect(await codeOf(certified(() => predict(COUNT, '5')))).toBe('live');
@@ -86,9 +89,14 @@ async function untilReady(): Promise<void> {
     // On a busy machine a model may fail to load at the start. This request loads it.
     const { status } = (await (await fetch(`${api.url}/readyz`)).json()) as { status: string };
     if (status !== 'ready') return false;
-    const text = await (await fetch(`${api.url}/metrics`)).text();
-    return /^tandem_inference_saturation_ratio\{[^}]*\} 0$/m.test(text) && api.children().length === 2;
+    return (await saturation()) === 0 && api.children().length === 2;
   });
+}
+
+/** Returns the share of inference children that are at work. */
+async function saturation(): Promise<number> {
+  const text = await (await fetch(`${api.url}/metrics`)).text();
+  return Number(/^tandem_inference_saturation_ratio\{[^}]*\} (\S+)$/m.exec(text)?.[1]);
 }
 
 const endings = () => api.lines.filter(({ event }) => event === 'inference.process_ended');
