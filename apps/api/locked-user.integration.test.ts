@@ -26,7 +26,7 @@ it('certifies reads while events wait for a locked user', async () => {
     await locker.query(`begin; select 1 from tandem.user_contexts where user_id = '2' for update`);
     // Makes the authority reconnect, as after a statement that took too long.
     const own = 'from pg_stat_activity where datname = current_database() and application_name';
-    const ended = `select pid ${own} in ('tandem-api', 'tandem-api-authority') and pg_terminate_backend(pid)`;
+    const ended = `select pid, pg_terminate_backend(pid) ${own} in ('tandem-api', 'tandem-api-authority')`;
     const pids = (await api.pool.query(ended)).rows.map(({ pid }) => pid);
     const count = async (where: string) => (await api.pool.query(`select 1 ${own} ${where}`)).rows.length;
     // The API may have new connections by now, for work in the background.

@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { isProblem } from '@tandem/client/client-errors';
 import { type Client, createClient } from '@tandem/client/create-client';
 import type { Run } from '@tandem/client/wire';
@@ -16,6 +17,7 @@ import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { batchScaledModel } from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { certified } from '../../test/e2e/certified.fixture.ts';
 import { type CliPlace, type CliProcess, type Ended, runCli, startCli } from './cli.fixture.ts';
 import { type Ran, run } from './program.fixture.ts';
 
@@ -59,6 +61,8 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 
 // The service has its usual time limits. A busy machine may exceed them, and reads then get other answers for a while.
 const BUSY = { timeout: 60_000, interval: 200 };
+/** The most attempts of a read that a busy machine delays. */
+const ATTEMPTS = 40;
 
 test('after the first start every user has a stored prediction', async () => {
   await expect
@@ -128,7 +132,19 @@ test('an unknown predictor, user and run have their error codes', async () => {
   expect(JSON.parse(out)).toMatchObject({ error: { code: 'unknown_run' } });
 });
 
-const generationOf45 = async () => (await client.predict('repurchase', '45')).answer.generation;
+type Answered = Awaited<ReturnType<Client['predict']>>['answer'];
+
+/** Returns the next answer that is not late. An error of a read is not repeated, so a late effect of a change fails. */
+async function nextAnswer(userId: string, isLate: (answer: Answered) => boolean): Promise<Answered> {
+  for (let attempt = 1; ; attempt++) {
+    const { answer } = await certified(() => client.predict('repurchase', userId));
+    if (attempt === ATTEMPTS || !isLate(answer)) return answer;
+    await pause(BUSY.interval);
+  }
+}
+
+/** Returns the generation of the next answer that the online store gave in time. */
+const nextGeneration = async () => (await nextAnswer('45', ({ generation }) => generation === null)).generation;
 
 test('a run is followed to its end with a line for each tenth, and makes the next generation', async () => {
   const { code, out, err } = await spawned('run', 'start', 'repurchase', '--follow');
@@ -136,7 +152,7 @@ test('a run is followed to its end with a line for each tenth, and makes the nex
   expect(out).toMatch(/state +done\n/);
   expect(out).toMatch(/generation 2\n/);
   expect(err).toMatch(/^100 % {2}2,357\/2,357 users/m);
-  await expect.poll(generationOf45, BUSY).toBe('2');
+  expect(await nextGeneration()).toBe('2');
 });
 
 test('a generation has a report of the differences, and needs no approval unless it is held back', async () => {
@@ -193,7 +209,7 @@ test('a rollback applies to the next read', async () => {
   expect((await tandem('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
     'generation 1 (model version 1)',
   );
-  await expect.poll(generationOf45, BUSY).toBe('1');
+  expect(await nextGeneration()).toBe('1');
   const { out } = await tandem('generation', 'list', 'repurchase');
   expect(out).toMatch(/^ +2 {2}published/m);
   expect(out).toMatch(/^ +1 {2}current/m);
@@ -212,8 +228,8 @@ test('an erasure is confirmed, gives a receipt, and ends with a readmission', as
     deleted: { redis: { predictions: 0 } },
   });
   expect(await json('user', 'readmit', '48')).toMatchObject({ status: 'readmitted', contextVersion: 2 });
-  const predict = async () => (await client.predict('repurchase', '48')).answer;
-  await expect.poll(predict, BUSY).toMatchObject({ source: 'live', contextVersion: 2 });
+  const answer = await nextAnswer('48', ({ reason }) => ['live_timeout', 'overloaded'].includes(reason));
+  expect(answer).toMatchObject({ source: 'live', contextVersion: 2 });
 });
 
 test('an answer of the example is kept, and shown again with its inputs', async () => {

@@ -61,9 +61,8 @@ describe('batching', () => {
       await Promise.all(asked);
     });
     await fc.assert(property, { numRuns: 25, endOnFailure: true });
-    // A very busy machine answers few requests in time, so that more are needed.
+    // A very busy machine answers few requests in time, so that more are needed. The test's time limit ends the loop.
     while (answered <= 50) await fc.assert(property, { numRuns: 5, endOnFailure: true });
-    expect(answered).toBeGreaterThan(50);
   }, 120_000);
 });
 

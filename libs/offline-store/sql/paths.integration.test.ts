@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
-import { createPool } from './database.ts';
+import { createPool, query } from './database.ts';
 import { assertOwnSession, leadsThroughPooler, provePaths } from './paths.ts';
 
 let database: TestDatabase;
@@ -18,6 +18,9 @@ afterAll(async () => {
   await other.drop();
 });
 
+/** The time limit of statements, which is short by default in one test. */
+const LIMIT = { text: `select current_setting('statement_timeout') as limit` };
+
 /** Checks the paths like a process whose DATABASE_URL leads through a pooler, although there is none here. */
 async function prove(directUrl: string, featuresUrl = database.url): Promise<void> {
   const open = (url: string, throughPooler: boolean) =>
@@ -25,6 +28,7 @@ async function prove(directUrl: string, featuresUrl = database.url): Promise<voi
   const pools = { pool: open(database.url, true), features: open(featuresUrl, true), vital: open(directUrl, false) };
   try {
     await provePaths({ url: database.url, directUrl, featuresUrl }, pools);
+    for (const pool of Object.values(pools)) expect(await query(pool, LIMIT)).toEqual([{ limit: '30s' }]);
   } finally {
     await Promise.all(Object.values(pools).map((pool) => pool.end()));
   }
@@ -46,7 +50,7 @@ test('one database by two addresses is accepted, even with other defaults for se
   for (const [name, value] of [
     ['synchronous_commit', 'off'],
     ['datestyle', 'German'],
-    ['statement_timeout', '20s'],
+    ['statement_timeout', '500ms'],
   ] as const) {
     await withDefault(name, value, () => prove(database.url));
   }

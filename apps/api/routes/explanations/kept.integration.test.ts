@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { getPriority } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { KeptExplanation, KeptPage, Replay } from '@tandem/client/explanations';
 import type { Answer } from '@tandem/freshness/answer';
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
@@ -12,6 +13,9 @@ import { inferenceChildren } from '../../wiring/open-shadow.fixture.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 const PATIENCE = { timeout: 30_000, interval: 100 };
+/** The most attempts of a replay, and the pause between them. A model that could not be loaded rests for a second. */
+const REPLAYS = 10;
+const REPLAY_PAUSE_MS = 1_000;
 
 let api: TestApi;
 beforeAll(async () => {
@@ -66,13 +70,17 @@ async function newestOf(userId: string, count = 1): Promise<KeptExplanation> {
  * answer says to retry.
  */
 async function replay(id: string): Promise<Replay> {
-  for (;;) {
-    const response = await api.post(`/v1/explanations/${id}/replay`);
-    if (response.status === 503) continue;
-    expect(response.status).toBe(200);
-    return (await response.json()) as Replay;
+  for (let attempt = 1; ; attempt++) {
+    const response = await replayOnce(id);
+    if (response.status !== 503 || attempt === REPLAYS) {
+      expect(response.status).toBe(200);
+      return (await response.json()) as Replay;
+    }
+    await pause(REPLAY_PAUSE_MS);
   }
 }
+
+const replayOnce = (id: string) => api.post(`/v1/explanations/${id}/replay`);
 
 const tamper = (id: string, column: 'answer' | 'inputs', from: string, to: string) =>
   api.pool.query(
@@ -200,13 +208,19 @@ describe('an answer of a user whose answers are kept', () => {
       await endlessVersion(),
     ]);
     const serving = inferenceChildren().filter(({ niceness }) => niceness <= getPriority() + 10);
+    // Not repeated, since a repetition would hide a replay that ends before the read.
     let isOver = false;
-    const asked = replay(id).finally(() => {
+    const asked = replayOnce(id).finally(() => {
       isOver = true;
     });
     const answer = await read('2', { 'cache-control': 'no-cache' });
     expect({ ...answer, isOver }).toMatchObject({ source: 'live', reason: 'requested', isOver: false });
-    expect(await asked).toMatchObject({ verdict: 'refused', recomputed: null });
+    const { status } = await asked;
+    expect([200, 503]).toContain(status);
+    expect(status === 200 ? await (await asked).json() : await replay(id)).toMatchObject({
+      verdict: 'refused',
+      recomputed: null,
+    });
     expect(inferenceChildren()).toEqual(expect.arrayContaining(serving));
   });
 

@@ -17,7 +17,7 @@ export interface FuzzOptions {
 }
 
 export interface FuzzFinding {
-  /** The number of the request among the requests of its seed. */
+  /** The number of requests that were sent before this one, further requests included. */
   readonly index: number;
   /** The request as it was sent. */
   readonly sent: string;
@@ -38,7 +38,7 @@ export interface FuzzReport {
 const PATIENCE_MS = 30_000;
 /** The number of requests generated at once. All requests of a long run would not fit into memory. */
 const BATCH = 500;
-/** The number of further requests per operation, and how many of them are generated at once. */
+/** The most further requests per operation, and how many of them are generated at once. */
 const MOST_FURTHER = 600;
 const FURTHER_BATCH = 40;
 
@@ -84,7 +84,10 @@ async function sendAll(sending: Sending, batch: readonly FuzzRequest[]): Promise
   await Promise.all(Array.from({ length: sending.lanes }, lane));
 }
 
-/** Whether a random request succeeds depends on earlier requests and on the load. A fixed number would not do. */
+/**
+ * Sends requests of one operation until one is answered with success, at most `MOST_FURTHER`. The success of a random
+ * request depends on earlier requests and on the load, so a fixed number could be too few.
+ */
 async function reachOperation(sending: Sending, id: string, seed: number): Promise<void> {
   const { document } = sending;
   const operations = document.operations.filter(({ operationId }) => operationId === id);
