@@ -1,6 +1,6 @@
 /** Reads rows of tandem.rollouts with their arms, as rollouts of the domain. */
 import { TandemError } from '@tandem/freshness/errors';
-import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
+import type { Rollout, RolloutArm, RolloutKind } from '@tandem/freshness/rollout';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
 import { IS_LIVE_ONLY } from '../models/model-versions.ts';
 import { type Db, query } from '../sql/database.ts';
@@ -74,20 +74,35 @@ export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
 /**
  * Rejects with `rollout_conflict` if a rollout of the predictor is active, since only the rollout may then change its
  * arms.
+ * @param consequence a sentence on the changes that are rejected until the rollout ends
  */
-export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
+export async function refuseUnderRollout(
+  db: Db,
+  predictor: string,
+  consequence = `Until it ends, nothing else can change which model version ${predictor} serves.`,
+): Promise<void> {
   const rollouts = statements
     .selectFrom('tandem.rollouts')
-    .select(['number', 'state'])
+    .select(['number', 'state', 'kind'])
     .where('predictor', '=', predictor);
   const active = await fetchFirst(db, rollouts.where('state', 'in', ['preparing', 'running', 'held']));
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',
-    `Rollout ${active.number} of ${predictor} is ${active.state}. Until it ends, nothing else can change which model version ${predictor} serves.`,
-    {
-      field: 'predictor',
-      remedy: `tandem rollout abort ${predictor} aborts it, tandem rollout promote ${predictor} ends it with the new version`,
-    },
+    `Rollout ${active.number} of ${predictor} is ${active.state}. ${consequence}`,
+    { field: 'predictor', remedy: waysToEnd(predictor, active.kind) },
   );
+}
+
+function waysToEnd(predictor: string, kind: RolloutKind): string {
+  const abort = `tandem rollout abort ${predictor} aborts it`;
+  const end = `tandem rollout end ${predictor} ends it`;
+  switch (kind) {
+    case 'canary':
+      return `${abort}, tandem rollout promote ${predictor} ends it with the new version`;
+    case 'shadow':
+      return `${abort}, ${end}`;
+    case 'ab':
+      return `${abort}, ${end}, tandem rollout promote ${predictor} --variant <arm> ends it with the version of the arm`;
+  }
 }

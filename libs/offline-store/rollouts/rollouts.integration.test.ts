@@ -324,6 +324,18 @@ describe('other changes of the predictor', () => {
     expect(await adopt(database.pool, third)).toMatchObject({ predictors: [{ change: 'version', modelNumber: 3 }] });
   });
 
+  test('the error names the commands that end an A/B test and a shadow', async () => {
+    const [end, promote] = ['tandem rollout end visits ends it', 'tandem rollout promote visits --variant <arm>'];
+    await rollouts.abort(active.id, CHANGE);
+    const test = await create(AB);
+    const ofTest = expect.stringMatching(new RegExp(`rollout abort visits aborts it, ${end}, ${promote} ends it`));
+    await expect(create()).rejects.toMatchObject({ remedy: ofTest });
+    await rollouts.end(test.id, CHANGE);
+    await create({ kind: 'shadow', version: 2, share: 0.5, maxPerSecond: 10 });
+    const remedy = `tandem rollout abort visits aborts it, ${end}`;
+    await expect(create()).rejects.toMatchObject({ remedy });
+  });
+
   test('a run belongs to the arm that it names; both arms may be computed concurrently, each by one run', async () => {
     const ask = (variant: string) =>
       store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null, variant });
