@@ -291,6 +291,7 @@ async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promis
   const others = statements.selectFrom('tandem.predictors').select('name').where('active', '=', true).orderBy('name');
   const gone = await fetchRows(db, names.length === 0 ? others : others.where('name', 'not in', names));
   for (const { name } of gone) {
+    await refuseUnderRollout(db, name, `Until it ends, a config without ${name} cannot be adopted.`);
     const predictor = statements.updateTable('tandem.predictors').where('name', '=', name);
     await changeRows(db, predictor.set({ active: false, updated_at: databaseNow() }));
     await insertAudit(db, { actor, action: 'deactivate', predictor: name, detail: {} });

@@ -324,6 +324,19 @@ describe('other changes of the predictor', () => {
     expect(await adopt(database.pool, third)).toMatchObject({ predictors: [{ change: 'version', modelNumber: 3 }] });
   });
 
+  test('a config without the predictor is rejected until its rollout ends, and the predictor stays served', async () => {
+    const without = { predictors: [visitsPredictor({ name: 'orders' })], actor: 'test' };
+    await expect(adopt(database.pool, without)).rejects.toMatchObject({
+      code: 'rollout_conflict',
+      message: 'Rollout 1 of visits is preparing. Until it ends, a config without visits cannot be adopted.',
+      remedy: expect.stringContaining('tandem rollout abort visits'),
+    });
+    const served = { text: 'select name from tandem.predictors where active' };
+    expect(await query(database.pool, served)).toEqual([{ name: 'visits' }]);
+    await rollouts.abort(active.id, CHANGE);
+    expect(await adopt(database.pool, without)).toMatchObject({ deactivated: ['visits'] });
+  });
+
   test('the error names the commands that end an A/B test and a shadow', async () => {
     const [end, promote] = ['tandem rollout end visits ends it', 'tandem rollout promote visits --variant <arm>'];
     await rollouts.abort(active.id, CHANGE);
