@@ -1,8 +1,9 @@
 /** `tandem generation`: the generations that runs have published, and which of them is served. */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
-import type { GenerationView } from '@tandem/client/wire';
+import type { GenerationView, Run } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
+import { HELD_BACK } from '@tandem/prediction/runs/runs';
 import type { Command } from 'commander';
 import {
   type ApiOptions,
@@ -45,22 +46,39 @@ function generationListCommand(cli: Cli): Command {
       const every = await client.generations(predictor);
       const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
       const failed = options.json ? [] : await findFailedRuns(client, generations);
-      present(cli, options, { generations }, () => renderGenerations(generations, failed, cli.paint, cli.now()));
+      present(cli, options, { generations }, () => [
+        ...renderGenerations(generations, failed, cli.paint, cli.now()),
+        ...approvals(failed),
+      ]);
     });
 }
 
-/** Returns the ids of failed runs, whose generations stay in the state `building` until they are dropped. */
-async function findFailedRuns(client: Client, generations: readonly GenerationView[]): Promise<readonly string[]> {
-  const failed: string[] = [];
+/** Returns the failed runs, whose generations stay in the state `building` until they are dropped. */
+async function findFailedRuns(client: Client, generations: readonly GenerationView[]): Promise<readonly Run[]> {
+  const failed: Run[] = [];
   for (const { runId } of generations.filter(({ state }) => state === 'building')) {
     const run = await client.runs.show(runId).catch((error: unknown) => {
       // The key may list generations only.
       if (isProblem(error, 'missing_scope')) return undefined;
       throw error;
     });
-    if (run?.state === 'failed') failed.push(runId);
+    if (run?.state === 'failed') failed.push(run);
   }
   return failed;
+}
+
+/** Returns a line for each generation that was held back: the command that publishes it. */
+function approvals(failed: readonly Run[]): readonly string[] {
+  return failed
+    .filter(isHeldBack)
+    .map(
+      ({ predictor, generation }) =>
+        `generation ${generation} was held back; publish it: tandem generation approve ${predictor} ${generation}`,
+    );
+}
+
+function isHeldBack({ error }: Run): boolean {
+  return error?.startsWith(HELD_BACK) ?? false;
 }
 
 function generationReportCommand(cli: Cli): Command {
@@ -158,7 +176,7 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
 
 function renderGenerations(
   generations: readonly GenerationView[],
-  failedRuns: readonly string[],
+  failedRuns: readonly Run[],
   paint: Paint,
   now: number,
 ): string[] {
@@ -173,15 +191,21 @@ function renderGenerations(
     'age',
     'run',
   ];
-  const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => [
-    generation,
-    inForce ? paint('good', 'current') : failedRuns.includes(runId) ? paint('bad', `${state} (run failed)`) : state,
-    modelVersion,
-    count(users),
-    base ?? '',
-    moment(publishedAt),
-    publishedAt === null ? '' : ago(publishedAt, now),
-    runId,
-  ]);
+  const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => {
+    const failed = failedRuns.find(({ id }) => id === runId);
+    const held = failed !== undefined && isHeldBack(failed);
+    const shown = held ? 'held back' : failed ? `${state} (run failed)` : state;
+    return [
+      generation,
+      inForce ? paint('good', 'current') : failed ? paint('bad', shown) : shown,
+      modelVersion,
+      // Until its publication, a generation counts no users.
+      count(held ? failed.usersScored : users),
+      base ?? '',
+      moment(publishedAt),
+      publishedAt === null ? '' : ago(publishedAt, now),
+      runId,
+    ];
+  });
   return renderTable(columns, rows);
 }

@@ -14,7 +14,7 @@ function closeServer(): void {
   server?.close();
 }
 
-const building = { ...GENERATION_EXAMPLE, state: 'building', inForce: false, publishedAt: null };
+const building = { ...GENERATION_EXAMPLE, state: 'building', users: 0, inForce: false, publishedAt: null };
 
 /** Returns what the command prints if the service answers a request for the run of the generation like this. */
 async function listWith(status: number, answer: object): Promise<string> {
@@ -36,6 +36,18 @@ test('a generation whose run failed is not shown as being built', async () => {
   const ofRun = { ...RUN_EXAMPLE, id: building.runId };
   expect(await listWith(200, { ...ofRun, state: 'failed' })).toMatch(/^ +17 {2}building \(run failed\) {2}/m);
   expect(await listWith(200, { ...ofRun, state: 'running' })).toMatch(/^ +17 {2}building {2}/m);
+});
+
+test('a generation that was held back is shown with its users and the command that approves it', async () => {
+  const held = {
+    id: building.runId,
+    state: 'failed',
+    usersScored: 2356,
+    error: 'held back: PSI of score is above 0.25',
+  };
+  const out = await listWith(200, { ...RUN_EXAMPLE, ...held });
+  expect(out).toMatch(/^ +17 {2}held back +2 +2,356 /m);
+  expect(out).toContain('generation 17 was held back; publish it: tandem generation approve repurchase 17\n');
 });
 
 test('a key that may not read runs lists the generations', async () => {

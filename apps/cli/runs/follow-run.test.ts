@@ -14,6 +14,15 @@ test('the remedy of a failed run is a resume', () => {
   );
 });
 
+test('the remedy of a run whose generation was held back is the approval', () => {
+  const error = 'held back: PSI of score is above 0.25; see `tandem generation report repurchase 17`';
+  expect(() => throwUnlessDone({ ...RUN_EXAMPLE, state: 'failed', error })).toThrow(
+    expect.objectContaining({
+      remedy: 'if the change is intended, publish it: npx tandem generation approve repurchase 17',
+    }),
+  );
+});
+
 test('the remedy of a run without users is another run, because a resume scores no user either', () => {
   expect(() => throwUnlessDone({ ...RUN_EXAMPLE, state: 'failed', error: NO_ROWS })).toThrow(
     expect.objectContaining({

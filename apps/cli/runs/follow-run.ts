@@ -1,7 +1,7 @@
 /** Waits for the end of a run and shows its progress. */
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
-import { NO_ROWS } from '@tandem/prediction/runs/runs';
+import { HELD_BACK, NO_ROWS } from '@tandem/prediction/runs/runs';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
@@ -33,7 +33,10 @@ export function throwUnlessDone(run: Run): void {
   });
 }
 
-function remedyFor({ id, predictor, state, error }: Run): string | undefined {
+function remedyFor({ id, predictor, state, error, generation }: Run): string | undefined {
+  if (error?.startsWith(HELD_BACK)) {
+    return `if the change is intended, publish it: npx tandem generation approve ${predictor} ${generation}`;
+  }
   if (error === NO_ROWS) return `start another run once the table has rows: npx tandem run start ${predictor}`;
   return state === 'failed' || state === 'cancelled' ? `resume it: npx tandem run resume ${id}` : undefined;
 }

@@ -16,7 +16,7 @@
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
-import { type ClaimedStep, NO_ROWS, type Run } from '@tandem/prediction/runs/runs';
+import { type ClaimedStep, HELD_BACK, NO_ROWS, type Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
@@ -174,7 +174,7 @@ async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
 async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
   const { predictor, generationNumber: number, generationId } = run;
   const why = compared.crossings.map(crossingText).join(', ') || compared.notes.join(', ');
-  const note = `held back: ${why}; see \`tandem generation report ${predictor} ${number}\`; publish it with \`tandem generation approve ${predictor} ${number}\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``;
+  const note = `${HELD_BACK}${why}; see \`tandem generation report ${predictor} ${number}\`; publish it with \`tandem generation approve ${predictor} ${number}\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``;
   if (generationId !== null) await keepReport(db, generationId, compared);
   const detail = { run: run.id, generation: number, against: compared.against?.number, crossings: compared.crossings };
   await insertAudit(db, { actor: run.reason, action: 'hold_back', predictor, detail });

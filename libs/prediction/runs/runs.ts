@@ -17,6 +17,9 @@ export type RunState = 'planned' | 'running' | 'publishing' | 'done' | 'done_wit
 /** The error of a failed run of a feature query without users. Its chunks are committed, so a resume cannot help. */
 export const NO_ROWS = 'the feature query has no rows; check the table that it reads, then start another run';
 
+/** How the error of a failed run begins whose generation was held back. */
+export const HELD_BACK = 'held back: ';
+
 export interface Run {
   readonly id: string;
   readonly predictor: string;
