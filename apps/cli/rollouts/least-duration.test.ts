@@ -18,7 +18,9 @@ const canary = (outcomes: Order[], steps: number[] = [1, 5, 25, 50, 100]) =>
 test('a canary whose steps wait for the windows of outcomes shows its least duration', () => {
   const sentence = 'the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d;';
   expect(canary([{ ...order, name: 'visit', window: '1d' }, order])).toMatch(sentence);
-  expect(canary([{ ...order, window: '6h' }], [50, 100])).toMatch('at least 6 h: 1 steps');
+  expect(canary([{ ...order, window: '6h' }], [50, 100])).toMatch(
+    'at least 6 h: 1 step below 100 % waits for the window',
+  );
 });
 
 test('an A/B test shows when it can first judge an outcome, even if the outcome is no guardrail', () => {

@@ -191,7 +191,8 @@ export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | n
     return `the rollout can judge ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
   const compared = (plan.steps ?? []).filter((percent) => percent < 100).length;
   if (compared === 0) return null;
-  return `the rollout takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;
+  const waiting = compared === 1 ? '1 step below 100 % waits' : `${compared} steps below 100 % each wait`;
+  return `the rollout takes at least ${days(compared * longest.ms)}: ${waiting} for the window of ${longest.name}, ${longest.window}; ${shorter}`;
 }
 
 /** Renders a duration in days if it is a multiple of a day, as windows are. */
