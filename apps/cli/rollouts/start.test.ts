@@ -38,6 +38,18 @@ describe('tandem rollout start', () => {
   });
 });
 
+it.each(['abc', '0', '1.5', 'v2'])(
+  'the version %s is rejected with the command that lists versions',
+  async (version) => {
+    const problem = `tandem: "${version}" is not the number of a model version`;
+    expect(await run(`rollout start repurchase ${version}`)).toEqual({
+      code: 2,
+      out: '',
+      err: `${problem}\n  give a number that tandem model list shows, such as 2\n`,
+    });
+  },
+);
+
 describe('the steps of a canary', () => {
   it.each([
     ['50', '50,100'],

@@ -1,6 +1,7 @@
 /** `tandem rollout start`: serves another model version beside the stable one. */
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
 import { parseDuration } from '@tandem/wire/durations';
+import { NUMBER_TEXT } from '@tandem/wire/numbers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
@@ -115,6 +116,12 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
     throw usageError(
       'no model version is given',
       'add it after the predictor, or use --arm <name=version:percent> for an A/B test',
+    );
+  }
+  if (!NUMBER_TEXT.test(version)) {
+    throw usageError(
+      `${JSON.stringify(version)} is not the number of a model version`,
+      'give a number that tandem model list shows, such as 2',
     );
   }
   if (shadow) return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
