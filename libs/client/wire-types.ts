@@ -1311,6 +1311,7 @@ export interface CanaryPlan {
     readonly automatic: boolean;
     /** Whether verdicts are only recorded and not acted on */
     readonly dryRun: boolean;
+    /** Time between two looks of the analysis, at least `1s` */
     readonly interval: string;
     readonly minStep: string;
     readonly minUsers: number;
@@ -1363,6 +1364,7 @@ export interface CanaryPlanInput {
     readonly automatic?: boolean;
     /** Whether verdicts are only recorded and not acted on */
     readonly dryRun?: boolean;
+    /** Time between two looks of the analysis, at least `1s` */
     readonly interval?: string;
     readonly minStep?: string;
     readonly minUsers?: number;
@@ -1422,6 +1424,7 @@ export interface AbPlan {
     readonly automatic: boolean;
     /** Whether verdicts are only recorded and not acted on */
     readonly dryRun: boolean;
+    /** Time between two looks of the analysis, at least `1s` */
     readonly interval: string;
     readonly minStep: string;
     readonly minUsers: number;
@@ -1466,6 +1469,7 @@ export interface AbPlanInput {
     readonly automatic?: boolean;
     /** Whether verdicts are only recorded and not acted on */
     readonly dryRun?: boolean;
+    /** Time between two looks of the analysis, at least `1s` */
     readonly interval?: string;
     readonly minStep?: string;
     readonly minUsers?: number;

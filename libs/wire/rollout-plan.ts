@@ -12,12 +12,19 @@ export const BUCKETS = 10_000;
  * Returns the schema of a duration.
  * @param most the upper limit, far above useful durations and within the range of clocks
  */
-const duration = (most: Duration) =>
+const duration = (most: Duration, least: Duration = '1ms') =>
   z
     .string()
-    .refine((text) => parseDuration(text) !== null, 'expected a duration such as "30s", "10m", "6h" or "14d"')
-    .refine((text) => msOf(text) <= msOf(most), `expected at most ${most}`)
+    .superRefine((text, { addIssue }) => {
+      const ms = parseDuration(text);
+      if (ms === null) addIssue(ZERO.test(text) ? 'expected a duration above 0, such as "30s"' : DURATION_FORM);
+      else if (ms < msOf(least)) addIssue(`expected at least ${least}`);
+      else if (ms > msOf(most)) addIssue(`expected at most ${most}`);
+    })
     .meta({ example: most });
+
+const DURATION_FORM = 'expected a duration such as "30s", "10m", "6h" or "14d"';
+const ZERO = /^0+(ms|s|m|h|d)$/;
 
 /** A percentage of the users. Users are divided into 10,000 buckets, so a finer share would be rounded. */
 const percent = z
@@ -60,7 +67,9 @@ const OutcomeSchema = z.strictObject({
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).meta({ description: 'Whether verdicts change the rollout' }),
   dryRun: z.boolean().default(false).meta({ description: 'Whether verdicts are only recorded and not acted on' }),
-  interval: duration('1d').default('1m'),
+  interval: duration('1d', '1s')
+    .default('1m')
+    .meta({ description: 'Time between two looks of the analysis, at least `1s`', example: '1m' }),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
   alpha: z.number().min(0.0001).max(0.5).default(0.05),

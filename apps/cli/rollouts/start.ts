@@ -57,7 +57,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--live', 'begin before the generation is computed; until then, the users of the arm are inferred live')
     .option('--manual', 'record verdicts without acting on them')
     .option('--dry-run', 'record verdicts without acting on them, like --manual')
-    .option('--interval <duration>', 'the time between two looks of the analysis, such as 30s')
+    .option('--interval <duration>', 'the time between two looks of the analysis, such as 30s (at least 1s)')
     .option('--min-step <duration>', 'the shortest duration of a step, such as 1h')
     .option('--min-users <count>', 'the fewest users of each arm for a verdict', parseNumber)
     .option(

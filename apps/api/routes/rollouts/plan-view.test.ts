@@ -79,6 +79,20 @@ describe('a plan', () => {
     );
   });
 
+  it.each([
+    ['0s', 'expected a duration above 0, such as "30s"'],
+    ['0ms', 'expected a duration above 0, such as "30s"'],
+    ['30', 'expected a duration such as "30s", "10m", "6h" or "14d"'],
+    ['1ms', 'expected at least 1s'],
+    ['999ms', 'expected at least 1s'],
+    ['2d', 'expected at most 1d'],
+  ])('rejects the interval %s, and the error names the expected form', (interval, message) => {
+    const { error } = RolloutPlanSchema.safeParse({ kind: 'canary', version: '1', analysis: { interval } });
+    expect(error?.issues.map((issue) => issue.message)).toEqual([message]);
+    const shortest = RolloutPlanSchema.safeParse({ kind: 'canary', version: '1', analysis: { interval: '1s' } });
+    expect(shortest.success).toBe(true);
+  });
+
   it('converts all units to milliseconds', () => {
     const asked = { interval: '90s', minStep: '2h', slow: '50ms', outcomes: [{ name: 'order', window: '14d' }] };
     const canary = planOf(RolloutPlanSchema.parse({ kind: 'canary', version: '12', analysis: asked }));

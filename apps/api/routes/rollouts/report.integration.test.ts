@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 const CANARY = { kind: 'canary', version: '1', steps: [5, 50, 100], coverage: 'live' };
-const ANALYSIS = { minUsers: 100, minStep: '1ms', interval: '1ms', slowShare: null, psi: null };
+const ANALYSIS = { minUsers: 100, minStep: '1ms', interval: '1s', slowShare: null, psi: null };
 const report = async (id: string) => {
   const response = await api.get(`/v1/rollouts/${id}/report`);
   expect(response.status).toBe(200);

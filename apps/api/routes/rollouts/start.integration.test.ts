@@ -135,6 +135,7 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['a window without a unit', outcome({ window: '14' }), 422, 'analysis.outcomes[0].window'],
     ['an outcome twice', analysis({ outcomes: [{ name: 'order' }, { name: 'order' }] }), 422, 'analysis.outcomes'],
     ['an interval that is too long', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
+    ['an interval that is too short', analysis({ interval: '999ms' }), 422, 'analysis.interval'],
     ['a minimum step that is too long', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
     ['a slow limit above the counted range', analysis({ slow: '1h' }), 422, 'analysis.slow'],
     ['a minimum of users that is too small', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
