@@ -285,7 +285,11 @@ describe('cancelling and resuming', () => {
     expect(await store.cancel(run.id)).toMatchObject({ state: 'cancelled', usersScored: 100 });
     expect(await store.commit(run, chunk, result)).toEqual({ committed: false, why: 'run_ended' });
     expect(await store.claim(run.id, 2, 1_000)).toBeNull();
-    await expect(store.cancel(run.id)).rejects.toMatchObject({ code: 'run_conflict' });
+    await expect(store.cancel(run.id)).rejects.toMatchObject({
+      code: 'run_conflict',
+      message: `Run ${run.id} cannot be changed: it is cancelled.`,
+      remedy: `resume it (tandem run resume ${run.id}), or start another run`,
+    });
     await store.resume(run.id);
     expect(await store.commit(run, chunk, result)).toMatchObject({ committed: true });
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 450 } });

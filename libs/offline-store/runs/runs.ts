@@ -5,7 +5,7 @@ import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
-import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
+import { isFinished, NO_ROWS, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
 import { findModelVersion } from '../models/registry.ts';
@@ -206,7 +206,7 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const run = await lockRun(db, runId);
     await checkProtocol(db);
-    if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
+    if (isFinished(run.state)) throw alreadyFinished(run);
     // Locked chunks are skipped: a commit locks its chunk before the run, and a cancellation must not wait for it.
     const waiting = statements
       .selectFrom('tandem.chunks')
@@ -259,6 +259,12 @@ async function refuseForgotten(db: Db, run: Run): Promise<void> {
   });
   if (forgotten.length === 0) return;
   throw stateConflict(run, 'the ids of its users were deleted a day after its end', 'start another run');
+}
+
+function alreadyFinished(run: Run): TandemError {
+  const isResumable = run.state === 'cancelled' || (run.state === 'failed' && run.error !== NO_ROWS);
+  const remedy = isResumable ? `resume it (tandem run resume ${run.id}), or start another run` : 'start another run';
+  return stateConflict(run, `it is ${run.state}`, remedy);
 }
 
 function stateConflict(run: Run, why: string, remedy: string): TandemError {
