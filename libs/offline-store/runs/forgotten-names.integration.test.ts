@@ -5,7 +5,7 @@ import { createExpiries } from '../retention.ts';
 import { query } from '../sql/database.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
-const { database, store, renew, start, read, planWith, workAll } = await createRunsWorld({ users: 100 });
+const { database, store, renew, start, claim, read, planWith, workAll } = await createRunsWorld({ users: 100 });
 const { pool } = database;
 beforeEach(async () => {
   await renew();
@@ -49,6 +49,19 @@ test('a cancelled run of named users deletes their names a day later, and a resu
   await endedADayAgo(run.id);
   await expire();
   expect(await namesOf(run.id)).toEqual(['7']);
+  await store.cancel(run.id);
+  await endedADayAgo(run.id);
+  await expire();
+  expect(await namesOf(run.id)).toEqual([]);
+  await expect(store.resume(run.id)).rejects.toMatchObject({
+    code: 'run_conflict',
+    message: expect.stringContaining('the ids of its users were deleted'),
+  });
+});
+
+test('a resume is rejected with that reason too if the names were in a claimed chunk', async () => {
+  const run = await start({ kind: 'users', userIds: ['7'] });
+  await claim(run.id, 0);
   await store.cancel(run.id);
   await endedADayAgo(run.id);
   await expire();

@@ -7,9 +7,10 @@ import { publishRun } from '@tandem/prediction/runs/publish-run';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { query } from '../sql/database.ts';
 import { createHistoryMarks, rotateHistory } from '../sql/history-marks.ts';
+import { createErasureStore } from '../users/erasures.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
-const { database, store, renew, start, work } = await createRunsWorld({ users: 150 });
+const { database, store, renew, start, work, workAll } = await createRunsWorld({ users: 150 });
 const { pool } = database;
 afterAll(() => database.drop());
 
@@ -154,4 +155,15 @@ test('a proof does not hold for another run of the database server', async () =>
   memory.isDown = true;
   expect(await losses.prove(look, 'first')).toBe(true);
   expect(await losses.prove(look, 'second')).toBe(false);
+});
+
+test('a run of named users says how many of them are erased', async () => {
+  await createErasureStore(pool).setTombstone('17');
+  const scope = (...userIds: string[]) => ({ kind: 'users' as const, userIds });
+  expect(await workAll(await start(scope('17')))).toMatchObject({
+    state: 'done',
+    note: 'erased users are not scored: 1 of the named users; to score such a user, run `tandem user readmit` first',
+  });
+  expect(await workAll(await start(scope('17', '18')))).toMatchObject({ note: expect.stringContaining(': 1 of') });
+  expect(await workAll(await start(scope('18')))).toMatchObject({ state: 'done', note: null });
 });

@@ -188,8 +188,8 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
-    const none = run.scope === 'all' ? 'no user was scored: no reads are counted, and no user has changed' : null;
-    const note = await withNote(db, run, none);
+    const none = 'no user was scored: no reads are counted, and no user has changed';
+    const note = await withNote(db, run, run.scope === 'all' ? none : await noteOfErased(db, run));
     await setRunState(db, run.id, state, note);
     return { state, note, generation: null, report: null };
   }
@@ -224,6 +224,15 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   await setRunState(db, run.id, state, told);
   const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
   return { state, note: told, generation, report: compared };
+}
+
+/** Returns the note of a run of named users if some of them are erased; otherwise null. */
+async function noteOfErased(db: Db, { id, scope }: Run): Promise<string | null> {
+  if (scope !== 'users') return null;
+  const text = 'select coalesce(sum(erased), 0)::int as erased from tandem.chunks where run_id = $1';
+  const erased = (await query<{ erased: number }>(db, { text, values: [id] }))[0]?.erased ?? 0;
+  if (erased === 0) return null;
+  return `erased users are not scored: ${erased} of the named users; to score such a user, run \`tandem user readmit\` first`;
 }
 
 /** Returns the note of a run: its end, and the notes of its creation and plan. */

@@ -285,12 +285,37 @@ describe('cancelling and resuming', () => {
     expect(await store.cancel(run.id)).toMatchObject({ state: 'cancelled', usersScored: 100 });
     expect(await store.commit(run, chunk, result)).toEqual({ committed: false, why: 'run_ended' });
     expect(await store.claim(run.id, 2, 1_000)).toBeNull();
-    await expect(store.cancel(run.id)).rejects.toMatchObject({ code: 'run_conflict' });
+    await expect(store.cancel(run.id)).rejects.toMatchObject({
+      code: 'run_conflict',
+      message: `Run ${run.id} cannot be changed: it is cancelled.`,
+      remedy: `resume it (tandem run resume ${run.id}), or start another run`,
+    });
     await store.resume(run.id);
-    expect(await store.commit(run, chunk, result)).toMatchObject({ committed: true });
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 450 } });
     await expect(store.resume(run.id)).rejects.toMatchObject({ code: 'run_conflict' });
     await expect(store.cancel('no such run')).rejects.toMatchObject({ code: 'unknown_run' });
+  });
+
+  test('a resumed run repeats claimed chunks before their lease ends, and their claimants write nothing', async () => {
+    const run = await start();
+    const zombie = await claim(run.id, 1);
+    const result = await score(run, zombie);
+    await store.cancel(run.id);
+    await store.resume(run.id);
+    async function writesNothing() {
+      expect(await store.renew(zombie, 60_000)).toBe(false);
+      expect(await store.commit(run, zombie, result)).toEqual({ committed: false, why: 'fence_lost' });
+      expect(await store.giveBack(zombie, 'late', 1)).toBe('fence_lost');
+      await store.release(zombie);
+      expect(await countOf('tandem.predictions')).toBe(0);
+    }
+    await writesNothing();
+    expect((await store.claimable(run.id, 10)).map(({ no }) => no)).toEqual([0, 1, 2, 3, 4]);
+    const heir = await claim(run.id, 1);
+    expect(heir).toMatchObject({ fence: zombie.fence + 1, attempts: 1, takenOver: false });
+    await writesNothing();
+    expect(await store.commit(run, heir, result)).toMatchObject({ committed: true });
+    expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 450 } });
   });
 
   test('runs are listed newest first, in pages', async () => {

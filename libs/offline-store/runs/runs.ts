@@ -5,7 +5,7 @@ import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
-import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
+import { isFinished, NO_ROWS, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
 import { findModelVersion } from '../models/registry.ts';
@@ -206,7 +206,7 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const run = await lockRun(db, runId);
     await checkProtocol(db);
-    if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
+    if (isFinished(run.state)) throw alreadyFinished(run);
     // Locked chunks are skipped: a commit locks its chunk before the run, and a cancellation must not wait for it.
     const waiting = statements
       .selectFrom('tandem.chunks')
@@ -222,7 +222,11 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   });
 }
 
-/** Resumes a run with its uncommitted chunks. A run without a plan is planned first. */
+/**
+ * Resumes a run with its uncommitted chunks. A run without a plan is planned first. A chunk that was claimed when the run
+ * ended waits again, so that the resumption does not wait for its lease. Its claimant can then write nothing: each of its
+ * writes requires a claimed chunk of its fence, and the next claim raises the fence.
+ */
 export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const { predictor } = await requireRun(db, runId);
@@ -237,7 +241,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     await refuseDropped(db, run);
     const waiting = { state: 'waiting', attempts: 0, lost_leases: 0, error: null, lease_until: null } as const;
     const chunks = statements.updateTable('tandem.chunks').set(waiting).where('run_id', '=', runId);
-    const open = chunks.where('state', 'in', ['cancelled', 'failed']);
+    const open = chunks.where('state', 'in', ['cancelled', 'failed', 'claimed']);
     await changeRows(db, open.where('error', 'is distinct from', OVER_BUDGET));
     await setRunState(db, runId, run.startedAt === null ? 'planned' : 'running', null);
     return requireRun(db, runId);
@@ -254,11 +258,17 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
 /** Rejects with `run_conflict` if the names of users in the run's chunks were deleted (retention.ts). */
 async function refuseForgotten(db: Db, run: Run): Promise<void> {
   const forgotten = await query(db, {
-    text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,
+    text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed', 'claimed') and user_ids = '{}' limit 1`,
     values: [run.id],
   });
   if (forgotten.length === 0) return;
   throw stateConflict(run, 'the ids of its users were deleted a day after its end', 'start another run');
+}
+
+function alreadyFinished(run: Run): TandemError {
+  const isResumable = run.state === 'cancelled' || (run.state === 'failed' && run.error !== NO_ROWS);
+  const remedy = isResumable ? `resume it (tandem run resume ${run.id}), or start another run` : 'start another run';
+  return stateConflict(run, `it is ${run.state}`, remedy);
 }
 
 function stateConflict(run: Run, why: string, remedy: string): TandemError {

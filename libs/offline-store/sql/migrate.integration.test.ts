@@ -136,6 +136,24 @@ test('users named . and .. of an earlier release are erased, and their events ar
   }
 });
 
+test('an event horizon that is not above zero is rejected; such a horizon of an earlier release gets the default', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const set = (horizon: string) =>
+    query(other.pool, { text: 'update tandem.settings set event_horizon = $1', values: [horizon] });
+  const horizon = () => query(other.pool, { text: 'select event_horizon::text as horizon from tandem.settings' });
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0071'));
+    await set('-2 days');
+    await migrate(other.url);
+    expect(await horizon()).toEqual([{ horizon: '30 days' }]);
+    for (const wrong of ['-2 days', '0']) await expect(set(wrong)).rejects.toThrow('event_horizon_above_zero');
+    await set('2 days');
+    expect(await horizon()).toEqual([{ horizon: '2 days' }]);
+  } finally {
+    await other.drop();
+  }
+});
+
 test('events are partitioned by day under open sessions: their statements, triggers and rights keep working', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const role = `sender_${randomUUID().slice(0, 8)}`;

@@ -192,19 +192,24 @@ describe('work in progress during an erasure', () => {
 });
 
 describe('an interrupted erasure', () => {
-  it('sets the tombstone but returns no receipt if Redis does not answer; repeating it later returns the receipt', async () => {
+  it('sets the tombstone and says what Postgres deleted if Redis does not answer; a repetition returns the receipt of the rest', async () => {
     const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     const online = createErasures({ connection });
+    const { rows, fields } = await untouched();
     await expect(createEraseUser({ store: world.erasures, online, memory })('21')).rejects.toMatchObject({
       code: 'unavailable',
       retryAfter: 1,
-      message: expect.stringContaining('is erased'),
+      message: `The user is erased, but Redis did not confirm its deletes. Deleted in Postgres: predictions ${rows}.`,
+      remedy: expect.stringContaining('the receipt of the retry counts only what was still left to delete'),
     });
     connection.close();
     expect(await read('21')).toBe('unknown_user');
-    const { fields } = await untouched();
     expect(await stored('21')).toEqual({ rows: 0, fields, entries: 0 });
-    expect(await erase('21')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: fields } });
+    expect(await erase('21')).toMatchObject({
+      tombstone: { version: 1 },
+      postgres: { predictions: 0 },
+      redis: { predictions: fields },
+    });
     expect(await stored('21')).toEqual(NOTHING);
   });
 

@@ -24,22 +24,27 @@ export function createEraseUser({ store, online, memory }: EraseUserDependencies
   return async function eraseUser(userId) {
     const { tombstone, contextValues } = await store.setTombstone(userId);
     memory.forgetUser(userId);
-    const rows = await store.deleteRows([tombstone.number]);
+    const postgres = { contextValues, ...(await store.deleteRows([tombstone.number])) };
     const locations = await store.locations();
     try {
       await online.tell(tombstone);
       const redis = await online.forget([userId], locations);
-      return { tombstone, postgres: { contextValues, ...rows }, redis };
+      return { tombstone, postgres, redis };
     } catch (cause) {
-      throw isTandemError(cause, 'unavailable') ? notAcknowledged(cause) : cause;
+      throw isTandemError(cause, 'unavailable') ? notAcknowledged(cause, postgres) : cause;
     }
   };
 }
 
-function notAcknowledged(cause: TandemError): TandemError {
-  return new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.', {
+/** Returns an error with the counts of records deleted in Postgres: the receipt of a retry no longer has them. */
+function notAcknowledged(cause: TandemError, postgres: ErasureReceipt['postgres']): TandemError {
+  const counts = Object.entries(postgres).filter(([, count]) => count > 0);
+  const deleted = counts.map(([records, count]) => `${records} ${count}`).join(', ') || 'no records';
+  const text = `The user is erased, but Redis did not confirm its deletes. Deleted in Postgres: ${deleted}.`;
+  return new TandemError('unavailable', text, {
     cause,
     retryAfter: 1,
-    remedy: 'retry after the time in Retry-After to get the receipt; no prediction of the user is served meanwhile',
+    remedy:
+      'retry after the time in Retry-After to confirm the deletes in Redis; no prediction of the user is served meanwhile, and the receipt of the retry counts only what was still left to delete',
   });
 }
