@@ -30,6 +30,7 @@ test.each([
 
 test.each([
   ['history rotate', 'reject context tokens and ignore overlay entries'],
+  ['rollout start', 'shift of the scores over 20 classes of equal width'],
 ])('the help of `%s` says what it affects', async (name, text) => {
   expect((await run(`${name} --help`)).out.replace(/\s+/g, ' ')).toContain(text);
 });
