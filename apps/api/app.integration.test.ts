@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
+import { createApp } from './app.ts';
 import { PROBLEM_KINDS, problemType } from './http/problem.ts';
 
 let api: TestApi;
@@ -78,6 +79,18 @@ describe('the application', () => {
     expect((await api.app.request('/v1/runs', { method: 'OPTIONS' })).headers.get('allow')).toBe(
       'GET, HEAD, OPTIONS, POST',
     );
+  });
+
+  it('names METRICS_PORT at /metrics if its own port serves no metrics', async () => {
+    const app = createApp({ ...api.dependencies.app, servesMetrics: false });
+    const response = await app.request('/metrics');
+    expect([response.status, await response.json()]).toMatchObject([
+      404,
+      {
+        type: problemType('no_such_path'),
+        remedy: expect.stringMatching(/^set METRICS_PORT, and read \/metrics on it/),
+      },
+    ]);
   });
 
   it('is live and ready, and names each part of its readiness', async () => {

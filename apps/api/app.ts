@@ -88,12 +88,19 @@ function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
       return refuse(req.path, toProblem(error, new URL(req.url).pathname));
     });
   }
-  app.notFound(({ req }) => {
-    const error = new RequestError('no_such_path', 'This path does not exist.', {
-      remedy:
-        'check the spelling of the path, including /v1/ or /v2/; GET /docs lists all paths, and GET /openapi.json has them for programs',
-    });
-    return refuse(req.path, toProblem(error, new URL(req.url).pathname));
-  });
+  app.notFound(({ req }) => refuse(req.path, toProblem(noSuchPath(req.path), new URL(req.url).pathname)));
   return app;
+}
+
+function noSuchPath(path: string): RequestError {
+  if (path === '/metrics') {
+    return new RequestError('no_such_path', 'This port does not serve metrics.', {
+      remedy:
+        'set METRICS_PORT, and read /metrics on it; the port of the API serves metrics only on loopback, without API keys and without METRICS_PORT',
+    });
+  }
+  return new RequestError('no_such_path', 'This path does not exist.', {
+    remedy:
+      'check the spelling of the path, including /v1/ or /v2/; GET /docs lists all paths, and GET /openapi.json has them for programs',
+  });
 }

@@ -46,7 +46,8 @@ export function historyCommands(cli: Cli): Command {
 function historyRotateCommand(cli: Cli): Command {
   return createCommand({
     name: 'rotate',
-    description: 'invalidate tokens and stored predictions from before a restore of Postgres; run it after the restore',
+    description:
+      'reject context tokens and ignore overlay entries from before a restore of Postgres; run it after the restore',
     example: 'DATABASE_URL=postgres://… tandem history rotate',
   }).action(async (options: CommonOptions) => {
     const change = await withPool(cli, { applicationName: 'tandem-history', max: 1 }, async (pool) => {

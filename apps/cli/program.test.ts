@@ -28,6 +28,13 @@ test.each([
   expect(await run(args)).toEqual({ code: 2, out: '', err: said });
 });
 
+test.each([
+  ['history rotate', 'reject context tokens and ignore overlay entries'],
+  ['rollout start', 'shift of the scores over 20 classes of equal width'],
+])('the help of `%s` says what it affects', async (name, text) => {
+  expect((await run(`${name} --help`)).out.replace(/\s+/g, ' ')).toContain(text);
+});
+
 test('a misspelt option gets a suggestion and the help to read', async () => {
   const { code, err } = await run('predict repurchase 42 --no-cach');
   expect(code).toBe(2);

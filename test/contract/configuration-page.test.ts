@@ -17,3 +17,20 @@ it('lists every variable that is read, and no other', () => {
   const read = product.flatMap(({ code }) => [...code.matchAll(READ)].map(([, one, other]) => one ?? other ?? ''));
   expect(new Set(listed)).toEqual(new Set([...read, ...CREDENTIALS]));
 });
+
+it('lists every value of a variable with fixed values', () => {
+  const page = readFileSync(join(root, 'docs/configuration.md'), 'utf8');
+  const product = readSourceTexts().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
+  const choices = product.flatMap(({ code }) => [...code.matchAll(/\bread\.oneOf\('([A-Z_]+)', \[([^\]]+)\]/g)]);
+  expect(choices.length).toBeGreaterThan(0);
+  for (const [, name = '', values = ''] of choices) {
+    const meaning =
+      page
+        .split('\n')
+        .find((line) => line.startsWith(`| \`${name}\` `))
+        ?.split('|')[3] ?? '';
+    // An explanation of a value may name another one: "`auto`: …, else `required`".
+    const listed = [...meaning.replace(/else `\w+`/g, '').matchAll(/`(\w+)`/g)].map(([, value]) => value);
+    expect([name, ...listed.sort()]).toEqual([name, ...[...values.matchAll(/'(\w+)'/g)].map(([, v]) => v).sort()]);
+  }
+});

@@ -24,6 +24,15 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
   return checkForm(form, value);
 }
 
+/** Rejects a body in a request whose path says everything, because the body would be ignored. */
+export function checkNoBody(req: Context['req']): void {
+  const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
+  if (isEmpty) return;
+  throw new RequestError('malformed_request', 'This request takes no body.', {
+    remedy: 'send the request without a body: the path names the user',
+  });
+}
+
 // Reads a request's body as bytes and counts them as they arrive: the length in the header is not trusted.
 
 export const MAX_BODY_BYTES = 1_048_576;

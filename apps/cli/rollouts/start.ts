@@ -68,7 +68,11 @@ export function rolloutStartCommand(cli: Cli): Command {
     .addOption(new Option('--on-deadline <what>', 'the action for an overdue rollout').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
     .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
-    .option('--psi <index>', 'the guardrail on the shift of the scores, such as 0.25, or off (default)', parseLimit)
+    .option(
+      '--psi <index>',
+      'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)',
+      parseLimit,
+    )
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
       const least = leastDurationOf(rollout);

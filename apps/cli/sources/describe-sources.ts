@@ -77,7 +77,7 @@ function tableFinding(predictor: string, table: QueryTable, { watched, adopted, 
   if (kind !== 'table') return ok(SUBJECT, `${text} (a ${kind} cannot be watched)`);
   return {
     ...ok(SUBJECT, text),
-    remedy: `if changes should take effect at once: tandem watch ${name} --key <column with the user id>`,
+    remedy: `if changes should take effect at once: tandem watch ${name} --key <column with the user id>, or --everyone if a row belongs to all users`,
   };
 }
 

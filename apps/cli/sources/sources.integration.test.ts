@@ -68,6 +68,9 @@ test('each table of a joined query is listed, and can be watched by a separate k
     `ok: public.visits: ${unwatched}`,
     'ok: function public.surcharge: the tables that it reads are unknown',
   ]);
+  expect((await place.tandem('watch')).out).toContain(
+    'tandem watch public.visits --key <column with the user id>, or --everyone if a row belongs to all users',
+  );
   expect((await place.tandem('watch visits')).code).toBe(2);
   expect(await place.tandem('watch totals --key customer')).toMatchObject({
     code: 1,

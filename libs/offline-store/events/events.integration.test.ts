@@ -316,6 +316,22 @@ describe('events written in SQL', () => {
     ).rejects.toMatchObject({ code: 'TD422', message: 'the event source is only white space' });
   });
 
+  test('an error names the column beside the field of the API, and shortens a long id', async () => {
+    const insert = async (columns: string, ...values: string[]) => {
+      const error: unknown = await database.pool
+        .query(`insert into tandem.events (${columns}) values (${values.map((_, i) => `$${i + 1}`).join()})`, values)
+        .catch((reason: unknown) => reason);
+      const { column, detail } = error as { column?: string; detail?: string };
+      return { shown: column, ...(JSON.parse(detail ?? '{}') as object) };
+    };
+    const named = { shown: 'user_id', column: 'user_id', field: 'subject', index: 0, source: 'sql', id: 'a' };
+    expect(await insert('source, id, user_id', 'sql', 'a', '+1')).toEqual(named);
+    const data = { shown: 'data', column: 'data', field: 'data.orders' };
+    expect(await insert('user_id, data', String(user), '{"orders": "many"}')).toMatchObject(data);
+    const long = { shown: 'id', field: 'id', id: `${'x'.repeat(64)}…` };
+    expect(await insert('id, user_id', 'x'.repeat(5_000), String(user))).toMatchObject(long);
+  });
+
   test('a null does not mean the default: Postgres rejects it and names the column', async () => {
     for (const column of ['source', 'id', 'type', 'user_id']) {
       const others = column === 'user_id' ? '' : ', user_id';

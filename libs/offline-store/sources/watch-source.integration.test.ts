@@ -272,6 +272,21 @@ describe('the key', () => {
     expect(await versions()).toEqual({ 7: 2, 8: 2 });
   });
 
+  test('that names no column is rejected with a hint on tables whose rows belong to all users', async () => {
+    await expect(watch({ key: 'nothing' })).rejects.toMatchObject({
+      remedy: expect.stringMatching(/if a row belongs to all users, set everyone instead of a key$/),
+    });
+  });
+
+  test('that is null skips the row, and an error of the key fails the statement', async () => {
+    await sql('create table shop.notes (customer_id bigint, divisor int)');
+    await watch({ table: 'shop.notes', key: 'customer_id / divisor' });
+    await sql('insert into shop.notes values (null, 1), (7, 1), (8, null)');
+    expect(await versions()).toEqual({ 7: 1 });
+    await expect(sql('insert into shop.notes values (9, 1), (9, 0)')).rejects.toMatchObject({ code: '22012' });
+    expect(await versions()).toEqual({ 7: 1 });
+  });
+
   test.each([
     ['nothing', 'Postgres rejects the key expression nothing'],
     ['note', 'The key expression note gives text, but user ids are of type int8'],

@@ -255,7 +255,7 @@ async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType)
     throw invalid(
       'key',
       `Postgres rejects the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
-      `use a column of ${table.name}, or an expression over its columns; write other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
+      `use a column of ${table.name}, or an expression over its columns; write other tables with their schema, and let ${quoteName(table.schemaOwner)} read them; if a row belongs to all users, set everyone instead of a key`,
       error,
     );
   });

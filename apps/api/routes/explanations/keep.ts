@@ -11,6 +11,7 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
+import { checkNoBody } from '../../http/body.ts';
 import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
@@ -53,6 +54,7 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
       ...(['overloaded', 'unavailable', 'protocol_unknown'] as const),
     ],
     async handle({ req }, event, { liveQuota }) {
+      checkNoBody(req);
       const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);

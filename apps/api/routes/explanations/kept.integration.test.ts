@@ -287,6 +287,9 @@ describe('GET /v1/explanations', () => {
     expect(explanation).toMatchObject({ answer: { userId }, inputs: { features: [{ name: 'recency' }, {}] } });
     expect((await api.post('/v1/users/999/explanations/repurchase')).status).toBe(404);
     expect((await api.post('/v1/users/05/explanations/repurchase')).status).toBe(422);
+    // A server sets the length; a request without a server has none.
+    const withBody = await api.post('/v1/users/1/explanations/repurchase', { x: 1 }, { 'content-length': '7' });
+    expect([withBody.status, await withBody.json()]).toMatchObject([400, { detail: 'This request takes no body.' }]);
   });
 
   it('lists explanations in pages', async () => {

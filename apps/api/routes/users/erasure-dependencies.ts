@@ -1,10 +1,10 @@
 /** The dependencies of erasing and readmitting a user, and how a request names the user. */
 
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
-import { RequestError } from '@tandem/http-server/request-error';
 import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { HonoRequest } from 'hono';
+import { checkNoBody } from '../../http/body.ts';
 import { checkIfMatch } from '../../http/caching.ts';
 
 export interface ErasureDependencies {
@@ -16,7 +16,8 @@ export interface ErasureDependencies {
 
 /**
  * Returns the user of the path in canonical spelling, because a tombstone under another spelling would not apply.
- * Throws if a precondition of the request is not met, or if the request has a body, which would be ignored.
+ * Throws if a precondition of the request is not met, or if the request has a body: an erasure cannot be
+ * undone, and a caller who sends a body may want to erase less.
  */
 export async function askedUserId(
   req: HonoRequest,
@@ -28,13 +29,4 @@ export async function askedUserId(
   checkIfMatch(req.header('if-match'));
   checkNoBody(req);
   return userId;
-}
-
-/** Rejects a body. An erasure cannot be undone, and a caller who sends a body may want to erase less. */
-function checkNoBody(req: HonoRequest): void {
-  const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
-  if (isEmpty) return;
-  throw new RequestError('malformed_request', 'This request takes no body.', {
-    remedy: 'send the request without a body: the path names the user',
-  });
 }
