@@ -24,12 +24,19 @@ function auditListCommand(cli: Cli): Command {
     'only changes before this row; for the next page, the last row of a page',
   ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
     const page = await connect(cli, options).audit({ limit, ...given({ predictor, before }) });
-    present(cli, options, page, ({ rows }) => render(rows));
+    present(cli, options, page, ({ rows }) => render(rows, predictor));
   });
 }
 
-function render(rows: readonly AuditRow[]): string[] {
-  if (rows.length === 0) return ['nothing was changed yet'];
+function render(rows: readonly AuditRow[], predictor: string | undefined): string[] {
+  if (rows.length === 0) {
+    // A removed predictor keeps its rows, so a name without rows may be misspelled.
+    return [
+      predictor === undefined
+        ? 'nothing was changed yet'
+        : `no change of a predictor ${printable(predictor)} is recorded; tandem model list shows the predictors`,
+    ];
+  }
   const titles = ['number', 'at', 'who', 'what', 'predictor', 'why'];
   return renderClipped(
     titles,

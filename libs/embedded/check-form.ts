@@ -7,6 +7,8 @@ export interface BodyForm<S extends Schema> {
   readonly schema: S;
   /** A valid body, quoted in the errors of invalid bodies. */
   readonly example: Sent<S>;
+  /** Valid bodies for the errors of some fields, by the name of the field. */
+  readonly examples?: Readonly<Record<string, Sent<S>>>;
   /** Whether the body may be absent, which counts as `{}`. */
   readonly optional?: boolean;
 }
@@ -16,7 +18,8 @@ const BODY = { name: 'The body', remedy: 'send a JSON object' };
 export const ARGUMENT: typeof BODY = { name: 'The argument', remedy: 'give an object' };
 
 /** Returns the value as the schema reads it. Throws a TandemError `invalid_input` that names the first wrong field. */
-export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown, whole = BODY): Read<S> {
+export function checkForm<S extends Schema>(form: BodyForm<S>, value: unknown, whole = BODY): Read<S> {
+  const { schema, examples } = form;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -32,6 +35,7 @@ export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, va
     });
   }
   const field = pathOf(issue?.path ?? []);
+  const example = examples?.[String(issue?.path[0])] ?? form.example;
   const tooMany = issue?.code === 'too_big' && issue.origin === 'array';
   throw new TandemError('invalid_input', `${field === '' ? whole.name : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),

@@ -86,7 +86,7 @@ describe('readJson', () => {
     ['{"a":1,"a":2}', 'send it once'],
     ['{"a":"x\\u0000"}', 'leave out \\u0000'],
     ['{"a":"\\ud800"}', expect.stringContaining('the whole character')],
-    ['{"a":1e400}', expect.stringContaining('1.8e308')],
+    ['{"a":1e400}', 'send one between -1.8e308 and 1.8e308'],
     ['{"a":9007199254740993}', expect.stringContaining('as a string')],
   ])('says how to send %s instead', (text, remedy) => {
     expect(() => read(text)).toThrow(refused('a', remedy));

@@ -35,7 +35,7 @@ const LONE_SURROGATE: Fault = {
   remedy:
     'send the whole character, in UTF-8 or as a pair of \\u escapes; a truncated text may end in half a character',
 };
-const TOO_LARGE: Fault = { problem: 'the number is too large', remedy: 'send one below 1.8e308, or null' };
+const TOO_LARGE: Fault = { problem: 'the number is too large', remedy: 'send one between -1.8e308 and 1.8e308' };
 const LOSES_DIGITS: Fault = {
   problem: 'the whole number is beyond 2^53 and would lose digits',
   remedy: 'send an id as a string, or a value with at most 15 digits',

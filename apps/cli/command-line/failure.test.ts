@@ -19,6 +19,19 @@ test('a problem of the API shows the place and the remedy', () => {
   expect(explainFailure(error)).toMatchObject({ code: 'invalid_input', exitCode: 1 });
 });
 
+test('remedies of the API name no header, which a person at a terminal does not see', () => {
+  const problem = { type: 'urn:tandem:problem:unavailable', title: 'no', status: 503, detail: 'Postgres is down.' };
+  const remedy = 'retry after the time in Retry-After';
+  expect(lines(new ProblemError({ ...problem, remedy }, 2))[1]).toBe('  retry after 2 s');
+  expect(lines(new ProblemError({ ...problem, remedy }))[1]).toBe('  retry after a few seconds');
+  expect(lines(new TandemError('overloaded', 'no', { retryAfter: 1, remedy }))[1]).toBe('  retry after 1 s');
+  const key = { ...problem, type: 'urn:tandem:problem:unauthorized', field: 'Authorization', remedy: 'send Bearer' };
+  expect(lines(new ProblemError(key))).toEqual([
+    'tandem: Postgres is down.',
+    '  set TANDEM_API_KEY to a valid key; tandem key create makes one',
+  ]);
+});
+
 test('a place that the text contains is not repeated', () => {
   expect(lines(new TandemError('config_invalid', 'DATABASE_URL is not set', { field: 'DATABASE_URL' }))).toEqual([
     'tandem: DATABASE_URL is not set',

@@ -55,21 +55,33 @@ interface Failure {
   readonly exitCode: number;
 }
 
+/** The API's own remedy names a header, which the CLI sends itself. */
+const KEY_REMEDY = 'set TANDEM_API_KEY to a valid key; tandem key create makes one';
+
+/** Returns a remedy of the API with the seconds in place of the header Retry-After, which the CLI does not show. */
+function withTime(remedy: string | undefined, retryAfter: number | undefined): string | undefined {
+  const time = retryAfter === undefined ? 'a few seconds' : `${Math.ceil(retryAfter)} s`;
+  return remedy?.replace('the time in Retry-After', time);
+}
+
 /** Returns the message of any error. */
 export function explainFailure(error: unknown): Failure {
   if (error instanceof CommandFailure) {
     return failure('failed', error.message, undefined, error.remedy, error.exitCode);
   }
   if (error instanceof ProblemError) {
+    if (error.code === 'unauthorized') return failure(error.code, error.message, undefined, KEY_REMEDY);
     const remedy = error.remedy ?? (error.retryAfter === undefined ? undefined : `retry in ${error.retryAfter} s`);
-    return failure(error.code, error.message, error.field, remedy);
+    return failure(error.code, error.message, error.field, withTime(remedy, error.retryAfter));
   }
   if (error instanceof UnreachableError) {
     const remedy = 'start it with `tandem up`, or set its address with --url or TANDEM_URL';
     return failure('unreachable', error.message, undefined, error.timedOut ? 'retry, or look in its log' : remedy);
   }
   if (isTandemError(error, 'unavailable')) return explainOutage(error);
-  if (isTandemError(error)) return failure(error.code, error.message, error.field, error.remedy);
+  if (isTandemError(error)) {
+    return failure(error.code, error.message, error.field, withTime(error.remedy, error.retryAfter));
+  }
   if (error instanceof LocalServerError) {
     const problem = error.message.slice(0, -error.remedy.length).trimEnd();
     return failure(error.code, problem, undefined, error.remedy);
@@ -85,7 +97,9 @@ function explainOutage(error: TandemError): Failure {
   // If there are several servers, the detail names each.
   const plain = error.cause instanceof Error ? explainPlainError(error.cause) : '';
   const cause = [error.detail, plain].find((text) => typeof text === 'string' && text !== '');
-  const remedy = error.remedy ?? 'check that it runs and that its address is right (DATABASE_URL, REDIS_URL)';
+  const remedy =
+    withTime(error.remedy, error.retryAfter) ??
+    'check that it runs and that its address is right (DATABASE_URL, REDIS_URL)';
   return failure(error.code, `${error.message.replace(/\.$/, '')}${cause ? `: ${cause}` : ''}`, undefined, remedy);
 }
 

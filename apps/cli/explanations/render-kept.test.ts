@@ -47,6 +47,16 @@ test('inputs of another context than that of the answer are marked', () => {
   expect(renderKept(none, plain).at(-1)).toBe('  none: the feature source had no row of the user');
 });
 
+test('inputs of a default answer are not compared with a version that the answer was computed from', () => {
+  const reason = 'features_unusable' as const;
+  const answer = { ...STORED.answer, source: 'default' as const, reason, computedAt: null, ageSeconds: null };
+  const kept = { ...STORED, answer: { ...answer, predictedFromContextVersion: null } };
+  expect(renderKept(kept, plain)).toContain(
+    '  read after the reply, at 2026-11-24 10:50:53 UTC, because the answer is the declared default; context version 7',
+  );
+  expect(renderKeptList([kept])[1]).toMatch(/read after it$/);
+});
+
 test('a list says for each answer whether its inputs are those of the answer', () => {
   expect(renderKeptList([KEPT_EXPLANATION_EXAMPLE, STORED, { ...STORED, inputs: null, noInputs: 'not_read' }])).toEqual(
     [

@@ -23,14 +23,19 @@ export function renderKeptList(explanations: readonly KeptExplanation[]): string
       answer.source,
       answer.reason,
       `${answer.modelVersion} (${answer.variant})`,
-      inputs === null ? 'none' : shortly(inputs),
+      inputs === null ? 'none' : shortly(inputs, isDefault(answer)),
     ]),
   );
 }
 
-function shortly({ read, ofSameContext }: NonNullable<KeptExplanation['inputs']>): string {
+/** Returns whether the answer is the declared default, which is computed from no context. */
+function isDefault({ computedAt }: KeptExplanation['answer']): boolean {
+  return computedAt === null;
+}
+
+function shortly({ read, ofSameContext }: NonNullable<KeptExplanation['inputs']>, ofDefault: boolean): string {
   if (read === 'for_the_answer') return 'of the answer';
-  return ofSameContext ? 'read after it' : 'of another context';
+  return ofSameContext || ofDefault ? 'read after it' : 'of another context';
 }
 
 export function renderKept({ id, at, keptUntil, answer, history, inputs, noInputs }: KeptExplanation, paint: Paint) {
@@ -44,17 +49,19 @@ export function renderKept({ id, at, keptUntil, answer, history, inputs, noInput
     ]),
     '',
     paint('strong', 'Inputs'),
-    ...(inputs === null ? [`  none: ${NO_INPUTS[noInputs ?? 'not_read']}`] : renderInputs(inputs, paint)),
+    ...(inputs === null
+      ? [`  none: ${NO_INPUTS[noInputs ?? 'not_read']}`]
+      : renderInputs(inputs, isDefault(answer), paint)),
   ];
 }
 
-function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, paint: Paint): string[] {
+function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, ofDefault: boolean, paint: Paint): string[] {
   const { read, readAt, contextVersion, ofSameContext, features, fault } = inputs;
   const whose =
     read === 'for_the_answer'
       ? 'those of the inference itself'
-      : `read after the reply, at ${moment(readAt)} UTC, because the answer was stored`;
-  const other = ofSameContext ? '' : ', but the answer was computed from another version';
+      : `read after the reply, at ${moment(readAt)} UTC, because the answer ${ofDefault ? 'is the declared default' : 'was stored'}`;
+  const other = ofSameContext || ofDefault ? '' : ', but the answer was computed from another version';
   return [
     `  ${whose}; context version ${contextVersion}${other}`,
     ...(fault === null ? [] : [paint('bad', `  cannot be scored: ${printable(fault)}`)]),

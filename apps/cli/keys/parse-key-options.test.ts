@@ -6,6 +6,7 @@ test('scopes are known and occur once each', () => {
   expect(parseScopes('predictions:read, events:write,predictions:read')).toEqual(['predictions:read', 'events:write']);
   expect(parseScopes('all')).toEqual(SCOPES);
   expect(() => parseScopes('prediction:read')).toThrow('did you mean predictions:read?');
+  expect(() => parseScopes('all,predictions:read')).toThrow('all stands alone');
   expect(() => parseScopes('')).toThrow('separated by commas');
 });
 

@@ -9,7 +9,13 @@ import { parseList } from '../command-line/command.ts';
 /** Parses `predictions:read,events:write`, or `all` for all current scopes. */
 export function parseScopes(text: string): readonly Scope[] {
   if (text === 'all') return SCOPES;
-  return [...new Set(parseList(text).map(parseScope))];
+  const names = parseList(text);
+  if (names.includes('all')) {
+    throw new InvalidArgumentError(
+      'all stands alone, because it means every scope: use --scopes all, or leave out all.',
+    );
+  }
+  return [...new Set(names.map(parseScope))];
 }
 
 function parseScope(text: string): Scope {

@@ -13,6 +13,7 @@ const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];
 /** The required columns. Without an id, a file that is sent twice would count twice. */
 const REQUIRED = ['id', 'userId', 'name'] as const;
+const FORM = `each outcome has ${REQUIRED.join(', ')}, and optionally source, value and time; the first line of a CSV file has these names`;
 
 /** Yields batches of limited size, in order. Rejects with a CommandFailure that names the line. */
 export async function* readOutcomes(file: string, atMost: number): AsyncGenerator<readonly OutcomeInput[]> {
@@ -28,18 +29,24 @@ export async function* readOutcomes(file: string, atMost: number): AsyncGenerato
 
 async function* readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
   const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
-  const read = /\.csv$/i.test(file) ? csvReader(file) : jsonReader(file);
+  const isCsv = /\.csv$/i.test(file);
+  const read = isCsv ? csvReader(file) : jsonReader(file);
   let no = 0;
+  let isEmpty = true;
   try {
     for await (const line of lines) {
       no++;
-      const outcome = line.trim() === '' ? undefined : read(line, no);
+      if (line.trim() === '') continue;
+      isEmpty = false;
+      const outcome = read(line, no);
       if (outcome) yield outcome;
     }
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error;
     throw unreadable(file, error);
   }
+  // A file of JSON lines has no header: if it is empty, it has no outcomes.
+  if (isEmpty && isCsv) throw new CommandFailure(`${file}: the file is empty`, { remedy: FORM });
 }
 
 /** Returns the outcome in a line; undefined for the head. */
@@ -129,8 +136,6 @@ function isField(name: string): name is Field {
 
 function wrongLine(file: string, no: number, problem: string, remedy?: string): CommandFailure {
   return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy:
-      remedy ??
-      `each outcome has ${REQUIRED.join(', ')}, and optionally source, value and time; the first line of a CSV file has these names`,
+    remedy: remedy ?? FORM,
   });
 }

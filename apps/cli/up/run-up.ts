@@ -173,15 +173,17 @@ async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv
   const port = wanted === 0 ? await findFreePort() : wanted;
   const isFree = await isPortFree(port);
   // Without an API, another program may use the port, for example the example shop.
-  if (!options.servers && !isFree) throw taken(port);
+  if (!options.servers && !isFree) throw taken(port, env);
   return { port, url: localUrl(fromEnvironment.host, port), isFree };
 }
 
-function taken(port: number): CommandFailure {
+function taken(port: number, env: Readonly<NodeJS.ProcessEnv>): CommandFailure {
   const holder = findPortHolder(port);
   const other = portBeside(port);
+  // npm takes options before `--` for itself.
+  const option = `${env.npm_lifecycle_event === 'start' ? 'npm start -- ' : ''}--port ${other}`;
   return new CommandFailure(`port ${port} (PORT) is in use${holder === undefined ? '' : ` by ${holder}`}`, {
-    remedy: `end that program, or choose another port: --port ${other}, or PORT=${other} in the environment`,
+    remedy: `end that program, or choose another port: ${option}, or PORT=${other} in the environment`,
   });
 }
 

@@ -17,4 +17,6 @@ test('a port in use is rejected with a choice that works in a clone and in an in
   expect(code).toBe(1);
   expect(err).toContain(`port ${port} (PORT) is in use`);
   expect(err).toContain(`choose another port: --port ${port + 1}, or PORT=${port + 1} in the environment`);
+  const ofNpm = await run(`up --example --port ${port}`, { cwd, env: { npm_lifecycle_event: 'start' } });
+  expect(ofNpm.err).toContain(`choose another port: npm start -- --port ${port + 1}, or PORT=${port + 1}`);
 });

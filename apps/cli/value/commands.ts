@@ -75,6 +75,9 @@ async function readSource(cli: Cli, predictor: string, { history, outcome, withi
     const problem = `${history} is of predictor ${file.history.predictor}, not of ${predictor}`;
     throw new CommandFailure(problem, { remedy: `tandem value ${file.history.predictor} --history ${history}` });
   }
+  if (outcome !== undefined && within === undefined) {
+    throw usageError('--within is missing, the time after a read in which the outcome counts', 'add --within 28d');
+  }
   if (outcome === undefined || within === undefined) {
     const remedy = 'set --history to a file; or, for kept answers, use --outcome order --within 28d';
     throw usageError('no history is given', remedy);

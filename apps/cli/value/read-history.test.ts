@@ -55,7 +55,7 @@ test('a history has the contexts, events and reads of each user in order', async
 });
 
 test.each<[string, readonly (object | string)[]]>([
-  ['line 0: the file is empty', []],
+  ['h.ndjson: the file is empty', []],
   ['line 1: it is not JSON', ['{']],
   ['line 1: it is not a JSON object', ['[]']],
   ['line 1: the first line has no "format": "tandem-value-1"', [READ]],

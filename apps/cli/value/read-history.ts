@@ -14,6 +14,8 @@ interface HistoryFile {
   readonly history: ValueHistory;
   /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
+  /** The line of each read of the history. */
+  readonly readLines: readonly number[];
 }
 
 interface Head {
@@ -40,14 +42,15 @@ export async function readHistory(file: string): Promise<HistoryFile> {
       no++;
       if (text.trim() === '') continue;
       const line = parse(text, fail);
-      if (builder) builder.add(line);
+      if (builder) builder.add(line, no);
       else builder = new HistoryBuilder(headOf(line, fail), fail);
     }
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
     throw unreadable(file, error);
   }
-  return builder?.finish() ?? fail('the file is empty');
+  if (builder) return builder.finish();
+  throw new CommandFailure(`${file}: the file is empty`, { remedy: FORM });
 }
 
 type Fail = (problem: string) => never;
@@ -86,6 +89,7 @@ class HistoryBuilder {
   readonly #fail: Fail;
   readonly #users = new Map<string, { readonly place: number; readonly steps: Step[] }>();
   readonly #contexts: FeatureRow[] = [];
+  readonly #readLines: number[] = [];
   readonly #reads: { user: number; outcome: number | string }[] = [];
   readonly #types: (string | undefined)[];
 
@@ -95,7 +99,8 @@ class HistoryBuilder {
     this.#types = head.features.map(() => undefined);
   }
 
-  add(line: Line): void {
+  /** @param no the number of the line */
+  add(line: Line, no: number): void {
     const { user, kind } = line;
     if (typeof user !== 'string' || user === '') this.#fail('its user is not a string');
     const at = momentOf(line.at, 'at', this.#fail);
@@ -104,7 +109,7 @@ class HistoryBuilder {
     if (at >= this.#head.to) this.#fail('it is not before the end of the history (to)');
     if (kind === 'context') steps.push({ kind, at, context: this.#context(line.features) });
     else if (kind === 'event') steps.push({ kind, at });
-    else if (kind === 'read') steps.push({ kind, at, read: this.#read(place, at, line.outcome) });
+    else if (kind === 'read') steps.push({ kind, at, read: this.#read(place, at, line.outcome, no) });
     else this.#fail('its kind is not context, event or read');
   }
 
@@ -118,6 +123,7 @@ class HistoryBuilder {
         users: Math.max(users ?? 0, timelines.length),
       },
       features,
+      readLines: this.#readLines,
     };
   }
 
@@ -127,10 +133,11 @@ class HistoryBuilder {
     return known;
   }
 
-  #read(user: number, at: number, outcome: unknown): number {
+  #read(user: number, at: number, outcome: unknown, no: number): number {
     if (at < this.#head.from) this.#fail('it is a read before the beginning of the history (from)');
     if (typeof outcome !== 'number' && typeof outcome !== 'string')
       this.#fail('its outcome is neither a number nor a string');
+    this.#readLines.push(no);
     return this.#reads.push({ user, outcome: outcome as number | string }) - 1;
   }
 

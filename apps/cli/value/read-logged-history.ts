@@ -5,7 +5,7 @@ import type { createPool } from '@tandem/offline-store/sql/database';
 import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
 import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
 import { CommandFailure } from '../command-line/failure.ts';
-import { count } from '../output/text.ts';
+import { count, moment, printable } from '../output/text.ts';
 import type { ValueSource } from './report-history.ts';
 
 type Pool = ReturnType<typeof createPool>;
@@ -30,6 +30,7 @@ export async function readLoggedHistory(
   const name = isPrefix ? outcome.slice(0, -1) : outcome;
   const userIds = [...new Set(kept.map(({ answer }) => answer.userId))];
   const outcomes = await outcomesOfUsers(pool, { userIds, name, isPrefix, since: oldest });
+  if (outcomes.length === 0) throw noOutcomes(outcome, oldest);
   const { now, share, users } = await findRunSize(pool, predictor);
   const itemPrefix = isPrefix ? name : null;
   const scored = Math.round(users * share);
@@ -51,6 +52,14 @@ async function readKept(pool: Pool, predictor: string): Promise<KeptExplanation[
 function nothingKept(predictor: string): CommandFailure {
   return new CommandFailure(`no answers of predictor ${predictor} are kept`, {
     remedy: 'set `explanations: { share, keepFor }` in its config, or write a history file (docs/value.md)',
+  });
+}
+
+/** Without an outcome, every read would count as 0, and a misspelled name would give a report about nothing. */
+function noOutcomes(outcome: string, since: Date): CommandFailure {
+  const users = `users with kept answers since ${moment(since.toISOString())} UTC`;
+  return new CommandFailure(`no outcome ${printable(outcome)} was sent for ${users}`, {
+    remedy: 'check the name in --outcome, or send the outcomes: tandem outcome send',
   });
 }
 

@@ -18,6 +18,8 @@ export interface ValueSource {
   readonly history: ValueHistory;
   /** Feature names in the order of a context's row. */
   readonly features: readonly string[];
+  /** The line of each read, if the history is a file. */
+  readonly readLines?: readonly number[];
   /** Remarks on the origin of the history. */
   readonly notes: readonly string[];
 }
@@ -34,7 +36,8 @@ interface ReportRequest {
 }
 
 /** Reports the value. Rejects with a CommandFailure, or with `config_invalid` if the features do not fit the model. */
-export async function reportHistory({ history, features }: ValueSource, request: ReportRequest): Promise<ValueReport> {
+export async function reportHistory(source: ValueSource, request: ReportRequest): Promise<ValueReport> {
+  const { history, features } = source;
   const loaded = await loadPredictor(request.config, request.predictor);
   const { maxAgeMs } = loaded.resolved.policy.freshness;
   const plan = planValue(history, { cadencesMs: request.cadencesMs, maxAgeMs });
@@ -44,7 +47,7 @@ export async function reportHistory({ history, features }: ValueSource, request:
   const output = judgedOutput(loaded, defined.definition.outputs, request.output);
   const asked = { history, contexts: plan.contexts, features, output: output.name };
   const { predicted, fault } = await scoreContexts(defined, request.memoryLimitMb, asked);
-  const judge = judgeOf(history, predicted, output, request.top);
+  const judge = judgeOf(source, predicted, output, request.top);
   if (scorableReads(plan, judge).length > 0) return reportValue(plan, judge, request.seed);
   throw new CommandFailure(`the model could score no read: ${fault}`, {
     remedy: 'check that the features of the history are those of the config',
@@ -60,11 +63,13 @@ function nothingKnown({ reads }: ValueHistory): CommandFailure {
   );
 }
 
-function judgeOf({ reads }: ValueHistory, predicted: Predicted, output: OutputField, top: number): Judge {
+function judgeOf(source: ValueSource, predicted: Predicted, output: OutputField, top: number): Judge {
+  const { history, readLines } = source;
   if (output.width !== null) return judgeLists(predicted, output, top);
-  const wrong = reads.find(({ outcome }) => outcome !== 0 && outcome !== 1);
-  if (wrong) {
-    const problem = `an outcome is ${JSON.stringify(wrong.outcome)}, but output ${output.name} is one number, so outcomes must be 0 or 1`;
+  const at = history.reads.findIndex(({ outcome }) => outcome !== 0 && outcome !== 1);
+  if (at >= 0) {
+    const place = readLines ? `line ${readLines[at]} of the history: ` : '';
+    const problem = `${place}an outcome is ${JSON.stringify(history.reads[at]?.outcome)}, but output ${output.name} is one number, so outcomes must be 0 or 1`;
     throw new CommandFailure(problem, { remedy: 'write outcomes as 0 and 1, or judge a list with --output' });
   }
   const odd = [...predicted.values()].find((value) => !(Number(value) >= 0 && Number(value) <= 1));

@@ -88,7 +88,12 @@ describe('of a file', () => {
   });
 
   test.each<[string, string, RegExp, { readonly outcome?: number }]>([
-    ['an invalid outcome', '', /an outcome is 2, but output score is one number, so/, { outcome: 2 }],
+    [
+      'an invalid outcome',
+      '',
+      /line 5 of the history: an outcome is 2, but output score is one number, so/,
+      { outcome: 2 },
+    ],
     ['another predictor', ' --output other', /has no output other to judge\n {2}use one of score/, {}],
     ['an invalid cadence', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
     ['an outcome beside a file', ' --outcome order', /a history file contains its outcomes/, {}],
@@ -146,6 +151,7 @@ describe('of a file', () => {
       /h\.ndjson is of predictor churn, not of other/,
     );
     expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is given/);
+    expect((await place.tandem('value churn --outcome order', NO_DATABASE)).err).toMatch(/--within is missing/);
   });
 });
 
@@ -199,5 +205,8 @@ describe('of kept answers', () => {
     expect((await place.tandem(asked)).err).toMatch(/no answers of predictor churn are kept\n.*explanations/);
     await place.sql(KEPT);
     expect((await place.tandem(asked)).err).toMatch(/180 are too young for --within/);
+    const { code, err } = await place.tandem('value churn --outcome nope --within 1d');
+    expect(code).toBe(1);
+    expect(err).toMatch(/no outcome nope was sent for users with kept answers since .* UTC\n {2}check the name/);
   });
 });

@@ -38,6 +38,14 @@ describe('POST /v1/predictions/{predictor}', () => {
     });
   });
 
+  it.each([
+    [{ userIds: [1] }, { userIds: ['42', '43'] }],
+    [{ users: [{ userId: '1' }] }, { users: [{ userId: '42', features: { amount: 129.9 } }] }],
+  ])('rejects %j with an example of the same kind, whose ids are valid', async (body, example) => {
+    const problem = (await (await api.post(path, body)).json()) as { remedy: string };
+    expect(problem.remedy).toBe(`send a JSON object with userIds, users, such as ${JSON.stringify(example)}`);
+  });
+
   it('honours the directives of the request for each user', async () => {
     const response = await api.post(path, { userIds: ['8', '9'] }, { 'cache-control': 'no-cache' });
     expect(((await response.json()) as { results: unknown[] }).results).toMatchObject([

@@ -24,6 +24,12 @@ import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
+/** The form in errors: its ids fit whole numbers and texts, unlike `043`, whose rejection the description shows. */
+const FORM = {
+  schema: ReadManySchema,
+  example: { userIds: ['42', '43'] },
+  examples: { users: { users: [{ userId: '42', features: { amount: 129.9 } }] } },
+};
 
 export function readMany(dependencies: ReadDependencies) {
   const answerMany = createAnswerMany(dependencies);
@@ -58,7 +64,7 @@ export function readMany(dependencies: ReadDependencies) {
       const predictor = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
       const demanded = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
-      const { userIds: ids = [], users } = await parseBody(context, BODY);
+      const { userIds: ids = [], users } = await parseBody(context, FORM);
       const userIds = users?.map(({ userId }) => userId) ?? ids;
       const entryOf = users ? (i: number) => `users[${i}]` : (i: number) => `userIds[${i}]`;
       const fieldOf = users ? (i: number) => `users[${i}].userId` : entryOf;

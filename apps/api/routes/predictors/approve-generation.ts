@@ -23,11 +23,11 @@ export function approveGeneration({ reports, registry }: ShowReportDependencies)
       schema: GenerationSchema,
       example: { ...GENERATION_EXAMPLE, generation: '18' },
     },
-    problems: ['unknown_predictor', 'unknown_generation', 'run_conflict', 'unavailable'],
+    problems: ['unknown_predictor', 'unknown_generation', 'run_conflict', 'invalid_input', 'unavailable'],
     async handle({ req }, event, { actor }) {
       const predictor = req.param('predictor') ?? '';
       if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
-      const generation = generationNumber(req.param('generation'));
+      const generation = generationNumber(req.param('generation'), predictor);
       event.add({ predictor, generation });
       return generationView(await reports.approve({ predictor, generation, actor }));
     },

@@ -1,4 +1,5 @@
 /** The report of a generation in the wire format. */
+import { TandemError } from '@tandem/freshness/errors';
 import type { KeptReport, ReportStore } from '@tandem/prediction/runs/run-store';
 import type { GenerationReportView } from '@tandem/wire/generation-report';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
@@ -7,9 +8,20 @@ export interface ReportDependencies {
   readonly reports: ReportStore;
 }
 
-/** Returns the number in the path. If it is not a number, returns 0, which no generation has. */
-export function generationNumber(text: string | undefined): number {
-  return NUMBER_TEXT.test(text ?? '') ? Number(text) : 0;
+/**
+ * Returns the number in the path. Throws `invalid_input` if it is not a number, and `unknown_generation` if it has more
+ * digits than the number of a generation.
+ */
+export function generationNumber(text: string | undefined, predictor: string): number {
+  if (text !== undefined && NUMBER_TEXT.test(text)) return Number(text);
+  const remedy = `use a number that tandem generation list, or GET /v1/predictors/${predictor}/generations, returns`;
+  const said = (text ?? '').slice(0, 40);
+  if (/^[1-9][0-9]*$/.test(text ?? '')) {
+    const problem = `${predictor} has no generation ${said}.`;
+    throw new TandemError('unknown_generation', problem, { field: 'generation', remedy });
+  }
+  const problem = `${JSON.stringify(said)} is not the number of a generation.`;
+  throw new TandemError('invalid_input', problem, { field: 'generation', remedy });
 }
 
 export function reportView(report: KeptReport): GenerationReportView {

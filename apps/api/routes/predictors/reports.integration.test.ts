@@ -63,11 +63,17 @@ it('a generation above a threshold is held back, shown with its report, and publ
 it.each([
   ['get', '/v1/predictors/repurchase/generations/99/report', 404, 'unknown_generation'],
   ['get', '/v1/predictors/repurchase/generations/99999999999999/report', 404, 'unknown_generation'],
-  ['post', '/v1/predictors/repurchase/generations/0/approve', 404, 'unknown_generation'],
-  ['post', '/v1/predictors/repurchase/generations/newest/approve', 404, 'unknown_generation'],
+  ['get', '/v1/predictors/repurchase/generations/zz/report', 422, 'invalid_input'],
+  ['post', '/v1/predictors/repurchase/generations/0/approve', 422, 'invalid_input'],
+  ['post', '/v1/predictors/repurchase/generations/newest/approve', 422, 'invalid_input'],
   ['post', '/v1/predictors/repurchase/generations/1/approve', 409, 'run_conflict'],
 ] as const)('%s %s is %i %s', async (method, url, status, code) => {
   const response = await api[method](url);
   expect(response.status).toBe(status);
   expect(((await response.json()) as { type: string }).type).toContain(code);
+});
+
+it('a number that no generation can have is named as sent', async () => {
+  const sent = '99999999999999999999';
+  expect(await report(sent)).toMatchObject({ detail: `repurchase has no generation ${sent}.`, field: 'generation' });
 });

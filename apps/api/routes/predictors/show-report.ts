@@ -32,11 +32,11 @@ export function showReport({ reports, registry }: ShowReportDependencies) {
       schema: GenerationReportSchema,
       example: GENERATION_REPORT_EXAMPLE,
     },
-    problems: ['unknown_predictor', 'unknown_generation', 'unavailable'],
+    problems: ['unknown_predictor', 'unknown_generation', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const [name, which] = [req.param('predictor') ?? '', req.param('generation')];
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      return reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which)));
+      return reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which, name)));
     },
   });
 }

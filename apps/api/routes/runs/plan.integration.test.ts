@@ -63,6 +63,14 @@ describe('the plan of a run', () => {
     },
   );
 
+  it.each(['', '?predictor=', '?share=0.5'])('is rejected without a predictor: %j', async (query) => {
+    const response = await api.get(`/v1/runs/plan${query}`);
+    expect([response.status, await response.json()]).toMatchObject([
+      422,
+      { field: 'predictor', detail: 'The query parameter predictor is missing.' },
+    ]);
+  });
+
   it('is rejected for an unknown predictor, like a run with an invalid budget or with a budget for some users', async () => {
     expect((await api.get('/v1/runs/plan?predictor=nobody')).status).toBe(404);
     const start = async (body: object) =>

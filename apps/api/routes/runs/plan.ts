@@ -42,6 +42,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
     problems: ['invalid_input', 'unknown_predictor', 'run_conflict', 'unavailable'],
     async handle({ req }) {
       const name = req.query('predictor') ?? '';
+      if (name === '') throw noPredictor();
       const budget = budgetIn(req);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
@@ -59,6 +60,13 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
         budgets: SHARES.map((share) => estimate(usersOf({ share }, costs, name))),
       };
     },
+  });
+}
+
+function noPredictor(): TandemError {
+  return new TandemError('invalid_input', 'The query parameter predictor is missing.', {
+    field: 'predictor',
+    remedy: 'add ?predictor= with a name; GET /v1/predictors lists the names',
   });
 }
 
