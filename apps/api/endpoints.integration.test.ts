@@ -31,7 +31,7 @@ const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   model: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
   userId: { good: '1', bad: '042', status: 422, code: /^invalid_input$/ },
   id: { good: UNKNOWN_ID, bad: 'x', status: 404, code: /^unknown_(run|rollout|explanation)$/ },
-  generation: { good: '1', bad: '1e3', status: 404, code: /^unknown_generation$/ },
+  generation: { good: '1', bad: '1e3', status: 422, code: /^invalid_input$/ },
   version: { good: '1', bad: 'new', status: 422, code: /^invalid_input$/ },
   label: { good: 'next', bad: 'a b', status: 422, code: /^invalid_input$/ },
   sha256: { good: '0'.repeat(64), bad: 'model.onnx', status: 422, code: /^invalid_input$/ },

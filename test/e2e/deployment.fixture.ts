@@ -1,6 +1,8 @@
 /** A deployment of the service for a test: a database, a Redis, and the APIs and workers that the test starts. */
 import { rm } from 'node:fs/promises';
+import { ProblemError } from '@tandem/client/client-errors';
 import { type Client, createClient } from '@tandem/client/create-client';
+import type { Run, RunRequest } from '@tandem/client/wire';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
@@ -102,7 +104,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
     startApi,
     startWorker,
     async runEveryone({ client }) {
-      const { id } = await until('the run is accepted', () => client.runs.start({ predictor: COUNT, scope: 'all' }));
+      const { id } = await startRun(client, { predictor: COUNT, scope: 'all' });
       for await (const _ of client.runs.watch(id));
       const run = await client.runs.show(id);
       if (run.state !== 'done') throw new Error(`the run is ${run.state}: ${run.error}`);
@@ -141,4 +143,24 @@ async function ownDatabase(folder: string, isManaged = false): Promise<Database>
   const url = isManaged ? await asManaged(server.url) : server.url;
   await migrate(url);
   return { url, server, drop: () => server.close() };
+}
+
+/**
+ * Starts a run. Repeats the request while a busy machine refuses it. A request that failed may have stored its run, so
+ * a conflict after it means that run.
+ */
+export function startRun(client: Client, request: RunRequest): Promise<Run> {
+  let mayBeStored = false;
+  return until('the run is accepted', async () => {
+    try {
+      return await client.runs.start(request);
+    } catch (error) {
+      const isConflict = error instanceof ProblemError && error.code === 'run_conflict';
+      if (!isConflict || !mayBeStored) {
+        mayBeStored ||= !isConflict;
+        throw error;
+      }
+      return (await client.runs.list({ predictor: COUNT })).runs[0];
+    }
+  });
 }

@@ -5,10 +5,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { floats, node } from '@tandem/testing/onnx-writer';
 import { scoreModel } from '@tandem/testing/score-model';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
 import { certified } from './certified.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
-import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { type Api, createDeployment, type Deployment, startRun } from './deployment.fixture.ts';
 import type { Program } from './program.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -81,10 +81,10 @@ it('a version that one of two processes cannot load serves no users, and the pro
 it('after an abort is acknowledged, no process answers from the aborted version, also during its run', async () => {
   const { client } = first;
   const holder = await deployment.pool.connect();
+  // Otherwise the worker would wait for the lock, and the deployment would not close.
+  onTestFailed(() => void holder.query('select pg_advisory_unlock_all()').catch(() => {}));
   await holder.query(`select pg_advisory_lock(${HELD})`);
-  const run = await until('a run of the candidate can be started', () =>
-    client.runs.start({ predictor: COUNT, scope: 'all', variant: 'candidate' }),
-  );
+  const run = await startRun(client, { predictor: COUNT, scope: 'all', variant: 'candidate' });
   await until('half of the run is done', async () => (await client.runs.show(run.id)).chunksCommitted > 5);
   worker.kill('SIGSTOP');
   const readers = [first, second].flatMap((api) => [0, 1].map(() => startReader(api)));
