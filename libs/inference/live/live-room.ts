@@ -202,12 +202,21 @@ export function createRunCost(): RunCost {
   let [fixed, slope] = [0, 0];
   /** The cost of a row: from the warm-up, later from the latest runs of several sizes. */
   let steepness = Number.POSITIVE_INFINITY;
+  /** The most milliseconds of a run by the warm-up, while only the warm-up gives the cost of a row. */
+  let mostByWarmUp: ((rows: number) => number) | null = null;
 
   function fit(): void {
     const [rows, ms] = [sums.rows / sums.runs, sums.ms / sums.runs];
     const spread = sums.squares / sums.runs - rows ** 2;
     const perRow = ms / rows;
-    if (spread > LEAST_SPREAD * rows ** 2) steepness = (sums.products / sums.runs - rows * ms) / spread;
+    if (spread > LEAST_SPREAD * rows ** 2) {
+      steepness = (sums.products / sums.runs - rows * ms) / spread;
+      mostByWarmUp = null;
+    } else if (mostByWarmUp !== null && ms > mostByWarmUp(rows)) {
+      // The rows of readers cost more than those of the warm-up, which then says nothing about them.
+      steepness = Number.POSITIVE_INFINITY;
+      mostByWarmUp = null;
+    }
     slope = Math.min(perRow, Math.max(0, steepness));
     fixed = ms - slope * rows;
   }
@@ -235,7 +244,10 @@ export function createRunCost(): RunCost {
       const perRow = (ms - oneMs) / (rows - 1);
       // There is one run of each size, while models are loaded. A single delayed row would make all other rows seem
       // free.
-      if (perRow > 0) steepness = perRow;
+      if (perRow > 0) {
+        steepness = perRow;
+        mostByWarmUp = (size) => MOST_SURPRISE * (oneMs + perRow * (size - 1)) + SURPRISE_MS;
+      }
       largest = Math.max(rows, largest);
     },
   };

@@ -67,3 +67,10 @@ it('counts all time as the cost of rows after a warm-up with a single row slower
   cost.observe(1, 2);
   expect([cost.ms(10), cost.rowsWithin(10)]).toEqual([20, 5]);
 });
+
+it('forgets the warm-up if the rows of readers cost much more', () => {
+  const cost = createRunCost();
+  cost.warmedUp({ oneMs: 1, rows: 128, ms: 2 });
+  cost.observe(1, 50);
+  expect([cost.ms(10), cost.rowsWithin(250)]).toEqual([500, 5]);
+});
