@@ -45,11 +45,18 @@ function start(file: string, env: Readonly<Record<string, string>>): Started {
   return { child, said, ended: new Promise((resolve) => child.once('close', resolve)) };
 }
 
+interface LogLine {
+  readonly event: string;
+  readonly url?: string;
+  readonly grpc?: string;
+  readonly error?: { readonly message: string };
+}
+
 const eventsOf = ({ said }: Started) =>
   said.out
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as { event: string; error?: { message: string } });
+    .map((line) => JSON.parse(line) as LogLine);
 
 describe('the process', () => {
   it('logs an uncaught fault, finishes requests in progress, and exits with 1', async () => {
@@ -57,8 +64,8 @@ describe('the process', () => {
     await expect.poll(() => started.said.out, { timeout: 120_000 }).toContain('"api.started"');
     // A request in progress: its body arrives only after the fault.
     const body = '{"userIds":["1"]}';
-    const { url } = eventsOf(started).find(({ event }) => event === 'api.started') as unknown as { url: string };
-    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const ready = eventsOf(started).find(({ event }) => event === 'api.started');
+    const socket = connect(Number(new URL(ready?.url ?? '').port), '127.0.0.1');
     let answer = '';
     socket.on('data', (part) => {
       answer += part;
@@ -85,7 +92,7 @@ describe('the process', () => {
   it('serves gRPC on a separate port, names the port if it is in use, and closes it at the end', async () => {
     const first = start('./main.ts', { PORT: '0', GRPC_PORT: '0' });
     await expect.poll(() => first.said.out, { timeout: 120_000 }).toContain('"api.started"');
-    const started = eventsOf(first).find(({ event }) => event === 'api.started') as { grpc?: string } | undefined;
+    const started = eventsOf(first).find(({ event }) => event === 'api.started');
     const [host, port = ''] = started?.grpc?.split(':') ?? [];
     expect(host).toBe('127.0.0.1');
     const client = openGrpcClient(Number(port));

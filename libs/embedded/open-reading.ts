@@ -55,8 +55,8 @@ export interface ReadingSettings {
   /** The prefix of the online store's keys. */
   readonly prefix?: string;
   /**
-   * One time limit in ms in place of the defaults of all stores and pools. Tests on a busy machine need it; the limits
-   * of a deployment are the defaults.
+   * One time limit in ms for all stores and pools, in place of the default of each. A machine that is too busy for the
+   * defaults needs it.
    */
   readonly limitMs?: number | undefined;
 }

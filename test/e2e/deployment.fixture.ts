@@ -160,7 +160,7 @@ export function startRun(client: Client, request: RunRequest): Promise<Run> {
         mayBeStored ||= !isConflict;
         throw error;
       }
-      return (await client.runs.list({ predictor: COUNT })).runs[0];
+      return (await client.runs.list({ predictor: request.predictor })).runs[0];
     }
   });
 }

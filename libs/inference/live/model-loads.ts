@@ -23,8 +23,8 @@ import { cpuLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import { makeUpRows } from '../tensors/made-up-rows.ts';
 import { HeldModels } from './held-models.ts';
-import type { WarmUpRuns } from './live-room.ts';
 import type { LoadOccasion, ModelLoader } from './model-loader.ts';
+import type { WarmUpRuns } from './run-cost.ts';
 import type { Slot } from './slot.ts';
 
 interface ModelLoadsOptions {

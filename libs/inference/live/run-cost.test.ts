@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createRunCost } from './live-room.ts';
+import { createRunCost } from './run-cost.ts';
 
 const runs = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 30, maxLength: 60 });
 
@@ -68,9 +68,12 @@ it('counts all time as the cost of rows after a warm-up with a single row slower
   expect([cost.ms(10), cost.rowsWithin(10)]).toEqual([20, 5]);
 });
 
-it('forgets the warm-up if the rows of readers cost much more', () => {
+it('does not use the warm-up while the rows of readers cost much more', () => {
   const cost = createRunCost();
-  cost.warmedUp({ oneMs: 1, rows: 128, ms: 2 });
+  cost.warmedUp({ oneMs: 1.01, rows: 128, ms: 2.28 });
   cost.observe(1, 50);
   expect([cost.ms(10), cost.rowsWithin(250)]).toEqual([500, 5]);
+  // The first run was slow for another reason.
+  for (let i = 0; i < 500; i++) cost.observe(1, 1.01);
+  expect(cost.ms(201)).toBeCloseTo(3.01, 1);
 });

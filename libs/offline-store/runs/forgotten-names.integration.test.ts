@@ -24,6 +24,12 @@ const namesOf = async (runId: string) => {
 const endedADayAgo = (runId: string) =>
   pool.query(`update tandem.runs set finished_at = finished_at - interval '25 hours' where id = $1`, [runId]);
 
+/** The rejection of a resume after the names of the run's users were deleted. */
+const FORGOTTEN = {
+  code: 'run_conflict',
+  message: expect.stringContaining('the ids of its users were deleted'),
+};
+
 test('a failed run deletes the names of its users when its generation is dropped', async () => {
   await workAll(await start());
   await read(1, 2);
@@ -53,10 +59,7 @@ test('a cancelled run of named users deletes their names a day later, and a resu
   await endedADayAgo(run.id);
   await expire();
   expect(await namesOf(run.id)).toEqual([]);
-  await expect(store.resume(run.id)).rejects.toMatchObject({
-    code: 'run_conflict',
-    message: expect.stringContaining('the ids of its users were deleted'),
-  });
+  await expect(store.resume(run.id)).rejects.toMatchObject(FORGOTTEN);
 });
 
 test('a resume is rejected with that reason too if the names were in a claimed chunk', async () => {
@@ -66,8 +69,5 @@ test('a resume is rejected with that reason too if the names were in a claimed c
   await endedADayAgo(run.id);
   await expire();
   expect(await namesOf(run.id)).toEqual([]);
-  await expect(store.resume(run.id)).rejects.toMatchObject({
-    code: 'run_conflict',
-    message: expect.stringContaining('the ids of its users were deleted'),
-  });
+  await expect(store.resume(run.id)).rejects.toMatchObject(FORGOTTEN);
 });
