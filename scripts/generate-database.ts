@@ -26,7 +26,15 @@ export const DRIVER_TYPES: Readonly<Record<string, string>> = {
     jsonb: 'unknown',
   },
   ...{ int2: 'number', int4: 'number', int8: 'number', float8: 'number', oid: 'number' },
-  ...{ text: 'string', uuid: 'string', varchar: 'string', name: 'string', char: 'string', regclass: 'string' },
+  ...{
+    text: 'string',
+    uuid: 'string',
+    varchar: 'string',
+    name: 'string',
+    char: 'string',
+    regclass: 'string',
+    xid8: 'string',
+  },
 };
 
 /** Types of columns that the Postgres catalog does not know, and the modules that export these types. */

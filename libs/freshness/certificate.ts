@@ -48,6 +48,8 @@ export interface Assignment {
   readonly revision: number;
   /** Time of the last rollback, from which the expiry of its generation is counted; ms since 1970. */
   readonly expiresFrom: number | null;
+  /** Whether a watch of the predictor may have missed changes. If so, no stored prediction is fresh until it is repaired. */
+  readonly isUnwatched?: boolean;
 }
 
 /** The arms of a predictor, and the rule that assigns users to them. */

@@ -10,8 +10,8 @@ import type { Label } from './stored-prediction.ts';
 /**
  * - `fresh`: computed from the user's current context, and not expired
  * - `restarted`: fresh, with the expiry counted from a rollback
- * - `stale`: computed from an older context, or before a bulk change of a watched source; `expired`: older than
- *   `maxAge`
+ * - `stale`: computed from an older context, or before a bulk change of a watched source, or while a watch is faulted;
+ *   `expired`: older than `maxAge`
  * - `foreign`: of another generation, history, model version or floor; `blocked`: from before the user's erasure
  */
 export type CandidateState = 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
@@ -27,7 +27,7 @@ export function judge(
   if (!fits(candidate, assignment, certificate.history)) return 'foreign';
   if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';
   if (candidate.contextVersion < user.touched) return 'stale';
-  if (isOutdated(candidate, assignment)) return 'stale';
+  if (assignment.isUnwatched === true || isOutdated(candidate, assignment)) return 'stale';
   if (policy.maxAgeMs === null || certificate.now - candidate.computedAt <= policy.maxAgeMs) return 'fresh';
   const restart = candidate.layer === 'generation' ? assignment.expiresFrom : null;
   return restart !== null && certificate.now - restart <= policy.maxAgeMs ? 'restarted' : 'expired';

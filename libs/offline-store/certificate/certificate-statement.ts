@@ -27,10 +27,12 @@ import { epochMs } from '../sql/database.ts';
 // their buckets. They are parsed once for each revision. Without a rollout they cost nothing per user.
 
 /**
- * SQL over the settings `s` for the revision. It rises with every change of an arm, a predictor or a source version, so
- * equal numbers in one history mean equal assignments.
+ * SQL over the settings `s` for the revision. It rises with every change of an arm, a predictor, a source version or a
+ * fault of a watch, so equal numbers in one history mean equal assignments. A repair raises source versions by the
+ * number of faults that it deletes, and by one more.
  */
-export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
+export const REVISION_SQL = `(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions)
+    + (select count(*) from tandem.watch_faults))`;
 
 /** Returns SQL of a GenerationLayer, which is null if there is none; `w` has the predictor's source version. */
 function layerSql(g: string, r: string): string {
@@ -40,7 +42,8 @@ function layerSql(g: string, r: string): string {
 
 /** A JSON array of PredictorParts; null if there are no predictors. */
 const ARMS_SQL = `(
-    select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending))::text
+    select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending,
+      exists (select from tandem.watch_faults f where f.predictor = p.name)))::text
     from tandem.predictors p
     cross join lateral (
       select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
@@ -66,6 +69,7 @@ type PredictorParts = [
   arms: readonly ArmParts[],
   rollout: RolloutParts | null,
   patternsPending: boolean,
+  isUnwatched: boolean,
 ];
 
 type ArmParts = [
@@ -97,9 +101,9 @@ type RolloutParts = [
 function assignmentsOf(arms: string): Pick<KnownArms, 'assignments' | 'pending'> {
   const assignments = new Map<string, Assignments>();
   const pending = new Set<string>();
-  for (const [predictor, parts, rollout, patternsPending] of JSON.parse(arms) as PredictorParts[]) {
+  for (const [predictor, parts, rollout, patternsPending, isUnwatched] of JSON.parse(arms) as PredictorParts[]) {
     if (patternsPending) pending.add(predictor);
-    const all = parts.map((one) => intervalOf(predictor, one));
+    const all = parts.map((one) => intervalOf(predictor, one, isUnwatched));
     const stable = all.find(({ assignment }) => assignment.arm === STABLE)?.assignment;
     if (stable) assignments.set(predictor, rollout ? withRollout(stable, all, rollout) : everybodyIn(stable));
   }
@@ -110,12 +114,13 @@ interface Interval extends ArmInterval {
   readonly assignment: Assignment;
 }
 
-function intervalOf(predictor: string, parts: ArmParts): Interval {
+function intervalOf(predictor: string, parts: ArmParts, isUnwatched: boolean): Interval {
   const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] =
     parts;
   const generation = own && { ...own, base };
   const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
-  return { assignment: Object.freeze(assignment), firstBucket, endBucket };
+  const known = isUnwatched ? { ...assignment, isUnwatched } : assignment;
+  return { assignment: Object.freeze(known), firstBucket, endBucket };
 }
 
 function withRollout(stable: Assignment, all: readonly Interval[], parts: RolloutParts): Assignments {

@@ -124,7 +124,7 @@ interface PlanNode {
 const SCANS = new Set(['Seq Scan', 'Index Scan', 'Index Only Scan', 'Sample Scan']);
 /** Tandem's tables of a few rows, which every certificate reads. */
 const OWN = new Set(
-  ['settings', 'arms', 'predictors', 'model_versions', 'generations', 'history_rotation'].map(
+  ['settings', 'arms', 'predictors', 'model_versions', 'generations', 'history_rotation', 'watch_faults'].map(
     (name) => `tandem.${name}`,
   ),
 );

@@ -33,6 +33,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   settings: ['one', 'revision', 'protocol'],
   source_versions: ['predictor', 'version'],
   user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
+  watch_faults: ['predictor'],
 };
 
 /** Creates the pool of the feature statements' login. `featuresUrl` equals `url` if there is only one login. */

@@ -439,6 +439,12 @@ export interface Database {
     context_version: number;
     computed_at: Date;
   };
+  'tandem.source_changes': {
+    xid: Generated<string>;
+    watch: number;
+    users: string[] | null;
+    lookups: Json<unknown | null, string | null>;
+  };
   'tandem.source_versions': {
     predictor: string;
     version: Generated<number>;
@@ -474,6 +480,14 @@ export interface Database {
     model_version_id: string;
     moved_at: Generated<Date>;
     actor: string;
+  };
+  'tandem.watch_faults': {
+    id: GeneratedAlways<number>;
+    watch: number;
+    predictor: string;
+    reason: 'key' | 'ddl' | 'triggers';
+    detail: string;
+    at: Generated<Date>;
   };
   'tandem.watched_sources': {
     id: GeneratedAlways<number>;
