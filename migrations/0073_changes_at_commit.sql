@@ -30,12 +30,12 @@ create table tandem.watch_faults (
   at timestamptz not null default clock_timestamp()
 );
 
--- The grants of the table that certificates read beside it.
+-- The grants of the tables that are read beside it.
 do $$ declare login text; begin
   for login in
     select distinct case a.grantee when 0 then 'public' else a.grantee::regrole::text end
     from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-    where c.oid = 'tandem.source_versions'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
+    where c.oid in ('tandem.source_versions'::regclass, 'tandem.watched_sources'::regclass) and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
     union
     select distinct case a.grantee when 0 then 'public' else a.grantee::regrole::text end
     from pg_catalog.pg_attribute c, pg_catalog.aclexplode(c.attacl) a
@@ -65,7 +65,7 @@ begin
   with gone as (
     delete from tandem.watch_faults f where f.watch = $1 and f.predictor = any (ended) returning f.predictor
   )
-  update tandem.source_versions s set version = s.version + g.count
+  update tandem.source_versions s set version = s.version + g.count + 1
     from (select predictor, count(*) as count from gone group by predictor) g where s.predictor = g.predictor;
 end $$;
 
@@ -177,8 +177,7 @@ begin
     begin
       execute format('select tandem.watch_%s_users($1)', one.watch) into users using one.rows;
       found := found || row(null, one.watch, users, null)::tandem.source_changes;
-    exception when syntax_error_or_access_rule_violation or invalid_schema_name or feature_not_supported
-        or undefined_column or undefined_table or undefined_function or insufficient_privilege or datatype_mismatch then
+    exception when syntax_error_or_access_rule_violation or invalid_schema_name or feature_not_supported then
       perform tandem.fault_watch(one.watch, 'key', sqlerrm);
     end;
   end loop;
@@ -222,7 +221,7 @@ begin
       end if;
       raise exception using errcode = 'TD001', message = 'a looked-up row has moved to another user';
     exception when sqlstate 'TD001' then
-      resolved := resolved || tandem.look_up(changes);
+      resolved := tandem.look_up(changes);
     end;
   end loop;
 end $$;
@@ -260,7 +259,6 @@ end $$;
 -- Also in sessions that replay changes (session_replication_role = replica).
 alter table tandem.user_contexts enable always trigger commit_durably;
 alter table tandem.source_versions enable always trigger commit_durably;
-alter table tandem.events enable always trigger accept_events;
 
 revoke all on function tandem.fault_watch(bigint, text, text), tandem.settle_watch(bigint),
   tandem.lock_source_versions(text[], text[]), tandem.source_changed(bigint, text[], jsonb),

@@ -27,6 +27,8 @@ async function commitAs(mode: string, change: string): Promise<readonly unknown[
   await application.query(`set synchronous_commit = ${mode}`);
   await application.query('begin');
   await application.query(change);
+  // Fires the deferred triggers, as the commit does.
+  await application.query('set constraints all immediate');
   const atCommit = await modeNow();
   await application.query('commit');
   return [atCommit, await modeNow()];
@@ -49,6 +51,10 @@ test('a change of a watched table does the same, for one user and for all', asyn
   await watchSource(database.pool, { ...watch, maxUsers: 2 });
   expect(await commitAs('off', 'update visits set orders = orders + 1 where user_id = 1')).toEqual(['on', 'off']);
   expect(await commitAs('off', 'update visits set orders = orders + 1')).toEqual(['on', 'off']);
+});
+
+test('a later setting of the transaction does not lower it', async () => {
+  expect(await commitAs('on', `${EVENT}; set local synchronous_commit = off`)).toEqual(['on', 'on']);
 });
 
 test('a transaction that raises no version keeps its setting', async () => {

@@ -100,7 +100,7 @@ test('records of an earlier release under the name of a watched table are remove
 test('a login without rights on the table’s schema gets the same counts', async () => {
   const role = `worker_${randomBytes(4).toString('hex')}`;
   await sql(`create role ${role}; grant usage on schema tandem to ${role};
-    grant select on tandem.predictors, tandem.watched_sources to ${role}`);
+    grant select on tandem.predictors, tandem.watched_sources, tandem.watch_faults to ${role}`);
   const seen = () =>
     transaction(database.pool, async (db) => {
       await db.query(`set local role ${role}`);

@@ -11,7 +11,18 @@ import { type Db, execute, query, sqlState } from '../sql/database.ts';
 import { quoteName } from '../sql/rights.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, statements } from '../sql/statements.ts';
-import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
+import { changedColumns, checkLookups, looksUp } from './lookup-key.ts';
+import {
+  createFunctionSql,
+  createLookupSql,
+  createTriggerSql,
+  functionName,
+  keySql,
+  type LookupColumn,
+  lookupName,
+  OPERATIONS,
+  triggerName,
+} from './watch-trigger.ts';
 import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
@@ -63,6 +74,7 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await createTriggers(db, table, id, request);
+    await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
     if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
@@ -79,7 +91,16 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   if (!known || others.length > 0 || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers)
     return undefined;
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
+  if (known.isFaulted || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
+}
+
+/** Returns whether a watch of an earlier release, which looks up its key too early, can be made anew. */
+function isSafe(db: Db, { oid, key }: WatchedSource, predictors: readonly string[]): Promise<boolean> {
+  return checkLookups(db, oid ?? 0, key ?? '', predictors).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Checks the table and the rights, and rejects like `watchSource`. Changes nothing. */
@@ -120,7 +141,9 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
 
 /** Drops a trigger function with its triggers: dropping triggers one by one needs the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
+  await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
   await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
+  await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
   await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
 }
 
@@ -173,10 +196,15 @@ async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known:
 
 async function createTriggers(db: Db, table: Watchable, id: number, request: WatchRequest): Promise<void> {
   const { key, columns, maxUsers = MAX_USERS } = request;
-  await query(db, { text: createFunctionSql({ id, key, columns, maxUsers, hasBinaryForm: table.hasBinaryForm }) });
-  await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
-  // A trigger fires without this right. Revoking it prevents other roles from using the function on their own tables.
-  await query(db, { text: `revoke all on function ${functionName(id)}() from public` });
+  const { hasBinaryForm, virtualColumns } = table;
+  const lookup = looksUp(key) ? await typesOf(db, table, changedColumns(key)) : null;
+  const stored = virtualColumns.length === 0 ? null : table.columns.filter((name) => !virtualColumns.includes(name));
+  await createFunction(db, table, `${functionName(id)}()`, {
+    text: createFunctionSql({ id, key, columns, lookup, stored, maxUsers, hasBinaryForm }),
+  });
+  if (key !== null && lookup !== null) {
+    await createFunction(db, table, `${lookupName(id)}(jsonb)`, { text: createLookupSql(id, key, lookup) });
+  }
   for (const relation of table.relations) {
     await withTableLock(db, relation.name, async () => {
       for (const operation of OPERATIONS) {
@@ -188,6 +216,21 @@ async function createTriggers(db: Db, table: Watchable, id: number, request: Wat
       }
     });
   }
+}
+
+async function createFunction(db: Db, { schemaOwner }: Watchable, name: string, create: { text: string }) {
+  await query(db, create);
+  await query(db, { text: `alter function ${name} owner to ${quoteName(schemaOwner)}` });
+  // A trigger fires without this right. Revoking it prevents other roles from using the function on their own tables.
+  await query(db, { text: `revoke all on function ${name} from public` });
+}
+
+function typesOf(db: Db, { oid }: Watchable, columns: readonly string[]): Promise<LookupColumn[]> {
+  return query<LookupColumn>(db, {
+    text: `select attname::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
+      where attrelid = $1 and attname = any ($2::text[]) and attnum > 0 and not attisdropped order by attnum`,
+    values: [oid, columns],
+  });
 }
 
 async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): Promise<T> {
@@ -242,7 +285,23 @@ async function checkRequest(
       `use one or more of ${table.columns.join(', ')}`,
     );
   }
+  const virtual = table.virtualColumns.find(
+    (name) => columns?.includes(name) || (key !== null && namesColumn(key, name)),
+  );
+  if (virtual !== undefined) {
+    throw invalid(
+      columns?.includes(virtual) ? 'columns' : 'key',
+      `Column ${virtual} of ${table.name} is a virtual generated column, which has no value in a trigger.`,
+      'use the columns that it is computed from, or make it stored',
+    );
+  }
   if (key !== null) await checkKey(db, table, key, keyType);
+  if (looksUp(key)) await checkLookups(db, table.oid, key, predictors);
+}
+
+function namesColumn(key: string, column: string): boolean {
+  const plain = column.replaceAll(/[$.*+?^()[\]{}|\\]/g, String.raw`\$&`);
+  return new RegExp(`(?<![\\w$])"?${plain}"?(?![\\w$])`, 'i').test(key);
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Watchable {
   /** `schema.table`, quoted if SQL needs it. */
   readonly name: string;
   readonly columns: readonly string[];
+  /** The generated columns whose values are not stored (Postgres 18 and newer). */
+  readonly virtualColumns: readonly string[];
   /** Whether the types of all columns can be sent in binary form. */
   readonly hasBinaryForm: boolean;
   readonly schemaOwner: string;
@@ -74,8 +76,8 @@ export async function findWatchable(db: Db, table: string): Promise<Watchable> {
       `grant trigger on ${names} to ${quoteName(user)}`,
     );
   }
-  const { oid, columns, hasBinaryForm } = facts;
-  return { oid, name, columns, hasBinaryForm, schemaOwner, relations };
+  const { oid, columns, virtualColumns, hasBinaryForm } = facts;
+  return { oid, name, columns, virtualColumns, hasBinaryForm, schemaOwner, relations };
 }
 
 const SEND_EVENTS = 'send events for its changes, or refresh its users with tandem run start';
@@ -126,6 +128,8 @@ async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
         exists (select from pg_subscription_rel s where s.srrelid = c.oid) as "isSubscribed",
         array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
           order by a.attnum) as columns,
+        array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v'
+          and not a.attisdropped) as "virtualColumns",
         -- Of the built-in types alone it is known that what they are made of has one, too.
         not exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid
           left join pg_type e on e.oid = y.typelem

@@ -17,6 +17,10 @@ export interface WatchedSource {
   readonly maxUsers: number;
   /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table only the table. */
   readonly broken: readonly string[];
+  /** Whether the watch may have missed changes, so that no stored prediction of its predictors is fresh. */
+  readonly isFaulted: boolean;
+  /** Whether an earlier release made the watch, whose key looks up other tables before the commit. */
+  readonly isLookedUpEarly: boolean;
 }
 
 export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
@@ -30,7 +34,9 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
           select format('%s: %s', f.oid::regclass, o.trigger) from family f, unnest($1::text[]) as o(trigger)
           where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = o.trigger
             and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled in ('O', 'A'))
-          order by 1) end as broken
+          order by 1) end as broken,
+        exists (select from tandem.watch_faults f where f.watch = w.id) as "isFaulted",
+        coalesce(w.key ~* '\\mselect\\M' and to_regproc('tandem.watch_' || w.id || '_users') is null, false) as "isLookedUpEarly"
       from tandem.watched_sources w
       -- Partitions have the triggers too; the watched table has no parent. A detached partition keeps the triggers.
       left join lateral (
