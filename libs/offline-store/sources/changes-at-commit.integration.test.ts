@@ -1,4 +1,4 @@
-/** Concurrent transactions on watched tables: the users whom their keys name, their locks, and how they commit. */
+/** Concurrent transactions on watched tables: the users that their keys name, their locks, and how they commit. */
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -6,7 +6,8 @@ import { adopt } from '../adopt.ts';
 import { query } from '../sql/database.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { type WatchRequest, watchSource } from './watch-source.ts';
+import type { WatchRequest } from './watch-request.ts';
+import { watchSource } from './watch-source.ts';
 import { listWatchedSources } from './watched-sources.ts';
 
 const CUSTOMER = '(select o.customer_id from shop.orders o where o.id = changed.order_id)';
@@ -75,7 +76,7 @@ describe('a key that looks up a parent row', () => {
     await watchItems();
   });
 
-  test('gives the user to whom another transaction moved the parent after the statement', async () => {
+  test('gives the new user if another transaction moved the parent after the statement', async () => {
     await one.query('begin; update shop.orders set customer_id = 102 where id = 1');
     await other.query('begin; insert into shop.items values (1, 5)');
     await one.query('commit');

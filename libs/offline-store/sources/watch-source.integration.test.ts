@@ -6,7 +6,8 @@ import { copyIn } from '../sql/copy.ts';
 import { createPool, query, transaction, withClient } from '../sql/database.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { unwatchSource, type WatchRequest, watchSource } from './watch-source.ts';
+import type { WatchRequest } from './watch-request.ts';
+import { unwatchSource, watchSource } from './watch-source.ts';
 import { listWatchedSources } from './watched-sources.ts';
 
 let database: TestDatabase;
