@@ -22,7 +22,7 @@ import {
   OPERATIONS,
   triggerName,
 } from './watch-trigger.ts';
-import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { findQueryObjects, findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
 export interface Watched {
@@ -40,6 +40,7 @@ const TABLE_LOCK = '2s';
 /** Watches a table. Repeating it adds predictors, replaces key and columns, and adds triggers to new partitions. */
 export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request));
+  await recordQueries(pool, watched);
   // Concurrent changes may still use the previous predictors.
   await settleRules(pool, request.predictors);
   return watched;
@@ -56,7 +57,11 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await createTriggers(db, table, id, request);
-    await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
+    await query(db, {
+      text: 'update tandem.watched_sources set relation = $2, is_always = $3 where id = $1',
+      values: [id, table.oid, table.relations.every(({ isOwned }) => isOwned)],
+    });
+    await query(db, { text: 'select tandem.record_form($1), tandem.settle_watch($1)', values: [id] });
     if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
@@ -75,6 +80,25 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
   if (known.isFaulted || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
+}
+
+/** Records the views and functions that the predictors' queries read: replacing one changes features. */
+async function recordQueries(pool: pg.Pool, { id, predictors }: Watched): Promise<void> {
+  const queries = await query<{ sql: string }>(pool, {
+    text: `select distinct v.definition -> 'query' ->> 'sql' as sql from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id where a.predictor = any ($1::text[])`,
+    values: [predictors],
+  });
+  const read = await Promise.all(queries.map(({ sql }) => findQueryObjects(pool, sql)));
+  await query(pool, {
+    text: `update tandem.watched_sources set views = $2, functions = $3 where id = $1 and (views, functions) is distinct from ($2, $3)`,
+    values: [id, unique(read.flatMap(({ views }) => views)), unique(read.flatMap(({ functions }) => functions))],
+  });
+  await query(pool, { text: 'select tandem.record_form($1)', values: [id] });
+}
+
+function unique(oids: readonly number[]): readonly number[] {
+  return [...new Set(oids)].sort((a, b) => a - b);
 }
 
 /** Returns whether a watch of an earlier release, which looks up its key too early, can be created again. */
