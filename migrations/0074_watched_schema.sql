@@ -148,6 +148,7 @@ declare
   harm text;
   sees_ddl boolean := tandem.sees_ddl();
 begin
+  if not pg_try_advisory_xact_lock(1413567558) then return 0; end if;
   for w in select * from tandem.watched_sources order by id loop
     continue when to_regproc('tandem.watch_' || w.id) is null;
     if w.form is null then
@@ -176,7 +177,7 @@ begin
   return (select count(distinct f.watch) from tandem.watch_faults f);
 end $$;
 
--- Records the form of a watch. One that an earlier release made is found by its triggers.
+-- Records the form of a watch. The table of a watch of an earlier release is found by the triggers.
 create function tandem.record_form(watch bigint) returns void language plpgsql
 set search_path = pg_catalog, tandem, pg_temp as $$
 begin

@@ -78,7 +78,7 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   if (!known || others.length > 0 || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers)
     return undefined;
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
-  if (known.isFaulted || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
+  if (known.faults.length > 0 || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
 
@@ -148,9 +148,10 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
 /** Drops a trigger function with its triggers: dropping triggers one by one needs the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
+  // First, so that the drop of its triggers is no fault of the watch.
+  await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
   await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
   await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
-  await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
 }
 
 /** Records the current names of tables, since another table may take an old name. */

@@ -119,7 +119,7 @@ describe.each([
     await sql(change);
     expect(await faults()).toEqual([]);
     expect(await examine()).toBe(0);
-    expect(await listWatchedSources(database.pool)).toMatchObject([{ isFaulted: false }]);
+    expect(await listWatchedSources(database.pool)).toMatchObject([{ faults: [] }]);
     if (hasEvents) expect(await sourceVersion()).toBe(0);
   });
 });
