@@ -24,9 +24,6 @@ export interface LostPast {
   report(lost: LostLabel): Promise<void>;
 }
 
-/** Ignores lost pasts; each read still ignores their predictions. */
-export const UNREPORTED: LostPast = Object.freeze({ report: () => Promise.resolve() });
-
 /**
  * Returns whether a label is above the user's version. Labels of a generation never are, since its publication, which
  * the certificate states, was committed after them: without a history of its own, such a label is not doubted.
@@ -35,8 +32,14 @@ export function isAhead({ contextVersion, history }: Pick<Label, 'contextVersion
   return contextVersion > version && history !== null;
 }
 
-/** A label that a read found, and whose certificate states a lower version. */
-export type DoubtedLabel = readonly [userId: string, label: Pick<Label, 'contextVersion' | 'history'>];
+export interface LostPastDependencies {
+  readonly authority: Authority;
+  /** Default: a lost past is not reported. */
+  readonly lostPast?: LostPast | undefined;
+}
+
+/** Labels that a read found, by user. */
+export type FoundLabels = ReadonlyMap<string, readonly Pick<Label, 'contextVersion' | 'history'>[]>;
 
 /**
  * Returns a certificate that began after these labels were found. If a label is still ahead of it, the past is lost:
@@ -44,18 +47,25 @@ export type DoubtedLabel = readonly [userId: string, label: Pick<Label, 'context
  * certificate if Postgres does not answer.
  */
 export async function certifyAgain(
-  { authority, lostPast = UNREPORTED }: { readonly authority: Authority; readonly lostPast?: LostPast | undefined },
+  { authority, lostPast }: LostPastDependencies,
   predictor: string,
   first: Certificate,
-  doubted: readonly DoubtedLabel[],
+  found: FoundLabels,
 ): Promise<Certificate> {
-  const userIds = doubted.map(([userId]) => userId);
-  const second = await authority.certify(userIds, predictor).catch(() => first);
-  const { history } = second;
-  const versionOf = (userId: string) => second.user(userId, predictor).version;
-  const lost = doubted.find(([userId, label]) => label.history === history && isAhead(label, versionOf(userId)));
-  if (!lost || second === first) return second;
-  const [userId, { contextVersion: label }] = lost;
-  await lostPast.report({ history, predictor, userId, label, version: versionOf(userId) });
-  return authority.certify(userIds, predictor).catch(() => first);
+  const certify = () => authority.certify([...found.keys()], predictor).catch(() => first);
+  const second = await certify();
+  const lost = second === first ? undefined : findLost(second, predictor, found);
+  if (!lost) return second;
+  await lostPast?.report(lost);
+  return certify();
+}
+
+function findLost(certificate: Certificate, predictor: string, found: FoundLabels): LostLabel | undefined {
+  const { history } = certificate;
+  for (const [userId, labels] of found) {
+    const { version } = certificate.user(userId, predictor);
+    const lost = labels.find((label) => label.history === history && isAhead(label, version));
+    if (lost) return { history, predictor, userId, label: lost.contextVersion, version };
+  }
+  return undefined;
 }
