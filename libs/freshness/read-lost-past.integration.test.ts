@@ -132,7 +132,7 @@ describe('a lost past', () => {
     const { short } = createReader({ lostPast: undefined });
     await addUser('101');
     await world.change('101');
-    expect(await short(['101'])).toEqual(['live missing 0.1']);
+    expect(await createReader().short(['101'])).toEqual(['live missing 0.1']);
     const before = await history();
     await lose('101');
     expect(await short(['101'], onlyIfCached)).toEqual(['not_cached']);
