@@ -34,12 +34,11 @@ export function isAhead({ contextVersion, history }: Pick<Label, 'contextVersion
 
 export interface LostPastDependencies {
   readonly authority: Authority;
-  /** Default: a lost past is not reported. */
-  readonly lostPast?: LostPast | undefined;
+  readonly lostPast: LostPast;
 }
 
 /** Labels that a read found, by user. */
-export type FoundLabels = ReadonlyMap<string, readonly Pick<Label, 'contextVersion' | 'history'>[]>;
+type FoundLabels = ReadonlyMap<string, readonly Pick<Label, 'contextVersion' | 'history'>[]>;
 
 /**
  * Returns a certificate that began after these labels were found. If a label is still ahead of it, the past is lost:
@@ -56,7 +55,7 @@ export async function certifyAgain(
   const second = await certify();
   const lost = second === first ? undefined : findLost(second, predictor, found);
   if (!lost) return second;
-  await lostPast?.report(lost);
+  await lostPast.report(lost);
   return certify();
 }
 

@@ -63,7 +63,7 @@ async function lose(userId: string): Promise<void> {
   await world.pool.query('update counts set changes = 0 where user_id = $1::bigint', [userId]);
 }
 
-/** Adds a user whom the generation lacks. */
+/** Adds a user without a row in the generation. */
 const addUser = (userId: string) => world.pool.query('insert into counts (user_id, changes) values ($1, 0)', [userId]);
 
 const history = async () => (await world.authority.certify([])).history;
@@ -129,7 +129,7 @@ describe('a lost past', () => {
   });
 
   it('is ignored by a process that may not begin another history', async () => {
-    const { short } = createReader({ lostPast: undefined });
+    const { short } = createReader({ lostPast: { report: async () => {} } });
     await addUser('101');
     await world.change('101');
     expect(await createReader().short(['101'])).toEqual(['live missing 0.1']);

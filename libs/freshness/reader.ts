@@ -49,8 +49,8 @@ export interface PredictionReaderDependencies {
   readonly online: OnlinePredictions;
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
-  /** Receives pasts that a crash of Postgres has lost; none by default. */
-  readonly lostPast?: LostPast | undefined;
+  /** Receives pasts that a crash of Postgres has lost. */
+  readonly lostPast: LostPast;
   /** Remembered predictions, which need no request; none by default. */
   readonly memory?: PredictionMemory;
   /** The last known assignment of each predictor, by name: a guess, shared with other readers. */
@@ -210,7 +210,7 @@ class Reader {
     if (doubted.length > 0) await this.#answerDoubted(read, doubted, results);
   }
 
-  /** Answers users whose candidates are ahead of the certificate, under one that began after these were found. */
+  /** Answers users with candidates ahead of the certificate, under a second certificate. */
   async #answerDoubted(read: CertifiedRead, doubted: readonly Standing[], results: Results): Promise<void> {
     const { predictor, certificate: first } = read;
     const before = this.#newest;

@@ -1,4 +1,4 @@
-/** Reports of a lost past, from logins that may begin another history and from one that may not. */
+/** Reports of a lost past, by logins with and without the right to begin another history. */
 import { randomBytes } from 'node:crypto';
 import type { LostLabel } from '@tandem/freshness/lost-past';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';

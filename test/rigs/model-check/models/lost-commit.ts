@@ -215,7 +215,7 @@ function lostOf({ sent, visible }: LostCommitState): number {
   return ((1 << sent) - 1) & ~visible.events;
 }
 
-/** Checks I1 and I4. The sender of a lost event was told of a commit that was not one: no answer can mend that. */
+/** Checks I1 and I4. A lost event is not due: its acknowledgement was wrong, and no later answer can correct it. */
 function answer(mine: Reader, { from }: Entry, draft: LostCommitState): void {
   const due = mine.due & ~lostOf(draft);
   if ((from & due) !== due) draft.broken = 'I4: a fresh answer lacks an event that was acknowledged before the read';
