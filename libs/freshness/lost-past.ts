@@ -1,7 +1,7 @@
 /**
- * Detects a lost past: commits that a crash of Postgres undid after predictions were computed from them. A commit that
- * did not wait for its write to disk can be lost so. Its context version is then assigned again, to another event, and
- * a prediction with that label would look current. So another history must begin, before the version is reached again.
+ * Detects a lost past: commits that a crash of Postgres undid after predictions were computed from them. A crash can
+ * undo a commit that did not wait for its write to disk. The next event then reaches the same context version, and a
+ * prediction with that label would look current. So another history must begin before the next event.
  *
  * A label above the certificate's version is no proof: the prediction may be newer than the certificate. Only a second
  * certificate, which began after the prediction was found, proves that its version is lost.
@@ -25,8 +25,8 @@ export interface LostPast {
 }
 
 /**
- * Returns whether a label is above the user's version. Labels of a generation never are, since its publication, which
- * the certificate states, was committed after them: without a history of its own, such a label is not doubted.
+ * Returns whether a label is above the user's version. Labels of a generation, which name no history, never are: the
+ * certificate states the generation's publication, which was committed durably after the generation had read them.
  */
 export function isAhead({ contextVersion, history }: Pick<Label, 'contextVersion' | 'history'>, version: number) {
   return contextVersion > version && history !== null;
@@ -41,8 +41,8 @@ export interface LostPastDependencies {
 type FoundLabels = ReadonlyMap<string, readonly Pick<Label, 'contextVersion' | 'history'>[]>;
 
 /**
- * Returns a certificate that began after these labels were found. If a label is still ahead of it, the past is lost:
- * another history has begun before the returned certificate, unless this process may not begin one. Returns the first
+ * Returns a certificate that began after these labels were found. If a label is still ahead of it, the past is lost.
+ * The returned certificate is then of another history, unless this process could not begin one. Returns the first
  * certificate if Postgres does not answer.
  */
 export async function certifyAgain(
@@ -56,7 +56,9 @@ export async function certifyAgain(
   const lost = second === first ? undefined : findLost(second, predictor, found);
   if (!lost) return second;
   await lostPast.report(lost);
-  return certify();
+  const third = await certify();
+  // In the same history the next event may have reached the label already, so the second certificate has to exclude it.
+  return third.history === second.history ? second : third;
 }
 
 function findLost(certificate: Certificate, predictor: string, found: FoundLabels): LostLabel | undefined {

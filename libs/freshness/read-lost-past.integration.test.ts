@@ -140,6 +140,16 @@ describe('a lost past', () => {
     expect(await history()).toBe(before);
   });
 
+  it('is ignored even if the next event reaches its version during the read', async () => {
+    await addUser('102');
+    await world.change('102');
+    expect(await createReader().short(['102'])).toEqual(['live missing 0.1']);
+    await lose('102');
+    const { short } = createReader({ lostPast: { report: () => world.change('102', 3) } });
+    await short(['2']);
+    expect(await short(['102'])).toEqual(['live missing 0.3']);
+  });
+
   it("is detected in Postgres' rows, if Redis has nothing", async () => {
     const { short, reported, written } = createReader();
     await world.change('8');
@@ -181,5 +191,6 @@ describe('a lost past', () => {
     expect(await leading).toEqual(['live missing 0.1']);
     expect(reported).toMatchObject([{ userId: '100', label: 1, version: 0 }]);
     expect(await short(['100'])).toEqual(['live missing 0']);
+    expect(await short(['100'])).toEqual(['live fresh 0']);
   });
 });

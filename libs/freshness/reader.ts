@@ -182,7 +182,7 @@ class Reader {
   ): Promise<unknown> | undefined {
     const answering = groups.map((group) => {
       const inferred = demanded?.failuresAt(group.assignment, certified.certificate.history);
-      return this.#answerArm({ ...certified, inferred }, group, guess, results);
+      return this.#answerArm(inferred ? { ...certified, inferred } : certified, group, guess, results);
     });
     return answering.length === 1 ? answering[0] : Promise.all(answering);
   }
