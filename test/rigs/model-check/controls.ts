@@ -19,6 +19,7 @@ import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
 import { layeredGeneration } from './models/layered-generation.ts';
 import type { LayerRules, LayerScope } from './models/layered-generation-state.ts';
+import { type LostCommitRules, type LostCommitScope, lostCommit } from './models/lost-commit.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
 import { type ProtocolRules, protocolChange } from './models/protocol-change.ts';
 import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
@@ -33,6 +34,7 @@ import {
   EVENT_RULES,
   HISTORY,
   LAYERS,
+  LOST_COMMITS,
   MARKS,
   PROTOCOL_CHANGE,
   REFRESH_WINDOW,
@@ -72,6 +74,11 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
 function restored(id: string, breaks: string, broken: Partial<MarkRules>, scope: Partial<MarkScope>): Control {
   const whole = { events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 0, ...scope };
   return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, whole)) };
+}
+
+function undone(id: string, breaks: string, broken: Partial<LostCommitRules>, isEvaded = true): Control {
+  const scope: LostCommitScope = { events: 2, crashes: 1, readers: 3, isEvaded };
+  return { id, breaks, explore: () => explore(lostCommit({ ...LOST_COMMITS, ...broken }, scope)) };
 }
 
 function layered(id: string, breaks: string, broken: Partial<LayerRules>, scope: Partial<LayerScope> = {}): Control {
@@ -169,6 +176,10 @@ export const CONTROLS: readonly Control[] = [
     { connects: "for the process' own" },
     { others: 1 },
   ),
+  undone('D1', 'an event commits as durably as its session asks', { durability: 'as asked' }, false),
+  undone('D2', 'a label above the version of the certificate is served at once', { ahead: 'served at once' }),
+  undone('D3', 'a label from before a crash is refused, but no other history begins', { lost: 'refuses the label' }),
+  undone('D4', 'the label of a shared flight is not compared again', { ahead: 'certified again, but not of flights' }),
   lost(
     'M1',
     'a run that begins again after a failover keeps the id of its generation',
