@@ -1,242 +1,226 @@
--- Changes of the schema that change features without a change of a row: a partition is detached, a column gets another type, a
--- view or function of the feature query is replaced, a trigger is disabled. Event triggers mark a watch as faulted in the
--- transaction of such a change, where the migrating role may create them. Workers compare every few seconds anyway, repair what
--- they can, and settle the watch.
-set local lock_timeout = '100ms';
+-- Changes of the schema can change features without a change of a row: a detached partition, a new type of a column, another
+-- view. For each watch this keeps a list of what its features depend on. Event triggers compare the list with the catalogue in
+-- the transaction of the change; workers do it every few seconds.
 
-alter table tandem.watched_sources
-  -- The watched table. A detached partition keeps the triggers, so these do not say which table it is.
-  add column relation oid,
-  -- The views and functions that feature queries of the predictors read.
-  add column views oid[] not null default '{}',
-  add column functions oid[] not null default '{}',
-  -- Whether the triggers fire in every session, which requires the owner of the table.
-  add column is_always boolean not null default false,
-  -- What tandem.form_of returned when the watch was made or repaired. Null: made by an earlier release.
-  add column form text[];
+create table tandem.watched_relations (
+  watch bigint not null,
+  -- pg_class, pg_proc or pg_constraint, and the oid in it.
+  class oid not null,
+  object oid not null,
+  -- table: the watched table; part: its partitions and children; query: views and functions of the feature queries of its
+  -- predictors, and foreign keys on which its key relies.
+  part text not null check (part in ('table', 'part', 'query')),
+  -- `schema.name`, also after the object was dropped.
+  name text not null,
+  -- What must stay true of it, one text for each fact. A new fact, such as a new column, changes no feature.
+  facts text[] not null,
+  -- The file of a table, and the versions of its columns' catalogue rows. New values of a column change both; VACUUM FULL
+  -- changes one.
+  file oid not null,
+  columns text not null,
+  -- Whether the triggers must also fire in sessions that replay changes.
+  is_always boolean not null
+);
+create index watched_relations_of_object on tandem.watched_relations (object);
 
--- A table with its partitions and the tables that inherit from it.
-create function tandem.family_of(relation oid) returns setof oid language sql stable
+-- The model versions whose feature queries the list covers.
+alter table tandem.watched_sources add column versions text[] not null default '{}';
+
+-- What the catalogue says of relations, functions and foreign keys. It takes no locks, as pg_get_viewdef would.
+create function tandem.describe_relations(objects oid[])
+returns table (class oid, object oid, name text, facts text[], file oid, columns text) language sql stable
 set search_path = pg_catalog, pg_temp as $$
-  with recursive family(member) as (
-    select c.oid from pg_class c where c.oid = relation
-    union select i.inhrelid from pg_inherits i join family f on f.member = i.inhparent
-  ) select member from family
+  select 'pg_class'::regclass::oid, c.oid, format('%I.%I', n.nspname, c.relname),
+    array[concat_ws(' ', n.nspname, c.relname, c.relkind, c.relrowsecurity)] || a.shapes || array(
+      select md5(concat_ws(' ', r.rulename, r.ev_type, r.ev_enabled, r.ev_qual, r.ev_action)) from pg_rewrite r where r.ev_class = c.oid),
+    c.relfilenode, coalesce(a.versions, '')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  left join lateral (
+    select array_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, case when a.attgenerated <> '' then (
+        select concat(a.attgenerated, md5(d.adbin::text)) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum) end)) as shapes,
+      string_agg(a.xmin::text, ',' order by a.attnum) as versions
+    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) a on true
+  where c.oid = any (objects)
+  union all
+  select 'pg_proc'::regclass::oid, p.oid, format('%I.%I', n.nspname, p.proname), array[concat_ws(' ', n.nspname, p.proname,
+      p.prolang, p.prorettype, p.proargtypes, p.prosecdef, p.proconfig, p.probin, md5(concat(p.prosrc, p.prosqlbody)))], 0::oid, ''
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.oid = any (objects)
+  union all
+  select 'pg_constraint'::regclass::oid, k.oid, k.conname::text, array[concat_ws(' ', k.conrelid, k.conkey, k.confrelid, k.confkey,
+      k.convalidated, k.condeferrable, to_jsonb(k) ->> 'conenforced')], 0::oid, ''
+  from pg_constraint k where k.oid = any (objects)
 $$;
 
--- Whether event triggers see each change of the schema.
-create function tandem.sees_ddl() returns boolean language sql stable set search_path = pg_catalog, pg_temp as $$
-  select count(*) = 3 from pg_event_trigger where evtname in ('tandem_ddl', 'tandem_drop', 'tandem_rewrite') and evtenabled = 'A'
+-- A table, its partitions and the tables that inherit from it.
+create function tandem.family_of(root oid) returns setof oid language sql stable
+set search_path = pg_catalog, pg_temp as $$
+  with recursive family(oid) as (
+    select c.oid from pg_class c where c.oid = root
+    union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent where not i.inhdetachpending
+  )
+  select oid from family
 $$;
 
--- The form of everything that a watch depends on, one text for each fact.
-create function tandem.form_of(w tandem.watched_sources) returns text[] language sql stable
+-- The members of the family of a watched table that are not in its list.
+create function tandem.new_parts(watch bigint) returns setof oid language sql stable
 set search_path = pg_catalog, tandem, pg_temp as $$
-  select array(
-    select format('table %s', f) from tandem.family_of(w.relation) f
-    union all select format('part %s of %s', i.inhrelid, i.inhparent) from pg_inherits i
-      where i.inhparent in (select tandem.family_of(w.relation))
-    union all select format('column %s %s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated)
-      from pg_attribute a where a.attrelid in (select tandem.family_of(w.relation)) and a.attnum > 0 and not a.attisdropped
-    union all select format('view %s %s', c.oid, md5(pg_get_viewdef(c.oid))) from pg_class c where c.oid = any (w.views)
-    union all select format('function %s %s', p.oid, md5(concat(p.prosrc, p.prosqlbody, p.proconfig)))
-      from pg_proc p where p.oid = any (w.functions)
-    -- Without event triggers, another file may have other values in a column. VACUUM FULL makes another file, too.
-    union all select format('file %s %s', c.oid, c.relfilenode) from pg_class c
-      where c.oid in (select tandem.family_of(w.relation)) and not tandem.sees_ddl()
-    order by 1)
+  select f.oid from tandem.watched_relations r cross join tandem.family_of(r.object) as f(oid)
+  where r.watch = $1 and r.part = 'table'
+    and not exists (select from tandem.watched_relations l where l.watch = $1 and l.object = f.oid and l.part <> 'query')
 $$;
 
--- The triggers of a watch that are missing, disabled, or no longer fire in every session.
-create function tandem.missing_triggers(w tandem.watched_sources) returns table (member oid, operation text) language sql stable
-set search_path = pg_catalog, tandem, pg_temp as $$
-  select f, o from tandem.family_of(w.relation) f cross join unnest(array['insert', 'update', 'delete', 'truncate']) o
-  where not exists (select from pg_trigger g where g.tgrelid = f and g.tgname = 'tandem_watch_' || o
-    and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled = any (case when w.is_always then '{A}' else '{A,O}' end::"char"[]))
-$$;
-
--- Creates missing triggers, and lets them fire in every session. Fails without the rights on a table.
-create function tandem.complete_triggers(w tandem.watched_sources, members oid[]) returns void language plpgsql
+-- Writes the list anew, of a watched table and of what feature queries and its key depend on.
+create function tandem.list_relations(watch bigint, root oid, views oid[], functions oid[]) returns void language plpgsql
 set search_path = pg_catalog, tandem, pg_temp as $$
 declare
-  one record;
+  always oid[] := array(select r.object from tandem.watched_relations r where r.watch = $1 and r.is_always);
+  family oid[] := array(select tandem.family_of($2));
+  keys oid[] := array(select k.oid from tandem.watched_sources w join pg_constraint k on k.contype = 'f' and k.conrelid = $2
+    where w.id = $1 and w.key ~* '\mselect\M');
 begin
-  for one in select m.*, 'tandem_watch_' || m.operation as name from tandem.missing_triggers(w) m where m.member = any (members) loop
-    execute format('create or replace trigger %I after %s on %s %s for each statement execute function tandem.watch_%s()',
-      one.name, one.operation, one.member::regclass, case one.operation
-        when 'insert' then 'referencing new table as tandem_new' when 'delete' then 'referencing old table as tandem_old'
-        when 'update' then 'referencing old table as tandem_old new table as tandem_new' else '' end, w.id);
-    if w.is_always then
-      execute format('alter table only %s enable always trigger %I', one.member::regclass, one.name);
-    else
-      execute format('alter table only %s enable trigger %I', one.member::regclass, one.name);
-    end if;
-  end loop;
+  delete from tandem.watched_relations r where r.watch = $1;
+  insert into tandem.watched_relations
+    select $1, n.class, n.object, case when n.object = $2 then 'table' when n.object = any (family) then 'part' else 'query' end,
+      n.name, n.facts, n.file, n.columns,
+      n.object = any (family) and (n.object = any (always) or (
+        select pg_has_role(s.nspowner, c.relowner, 'usage') from pg_namespace s, pg_class c where s.nspname = 'tandem' and c.oid = n.object
+      ) or 4 = (select count(*) from pg_trigger g
+        where g.tgrelid = n.object and g.tgfoid = to_regproc('tandem.watch_' || $1) and g.tgenabled = 'A'))
+    from tandem.describe_relations(family || views || functions || keys) n
+    where n.object = any (case n.class when 'pg_class'::regclass then family || views when 'pg_proc'::regclass then functions else keys end);
 end $$;
 
--- Returns what has changed a watch's features since its form was recorded; null if nothing has. A new partition changes
--- nothing if it is empty. Columns that are added change no feature.
-create function tandem.harm_of(w tandem.watched_sources, trusts_parts boolean) returns text language plpgsql
+-- Says in what a watch and its list differ from the catalogue.
+create function tandem.examine_watch(watch bigint) returns table (reason text, detail text) language sql stable
 set search_path = pg_catalog, tandem, pg_temp as $$
+  with listed as materialized (select * from tandem.watched_relations r where r.watch = $1),
+  family as materialized (select f.oid from listed l cross join tandem.family_of(l.object) as f(oid) where l.part = 'table')
+  select 'ddl', l.name || case
+      when n.object is null then ' was dropped'
+      when l.part = 'part' and l.object not in (select oid from family) then ' was detached'
+      else ' was changed' end
+  from listed l
+  left join tandem.describe_relations(array(select object from listed)) n on n.class = l.class and n.object = l.object
+  where n.object is null or not l.facts <@ n.facts or (n.file <> l.file and n.columns <> l.columns)
+    or (l.part = 'part' and l.object not in (select oid from family))
+  union all
+  select 'ddl', p.oid::regclass::text || ' was added' from tandem.new_parts($1) as p(oid)
+  union all
+  select 'triggers', l.name || ': a trigger is missing or disabled, or does not fire in sessions that replay changes'
+  from listed l join pg_class c on c.oid = l.object
+  where l.part <> 'query' and 4 > (select count(*) from pg_trigger g
+    where g.tgrelid = l.object and g.tgfoid = to_regproc('tandem.watch_' || $1)
+      and g.tgname in ('tandem_watch_insert', 'tandem_watch_update', 'tandem_watch_delete', 'tandem_watch_truncate')
+      and (g.tgenabled = 'A' or (g.tgenabled = 'O' and not l.is_always)))
+$$;
+
+-- Gives the triggers of a watch to new partitions that are empty: they change no features. The lock of the triggers excludes
+-- writers, so a table that is empty behind it has no open rows either.
+create function tandem.add_parts(watch bigint) returns void language plpgsql
+set search_path = pg_catalog, tandem, pg_temp set lock_timeout = '1ms' set row_security = off as $$
 declare
-  now text[] := tandem.form_of(w);
-  gone text;
-  part oid;
+  one oid;
+  operation text;
   has_rows boolean;
 begin
-  select f into gone from unnest(w.form) f where not f = any (now) limit 1;
-  if gone is not null then return 'changed or removed: ' || gone; end if;
-  if trusts_parts then return null; end if;
-  for part in select split_part(f, ' ', 2)::oid from unnest(now) f where f like 'part %' and not f = any (w.form) loop
-    execute format('select exists (select from %s)', part::regclass) into has_rows;
-    if has_rows then return 'attached with rows: ' || part::regclass; end if;
+  for one in select tandem.new_parts($1) loop
+    begin
+      foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
+        execute format('create or replace trigger tandem_watch_%1$s after %1$s on %2$s %3$s for each statement execute function tandem.watch_%4$s()',
+          operation, one::regclass, case operation
+            when 'insert' then 'referencing new table as tandem_new'
+            when 'update' then 'referencing old table as tandem_old new table as tandem_new'
+            when 'delete' then 'referencing old table as tandem_old' else '' end, $1);
+      end loop;
+      execute format('select exists (select from only %s)', one::regclass) into has_rows;
+      if has_rows then raise 'the partition has rows'; end if;
+      insert into tandem.watched_relations
+        select $1, n.class, n.object, 'part', n.name, n.facts, n.file, n.columns, false
+        from tandem.describe_relations(array[one]) n where n.class = 'pg_class'::regclass;
+      if exists (select from tandem.watched_relations r where r.watch = $1 and r.part = 'table' and r.is_always) then
+        execute format('alter table only %s enable always trigger tandem_watch_insert, enable always trigger tandem_watch_update,
+          enable always trigger tandem_watch_delete, enable always trigger tandem_watch_truncate', one::regclass);
+        update tandem.watched_relations r set is_always = true where r.watch = $1 and r.object = one;
+      end if;
+    exception when others then
+      -- The examination reports the partition.
+      null;
+    end;
   end loop;
-  return null;
 end $$;
 
--- Marks a watch if its tables have changed. Gives a new, empty partition its triggers. Takes no lock that another session may
--- hold: the transaction that created the partition has it locked.
-create function tandem.notice_form(w tandem.watched_sources) returns void language plpgsql
-set search_path = pg_catalog, tandem, pg_temp as $$
-declare
-  harm text := tandem.harm_of(w, false);
-begin
-  if harm is null then
-    perform tandem.complete_triggers(w, array(
-      select f from tandem.family_of(w.relation) f where not format('table %s', f) = any (w.form)));
-    if not exists (select from tandem.missing_triggers(w)) then return; end if;
-    perform tandem.fault_watch(w.id, 'triggers', 'a trigger was disabled or removed');
-  else
-    perform tandem.fault_watch(w.id, 'ddl', harm);
-  end if;
-end $$;
-
+-- Marks the watches that a change of the schema concerns, in its transaction. It never fails and never waits.
 create function tandem.notice_ddl() returns event_trigger language plpgsql security definer
 set search_path = pg_catalog, tandem, pg_temp as $$
 declare
-  w tandem.watched_sources;
+  changed oid[];
+  one bigint;
 begin
-  if tg_event = 'table_rewrite' then
-    -- 4: a column gets other values, even of the same type.
-    if pg_event_trigger_table_rewrite_reason() & 4 = 0 then return; end if;
-  elsif tg_event = 'sql_drop' then
-    if not exists (select from pg_event_trigger_dropped_objects() d where not d.is_temporary) then return; end if;
-  elsif not exists (select from pg_event_trigger_ddl_commands() c where c.schema_name is distinct from 'pg_temp') then
-    return;
+  if tg_event = 'sql_drop' then
+    -- A dropped trigger leaves its table.
+    changed := array(select case d.object_type when 'trigger' then to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))
+        else d.objid end
+      from pg_event_trigger_dropped_objects() d where not d.is_temporary
+        and (d.classid in ('pg_class'::regclass, 'pg_proc'::regclass) or d.object_name like 'tandem_watch_%'));
+  else
+    changed := array(select c.objid from pg_event_trigger_ddl_commands() c
+      where c.schema_name is distinct from 'pg_temp' and c.classid in ('pg_class'::regclass, 'pg_proc'::regclass));
   end if;
-  for w in select * from tandem.watched_sources where form is not null loop
-    begin
-      if tg_event <> 'table_rewrite' then
-        perform tandem.notice_form(w);
-      elsif pg_event_trigger_table_rewrite_oid() in (select tandem.family_of(w.relation)) then
-        perform tandem.fault_watch(w.id, 'ddl', 'rewritten: ' || pg_event_trigger_table_rewrite_oid()::regclass);
-      end if;
-    exception when others then
-      perform tandem.fault_watch(w.id, 'ddl', sqlerrm);
-    end;
+  if cardinality(changed) = 0 then return; end if;
+  for one in
+    select distinct r.watch from tandem.watched_relations r
+    where r.object = any (changed) or r.object = any (array(select i.inhparent from pg_inherits i where i.inhrelid = any (changed)))
+  loop
+    perform tandem.add_parts(one);
+    -- A fault that is visible may be ended before this transaction commits. An older snapshot may not see the current list.
+    insert into tandem.watch_faults (watch, predictor, reason, detail)
+      select w.id, p.name, e.reason, left(e.detail, 1000)
+      from tandem.watched_sources w cross join unnest(w.predictors) as p(name) cross join lateral (
+        select x.reason, min(x.detail) as detail from tandem.examine_watch(w.id) x group by 1
+        union
+        select 'ddl', tg_tag || ' while the watch had a fault, or in a transaction with an older snapshot'
+        where current_setting('transaction_isolation') <> 'read committed'
+          or exists (select from tandem.watch_faults f where f.watch = w.id)) e
+      where w.id = one;
   end loop;
 exception when others then
-  -- The application's change must not fail. Workers compare all watches in a few seconds.
+  begin
+    insert into tandem.watch_faults (watch, predictor, reason, detail)
+      select w.id, p.name, 'ddl', left(tg_tag || ': ' || sqlerrm, 1000)
+      from tandem.watched_sources w cross join unnest(w.predictors) as p(name);
+  exception when others then
+    null;
+  end;
 end $$;
 
--- Compares, repairs and settles every watch; one worker at a time calls it. Returns how many watches have a fault afterwards.
-create function tandem.examine_watches() returns int language plpgsql security definer
-set search_path = pg_catalog, tandem, pg_temp
-set lock_timeout = '1s' as $$
-declare
-  w tandem.watched_sources;
-  harm text;
-  sees_ddl boolean := tandem.sees_ddl();
-begin
-  if not pg_try_advisory_xact_lock(1413567558) then return 0; end if;
-  for w in select * from tandem.watched_sources order by id loop
-    continue when to_regproc('tandem.watch_' || w.id) is null;
-    if w.form is null then
-      perform tandem.record_form(w.id);
-      continue;
-    end if;
-    begin
-      harm := tandem.harm_of(w, sees_ddl);
-    exception when others then
-      harm := sqlerrm;
-    end;
-    if harm is not null then perform tandem.fault_watch(w.id, 'ddl', harm); end if;
-    if exists (select from tandem.missing_triggers(w)) then
-      perform tandem.fault_watch(w.id, 'triggers', 'a trigger was disabled or removed');
-    end if;
-    if exists (select from tandem.watch_faults f where f.watch = w.id) then
-      begin
-        perform tandem.repair_watch(w);
-      exception when others then
-        -- The fault stays until the table's owner repeats the watch.
-      end;
-    elsif w.form <> tandem.form_of(w) then
-      perform tandem.record_form(w.id);
-    end if;
-  end loop;
-  return (select count(distinct f.watch) from tandem.watch_faults f);
-end $$;
-
--- Records the form of a watch. The table of a watch of an earlier release is found by the triggers.
-create function tandem.record_form(watch bigint) returns void language plpgsql
-set search_path = pg_catalog, tandem, pg_temp as $$
-begin
-  update tandem.watched_sources s set
-    relation = t.relation, is_always = t.is_always
-  from (select c.oid as relation, bool_and(g.tgenabled = 'A') as is_always from pg_trigger g join pg_class c on c.oid = g.tgrelid
-    where g.tgfoid = to_regproc('tandem.watch_' || $1) and not exists (select from pg_inherits i where i.inhrelid = c.oid)
-    group by c.oid, c.relkind order by c.relkind <> 'p', c.oid limit 1) t
-  where s.id = $1 and s.relation is null;
-  update tandem.watched_sources s set form = tandem.form_of(s) where s.id = $1 and s.relation is not null;
-end $$;
-
--- Repairs a watch and ends its faults. Fails if the table is gone, a right is missing, or the key cannot be evaluated.
-create function tandem.repair_watch(w tandem.watched_sources) returns void language plpgsql
-set search_path = pg_catalog, tandem, pg_temp as $$
-begin
-  if not exists (select from pg_class where oid = w.relation) then raise exception 'the table is gone'; end if;
-  if exists (select from unnest(w.columns) c where not exists (
-      select from pg_attribute a where a.attrelid = w.relation and a.attname = c and not a.attisdropped)) then
-    raise exception 'a watched column is gone';
-  end if;
-  if w.key is not null then perform tandem.try_key(w.relation, w.key); end if;
-  perform tandem.complete_triggers(w, array(select tandem.family_of(w.relation)));
-  perform tandem.record_form(w.id);
-  perform tandem.settle_watch(w.id);
-end $$;
-
--- Evaluates a key over no row, as the trigger does.
-create function tandem.try_key(relation oid, key text) returns void language plpgsql
+-- Creates the event triggers, which need a superuser. Without them, workers detect a change a few seconds later.
+create function tandem.create_event_triggers() returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
 begin
-  execute format(E'select (\n%s\n)::text from jsonb_populate_record(null::%s, ''{}'') changed limit 0', key, relation::regclass);
-end $$;
-
-do $$ begin
-  create event trigger tandem_ddl on ddl_command_end
-    when tag in ('ALTER TABLE', 'CREATE TABLE', 'ALTER TYPE', 'ALTER DOMAIN', 'CREATE VIEW', 'ALTER VIEW', 'CREATE FUNCTION',
-      'ALTER FUNCTION', 'ALTER ROUTINE', 'IMPORT FOREIGN SCHEMA')
-    execute function tandem.notice_ddl();
-  create event trigger tandem_drop on sql_drop execute function tandem.notice_ddl();
-  create event trigger tandem_rewrite on table_rewrite execute function tandem.notice_ddl();
-  alter event trigger tandem_ddl enable always;
-  alter event trigger tandem_drop enable always;
-  alter event trigger tandem_rewrite enable always;
+  if not exists (select from pg_event_trigger where evtname = 'tandem_ddl') then
+    create event trigger tandem_ddl on ddl_command_end
+      when tag in ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'ALTER VIEW', 'CREATE VIEW',
+        'ALTER MATERIALIZED VIEW', 'ALTER FUNCTION', 'CREATE FUNCTION', 'ALTER ROUTINE')
+      execute function tandem.notice_ddl();
+    alter event trigger tandem_ddl enable always;
+  end if;
+  if not exists (select from pg_event_trigger where evtname = 'tandem_drop') then
+    create event trigger tandem_drop on sql_drop execute function tandem.notice_ddl();
+    alter event trigger tandem_drop enable always;
+  end if;
 exception when insufficient_privilege then
-  raise notice 'Event triggers need a superuser. Workers detect changes of watched tables within a few seconds instead.';
+  null;
 end $$;
 
-revoke all on function tandem.family_of(oid), tandem.sees_ddl(), tandem.form_of(tandem.watched_sources), tandem.missing_triggers(tandem.watched_sources),
-  tandem.complete_triggers(tandem.watched_sources, oid[]), tandem.harm_of(tandem.watched_sources, boolean),
-  tandem.notice_form(tandem.watched_sources), tandem.record_form(bigint), tandem.repair_watch(tandem.watched_sources),
-  tandem.try_key(oid, text), tandem.examine_watches() from public;
--- Workers may have a login of their own, which reads this table.
-do $$ declare login text; begin
-  for login in
-    select distinct case a.grantee when 0 then 'public' else a.grantee::regrole::text end
-    from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-    where c.oid = 'tandem.watched_sources'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
-  loop
-    execute format('grant execute on function tandem.examine_watches() to %s', login);
-  end loop;
-end $$;
+revoke all on function tandem.describe_relations(oid[]), tandem.family_of(oid), tandem.new_parts(bigint),
+  tandem.list_relations(bigint, oid, oid[], oid[]), tandem.examine_watch(bigint), tandem.add_parts(bigint),
+  tandem.notice_ddl(), tandem.create_event_triggers() from public;
+
+-- Watches of earlier releases. Workers add what feature queries read.
+select tandem.list_relations(w.id, t.oid, '{}', '{}') from tandem.watched_sources w cross join lateral (
+  select g.tgrelid as oid from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
+  where g.tgfoid = to_regproc('tandem.watch_' || w.id)
+    and not exists (select from pg_catalog.pg_inherits i where i.inhrelid = g.tgrelid)
+  order by c.relkind <> 'p', c.oid limit 1) t;
+
+select tandem.create_event_triggers();

@@ -29,7 +29,7 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
-import { examineWatches } from '@tandem/offline-store/sources/watched-sources';
+import { createExamineWatches } from '@tandem/offline-store/sources/repair-watches';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { provePaths } from '@tandem/offline-store/sql/paths';
@@ -162,6 +162,7 @@ function unlessAway(error: unknown): void {
 function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | null, rollbackCacheMb: number) {
   const objects = bucket && createBucket(bucket);
   const artifacts = createArtifactStore(pool, objects);
+  const turns = createTurns(pool);
   return {
     registry: createRegistry(pool, { artifacts }),
     runs: createRunStore(pool, { features }),
@@ -176,10 +177,10 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     erasures: createErasureStore(pool),
     expiring: createExpiries(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
-    turns: createTurns(pool),
+    turns,
     removeUnusedArtifacts: () => removeUnused(pool, objects),
     rewriteContexts: () => rewriteContexts(pool),
-    examineWatches: () => examineWatches(pool),
+    examineWatches: createExamineWatches({ pool, features }, turns),
   };
 }
 

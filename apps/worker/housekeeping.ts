@@ -40,7 +40,7 @@ export interface HousekeepingDependencies {
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
   /** Rewrites contexts for a limited time after event rules were added; returns their number. */
   readonly rewriting: { rewriteContexts(): Promise<number> };
-  /** Compares and repairs watches; returns how many still have a fault. */
+  /** Compares and repairs watches; returns how many still have a fault, or 0 if another worker has done it. */
   readonly watching: { examineWatches(): Promise<number> };
   /** Measures waiting work; absent: it is not measured. */
   readonly observeBacklog?: () => Promise<void>;

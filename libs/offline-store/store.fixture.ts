@@ -52,7 +52,7 @@ const RESET = `do $$ declare partition regclass; begin
   drop table if exists visits cascade;
   truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.artifact_objects, tandem.user_contexts, tandem.events,
     tandem.events_before, tandem.expiry_steps, tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
-    tandem.watched_sources, tandem.read_demand restart identity cascade;
+    tandem.watched_sources, tandem.watched_relations, tandem.watch_faults, tandem.read_demand restart identity cascade;
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 

@@ -22,7 +22,8 @@ import {
   OPERATIONS,
   triggerName,
 } from './watch-trigger.ts';
-import { findQueryObjects, findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { beginRepair, endRepair, findServedObjects } from './watched-relations.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
 export interface Watched {
@@ -37,16 +38,27 @@ export const MAX_USERS = 10_000;
 /** The time limit for the lock, which is short: writers of the table wait while the triggers are created. */
 const TABLE_LOCK = '2s';
 
-/** Watches a table. Repeating it adds predictors, replaces key and columns, and adds triggers to new partitions. */
-export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
-  const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request));
-  await recordQueries(pool, watched);
+interface WatchOptions {
+  /** The pool of feature statements; default: the same. */
+  readonly features?: pg.Pool;
+  readonly lockTimeout?: string;
+  /** Whether triggers that are as they should be stay. They are not locked, and writers do not wait. */
+  readonly keepsTriggers?: boolean;
+}
+
+/**
+ * Watches a table. Repeating it adds predictors, replaces key and columns, adds triggers to new partitions, and ends the
+ * faults of the watch.
+ */
+export async function watchSource(pool: pg.Pool, request: WatchRequest, options: WatchOptions = {}): Promise<Watched> {
+  const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request, options));
   // Concurrent changes may still use the previous predictors.
   await settleRules(pool, request.predictors);
   return watched;
 }
 
-function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
+async function watchAsAsked(pool: pg.Pool, request: WatchRequest, options: WatchOptions): Promise<Watched> {
+  const served = await findServedObjects(pool, options.features ?? pool);
   return changeEventRules(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const table = await findWatchable(db, request.table);
@@ -56,12 +68,9 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
     for (const one of dead) await forgetWatch(db, one);
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
-    await createTriggers(db, table, id, request);
-    await query(db, {
-      text: 'update tandem.watched_sources set relation = $2, is_always = $3 where id = $1',
-      values: [id, table.oid, table.relations.every(({ isOwned }) => isOwned)],
-    });
-    await query(db, { text: 'select tandem.record_form($1), tandem.settle_watch($1)', values: [id] });
+    await beginRepair(db, id, table);
+    await createTriggers(db, table, id, request, options);
+    await endRepair(db, id, table.oid, served);
     if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
@@ -80,25 +89,6 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
   if (known.faults.length > 0 || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
-}
-
-/** Records the views and functions that the predictors' queries read: replacing one changes features. */
-async function recordQueries(pool: pg.Pool, { id, predictors }: Watched): Promise<void> {
-  const queries = await query<{ sql: string }>(pool, {
-    text: `select distinct v.definition -> 'query' ->> 'sql' as sql from tandem.arms a
-      join tandem.model_versions v on v.id = a.model_version_id where a.predictor = any ($1::text[])`,
-    values: [predictors],
-  });
-  const read = await Promise.all(queries.map(({ sql }) => findQueryObjects(pool, sql)));
-  await query(pool, {
-    text: `update tandem.watched_sources set views = $2, functions = $3 where id = $1 and (views, functions) is distinct from ($2, $3)`,
-    values: [id, unique(read.flatMap(({ views }) => views)), unique(read.flatMap(({ functions }) => functions))],
-  });
-  await query(pool, { text: 'select tandem.record_form($1)', values: [id] });
-}
-
-function unique(oids: readonly number[]): readonly number[] {
-  return [...new Set(oids)].sort((a, b) => a - b);
 }
 
 /** Returns whether a watch of an earlier release, which looks up its key too early, can be created again. */
@@ -149,8 +139,9 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
   // First, so that the drop of its triggers is no fault of the watch.
+  await changeRows(db, statements.deleteFrom('tandem.watched_relations').where('watch', '=', id));
   await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
-  await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
+  await withTableLock(db, name, TABLE_LOCK, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
   await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
 }
 
@@ -201,7 +192,13 @@ async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known:
   return kept;
 }
 
-async function createTriggers(db: Db, table: Watchable, id: number, request: WatchRequest): Promise<void> {
+async function createTriggers(
+  db: Db,
+  table: Watchable,
+  id: number,
+  request: WatchRequest,
+  { keepsTriggers = false, lockTimeout = TABLE_LOCK }: WatchOptions,
+): Promise<void> {
   const { key, columns, maxUsers = MAX_USERS } = request;
   const { hasBinaryForm, virtualColumns } = table;
   const lookup = looksUp(key) ? await typesOf(db, table, changedColumns(key)) : null;
@@ -213,8 +210,11 @@ async function createTriggers(db: Db, table: Watchable, id: number, request: Wat
     await createFunction(db, table, `${lookupName(id)}(jsonb)`, { text: createLookupSql(id, key, lookup) });
   }
   for (const relation of table.relations) {
-    await withTableLock(db, relation.name, async () => {
+    await withTableLock(db, relation.name, lockTimeout, async () => {
       for (const operation of OPERATIONS) {
+        // A new trigger would lose ALWAYS, which only the table's owner can set.
+        const kept = relation.isOwned ? (keepsTriggers ? 'A' : '') : keepsTriggers ? 'AO' : 'A';
+        if (kept !== '' && (await isEnabled(db, relation.name, operation, { id, as: kept }))) continue;
         await query(db, { text: createTriggerSql(relation.name, operation, id) });
         // The trigger also fires in sessions that replay changes (session_replication_role = replica). This needs the
         // table's owner.
@@ -223,6 +223,16 @@ async function createTriggers(db: Db, table: Watchable, id: number, request: Wat
       }
     });
   }
+}
+
+/** Returns whether a trigger of the watch exists, with one of these letters in pg_trigger.tgenabled. */
+async function isEnabled(db: Db, relation: string, operation: string, { id, as }: { id: number; as: string }) {
+  const found = await query(db, {
+    text: `select from pg_trigger where tgrelid = to_regclass($1) and tgname = $2 and tgfoid = to_regproc($3)
+      and strpos($4, tgenabled::text) > 0`,
+    values: [relation, triggerName(operation), functionName(id), as],
+  });
+  return found.length > 0;
 }
 
 async function createFunction(db: Db, { schemaOwner }: Watchable, name: string, create: { text: string }) {
@@ -240,8 +250,8 @@ function typesOf(db: Db, { oid }: Watchable, columns: readonly string[]): Promis
   });
 }
 
-async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): Promise<T> {
-  await query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [TABLE_LOCK] });
+async function withTableLock<T>(db: Db, table: string, timeout: string, work: () => Promise<T>): Promise<T> {
+  await query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [timeout] });
   return work().catch((error: unknown) => {
     if (sqlState(error) !== '55P03') throw error;
     throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {

@@ -15,7 +15,10 @@ export interface WatchedSource {
   readonly columns: readonly string[] | null;
   readonly predictors: readonly string[];
   readonly maxUsers: number;
-  /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table only the table. */
+  /**
+   * Triggers that are missing, disabled, or no longer fire in sessions that replay changes, as `table: trigger`; for a
+   * dropped table only the table.
+   */
   readonly broken: readonly string[];
   /** Why the watch may have missed changes. While it has a fault, no stored prediction of its predictors is fresh. */
   readonly faults: readonly string[];
@@ -33,7 +36,8 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
           )
           select format('%s: %s', f.oid::regclass, o.trigger) from family f, unnest($1::text[]) as o(trigger)
           where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = o.trigger
-            and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled in ('O', 'A'))
+            and g.tgfoid = to_regproc('tandem.watch_' || w.id) and (g.tgenabled = 'A' or (g.tgenabled = 'O' and not exists (
+              select from tandem.watched_relations r where r.watch = w.id and r.object = f.oid and r.is_always))))
           order by 1) end as broken,
         array(select distinct f.detail from tandem.watch_faults f where f.watch = w.id order by 1) as faults,
         coalesce(w.key ~* '\\mselect\\M' and to_regproc('tandem.watch_' || w.id || '_users') is null, false) as "isLookedUpEarly"
@@ -118,15 +122,6 @@ function isWhole({ broken }: WatchedSource): boolean {
 export interface MissingWatches {
   readonly predictor: string;
   readonly tables: number;
-}
-
-/**
- * Compares the tables of each watch with their recorded form, and repairs what it can, as one worker at a time does
- * (migrations/0074). Returns the number of watches that still have a fault.
- */
-export async function examineWatches(db: Db): Promise<number> {
-  const [row] = await query<{ left: number }>(db, { text: 'select tandem.examine_watches() as left' });
-  return row?.left ?? 0;
 }
 
 /** Counts by predictor the declared tables that are not watched, and the watched tables with a fault or without a trigger. */

@@ -489,6 +489,17 @@ export interface Database {
     detail: string;
     at: Generated<Date>;
   };
+  'tandem.watched_relations': {
+    watch: number;
+    class: number;
+    object: number;
+    part: 'table' | 'part' | 'query';
+    name: string;
+    facts: string[];
+    file: number;
+    columns: string;
+    is_always: boolean;
+  };
   'tandem.watched_sources': {
     id: GeneratedAlways<number>;
     name: string;
@@ -497,10 +508,6 @@ export interface Database {
     predictors: string[];
     max_users: number;
     created_at: Generated<Date>;
-    relation: number | null;
-    views: Generated<number[]>;
-    functions: Generated<number[]>;
-    is_always: Generated<boolean>;
-    form: string[] | null;
+    versions: Generated<string[]>;
   };
 }

@@ -115,12 +115,15 @@ async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
 }
 
 /**
- * SQL that probes functions that the server may hide (migrations/0058). Does nothing for a role that does not own the
- * schema.
+ * SQL that probes functions that the server may hide (migrations/0058), and creates event triggers where the role may
+ * (migrations/0074). Does nothing for a role that does not own the schema.
  */
-const PROBE_HISTORY = `do $$ begin
+const PROBE_SERVER = `do $$ begin
   if to_regprocedure('tandem.probe_history()') is not null then
     if has_function_privilege('tandem.probe_history()', 'execute') then perform tandem.probe_history(); end if;
+  end if;
+  if to_regprocedure('tandem.create_event_triggers()') is not null then
+    if has_function_privilege('tandem.create_event_triggers()', 'execute') then perform tandem.create_event_triggers(); end if;
   end if;
 end $$`;
 
@@ -140,7 +143,7 @@ async function migrateWith(
     await takeTurn(client);
     try {
       const applied = await applyMissing(client, log, files);
-      await client.query(PROBE_HISTORY);
+      await client.query(PROBE_SERVER);
       return applied;
     } finally {
       await client.query(`select pg_advisory_unlock(${LOCK})`);

@@ -1,0 +1,77 @@
+/**
+ * Detects and repairs what event triggers do not: watches whose triggers were disabled or removed, and changes of the
+ * schema where no event trigger exists. One worker does it every few seconds for all workers.
+ */
+import { isTandemError } from '@tandem/freshness/errors';
+import type { Turns } from '@tandem/prediction/runs/turns';
+import type pg from 'pg';
+import type { Pools } from '../features/feature-session.ts';
+import { query, sqlState } from '../sql/database.ts';
+import type { WatchRequest } from './watch-request.ts';
+import { watchSource } from './watch-source.ts';
+import { examineWatches } from './watched-relations.ts';
+
+const TURN = { everyMs: 3_000, leaseMs: 60_000 };
+/** How long writers of a table may wait behind the repair. */
+const LOCK_TIMEOUT = '100ms';
+const LOCK_NOT_AVAILABLE = '55P03';
+/** The pause after a failed repair: each attempt parses the feature queries. */
+const RETRY_MS = 30_000;
+
+/**
+ * Creates the round. It resolves with the number of watches that still have a fault, or 0 if another worker has done it.
+ */
+export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<number> {
+  // When a failed repair is tried again, in monotonic ms.
+  const retries = new Map<number, number>();
+  const examine = async () => {
+    await examineWatches(pools.pool, pools.features);
+    for (const { id, hasKeyFault, ...request } of await listFaulted(pools.pool)) {
+      if ((retries.get(id) ?? 0) > performance.now()) continue;
+      retries.set(id, performance.now() + RETRY_MS);
+      await repair(pools, request, hasKeyFault);
+    }
+    const left = await listFaulted(pools.pool);
+    for (const id of retries.keys()) if (!left.some((one) => one.id === id)) retries.delete(id);
+    return left.length;
+  };
+  return async () => (await turns.take('watches', TURN, examine)) ?? 0;
+}
+
+/** Repairs a watch, unless the key, a right or a writer is in the way. */
+async function repair({ pool, features }: Pools, request: WatchRequest, hasKeyFault: boolean): Promise<void> {
+  // Open transactions may hold changes whose key failed. The lock of new triggers waits for their end.
+  const keepsTriggers = !hasKeyFault;
+  await watchSource(pool, request, { features, lockTimeout: LOCK_TIMEOUT, keepsTriggers }).catch((error: unknown) => {
+    const isInTheWay = isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable');
+    if (!isInTheWay && sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+  });
+}
+
+interface Faulted extends WatchRequest {
+  readonly id: number;
+  readonly hasKeyFault: boolean;
+}
+
+function listFaulted(pool: pg.Pool): Promise<Faulted[]> {
+  return query(pool, {
+    // A table that was replaced by another of its name gives its watch to that one.
+    text: `select w.id, coalesce(r.name, w.name) as table, w.key, w.columns, w.predictors, w.max_users as "maxUsers",
+        'worker' as actor, exists (select from tandem.watch_faults where watch = w.id and reason = 'key') as "hasKeyFault"
+      from tandem.watched_sources w left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'
+      where w.id in (select watch from tandem.watch_faults) order by w.key ~* '\\mselect\\M', w.id`,
+  });
+}
+
+export interface FaultedWatches {
+  readonly predictor: string;
+  readonly reason: string;
+  readonly watches: number;
+}
+
+/** Counts the watches with a fault, by predictor and reason. */
+export function countFaultedWatches(pool: pg.Pool): Promise<FaultedWatches[]> {
+  return query(pool, {
+    text: 'select predictor, reason, count(distinct watch) as watches from tandem.watch_faults group by 1, 2',
+  });
+}
