@@ -23,6 +23,17 @@ create table tandem.watched_relations (
 );
 create index watched_relations_of_object on tandem.watched_relations (object);
 
+-- The grants of the table that is read beside it.
+do $$ declare login text; begin
+  for login in
+    select distinct case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+    from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+    where c.oid = 'tandem.watched_sources'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
+  loop
+    execute format('grant select on tandem.watched_relations to %s', login);
+  end loop;
+end $$;
+
 -- The model versions whose feature queries the list covers.
 alter table tandem.watched_sources add column versions text[] not null default '{}';
 
@@ -161,7 +172,7 @@ begin
     changed := array(select case d.object_type when 'trigger' then to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))
         else d.objid end
       from pg_event_trigger_dropped_objects() d where not d.is_temporary
-        and (d.classid in ('pg_class'::regclass, 'pg_proc'::regclass) or d.object_name like 'tandem_watch_%'));
+        and (d.classid in ('pg_class'::regclass, 'pg_proc'::regclass) or d.address_names[3] like 'tandem_watch_%'));
   else
     changed := array(select c.objid from pg_event_trigger_ddl_commands() c
       where c.schema_name is distinct from 'pg_temp' and c.classid in ('pg_class'::regclass, 'pg_proc'::regclass));

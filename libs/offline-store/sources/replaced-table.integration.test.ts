@@ -23,10 +23,12 @@ beforeEach(async () => {
   const served = visitsPredictor();
   const predictor = { ...served, policy: { ...served.policy, watch: [declared] } };
   await adopt(database.pool, { predictors: [predictor], actor: 'test' });
+  await sql(
+    'truncate tandem.user_contexts, tandem.watched_sources, tandem.watched_relations, tandem.watch_faults',
+  );
   await sql(`drop schema if exists shop cascade; create schema shop;
     create table shop.customers (id bigint primary key, spent float8 not null default 0);
-    insert into shop.customers (id) select n from generate_series(1, 50) n;
-    truncate tandem.user_contexts, tandem.watched_sources`);
+    insert into shop.customers (id) select n from generate_series(1, 50) n`);
 });
 
 const swap = () =>
@@ -100,7 +102,7 @@ test('records of an earlier release under the name of a watched table are remove
 test('a login without rights on the table’s schema gets the same counts', async () => {
   const role = `worker_${randomBytes(4).toString('hex')}`;
   await sql(`create role ${role}; grant usage on schema tandem to ${role};
-    grant select on tandem.predictors, tandem.watched_sources, tandem.watch_faults to ${role}`);
+    grant select on tandem.predictors, tandem.watched_sources, tandem.watched_relations, tandem.watch_faults to ${role}`);
   const seen = () =>
     transaction(database.pool, async (db) => {
       await db.query(`set local role ${role}`);

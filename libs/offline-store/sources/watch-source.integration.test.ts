@@ -26,6 +26,7 @@ afterAll(async () => {
 const sql = (text: string) => database.pool.query(text);
 
 beforeEach(async () => {
+  await sql('truncate tandem.watched_sources, tandem.watched_relations, tandem.watch_faults');
   await sql(`drop schema if exists shop cascade; create schema shop;
     create table shop.customers (id bigint primary key, spent float8 not null default 0, note text, seen_at timestamptz);
     insert into shop.customers (id) select n from generate_series(1, 50) n;

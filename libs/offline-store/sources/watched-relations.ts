@@ -44,7 +44,8 @@ const VERSIONS = `array(select distinct a.model_version_id::text collate "C" fro
 export async function beginRepair(db: Db, id: number, { oid, name }: Watchable): Promise<void> {
   await query(db, { text: EXAMINE, values: [[id]] });
   const replaced = await query<{ watch: number }>(db, {
-    text: `select watch from tandem.watched_relations where part = 'table' and name = $1 and object <> $2 and watch <> $3`,
+    text: `select r.watch from tandem.watched_relations r join tandem.watched_sources w on w.id = r.watch
+      where r.part = 'table' and r.name = $1 and r.object <> $2 and r.watch <> $3`,
     values: [name, oid, id],
   });
   for (const { watch } of replaced) {

@@ -104,7 +104,7 @@ describe.each([
     await examine();
     await sql('update tandem.source_versions set version = 0');
     await sql(change);
-    if (hasEvents) expect(await faults()).toHaveLength(1);
+    if (hasEvents) expect(await faults()).not.toEqual([]);
     expect(await sourceVersion()).toBe(0);
     expect(await examine()).toBe(0);
     expect(await sourceVersion()).toBeGreaterThan(0);

@@ -124,7 +124,7 @@ export interface MissingWatches {
   readonly tables: number;
 }
 
-/** Counts by predictor the declared tables that are not watched, and the watched tables with a fault or without a trigger. */
+/** Counts by predictor the declared tables that are not watched, and the watched tables that lack a trigger. */
 export async function countMissingWatches(db: Db): Promise<readonly MissingWatches[]> {
   const watched = await listWatchedSources(db);
   const missing = new Map<string, Set<string>>();
@@ -133,7 +133,7 @@ export async function countMissingWatches(db: Db): Promise<readonly MissingWatch
   for (const one of await listDeclaredWatches(db)) {
     if (!isWatched(one, watched)) add(one.predictor, one.oid === null ? one.table : `${one.oid}`);
   }
-  for (const one of watched.filter((source) => source.oid !== null && (!isWhole(source) || source.faults.length > 0))) {
+  for (const one of watched.filter((source) => source.oid !== null && !isWhole(source))) {
     for (const predictor of one.predictors) add(predictor, `${one.oid}`);
   }
   return [...missing].map(([predictor, tables]) => ({ predictor, tables: tables.size }));

@@ -138,6 +138,7 @@ test('every function that runs with the owner’s rights searches temporary sche
     'accept_events',
     'apply_source_changes',
     'current_history',
+    'notice_ddl',
     'probe_history',
     'stamp_event',
   ]);
