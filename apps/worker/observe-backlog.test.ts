@@ -18,6 +18,7 @@ const empty: Backlog = {
   preparing: [],
   overdue: [],
   missingWatches: [],
+  faultedWatches: [],
   overdueRows: [],
 };
 
@@ -61,6 +62,7 @@ it('drops the values of ended runs, begun rollouts, and predictors that are no l
     preparing: [{ predictor: 'churn', seconds: 3_700 }],
     overdue: [{ predictor: 'churn', state: 'holding', seconds: 60 }],
     missingWatches: [{ predictor: 'churn', tables: 2 }],
+    faultedWatches: [{ predictor: 'churn', reason: 'ddl', watches: 1 }],
   });
   await observe();
   expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
@@ -73,6 +75,9 @@ it('drops the values of ended runs, begun rollouts, and predictors that are no l
   expect(await seriesOf('tandem_watches_missing')).toEqual([
     'tandem_watches_missing{predictor="churn",app="worker"} 2',
   ]);
+  expect(await seriesOf('tandem_watches_faulted')).toEqual([
+    'tandem_watches_faulted{predictor="churn",reason="ddl",app="worker"} 1',
+  ]);
   await observe();
   const gone = ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds'];
   for (const name of [
@@ -80,6 +85,7 @@ it('drops the values of ended runs, begun rollouts, and predictors that are no l
     'tandem_rollout_preparing_seconds',
     'tandem_rollout_overdue_seconds',
     'tandem_watches_missing',
+    'tandem_watches_faulted',
   ]) {
     expect(await seriesOf(name)).toEqual([]);
   }

@@ -25,14 +25,14 @@ export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBac
 }
 
 function setBacklog(backlog: Backlog, metrics: Metrics): void {
-  const { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows } = backlog;
+  const { outbox, runs, generations, preparing, overdue, missingWatches, faultedWatches, overdueRows } = backlog;
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
   // A predictor without a value must not keep its last value.
-  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue, watchesMissing } =
-    metrics;
+  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue } = metrics;
+  const { watchesMissing, watchesFaulted } = metrics;
   const progress = [runsUnfinished, runAge, runChunks, generationAge];
-  for (const gauge of [...progress, rolloutPreparing, rolloutOverdue, watchesMissing]) gauge.reset();
+  for (const gauge of [...progress, rolloutPreparing, rolloutOverdue, watchesMissing, watchesFaulted]) gauge.reset();
   const oldest = new Map<string, number>();
   for (const { predictor, state, runs: count, oldestSeconds, ...chunks } of runs) {
     runsUnfinished.set({ predictor, state }, count);
@@ -47,6 +47,7 @@ function setBacklog(backlog: Backlog, metrics: Metrics): void {
   for (const { predictor, state, seconds } of overdue) rolloutOverdue.set({ predictor, state }, seconds);
   for (const { table, seconds } of overdueRows) metrics.rowsOverdue.set({ table }, seconds);
   for (const { predictor, tables } of missingWatches) watchesMissing.set({ predictor }, tables);
+  for (const { predictor, reason, watches } of faultedWatches) watchesFaulted.set({ predictor, reason }, watches);
 }
 
 function setQueues(counts: Awaited<ReturnType<Queue['counts']>>, metrics: Metrics): void {

@@ -215,6 +215,12 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
+    watchesFaulted: new Gauge({
+      name: 'tandem_watches_faulted',
+      help: 'Watched tables that may have missed changes: no stored prediction of the predictor is fresh.',
+      labelNames: ['predictor', 'reason'] as const,
+      registers,
+    }),
     runsUnfinished: new Gauge({
       name: 'tandem_runs_unfinished',
       help: 'Runs that are not finished.',

@@ -75,16 +75,23 @@ export async function adoptConfig(
   const watches = predictors.flatMap(watchRequests);
   for (const request of watches) await checkWatchable(pool, request);
   const adopted = await adopt(pool, { predictors, actor: 'cli' });
-  return { file, ...adopted, ignored, warnings, toTry: toTryOf(predictors), watched: await watchAll(pool, watches) };
+  return {
+    file,
+    ...adopted,
+    ignored,
+    warnings,
+    toTry: toTryOf(predictors),
+    watched: await watchAll(databases, watches),
+  };
 }
 
 /** Watches the tables after the adoption, because a watch needs known predictors. */
-async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
+async function watchAll({ pool, features }: Databases, requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
   const watched = new Map<string, Watched>();
   // A key that looks up a parent row requires a watch of the parent.
   const selects = ({ key }: WatchRequest) => key?.match(/\bselect\b/gi)?.length ?? 0;
   for (const request of requests.toSorted((a, b) => selects(a) - selects(b))) {
-    const one = await watchSource(pool, request);
+    const one = await watchSource(pool, request, { features });
     watched.set(one.name, one);
   }
   return [...watched.values()];

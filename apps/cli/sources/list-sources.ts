@@ -5,14 +5,23 @@
 import type { Pool } from '@tandem/admission/sample-users';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 import {
+  detectsSchemaChanges,
   findTableOids,
   listDeclaredWatches,
   listWatchedSources,
   type WatchedSource,
 } from '@tandem/offline-store/sources/watched-sources';
 import type { Databases } from '../command-line/environment.ts';
-import { type Finding, warning } from '../output/finding.ts';
+import { type Finding, ok, warning } from '../output/finding.ts';
 import { describeSources, keyOption, type ServedQuery } from './describe-sources.ts';
+
+const WINDOW: Finding = {
+  ...ok(
+    'sources',
+    'there are no event triggers: workers detect changes of the schema of watched tables within seconds, and not in the transaction',
+  ),
+  remedy: 'create them: tandem migrate, as a superuser',
+};
 
 /** Describes the tables of each served query, and other watched tables. The schema must exist. */
 export async function listSources({ pool, features }: Databases): Promise<Finding[]> {
@@ -25,7 +34,8 @@ export async function listSources({ pool, features }: Databases): Promise<Findin
       findings.set(`${subject}\n${one.text}`, { ...one, subject });
     }
   }
-  return [...findings.values(), ...(await describeLeftovers(pool, watches.watched))];
+  const schema = watches.watched.length > 0 && !(await detectsSchemaChanges(pool)) ? [WINDOW] : [];
+  return [...findings.values(), ...(await describeLeftovers(pool, watches.watched)), ...schema];
 }
 
 /** Describes watches of dropped tables, even if another watched table now has the name. */

@@ -28,7 +28,7 @@ export async function watchTable(databases: Databases, table: string, options: W
   }
   const predictors = options.predictors ?? (await findReaders(databases, table));
   const request = { table, key: key ?? null, columns, predictors, actor: 'cli' };
-  return watchSource(databases.pool, { ...request, ...given({ maxUsers }) });
+  return watchSource(databases.pool, { ...request, ...given({ maxUsers }) }, { features: databases.features });
 }
 
 /** Returns the predictors whose query reads the table. */

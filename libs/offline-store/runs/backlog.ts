@@ -5,7 +5,12 @@
 import type pg from 'pg';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
 import { findOverdue, type OverdueRows } from '../retention.ts';
-import { countMissingWatches, type MissingWatches } from '../sources/watched-sources.ts';
+import {
+  countFaultedWatches,
+  countMissingWatches,
+  type FaultedWatches,
+  type MissingWatches,
+} from '../sources/watched-sources.ts';
 import { type Db, query } from '../sql/database.ts';
 
 export interface Backlog {
@@ -15,6 +20,7 @@ export interface Backlog {
   readonly preparing: readonly PreparingRollout[];
   readonly overdue: readonly OverdueRollout[];
   readonly missingWatches: readonly MissingWatches[];
+  readonly faultedWatches: readonly FaultedWatches[];
   readonly overdueRows: readonly OverdueRows[];
 }
 
@@ -66,8 +72,9 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
   const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
   const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
-  const [missingWatches, overdueRows] = [await countMissingWatches(pool), await findOverdue(pool)];
-  return { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows };
+  const [missingWatches, faultedWatches] = [await countMissingWatches(pool), await countFaultedWatches(pool)];
+  const overdueRows = await findOverdue(pool);
+  return { outbox, runs, generations, preparing, overdue, missingWatches, faultedWatches, overdueRows };
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {

@@ -7,6 +7,7 @@ import type { Turns } from '@tandem/prediction/runs/turns';
 import type pg from 'pg';
 import type { Pools } from '../features/feature-session.ts';
 import { query, sqlState } from '../sql/database.ts';
+import { isRefusal } from '../sql/rights.ts';
 import type { WatchRequest } from './watch-request.ts';
 import { watchSource } from './watch-source.ts';
 import { examineWatches } from './watched-relations.ts';
@@ -43,8 +44,8 @@ async function repair({ pool, features }: Pools, request: WatchRequest, hasKeyFa
   // Open transactions may hold changes whose key failed. The lock of new triggers waits for their end.
   const keepsTriggers = !hasKeyFault;
   await watchSource(pool, request, { features, lockTimeout: LOCK_TIMEOUT, keepsTriggers }).catch((error: unknown) => {
-    const isInTheWay = isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable');
-    if (!isInTheWay && sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    const isRefused = isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable') || isRefusal(error);
+    if (!isRefused && sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
   });
 }
 
@@ -60,18 +61,5 @@ function listFaulted(pool: pg.Pool): Promise<Faulted[]> {
         'worker' as actor, exists (select from tandem.watch_faults where watch = w.id and reason = 'key') as "hasKeyFault"
       from tandem.watched_sources w left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'
       where w.id in (select watch from tandem.watch_faults) order by w.key ~* '\\mselect\\M', w.id`,
-  });
-}
-
-export interface FaultedWatches {
-  readonly predictor: string;
-  readonly reason: string;
-  readonly watches: number;
-}
-
-/** Counts the watches with a fault, by predictor and reason. */
-export function countFaultedWatches(pool: pg.Pool): Promise<FaultedWatches[]> {
-  return query(pool, {
-    text: 'select predictor, reason, count(distinct watch) as watches from tandem.watch_faults group by 1, 2',
   });
 }

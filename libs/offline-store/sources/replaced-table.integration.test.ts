@@ -23,9 +23,7 @@ beforeEach(async () => {
   const served = visitsPredictor();
   const predictor = { ...served, policy: { ...served.policy, watch: [declared] } };
   await adopt(database.pool, { predictors: [predictor], actor: 'test' });
-  await sql(
-    'truncate tandem.user_contexts, tandem.watched_sources, tandem.watched_relations, tandem.watch_faults',
-  );
+  await sql('truncate tandem.user_contexts, tandem.watched_sources, tandem.watched_relations, tandem.watch_faults');
   await sql(`drop schema if exists shop cascade; create schema shop;
     create table shop.customers (id bigint primary key, spent float8 not null default 0);
     insert into shop.customers (id) select n from generate_series(1, 50) n`);

@@ -141,7 +141,9 @@ async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   // First, so that the drop of its triggers is no fault of the watch.
   await changeRows(db, statements.deleteFrom('tandem.watched_relations').where('watch', '=', id));
   await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
-  await withTableLock(db, name, TABLE_LOCK, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
+  await withTableLock(db, name, TABLE_LOCK, () =>
+    query(db, { text: `drop function if exists ${functionName(id)}() cascade` }),
+  );
   await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
 }
 

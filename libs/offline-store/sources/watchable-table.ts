@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { parseOnly } from '../features/feature-session.ts';
 import { asRelation } from '../features/feature-statement.ts';
 import { type Db, query } from '../sql/database.ts';
-import { quoteName } from '../sql/rights.ts';
+import { isRefusal, quoteName } from '../sql/rights.ts';
 
 export interface Watchable {
   readonly oid: number;
@@ -196,9 +196,13 @@ export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables
   });
 }
 
-/** Returns the oids of the views and functions that a query reads; none if the login may not analyse the query. */
+/**
+ * Returns the oids of the views and functions that a query reads; none if the login may not create temporary views.
+ * Rejects if Postgres rejects the query, or if a view is being changed.
+ */
 export function findQueryObjects(pool: pg.Pool, sql: string): Promise<{ views: number[]; functions: number[] }> {
   const found = parseOnly(pool, async (db) => {
+    await query(db, { text: `select set_config('lock_timeout', '1s', true)` });
     await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
     const [read] = await query<{ views: number[]; functions: number[] }>(db, {
       text: `${RULES} select array(select distinct view::oid::int8 from rules where view <> $1::text::regclass) as views,
@@ -209,7 +213,11 @@ export function findQueryObjects(pool: pg.Pool, sql: string): Promise<{ views: n
     });
     return read;
   });
-  return found.catch(() => undefined).then((read) => read ?? { views: [], functions: [] });
+  return found
+    .catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+    })
+    .then((read) => read ?? { views: [], functions: [] });
 }
 
 /** SQL of the rules of a view and of the views beneath it. */

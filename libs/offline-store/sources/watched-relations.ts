@@ -17,7 +17,7 @@ export interface ServedObjects {
 
 export type Served = ReadonlyMap<string, ServedObjects>;
 
-/** Finds what the feature queries of each served predictor read. */
+/** Finds what the feature queries of each served predictor read. A predictor whose queries fail is missing. */
 export async function findServedObjects(pool: Db, features: pg.Pool): Promise<Served> {
   const rows = await query<{ predictor: string; versions: string[]; queries: string[] }>(pool, {
     text: `select a.predictor, array_agg(distinct v.id::text collate "C") as versions,
@@ -26,7 +26,8 @@ export async function findServedObjects(pool: Db, features: pg.Pool): Promise<Se
   });
   const served = new Map<string, ServedObjects>();
   for (const { predictor, versions, queries } of rows) {
-    const found = await Promise.all(queries.map((sql) => findQueryObjects(features, sql)));
+    const found = await Promise.all(queries.map((sql) => findQueryObjects(features, sql))).catch(() => null);
+    if (found === null) continue;
     const read = { views: found.flatMap(({ views }) => views), functions: found.flatMap((one) => one.functions) };
     served.set(predictor, { versions, ...read });
   }
@@ -55,11 +56,15 @@ export async function beginRepair(db: Db, id: number, { oid, name }: Watchable):
   }
 }
 
-/** Writes the list anew, and ends the faults, unless the watch still differs from the list. */
+/**
+ * Writes the list anew, and ends the faults. They stay if the watch still differs from the list, or if a feature query
+ * fails, since a later change of what it reads would not be detected.
+ */
 export async function endRepair(db: Db, id: number, oid: number, served: Served): Promise<void> {
   await listRelations(db, { id, oid }, served);
   await query(db, {
-    text: 'select tandem.settle_watch($1) where not exists (select from tandem.examine_watch($1))',
+    text: `select tandem.settle_watch(w.id) from tandem.watched_sources w
+      where w.id = $1 and w.versions = ${VERSIONS} and not exists (select from tandem.examine_watch(w.id))`,
     values: [id],
   });
 }
@@ -88,7 +93,10 @@ export async function examineWatches(pool: pg.Pool, features: pg.Pool): Promise<
     text: `select w.id, r.object::int8 as oid, w.versions = ${VERSIONS} as "isListed" from tandem.watched_sources w
       left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'`,
   });
-  await query(pool, { text: 'select tandem.add_parts(id) from unnest($1::bigint[]) as w(id)', values: [idsOf(watches)] });
+  await query(pool, {
+    text: 'select tandem.add_parts(id) from unnest($1::bigint[]) as w(id)',
+    values: [idsOf(watches)],
+  });
   await query(pool, { text: EXAMINE, values: [idsOf(watches)] });
   const unlisted = watches.filter(({ isListed, oid }) => !isListed && oid !== null);
   if (unlisted.length === 0) return 0;

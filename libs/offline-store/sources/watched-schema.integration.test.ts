@@ -81,10 +81,16 @@ const HARMFUL = [
     'alter table shop.visits_2 disable trigger user; alter table shop.visits_2 enable trigger user',
   ],
   ['drops a trigger', 'drop trigger tandem_watch_update on shop.visits_1'],
-  ['drops a view and creates it again', 'drop view if exists shop.seen; create view shop.seen as select v.user_id, v.n, 8 as m from shop.visits v'],
-  ['adds a child with rows', `create table shop.child (like shop.extra); alter table shop.visits_2 set (fillfactor = 90);
+  [
+    'drops a view and creates it again',
+    'drop view if exists shop.seen; create view shop.seen as select v.user_id, v.n, 8 as m from shop.visits v',
+  ],
+  [
+    'adds a child with rows',
+    `create table shop.child (like shop.extra); alter table shop.visits_2 set (fillfactor = 90);
     create table shop.visits_3 as select 99::bigint as user_id, 25 as day, 1 as n;
-    alter table shop.visits attach partition shop.visits_3 default`],
+    alter table shop.visits attach partition shop.visits_3 default`,
+  ],
 ] as const;
 
 describe.each([

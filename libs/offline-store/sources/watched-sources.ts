@@ -138,3 +138,24 @@ export async function countMissingWatches(db: Db): Promise<readonly MissingWatch
   }
   return [...missing].map(([predictor, tables]) => ({ predictor, tables: tables.size }));
 }
+
+export interface FaultedWatches {
+  readonly predictor: string;
+  readonly reason: string;
+  readonly watches: number;
+}
+
+/** Counts the watches with a fault, by predictor and reason. */
+export function countFaultedWatches(db: Db): Promise<FaultedWatches[]> {
+  return query(db, {
+    text: 'select predictor, reason, count(distinct watch) as watches from tandem.watch_faults group by 1, 2',
+  });
+}
+
+/** Returns whether event triggers detect changes of the schema in their transaction. */
+export async function detectsSchemaChanges(db: Db): Promise<boolean> {
+  const found = await query(db, {
+    text: `select from pg_event_trigger where evtname in ('tandem_ddl', 'tandem_drop') and evtenabled = 'A'`,
+  });
+  return found.length === 2;
+}
