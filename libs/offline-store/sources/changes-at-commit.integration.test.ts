@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { adopt } from '../adopt.ts';
 import { query } from '../sql/database.ts';
 import { createTurns } from '../sql/turns.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createExamineWatches } from './repair-watches.ts';
 import type { WatchRequest } from './watch-request.ts';
@@ -20,6 +20,7 @@ let other: pg.Client;
 
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, 1);
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
 });
 afterAll(() => database?.drop());
