@@ -138,6 +138,8 @@ test('every function that runs with the owner’s rights searches temporary sche
     'accept_events',
     'apply_source_changes',
     'current_history',
+    'examine_watches',
+    'notice_ddl',
     'probe_history',
     'stamp_event',
   ]);
