@@ -47,7 +47,7 @@ end $$;
 
 -- Notes a fault of a watch, unless it is noted.
 create function tandem.fault_watch(watch bigint, reason text, detail text) returns void language sql
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
   insert into tandem.watch_faults (watch, predictor, reason, detail)
     select w.id, p.name, $2, left($3, 1000) from tandem.watched_sources w cross join unnest(w.predictors) as p(name)
     where w.id = $1 and not exists (
@@ -56,7 +56,7 @@ $$;
 
 -- Ends the faults of a repaired watch. What they hid counts as a bulk change, and every later read sees a higher revision.
 create function tandem.settle_watch(watch bigint) returns void language plpgsql
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
 declare
   ended text[];
 begin
@@ -72,7 +72,7 @@ end $$;
 -- Excludes bulk changes of a predictor from transactions that look up the users of their rows: a bulk change may move rows
 -- between users and locks none of them.
 create function tandem.lock_source_versions(everyone text[], looked text[]) returns void language plpgsql
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
 declare
   one record;
 begin
@@ -93,7 +93,7 @@ end $$;
 -- which the key will be looked up.
 drop function tandem.source_changed(bigint, text[]);
 create function tandem.source_changed(watch bigint, users text[], lookups jsonb default null) returns void language plpgsql
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
 begin
   if cardinality(users) = 0 and lookups is null then return; end if;
   -- The watch must not change before this transaction ends (libs/offline-store/events/event-rules.ts).
@@ -111,7 +111,7 @@ end $$;
 -- readmission waits until this transaction ends. More than 1,000 users leave no rows in the outbox: these only save Redis
 -- work, and cost as much as the rest.
 create function tandem.raise_changed(changes tandem.source_changes[]) returns void language plpgsql
-set search_path = pg_catalog, tandem
+set search_path = pg_catalog, tandem, pg_temp
 set enable_indexscan = on
 set enable_nestloop = on
 set enable_seqscan = off
@@ -164,18 +164,20 @@ end $$;
 -- Evaluates the keys of noted look-ups. A key that fails for a structural reason, such as a renamed column, is a fault of
 -- the watch, not an error of the application.
 create function tandem.look_up(changes tandem.source_changes[]) returns tandem.source_changes[] language plpgsql
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
 declare
   one record;
   users text[];
   found tandem.source_changes[] := '{}';
 begin
   for one in
-    select c.watch, jsonb_agg(distinct l.row) as rows
-    from unnest(changes) c cross join jsonb_array_elements(c.lookups) as l(row) group by c.watch order by c.watch
+    select c.watch, array_agg(c.lookups) as lookups from unnest(changes) c
+    where c.lookups is not null group by c.watch order by c.watch
   loop
     begin
-      execute format('select tandem.watch_%s_users($1)', one.watch) into users using one.rows;
+      execute format('select tandem.watch_%s_users($1)', one.watch) into users using case cardinality(one.lookups)
+        when 1 then one.lookups[1]
+        else (select jsonb_agg(distinct r.row) from unnest(one.lookups) as l(rows) cross join jsonb_array_elements(l.rows) as r(row)) end;
       found := found || row(null, one.watch, users, null)::tandem.source_changes;
     exception when syntax_error_or_access_rule_violation or invalid_schema_name or feature_not_supported then
       perform tandem.fault_watch(one.watch, 'key', sqlerrm);
@@ -186,7 +188,7 @@ end $$;
 
 -- Raises what the transaction changed, when it commits. The first call does all the work of the transaction.
 create function tandem.apply_source_changes() returns trigger language plpgsql security definer
-set search_path = pg_catalog, tandem as $$
+set search_path = pg_catalog, tandem, pg_temp as $$
 declare
   changes tandem.source_changes[];
   everyone text[];
@@ -214,11 +216,8 @@ begin
   resolved := tandem.look_up(changes);
   loop
     begin
-      perform tandem.raise_changed(changes || resolved);
-      if (select bool_and(u.users <@ (select array_agg(n) from unnest(resolved) k cross join unnest(k.users) as n where k.watch = u.watch))
-          from unnest(tandem.look_up(changes)) u where cardinality(u.users) > 0) is distinct from false then
-        return null;
-      end if;
+      perform tandem.raise_changed(array(select c from unnest(changes) c where c.users is not null) || resolved);
+      if tandem.look_up(changes) = resolved then return null; end if;
       raise exception using errcode = 'TD001', message = 'a looked-up row has moved to another user';
     exception when sqlstate 'TD001' then
       resolved := tandem.look_up(changes);

@@ -63,6 +63,8 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
   'rollouts.plan': { type: 'RolloutPlan', from: '@tandem/freshness/rollout' },
   'runs.budget': { type: 'Budget', from: '@tandem/prediction/runs/budget' },
   'shadow_counts.counts': { type: 'ShadowCounts', from: '@tandem/prediction/shadow/shadow-counts' },
+  'watched_sources.views': { type: 'number[]' },
+  'watched_sources.functions': { type: 'number[]' },
   'user_contexts.features': { type: 'ContextFeatures', from: '@tandem/freshness/features' },
 };
 

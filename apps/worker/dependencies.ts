@@ -29,6 +29,7 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { examineWatches } from '@tandem/offline-store/sources/watched-sources';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { provePaths } from '@tandem/offline-store/sql/paths';
@@ -127,7 +128,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
-    rewriting: offline,
+    ...{ rewriting: offline, watching: offline },
     close: () =>
       closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
@@ -178,6 +179,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     turns: createTurns(pool),
     removeUnusedArtifacts: () => removeUnused(pool, objects),
     rewriteContexts: () => rewriteContexts(pool),
+    examineWatches: () => examineWatches(pool),
   };
 }
 

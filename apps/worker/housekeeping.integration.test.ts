@@ -225,6 +225,7 @@ describe('reconciliation', () => {
       scheduling: { ...worker.scheduling, hints },
       rolling: worker.rolling,
       rewriting: worker.rewriting,
+      watching: worker.watching,
       log: silentLog,
       reconcileEveryMs: 10,
     });
@@ -247,6 +248,7 @@ describe('reconciliation', () => {
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
       rolling: worker.rolling,
       rewriting: worker.rewriting,
+      watching: worker.watching,
       observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),

@@ -1,7 +1,7 @@
 /**
  * The loops that every worker runs beside its jobs:
  * - create due runs; start and judge rollouts; reconcile derived state; send events to Redis
- * - rewrite contexts after event rules were added; measure waiting work; less often, delete expired generations and
+ * - examine watched tables; rewrite contexts after event rules were added; measure waiting work; less often, delete expired generations and
  *   rows
  *
  * No loop waits for another: a long queue of events must not delay the next job of a run. Each round is one wide event
@@ -40,6 +40,8 @@ export interface HousekeepingDependencies {
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
   /** Rewrites contexts for a limited time after event rules were added; returns their number. */
   readonly rewriting: { rewriteContexts(): Promise<number> };
+  /** Compares and repairs watches; returns how many still have a fault. */
+  readonly watching: { examineWatches(): Promise<number> };
   /** Measures waiting work; absent: it is not measured. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
@@ -55,6 +57,7 @@ export interface HousekeepingDependencies {
   readonly expireEveryMs?: number;
   readonly sweepEveryMs?: number;
   readonly rewriteEveryMs?: number;
+  readonly watchEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
@@ -67,6 +70,7 @@ export const ROUNDS = [
   'schedule',
   'rollouts',
   'contexts',
+  'watches',
   'backlog',
 ] as const;
 export type RoundName = (typeof ROUNDS)[number];
@@ -83,12 +87,17 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } =
+  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, watching, observeBacklog, log } =
     dependencies;
   const { whyIdle } = dependencies;
   const { reconcileEveryMs = 3_000, relayEveryMs = 500, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
-  const { sweepEveryMs = 600_000, rewriteEveryMs = 1_000, observeEveryMs = 10_000 } = dependencies;
+  const {
+    sweepEveryMs = 600_000,
+    rewriteEveryMs = 1_000,
+    watchEveryMs = 3_000,
+    observeEveryMs = 10_000,
+  } = dependencies;
   const reconcile = createReconcile(reconciling);
   const stopping = new AbortController();
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
@@ -121,6 +130,10 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
     each('contexts', rewriteEveryMs, async () => ({
       done: { contextsRewritten: await rewriting.rewriteContexts() },
+      errors: [],
+    })),
+    each('watches', watchEveryMs, async () => ({
+      done: { watchesFaulted: await watching.examineWatches() },
       errors: [],
     })),
   ];

@@ -9,6 +9,7 @@ import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tan
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createDemandStore } from '@tandem/offline-store/reads/read-demand';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
+import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { createLivePredictor, type LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
 import {
@@ -50,6 +51,7 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
   const refresh = createRefresh({
     ...{ registry, online, windows, budget },
     authority: createPlainAuthority(pool),
+    lostPast: reportLostPast(pool, options),
     offline: createStoredPredictions(pool),
     live: createLivePredictor({
       features: options.features,

@@ -39,6 +39,7 @@ export interface WorkerDependencies {
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];
   readonly rewriting: HousekeepingDependencies['rewriting'];
+  readonly watching: HousekeepingDependencies['watching'];
   /** Measures waiting work, for metrics. */
   observeBacklog(): Promise<void>;
   /** Returns why this worker may begin no work now, or null if it may. */

@@ -17,6 +17,7 @@ import { createStoredPredictions } from '@tandem/offline-store/reads/predictions
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
+import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
@@ -105,7 +106,8 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
   const counts = openCounts(counted, opened);
   const { authority, registry, offline } = postgres;
-  const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
+  const lostPast = reportLostPast(pools.pool, settings);
+  const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown, lostPast };
   const readPrediction = createPredictionReader(readers);
   const infersLive = settings.live !== 'none';
   return {

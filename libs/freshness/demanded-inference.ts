@@ -40,7 +40,7 @@ interface AskedDemand {
 /** Records a certificate. Throws `unknown_predictor`. */
 type Notice = (certificate: Certificate) => Assignments;
 
-interface Demanded {
+export interface Demanded {
   /** Answers of the users who were inferred in time under the current assignment. */
   readonly answers: Results;
   /**

@@ -70,6 +70,12 @@ describe('judge', () => {
     expect(state(fromOverlay, { assignment: { generation, overlayFloor: 4 } })).toBe('foreign');
   });
 
+  it('calls nothing fresh while a watch may have missed changes', () => {
+    expect(state(fromGeneration, { assignment: { isUnwatched: true } })).toBe('stale');
+    expect(state(fromOverlay, { assignment: { isUnwatched: true } })).toBe('stale');
+    expect(state({ ...fromOverlay, overlayFloor: 2 }, { assignment: { isUnwatched: true } })).toBe('foreign');
+  });
+
   it('calls a candidate foreign if Postgres does not assign it', () => {
     expect(state({ ...fromGeneration, generationId: 'g6' })).toBe('foreign');
     expect(state({ ...fromGeneration, modelVersionId: 'm1' })).toBe('foreign');

@@ -6,6 +6,7 @@
  * once for all its users, and Redis once more for users whose prediction in memory was not usable.
  */
 import type { ReadResult } from './answer.ts';
+import { answerLive } from './answer-live.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
 import {
   type AssignedMoment,
@@ -15,10 +16,10 @@ import {
   isErased,
   isOvertaken,
 } from './certificate.ts';
-import { createDemandInference, type DemandInference, isDemand } from './demanded-inference.ts';
-import { notCached, notCertified, unknownPredictor } from './errors.ts';
-import { answersOf, failureRung } from './ladder.ts';
-import { isInferred, isLost, type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
+import { createDemandInference, type Demanded, type DemandInference, isDemand } from './demanded-inference.ts';
+import { notCertified, unknownPredictor } from './errors.ts';
+import type { LivePredictor } from './live-predictor.ts';
+import { certifyAgain, type LostPast } from './lost-past.ts';
 import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
@@ -30,7 +31,7 @@ import {
   refuseIncomplete,
   requestedRows,
 } from './requested-rows.ts';
-import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, standingOf, whyLive } from './settle.ts';
+import { type CertifiedRead, isLacking, type Standing, settle, standingOf } from './settle.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
 
@@ -48,6 +49,8 @@ export interface PredictionReaderDependencies {
   readonly online: OnlinePredictions;
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
+  /** Receives pasts that a crash of Postgres has lost. */
+  readonly lostPast: LostPast;
   /** Remembered predictions, which need no request; none by default. */
   readonly memory?: PredictionMemory;
   /** The last known assignment of each predictor, by name: a guess, shared with other readers. */
@@ -78,7 +81,6 @@ interface Guess {
 }
 
 const NOTHING_REMEMBERED: Remembered = new Map();
-const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
 
 class Reader {
   readonly #stores: PredictionReaderDependencies;
@@ -130,13 +132,8 @@ class Reader {
       : NOTHING_REQUESTED;
     const left = results.size === 0 ? distinct : distinct.filter((userId) => !results.has(userId));
     const { rollout } = assignments;
-    const groups = groupByArm(assignments, left);
-    const answering = groups.map((group) => {
-      const inferred = demanded?.failuresAt(group.assignment, certificate.history);
-      const read = { predictor, rollout, certificate, options, inferred, requested, times };
-      return this.#answerArm(read, group, guess, results);
-    });
-    await (answering.length === 1 ? answering[0] : Promise.all(answering));
+    const certified = { predictor, rollout, certificate, options, requested, times };
+    await this.#answerArms(certified, groupByArm(assignments, left), guess, results, demanded);
     return inOrder(userIds, results);
   }
 
@@ -176,6 +173,20 @@ class Reader {
     }
   }
 
+  #answerArms(
+    certified: Omit<CertifiedRead, 'version' | 'assignment'>,
+    groups: readonly ArmGroup[],
+    guess: Guess,
+    results: Results,
+    demanded?: Demanded,
+  ): Promise<unknown> | undefined {
+    const answering = groups.map((group) => {
+      const inferred = demanded?.failuresAt(group.assignment, certified.certificate.history);
+      return this.#answerArm(inferred ? { ...certified, inferred } : certified, group, guess, results);
+    });
+    return answering.length === 1 ? answering[0] : Promise.all(answering);
+  }
+
   /** Answers the users of one arm: from memory, from Redis, from Postgres' rows, live. */
   async #answerArm(
     certified: Omit<CertifiedRead, 'version' | 'assignment'>,
@@ -193,7 +204,27 @@ class Reader {
     const pending = standings.filter((standing) => !this.#settle(read, standing, results));
     if (pending.length === 0) return;
     const unsettled = await this.#settleFromRows(read, pending, results);
-    if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
+    const doubted = unsettled.filter(({ isDoubted }) => isDoubted);
+    const open = doubted.length === 0 ? unsettled : unsettled.filter(({ isDoubted }) => !isDoubted);
+    if (open.length > 0) await answerLive(this.#stores, read, open, results);
+    if (doubted.length > 0) await this.#answerDoubted(read, doubted, results);
+  }
+
+  /** Answers users with candidates ahead of the certificate, under a second certificate. */
+  async #answerDoubted(read: CertifiedRead, doubted: readonly Standing[], results: Results): Promise<void> {
+    const { predictor, certificate: first } = read;
+    const before = this.#newest;
+    const guessing = new Map(
+      doubted.map(({ userId, judged }) => [
+        userId,
+        judged.flatMap(({ candidate }) => ('label' in candidate ? [] : [candidate])),
+      ]),
+    );
+    const certificate = await certifyAgain(this.#stores, predictor.name, first, guessing);
+    const assignments = this.#notice(predictor.name, certificate, before);
+    const guess = { known: { assignments, history: certificate.history }, remembered: NOTHING_REMEMBERED, guessing };
+    const again = { ...read, certificate, isSecond: true, rollout: assignments.rollout };
+    await this.#answerArms(again, groupByArm(assignments, [...guessing.keys()]), guess, results);
   }
 
   // Redis may have a fresh overlay entry beside a stale answer in memory, and a newer row if the guess was wrong.
@@ -242,59 +273,10 @@ class Reader {
     return pending.flatMap((standing) => {
       const more = rows?.get(standing.userId);
       if (!more) return [standing];
-      const { userId, user, judged } = standing;
-      const fuller = { userId, user, judged: [...judged, ...standingOf(read, userId, more).judged] };
+      const added = standingOf(read, standing.userId, more);
+      const judged = [...standing.judged, ...added.judged];
+      const fuller = { ...standing, judged, isDoubted: standing.isDoubted || added.isDoubted };
       return this.#settle(read, fuller, results) ? [] : [fuller];
-    });
-  }
-
-  async #answerLive(read: CertifiedRead, standings: readonly Standing[], results: Results): Promise<void> {
-    if (read.options.onlyIfCached) {
-      for (const standing of standings) results.set(standing.userId, notCached(standing.userId, read.options));
-      return;
-    }
-    const askedAt = performance.now();
-    const outcomes = await this.#infer(read, standings);
-    if (read.times) read.times.liveMs = since(askedAt);
-    for (const standing of await this.#withCandidates(read, standings, outcomes)) {
-      const outcome = outcomes.get(standing.userId);
-      results.set(standing.userId, answersOf(read, standing, whyLive(read, standing), outcome));
-    }
-  }
-
-  async #infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
-    const { predictor, version, assignment, certificate, options, requested, inferred = NOTHING_INFERRED } = read;
-    const { liveTimeoutMs, live: enabled } = predictor.policy.freshness;
-    const isOpen = ({ userId, user }: Standing) => !isInferred(inferred.get(userId), leastLabel(user, options));
-    const left = inferred.size === 0 ? standings : standings.filter(isOpen);
-    if (left.length === 0) return inferred;
-    const readers = left.map(({ userId, user }) => ({
-      userId,
-      minVersion: leastLabel(user, options),
-      fresh: options.noCache,
-      rows: requested.get(userId),
-    }));
-    const { history } = certificate;
-    const request = { version, assignment, history, timeoutMs: liveTimeoutMs, enabled, readers };
-    const outcomes = await predictWithin(this.#stores.live, request, options);
-    return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
-  }
-
-  /** Looks up stored predictions after a failed demanded inference: such a read did not request them before. */
-  async #withCandidates(
-    read: CertifiedRead,
-    standings: readonly Standing[],
-    outcomes: ReadonlyMap<string, LiveOutcome>,
-  ): Promise<readonly Standing[]> {
-    const { assignment, options } = read;
-    const mayServe = options.noCache && failureRung(read) === 'stale';
-    const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
-    if (failed.length === 0) return standings;
-    const userIds = failed.map(({ userId }) => userId);
-    const found = await findOnline(this.#stores.online, assignment, userIds);
-    return standings.map((standing) => {
-      const candidates = found?.get(standing.userId);
-      return candidates ? standingOf(read, standing.userId, candidates) : standing;
     });
   }
 }

@@ -7,6 +7,7 @@ import { type AssignedRollout, type Assignment, type Certificate, isErased, type
 import { notFound, unreachableContext } from './errors.ts';
 import { type CandidateState, isFresh, judge, serviceOf } from './judge.ts';
 import type { LiveOutcome } from './live-predictor.ts';
+import { isAhead } from './lost-past.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions, ReadTimes } from './read-options.ts';
@@ -21,6 +22,8 @@ export interface CertifiedRead {
   /** The active rollout; null if there is none. */
   readonly rollout: AssignedRollout | null;
   readonly certificate: Certificate;
+  /** Whether the certificate began after the candidates were found, so that those ahead of it are lost, or too new. */
+  readonly isSecond?: boolean;
   readonly options: ReadOptions;
   /** The request features of the call, by user. */
   readonly requested: RequestedRows;
@@ -35,6 +38,8 @@ export interface Standing {
   readonly userId: string;
   readonly user: UserState;
   readonly judged: readonly JudgedCandidate[];
+  /** Whether a fresh candidate is ahead of the certificate: it answers only under a second certificate. */
+  readonly isDoubted: boolean;
 }
 
 interface JudgedCandidate {
@@ -45,11 +50,18 @@ interface JudgedCandidate {
 export function standingOf(read: CertifiedRead, userId: string, candidates: readonly Candidate[]): Standing {
   const { assignment, certificate, predictor } = read;
   const user = certificate.user(userId, predictor.name);
-  const judged = candidates.map((candidate) => {
-    const state = judge(labelOf(candidate), user, assignment, certificate, predictor.policy.freshness);
-    return { candidate, state };
-  });
-  return { userId, user, judged };
+  let isDoubted = false;
+  const judged: JudgedCandidate[] = [];
+  for (const candidate of candidates) {
+    const label = labelOf(candidate);
+    const state = judge(label, user, assignment, certificate, predictor.policy.freshness);
+    if (isAhead(label, user.version) && isFresh(state)) {
+      if (read.isSecond) continue;
+      isDoubted = true;
+    }
+    judged.push({ candidate, state });
+  }
+  return { userId, user, judged, isDoubted };
 }
 
 /**
@@ -61,7 +73,7 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
   const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
   if (unreachable) return unreachable;
   if (isErased(standing.user)) return notFound(standing.userId);
-  if (options.noCache) return undefined;
+  if (options.noCache || standing.isDoubted) return undefined;
   let stale: Answer | undefined;
   for (const { candidate, state } of standing.judged) {
     const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);

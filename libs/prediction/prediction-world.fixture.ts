@@ -6,6 +6,7 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
+import { NOTHING_LOST } from '@tandem/freshness/lost-past.fixture';
 import type { BatchPolicy, FreshnessPolicy } from '@tandem/freshness/predictor';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { STABLE } from '@tandem/freshness/rollout';
@@ -149,6 +150,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         registry: createRegistry(pool),
         online,
         offline: patientPredictions(pool),
+        lostPast: NOTHING_LOST,
         live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
         ...reader,
       });

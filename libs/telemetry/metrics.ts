@@ -179,6 +179,11 @@ function storeMetrics(registry: Registry) {
       help: "Changes of the database's history seen by this process: restores and failovers.",
       registers,
     }),
+    lostPasts: new Counter({
+      name: 'tandem_lost_pasts_total',
+      help: 'Labels of predictions above the version that Postgres certifies: a crash has lost their commits.',
+      registers,
+    }),
     warnings: new Counter({
       name: 'tandem_log_warnings_total',
       help: 'Log events at warn and error, by event, counted at any LOG_LEVEL.',

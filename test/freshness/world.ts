@@ -5,6 +5,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
+import { NOTHING_LOST } from '@tandem/freshness/lost-past.fixture';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { createInferencePool } from '@tandem/inference/live/pool';
@@ -105,6 +106,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
     online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
     offline: delay('offline', createStoredPredictions(pool)),
     live,
+    lostPast: NOTHING_LOST,
     memory: createPredictionMemory({ maxBytes: 1e6 }),
   };
   return { read: createPredictionReader(parts), close: () => authority.close() };
@@ -126,6 +128,7 @@ export function createRescorer({ pool, prefix, connection, inference }: World, d
     registry,
     online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
     offline: delay('offline', createStoredPredictions(pool)),
+    lostPast: NOTHING_LOST,
     windows: { take: async (_predictor: string, userIds: readonly string[]) => userIds.map(() => 0) },
     live,
   };

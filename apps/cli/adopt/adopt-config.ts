@@ -4,12 +4,8 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { SampleLimits } from '@tandem/admission/sample-users';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
-import {
-  checkWatchable,
-  type Watched,
-  type WatchRequest,
-  watchSource,
-} from '@tandem/offline-store/sources/watch-source';
+import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
+import { checkWatchable, type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
 import { plain } from '../command-line/command.ts';
@@ -85,7 +81,9 @@ export async function adoptConfig(
 /** Watches the tables after the adoption, because a watch needs known predictors. */
 async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
   const watched = new Map<string, Watched>();
-  for (const request of requests) {
+  // A key that looks up a parent row requires a watch of the parent.
+  const selects = ({ key }: WatchRequest) => key?.match(/\bselect\b/gi)?.length ?? 0;
+  for (const request of requests.toSorted((a, b) => selects(a) - selects(b))) {
     const one = await watchSource(pool, request);
     watched.set(one.name, one);
   }

@@ -132,13 +132,23 @@ function describeOthers({ watched, adopted }: Required<Watches>, tables: readonl
   ];
 }
 
-function watchFinding({ name, key, columns, broken }: WatchedSource, read: readonly string[]): Finding {
+function watchFinding(watch: WatchedSource, read: readonly string[]): Finding {
+  const { name, key, columns, broken, faults, isLookedUpEarly } = watch;
   if (broken.length > 0) {
     return warning(
       SUBJECT,
       `${name}: watched in part; missing or disabled: ${broken.join(', ')}`,
       `create them again: tandem watch ${name} ${keyOption(key)}`,
     );
+  }
+  if (faults.length > 0) {
+    const text = `${name}: may have missed changes, so reads are answered live: ${faults.join('; ')}`;
+    return warning(SUBJECT, text, `as the table's owner, with a key that fits: tandem watch ${name} ${keyOption(key)}`);
+  }
+  if (isLookedUpEarly) {
+    const text = `${name}: the key is looked up before the commit, and misses concurrent changes of the parent row`;
+    const remedy = 'add a valid foreign key to the parent table, watch the parent table, then watch again';
+    return warning(SUBJECT, text, `${remedy}: tandem watch ${name} ${keyOption(key)}`);
   }
   const unwatched = columns === null ? [] : read.filter((column) => !columns.includes(column) && column !== key);
   if (unwatched.length > 0) {

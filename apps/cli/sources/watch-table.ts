@@ -1,6 +1,7 @@
 /** Watches tables for a config or `tandem watch`, and renders watches. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/sources/watch-source';
+import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
+import { type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findQueryTables, findTable } from '@tandem/offline-store/sources/watchable-table';
 import { given } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';

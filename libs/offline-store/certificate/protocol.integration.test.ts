@@ -70,7 +70,9 @@ test('the schema of a release without a protocol number certifies nothing for th
     const before = (await readdir(migrations)).filter((file) => file.endsWith('.sql') && file < '0065');
     for (const file of before) await copyFile(new URL(file, migrations), join(folder, file));
     await migrate(url, undefined, pathToFileURL(`${folder}/`));
-    await expect(authority.certify([])).rejects.toThrow(/column .*protocol.* does not exist/);
+    await expect(authority.certify([])).rejects.toThrow(
+      /column .*protocol.* does not exist|relation .*watch_faults.* does not exist/,
+    );
     expect(await schemaState(pool)).toMatchObject({ state: 'behind', protocol: null });
     await migrate(url);
     await expect(authority.certify([])).resolves.toBeDefined();

@@ -92,6 +92,30 @@ describe('a bulk change', () => {
     expect(await states('8')).toEqual(['stale', 'fresh']);
   });
 
+  test('is what a fault of the watch leaves behind: until the repair nothing stored is fresh, even to a caller that knew the arms', async () => {
+    await workAll(await start());
+    const before = await certified();
+    expect(await states()).toEqual(['fresh']);
+    await database.pool.query(
+      `select tandem.fault_watch(id, 'ddl', 'a partition was detached') from tandem.watched_sources`,
+    );
+    await database.pool.query(`select tandem.fault_watch(id, 'ddl', 'and another') from tandem.watched_sources`);
+    expect(await states()).toEqual(['stale']);
+    const faulted = await certified();
+    expect(faulted.certificate.revision).toBe(before.certificate.revision + 1);
+    expect(faulted.assignment).toMatchObject({ isUnwatched: true, overlayFloor: before.assignment.overlayFloor });
+    await workAll(await start());
+    expect(await states()).toEqual(['stale']);
+    await database.pool.query('select tandem.settle_watch(id) from tandem.watched_sources');
+    const repaired = await certified();
+    expect(repaired.certificate.revision).toBeGreaterThan(faulted.certificate.revision);
+    expect(repaired.assignment.isUnwatched).toBeUndefined();
+    expect(repaired.assignment.overlayFloor).toBeGreaterThan(before.assignment.overlayFloor);
+    expect(await states()).toEqual(['stale']);
+    await workAll(await start());
+    expect(await states()).toEqual(['fresh']);
+  });
+
   test('is returned by the feature statement to a caller that knew the arms', async () => {
     const source = patientFeatures(database.pool);
     const version = await findModelVersion(database.pool, (await certified()).assignment.modelVersionId);

@@ -1,4 +1,4 @@
-/** Concurrent transactions on watched tables: the users whom their keys name, their locks, and how they commit. */
+/** Concurrent transactions on watched tables: the users that their keys name, their locks, and how they commit. */
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -6,7 +6,8 @@ import { adopt } from '../adopt.ts';
 import { query } from '../sql/database.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { type WatchRequest, watchSource } from './watch-source.ts';
+import type { WatchRequest } from './watch-request.ts';
+import { watchSource } from './watch-source.ts';
 import { listWatchedSources } from './watched-sources.ts';
 
 const CUSTOMER = '(select o.customer_id from shop.orders o where o.id = changed.order_id)';
@@ -24,13 +25,15 @@ afterAll(() => database?.drop());
 const sql = (text: string) => database.pool.query(text);
 
 beforeEach(async () => {
-  await sql(`drop schema if exists shop cascade; create schema shop;
+  await sql('truncate tandem.watched_sources');
+  await sql('drop schema if exists shop cascade; truncate tandem.watch_faults');
+  await sql(`create schema shop;
     create table shop.customers (id bigint primary key, spent float8 not null default 0);
     insert into shop.customers (id) select n from generate_series(101, 110) n;
     create table shop.orders (id int primary key, customer_id bigint references shop.customers);
     insert into shop.orders select n, 100 + n from generate_series(1, 10) n;
     create table shop.items (order_id int references shop.orders, amount float8);
-    truncate tandem.user_contexts, tandem.outbox, tandem.erasures, tandem.watched_sources, tandem.watch_faults;
+    truncate tandem.user_contexts, tandem.outbox, tandem.erasures;
     update tandem.source_versions set version = 0`);
   [one, other] = await Promise.all([connect(), connect()]);
   return () => Promise.all([one.end(), other.end()]);
@@ -75,7 +78,7 @@ describe('a key that looks up a parent row', () => {
     await watchItems();
   });
 
-  test('gives the user to whom another transaction moved the parent after the statement', async () => {
+  test('gives the new user if another transaction moved the parent after the statement', async () => {
     await one.query('begin; update shop.orders set customer_id = 102 where id = 1');
     await other.query('begin; insert into shop.items values (1, 5)');
     await one.query('commit');
@@ -225,7 +228,7 @@ describe('a commit is durable', () => {
 describe('a watched table that changes its form', () => {
   const faults = () => query(database.pool, { text: 'select reason, detail from tandem.watch_faults' });
 
-  test('takes writes after its key column is renamed, is faulted once, and is repaired by another watch', async () => {
+  test('takes writes after its key column is renamed, keeps its faults, and is repaired by another watch', async () => {
     await watch();
     await sql('alter table shop.orders rename customer_id to buyer_id');
     await one.query('begin; update shop.orders set buyer_id = 102 where id = 1');
@@ -233,26 +236,31 @@ describe('a watched table that changes its form', () => {
     await one.query('commit');
     await sql('update shop.orders set buyer_id = 103 where id = 3');
     const found = (await faults()) as { reason: string; detail: string }[];
-    expect(new Set(found.map(({ detail }) => detail))).toEqual(new Set(['column "customer_id" does not exist']));
-    expect(found.length).toBeLessThanOrEqual(2);
-    expect(await listWatchedSources(database.pool)).toMatchObject([{ isFaulted: true }]);
+    expect(found).toContainEqual({ reason: 'key', detail: 'column "customer_id" does not exist' });
+    // Both open transactions may have noted it; later writes do not.
+    expect(found.filter(({ reason }) => reason === 'key').length).toBeLessThanOrEqual(2);
+    expect(await query(database.pool, { text: 'select tandem.examine_watches() as left' })).toEqual([{ left: 1 }]);
+    expect(await listWatchedSources(database.pool)).toMatchObject([
+      { faults: expect.arrayContaining(['column "customer_id" does not exist']) },
+    ]);
     await sql('alter table shop.orders rename buyer_id to customer_id');
     await watch();
     expect(await faults()).toEqual([]);
     const rows = await query<{ version: number }>(database.pool, {
       text: `select version from tandem.source_versions where predictor = 'visits'`,
     });
-    expect(rows[0]?.version).toBe(found.length + 1);
+    expect(rows[0]?.version).toBeGreaterThan(found.length);
   });
 
-  test('with a virtual generated column: rejects it as key or watched column, and counts changes of the others', async ({
-    skip,
-  }) => {
+  test('with a virtual generated column: rejects it as key or watched column, and counts changes of the others', async () => {
     const [server] = await query<{ version: number }>(database.pool, {
       text: `select current_setting('server_version_num')::int as version`,
     });
-    if ((server?.version ?? 0) < 180_000) skip();
-    await sql(`alter table shop.orders add column doubled bigint generated always as (customer_id * 2) virtual`);
+    const added = sql(
+      'alter table shop.orders add column doubled bigint generated always as (customer_id * 2) virtual',
+    );
+    if ((server?.version ?? 0) < 180_000) return expect(added).rejects.toThrow('syntax error');
+    await added;
     await expect(watch({ key: 'doubled' })).rejects.toMatchObject({
       message: expect.stringContaining('is a virtual generated column'),
     });

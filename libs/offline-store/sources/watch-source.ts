@@ -3,45 +3,27 @@
  * transaction. Earlier changes are not detected.
  */
 import { TandemError } from '@tandem/freshness/errors';
-import type { KeyType } from '@tandem/freshness/user-id';
 import type pg from 'pg';
 import { changeEventRules, openRules, settleRules } from '../events/rule-changes.ts';
 import { insertAudit } from '../sql/audit.ts';
-import { type Db, execute, query, sqlState } from '../sql/database.ts';
+import { type Db, query, sqlState } from '../sql/database.ts';
 import { quoteName } from '../sql/rights.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import { changedColumns, checkLookups, looksUp } from './lookup-key.ts';
+import { checkRequest, invalid, type WatchRequest } from './watch-request.ts';
 import {
   createFunctionSql,
   createLookupSql,
   createTriggerSql,
   functionName,
-  keySql,
   type LookupColumn,
   lookupName,
   OPERATIONS,
   triggerName,
 } from './watch-trigger.ts';
-import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { findQueryObjects, findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
-
-export interface WatchRequest {
-  /** `table` or `schema.table`, as SQL spells it. */
-  readonly table: string;
-  /** The SQL expression over a row (alias `changed`) that gives its user id; null: a row belongs to every user. */
-  readonly key: string | null;
-  /** The columns whose changes count; null: all. */
-  readonly columns: readonly string[] | null;
-  /** The predictors, in addition to those that the table is already watched for. */
-  readonly predictors: readonly string[];
-  /**
-   * The maximum number of users in a statement. A statement that changes more users makes every stored prediction stale
-   * instead.
-   */
-  readonly maxUsers?: number;
-  readonly actor: string;
-}
 
 export interface Watched {
   readonly id: number;
@@ -58,6 +40,7 @@ const TABLE_LOCK = '2s';
 /** Watches a table. Repeating it adds predictors, replaces key and columns, and adds triggers to new partitions. */
 export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request));
+  await recordQueries(pool, watched);
   // Concurrent changes may still use the previous predictors.
   await settleRules(pool, request.predictors);
   return watched;
@@ -74,7 +57,11 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await createTriggers(db, table, id, request);
-    await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
+    await query(db, {
+      text: 'update tandem.watched_sources set relation = $2, is_always = $3 where id = $1',
+      values: [id, table.oid, table.relations.every(({ isOwned }) => isOwned)],
+    });
+    await query(db, { text: 'select tandem.record_form($1), tandem.settle_watch($1)', values: [id] });
     if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
@@ -91,11 +78,30 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   if (!known || others.length > 0 || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers)
     return undefined;
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
-  if (known.isFaulted || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
+  if (known.faults.length > 0 || (known.isLookedUpEarly && (await isSafe(db, known, predictors)))) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
 
-/** Returns whether a watch of an earlier release, which looks up its key too early, can be made anew. */
+/** Records the views and functions that the predictors' queries read: replacing one changes features. */
+async function recordQueries(pool: pg.Pool, { id, predictors }: Watched): Promise<void> {
+  const queries = await query<{ sql: string }>(pool, {
+    text: `select distinct v.definition -> 'query' ->> 'sql' as sql from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id where a.predictor = any ($1::text[])`,
+    values: [predictors],
+  });
+  const read = await Promise.all(queries.map(({ sql }) => findQueryObjects(pool, sql)));
+  await query(pool, {
+    text: `update tandem.watched_sources set views = $2, functions = $3 where id = $1 and (views, functions) is distinct from ($2, $3)`,
+    values: [id, unique(read.flatMap(({ views }) => views)), unique(read.flatMap(({ functions }) => functions))],
+  });
+  await query(pool, { text: 'select tandem.record_form($1)', values: [id] });
+}
+
+function unique(oids: readonly number[]): readonly number[] {
+  return [...new Set(oids)].sort((a, b) => a - b);
+}
+
+/** Returns whether a watch of an earlier release, which looks up its key too early, can be created again. */
 function isSafe(db: Db, { oid, key }: WatchedSource, predictors: readonly string[]): Promise<boolean> {
   return checkLookups(db, oid ?? 0, key ?? '', predictors).then(
     () => true,
@@ -142,9 +148,10 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
 /** Drops a trigger function with its triggers: dropping triggers one by one needs the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
+  // First, so that the drop of its triggers is no fault of the watch.
+  await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
   await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
   await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
-  await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
 }
 
 /** Records the current names of tables, since another table may take an old name. */
@@ -243,106 +250,4 @@ async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): 
       retryAfter: 5,
     });
   });
-}
-
-/** The allowed types of the expression, by the type of user ids. */
-const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
-  int8: ['bigint', 'integer', 'smallint'],
-  uuid: ['uuid'],
-  text: ['text', 'character varying', 'character', 'name', 'citext'],
-};
-
-interface Standing {
-  readonly keyType: KeyType | null;
-  /** Whether the table is already watched. */
-  readonly isKnown: boolean;
-}
-
-async function checkRequest(
-  db: Db,
-  table: Watchable,
-  { key, columns, predictors }: WatchRequest,
-  { keyType, isKnown }: Standing,
-): Promise<void> {
-  if (keyType === null || (predictors.length === 0 && !isKnown)) {
-    throw invalid(
-      'predictors',
-      'No predictor of this database reads the table.',
-      'adopt a config that reads it, then watch it',
-    );
-  }
-  const [unknown] = await query<{ name: string }>(db, {
-    text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
-    values: [predictors],
-  });
-  if (unknown)
-    throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'use the name of an adopted predictor');
-  const gone = columns?.find((column) => !table.columns.includes(column));
-  if (gone !== undefined) {
-    throw invalid(
-      'columns',
-      `Table ${table.name} has no column ${gone}.`,
-      `use one or more of ${table.columns.join(', ')}`,
-    );
-  }
-  const virtual = table.virtualColumns.find(
-    (name) => columns?.includes(name) || (key !== null && namesColumn(key, name)),
-  );
-  if (virtual !== undefined) {
-    throw invalid(
-      columns?.includes(virtual) ? 'columns' : 'key',
-      `Column ${virtual} of ${table.name} is a virtual generated column, which has no value in a trigger.`,
-      'use the columns that it is computed from, or make it stored',
-    );
-  }
-  if (key !== null) await checkKey(db, table, key, keyType);
-  if (looksUp(key)) await checkLookups(db, table.oid, key, predictors);
-}
-
-function namesColumn(key: string, column: string): boolean {
-  const plain = column.replaceAll(/[$.*+?^()[\]{}|\\]/g, String.raw`\$&`);
-  return new RegExp(`(?<![\\w$])"?${plain}"?(?![\\w$])`, 'i').test(key);
-}
-
-/**
- * Checks the key expression in the way that the trigger function evaluates it: with the rights of the schema's owner,
- * and only pg_catalog on the search path.
- */
-async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType): Promise<void> {
-  await query(db, { text: 'savepoint key_check' });
-  const type = await typeOfKey(db, table, key).catch((error: unknown) => {
-    throw invalid(
-      'key',
-      `Postgres rejects the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
-      `use a column of ${table.name}, or an expression over its columns; write other tables with their schema, and let ${quoteName(table.schemaOwner)} read them; if a row belongs to all users, set everyone instead of a key`,
-      error,
-    );
-  });
-  await query(db, { text: 'rollback to savepoint key_check' });
-  if (type !== undefined && TYPES[keyType].some((known) => type === known || type.startsWith(`${known}(`))) return;
-  throw invalid(
-    'key',
-    `The key expression ${key} gives ${type ?? 'more than one column'}, but user ids are of type ${keyType}.`,
-    `cast it to ${keyType === 'int8' ? 'bigint' : keyType}`,
-  );
-}
-
-async function typeOfKey(db: Db, table: Watchable, key: string): Promise<string | undefined> {
-  await query(db, { text: `set local role ${quoteName(table.schemaOwner)}` });
-  await query(db, { text: 'set local search_path = pg_catalog, pg_temp' });
-  // The row is built as in the trigger, which needs no right on the table itself.
-  const row = `jsonb_populate_record(null::${table.name}, '{}')`;
-  const { fields } = await execute(db, { text: `select (\n${key}\n) from ${row} changed limit 0` });
-  await execute(db, { text: `select ${keySql(key)} from ${row} changed limit 0` });
-  const [field, second] = fields;
-  if (!field || second) return undefined;
-  const [type] = await query<{ name: string }>(db, {
-    text: "select format_type(case when typtype = 'd' then typbasetype else oid end, null) as name from pg_type where oid = $1",
-    values: [field.dataTypeID],
-  });
-  return type?.name;
-}
-
-function invalid(field: string, message: string, remedy: string, cause?: unknown): TandemError {
-  return new TandemError('config_invalid', message, { field, remedy, cause });
 }

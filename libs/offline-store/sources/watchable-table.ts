@@ -196,6 +196,22 @@ export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables
   });
 }
 
+/** Returns the oids of the views and functions that a query reads; none if the login may not analyse the query. */
+export function findQueryObjects(pool: pg.Pool, sql: string): Promise<{ views: number[]; functions: number[] }> {
+  const found = parseOnly(pool, async (db) => {
+    await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
+    const [read] = await query<{ views: number[]; functions: number[] }>(db, {
+      text: `${RULES} select array(select distinct view::oid::int8 from rules where view <> $1::text::regclass) as views,
+        array(select distinct d.refobjid::int8 from rules join pg_depend d on d.classid = 'pg_rewrite'::regclass
+          and d.objid = rules.oid and d.refclassid = 'pg_proc'::regclass
+          join pg_proc p on p.oid = d.refobjid where p.pronamespace <> 'pg_catalog'::regnamespace) as functions`,
+      values: [`pg_temp.${VIEW}`],
+    });
+    return read;
+  });
+  return found.catch(() => undefined).then((read) => read ?? { views: [], functions: [] });
+}
+
 /** SQL of the rules of a view and of the views beneath it. */
 const RULES = `with recursive rules(oid, view) as (
     select oid, ev_class from pg_rewrite where ev_class = $1::text::regclass

@@ -17,8 +17,8 @@ export interface WatchedSource {
   readonly maxUsers: number;
   /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table only the table. */
   readonly broken: readonly string[];
-  /** Whether the watch may have missed changes, so that no stored prediction of its predictors is fresh. */
-  readonly isFaulted: boolean;
+  /** Why the watch may have missed changes. While it has a fault, no stored prediction of its predictors is fresh. */
+  readonly faults: readonly string[];
   /** Whether an earlier release made the watch, whose key looks up other tables before the commit. */
   readonly isLookedUpEarly: boolean;
 }
@@ -35,7 +35,7 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
           where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = o.trigger
             and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled in ('O', 'A'))
           order by 1) end as broken,
-        exists (select from tandem.watch_faults f where f.watch = w.id) as "isFaulted",
+        array(select distinct f.detail from tandem.watch_faults f where f.watch = w.id order by 1) as faults,
         coalesce(w.key ~* '\\mselect\\M' and to_regproc('tandem.watch_' || w.id || '_users') is null, false) as "isLookedUpEarly"
       from tandem.watched_sources w
       -- Partitions have the triggers too; the watched table has no parent. A detached partition keeps the triggers.
@@ -120,7 +120,16 @@ export interface MissingWatches {
   readonly tables: number;
 }
 
-/** Counts by predictor the declared tables that are not watched, and the watched tables that lack a trigger. */
+/**
+ * Compares the tables of each watch with their recorded form, and repairs what it can, as one worker at a time does
+ * (migrations/0074). Returns the number of watches that still have a fault.
+ */
+export async function examineWatches(db: Db): Promise<number> {
+  const [row] = await query<{ left: number }>(db, { text: 'select tandem.examine_watches() as left' });
+  return row?.left ?? 0;
+}
+
+/** Counts by predictor the declared tables that are not watched, and the watched tables with a fault or without a trigger. */
 export async function countMissingWatches(db: Db): Promise<readonly MissingWatches[]> {
   const watched = await listWatchedSources(db);
   const missing = new Map<string, Set<string>>();
@@ -129,7 +138,7 @@ export async function countMissingWatches(db: Db): Promise<readonly MissingWatch
   for (const one of await listDeclaredWatches(db)) {
     if (!isWatched(one, watched)) add(one.predictor, one.oid === null ? one.table : `${one.oid}`);
   }
-  for (const one of watched.filter((source) => source.oid !== null && !isWhole(source))) {
+  for (const one of watched.filter((source) => source.oid !== null && (!isWhole(source) || source.faults.length > 0))) {
     for (const predictor of one.predictors) add(predictor, `${one.oid}`);
   }
   return [...missing].map(([predictor, tables]) => ({ predictor, tables: tables.size }));

@@ -497,5 +497,10 @@ export interface Database {
     predictors: string[];
     max_users: number;
     created_at: Generated<Date>;
+    relation: number | null;
+    views: Generated<number[]>;
+    functions: Generated<number[]>;
+    is_always: Generated<boolean>;
+    form: string[] | null;
   };
 }

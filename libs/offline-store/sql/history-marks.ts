@@ -108,6 +108,20 @@ export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChan
   return transaction(pool, (db) => rotateIn(db, actor));
 }
 
+/**
+ * Begins another history in place of this one, which has lost commits. Returns false if another has begun already.
+ * Rejects with SQLSTATE 42501 if the login may not begin one.
+ */
+export function replaceHistory(pool: pg.Pool, history: string): Promise<boolean> {
+  return transaction(pool, async (db) => {
+    // If several processes detect the loss concurrently, one of them begins the history.
+    await query(db, { text: 'select from tandem.history_rotation for update' });
+    if ((await findHistory(db)) !== history) return false;
+    await rotateIn(db, 'noticed');
+    return true;
+  });
+}
+
 /** Begins another history like `rotateHistory`, in the caller's transaction. */
 export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   const from = await findHistory(db);

@@ -244,8 +244,8 @@ test('a function that disables sequential scans also disables compiling, which t
     'accept_events',
     'accept_outcomes',
     'count_exposures',
+    'raise_changed',
     'send_events',
-    'source_changed',
   ]);
   for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
 });

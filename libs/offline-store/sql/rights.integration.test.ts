@@ -134,7 +134,13 @@ test('every function that runs with the owner’s rights searches temporary sche
     `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
       where pronamespace = 'tandem'::regnamespace and prosecdef order by 1`,
   );
-  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'probe_history', 'stamp_event']);
+  expect(rows.map(({ name }) => name)).toEqual([
+    'accept_events',
+    'apply_source_changes',
+    'current_history',
+    'probe_history',
+    'stamp_event',
+  ]);
   for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
 });
 

@@ -26,7 +26,7 @@ export interface RefreshWindows {
 }
 
 export interface RefreshPassDependencies
-  extends Pick<PredictionReaderDependencies, 'authority' | 'registry' | 'online'> {
+  extends Pick<PredictionReaderDependencies, 'authority' | 'registry' | 'online' | 'lostPast'> {
   readonly offline: PredictionReaderDependencies['offline'];
   /** The live predictor. It marks its answers as re-scored. */
   readonly live: LivePredictor;

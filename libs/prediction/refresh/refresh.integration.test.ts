@@ -1,4 +1,5 @@
 import type { LivePredictor } from '@tandem/freshness/live-predictor';
+import { NOTHING_LOST } from '@tandem/freshness/lost-past.fixture';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createPauseClock } from '@tandem/inference/live/toy-predictor.fixture';
@@ -55,6 +56,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     registry: world.registry,
     online: world.online,
     offline: patientPredictions(world.pool),
+    lostPast: NOTHING_LOST,
     live: rescoring,
     windows: createRefreshWindows({ connection: world.connection, prefix: world.prefix }),
     demand: { weightsOf: async () => new Map() },

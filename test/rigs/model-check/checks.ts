@@ -15,6 +15,7 @@ import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
 import { layeredGeneration } from './models/layered-generation.ts';
 import type { LayerScope } from './models/layered-generation-state.ts';
+import { type LostCommitScope, lostCommit } from './models/lost-commit.ts';
 import { type MarkScope, marks } from './models/marks.ts';
 import { protocolChange } from './models/protocol-change.ts';
 import { type RefreshWindowScope, refreshWindow } from './models/refresh-window.ts';
@@ -31,6 +32,7 @@ import {
   EVENT_RULES,
   HISTORY,
   LAYERS,
+  LOST_COMMITS,
   MARKS,
   PROTOCOL_CHANGE,
   REFRESH_WINDOW,
@@ -63,6 +65,10 @@ function byStartTime(scope: HistoryScope): Check {
 
 function unannounced(scope: MarkScope): Check {
   return { name: 'marks', scope: told(scope), explore: () => explore(marks(MARKS, scope)) };
+}
+
+function lostCommits(scope: LostCommitScope): Check {
+  return { name: 'lost commit', scope: told(scope), explore: () => explore(lostCommit(LOST_COMMITS, scope)) };
 }
 
 function assignments(scope: AssignmentScope): Check {
@@ -160,6 +166,8 @@ export const SMALL: readonly Check[] = [
   unannounced({ events: 2, marks: 1, others: 0, restarts: 1, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 1, others: 1, restarts: 0, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 1 }),
+  lostCommits({ events: 3, crashes: 1, readers: 3, isEvaded: false }),
+  lostCommits({ events: 2, crashes: 1, readers: 3, isEvaded: true }),
   assignments(ONE_MOVE),
   assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 1 }),
   assignments({ ...ONE_MOVE, runs: 0, rollbacks: 0, adoptions: 2 }),
@@ -197,6 +205,7 @@ export const MEDIUM: readonly Check[] = [
   unannounced({ events: 2, marks: 2, others: 1, restarts: 0, flushes: 0, runs: 0 }),
   unannounced({ events: 1, marks: 2, others: 0, restarts: 0, flushes: 0, runs: 1 }),
   unannounced({ events: 1, marks: 1, others: 0, restarts: 1, flushes: 0, runs: 1 }),
+  lostCommits({ events: 3, crashes: 2, readers: 3, isEvaded: true }),
   bulkChanges(ONE_BULK),
   layers({ ...ONE_LAYER, changes: 1 }),
   layers({ ...ONE_LAYER, events: 0, rollbacks: 1, readers: 2 }),

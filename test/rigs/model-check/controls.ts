@@ -19,6 +19,7 @@ import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
 import { layeredGeneration } from './models/layered-generation.ts';
 import type { LayerRules, LayerScope } from './models/layered-generation-state.ts';
+import { type LostCommitRules, type LostCommitScope, lostCommit } from './models/lost-commit.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
 import { type ProtocolRules, protocolChange } from './models/protocol-change.ts';
 import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
@@ -35,6 +36,7 @@ import {
   EVENT_RULES,
   HISTORY,
   LAYERS,
+  LOST_COMMITS,
   MARKS,
   PROTOCOL_CHANGE,
   REFRESH_WINDOW,
@@ -80,6 +82,11 @@ function restored(id: string, breaks: string, broken: Partial<MarkRules>, scope:
 function shared(id: string, breaks: string, broken: Partial<SharedRowRules>, scope: Partial<SharedRowScope>): Control {
   const whole = { children: 1, moves: 0, bulkMoves: 0, isErased: false, ...scope };
   return { id, breaks, explore: () => explore(sharedRows({ ...SHARED_ROWS, ...broken }, whole)) };
+}
+
+function undone(id: string, breaks: string, broken: Partial<LostCommitRules>, isEvaded = true): Control {
+  const scope: LostCommitScope = { events: 2, crashes: 1, readers: 3, isEvaded };
+  return { id, breaks, explore: () => explore(lostCommit({ ...LOST_COMMITS, ...broken }, scope)) };
 }
 
 function layered(id: string, breaks: string, broken: Partial<LayerRules>, scope: Partial<LayerScope> = {}): Control {
@@ -177,6 +184,10 @@ export const CONTROLS: readonly Control[] = [
     { connects: "for the process' own" },
     { others: 1 },
   ),
+  undone('D1', 'an event commits as durably as its session asks', { durability: 'as asked' }, false),
+  undone('D2', 'a label above the version of the certificate is served at once', { ahead: 'served at once' }),
+  undone('D3', 'a label from before a crash is refused, but no other history begins', { lost: 'refuses the label' }),
+  undone('D4', 'the label of a shared flight is not compared again', { ahead: 'certified again, but not of flights' }),
   lost(
     'M1',
     'a run that begins again after a failover keeps the id of its generation',

@@ -5,6 +5,7 @@ import type { ErasureRules } from './models/erasure-state.ts';
 import type { EventRuleRules } from './models/event-rules.ts';
 import type { HistoryRules } from './models/history-state.ts';
 import type { LayerRules } from './models/layered-generation-state.ts';
+import type { LostCommitRules } from './models/lost-commit.ts';
 import type { MarkRules } from './models/marks.ts';
 import type { ProtocolRules } from './models/protocol-change.ts';
 import type { RefreshWindowRules } from './models/refresh-window.ts';
@@ -50,6 +51,11 @@ export const LAYERS: LayerRules = {
   number: 'of its layer',
   offers: 'below whole buckets',
   memory: 'by the assigned generation',
+};
+export const LOST_COMMITS: LostCommitRules = {
+  durability: 'at commit',
+  ahead: 'certified again',
+  lost: 'rotates the history',
 };
 export const MARKS: MarkRules = {
   recall: 'no recall, no keep',

@@ -6,8 +6,8 @@ export const bulkRaisesNothing: Plant = {
   what: 'a bulk change of a watched table does not raise the source version',
   patches: [
     {
-      file: 'migrations/0040_watched_sources.sql',
-      find: 'update tandem.source_versions set version = version + 1 where predictor = any (concerned);',
+      file: 'migrations/0073_changes_at_commit.sql',
+      find: 'update tandem.source_versions set version = version + 1 where predictor = any (everyone);',
       replace: '',
     },
   ],
