@@ -79,8 +79,13 @@ const MANY_RESCORINGS: Partial<LoadRates> = {
 };
 /** One bulk change in ten seconds, so that a run after it publishes a generation before the next change. */
 const FEW_BULK_CHANGES: Partial<LoadRates> = {
-  ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
+  ...{ tableWriters: 1, sharedRowWriters: 0, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
+};
+/** Rates at which the last commit before a crash is often one that asked to be asynchronous. */
+const LOOSE_COMMITS: Partial<LoadRates> = {
+  ...{ tableWriters: 0, sharedRowWriters: 1, transactionsPerSecond: 30, runsPerSecond: 0, erasuresPerSecond: 0 },
+  ...{ readers: 4, readsPerSecond: 5 },
 };
 /** Rates at which Redis data from before an erasure still fits after it, because generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
@@ -307,6 +312,24 @@ export const controls: readonly Control[] = [
     plants: ['W2'],
     isWatched: true,
     changing: 60,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W3',
+    what: 'a key looks up the user in the statement, and not again at commit',
+    plants: ['W3'],
+    isWatched: true,
+    changing: 200,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W4',
+    what: 'a watched change by a session that replays changes commits asynchronously; Postgres crashes',
+    plants: ['W4'],
+    isWatched: true,
+    changing: 200,
+    rates: LOOSE_COMMITS,
+    stir: doing('postgres-immediate-restart'),
     caughtBy: OLD,
   },
   {
