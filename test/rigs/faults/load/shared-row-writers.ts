@@ -111,7 +111,7 @@ async function changeItems(client: Client, items: readonly number[], wait: () =>
 type Range = readonly [first: number, final: number];
 type Targets = () => { readonly first: number; readonly sharing: number };
 
-/** Moves orders, each range in one statement. Its former users keep their values. */
+/** Moves orders, each range in one statement. The former users keep their values; an order that stays changes no user. */
 async function moveOrders(client: Client, ranges: readonly Range[], to: Targets): Promise<Values> {
   const former: string[] = [];
   for (const [first, final] of ranges) {
@@ -119,7 +119,7 @@ async function moveOrders(client: Client, ranges: readonly Range[], to: Targets)
     const { rows } = await client.query<{ userId: string }>({
       text: `with former as (select * from orders where order_id between $1 and $2 order by order_id for update)
         update orders o set user_id = 2 * (($3 + o.order_id) % $4 + 1) from former f
-        where f.order_id = o.order_id returning f.user_id::text as "userId"`,
+        where f.order_id = o.order_id and o.user_id <> 2 * (($3 + o.order_id) % $4 + 1) returning f.user_id::text as "userId"`,
       values: [first, final, target.first, target.sharing],
     });
     former.push(...rows.map(({ userId }) => userId));
