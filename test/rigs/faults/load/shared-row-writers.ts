@@ -63,8 +63,11 @@ export function startSharedRowWriter(parts: LoadParts, dice: Dice, options: Tabl
   return repeat(parts, transactionsPerSecond, write);
 }
 
-/** Rejects if the commit is not known to have succeeded. */
-async function inTransaction(pool: Pool, isLoose: boolean, act: (client: Client) => Promise<Values>): Promise<Values> {
+/**
+ * Rejects if the commit is not known to have succeeded.
+ * @param isLoose whether the transaction replays changes, and asks for an asynchronous commit
+ */
+export async function inTransaction<T>(pool: Pool, isLoose: boolean, act: (client: Client) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   try {
     await client.query('begin');
