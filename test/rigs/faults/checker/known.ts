@@ -17,7 +17,7 @@ export interface Known {
   readonly values: Demands;
   /** Users with any requested erasure, also in a lost history: an erasure clears their values. */
   readonly everErased: Set<number>;
-  /** Users who share rows: a change raises versions of users whom its writer does not know. */
+  /** Users who share rows: a change raises versions of users that its writer does not know. */
   readonly sharing: Set<number>;
   /** Returns the number of a user id, counted from 0. */
   userOf(userId: string): number;

@@ -90,7 +90,7 @@ async function loosen(client: Client): Promise<void> {
 }
 
 /**
- * Changes items, and notes the users to whom they belong when the transaction commits: the last statement locks the orders,
+ * Changes items, and notes their users at the commit of the transaction: the last statement locks the orders,
  * so that a move comes before it or waits.
  */
 async function changeItems(client: Client, items: readonly number[], wait: () => Promise<void>): Promise<Values> {

@@ -1,6 +1,6 @@
 /**
- * Users who share rows. A parent row belongs to one of two users, and its child rows belong to the same user, whom the key of
- * the child table looks up. A transaction that moves the parent raises both users. A transaction that adds a child raises the
+ * Users who share rows. A parent row belongs to one of two users, and its child rows belong to the same user, which the key
+ * of the child table looks up. A transaction that moves the parent raises both users. A transaction that adds a child raises the
  * user that its key gives. The transactions take no locks on the rows of each other.
  *
  * Versions are raised at commit. The commit of a child looks up its user, locks that user's row, and looks up again with a fresh
