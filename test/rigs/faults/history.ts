@@ -164,11 +164,13 @@ export interface Change extends Timed {
   readonly score: number | null;
 }
 
-/** One statement on a watched table, without an event; empty if COMMIT was not acknowledged. */
+/** A transaction on watched tables, without an event; empty if COMMIT was not acknowledged. */
 export interface TableChange extends Timed {
   readonly kind: 'table change';
   /** The counts after the statement. */
   readonly changes: readonly { readonly userId: string; readonly score: number }[];
+  /** Users who share rows, with values below which `told` in their answers must not be from now on. */
+  readonly values?: readonly { readonly userId: string; readonly value: number }[];
 }
 
 /** POST /v1/runs. */

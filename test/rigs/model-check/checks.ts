@@ -23,6 +23,8 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
 import { type RunStepScope, runSteps } from './models/run-steps.ts';
+import { sharedRows } from './models/shared-rows.ts';
+import type { SharedRowScope } from './models/shared-rows-state.ts';
 import {
   ASSIGNMENT,
   BULK,
@@ -37,6 +39,7 @@ import {
   ROLLOUT,
   RUN,
   RUN_STEPS,
+  SHARED_ROWS,
 } from './protocol.ts';
 
 export interface Check {
@@ -102,6 +105,10 @@ function runs(scope: RunScope): Check {
 
 function steps(scope: RunStepScope): Check {
   return { name: 'run steps', scope: told(scope), explore: () => explore(runSteps(RUN_STEPS, scope)) };
+}
+
+function shared(scope: SharedRowScope): Check {
+  return { name: 'shared rows', scope: told(scope), explore: () => explore(sharedRows(SHARED_ROWS, scope)) };
 }
 
 function protocolChanges(most: number): Check {
@@ -180,6 +187,8 @@ export const SMALL: readonly Check[] = [
   runs({ ...ONE_RUN, chunks: 2, workers: 2, faults: 3 }),
   runs({ ...ONE_RUN, users: 2, splits: 1, leaves: 2, faults: 1, failsOver: true }),
   steps({ runs: 2, workers: 2, faults: 3 }),
+  shared({ children: 2, moves: 1, bulkMoves: 1, isErased: false }),
+  shared({ children: 1, moves: 1, bulkMoves: 1, isErased: true }),
   conditionalReads(3),
   protocolChanges(3),
   windows({ events: 2, workers: 2, ticks: 2, reads: 1, losses: 1 }),
@@ -207,6 +216,7 @@ export const MEDIUM: readonly Check[] = [
   unannounced({ events: 1, marks: 2, others: 1, restarts: 1, flushes: 0, runs: 1 }),
   assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 2 }),
   runs({ ...ONE_RUN, users: 3, splits: 2, leaves: 1, failsOver: true }),
+  shared({ children: 2, moves: 2, bulkMoves: 1, isErased: false }),
 ];
 
 export const LARGE: readonly Check[] = [
@@ -244,4 +254,5 @@ export const LARGE: readonly Check[] = [
   runs({ ...ONE_RUN, chunks: 3, workers: 3, faults: 3 }),
   runs({ ...ONE_RUN, chunks: 2, users: 2, workers: 2, faults: 2, splits: 2, leaves: 1, failsOver: true }),
   steps({ runs: 2, workers: 3, faults: 4 }),
+  shared({ children: 2, moves: 2, bulkMoves: 1, isErased: true }),
 ];

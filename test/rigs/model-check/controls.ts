@@ -27,6 +27,8 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, type RunScope, run } from './models/run.ts';
 import { type RunStepRules, runSteps } from './models/run-steps.ts';
+import { sharedRows } from './models/shared-rows.ts';
+import type { SharedRowRules, SharedRowScope } from './models/shared-rows-state.ts';
 import {
   ASSIGNMENT,
   BULK,
@@ -41,6 +43,7 @@ import {
   ROLLOUT,
   RUN,
   RUN_STEPS,
+  SHARED_ROWS,
 } from './protocol.ts';
 
 export interface Control {
@@ -74,6 +77,11 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
 function restored(id: string, breaks: string, broken: Partial<MarkRules>, scope: Partial<MarkScope>): Control {
   const whole = { events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 0, ...scope };
   return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, whole)) };
+}
+
+function shared(id: string, breaks: string, broken: Partial<SharedRowRules>, scope: Partial<SharedRowScope>): Control {
+  const whole = { children: 1, moves: 0, bulkMoves: 0, isErased: false, ...scope };
+  return { id, breaks, explore: () => explore(sharedRows({ ...SHARED_ROWS, ...broken }, whole)) };
 }
 
 function undone(id: string, breaks: string, broken: Partial<LostCommitRules>, isEvaded = true): Control {
@@ -303,6 +311,10 @@ export const CONTROLS: readonly Control[] = [
     { serves: 'at once' },
     { events: [1], isNew: true },
   ),
+  shared('K1', 'a key is looked up in the statement', { looksUp: 'in the statement' }, { moves: 1 }),
+  shared('K2', "a key is looked up at commit, before the user's row is locked", { looksUp: 'at commit' }, { moves: 1 }),
+  shared('K3', 'a bulk change does not exclude look-ups', { bulk: 'locks nothing' }, { bulkMoves: 1 }),
+  shared('K4', 'a change skips an erased user without a lock', { erased: 'skipped' }, { isErased: true }),
   layered(
     'L1',
     'a row of the base is judged by the source version of the run above it',

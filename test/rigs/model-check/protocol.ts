@@ -12,6 +12,7 @@ import type { RefreshWindowRules } from './models/refresh-window.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
 import type { RunStepRules } from './models/run-steps.ts';
+import type { SharedRowRules } from './models/shared-rows-state.ts';
 
 export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
 export const BULK: BulkRules = {
@@ -86,3 +87,8 @@ export const RUN: RunRules = {
   restart: 'empties what was split off',
 };
 export const RUN_STEPS: RunStepRules = { fence: 'guards the write', cancel: 'ends the claim', claims: 'one of a kind' };
+export const SHARED_ROWS: SharedRowRules = {
+  looksUp: 'again under the lock',
+  bulk: 'excludes look-ups',
+  erased: 'locked',
+};

@@ -55,6 +55,8 @@ describe('the negative controls', () => {
         'R3',
         'W1',
         'W2',
+        'W3',
+        'W4',
         'F1',
         'L1',
       ],

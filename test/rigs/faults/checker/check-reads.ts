@@ -90,8 +90,9 @@ export function createReadChecker(
    */
   function checkValue(read: Read, answer: ReadAnswer, user: number): void {
     const { told, predictedFromContextVersion: label } = answer;
-    if (told === undefined || known.everErased.has(user) || !known.values.find(user, read.at, carried)) return;
-    if ((told ?? 0) >= carried.score) return;
+    if (told === undefined || !known.values.find(user, read.at, carried) || (told ?? 0) >= carried.score) return;
+    if (known.sharing.has(user)) note('stale called fresh', `told ${told}, not ${carried.score}`, read, answer);
+    if (known.sharing.has(user) || known.everErased.has(user)) return;
     for (let version = carried.version + 1; version <= (label ?? 0); version++) {
       const later = known.events.holder(user, version);
       if (later < 0 || known.events.isMarked(later, CARRIES_A_VALUE)) return;

@@ -25,6 +25,9 @@ const contract: Contract = {
     readmit: 1_000,
   },
 };
+const tableChange = (at: number, value: number): Operation => ({
+  ...{ kind: 'table change', at, ended: at + 10, changes: [], values: [{ userId: '1', value }] },
+});
 const refused = { status: 503, retryAfter: 1, answers: [] } as const;
 const live = { source: 'live', reason: 'fresh', generation: null } as const;
 
@@ -64,6 +67,7 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     'older event value',
     [event(0, { version: 1, told: 5 }), event(20, { version: 2 }), read(31, { label: 2, told: 3 })],
   ],
+  ['an old value of rows that users share', 'stale called fresh', [tableChange(0, 5), read(11, { label: 7, told: 3 })]],
   [
     'an unverified score that contradicts the event of its label',
     'untrue label',

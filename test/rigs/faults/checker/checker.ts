@@ -70,10 +70,15 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   }
 
   /** Records a change of a watched table. Its COMMIT is the acknowledgement: after it, no older answer is fresh. */
-  function takeTableChange({ changes, at, ended }: TableChange): void {
+  function takeTableChange({ changes, values = [], at, ended }: TableChange): void {
     for (const { userId, score } of changes) {
       known.demand(known.userOf(userId), at, ended, 0, score);
       takeChange({ kind: 'change', userId, at, ended, score });
+    }
+    for (const { userId, value } of values) {
+      const user = known.userOf(userId);
+      known.sharing.add(user);
+      if (at > known.faults.historyCountsFrom()) known.values.raise(user, ended, 0, value);
     }
   }
 

@@ -13,10 +13,12 @@ export interface Known {
   readonly demands: Demands;
   /** Demands by the application's own rows, as scores. */
   readonly changes: Demands;
-  /** Demands by the values of acknowledged SQL events, as scores. */
+  /** Demands by the values of acknowledged SQL events and of shared rows, as scores. */
   readonly values: Demands;
   /** Users with any requested erasure, also in a lost history: an erasure clears their values. */
   readonly everErased: Set<number>;
+  /** Users who share rows: a change raises versions of users that its writer does not know. */
+  readonly sharing: Set<number>;
   /** Returns the number of a user id, counted from 0. */
   userOf(userId: string): number;
   readonly users: ReadonlyMap<string, number>;
@@ -45,6 +47,7 @@ export function createKnown(windowMs: number): Known {
   const changes = createDemands(windowMs);
   const values = createDemands(windowMs);
   const everErased = new Set<number>();
+  const sharing = new Set<number>();
   const users = new Map<string, number>();
   const orphans = new Map<number, number>();
   let labels = new Int32Array(1_024);
@@ -71,6 +74,7 @@ export function createKnown(windowMs: number): Known {
     changes,
     values,
     everErased,
+    sharing,
     users,
     demand,
     userOf(userId) {
@@ -87,7 +91,7 @@ export function createKnown(windowMs: number): Known {
     },
     highestSeen: (user) => ({ label: labels[user] ?? 0, score: scores[user] ?? 0 }),
     addOrphan: (user) => void orphans.set(user, (orphans.get(user) ?? 0) + 1),
-    unchanging: (user) => (orphans.get(user) ?? 0) + erasures.raises(user),
+    unchanging: (user) => (sharing.has(user) ? Infinity : (orphans.get(user) ?? 0) + erasures.raises(user)),
     forgetHistory() {
       events.forget();
       erasures.forget();

@@ -17,6 +17,7 @@ import { createDice, createRecentEvents, type Dice, type LoadParts } from './loa
 import { startReader } from './readers.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
+import { startSharedRowWriter } from './shared-row-writers.ts';
 import { startSqlWriter } from './sql-writers.ts';
 import { startTableWriter } from './table-writers.ts';
 
@@ -52,6 +53,8 @@ export interface LoadRates {
   readonly transactionsPerSecond: number;
   /** Writers that change rows of a watched table, and send no events. */
   readonly tableWriters: number;
+  /** Writers that change watched rows which users share, and move them between users. */
+  readonly sharedRowWriters: number;
   readonly runsPerSecond: number;
   /** The share of runs of all users that have a budget. */
   readonly budgetedRuns: number;
@@ -74,6 +77,7 @@ export const RATES: LoadRates = Object.freeze({
   sqlWriters: 1,
   transactionsPerSecond: 8,
   tableWriters: 0,
+  sharedRowWriters: 0,
   runsPerSecond: 0.2,
   budgetedRuns: 0.5,
   rollbacksPerSecond: 0.03,
@@ -83,7 +87,7 @@ export const RATES: LoadRates = Object.freeze({
 });
 
 /** Rates of a load that writes only application tables; the other rates do not change. */
-export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3 };
+export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3, sharedRowWriters: 3 };
 
 const LISTED_WITHIN_MS = 10_000;
 
@@ -127,6 +131,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     startRunStarter(parts, dice(), { ...running, mostUsers: 50 }),
     startMover(parts, dice(), { ...moving, versions: VERSIONS }),
     ...named('table', rates.tableWriters, () => startTableWriter(parts, dice(), inserting)),
+    ...named('shared', rates.sharedRowWriters, () => startSharedRowWriter(parts, dice(), inserting)),
     startLister(parts, dice()),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);

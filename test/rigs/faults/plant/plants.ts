@@ -15,7 +15,7 @@ import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollou
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
 import { versionInRedis } from './controls/version-in-redis.ts';
-import { bulkRaisesNothing } from './controls/watched.ts';
+import { bulkRaisesNothing, lookedUpInStatement, undurableForReplicas } from './controls/watched.ts';
 import { pointerInRedis, shortETag } from './controls/wire.ts';
 import { failpoints } from './failpoints.ts';
 import type { Plant } from './patch.ts';
@@ -43,6 +43,8 @@ export const plants: readonly Plant[] = [
   overlayOfAnyArm,
   saltedByStep,
   bulkRaisesNothing,
+  lookedUpInStatement,
+  undurableForReplicas,
   relabelledRescoring,
   baseAsAbove,
 ];

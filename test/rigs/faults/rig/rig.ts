@@ -8,7 +8,7 @@ import { findFreePort } from '@tandem/local-servers/ports';
 import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
-import { COUNT, type Counts, type Pool } from '../../../e2e/counts.fixture.ts';
+import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
 import { asManaged } from '../../../e2e/managed-postgres.fixture.ts';
 import { type OwnPooler, startPooler } from '../../../e2e/pooler.fixture.ts';
 import { type PostgresPair, severalServers, startPair } from '../../../e2e/postgres-pair.fixture.ts';
@@ -20,10 +20,11 @@ import { migratePlanted } from './planted-schema.ts';
 import type { TcpProxy } from './proxy.ts';
 import { type ReplicatedForm, type ReplicatedRedis, startReplicatedRedis } from './replicated-redis.ts';
 import { buildClockShim, createServerClock } from './server-clock.ts';
+import { watchSharedRows } from './shared-rows.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
-import { adoptToldVersions } from './told-versions.ts';
+import { adoptToldVersions, type ToldCounts } from './told-versions.ts';
 import { openWays, waysTo } from './ways.ts';
 
 /** Differences from the ordinary deployment. */
@@ -49,7 +50,7 @@ export interface RigOptions extends DeploymentForm {
   /** Applications with an embedded reader; none by default. */
   readonly embedded?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
-  readonly counts: Counts;
+  readonly counts: ToldCounts;
   /** Further environment variables of APIs and workers. */
   readonly environment?: Readonly<Record<string, string>>;
   /** The size of a disk for Postgres' data, which can be filled. */
@@ -66,7 +67,7 @@ export interface Rig {
   readonly seed: number;
   readonly folder: string;
   /** The adopted predictor. */
-  readonly counts: Counts;
+  readonly counts: ToldCounts;
   /** Numbers in [0, 1), from the seed. */
   readonly random: () => number;
   /** The primary, if there are two servers. */
@@ -239,6 +240,7 @@ async function prepareDatabase(
     // `load` is not watched, because faults change it: a version must rise only with a change that the score shows.
     const watch = { table: 'counts', key: 'user_id', columns: ['changes'], predictors: [COUNT], actor: 'rig' };
     await watchSource(pool, { ...watch, maxUsers: WATCHED_USERS });
+    await watchSharedRows(pool);
   }
   return pool;
 }

@@ -110,7 +110,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const redis = needs === 'cluster' || needs === 'sentinel' ? needs : undefined;
   const servers = { ...disk, redis, hasStandby: needs === 'standby' };
   const form = { isWatched, isManaged, throughPooler };
-  const counts = { users, batch: { ...batch, chunkSize: CHUNK_SIZE } };
+  const counts = { users, batch: { ...batch, chunkSize: CHUNK_SIZE }, sharesRows: isWatched };
   const embedded = embeddedShare > 0 ? 1 : 0;
   const rig = await createRig({ ...form, ...servers, seed, folder, plants, apis, workers, embedded, counts, onLine });
   let load: Load | undefined;

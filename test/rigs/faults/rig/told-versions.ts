@@ -12,6 +12,7 @@ import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { type Counts, countPredictor, createCounts, type Pool } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
+import { createSharedRows, SHARED_VALUE } from './shared-rows.ts';
 
 export const VERSIONS = 100;
 /** Each version adds 1/128 to the score. A float32 then represents counts up to 131,072 exactly. */
@@ -19,9 +20,15 @@ const PARTS = 128;
 /** So long that no value expires while the rig runs, also with a wrong clock. */
 const OVERLAY_MS = 10 * 365 * 86_400_000;
 
-/** Creates the table and adopts version 1, then inserts the others. */
-export async function adoptToldVersions(pool: Pool, counts: Counts): Promise<void> {
+export interface ToldCounts extends Counts {
+  /** Whether users share rows, whose value is then `told`. */
+  readonly sharesRows?: boolean;
+}
+
+/** Creates the tables and adopts version 1, then inserts the others. */
+export async function adoptToldVersions(pool: Pool, counts: ToldCounts): Promise<void> {
   await createCounts(pool, counts.users);
+  if (counts.sharesRows) await createSharedRows(pool);
   await adopt(pool, { actor: 'test', predictors: [toldVersion(1, counts)] });
   await transaction(pool, async (db) => {
     await lockAssignments(db);
@@ -38,7 +45,7 @@ export async function adoptToldVersions(pool: Pool, counts: Counts): Promise<voi
  * Adopts other predictors together with the rig's predictor, whose stable model version does not change. If the rig's
  * predictor has an active rollout, the adoption is rejected and tried again.
  */
-export async function adoptBeside(pool: Pool, counts: Counts, others: readonly PredictorToAdopt[]): Promise<void> {
+export async function adoptBeside(pool: Pool, counts: ToldCounts, others: readonly PredictorToAdopt[]): Promise<void> {
   await until('the config is adopted', async () => {
     const { rows } = await pool.query<{ number: number }>(`select v.number::int as number from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id where a.predictor = 'count' and a.name = 'stable'`);
@@ -48,7 +55,7 @@ export async function adoptBeside(pool: Pool, counts: Counts, others: readonly P
   });
 }
 
-function toldVersion(number: number, counts: Counts): PredictorToAdopt & { readonly artifact: Buffer } {
+function toldVersion(number: number, counts: ToldCounts): PredictorToAdopt & { readonly artifact: Buffer } {
   const predictor = countPredictor(counts);
   const artifact = toldModel((number - 1) / PARTS);
   const { query } = predictor.definition;
@@ -60,7 +67,7 @@ function toldVersion(number: number, counts: Counts): PredictorToAdopt & { reado
       artifactHash: createHash('sha256').update(artifact).digest('hex'),
       query: {
         ...query,
-        sql: 'select user_id, load, changes, 0::float8 as told from counts',
+        sql: `select user_id, load, changes, ${counts.sharesRows ? SHARED_VALUE : '0::float8'} as told from counts`,
         columns: [...query.columns, { name: 'told', kind: 'number' }],
         overlayForMs: OVERLAY_MS,
       },

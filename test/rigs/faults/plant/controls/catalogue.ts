@@ -9,6 +9,7 @@ import type { Rule } from '../../checker/violations.ts';
 import type { LoadRates } from '../../load/start-load.ts';
 import type { Stage } from '../../rig/session.ts';
 import {
+  crashAfterChange,
   delayCertificates,
   deleteContexts,
   dropTrigger,
@@ -79,9 +80,16 @@ const MANY_RESCORINGS: Partial<LoadRates> = {
 };
 /** One bulk change in ten seconds, so that a run after it publishes a generation before the next change. */
 const FEW_BULK_CHANGES: Partial<LoadRates> = {
-  ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
+  ...{ tableWriters: 1, sharedRowWriters: 0, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
 };
+/** Rates at which few commits follow the last change before a crash. */
+const FEW_COMMITS: Partial<LoadRates> = {
+  ...{ tableWriters: 0, sharedRowWriters: 1, transactionsPerSecond: 2, runsPerSecond: 0, erasuresPerSecond: 0 },
+  ...{ readers: 4, readsPerSecond: 5 },
+};
+/** Rates at which many transactions cross, and other changes rarely hide a user who was not raised. */
+const MANY_CROSSINGS: Partial<LoadRates> = { tableWriters: 0, sharedRowWriters: 8, transactionsPerSecond: 10 };
 /** Rates at which Redis data from before an erasure still fits after it, because generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
@@ -307,6 +315,25 @@ export const controls: readonly Control[] = [
     plants: ['W2'],
     isWatched: true,
     changing: 60,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W3',
+    what: 'a key looks up the user in the statement, and not again at commit',
+    plants: ['W3'],
+    isWatched: true,
+    changing: 200,
+    rates: MANY_CROSSINGS,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W4',
+    what: 'a watched change by a session that replays changes commits asynchronously; Postgres crashes',
+    plants: ['W4'],
+    isWatched: true,
+    changing: 60,
+    rates: FEW_COMMITS,
+    stir: crashAfterChange,
     caughtBy: OLD,
   },
   {

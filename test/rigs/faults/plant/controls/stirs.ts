@@ -4,6 +4,7 @@ import { COUNT } from '../../../../e2e/counts.fixture.ts';
 import { until } from '../../../../e2e/until.fixture.ts';
 import type { NamedFault } from '../../catalogue/fault.ts';
 import { monotonicNow } from '../../history.ts';
+import { inTransaction } from '../../load/shared-row-writers.ts';
 import type { Stage } from '../../rig/session.ts';
 import { startRun } from '../../rig/start-run.ts';
 
@@ -131,6 +132,25 @@ function restored({ pool }: Stage['rig']): () => Promise<void> {
 export async function dropTrigger({ rig }: Stage): Promise<void> {
   await rig.pool.query('drop trigger if exists tandem_watch_update on counts');
   await pause(500);
+}
+
+/** Stops Postgres at once after a session that replays changes has committed a change of a watched row. */
+export async function crashAfterChange({ rig, sink, fault, random }: Stage): Promise<void> {
+  const at = monotonicNow();
+  const changes = await inTransaction(rig.pool, true, async (client) => {
+    const { rows } = await client.query<{ userId: string; score: number }>({
+      text: `update counts set changes = changes + 1 where user_id = $1
+        returning user_id::text as "userId", changes as score`,
+      values: [1 + Math.floor(random() * 60)],
+    });
+    return rows;
+  });
+  sink.write({ kind: 'table change', at, ended: monotonicNow(), changes });
+  await fault(
+    { name: 'Postgres stopped at once', cutsPostgres: true },
+    { inject: () => rig.postgres.restartImmediately(), lift: async () => void (await rig.pool.query('select 1')) },
+  );
+  await pause(3_000);
 }
 
 export async function deleteContexts({ rig, random }: Stage): Promise<void> {
