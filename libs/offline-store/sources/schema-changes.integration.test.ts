@@ -4,11 +4,12 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { query } from '../sql/database.ts';
+import { migrate } from '../sql/migrate.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createExamineWatches } from './repair-watches.ts';
 import type { WatchRequest } from './watch-request.ts';
 import { watchSource } from './watch-source.ts';
-import { countFaultedWatches, listWatchedSources } from './watched-sources.ts';
+import { countFaultedWatches, detectsSchemaChanges, listWatchedSources } from './watched-sources.ts';
 
 let database: TestDatabase;
 let other: pg.Client;
@@ -115,7 +116,9 @@ describe('a change of the schema', () => {
     await sql('create table shop.visits_3 partition of shop.visits for values from (20) to (30)');
     await withEventTriggers(true);
     await other.query('begin; insert into shop.visits values (3, 25, 1)');
-    await sql(`set lock_timeout = '500ms'; alter table shop.visits_2 set (fillfactor = 80); reset lock_timeout`);
+    const writer = await database.pool.connect();
+    await writer.query('set statement_timeout = 2000');
+    await writer.query('alter table shop.visits_2 set (fillfactor = 80)').finally(() => writer.release(true));
     expect(await faults()).toEqual(['ddl']);
   });
 
@@ -288,6 +291,13 @@ test('a foreign key on which a key relies is a fault once it is gone, until it i
   expect([await faults(), await examine()]).toEqual([['ddl'], 1]);
   await sql('alter table shop.items add constraint parent foreign key (order_id) references shop.orders');
   expect(await examine()).toBe(0);
+});
+
+test('a later migration creates the event triggers that an earlier one could not', async () => {
+  await sql('drop event trigger tandem_ddl; drop event trigger tandem_drop');
+  expect(await detectsSchemaChanges(database.pool)).toBe(false);
+  await migrate(database.pool);
+  expect(await detectsSchemaChanges(database.pool)).toBe(true);
 });
 
 test('VACUUM FULL, statistics and rights are no change', async () => {
