@@ -80,7 +80,7 @@ set search_path = pg_catalog, tandem, pg_temp as $$
     and not exists (select from tandem.watched_relations l where l.watch = $1 and l.object = f.oid and l.part <> 'query')
 $$;
 
--- Writes the list anew, of a watched table and of what feature queries and its key depend on.
+-- Writes the list again, of a watched table and of what feature queries and its key depend on.
 create function tandem.list_relations(watch bigint, root oid, views oid[], functions oid[]) returns void language plpgsql
 set search_path = pg_catalog, tandem, pg_temp as $$
 declare

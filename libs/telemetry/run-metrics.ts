@@ -206,9 +206,8 @@ function rolloutMetrics(registers: Registry[]) {
   };
 }
 
-function progressMetrics(registers: Registry[]) {
+function watchMetrics(registers: Registry[]) {
   return {
-    ...workMetrics(registers),
     watchesMissing: new Gauge({
       name: 'tandem_watches_missing',
       help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',
@@ -221,6 +220,13 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor', 'reason'] as const,
       registers,
     }),
+  };
+}
+
+function progressMetrics(registers: Registry[]) {
+  return {
+    ...workMetrics(registers),
+    ...watchMetrics(registers),
     runsUnfinished: new Gauge({
       name: 'tandem_runs_unfinished',
       help: 'Runs that are not finished.',

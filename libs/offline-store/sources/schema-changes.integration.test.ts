@@ -93,7 +93,7 @@ describe('a change of the schema', () => {
   test.each([
     ['of an unrelated table', 'create table shop.unrelated (n int); drop table shop.unrelated'],
     ['of another partition', 'alter table shop.visits_2 set (fillfactor = 80)'],
-  ])('%s waits for no lock on what is watched', async (_which, change) => {
+  ])('%s waits for no lock on watched relations', async (_which, change) => {
     await other.query(
       'begin; lock table shop.visits_1 in access exclusive mode; alter view shop.seen set (security_barrier = true)',
     );

@@ -7,7 +7,7 @@ import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import { findQueryObjects, type Watchable } from './watchable-table.ts';
 
-export interface ServedObjects {
+interface ServedObjects {
   /** The model versions that the arms of the predictor serve, sorted. */
   readonly versions: readonly string[];
   /** The oids of what their feature queries read. */
@@ -15,7 +15,7 @@ export interface ServedObjects {
   readonly functions: readonly number[];
 }
 
-export type Served = ReadonlyMap<string, ServedObjects>;
+type Served = ReadonlyMap<string, ServedObjects>;
 
 /** Finds what the feature queries of each served predictor read. A predictor whose queries fail is missing. */
 export async function findServedObjects(pool: Db, features: pg.Pool): Promise<Served> {
@@ -57,7 +57,7 @@ export async function beginRepair(db: Db, id: number, { oid, name }: Watchable):
 }
 
 /**
- * Writes the list anew, and ends the faults. They stay if the watch still differs from the list, or if a feature query
+ * Writes the list again, and ends the faults. They stay if the watch still differs from the list, or if a feature query
  * fails, since a later change of what it reads would not be detected.
  */
 export async function endRepair(db: Db, id: number, oid: number, served: Served): Promise<void> {
