@@ -36,9 +36,11 @@ set search_path = pg_catalog, tandem, pg_temp as $$
     select format('table %s', f) from tandem.family_of(w.relation) f
     union all select format('part %s of %s', i.inhrelid, i.inhparent) from pg_inherits i
       where i.inhparent in (select tandem.family_of(w.relation))
-    union all select format('column %s %s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated)
+    union all select format('column %s %s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, (
+        select md5(d.adbin::text) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''))
       from pg_attribute a where a.attrelid in (select tandem.family_of(w.relation)) and a.attnum > 0 and not a.attisdropped
-    union all select format('view %s %s', c.oid, md5(pg_get_viewdef(c.oid))) from pg_class c where c.oid = any (w.views)
+    -- pg_get_viewdef would lock the tables of the view.
+    union all select format('view %s %s', r.ev_class, md5(r.ev_action::text)) from pg_rewrite r where r.ev_class = any (w.views)
     union all select format('function %s %s', p.oid, md5(concat(p.prosrc, p.prosqlbody, p.proconfig)))
       from pg_proc p where p.oid = any (w.functions)
     -- Without event triggers, another file may have other values in a column. VACUUM FULL makes another file, too.
@@ -112,7 +114,8 @@ begin
 end $$;
 
 create function tandem.notice_ddl() returns event_trigger language plpgsql security definer
-set search_path = pg_catalog, tandem, pg_temp as $$
+set search_path = pg_catalog, tandem, pg_temp
+set lock_timeout = '1ms' as $$
 declare
   w tandem.watched_sources;
 begin
@@ -142,7 +145,7 @@ end $$;
 -- Compares, repairs and settles every watch; one worker at a time calls it. Returns how many watches have a fault afterwards.
 create function tandem.examine_watches() returns int language plpgsql security definer
 set search_path = pg_catalog, tandem, pg_temp
-set lock_timeout = '1s' as $$
+set lock_timeout = '100ms' as $$
 declare
   w tandem.watched_sources;
   harm text;
@@ -177,9 +180,11 @@ begin
   return (select count(distinct f.watch) from tandem.watch_faults f);
 end $$;
 
--- Records the form of a watch. The table of a watch of an earlier release is found by the triggers.
+-- Records the form of a watch. A change since the last record is a fault. The table of a watch of an earlier release is found by the triggers.
 create function tandem.record_form(watch bigint) returns void language plpgsql
 set search_path = pg_catalog, tandem, pg_temp as $$
+declare
+  w tandem.watched_sources;
 begin
   update tandem.watched_sources s set
     relation = t.relation, is_always = t.is_always
@@ -187,7 +192,11 @@ begin
     where g.tgfoid = to_regproc('tandem.watch_' || $1) and not exists (select from pg_inherits i where i.inhrelid = c.oid)
     group by c.oid, c.relkind order by c.relkind <> 'p', c.oid limit 1) t
   where s.id = $1 and s.relation is null;
-  update tandem.watched_sources s set form = tandem.form_of(s) where s.id = $1 and s.relation is not null;
+  select * into w from tandem.watched_sources s where s.id = $1 and s.relation is not null;
+  if w.form is not null and tandem.harm_of(w, tandem.sees_ddl()) is not null then
+    perform tandem.fault_watch(w.id, 'ddl', tandem.harm_of(w, tandem.sees_ddl()));
+  end if;
+  update tandem.watched_sources s set form = tandem.form_of(w) where s.id = w.id;
 end $$;
 
 -- Repairs a watch and ends its faults. Fails if the table is gone, a right is missing, or the key cannot be evaluated.
@@ -200,6 +209,12 @@ begin
     raise exception 'a watched column is gone';
   end if;
   if w.key is not null then perform tandem.try_key(w.relation, w.key); end if;
+  -- An open transaction has a null pid once it is prepared.
+  if exists (select from pg_locks l join tandem.family_of(w.relation) f on f = l.relation
+      where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
+        and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') and l.pid is distinct from pg_backend_pid()) then
+    raise exception 'a transaction that may have missed a change is open';
+  end if;
   perform tandem.complete_triggers(w, array(select tandem.family_of(w.relation)));
   perform tandem.record_form(w.id);
   perform tandem.settle_watch(w.id);
@@ -207,7 +222,8 @@ end $$;
 
 -- Evaluates a key over no row, as the trigger does.
 create function tandem.try_key(relation oid, key text) returns void language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set row_security = off as $$
 begin
   execute format(E'select (\n%s\n)::text from jsonb_populate_record(null::%s, ''{}'') changed limit 0', key, relation::regclass);
 end $$;

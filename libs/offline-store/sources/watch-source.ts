@@ -90,9 +90,17 @@ async function recordQueries(pool: pg.Pool, { id, predictors }: Watched): Promis
     values: [predictors],
   });
   const read = await Promise.all(queries.map(({ sql }) => findQueryObjects(pool, sql)));
+  const views = unique(read.flatMap((one) => one.views));
+  const functions = unique(read.flatMap((one) => one.functions));
+  const [other] = await query(pool, {
+    text: 'select tandem.record_form(id) from tandem.watched_sources where id = $1 and (views, functions) is distinct from ($2, $3)',
+    values: [id, views, functions],
+  });
+  if (!other) return;
   await query(pool, {
-    text: `update tandem.watched_sources set views = $2, functions = $3 where id = $1 and (views, functions) is distinct from ($2, $3)`,
-    values: [id, unique(read.flatMap(({ views }) => views)), unique(read.flatMap(({ functions }) => functions))],
+    text: `update tandem.watched_sources w set views = $2, functions = $3,
+      form = array(select f from unnest(w.form) f where f not like 'view %' and f not like 'function %') where id = $1`,
+    values: [id, views, functions],
   });
   await query(pool, { text: 'select tandem.record_form($1)', values: [id] });
 }
