@@ -27,6 +27,7 @@ create table tandem.watch_faults (
   -- key: the key cannot be evaluated; ddl: a table was changed; triggers: a trigger was disabled or removed.
   reason text not null check (reason in ('key', 'ddl', 'triggers')),
   detail text not null,
+  xid xid8 not null default pg_catalog.pg_current_xact_id(),
   at timestamptz not null default clock_timestamp()
 );
 
@@ -45,13 +46,15 @@ do $$ declare login text; begin
   end loop;
 end $$;
 
--- Notes a fault of a watch, unless it is noted.
+-- Notes a fault of a watch, unless this transaction has noted it. A repair may delete the fault of another transaction before
+-- this one commits. Every write meets a broken key, so that fault is noted once: repairs wait for open writers instead.
 create function tandem.fault_watch(watch bigint, reason text, detail text) returns void language sql
 set search_path = pg_catalog, tandem, pg_temp as $$
   insert into tandem.watch_faults (watch, predictor, reason, detail)
     select w.id, p.name, $2, left($3, 1000) from tandem.watched_sources w cross join unnest(w.predictors) as p(name)
     where w.id = $1 and not exists (
-      select from tandem.watch_faults f where f.watch = w.id and f.predictor = p.name and f.reason = $2)
+      select from tandem.watch_faults f where f.watch = w.id and f.predictor = p.name and f.reason = $2
+        and (f.xid = pg_current_xact_id() or $2 = 'key'))
 $$;
 
 -- Ends the faults of a repaired watch. What they hid counts as a bulk change, and every later read sees a higher revision.
@@ -86,6 +89,10 @@ begin
       perform pg_advisory_xact_lock_shared(1413567557, one.key);
     end if;
   end loop;
+  -- An older snapshot would not see the rows that a bulk change has moved.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform from tandem.source_versions where predictor = any (looked) order by predictor for share;
+  end if;
   perform from tandem.source_versions where predictor = any (everyone) order by predictor for update;
 end $$;
 
@@ -233,7 +240,8 @@ alter table tandem.source_changes enable always trigger apply_source_changes;
 -- one holds at commit, whatever the session has set since. One row of a transaction queues it.
 create function tandem.commit_durably_at_end() returns trigger language plpgsql as $$
 begin
-  if pg_catalog.current_setting('synchronous_commit') in ('off', 'local') then
+  -- The session's search path must not choose the operator.
+  if pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) any (array['off', 'local']) then
     perform pg_catalog.set_config('synchronous_commit', 'on', true);
   end if;
   -- After SET CONSTRAINTS ALL IMMEDIATE, a later change queues it again.

@@ -57,7 +57,8 @@ async function infer(
   const readers = left.map(({ userId, user }) => ({
     userId,
     minVersion: leastLabel(user, options),
-    fresh: options.noCache,
+    // While a watch is faulted, an inference from before the read may lack a change that raised no version.
+    fresh: options.noCache || assignment.isUnwatched === true,
     rows: requested.get(userId),
   }));
   const { history } = certificate;

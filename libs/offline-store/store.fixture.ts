@@ -46,13 +46,15 @@ export async function createTestDatabase(serverUrl: string, template?: string): 
 }
 
 const RESET = `do $$ declare partition regclass; begin
+  -- First, so that the drop of a watched table is no fault.
+  truncate tandem.watched_sources, tandem.watched_relations, tandem.watch_faults restart identity;
   for partition in select inhrelid::regclass from pg_inherits where inhparent = 'tandem.predictions'::regclass loop
     execute 'drop table ' || partition;
   end loop;
   drop table if exists visits cascade;
   truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.artifact_objects, tandem.user_contexts, tandem.events,
     tandem.events_before, tandem.expiry_steps, tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
-    tandem.watched_sources, tandem.watched_relations, tandem.watch_faults, tandem.read_demand restart identity cascade;
+    tandem.read_demand restart identity cascade;
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 

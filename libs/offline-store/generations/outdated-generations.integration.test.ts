@@ -104,7 +104,7 @@ describe('a bulk change', () => {
     await database.pool.query(`select tandem.fault_watch(id, 'ddl', 'and another') from tandem.watched_sources`);
     expect(await states()).toEqual(['stale']);
     const faulted = await certified();
-    expect(faulted.certificate.revision).toBe(before.certificate.revision + 1);
+    expect(faulted.certificate.revision).toBe(before.certificate.revision + 2);
     expect(faulted.assignment).toMatchObject({ isUnwatched: true, overlayFloor: before.assignment.overlayFloor });
     await workAll(await start());
     expect(await states()).toEqual(['stale']);

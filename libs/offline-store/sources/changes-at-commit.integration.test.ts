@@ -33,7 +33,7 @@ beforeEach(async () => {
   await sql(`create schema shop;
     create table shop.customers (id bigint primary key, spent float8 not null default 0);
     insert into shop.customers (id) select n from generate_series(101, 110) n;
-    create table shop.orders (id int primary key, customer_id bigint references shop.customers);
+    create table shop.orders (id int primary key, customer_id bigint not null references shop.customers);
     insert into shop.orders select n, 100 + n from generate_series(1, 10) n;
     create table shop.items (order_id int references shop.orders, amount float8);
     truncate tandem.user_contexts, tandem.outbox, tandem.erasures;
@@ -165,7 +165,7 @@ describe('a key that looks up a parent row', () => {
     await sql(`create table shop.parts (item int, order_id int references shop.orders)`);
     const nested = `(select c.id from shop.customers c where c.id = ${CUSTOMER})`;
     await expect(watch({ table: 'shop.parts', key: nested })).rejects.toMatchObject({
-      message: 'The key looks up users in shop.customers, which is not watched for visits.',
+      message: 'The key looks up users in shop.customers, which is not watched by id for visits.',
     });
     await watch({ table: 'shop.customers', key: 'id' });
     await watch({ table: 'shop.parts', key: nested });
@@ -174,9 +174,20 @@ describe('a key that looks up a parent row', () => {
   });
 });
 
+test('a lookup of a column that may be null, or by which the parent is not watched, is rejected', async () => {
+  await watch({ key: 'id::bigint' });
+  await expect(watchItems()).rejects.toMatchObject({
+    message: 'The key looks up users in shop.orders, which is not watched by customer_id for visits.',
+  });
+  await sql('alter table shop.orders alter column customer_id drop not null');
+  await expect(watchItems()).rejects.toMatchObject({
+    message: expect.stringContaining('Column customer_id of shop.orders may be null'),
+  });
+});
+
 test('a lookup in a table that is not watched is rejected', async () => {
   await expect(watchItems()).rejects.toMatchObject({
-    message: 'The key looks up users in shop.orders, which is not watched for visits.',
+    message: 'The key looks up users in shop.orders, which is not watched by customer_id for visits.',
   });
 });
 

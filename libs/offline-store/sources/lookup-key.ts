@@ -6,7 +6,7 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { type Db, query } from '../sql/database.ts';
-import { listWatchedSources } from './watched-sources.ts';
+import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
 const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_][\w$]*)`;
 const LOOKUP = new RegExp(
@@ -40,6 +40,8 @@ interface Origin {
 interface Step {
   readonly from: string | null;
   readonly parent: string;
+  /** The column of the parent that the lookup returns. */
+  readonly value: string;
   readonly columns: readonly (readonly [own: string, parents: string])[];
 }
 
@@ -57,7 +59,7 @@ export async function checkLookups(db: Db, table: number, key: string, predictor
   }
   const watched = await listWatchedSources(db);
   for (const step of steps) {
-    const { parent, isGuaranteed } = await findReference(db, table, step);
+    const { parent, isGuaranteed, isNotNull } = await findReference(db, table, step);
     if (parent === null || !isGuaranteed) {
       const own = step.columns.map(([column]) => column).join(', ');
       throw refused(
@@ -65,16 +67,31 @@ export async function checkLookups(db: Db, table: number, key: string, predictor
         `add a valid, non-deferrable foreign key from (${own}) to ${step.parent}, or copy the user id into the table`,
       );
     }
+    if (!isNotNull) {
+      throw refused(
+        `Column ${step.value} of ${step.parent} may be null, and a key that gives no user cannot be certified.`,
+        `declare it not null: alter table ${step.parent} alter column ${step.value} set not null`,
+      );
+    }
     const isSeen = watched.some(
-      (one) => one.oid === parent && predictors.every((name) => one.predictors.includes(name)),
+      (one) =>
+        one.oid === parent && seesMoves(one, step.value) && predictors.every((name) => one.predictors.includes(name)),
     );
     if (!isSeen) {
       throw refused(
-        `The key looks up users in ${step.parent}, which is not watched for ${predictors.join(', ')}.`,
-        `watch it first: tandem watch ${step.parent}`,
+        `The key looks up users in ${step.parent}, which is not watched by ${step.value} for ${predictors.join(', ')}.`,
+        `watch it first: tandem watch ${step.parent} --key ${step.value}`,
       );
     }
   }
+}
+
+/** Returns whether a watch of a parent counts a change of the column that says whose the row is. */
+function seesMoves({ key, columns }: WatchedSource, column: string): boolean {
+  if (key === null) return columns === null || columns.includes(column);
+  const plain: string = key;
+  if (looksUp(key)) return changedColumns(key).includes(column);
+  return unquoted(plain.trim().replace(/^changed\s*\.\s*/i, '')) === column;
 }
 
 /** Returns the column that an expression gives, and adds its lookups to `steps`; undefined for another form. */
@@ -87,7 +104,7 @@ function originOf(expression: string, steps: Step[]): Origin | undefined {
   const [first] = pairs;
   if (!first || pairs.some((pair) => pair?.from.table !== first.from.table)) return undefined;
   const columns = pairs.flatMap((pair) => (pair ? [[pair.from.column, pair.column] as const] : []));
-  steps.push({ from: first.from.table, parent: table, columns });
+  steps.push({ from: first.from.table, parent: table, value: unquoted(value), columns });
   return { table, column: unquoted(value) };
 }
 
@@ -119,9 +136,10 @@ function pairOf(condition: string, alias: string, steps: Step[]): { column: stri
 }
 
 /** Finds a foreign key that is checked at once and holds for every row. `conenforced` is of Postgres 18. */
-async function findReference(db: Db, table: number, { from, parent, columns }: Step) {
-  const [found] = await query<{ parent: number | null; isGuaranteed: boolean }>(db, {
+async function findReference(db: Db, table: number, { from, parent, value, columns }: Step) {
+  const [found] = await query<{ parent: number | null; isGuaranteed: boolean; isNotNull: boolean }>(db, {
     text: `select to_regclass($2)::oid::int8 as parent, exists (
+        select from pg_attribute where attrelid = to_regclass($2) and attname = $6 and attnotnull) as "isNotNull", exists (
         select from pg_constraint c
         where c.conrelid = coalesce(to_regclass($3)::oid, $1::oid) and c.confrelid = to_regclass($2) and c.contype = 'f'
           and c.convalidated and not c.condeferrable and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
@@ -131,9 +149,9 @@ async function findReference(db: Db, table: number, { from, parent, columns }: S
             join pg_attribute p on p.attrelid = c.confrelid and p.attnum = k.parents)
             = (select array_agg(own || ' ' || parents order by 1) from unnest($4::text[], $5::text[]) as k(own, parents))
       ) as "isGuaranteed"`,
-    values: [table, parent, from, columns.map(([own]) => own), columns.map(([, parents]) => parents)],
+    values: [table, parent, from, columns.map(([own]) => own), columns.map(([, parents]) => parents), value],
   });
-  return found ?? { parent: null, isGuaranteed: false };
+  return found ?? { parent: null, isGuaranteed: false, isNotNull: false };
 }
 
 function unquoted(name: string): string {

@@ -279,7 +279,7 @@ describe('triggers that were disabled and enabled again', () => {
 });
 
 test('a foreign key on which a key relies is a fault once it is gone, until it is added again', async () => {
-  await sql(`create table shop.orders (id int primary key, user_id bigint);
+  await sql(`create table shop.orders (id int primary key, user_id bigint not null);
     create table shop.items (order_id int constraint parent references shop.orders)`);
   await watch({ table: 'shop.orders' });
   await watch({

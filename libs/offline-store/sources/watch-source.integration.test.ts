@@ -262,7 +262,7 @@ describe('a change in bulk', () => {
 
 describe('the key', () => {
   test('may come from a parent row, which is watched too', async () => {
-    await sql(`create table shop.orders (id int primary key, customer_id bigint); insert into shop.orders values (1, 7), (2, 8);
+    await sql(`create table shop.orders (id int primary key, customer_id bigint not null); insert into shop.orders values (1, 7), (2, 8);
       create table shop.items (order_id int references shop.orders, amount float8)`);
     await watch({ table: 'shop.orders', key: 'customer_id' });
     await watch({

@@ -122,7 +122,8 @@ async function refuseOtherKinds(
 async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
   const [facts] = await query<Facts>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind, n.nspname as schema,
-        c.relpersistence = 't' as "isTemporary",
+        -- A crash empties an unlogged table.
+        c.relpersistence <> 'p' as "isTemporary",
         (select format('%I.%I', pn.nspname, p.relname) from pg_inherits i join pg_class p on p.oid = i.inhparent
           join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid limit 1) as parent,
         exists (select from pg_subscription_rel s where s.srrelid = c.oid) as "isSubscribed",

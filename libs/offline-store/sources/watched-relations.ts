@@ -64,10 +64,18 @@ export async function endRepair(db: Db, id: number, oid: number, served: Served)
   await listRelations(db, { id, oid }, served);
   await query(db, {
     text: `select tandem.settle_watch(w.id) from tandem.watched_sources w
-      where w.id = $1 and w.versions = ${VERSIONS} and not exists (select from tandem.examine_watch(w.id))`,
+      where w.id = $1 and w.versions = ${VERSIONS} and not exists (select from tandem.examine_watch(w.id))
+        and not exists (select from tandem.watch_faults f where f.watch = w.id and f.reason = 'key' and ${HAS_WRITERS})`,
     values: [id],
   });
 }
+
+/** SQL over a watch `w`: whether an open transaction may have written rows whose key failed. A prepared one has no pid. */
+const HAS_WRITERS = `exists (
+  select from pg_locks l join tandem.watched_relations r on r.watch = w.id and r.object = l.relation and r.part <> 'query'
+  where l.database = (select oid from pg_database where datname = current_database())
+    and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+    and l.granted and l.pid is distinct from pg_backend_pid())`;
 
 async function listRelations(db: Db, { id, oid }: { id: number; oid: number }, served: Served): Promise<void> {
   const [watch] = await query<{ predictors: string[] }>(db, {
@@ -85,7 +93,8 @@ async function listRelations(db: Db, { id, oid }: { id: number; oid: number }, s
 
 /** SQL that notes the faults of watches which differ from the catalogue. */
 const EXAMINE = `select tandem.fault_watch(w.id, e.reason, e.detail)
-  from unnest($1::bigint[]) as w(id) cross join tandem.examine_watch(w.id) e`;
+  from unnest($1::bigint[]) as w(id) cross join tandem.examine_watch(w.id) e
+  where not exists (select from tandem.watch_faults f where f.watch = w.id and f.reason = e.reason)`;
 
 /** Notes the faults of all watches, and lists what newly served feature queries read. Returns how many lists it wrote. */
 export async function examineWatches(pool: pg.Pool, features: pg.Pool): Promise<number> {

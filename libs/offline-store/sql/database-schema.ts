@@ -487,6 +487,7 @@ export interface Database {
     predictor: string;
     reason: 'key' | 'ddl' | 'triggers';
     detail: string;
+    xid: Generated<string>;
     at: Generated<Date>;
   };
   'tandem.watched_relations': {
