@@ -72,6 +72,27 @@ set search_path = pg_catalog, pg_temp as $$
   select oid from family
 $$;
 
+-- The triggers that a watch lacks on a table and its family: missing, disabled, or no longer firing in every session.
+create function tandem.missing_triggers(watch bigint, root oid) returns table (member oid, trigger text) language sql stable
+set search_path = pg_catalog, tandem, pg_temp as $$
+  select f.oid, 'tandem_watch_' || o.operation
+  from tandem.family_of($2) as f(oid) cross join unnest(array['insert', 'update', 'delete', 'truncate']) as o(operation)
+  where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = 'tandem_watch_' || o.operation
+    and g.tgfoid = to_regproc('tandem.watch_' || $1) and (g.tgenabled = 'A' or (g.tgenabled = 'O' and not exists (
+      select from tandem.watched_relations r where r.watch = $1 and r.object = f.oid and r.is_always))))
+$$;
+
+-- Creates a trigger of a watch.
+create function tandem.create_watch_trigger(watch bigint, member oid, operation text) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+  execute format('create or replace trigger tandem_watch_%1$s after %1$s on %2$s %3$s for each statement execute function tandem.watch_%4$s()',
+    operation, member::regclass, case operation
+      when 'insert' then 'referencing new table as tandem_new'
+      when 'update' then 'referencing old table as tandem_old new table as tandem_new'
+      when 'delete' then 'referencing old table as tandem_old' else '' end, watch);
+end $$;
+
 -- The members of the family of a watched table that are not in its list.
 create function tandem.new_parts(watch bigint) returns setof oid language sql stable
 set search_path = pg_catalog, tandem, pg_temp as $$
@@ -117,12 +138,9 @@ set search_path = pg_catalog, tandem, pg_temp as $$
   union all
   select 'ddl', p.oid::regclass::text || ' was added' from tandem.new_parts($1) as p(oid)
   union all
-  select 'triggers', l.name || ': a trigger is missing or disabled, or does not fire in sessions that replay changes'
-  from listed l join pg_class c on c.oid = l.object
-  where l.part <> 'query' and 4 > (select count(*) from pg_trigger g
-    where g.tgrelid = l.object and g.tgfoid = to_regproc('tandem.watch_' || $1)
-      and g.tgname in ('tandem_watch_insert', 'tandem_watch_update', 'tandem_watch_delete', 'tandem_watch_truncate')
-      and (g.tgenabled = 'A' or (g.tgenabled = 'O' and not l.is_always)))
+  select 'triggers', p.name || ': a trigger is missing or disabled, or does not fire in sessions that replay changes'
+  from listed l cross join tandem.missing_triggers($1, l.object) m join listed p on p.object = m.member
+  where l.part = 'table'
 $$;
 
 -- Gives the triggers of a watch to new partitions that are empty: they change no features. The lock of the triggers excludes
@@ -131,23 +149,17 @@ create function tandem.add_parts(watch bigint) returns void language plpgsql
 set search_path = pg_catalog, tandem, pg_temp set lock_timeout = '1ms' set row_security = off as $$
 declare
   one oid;
-  operation text;
   has_rows boolean;
 begin
   for one in select tandem.new_parts($1) loop
     begin
-      foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
-        execute format('create or replace trigger tandem_watch_%1$s after %1$s on %2$s %3$s for each statement execute function tandem.watch_%4$s()',
-          operation, one::regclass, case operation
-            when 'insert' then 'referencing new table as tandem_new'
-            when 'update' then 'referencing old table as tandem_old new table as tandem_new'
-            when 'delete' then 'referencing old table as tandem_old' else '' end, $1);
-      end loop;
+      perform tandem.create_watch_trigger($1, one, o) from unnest(array['insert', 'update', 'delete', 'truncate']) as o;
       execute format('select exists (select from only %s)', one::regclass) into has_rows;
       if has_rows then raise 'the partition has rows'; end if;
       insert into tandem.watched_relations
         select $1, n.class, n.object, 'part', n.name, n.facts, n.file, n.columns, false
         from tandem.describe_relations(array[one]) n where n.class = 'pg_class'::regclass;
+      -- After the list, since this change of the table is noticed, too.
       if exists (select from tandem.watched_relations r where r.watch = $1 and r.part = 'table' and r.is_always) then
         execute format('alter table only %s enable always trigger tandem_watch_insert, enable always trigger tandem_watch_update,
           enable always trigger tandem_watch_delete, enable always trigger tandem_watch_truncate', one::regclass);
@@ -223,9 +235,10 @@ exception when insufficient_privilege then
   null;
 end $$;
 
-revoke all on function tandem.describe_relations(oid[]), tandem.family_of(oid), tandem.new_parts(bigint),
-  tandem.list_relations(bigint, oid, oid[], oid[]), tandem.examine_watch(bigint), tandem.add_parts(bigint),
-  tandem.notice_ddl(), tandem.create_event_triggers() from public;
+-- `family_of` and `missing_triggers` only read the catalogue, for each login that lists watches.
+revoke all on function tandem.describe_relations(oid[]), tandem.create_watch_trigger(bigint, oid, text),
+  tandem.new_parts(bigint), tandem.list_relations(bigint, oid, oid[], oid[]), tandem.examine_watch(bigint),
+  tandem.add_parts(bigint), tandem.notice_ddl(), tandem.create_event_triggers() from public;
 
 -- Watches of earlier releases. Workers add what feature queries read.
 select tandem.list_relations(w.id, t.oid, '{}', '{}') from tandem.watched_sources w cross join lateral (

@@ -45,11 +45,13 @@ import { createHintStore, createOverlayStore } from '@tandem/online-store/overla
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
-import { createLossNotice } from '@tandem/prediction/events/notice-loss';
+import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
+import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
+import type { RunHints } from '@tandem/prediction/runs/run-store';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';
@@ -120,17 +122,31 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
-    reconciling: {
-      ...{ ...offline, ...online, hints, losses },
-      erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
-    },
-    relaying: { ...offline, ...online, onRelayed: refresh.onRelayed },
-    retaining: { ...offline, ...online },
-    scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
-    rolling: { ...offline, hints },
-    ...{ rewriting: offline, watching: offline },
+    ...housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed }),
     close: () =>
       closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
+  };
+}
+
+interface HousekeepingParts {
+  readonly offline: ReturnType<typeof createOffline>;
+  readonly online: ReturnType<typeof createOnline>;
+  readonly hints: RunHints;
+  readonly losses: LossNotice;
+  onRelayed(page: OutboxPage): void;
+}
+
+/** Returns the dependencies of the worker's loops. */
+function housekeepingOf({ offline, online, hints, losses, onRelayed }: HousekeepingParts) {
+  const erasures = createKeepErased({ store: offline.erasures, online: online.erasures });
+  return {
+    reconciling: { ...offline, ...online, hints, losses, erasures },
+    relaying: { ...offline, ...online, onRelayed },
+    retaining: { ...offline, ...online },
+    scheduling: { runs: offline.runs, hints, latestSlot, schedules: offline.schedules },
+    rolling: { ...offline, hints },
+    rewriting: offline,
+    watching: offline,
   };
 }
 

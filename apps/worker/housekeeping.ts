@@ -1,8 +1,8 @@
 /**
  * The loops that every worker runs beside its jobs:
  * - create due runs; start and judge rollouts; reconcile derived state; send events to Redis
- * - examine watched tables; rewrite contexts after event rules were added; measure waiting work; less often, delete expired generations and
- *   rows
+ * - examine watched tables; rewrite contexts after event rules were added; measure waiting work
+ * - less often, delete expired generations and rows
  *
  * No loop waits for another: a long queue of events must not delay the next job of a run. Each round is one wide event
  * with its work and its failures.

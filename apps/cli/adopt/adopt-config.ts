@@ -4,6 +4,7 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { SampleLimits } from '@tandem/admission/sample-users';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
+import { lookupDepth } from '@tandem/offline-store/sources/lookup-key';
 import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
 import { checkWatchable, type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
@@ -89,8 +90,7 @@ export async function adoptConfig(
 async function watchAll({ pool, features }: Databases, requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
   const watched = new Map<string, Watched>();
   // A key that looks up a parent row requires a watch of the parent.
-  const selects = ({ key }: WatchRequest) => key?.match(/\bselect\b/gi)?.length ?? 0;
-  for (const request of requests.toSorted((a, b) => selects(a) - selects(b))) {
+  for (const request of requests.toSorted((a, b) => lookupDepth(a.key) - lookupDepth(b.key))) {
     const one = await watchSource(pool, request, { features });
     watched.set(one.name, one);
   }

@@ -18,9 +18,9 @@ const ROW = 'changed';
 
 const FORM = '(select p.user_column from schema.parent p where p.id = changed.parent_id)';
 
-/** Returns whether a key reads other tables. */
-export function looksUp(key: string | null): key is string {
-  return key !== null && /\bselect\b/i.test(key);
+/** Returns how many tables a key reads: 0 for a key over the row alone. A parent is watched before its children. */
+export function lookupDepth(key: string | null): number {
+  return key?.match(/\bselect\b/gi)?.length ?? 0;
 }
 
 /** Returns the columns of the changed row that a key names, unquoted. */
@@ -89,9 +89,8 @@ export async function checkLookups(db: Db, table: number, key: string, predictor
 /** Returns whether a watch of a parent counts a change of the column that says whose the row is. */
 function seesMoves({ key, columns }: WatchedSource, column: string): boolean {
   if (key === null) return columns === null || columns.includes(column);
-  const plain: string = key;
-  if (looksUp(key)) return changedColumns(key).includes(column);
-  return unquoted(plain.trim().replace(/^changed\s*\.\s*/i, '')) === column;
+  if (lookupDepth(key) > 0) return changedColumns(key).includes(column);
+  return unquoted(key.trim().replace(/^changed\s*\.\s*/i, '')) === column;
 }
 
 /** Returns the column that an expression gives, and adds its lookups to `steps`; undefined for another form. */

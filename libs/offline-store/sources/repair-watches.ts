@@ -8,6 +8,7 @@ import type pg from 'pg';
 import type { Pools } from '../features/feature-session.ts';
 import { query, sqlState } from '../sql/database.ts';
 import { isRefusal } from '../sql/rights.ts';
+import { lookupDepth } from './lookup-key.ts';
 import type { WatchRequest } from './watch-request.ts';
 import { watchSource } from './watch-source.ts';
 import { examineWatches } from './watched-relations.ts';
@@ -27,7 +28,8 @@ export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<
   const retries = new Map<number, number>();
   const examine = async () => {
     await examineWatches(pools.pool, pools.features);
-    for (const { id, hasKeyFault, ...request } of await listFaulted(pools.pool)) {
+    const faulted = (await listFaulted(pools.pool)).sort((a, b) => lookupDepth(a.key) - lookupDepth(b.key));
+    for (const { id, hasKeyFault, ...request } of faulted) {
       if ((retries.get(id) ?? 0) > performance.now()) continue;
       retries.set(id, performance.now() + RETRY_MS);
       await repair(pools, request, hasKeyFault);
@@ -60,6 +62,6 @@ function listFaulted(pool: pg.Pool): Promise<Faulted[]> {
     text: `select w.id, coalesce(r.name, w.name) as table, w.key, w.columns, w.predictors, w.max_users as "maxUsers",
         'worker' as actor, exists (select from tandem.watch_faults where watch = w.id and reason = 'key') as "hasKeyFault"
       from tandem.watched_sources w left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'
-      where w.id in (select watch from tandem.watch_faults) order by w.key ~* '\\mselect\\M', w.id`,
+      where w.id in (select watch from tandem.watch_faults) order by w.id`,
   });
 }

@@ -3,9 +3,11 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { type Db, execute, query } from '../sql/database.ts';
 import { quoteName } from '../sql/rights.ts';
-import { checkLookups, looksUp } from './lookup-key.ts';
+import { checkLookups, lookupDepth } from './lookup-key.ts';
 import { keySql } from './watch-trigger.ts';
 import type { Watchable } from './watchable-table.ts';
+
+export const MAX_USERS = 10_000;
 
 export interface WatchRequest {
   /** `table` or `schema.table`, as SQL spells it. */
@@ -76,7 +78,7 @@ export async function checkRequest(
     );
   }
   if (key !== null) await checkKey(db, table, key, keyType);
-  if (looksUp(key)) await checkLookups(db, table.oid, key, predictors);
+  if (key !== null && lookupDepth(key) > 0) await checkLookups(db, table.oid, key, predictors);
 }
 
 function namesColumn(key: string, column: string): boolean {

@@ -2,26 +2,15 @@
  * Watches a table of a feature query: later changes raise the context versions of the concerned users in their own
  * transaction. Earlier changes are not detected.
  */
-import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { changeEventRules, openRules, settleRules } from '../events/rule-changes.ts';
 import { insertAudit } from '../sql/audit.ts';
-import { type Db, query, sqlState } from '../sql/database.ts';
-import { quoteName } from '../sql/rights.ts';
+import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, statements } from '../sql/statements.ts';
-import { changedColumns, checkLookups, looksUp } from './lookup-key.ts';
-import { checkRequest, invalid, type WatchRequest } from './watch-request.ts';
-import {
-  createFunctionSql,
-  createLookupSql,
-  createTriggerSql,
-  functionName,
-  type LookupColumn,
-  lookupName,
-  OPERATIONS,
-  triggerName,
-} from './watch-trigger.ts';
+import { dropTriggers, type InstallOptions, installTriggers } from './install-triggers.ts';
+import { checkLookups } from './lookup-key.ts';
+import { checkRequest, invalid, MAX_USERS, type WatchRequest } from './watch-request.ts';
 import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { beginRepair, endRepair, findServedObjects } from './watched-relations.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
@@ -34,16 +23,9 @@ export interface Watched {
   readonly predictors: readonly string[];
 }
 
-export const MAX_USERS = 10_000;
-/** The time limit for the lock, which is short: writers of the table wait while the triggers are created. */
-const TABLE_LOCK = '2s';
-
-interface WatchOptions {
+interface WatchOptions extends InstallOptions {
   /** The pool of feature statements; default: the same. */
   readonly features?: pg.Pool;
-  readonly lockTimeout?: string;
-  /** Whether triggers that are as they should be stay. They are not locked, and writers do not wait. */
-  readonly keepsTriggers?: boolean;
 }
 
 /**
@@ -69,7 +51,7 @@ async function watchAsAsked(pool: pg.Pool, request: WatchRequest, options: Watch
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await beginRepair(db, id, table);
-    await createTriggers(db, table, id, request, options);
+    await installTriggers(db, table, { ...request, id }, options);
     await endRepair(db, id, table.oid, served);
     if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
@@ -135,16 +117,12 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
   return watched.filter(await isOn(db, table.name)).sort((a, b) => Number(a.oid === null) - Number(b.oid === null));
 }
 
-/** Drops a trigger function with its triggers: dropping triggers one by one needs the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await query(db, { text: 'select tandem.settle_watch($1)', values: [id] });
   // First, so that the drop of its triggers is no fault of the watch.
   await changeRows(db, statements.deleteFrom('tandem.watched_relations').where('watch', '=', id));
   await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
-  await withTableLock(db, name, TABLE_LOCK, () =>
-    query(db, { text: `drop function if exists ${functionName(id)}() cascade` }),
-  );
-  await query(db, { text: `drop function if exists ${lookupName(id)}(jsonb)` });
+  await dropTriggers(db, id, name);
 }
 
 /** Records the current names of tables, since another table may take an old name. */
@@ -192,74 +170,4 @@ async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known:
     values: [kept.predictors],
   });
   return kept;
-}
-
-async function createTriggers(
-  db: Db,
-  table: Watchable,
-  id: number,
-  request: WatchRequest,
-  { keepsTriggers = false, lockTimeout = TABLE_LOCK }: WatchOptions,
-): Promise<void> {
-  const { key, columns, maxUsers = MAX_USERS } = request;
-  const { hasBinaryForm, virtualColumns } = table;
-  const lookup = looksUp(key) ? await typesOf(db, table, changedColumns(key)) : null;
-  const stored = virtualColumns.length === 0 ? null : table.columns.filter((name) => !virtualColumns.includes(name));
-  await createFunction(db, table, `${functionName(id)}()`, {
-    text: createFunctionSql({ id, key, columns, lookup, stored, maxUsers, hasBinaryForm }),
-  });
-  if (key !== null && lookup !== null) {
-    await createFunction(db, table, `${lookupName(id)}(jsonb)`, { text: createLookupSql(id, key, lookup) });
-  }
-  for (const relation of table.relations) {
-    await withTableLock(db, relation.name, lockTimeout, async () => {
-      for (const operation of OPERATIONS) {
-        // A new trigger would lose ALWAYS, which only the table's owner can set.
-        const kept = relation.isOwned ? (keepsTriggers ? 'A' : '') : keepsTriggers ? 'AO' : 'A';
-        if (kept !== '' && (await isEnabled(db, relation.name, operation, { id, as: kept }))) continue;
-        await query(db, { text: createTriggerSql(relation.name, operation, id) });
-        // The trigger also fires in sessions that replay changes (session_replication_role = replica). This needs the
-        // table's owner.
-        if (!relation.isOwned) continue;
-        await query(db, { text: `alter table only ${relation.name} enable always trigger ${triggerName(operation)}` });
-      }
-    });
-  }
-}
-
-/** Returns whether a trigger of the watch exists, with one of these letters in pg_trigger.tgenabled. */
-async function isEnabled(db: Db, relation: string, operation: string, { id, as }: { id: number; as: string }) {
-  const found = await query(db, {
-    text: `select from pg_trigger where tgrelid = to_regclass($1) and tgname = $2 and tgfoid = to_regproc($3)
-      and strpos($4, tgenabled::text) > 0`,
-    values: [relation, triggerName(operation), functionName(id), as],
-  });
-  return found.length > 0;
-}
-
-async function createFunction(db: Db, { schemaOwner }: Watchable, name: string, create: { text: string }) {
-  await query(db, create);
-  await query(db, { text: `alter function ${name} owner to ${quoteName(schemaOwner)}` });
-  // A trigger fires without this right. Revoking it prevents other roles from using the function on their own tables.
-  await query(db, { text: `revoke all on function ${name} from public` });
-}
-
-function typesOf(db: Db, { oid }: Watchable, columns: readonly string[]): Promise<LookupColumn[]> {
-  return query<LookupColumn>(db, {
-    text: `select attname::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
-      where attrelid = $1 and attname = any ($2::text[]) and attnum > 0 and not attisdropped order by attnum`,
-    values: [oid, columns],
-  });
-}
-
-async function withTableLock<T>(db: Db, table: string, timeout: string, work: () => Promise<T>): Promise<T> {
-  await query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [timeout] });
-  return work().catch((error: unknown) => {
-    if (sqlState(error) !== '55P03') throw error;
-    throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {
-      cause: error,
-      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then retry',
-      retryAfter: 5,
-    });
-  });
 }

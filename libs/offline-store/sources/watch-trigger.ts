@@ -1,8 +1,8 @@
 /**
- * The SQL of a watched table's trigger function and triggers. The function finds the users whose rows a statement
- * changed. tandem.source_changed (migrations/0073) notes them, and the commit raises their versions. It runs with the rights of the schema's
- * owner, so that the application needs no rights in `tandem`. Its text is fixed when the table is watched, and only the
- * owner can change it.
+ * The SQL of a watched table's trigger function. The function finds the users whose rows a statement changed.
+ * tandem.source_changed (migrations/0073) notes them, and the commit raises their versions. The function runs with the
+ * rights of the schema's owner, so that the application needs no rights in `tandem`. Its text is fixed when the table is
+ * watched, and only the owner can change it. Migration 0074 creates its triggers.
  *
  * A statement's old and new rows are compared as sets: a user with the same rows afterwards, in any order, has not
  * changed. A row that moves to another user changes both users.
@@ -41,22 +41,6 @@ export function triggerName(operation: string): string {
   return `tandem_watch_${operation}`;
 }
 
-const TRANSITIONS: Readonly<Record<string, string>> = {
-  insert: 'referencing new table as tandem_new',
-  update: 'referencing old table as tandem_old new table as tandem_new',
-  delete: 'referencing old table as tandem_old',
-  truncate: '',
-};
-
-/**
- * Returns SQL that creates a trigger on a table.
- * @param relation the table's name, quoted
- */
-export function createTriggerSql(relation: string, operation: string, id: number): string {
-  return `create or replace trigger ${triggerName(operation)} after ${operation} on ${relation}
-    ${TRANSITIONS[operation]} for each statement execute function ${functionName(id)}()`;
-}
-
 /**
  * Returns SQL that creates the trigger function. Its settings are fixed, so that no session can make two different
  * values look equal or substitute other operators. Row security fails a look-up rather than hide a parent row.
@@ -79,7 +63,7 @@ export function createLookupSql(id: number, key: string, lookup: readonly Lookup
     `${lookupName(id)}(lookups jsonb) returns text[]`,
     `
 begin
-  return array(select distinct user_id from (${rows}) c where ${IS_USER_ID} order by user_id);
+  return array(select distinct user_id from (${rows}) c where ${isUserId('user_id')} order by user_id);
 end`,
   );
 }
@@ -90,51 +74,54 @@ function functionSql(signature: string, body: string): string {
     as ${pg.escapeLiteral(body)}`;
 }
 
-/** Values that cannot be user ids have no prediction that could be stale. */
-const IS_USER_ID = "octet_length(user_id) between 1 and 128 and user_id not in ('.', '..')";
+/** Returns SQL that excludes values which cannot be user ids: they have no prediction that could be stale. */
+function isUserId(value: string): string {
+  return `octet_length(${value}) between 1 and 128 and ${value} not in ('.', '..')`;
+}
 
 /**
- * The errors that a change of a table or function causes. They mark the watch as faulted; the application's statement
- * succeeds. An error of a value, such as a division by zero, fails the statement.
+ * Returns the end of a block in a trigger function. An error that a change of a table or function causes marks the watch
+ * as faulted, and the application's statement succeeds. An error of a value, such as a division by zero, fails the
+ * statement.
  */
-const STRUCTURAL = 'syntax_error_or_access_rule_violation or invalid_schema_name or feature_not_supported';
+function orFault(id: number): string {
+  return `exception when syntax_error_or_access_rule_violation or invalid_schema_name or feature_not_supported then
+    perform tandem.fault_watch(${id}, 'key', sqlerrm);
+    return null;
+  end;`;
+}
 
+/**
+ * Returns the body of the function for a key. It finds the users of a statement, or, if the key looks up other tables, the
+ * columns from which the commit finds them.
+ */
 function usersBody(watch: WatchTrigger, key: string): string {
   const { id, lookup, maxUsers } = watch;
-  const userId = lookup === null ? keySql(key) : lookupSql(lookup);
+  const [what, isCounted] =
+    lookup === null ? [keySql(key), isUserId('found')] : [lookupSql(lookup), 'found is not null'];
   const values = valuesSql(watch);
-  const limit = `limit ${maxUsers + 1}`;
-  // The distinct look-ups of a statement, else its users.
-  const sorted = (rows: string) =>
-    lookup === null
-      ? `array(select distinct user_id from (${rows}) c where ${IS_USER_ID} order by user_id ${limit})`
-      : `array(select distinct user_id from (${rows}) c where user_id is not null ${limit})`;
-  const of = (rows: string) => `select ${userId} as user_id from ${rows} changed`;
-  const users = `case when cardinality(users) <= ${maxUsers} then users end`;
-  const lookups = `case when cardinality(users) <= ${maxUsers} then array_to_json(users::json[])::jsonb end`;
+  const distinct = (rows: string) =>
+    `array(select distinct found from (${rows}) c where ${isCounted} order by found limit ${maxUsers + 1})`;
+  const of = (rows: string) => `select ${what} as found from ${rows} changed`;
+  const bounded = (value: string) => `case when cardinality(all_found) <= ${maxUsers} then ${value} end`;
+  const changes =
+    lookup === null ? bounded('all_found') : `null, ${bounded('array_to_json(all_found::json[])::jsonb')}`;
   return `
 declare
-  users text[];
+  all_found text[];
 begin
   begin
     case tg_op
-      when 'INSERT' then users := ${sorted(of('tandem_new'))};
-      when 'DELETE' then users := ${sorted(of('tandem_old'))};
-      when 'UPDATE' then users := ${sorted(`select user_id from (
-          select ${userId} as user_id, ${values} as row, 1 as n from tandem_new changed
-          union all select ${userId}, ${values}, -1 from tandem_old changed) both_sides
-        group by user_id, row having sum(n) <> 0`)};
+      when 'INSERT' then all_found := ${distinct(of('tandem_new'))};
+      when 'DELETE' then all_found := ${distinct(of('tandem_old'))};
+      when 'UPDATE' then all_found := ${distinct(`select found from (
+          select ${what} as found, ${values} as row, 1 as n from tandem_new changed
+          union all select ${what}, ${values}, -1 from tandem_old changed) both_sides
+        group by found, row having sum(n) <> 0`)};
       else
     end case;
-  exception when ${STRUCTURAL} then
-    perform tandem.fault_watch(${id}, 'key', sqlerrm);
-    return null;
-  end;
-  ${
-    lookup === null
-      ? `perform tandem.source_changed(${id}, ${users});`
-      : `if users is null or cardinality(users) > 0 then perform tandem.source_changed(${id}, null, ${lookups}); end if;`
-  }
+  ${orFault(id)}
+  if all_found is null or cardinality(all_found) > 0 then perform tandem.source_changed(${id}, ${changes}); end if;
   return null;
 end`;
 }
@@ -163,10 +150,7 @@ begin
         group by row having sum(n) <> 0);
       else
     end case;
-  exception when ${STRUCTURAL} then
-    perform tandem.fault_watch(${id}, 'key', sqlerrm);
-    return null;
-  end;
+  ${orFault(id)}
   if is_changed then perform tandem.source_changed(${id}, null); end if;
   return null;
 end`;

@@ -147,12 +147,9 @@ async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
 
 function relationsOf(db: Db, oid: number): Promise<Relation[]> {
   return query<Relation>(db, {
-    text: `with recursive family(oid) as (
-        select $1::oid union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent
-      )
-      select format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind,
+    text: `select format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind,
         pg_has_role(c.relowner, 'usage') as "isOwned", has_table_privilege(c.oid, 'trigger') as "mayTrigger"
-      from family f join pg_class c on c.oid = f.oid join pg_namespace n on n.oid = c.relnamespace order by c.oid <> $1, 1`,
+      from tandem.family_of($1) f(oid) join pg_class c on c.oid = f.oid join pg_namespace n on n.oid = c.relnamespace order by c.oid <> $1, 1`,
     values: [oid],
   });
 }

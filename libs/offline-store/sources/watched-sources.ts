@@ -1,7 +1,6 @@
 /** Reads which tables are watched, whether they have all triggers, and which declared tables are not watched. */
 import type { WatchPolicy } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
-import { OPERATIONS, triggerName } from './watch-trigger.ts';
 
 export interface WatchedSource {
   readonly id: number;
@@ -31,14 +30,7 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
     text: `select w.id, t.oid::int8 as oid, coalesce(t.name, w.name) as name, w.name as "watchedAs", w.key, w.columns,
         w.predictors, w.max_users as "maxUsers",
         case when t.oid is null then array[w.name] else array(
-          with recursive family(oid) as (
-            select t.oid union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent
-          )
-          select format('%s: %s', f.oid::regclass, o.trigger) from family f, unnest($1::text[]) as o(trigger)
-          where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = o.trigger
-            and g.tgfoid = to_regproc('tandem.watch_' || w.id) and (g.tgenabled = 'A' or (g.tgenabled = 'O' and not exists (
-              select from tandem.watched_relations r where r.watch = w.id and r.object = f.oid and r.is_always))))
-          order by 1) end as broken,
+          select format('%s: %s', m.member::regclass, m.trigger) from tandem.missing_triggers(w.id, t.oid) m order by 1) end as broken,
         array(select distinct f.detail from tandem.watch_faults f where f.watch = w.id order by 1) as faults,
         coalesce(w.key ~* '\\mselect\\M' and to_regproc('tandem.watch_' || w.id || '_users') is null, false) as "isLookedUpEarly"
       from tandem.watched_sources w
@@ -50,7 +42,6 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
           and not exists (select from pg_inherits i where i.inhrelid = c.oid)
         order by c.relkind <> 'p', c.oid limit 1) t on true
       order by 3, 1`,
-    values: [OPERATIONS.map(triggerName)],
   });
 }
 
