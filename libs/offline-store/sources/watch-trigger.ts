@@ -97,31 +97,29 @@ function orFault(id: number): string {
  */
 function usersBody(watch: WatchTrigger, key: string): string {
   const { id, lookup, maxUsers } = watch;
-  const [what, isCounted] =
-    lookup === null ? [keySql(key), isUserId('found')] : [lookupSql(lookup), 'found is not null'];
+  const [item, isCounted] = lookup === null ? [keySql(key), isUserId('item')] : [lookupSql(lookup), 'item is not null'];
   const values = valuesSql(watch);
   const distinct = (rows: string) =>
-    `array(select distinct found from (${rows}) c where ${isCounted} order by found limit ${maxUsers + 1})`;
-  const of = (rows: string) => `select ${what} as found from ${rows} changed`;
-  const bounded = (value: string) => `case when cardinality(all_found) <= ${maxUsers} then ${value} end`;
-  const changes =
-    lookup === null ? bounded('all_found') : `null, ${bounded('array_to_json(all_found::json[])::jsonb')}`;
+    `array(select distinct item from (${rows}) c where ${isCounted} order by item limit ${maxUsers + 1})`;
+  const of = (rows: string) => `select ${item} as item from ${rows} changed`;
+  const bounded = (value: string) => `case when cardinality(items) <= ${maxUsers} then ${value} end`;
+  const changes = lookup === null ? bounded('items') : `null, ${bounded('array_to_json(items::json[])::jsonb')}`;
   return `
 declare
-  all_found text[];
+  items text[];
 begin
   begin
     case tg_op
-      when 'INSERT' then all_found := ${distinct(of('tandem_new'))};
-      when 'DELETE' then all_found := ${distinct(of('tandem_old'))};
-      when 'UPDATE' then all_found := ${distinct(`select found from (
-          select ${what} as found, ${values} as row, 1 as n from tandem_new changed
-          union all select ${what}, ${values}, -1 from tandem_old changed) both_sides
-        group by found, row having sum(n) <> 0`)};
+      when 'INSERT' then items := ${distinct(of('tandem_new'))};
+      when 'DELETE' then items := ${distinct(of('tandem_old'))};
+      when 'UPDATE' then items := ${distinct(`select item from (
+          select ${item} as item, ${values} as row, 1 as n from tandem_new changed
+          union all select ${item}, ${values}, -1 from tandem_old changed) both_sides
+        group by item, row having sum(n) <> 0`)};
       else
     end case;
   ${orFault(id)}
-  if all_found is null or cardinality(all_found) > 0 then perform tandem.source_changed(${id}, ${changes}); end if;
+  if items is null or cardinality(items) > 0 then perform tandem.source_changed(${id}, ${changes}); end if;
   return null;
 end`;
 }
