@@ -119,6 +119,13 @@ describe('a key that looks up a parent row', () => {
     expect(await versions()).toEqual({ 110: 1 });
   });
 
+  test('fails under repeatable read behind a bulk change of parents, whose rows its snapshot does not have', async () => {
+    await watch({ maxUsers: 1 });
+    await other.query('begin isolation level repeatable read; insert into shop.items values (1, 5)');
+    await sql('update shop.orders set customer_id = 110 where id <= 2');
+    await expect(other.query('commit')).rejects.toMatchObject({ code: '40001' });
+  });
+
   test('skips a row without a parent, which raises nothing', async () => {
     await sql('insert into shop.items values (null, 1)');
     expect(await versions()).toEqual({});

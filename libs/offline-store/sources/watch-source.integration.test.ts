@@ -335,6 +335,13 @@ describe('a partitioned table', () => {
     ]);
   });
 
+  test('cannot be watched if a crash empties it', async () => {
+    await sql('create unlogged table shop.drafts (user_id bigint)');
+    await expect(watch({ table: 'shop.drafts', key: 'user_id' })).rejects.toMatchObject({
+      message: 'shop.drafts is temporary or unlogged: a crash empties it, and no trigger fires.',
+    });
+  });
+
   test('must be watched instead of its partition', async () => {
     await expect(watch({ table: 'shop.visits_1', key: 'user_id' })).rejects.toMatchObject({
       message:

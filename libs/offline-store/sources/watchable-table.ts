@@ -23,7 +23,7 @@ export interface Watchable {
 interface Facts extends Omit<Watchable, 'relations' | 'schemaOwner'> {
   readonly kind: string;
   readonly schema: string;
-  readonly isTemporary: boolean;
+  readonly isPermanent: boolean;
   readonly parent: string | null;
   readonly isSubscribed: boolean;
   readonly user: string;
@@ -84,7 +84,7 @@ const SEND_EVENTS = 'send events for its changes, or refresh its users with tand
 
 async function refuseOtherKinds(
   db: Db,
-  { name, kind, schema, isTemporary, parent, isSubscribed }: Facts,
+  { name, kind, schema, isPermanent, parent, isSubscribed }: Facts,
 ): Promise<void> {
   if (kind === 'v') {
     const beneath = (await tablesOf(db, name)).map((one) => one.name).join(', ');
@@ -100,12 +100,11 @@ async function refuseOtherKinds(
     );
   }
   if (kind === 'f') throw refused(`${name} is on another server, which fires no trigger here.`, SEND_EVENTS);
-  if (
-    (kind !== 'r' && kind !== 'p') ||
-    isTemporary ||
-    ['tandem', 'pg_catalog', 'information_schema'].includes(schema)
-  ) {
+  if ((kind !== 'r' && kind !== 'p') || ['tandem', 'pg_catalog', 'information_schema'].includes(schema)) {
     throw refused(`${name} is not a table of the application.`, 'use a table that the feature query reads');
+  }
+  if (!isPermanent) {
+    throw refused(`${name} is temporary or unlogged: a crash empties it, and no trigger fires.`, SEND_EVENTS);
   }
   if (parent !== null) {
     throw refused(
@@ -122,8 +121,7 @@ async function refuseOtherKinds(
 async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
   const [facts] = await query<Facts>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind, n.nspname as schema,
-        -- A crash empties an unlogged table.
-        c.relpersistence <> 'p' as "isTemporary",
+        c.relpersistence = 'p' as "isPermanent",
         (select format('%I.%I', pn.nspname, p.relname) from pg_inherits i join pg_class p on p.oid = i.inhparent
           join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid limit 1) as parent,
         exists (select from pg_subscription_rel s where s.srrelid = c.oid) as "isSubscribed",

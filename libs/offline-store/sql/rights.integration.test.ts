@@ -129,6 +129,54 @@ test.each([
   }
 });
 
+test('no operator of an application runs with the owner’s rights when a transaction commits', async () => {
+  await database.pool.query(`create schema if not exists tricks; grant usage, create on schema tricks to ${reader}`);
+  const application = new pg.Client({ connectionString: urlOf(reader) });
+  await application.connect();
+  try {
+    await application.query(`
+      create function tricks.equal(one text, other text) returns bool language plpgsql as $$ begin
+        perform pg_catalog.set_config('test.ran_as', pg_catalog.concat_ws(' ',
+          pg_catalog.current_setting('test.ran_as', true), current_user), false);
+        return one operator(pg_catalog.=) other;
+      end $$;
+      create operator tricks.= (function = tricks.equal, leftarg = text, rightarg = text);
+      set search_path = tricks, pg_catalog; set synchronous_commit = off`);
+    await application.query(`insert into tandem.events (source, id, type, user_id)
+      values ('shop', gen_random_uuid()::pg_catalog.text, 'order.placed', 'eve')`);
+    const { rows } = await application.query(`select pg_catalog.current_setting('test.ran_as', true) as users`);
+    expect(rows[0].users ?? '').not.toContain(owner);
+  } finally {
+    await application.end();
+    await database.pool.query('drop schema tricks cascade');
+  }
+});
+
+test('a key that looks up a parent behind row security is rejected, and a fault if it came later; the write succeeds', async () => {
+  await database.pool.query(`drop schema if exists guarded cascade; create schema guarded;
+    create table guarded.parents (id int primary key, user_id text not null);
+    create table guarded.children (parent int references guarded.parents);
+    insert into guarded.parents values (1, 'anna');
+    grant usage on schema guarded to ${owner}; grant select, trigger on all tables in schema guarded to ${owner}`);
+  const watch = { columns: null, predictors: ['visits'], actor: 'test' };
+  await watchSource(asOwner, { ...watch, table: 'guarded.parents', key: 'user_id' });
+  const key = '(select p.user_id from guarded.parents p where p.id = changed.parent)';
+  const children = { ...watch, table: 'guarded.children', key };
+  await database.pool.query('alter table guarded.parents enable row level security');
+  await expect(watchSource(asOwner, children)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('query would be affected by row-level security policy'),
+  });
+  await database.pool.query('alter table guarded.parents disable row level security');
+  await watchSource(asOwner, children);
+  await database.pool.query('alter table guarded.parents enable row level security');
+  await database.pool.query('insert into guarded.children values (1)');
+  const { rows } = await asOwner.query(`select detail from tandem.watch_faults where reason = 'key'`);
+  expect(rows).toEqual([{ detail: expect.stringContaining('row-level security policy') }]);
+  for (const table of ['guarded.children', 'guarded.parents']) await unwatchSource(asOwner, table, 'test');
+  await database.pool.query('drop schema guarded cascade');
+});
+
 test('every function that runs with the owner’s rights searches temporary schemas last', async () => {
   const { rows } = await asOwner.query<{ name: string; path: string }>(
     `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
