@@ -58,6 +58,7 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
       scorer: options.scorer,
       overlay: options.overlay,
       keepLater: keeper.keepLater,
+      keepNow: keeper.keepNow,
       maxStatements: 1,
       refreshes: true,
     }),

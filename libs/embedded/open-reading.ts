@@ -152,6 +152,7 @@ function createLive(
     loadShedding: scorer,
     overlay: redis.overlay,
     keepLater: postgres.keeper.keepLater,
+    keepNow: postgres.keeper.keepNow,
     onAnswered: observeLive(metrics),
     refusalPatienceMs: inference.refusalPatienceMs,
   });

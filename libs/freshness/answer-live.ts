@@ -54,12 +54,13 @@ async function infer(
   const isOpen = ({ userId, user }: Standing) => !isInferred(inferred.get(userId), leastLabel(user, options));
   const left = inferred.size === 0 ? standings : standings.filter(isOpen);
   if (left.length === 0) return inferred;
-  const readers = left.map(({ userId, user }) => ({
-    userId,
-    minVersion: leastLabel(user, options),
+  const readers = left.map((standing) => ({
+    userId: standing.userId,
+    minVersion: leastLabel(standing.user, options),
     // While a watch is faulted, an inference from before the read may lack a change that raised no version.
     fresh: options.noCache || assignment.isUnwatched === true,
-    rows: requested.get(userId),
+    demanded: whyLive(read, standing) === 'requested',
+    rows: requested.get(standing.userId),
   }));
   const { history } = certificate;
   const request = { version, assignment, history, timeoutMs: liveTimeoutMs, enabled, readers };

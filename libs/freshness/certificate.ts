@@ -92,6 +92,19 @@ export interface UserState {
   /** The version of the last event that concerns the requested predictor. */
   readonly touched: number;
   readonly deletedVersion: number;
+  /** The user's demanded entries of the requested predictor; absent if there are none. */
+  readonly demanded?: readonly DemandedEntry[];
+}
+
+/**
+ * An overlay entry that may replace a fresh prediction of the same context: a demanded answer, or an entry of a run of
+ * named users. A process may remember the prediction that it replaces.
+ */
+export interface DemandedEntry {
+  readonly modelVersionId: string;
+  readonly overlayFloor: number;
+  /** Postgres' clock when its features were read, ms since 1970. */
+  readonly computedAt: number;
 }
 
 export interface Certificate {
@@ -100,6 +113,8 @@ export interface Certificate {
   readonly now: number;
   /** The revision, which rises with every change of predictors and arms. */
   readonly revision: number;
+  /** The number of withdrawals in this history: rollbacks, ended rollouts, adoptions that replace what is served. */
+  readonly withdrawals: number;
   /** Returns the arms of a predictor; undefined if it was never adopted or is no longer served. */
   assignments(predictor: string): Assignments | undefined;
   /** Returns the state of a user. Throws for a predictor that was not requested. */

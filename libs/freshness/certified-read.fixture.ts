@@ -58,6 +58,7 @@ export function readOf(
       history: HISTORY,
       now: NOW,
       revision: 1,
+      withdrawals: 0,
       assignments: () => everybodyIn({ ...ASSIGNMENT, ...assignment }),
       user: () => ({ version: 0, touched: 0, deletedVersion: 0 }),
       tombstones: null,

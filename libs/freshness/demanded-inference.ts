@@ -104,7 +104,10 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   const version = await registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();
   const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
-  const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true, rows: requested.get(userId) }));
+  const readers = userIds.map((userId) => ({
+    ...{ userId, minVersion: 0, fresh: true, demanded: true },
+    rows: requested.get(userId),
+  }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
   const outcomes = await predictWithin(live, request, options);

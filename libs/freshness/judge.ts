@@ -40,7 +40,26 @@ export function fits(candidate: Label, assignment: Assignment, history: string):
     // A published generation's labels are true in each history that lists it as published.
     return layerOf(assignment.generation, candidate.generationId) !== null;
   }
-  return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;
+  return candidate.history === history && isOfArm(candidate, assignment);
+}
+
+/** Returns whether an overlay entry has the model version and the floor of an arm. */
+export function isOfArm(
+  entry: Pick<Label, 'modelVersionId' | 'overlayFloor'>,
+  { modelVersionId, overlayFloor }: Assignment,
+): boolean {
+  return entry.modelVersionId === modelVersionId && entry.overlayFloor === overlayFloor;
+}
+
+/**
+ * Compares two fitting candidates of one user: the one that answers comes first. The higher label answers, then the later
+ * time. The row of a base comes after the row above it.
+ */
+export function newestFirst(one: Label, other: Label, { generation }: Pick<Assignment, 'generation'>): number {
+  if (one.layer === 'generation' && other.layer === 'generation') {
+    return Number(other.generationId === generation?.id) - Number(one.generationId === generation?.id);
+  }
+  return other.contextVersion - one.contextVersion || other.computedAt - one.computedAt;
 }
 
 /**

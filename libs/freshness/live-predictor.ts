@@ -137,6 +137,11 @@ export interface LiveReader {
   /** Whether this reader accepts only a statement that was sent after it arrived (`no-cache`). */
   readonly fresh: boolean;
   /**
+   * Whether this reader was not content with a fresh prediction. Its answer replaces that prediction for later readers, so
+   * it is in Postgres before the reader is answered.
+   */
+  readonly demanded?: boolean;
+  /**
    * The request features of this reader, a row for each requested prediction. Such a reader shares no inference with
    * other readers, and its predictions are not stored. Absent: no request features.
    */

@@ -171,7 +171,7 @@ describe('a lost past', () => {
         return inference.score(request);
       },
     };
-    const shared = createLivePredictor({ features, scorer, overlay, keepLater() {} });
+    const shared = createLivePredictor({ features, scorer, overlay, keepLater() {}, keepNow: world.overlayRows.put });
     let calls = 0;
     const { short, reported } = createReader({
       live: {

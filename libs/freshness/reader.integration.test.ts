@@ -235,7 +235,11 @@ describe('an erased user', () => {
         return found;
       },
     };
-    const live = createLivePredictor({ ...world, scorer: world.inference, features, keepLater: () => {} });
+    const live = createLivePredictor({
+      ...{ ...world, scorer: world.inference, features },
+      keepLater: () => {},
+      keepNow: world.overlayRows.put,
+    });
     const joined = Promise.withResolvers<void>();
     const predict: typeof live.predict = (request) => {
       const outcomes = live.predict(request);

@@ -5,7 +5,7 @@
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
 import { notFound, unreachableContext } from './errors.ts';
-import { type CandidateState, isFresh, judge, serviceOf } from './judge.ts';
+import { type CandidateState, isFresh, isOfArm, judge, newestFirst, serviceOf } from './judge.ts';
 import type { LiveOutcome } from './live-predictor.ts';
 import { isAhead } from './lost-past.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
@@ -73,9 +73,9 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
   const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
   if (unreachable) return unreachable;
   if (isErased(standing.user)) return notFound(standing.userId);
-  if (options.noCache || standing.isDoubted) return undefined;
+  if (options.noCache || standing.isDoubted || isOverruled(read, standing)) return undefined;
   let stale: Answer | undefined;
-  for (const { candidate, state } of standing.judged) {
+  for (const { candidate, state } of inOrder(read, standing)) {
     const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);
     const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
     if (answer && answer.source !== 'stale') return remember(memory, read.assignment.generation, candidate, answer);
@@ -83,6 +83,18 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
     if (answer && versionOf(answer) > versionOf(stale)) stale = answer;
   }
   return stale;
+}
+
+/** Returns the candidates in the order in which they answer: the newest first. */
+function inOrder({ assignment }: CertifiedRead, { judged }: Standing): readonly JudgedCandidate[] {
+  if (judged.length < 2) return judged;
+  return judged.toSorted((one, other) => newestFirst(labelOf(one.candidate), labelOf(other.candidate), assignment));
+}
+
+/** Returns whether the certificate tells of a demanded entry that is newer than every candidate. */
+function isOverruled({ assignment }: CertifiedRead, { user, judged }: Standing): boolean {
+  const entries = user.demanded?.filter((entry) => isOfArm(entry, assignment)) ?? [];
+  return entries.some((entry) => judged.every(({ candidate }) => labelOf(candidate).computedAt < entry.computedAt));
 }
 
 function versionOf(answer: Answer | undefined): number {
@@ -98,15 +110,17 @@ export function leastLabel({ touched, deletedVersion }: UserState, { minContext 
 }
 
 /**
- * Returns whether to look for a better candidate in Postgres' rows: if no known candidate fits, or if nothing may be
- * inferred.
+ * Returns whether to look for a better candidate in Postgres' rows: if no known candidate fits, if a demanded entry is
+ * newer than the known ones, or if nothing may be inferred.
  */
-export function isLacking({ options, predictor }: CertifiedRead, { judged }: Standing): boolean {
+export function isLacking(read: CertifiedRead, standing: Standing): boolean {
+  const { options, predictor } = read;
   if (options.noCache) return false;
+  if (isOverruled(read, standing)) return true;
   // If nothing may be inferred, only the rows can have a newer answer: Redis may have lost the entries of a partial
   // run.
   if (options.onlyIfCached || !predictor.policy.freshness.live) return true;
-  return judged.every(({ state }) => state === 'foreign');
+  return standing.judged.every(({ state }) => state === 'foreign');
 }
 
 /** Returns why the stored candidates were not usable: the reason of the live answer. */

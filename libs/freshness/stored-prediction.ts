@@ -25,7 +25,7 @@ export interface StoredPrediction extends Label {
   readonly outputs: Buffer;
 }
 
-/** The candidates by user: at most one of each layer, the generation's first. */
+/** The candidates by user: at most one of each layer. */
 export type Candidates = ReadonlyMap<string, readonly StoredPrediction[]>;
 
 /** Port: finds candidates in one round trip, for any number of users. Candidates alone prove nothing. */
@@ -53,6 +53,8 @@ export interface OverlayEntry {
   readonly computedAt: number;
   /** Whether a re-scoring computed the entry. */
   readonly refreshed?: boolean;
+  /** Whether it may replace a fresh prediction of the same context, so that certificates tell of it. */
+  readonly demanded?: boolean;
   readonly outputs: Buffer;
 }
 

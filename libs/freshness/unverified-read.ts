@@ -12,7 +12,7 @@
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
 import type { Assignments, Certificate, ToldOfErasures, Tombstones } from './certificate.ts';
 import type { TandemError } from './errors.ts';
-import { fits } from './judge.ts';
+import { fits, newestFirst } from './judge.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { Registry } from './reader.ts';
@@ -112,10 +112,7 @@ export function unverifiedAnswer(
 ): Answer | undefined {
   const assignment = assignments.of(userId);
   const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
-  const best = ours.reduce<StoredPrediction | undefined>(
-    (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
-    undefined,
-  );
+  const [best] = ours.toSorted((one, other) => newestFirst(one, other, assignment));
   const prediction = best && predictionOf(version, best);
   if (!best || !prediction) return undefined;
   return {

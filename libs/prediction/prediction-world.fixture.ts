@@ -145,13 +145,14 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     ): ReturnType<typeof createPredictionReader> {
       const keepLater: LivePredictorDependencies['keepLater'] = (entries) =>
         void overlayRows.put(entries).catch(() => {});
+      const keepNow = overlayRows.put;
       return createPredictionReader({
         authority,
         registry: createRegistry(pool),
         online,
         offline: patientPredictions(pool),
         lostPast: NOTHING_LOST,
-        live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
+        live: createLivePredictor({ features, scorer: inference, overlay, keepLater, keepNow, ...live }),
         ...reader,
       });
     },

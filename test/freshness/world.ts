@@ -99,6 +99,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
     scorer: delay('scorer', inference),
     overlay,
     keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
+    keepNow: offlineOverlay.put,
   });
   const parts: PredictionReaderDependencies = {
     authority: delay('authority', authority),
@@ -121,6 +122,7 @@ export function createRescorer({ pool, prefix, connection, inference }: World, d
     scorer: delay('scorer', inference),
     overlay: delay('overlay', createOverlayStore({ connection, prefix })),
     keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
+    keepNow: offlineOverlay.put,
     refreshes: true,
   });
   const parts = {

@@ -1,7 +1,9 @@
 /**
- * The SQL of the authority's certificates: the SQL of any certificate, and the erasures that the caller does not know.
+ * The SQL of the authority's certificates: the SQL of any certificate, the erasures that the caller does not know, and the
+ * users' demanded entries.
  */
 import type { NumberedTombstone, TombstoneMemory } from '@tandem/freshness/certificate';
+import { epochMs } from '../sql/database.ts';
 import { type CertificateRow, certificateSql, UNTOLD } from './certificate-statement.ts';
 
 /**
@@ -10,22 +12,29 @@ import { type CertificateRow, certificateSql, UNTOLD } from './certificate-state
  */
 const TOMBSTONES_A_STATEMENT = 1_000;
 
+const ASKED = 'unnest($1::text[], $5::text[])';
+
 /**
- * Returns SQL of the authority's certificate with one more column: the erasures that the caller does not know; null if
- * there are none.
+ * Returns SQL of the authority's certificate with two more columns: the erasures that the caller does not know, and the
+ * demanded entries of the users; each is null if there are none.
  * @param $1 the user ids; $2 the history and $3 the revision that the caller knows; $5 the predictor for each user id
  * @param $4 the count of erasures that the caller knows in the history $2; null: return no erasures
  */
 function authoritySql(tellsArms: boolean): string {
   return certificateSql(
-    { asked: 'unnest($1::text[], $5::text[])', history: 2, revision: 3, tellsArms },
+    { asked: ASKED, history: 2, revision: 3, tellsArms },
     `,
     case when $4::bigint is null or (h.history = $2::text and s.erasures <= $4::bigint) then null else (
       select json_build_array(s.erasures, coalesce(
         json_agg(json_build_array(number, user_id, deleted_version) order by number), '[]'))::text
       from (select number, user_id, deleted_version from tandem.erasures
         where number > case when h.history = $2::text then $4::bigint else 0 end
-        order by number limit ${TOMBSTONES_A_STATEMENT}) unheard) end as unheard`,
+        order by number limit ${TOMBSTONES_A_STATEMENT}) unheard) end as unheard,
+    case when exists (select from tandem.overlay where demanded) then (
+      select json_agg(json_build_array(a.place, o.model_version_id, o.overlay_floor, ${epochMs('o.computed_at')}))::text
+      from ${ASKED} with ordinality as a(user_id, predictor, place)
+      join tandem.overlay o on o.user_id = a.user_id collate "C" and o.predictor = a.predictor
+      where o.demanded and o.history = h.history) end as demanded`,
   );
 }
 
@@ -44,7 +53,7 @@ export function tellsArms([, , , arms]: AuthorityRow): boolean {
 }
 
 /** A row of AUTHORITY_SQL. */
-export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
+export type AuthorityRow = readonly [...CertificateRow, unheard: string | null, demanded: string | null];
 
 /**
  * Returns the tombstones that are known after a row: the known ones and those of the row; in another history only those

@@ -97,7 +97,7 @@ export function createAuthority(
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told.arms);
       const tombstones = tombstonesOf(row, told.tombstones);
-      const certificate = certificateOf(row, arms, asked, tombstones);
+      const certificate = certificateOf(row, arms, asked, { tombstones, demanded: row[7] });
       if (!isOvertaken(certificate, told.arms, known.arms)) {
         if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
         onRevision?.(certificate.revision, certificate.history);

@@ -13,6 +13,7 @@ import {
   type Assignment,
   type Assignments,
   type Certificate,
+  type DemandedEntry,
   everybodyIn,
   type GenerationLayer,
   type Tombstones,
@@ -40,10 +41,10 @@ function layerSql(g: string, r: string): string {
         'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
 }
 
-/** A JSON array of PredictorParts; null if there are no predictors. */
-const ARMS_SQL = `(
+/** A JSON array of ArmsParts over the settings `s`. */
+const ARMS_SQL = `json_build_array(s.withdrawals, (
     select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending,
-      exists (select from tandem.watch_faults f where f.predictor = p.name)))::text
+      exists (select from tandem.watch_faults f where f.predictor = p.name)))
     from tandem.predictors p
     cross join lateral (
       select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
@@ -62,7 +63,9 @@ const ARMS_SQL = `(
       select json_build_array(r.id, r.kind, r.step, r.salt, r.plan,
         (select json_agg(json_build_array(o.user_id, o.arm)) from tandem.arm_overrides o where o.rollout_id = r.id)) as rollout
       from tandem.rollouts r where r.predictor = p.name and r.state in ('running', 'held')) r on true
-    where p.active and a.arms is not null)`;
+    where p.active and a.arms is not null))::text`;
+
+type ArmsParts = [withdrawals: number, predictors: readonly PredictorParts[] | null];
 
 type PredictorParts = [
   predictor: string,
@@ -98,16 +101,17 @@ type RolloutParts = [
  * Parses the arms of a certificate.
  * @param arms the result of ARMS_SQL
  */
-function assignmentsOf(arms: string): Pick<KnownArms, 'assignments' | 'pending'> {
+function assignmentsOf(arms: string): Omit<KnownArms, 'history' | 'revision'> {
   const assignments = new Map<string, Assignments>();
   const pending = new Set<string>();
-  for (const [predictor, parts, rollout, patternsPending, isUnwatched] of JSON.parse(arms) as PredictorParts[]) {
+  const [withdrawals, predictors] = JSON.parse(arms) as ArmsParts;
+  for (const [predictor, parts, rollout, patternsPending, isUnwatched] of predictors ?? []) {
     if (patternsPending) pending.add(predictor);
     const all = parts.map((one) => intervalOf(predictor, one, isUnwatched));
     const stable = all.find(({ assignment }) => assignment.arm === STABLE)?.assignment;
     if (stable) assignments.set(predictor, rollout ? withRollout(stable, all, rollout) : everybodyIn(stable));
   }
-  return { assignments, pending };
+  return { withdrawals, assignments, pending };
 }
 
 interface Interval extends ArmInterval {
@@ -151,13 +155,14 @@ function withRollout(stable: Assignment, all: readonly Interval[], parts: Rollou
 export interface KnownArms {
   readonly history: string;
   readonly revision: number;
+  readonly withdrawals: number;
   readonly assignments: ReadonlyMap<string, Assignments>;
   /** Predictors for which `touched` is incomplete (migrations/0052): each event of a user counts as concerning them. */
   readonly pending: ReadonlySet<string>;
 }
 
 export const NO_ARMS: KnownArms = Object.freeze({
-  ...{ history: '', revision: -1, assignments: new Map(), pending: new Set<string>() },
+  ...{ history: '', revision: -1, withdrawals: 0, assignments: new Map(), pending: new Set<string>() },
 });
 
 /**
@@ -193,7 +198,7 @@ export function certificateSql(
   { asked, tellsArms = true, ...parameters }: CertificateParameters,
   moreColumns = '',
 ): string {
-  const arms = tellsArms ? `coalesce(${ARMS_SQL}, '[]')` : `'${UNTOLD}'`;
+  const arms = tellsArms ? ARMS_SQL : `'${UNTOLD}'`;
   const [history, revision] = [`$${parameters.history}::text`, `$${parameters.revision}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, r.revision::float8 as revision,
     case when h.history = ${history} and r.revision = ${revision} then null else ${arms} end as arms,
@@ -245,24 +250,47 @@ export function certificateOf(
   row: RowStart,
   arms: KnownArms,
   asked: AskedUsers,
-  tombstones: Tombstones | null = null,
+  { tombstones = null, demanded = null }: MoreOfCertificate = {},
 ): Certificate {
   const [history, now, revision, , text] = row;
   const users = text === null ? undefined : readUsers(text, asked, arms.pending);
+  const entries = demanded === null ? undefined : readDemanded(demanded, asked);
   return {
     history,
     now,
     revision,
+    withdrawals: arms.withdrawals,
     assignments: (predictor) => arms.assignments.get(predictor),
     user(userId, predictor) {
       const state = users?.get(predictor)?.get(userId);
       if (state === undefined && !asked.predictors.includes(predictor)) {
         throw new Error(`the certificate was not asked about predictor ${predictor}`);
       }
-      return state ?? UNTOUCHED;
+      const found = entries?.get(predictor)?.get(userId);
+      return found ? { ...(state ?? UNTOUCHED), demanded: found } : (state ?? UNTOUCHED);
     },
     tombstones,
   };
+}
+
+/** The columns that only some certificates have. */
+interface MoreOfCertificate {
+  readonly tombstones?: Tombstones | null;
+  /** A JSON array of DemandedParts. */
+  readonly demanded?: string | null;
+}
+
+type DemandedParts = [place: number, modelVersionId: string, overlayFloor: number, computedAt: number];
+
+function readDemanded(text: string, { userIds, predictors }: AskedUsers) {
+  const entries = new Map<string, Map<string, DemandedEntry[]>>();
+  for (const [place, modelVersionId, overlayFloor, computedAt] of JSON.parse(text) as DemandedParts[]) {
+    const [userId, predictor] = [userIds[place - 1] ?? '', predictors[place - 1] ?? ''];
+    const users = entries.get(predictor) ?? new Map<string, DemandedEntry[]>();
+    entries.set(predictor, users);
+    users.set(userId, [...(users.get(userId) ?? []), { modelVersionId, overlayFloor, computedAt }]);
+  }
+  return entries;
 }
 
 function readUsers(text: string, { userIds, predictors }: AskedUsers, pending: ReadonlySet<string>) {

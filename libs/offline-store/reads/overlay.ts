@@ -41,7 +41,7 @@ function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
   return groups.values();
 }
 
-const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source', 'refreshed'] as const;
+const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source', 'refreshed', 'demanded'] as const;
 
 function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
@@ -70,19 +70,22 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
   });
 }
 
+// An entry that replaces a demanded entry of its history and floor is demanded too: it may replace the same prediction.
 // The users are sorted, so that two writers of the same users do not deadlock.
 const PUT = `
   insert into tandem.overlay as o
-    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, computed_at, outputs)
-  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean,
+    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, demanded, computed_at, outputs)
+  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean, $7::boolean,
     to_timestamp(e.computed_at / 1000), e.outputs
-  from unnest($7::text[], $8::bigint[], $9::float8[], $10::bytea[]) as e(user_id, context_version, computed_at, outputs)
+  from unnest($8::text[], $9::bigint[], $10::float8[], $11::bytea[]) as e(user_id, context_version, computed_at, outputs)
   where $4::text = tandem.current_history() and ${KNOWS_PROTOCOL}
     and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
   order by e.user_id collate "C"
   on conflict (predictor, user_id, model_version_id) do update set
     overlay_floor = excluded.overlay_floor, history = excluded.history, context_version = excluded.context_version,
-    source = excluded.source, refreshed = excluded.refreshed, computed_at = excluded.computed_at, outputs = excluded.outputs
+    source = excluded.source, refreshed = excluded.refreshed,
+    demanded = excluded.demanded or (o.demanded and o.history = excluded.history and o.overlay_floor = excluded.overlay_floor),
+    computed_at = excluded.computed_at, outputs = excluded.outputs
   where o.history <> excluded.history
     or (excluded.overlay_floor, excluded.context_version, excluded.computed_at)
      > (o.overlay_floor, o.context_version, o.computed_at)`;
@@ -101,6 +104,8 @@ interface LossyWriterOptions {
 
 interface LossyWriter {
   keepLater(entries: readonly OverlayEntry[]): void;
+  /** Writes entries at once. Rejects if Postgres does not answer. */
+  keepNow(entries: readonly OverlayEntry[]): Promise<void>;
   /** Returns the number of entries dropped so far, because too many waited or the store failed. */
   dropped(): number;
   /** Writes the waiting entries, then accepts no more. */
@@ -131,6 +136,7 @@ export function createLossyWriter(
         if (!known || replaces(entry, known)) writer.add(entry, key);
       }
     },
+    keepNow: (entries) => store.put(entries),
     dropped: () => writer.dropped,
     close: () => writer.close(),
   };

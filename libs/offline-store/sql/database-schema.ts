@@ -308,6 +308,7 @@ export interface Database {
     computed_at: Date;
     outputs: Buffer;
     refreshed: Generated<boolean>;
+    demanded: Generated<boolean>;
   };
   'tandem.pending_rules': {
     predictor: string;
@@ -423,6 +424,7 @@ export interface Database {
     revision: Generated<number>;
     erasures: Generated<number>;
     protocol: Generated<number>;
+    withdrawals: Generated<number>;
   };
   'tandem.shadow_counts': {
     rollout_id: string;

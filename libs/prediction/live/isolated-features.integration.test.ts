@@ -40,6 +40,7 @@ function createLive(features: Partial<LivePredictorDependencies['features']> = {
     scorer: world.inference,
     overlay: world.overlay,
     keepLater: () => {},
+    keepNow: world.overlayRows.put,
   });
 }
 

@@ -4,7 +4,8 @@
  * - A reader that arrives before the statement is sent joins the flight and accepts its result, whatever the label.
  * - A reader that arrives later follows the flight. It accepts the result only if the label is at least the reader's
  *   own version.
- * - A reader that demands a new inference joins only a flight whose statement is not sent yet.
+ * - A reader that demands a new inference (`fresh`) joins only a flight whose statement is not sent yet. A reader that was
+ *   not content with a fresh prediction (`demanded`) follows only a flight that such a reader joined before.
  * - A reader with request features has a separate flight, which no other reader joins or follows.
  *
  * The code uses plain callbacks and one promise per read. With promises and a timer for each reader, sharing cost more than
@@ -76,6 +77,8 @@ export interface Flight {
   roomTaken: number;
   /** Whether its feature statement has been sent. */
   isSent: boolean;
+  /** Whether a reader demanded it, so that its result is written to Postgres before the readers are answered. */
+  demanded?: boolean;
   /** The latest deadline of its readers, on the clock of `performance.now()`. */
   deadline: number;
   /** Readers that accept the result with any label. */
@@ -136,21 +139,23 @@ export function createFlightTable(
       return;
     }
     const shared = flights.get(userId);
-    const last = shared || fresh ? undefined : completed.get(userId);
+    const last = shared || fresh || reader.demanded ? undefined : completed.get(userId);
     if (last && last.until > performance.now() && isNewEnough(last.outcome, reader)) {
       waiter.read.settle(waiter.index, last.outcome);
       return;
     }
-    if (!shared?.isSent || fresh) joinUnsent(waiter, userId, shared);
+    if (!shared?.isSent || fresh || (reader.demanded && !shared.demanded)) joinUnsent(waiter, userId, shared);
     else if (shared.followers) shared.followers.push(waiter);
     else shared.followers = [waiter];
   }
 
   /** Joins a flight whose statement has not been sent, or starts one. */
   function joinUnsent(waiter: Waiter, userId: string, last: Flight | undefined): void {
-    const { deadline } = waiter.read;
+    const { deadline, readers } = waiter.read;
+    const demanded = readers[waiter.index]?.demanded === true;
     if (last && !last.isSent) {
       last.waiters.push(waiter);
+      last.demanded ||= demanded;
       last.deadline = Math.max(last.deadline, deadline);
       return;
     }
@@ -158,7 +163,11 @@ export function createFlightTable(
       waiter.read.settle(waiter.index, NO_ROOM);
       return;
     }
-    const flight: Flight = { userId, roomTaken: 1, isSent: false, deadline, waiters: [waiter], followers: undefined };
+    const flight: Flight = {
+      ...{ userId, roomTaken: 1, isSent: false, demanded, deadline },
+      waiters: [waiter],
+      followers: undefined,
+    };
     flights.set(userId, flight);
     ask(flight);
   }

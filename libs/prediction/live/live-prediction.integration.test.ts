@@ -31,6 +31,7 @@ function createLive(parts: Partial<LivePredictorDependencies> = {}) {
     scorer: world.inference,
     overlay: world.overlay,
     keepLater: (entries) => void kept.push(...entries),
+    keepNow: async (entries) => void kept.push(...entries),
     ...parts,
   });
 }

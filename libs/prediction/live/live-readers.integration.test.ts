@@ -21,6 +21,7 @@ beforeAll(async () => {
     scorer: world.inference,
     overlay: world.overlay,
     keepLater: () => {},
+    keepNow: world.overlayRows.put,
   });
   const certificate = await world.authority.certify([]);
   const assignment = certificate.assignments(PREDICTOR)?.stable;

@@ -41,7 +41,8 @@ export async function mixRows({
     const assignment = certificate.assignments(PREDICTOR)?.stable;
     if (!assignment) throw new Error('nothing is assigned');
     const { features, overlay } = world;
-    const live = createLivePredictor({ features, scorer: inference, overlay, keepLater: () => {} });
+    const stores = { keepLater: () => {}, keepNow: world.overlayRows.put };
+    const live = createLivePredictor({ features, scorer: inference, overlay, ...stores });
     const place = { assignment, history: certificate.history, enabled: true };
     return await callAll({ live, place, inference, versions: [versionOf(1), versionOf(2)] }, rows, randomOf(seed));
   } finally {

@@ -216,8 +216,10 @@ async function scorePlain(
     const scores = await score(context, batch, group);
     for (const row of scores.faults.keys()) plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
     const scored = [...scores.outputs];
+    const demanded = new Set(group.flights.filter((flight) => flight.demanded).map(({ userId }) => userId));
     const entries = scored.map(([row, bytes]): OverlayEntry => {
       const entry = entryOf(request, batch, row, bytes);
+      if (demanded.has(entry.userId)) return { ...entry, demanded: true };
       return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
     });
     const results = await keep(dependencies, entries, latestOf(group.flights));
@@ -282,19 +284,27 @@ interface AnswerStores {
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
   /** Writes the copy in Postgres after the answer; entries may be lost. */
   keepLater(entries: readonly OverlayEntry[]): void;
+  /** Writes the copy in Postgres before the answer. */
+  keepNow(entries: readonly OverlayEntry[]): Promise<void>;
 }
 
 /**
  * Stores the predictions for the next readers. A store that hangs gets at most half of the remaining time, so that the
- * answer is still in time.
+ * answer is still in time. Demanded entries are in Postgres before the answer: later certificates tell of them, so that
+ * no process answers with an older prediction from its memory.
  */
 async function keep(
-  { overlay, keepLater }: AnswerStores,
+  { overlay, keepLater, keepNow }: AnswerStores,
   entries: readonly OverlayEntry[],
   deadline: number,
 ): Promise<readonly PutResult[]> {
   if (entries.length === 0) return [];
-  keepLater(entries);
-  const leftMs = Math.max(0, deadline - performance.now());
-  return within(leftMs / 2, overlay.putEach(entries), () => new Error('too late')).catch(() => []);
+  const leftMs = Math.max(0, deadline - performance.now()) / 2;
+  const inTime = <T>(stored: Promise<T>) => within(leftMs, stored, () => new Error('too late'));
+  const demanded = entries.filter((entry) => entry.demanded);
+  if (demanded.length < entries.length) keepLater(entries.filter((entry) => !entry.demanded));
+  const written = demanded.length > 0 ? inTime(keepNow(demanded)).catch(() => keepLater(demanded)) : undefined;
+  const results = inTime(overlay.putEach(entries)).catch(() => []);
+  await written;
+  return results;
 }

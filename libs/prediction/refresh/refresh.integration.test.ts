@@ -41,6 +41,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     scorer: world.inference,
     overlay: world.overlay,
     keepLater: (entries) => void world.overlayRows.put(entries).catch(() => {}),
+    keepNow: world.overlayRows.put,
     refreshes: true,
     ...live,
     features: {

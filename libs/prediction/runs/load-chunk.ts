@@ -58,6 +58,8 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
     contextVersion,
     source: 'batch',
     computedAt: result.computedAt,
+    // A run of named users replaces predictions that are fresh. Other runs score users without a fresh prediction.
+    ...(run.scope === 'users' ? { demanded: true } : {}),
     outputs,
   }));
 }

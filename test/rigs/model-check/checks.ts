@@ -5,7 +5,7 @@ import type { AssignmentScope } from './models/assignment-state.ts';
 import { bulkChange } from './models/bulk-change.ts';
 import type { BulkScope } from './models/bulk-change-state.ts';
 import { certifiedRead } from './models/certified-read.ts';
-import { PROTOCOL } from './models/certified-read-rules.ts';
+import { ORDERED, PROTOCOL } from './models/certified-read-rules.ts';
 import type { ReadScope } from './models/certified-read-state.ts';
 import { conditionalRead } from './models/conditional-read.ts';
 import { erasure } from './models/erasure.ts';
@@ -51,6 +51,12 @@ export interface Check {
 
 function reads(scope: ReadScope): Check {
   return { name: 'certified read', scope: told(scope), explore: () => explore(certifiedRead(PROTOCOL, scope)) };
+}
+
+/** Checks that answers do not step back either. */
+function ordered(scope: ReadScope): Check {
+  const name = 'certified read in order';
+  return { name, scope: told(scope), explore: () => explore(certifiedRead(ORDERED, scope)) };
 }
 
 function histories(scope: HistoryScope): Check {
@@ -159,6 +165,8 @@ export const SMALL: readonly Check[] = [
   reads({ events: ['http'], workers: 1, readers: [false, true], faults: 0 }),
   reads({ events: ['sql'], workers: 1, readers: [false], faults: 1 }),
   reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
+  ordered({ events: [], workers: 1, readers: [true, false], faults: 1 }),
+  ordered({ events: ['sql'], workers: 0, readers: [true, false], faults: 0 }),
   histories({ events: 1, workers: 1, readers: 1, ...ONE_LOSS }),
   histories({ events: 2, workers: 0, readers: 2, ...ONE_LOSS }),
   byStartTime({ events: 1, workers: 1, readers: 1, ...ONE_RESTART }),
@@ -197,6 +205,7 @@ export const SMALL: readonly Check[] = [
 /** Checks that take between 0.8 and 30 s of CPU. */
 export const MEDIUM: readonly Check[] = [
   reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
+  ordered({ events: ['sql'], workers: 1, readers: [true, false], faults: 1 }),
   reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 1 }),
   byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART }),
   changedRules({ users: 2, events: [2, 3], changes: 2, isNew: false }),
@@ -231,6 +240,8 @@ export const LARGE: readonly Check[] = [
   reads({ events: ['http', 'sql'], workers: 1, rescorers: 1, readers: [false], faults: 0 }),
   reads({ events: ['http', 'sql'], workers: 0, rescorers: 2, readers: [false], faults: 0 }),
   reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false, true], faults: 1 }),
+  ordered({ events: ['sql', 'sql'], workers: 1, rescorers: 1, readers: [true, false], faults: 1 }),
+  ordered({ events: ['sql'], workers: 1, readers: [true, false, false], faults: 1 }),
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
   histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),

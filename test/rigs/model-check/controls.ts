@@ -60,6 +60,8 @@ export interface Control {
 
 const READS: ReadScope = { events: ['http', 'sql'], workers: 1, readers: [false], faults: 0 };
 
+const ORDER: ReadScope = { events: [], workers: 0, readers: [true, false], faults: 0 };
+
 function read(id: string, breaks: string, rules: ReadRules, scope: Partial<ReadScope> = {}): Control {
   return { id, breaks, explore: () => explore(certifiedRead(rules, { ...READS, ...scope })) };
 }
@@ -237,6 +239,9 @@ export const CONTROLS: readonly Control[] = [
     workers: 0,
     readers: [false, false],
   }),
+  read('O1', 'of several fresh candidates, the row of the generation answers', BROKEN.O1, ORDER),
+  read('O2', 'memory answers although the certificate tells of a demanded answer that is newer', BROKEN.O2, ORDER),
+  read('O3', 'a demanded answer is written to Postgres after it is given', BROKEN.O3, ORDER),
   read('F1', 'a re-scoring is labelled with the version that the queue names once it is complete', BROKEN.F1, {
     ...{ events: ['sql', 'sql'], workers: 0, rescorers: 1 },
   }),

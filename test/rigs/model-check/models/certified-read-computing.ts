@@ -1,7 +1,7 @@
 /** Computes a prediction and stores it in Redis: for a partial run's worker, a re-scoring, or a read's flight. */
 import { nth } from '../checker/model.ts';
 import type { ReadRules } from './certified-read-rules.ts';
-import type { Prediction, State } from './certified-read-state.ts';
+import { isBefore, type Prediction, type State } from './certified-read-state.ts';
 
 /** A step of reading features and version. */
 export interface Reading {
@@ -16,9 +16,11 @@ export function* readings(
   state: State,
   begun: Prediction | null,
   who: 'worker' | 'rescorer' | 'flight',
+  isDemanded = who === 'worker',
 ): Generator<Reading> {
   const { context, version } = state.postgres;
   const time = (draft: State) => {
+    if (rules.watchesOrder) return ++draft.clock;
     if (rules.times === null || rules.times === 'at completion') return 0;
     // A clock that is two changes ahead.
     return tick(rules, draft) + (rules.times === 'at read, worker ahead' && who === 'worker' ? 2 : 0);
@@ -26,7 +28,7 @@ export function* readings(
   const made = (draft: State, label: number, from: number): Prediction => {
     if (label > from && rules.watchesLabels)
       draft.broken = `I1: a prediction computed from context ${from} has the label ${label}`;
-    return { label, from, isGeneration: false, time: time(draft) };
+    return { label, from, isGeneration: false, time: time(draft), isDemanded };
   };
   if (rules.label === 'same statement') {
     const does = `reads features and version ${version} in one statement`;
@@ -56,8 +58,19 @@ export function put(rules: ReadRules, draft: State, server: number, prediction: 
   else if (redis.hint <= prediction.label && isNewer(prediction, redis.overlay)) redis.overlay = { ...prediction };
 }
 
-export function isNewer(one: Prediction | null, other: Prediction | null): boolean {
-  return one !== null && (other === null || one.label > other.label);
+/** Keeps an entry in Postgres' rows, unless the rows have a newer one. The certificate still tells of a demanded entry. */
+export function keepRow({ postgres }: State, entry: Prediction | null): void {
+  if (entry === null || !isNewer(entry, postgres.entry)) return;
+  postgres.entry = { ...entry, isDemanded: entry.isDemanded || postgres.entry?.isDemanded === true };
+}
+
+function isNewer(one: Prediction, other: Prediction | null): boolean {
+  return other === null || isBefore(other, one);
+}
+
+/** Notes a demanded answer: no later read may return an older one. */
+export function note(draft: State, { label, time, isDemanded }: Prediction): void {
+  if (isDemanded && isBefore(draft.seen, { label, time })) draft.seen = { label, time };
 }
 
 export function tick(rules: ReadRules, draft: State): number {

@@ -2,7 +2,8 @@
  * A read, in every order of its steps:
  *
  * - The read arrives. Its certificate and the answer of Redis come in either order.
- * - It takes the first candidate that is fresh under the certificate. Without such a candidate it reads Postgres' rows.
+ * - It takes the newest candidate that is fresh under the certificate. Without such a candidate it reads Postgres' rows.
+ *   It also reads them if the certificate tells of a demanded entry that is newer. A row in memory alone then proves nothing.
  * - As the last resort it boards a flight that has not left, or begins a new flight.
  * - Instead it may follow a flight that has left, or find a flight that has just landed. It takes that result only if the
  *   label is at least the reader's version.
@@ -11,9 +12,18 @@
  * certificate.
  */
 import { nth, type Step, step } from '../checker/model.ts';
-import { put, type Reading, readings, serverName } from './certified-read-computing.ts';
+import { keepRow, note, put, type Reading, readings, serverName } from './certified-read-computing.ts';
 import type { ReadRules } from './certified-read-rules.ts';
-import { type Flight, newReader, type Prediction, type Reader, type State } from './certified-read-state.ts';
+import {
+  type Flight,
+  GENERATION_ROW,
+  isBefore,
+  newFlight,
+  newReader,
+  type Prediction,
+  type Reader,
+  type State,
+} from './certified-read-state.ts';
 import { isFreshUnder } from './worth.ts';
 
 export function* readerSteps(rules: ReadRules, state: State, i: number): Generator<Step<State>> {
@@ -56,6 +66,7 @@ type Change = (does: string, then: (reader: Reader, draft: State) => void) => St
 function arrive(rules: ReadRules, reader: Reader, draft: State): void {
   reader.is = 'asking';
   reader.due = Math.max(0, ...draft.events.filter(({ is }) => is === 'acknowledged').map(({ context }) => context));
+  reader.seen = draft.seen;
   // Memory is a candidate at once. The reader judges it when the certificate arrives.
   if (rules.hasMemoryAndRows && !reader.isDemanding && draft.memory) reader.candidates = [draft.memory];
 }
@@ -80,7 +91,7 @@ function* askingSteps(
     }
   }
   if (reader.told < 0) return;
-  const best = reader.candidates.find((candidate) => isGood(rules, reader.told, candidate));
+  const best = bestOf(rules, reader);
   // A candidate from memory can settle the read before Redis has answered.
   if (best) {
     yield change(`answers as fresh a prediction computed from context ${best.from}`, (mine, draft) =>
@@ -90,7 +101,7 @@ function* askingSteps(
     yield change("finds Postgres' rows", (mine, draft) => {
       const { entry } = draft.postgres;
       mine.hasRows = true;
-      mine.candidates = [{ label: 0, from: 0, isGeneration: true, time: 0 }, ...(entry ? [entry] : [])];
+      mine.candidates = [GENERATION_ROW, ...(entry ? [entry] : [])];
     });
   } else if (reader.hasLooked) {
     yield board(change, state, i);
@@ -98,12 +109,25 @@ function* askingSteps(
   }
 }
 
+/** Returns the candidate that answers; undefined if there is none yet. */
+function bestOf(rules: ReadRules, { candidates, told, demanded, hasRows }: Reader): Prediction | undefined {
+  const fresh = candidates.filter((candidate) => isGood(rules, told, candidate));
+  const best =
+    rules.answers === 'the newest'
+      ? fresh.reduce<Prediction | undefined>((one, other) => (one && !isBefore(one, other) ? one : other), undefined)
+      : fresh[0];
+  const isBehind = best !== undefined && demanded !== null && isBefore(best, demanded);
+  return isBehind && rules.memory === 'gives way to demanded answers' && !hasRows ? undefined : best;
+}
+
 /** The certificate of a read. I4: it must come from a statement that began after the read arrived. */
 function* certificates(rules: ReadRules, state: State, change: Change): Generator<Step<State>> {
   const { version, changedAt } = state.postgres;
   if (rules.certificate === 'own statement' || rules.certificate === 'statement under way') {
-    yield change(`is certified: the version is ${version}`, (mine) => {
+    yield change(`is certified: the version is ${version}`, (mine, draft) => {
       mine.told = version;
+      const { entry } = draft.postgres;
+      if (rules.watchesOrder && entry?.isDemanded) mine.demanded = { label: entry.label, time: entry.time };
     });
   }
   if (state.underWay >= 0) {
@@ -141,11 +165,18 @@ function mayFollow(rules: ReadRules, told: number, prediction: Prediction): bool
   return rules.follows === 'whatever it is' || isGood(rules, told, prediction);
 }
 
-/** Answers the read. Checks I4: a fresh answer contains every event that was acknowledged before the read arrived. */
+/**
+ * Answers the read. Checks I4: a fresh answer contains every event that was acknowledged before the read arrived. Checks
+ * I13: it is not older than a demanded answer that was given before.
+ */
 function answer(rules: ReadRules, reader: Reader, draft: State, prediction: Prediction): void {
   if (prediction.from < reader.due) {
     draft.broken = `I4: a fresh answer from context ${prediction.from}, but ${reader.due} was acknowledged before the read`;
   }
+  if (rules.watchesOrder && isBefore(prediction, reader.seen)) {
+    draft.broken = `I13: an answer of time ${prediction.time}, but one of time ${reader.seen.time} was given before`;
+  }
+  if (rules.watchesOrder) note(draft, prediction);
   if (rules.hasMemoryAndRows && prediction.isGeneration) draft.memory = prediction;
   // The reader's knowledge is reset, so that states that differ only in it are equal.
   Object.assign(reader, { ...newReader(reader.isDemanding), is: 'answered' });
@@ -156,7 +187,7 @@ function board(change: Change, state: State, i: number): Step<State> {
   const { boarding } = state;
   const flight = boarding < 0 ? undefined : nth(state.flights, boarding);
   if (flight?.is === 'waiting')
-    return change(`boards flight ${boarding + 1}, which has not left`, (mine) => ride(mine, boarding));
+    return change(`boards flight ${boarding + 1}, which has not left`, (mine, draft) => ride(mine, draft, boarding));
   const isDemanding = nth(state.readers, i).isDemanding;
   if (flight && !isDemanding) {
     return change(`follows flight ${boarding + 1}, which has left`, (mine) => {
@@ -179,13 +210,14 @@ function* landedSteps(rules: ReadRules, state: State, reader: Reader, change: Ch
 
 function begin(i: number) {
   return (reader: Reader, draft: State) => {
-    draft.flights[i] = { is: 'waiting', prediction: null, isKept: true };
+    draft.flights[i] = newFlight('waiting');
     draft.boarding = i;
-    ride(reader, i);
+    ride(reader, draft, i);
   };
 }
 
-function ride(reader: Reader, flight: number): void {
+function ride(reader: Reader, draft: State, flight: number): void {
+  if (reader.isDemanding) nth(draft.flights, flight).isDemanded = true;
   reader.is = 'riding';
   reader.flight = flight;
   reader.candidates = [];
@@ -226,11 +258,19 @@ function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step
       mine.prediction = read.take(draft);
       mine.is = read.isWhole ? 'left' : 'reading';
       mine.isKept = !read.isWhole;
+      mine.isInRows = !read.isWhole || !rules.watchesOrder || !mine.isDemanded;
     });
   if (flight.is === 'waiting' || flight.is === 'reading') {
-    for (const read of readings(rules, state, flight.prediction, 'flight')) yield take(read);
+    for (const read of readings(rules, state, flight.prediction, 'flight', flight.isDemanded)) yield take(read);
   }
-  if (flight.is === 'left') {
+  if (!flight.isInRows && flight.prediction) {
+    yield change("keeps its demanded result in Postgres' rows", (mine, draft) => {
+      keepRow(draft, mine.prediction);
+      mine.isInRows = true;
+      forgetFlights(draft);
+    });
+  }
+  if (flight.is === 'left' && (flight.isInRows || rules.keepsDemanded === 'after the answer')) {
     yield change('lands', (mine, draft) => {
       mine.is = 'landed';
       if (rules.times === 'at completion' && mine.prediction) mine.prediction.time = ++draft.clock;
@@ -255,7 +295,11 @@ function forgetFlights(draft: State): void {
   const mayTake = draft.readers.some(({ is, isDemanding }) => !isDemanding && is !== 'riding' && is !== 'answered');
   if (!mayTake) draft.landed = null;
   draft.flights.forEach((flight, i) => {
-    const isOver = flight.is === 'landed' && flight.isKept && draft.readers.every((reader) => reader.flight !== i);
-    if (isOver) draft.flights[i] = { is: 'none', prediction: null, isKept: true };
+    const isOver =
+      flight.is === 'landed' &&
+      flight.isKept &&
+      flight.isInRows &&
+      draft.readers.every((reader) => reader.flight !== i);
+    if (isOver) draft.flights[i] = newFlight('none');
   });
 }

@@ -5,7 +5,7 @@
  * neither. A worker that is killed loses its queue. Re-scoring certifies no answer and answers no read.
  */
 import { nth, type Step, step } from '../checker/model.ts';
-import { isNewer, put, readings, serverName } from './certified-read-computing.ts';
+import { keepRow, put, readings, serverName } from './certified-read-computing.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import { newRescorer, type Rescorer, type State } from './certified-read-state.ts';
 
@@ -66,7 +66,7 @@ function* stepsOf(rules: ReadRules, state: State, rescorer: Rescorer, i: number)
   if (!isInRows) {
     yield change("keeps its result in Postgres' rows", (mine, draft) => {
       label(rules, mine, draft);
-      if (isNewer(mine.prediction, draft.postgres.entry)) draft.postgres.entry = mine.prediction;
+      keepRow(draft, mine.prediction);
       mine.isInRows = true;
     });
   }

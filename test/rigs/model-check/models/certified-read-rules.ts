@@ -32,6 +32,14 @@ export interface ReadRules {
   readonly hasMemoryAndRows: boolean;
   /** Whether a label above the computed context is itself a violation, or only a wrong answer caused by it. */
   readonly watchesLabels: boolean;
+  /** Whether predictions have times, and an answer older than an earlier answer is a violation (I13). */
+  readonly watchesOrder: boolean;
+  /** Which of several fresh candidates answers: the highest label, then the latest time, or (O1) the generation's row. */
+  readonly answers: 'the newest' | 'the generation';
+  /** Whether memory answers although the certificate tells of a demanded answer that is newer (O2). */
+  readonly memory: 'gives way to demanded answers' | 'answers alone';
+  /** When a demanded answer is in Postgres' rows: before its reader is answered, or (O3) some time later. */
+  readonly keepsDemanded: 'before the answer' | 'after the answer';
 }
 
 export const PROTOCOL: ReadRules = {
@@ -46,7 +54,14 @@ export const PROTOCOL: ReadRules = {
   rescoredLabel: 'of its features',
   hasMemoryAndRows: true,
   watchesLabels: true,
+  watchesOrder: false,
+  answers: 'the newest',
+  memory: 'gives way to demanded answers',
+  keepsDemanded: 'before the answer',
 };
+
+/** The protocol, and the order of answers in time. */
+export const ORDERED: ReadRules = { ...PROTOCOL, watchesOrder: true };
 
 const USUAL: ReadRules = { ...PROTOCOL, hasMemoryAndRows: false, watchesLabels: false };
 const BY_TIMES: ReadRules = { ...USUAL, certificate: 'times', put: 'set' };
@@ -69,5 +84,8 @@ export const BROKEN = {
   N9: { ...PROTOCOL, certificate: 'statement under way' },
   N10: { ...PROTOCOL, sqlEvent: 'poller', watchesLabels: false },
   M10: { ...PROTOCOL, follows: 'whatever it is' },
+  O1: { ...ORDERED, answers: 'the generation' },
+  O2: { ...ORDERED, memory: 'answers alone' },
+  O3: { ...ORDERED, keepsDemanded: 'after the answer' },
   F1: { ...PROTOCOL, rescoredLabel: 'of the queue', watchesLabels: false },
 } satisfies Record<string, ReadRules>;

@@ -9,7 +9,17 @@ export interface Prediction {
   isGeneration: boolean;
   /** The time of its computation if times are compared, otherwise 0. */
   time: number;
+  /** Whether it replaces fresh predictions of the same context: a partial run or a reader demanded it. */
+  isDemanded: boolean;
 }
+
+/** The order of predictions: by label, then by time. */
+export type Moment = Pick<Prediction, 'label' | 'time'>;
+
+/** The user's row in the generation. */
+export const GENERATION_ROW: Prediction = { label: 0, from: 0, isGeneration: true, time: 0, isDemanded: false };
+
+export const NOTHING_SEEN: Moment = { label: 0, time: 0 };
 
 export interface Redis {
   generation: Prediction | null;
@@ -47,6 +57,9 @@ export interface Flight {
   prediction: Prediction | null;
   /** Whether the result is in Redis, or will not be put there. */
   isKept: boolean;
+  /** Whether a reader that demands an inference boarded it, so that its result is written to Postgres' rows. */
+  isDemanded: boolean;
+  isInRows: boolean;
 }
 
 export interface Reader {
@@ -54,8 +67,12 @@ export interface Reader {
   isDemanding: boolean;
   /** The context that was acknowledged before the read arrived. A fresh answer must contain at least this context. */
   due: number;
+  /** The label and time of the newest demanded answer or entry of a partial run that was given before the read arrived. */
+  seen: Moment;
   /** The version in the certificate, or -1 without a certificate. */
   told: number;
+  /** The demanded entry that the certificate tells; null if there is none. */
+  demanded: Moment | null;
   hasLooked: boolean;
   hasRows: boolean;
   candidates: Prediction[];
@@ -81,6 +98,8 @@ export interface State {
   landed: Prediction | null;
   /** The row of the generation in the memory of the readers' process. */
   memory: Prediction | null;
+  /** The newest demanded answer that was given, or entry of a partial run that was committed. */
+  seen: Moment;
   /** For N9: the version that an open statement has read and not delivered yet, or -1. */
   underWay: number;
   faultsLeft: number;
@@ -98,11 +117,19 @@ export interface ReadScope {
   readonly faults: number;
 }
 
+export function newFlight(is: Flight['is']): Flight {
+  return { is, prediction: null, isKept: true, isDemanded: false, isInRows: true };
+}
+
 export function newReader(isDemanding: boolean): Reader {
-  const nothing = { due: 0, told: -1, hasLooked: false, hasRows: false, candidates: [], flight: -1 };
-  return { is: 'away', isDemanding, ...nothing };
+  const nothing = { due: 0, seen: NOTHING_SEEN, told: -1, demanded: null };
+  return { is: 'away', isDemanding, ...nothing, hasLooked: false, hasRows: false, candidates: [], flight: -1 };
 }
 
 export function newRescorer(): Rescorer {
   return { is: 'idle', named: 0, prediction: null, isInRedis: false, isInRows: false };
+}
+
+export function isBefore(one: Moment, other: Moment): boolean {
+  return one.label === other.label ? one.time < other.time : one.label < other.label;
 }

@@ -12,20 +12,25 @@
  * - Reads of one process: certified-read-readers.ts.
  * - Faults: a process is killed; Redis loses all data, returns to an old copy, or splits into two servers.
  *
+ * If `rules.watchesOrder`, answers also have an order (I13): after a demanded answer was given, or the entry of a partial run
+ * was committed, no later fresh answer is older, neither by label nor, with an equal label, by time.
+ *
  * A context is the number of events that it contains. A prediction records the context from which it was really
  * computed (`from`). No process of the model reads this field. The invariants compare it with the label, which
  * processes read.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
-import { isNewer, put, readings, serverName, tick } from './certified-read-computing.ts';
+import { keepRow, note, put, readings, serverName, tick } from './certified-read-computing.ts';
 import { readerSteps } from './certified-read-readers.ts';
 import { rescorerSteps } from './certified-read-rescorers.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import {
   type Event,
+  GENERATION_ROW,
+  NOTHING_SEEN,
+  newFlight,
   newReader,
   newRescorer,
-  type Prediction,
   type ReadScope,
   type State,
   type Worker,
@@ -54,20 +59,20 @@ export function certifiedRead(rules: ReadRules, scope: ReadScope): Model<State> 
 }
 
 function initialState({ events, workers, rescorers = 0, readers, faults }: ReadScope): State {
-  const stored: Prediction = { label: 0, from: 0, isGeneration: true, time: 0 };
   return {
     postgres: { context: 0, version: 0, entry: null, changedAt: 0 },
     events: events.map((sentBy) => ({ sentBy, is: 'unsent', context: 0, time: 0 })),
-    redis: [{ generation: stored, overlay: null, hint: 0 }],
+    redis: [{ generation: GENERATION_ROW, overlay: null, hint: 0 }],
     saved: null,
     workers: Array.from({ length: workers }, () => ({ is: 'idle', prediction: null })),
     queued: 0,
     rescorers: Array.from({ length: rescorers }, newRescorer),
     readers: readers.map(newReader),
-    flights: readers.map(() => ({ is: 'none', prediction: null, isKept: true })),
+    flights: readers.map(() => newFlight('none')),
     boarding: -1,
     landed: null,
     memory: null,
+    seen: NOTHING_SEEN,
     underWay: -1,
     faultsLeft: faults,
     clock: 0,
@@ -155,7 +160,8 @@ function* workerSteps(rules: ReadRules, state: State, worker: Worker, i: number)
     case 'scored':
       yield change('commits its prediction in Postgres', (mine, draft) => {
         if (rules.times === 'at completion' && mine.prediction) mine.prediction.time = tick(rules, draft);
-        if (isNewer(mine.prediction, draft.postgres.entry)) draft.postgres.entry = mine.prediction;
+        keepRow(draft, mine.prediction);
+        if (mine.prediction) note(draft, mine.prediction);
         mine.is = 'committed';
       });
       return;
@@ -188,7 +194,7 @@ function* faultSteps(state: State): Generator<Step<State>> {
       draft.readers = draft.readers.map((reader) =>
         reader.is === 'answered' ? reader : newReader(reader.isDemanding),
       );
-      draft.flights = draft.flights.map(() => ({ is: 'none', prediction: null, isKept: true }));
+      draft.flights = draft.flights.map(() => newFlight('none'));
       draft.boarding = -1;
       draft.landed = null;
       draft.memory = null;
