@@ -117,7 +117,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
-    ...openRuns({ pool, features, losses, limitMs: settings.limitMs }, queue),
+    ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
 }

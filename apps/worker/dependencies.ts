@@ -34,6 +34,7 @@ import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { provePaths } from '@tandem/offline-store/sql/paths';
 import { checkProtocol } from '@tandem/offline-store/sql/protocol';
+import { findCount } from '@tandem/offline-store/sql/settings';
 import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -44,11 +45,17 @@ import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
+import { createCount } from '@tandem/online-store/told-counts';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
+import {
+  createConfirmWithdrawals,
+  createKeepWithdrawals,
+  withConfirmedMoves,
+} from '@tandem/prediction/rollouts/withdrawals';
 import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-store';
@@ -139,12 +146,16 @@ interface HousekeepingParts {
 /** Returns the dependencies of the worker's loops. */
 function housekeepingOf({ offline, online, hints, losses, onRelayed }: HousekeepingParts) {
   const erasures = createKeepErased({ store: offline.erasures, online: online.erasures });
+  const counting = { countWithdrawals: offline.countWithdrawals, online: online.withdrawals };
+  const confirm = createConfirmWithdrawals(counting);
+  // A verdict has no caller to reject. If Redis does not confirm it, a later round does.
+  const rollouts = withConfirmedMoves(offline.rollouts, () => confirm().catch(() => undefined));
   return {
-    reconciling: { ...offline, ...online, hints, losses, erasures },
+    reconciling: { ...offline, ...online, hints, losses, erasures, keepWithdrawals: createKeepWithdrawals(counting) },
     relaying: { ...offline, ...online, onRelayed },
     retaining: { ...offline, ...online },
     scheduling: { runs: offline.runs, hints, latestSlot, schedules: offline.schedules },
-    rolling: { ...offline, hints },
+    rolling: { ...offline, rollouts, hints },
     rewriting: offline,
     watching: offline,
   };
@@ -191,6 +202,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
+    countWithdrawals: () => findCount(pool, 'withdrawals'),
     expiring: createExpiries(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     turns,
@@ -222,6 +234,7 @@ function createOnline(url: string, log: Log, assertKnown: () => void) {
     userHints: createHintStore({ connection }),
     markMemory: createMarkMemory({ connection }),
     erasures: createErasures({ connection }),
+    withdrawals: createCount('withdrawals', { connection }),
     checkFit: createCheckFit({ connection, log: libraryLog }),
     isOpen: () => connection.isOpen(),
     close: () => connection.close(),

@@ -49,6 +49,7 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   return {
     serverId: () => online.serverId(),
     toldOfErasures: () => online.toldOfErasures(),
+    toldOfWithdrawals: () => online.toldOfWithdrawals(),
     find: (assignment, userIds) => timed(() => online.find(assignment, userIds)),
   };
 }

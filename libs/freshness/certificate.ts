@@ -159,14 +159,14 @@ export interface Authority {
 // does not answer. Their count shows whether one is missing. Each takes about 70 bytes. At the limit no more are added:
 // the count then falls behind, and no read is served unverified.
 
-/** The number of erasures in one history. */
-export interface ErasureCount {
+/** A number of erasures, or of withdrawals, in one history. */
+export interface HistoryCount {
   readonly history: string;
   readonly count: number;
 }
 
-/** The count of erasures that the online store has received, and the identity of that server. */
-export interface ToldOfErasures extends ErasureCount {
+/** A count that the online store has received, and the identity of that server. */
+export interface ToldCount extends HistoryCount {
   readonly serverId: string;
 }
 

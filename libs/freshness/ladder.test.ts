@@ -232,7 +232,7 @@ describe('the ladder', () => {
 });
 
 describe('an unverified answer', () => {
-  const known = { assignments: everybodyIn(ASSIGNMENT), history: HISTORY };
+  const known = { assignments: everybodyIn(ASSIGNMENT), history: HISTORY, withdrawals: 0 };
   const answer = (...candidates: Parameters<typeof unverifiedAnswer>[3]) =>
     unverifiedAnswer('42', readOf().version, known, candidates);
 

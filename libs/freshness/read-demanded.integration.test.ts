@@ -27,6 +27,7 @@ function createProcess() {
   const online: OnlinePredictions = {
     serverId: world.online.serverId,
     toldOfErasures: world.online.toldOfErasures,
+    toldOfWithdrawals: world.online.toldOfWithdrawals,
     find(assignment, userIds) {
       asked.push(...userIds);
       return world.online.find(assignment, userIds);

@@ -40,6 +40,7 @@ async function runOf(...userIds: string[]) {
 const REDIS_IS_AWAY: PredictionReaderDependencies['online'] = {
   serverId: () => null,
   toldOfErasures: async () => null,
+  toldOfWithdrawals: async () => null,
   find: () => Promise.reject(new Error('away')),
 };
 

@@ -29,6 +29,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
   const online: OnlinePredictions = {
     serverId: () => world.online.serverId(),
     toldOfErasures: () => world.online.toldOfErasures(),
+    toldOfWithdrawals: () => world.online.toldOfWithdrawals(),
     find(assignment, userIds) {
       asked.push(...userIds);
       return world.online.find(assignment, userIds);

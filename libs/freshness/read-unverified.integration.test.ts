@@ -7,6 +7,7 @@ import {
   type PredictionWorld,
 } from '@tandem/prediction/prediction-world.fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ToldCount } from './certificate.ts';
 import { NO_MEMORY } from './prediction-memory.ts';
 import type { Predictor } from './predictor.ts';
 import { assertProtocol, PROTOCOL } from './protocol.ts';
@@ -37,6 +38,10 @@ beforeEach(async () => {
 });
 afterAll(() => world?.close());
 
+function onThisServer(told: ToldCount | null): ToldCount | null {
+  return told && serverId !== null ? { ...told, serverId } : null;
+}
+
 /** Returns the reader of one process, with separate knowledge of Postgres. */
 function createProcess(): PredictionReader {
   const { authority, features, registry } = world;
@@ -62,10 +67,8 @@ function createProcess(): PredictionReader {
       online: {
         ...world.online,
         serverId: () => serverId,
-        async toldOfErasures() {
-          const told = await world.online.toldOfErasures();
-          return told && serverId !== null ? { ...told, serverId } : null;
-        },
+        toldOfErasures: async () => onThisServer(await world.online.toldOfErasures()),
+        toldOfWithdrawals: async () => onThisServer(await world.online.toldOfWithdrawals()),
       },
     },
     { features: { ...features, readUsers: (...asked) => unlessAway(() => features.readUsers(...asked)) } },
@@ -173,6 +176,31 @@ describe('while Postgres does not answer', () => {
     expect(await short(['3'])).toEqual(['stale unverified 0']);
   });
 
+  it('nothing is served that a rollback has withdrawn since this process last read', async () => {
+    await world.run({ kind: 'all' });
+    await loseSight();
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+    await world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
+    expect(await short(['1'])).toEqual(['unavailable']);
+    isAway = false;
+    await loseSight();
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+  });
+
+  it('the generation before a publication is still served, since nothing was withdrawn', async () => {
+    await loseSight();
+    await world.run({ kind: 'all' });
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nothing is served from a Redis that lost its count of withdrawals, until a worker writes the count again', async () => {
+    await loseSight();
+    await world.loseKeys('{withdrawals}');
+    expect(await short(['1'])).toEqual(['unavailable']);
+    await world.keepWithdrawals();
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+  });
+
   it('an overtaken certificate does not make predictions valid again that a rollback has made invalid', async () => {
     await world.run({ kind: 'all' });
     await world.change('18');
@@ -196,7 +224,7 @@ describe('while Postgres does not answer', () => {
     await loseSight();
     // Redis has the count of the other history until a worker writes the count of this one.
     expect(await short(['4'])).toEqual(['unavailable']);
-    await world.keepErased.round();
+    await Promise.all([world.keepErased.round(), world.keepWithdrawals()]);
     expect(await short(['4'])).toEqual(['stale unverified 0']);
   });
 

@@ -162,14 +162,15 @@ class Reader {
     return assignments;
   }
 
-  #keep(predictorName: string, { history, revision }: Certificate, assignments: Assignments | undefined): void {
+  #keep(predictorName: string, certificate: Certificate, assignments: Assignments | undefined): void {
+    const { history, revision, withdrawals } = certificate;
     this.#stores.registry.noticeRevision(revision, history);
     if (revision !== this.#newest.revision || history !== this.#newest.history) this.#newest = { history, revision };
     const last = this.#lastKnown.get(predictorName);
     // A withdrawn predictor may not be served unverified either.
     if (!assignments) this.#lastKnown.delete(predictorName);
     else if (last?.assignments !== assignments || last.history !== history) {
-      this.#lastKnown.set(predictorName, { assignments, history });
+      this.#lastKnown.set(predictorName, { assignments, history, withdrawals });
     }
   }
 
@@ -222,7 +223,8 @@ class Reader {
     );
     const certificate = await certifyAgain(this.#stores, predictor.name, first, guessing);
     const assignments = this.#notice(predictor.name, certificate, before);
-    const guess = { known: { assignments, history: certificate.history }, remembered: NOTHING_REMEMBERED, guessing };
+    const { history, withdrawals } = certificate;
+    const guess = { known: { assignments, history, withdrawals }, remembered: NOTHING_REMEMBERED, guessing };
     const again = { ...read, certificate, isSecond: true, rollout: assignments.rollout };
     await this.#answerArms(again, groupByArm(assignments, [...guessing.keys()]), guess, results);
   }

@@ -1,6 +1,6 @@
 /** A stored prediction with the label of the context it was computed from, and the ports that find and keep it. */
 
-import type { Assignment, ToldOfErasures } from './certificate.ts';
+import type { Assignment, ToldCount } from './certificate.ts';
 
 /** The facts by which a stored prediction is judged. */
 export interface Label {
@@ -38,7 +38,9 @@ export interface OnlinePredictions extends StoredPredictions {
   /** Identifies the connected server process; null while there is none. Changes when it restarts or fails over. */
   serverId(): string | null;
   /** The count of erasures on that server; null if it has none or lost it. */
-  readonly toldOfErasures: () => Promise<ToldOfErasures | null>;
+  readonly toldOfErasures: () => Promise<ToldCount | null>;
+  /** The count of withdrawals on that server; null if it has none or lost it. */
+  readonly toldOfWithdrawals: () => Promise<ToldCount | null>;
 }
 
 /** An overlay entry of a user, to be kept. */

@@ -7,10 +7,13 @@
  * still have the count of that certificate. A server proves nothing if it restarted, failed over, lost the count, or
  * received an erasure that this process does not know. Entries of a protocol that this release does not know are
  * ignored as well.
+ *
+ * Likewise, that server must have the count of withdrawals that this process read with the assignment. Redis receives it
+ * before a rollback, an abort or another withdrawal is acknowledged. So no withdrawn generation or arm is served.
  */
 
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
-import type { Assignments, Certificate, ToldOfErasures, Tombstones } from './certificate.ts';
+import type { Assignments, Certificate, ToldCount, Tombstones } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import { fits, newestFirst } from './judge.ts';
 import type { ModelVersion } from './predictor.ts';
@@ -22,6 +25,8 @@ import type { Candidates, OnlinePredictions, StoredPrediction } from './stored-p
 export interface LastKnown {
   readonly assignments: Assignments;
   readonly history: string;
+  /** The number of withdrawals when these assignments were read. */
+  readonly withdrawals: number;
 }
 
 interface UnverifiedRead {
@@ -46,7 +51,7 @@ export interface UnverifiedReads {
 
 interface UnverifiedDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
-  readonly online: Pick<OnlinePredictions, 'toldOfErasures'>;
+  readonly online: Pick<OnlinePredictions, 'toldOfErasures' | 'toldOfWithdrawals'>;
 }
 
 export function createUnverifiedReads({ registry, online }: UnverifiedDependencies): UnverifiedReads {
@@ -54,9 +59,14 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
   let heard: Tombstones | null = null;
 
   /** Returns the known tombstones if their count equals the count in Redis; else null. */
-  function whole(told: ToldOfErasures | null): Tombstones | null {
+  function whole(told: ToldCount | null): Tombstones | null {
     if (heard === null || told === null || told.serverId !== serverId) return null;
     return told.history === heard.history && told.count === heard.count ? heard : null;
+  }
+
+  /** Returns whether Redis has received no withdrawal since these assignments were read. */
+  function isInForce({ history, withdrawals }: LastKnown, told: ToldCount | null): boolean {
+    return told?.serverId === serverId && told.history === history && told.count === withdrawals;
   }
 
   return {
@@ -70,9 +80,11 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
       // Facts recorded under another protocol prove nothing, even if Postgres becomes unreachable later.
       if (cause.code === 'protocol_unknown') heard = null;
       if (!known || !found || isBeyondUnverified(options) || heard === null) return refuse();
-      // The count is read after the candidates, so that it includes every erasure from before this read arrived.
-      const tombstones = whole(await online.toldOfErasures().catch(() => null));
-      if (!tombstones) return refuse();
+      // The counts are read after the candidates, so that they include everything from before this read arrived.
+      const counts = [online.toldOfErasures(), online.toldOfWithdrawals()] as const;
+      const [erasures, withdrawals] = await Promise.all(counts).catch(() => [null, null] as const);
+      const tombstones = whole(erasures);
+      if (!tombstones || !isInForce(known, withdrawals)) return refuse();
       try {
         const predictor = await registry.predictor(predictorName);
         if (!predictor?.policy.freshness.unverified) return refuse();

@@ -88,7 +88,7 @@ describe('a cluster', () => {
     await erasures.tell({ userId: '1', history: HISTORY, version: 4, number: 4, erasedAt: new Date(STARTED_AT) });
     expect(await erasures.told()).toMatchObject({ history: HISTORY, count: 4 });
     const [{ tag, server } = { tag: '', server: null }] = connection.layout().shards;
-    await server?.redis.del(createKeys().erasures(tag));
+    await server?.redis.del(createKeys().count('erasures', tag));
     expect(await erasures.told()).toBeNull();
 
     const memory = createMarkMemory({ connection });

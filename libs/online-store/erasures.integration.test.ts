@@ -51,17 +51,17 @@ describe('the count of erasures', () => {
   it('never expires', async () => {
     await restore(3);
     await erasures().tell(tombstone(5));
-    expect(await connection.redis.pttl(createKeys(prefix).erasures())).toBe(-1);
+    expect(await connection.redis.pttl(createKeys(prefix).count('erasures'))).toBe(-1);
   });
 
   it('is restored after a loss, after an announcement', async () => {
     const asked: (number | null)[] = [];
     const restored = await erasures().restore(async () => {
-      asked.push(await connection.redis.exists(createKeys(prefix).restoring()));
+      asked.push(await connection.redis.exists(createKeys(prefix).restoring('erasures')));
       return { history: HISTORY, count: 3 };
     });
     expect([asked, restored, await counted()]).toEqual([[1], true, 3]);
-    expect(await connection.redis.exists(createKeys(prefix).restoring())).toBe(0);
+    expect(await connection.redis.exists(createKeys(prefix).restoring('erasures'))).toBe(0);
   });
 
   it('is not restored by a late erasure, since there may have been later ones', async () => {
@@ -86,7 +86,7 @@ describe('the count of erasures', () => {
     const restored = await erasures().restore(async () => {
       await erasures().tell(tombstone(4));
       // Only the count is evicted; the announcement stays.
-      await connection.redis.del(createKeys(prefix).erasures());
+      await connection.redis.del(createKeys(prefix).count('erasures'));
       return { history: HISTORY, count: 3 };
     });
     expect([restored, await counted()]).toEqual([false, null]);
@@ -111,7 +111,7 @@ describe('the count of erasures', () => {
   });
 
   it.each(['', 'x', '5', `${HISTORY}.-1`])('a malformed count is ignored: %j', async (text) => {
-    await connection.redis.set(createKeys(prefix).erasures(), text);
+    await connection.redis.set(createKeys(prefix).count('erasures'), text);
     expect(await counted()).toBeNull();
     await erasures().tell(tombstone(1));
     expect(await counted()).toBeNull();

@@ -88,7 +88,7 @@ describe('createKeys', () => {
 it('keys of another protocol number are different, and a scan finds only generations of its own number', () => {
   const [first, second] = [createKeys(prefixOf(1)), createKeys(prefixOf(2))];
   expect([first.bucket('g', 3), second.bucket('g', 3)]).toEqual(['tandem:g:g:3', 'tandem:p2:g:g:3']);
-  expect([first.erasures(), second.erasures()]).toEqual(['tandem:{erasures}', 'tandem:p2:{erasures}']);
+  expect([first.count('erasures'), second.count('erasures')]).toEqual(['tandem:{erasures}', 'tandem:p2:{erasures}']);
   expect(first.generationOf(second.bucket('g', 3))).toBeNull();
   expect([first.generationPattern, second.generationPattern]).toEqual(['tandem:[gm]:*', 'tandem:p2:[gm]:*']);
 });

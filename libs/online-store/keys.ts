@@ -12,10 +12,11 @@
  *     tandem:history                          the last mark of the database's history that was seen
  *     tandem:{erasures}                       count of erasures received, "history.count"
  *     tandem:{erasures}:restoring             announcement of a process that will restore that count
+ *     tandem:{withdrawals}, …:restoring       the same of withdrawals
  *
- * Keys that describe a whole server (marker, generations, history, erasures) exist once for each primary of a cluster,
+ * Keys that describe a whole server (marker, generations, history, counts) exist once for each primary of a cluster,
  * under a hash tag of that primary: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
- * tandem:{<tag>}:erasures. So each key is lost with the data of its server.
+ * tandem:{<tag>}:erasures, tandem:{<tag>}:withdrawals. So each key is lost with the data of its server.
  *
  * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`). A release with a new number does
  * not find the keys that earlier releases write.
@@ -81,6 +82,9 @@ export function bucketOf(userHash: number, buckets: number): number {
   return userHash % buckets;
 }
 
+/** The counts that a server has received, on which unverified answers depend. */
+export type Counted = 'erasures' | 'withdrawals';
+
 /**
  * Creates the names of keys.
  * @param prefix the first part of every key, which separates services that share a Redis
@@ -88,6 +92,7 @@ export function bucketOf(userHash: number, buckets: number): number {
 export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   const generations = `${prefix}:g:`;
   const markers = `${prefix}:m:`;
+  const count = (of: Counted, tag = ''): string => `${prefix}:{${tag || of}}${tag === '' ? '' : `:${of}`}`;
   return {
     bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
     /** Returns a bucket's key without its number. */
@@ -101,8 +106,9 @@ export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
     refreshWindow: (user: UserKey, predictor: string): string => `${prefix}:r:${tagged(user)}:${predictor}`,
     historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
-    erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
-    restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,
+    /** Returns the key of a count. Its hash tag is also that of the announcement. */
+    count,
+    restoring: (of: Counted, tag = ''): string => `${count(of, tag)}:restoring`,
     /** Returns the key of the set of generations that have keys on the tag's shard. */
     generations: (tag = ''): string => `${prefix}:generations${tag === '' ? '' : `:{${tag}}`}`,
     /** Returns the SCAN pattern for the buckets and markers of all generations. */

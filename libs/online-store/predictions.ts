@@ -8,10 +8,10 @@ import type { Assignment, GenerationLayer } from '@tandem/freshness/certificate'
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
-import { createErasureCount } from './erasures.ts';
 import { bucketOf, createKeys, IS_WHOLE, type Keys, type UserKey, userKeyOf, WHOLE_FIELD } from './keys.ts';
 import { isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
+import { createCount } from './told-counts.ts';
 
 interface OnlinePredictionsDependencies {
   readonly connection: OnlineConnection;
@@ -103,7 +103,8 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
   return {
     // Unverified answers depend on the identity of the server.
     serverId: () => (connection.isCluster ? null : connection.serverId()),
-    toldOfErasures: createErasureCount(dependencies).told,
+    toldOfErasures: createCount('erasures', dependencies).told,
+    toldOfWithdrawals: createCount('withdrawals', dependencies).told,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
       // A find of no users sends no lookup, so no reply would end it.

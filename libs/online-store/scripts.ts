@@ -25,7 +25,7 @@ export function loadScript(
   name:
     | 'put-overlay.lua'
     | 'raise-hint.lua'
-    | 'raise-erasures.lua'
+    | 'raise-count.lua'
     | 'keep-mark.lua'
     | 'take-windows.lua'
     | 'mark-whole.lua',

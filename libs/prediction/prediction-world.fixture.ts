@@ -18,6 +18,7 @@ import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { findCount } from '@tandem/offline-store/sql/settings';
 import { patientFeatures, patientPredictions } from '@tandem/offline-store/store.fixture';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -25,11 +26,13 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { connectTo } from '@tandem/online-store/redis.fixture';
+import { createCount } from '@tandem/online-store/told-counts';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { loopModel, tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
+import { confirming, createConfirmWithdrawals, createKeepWithdrawals } from './rollouts/withdrawals.ts';
 import type { Budget } from './runs/budget.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
@@ -73,7 +76,11 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const authority = createAuthority(pool, { timeoutMs: 20_000 });
 
   const runs = createRunStore(pool);
-  const generations = createGenerationStore(pool);
+  const countWithdrawals = () => findCount(pool, 'withdrawals');
+  const onlineWithdrawals = createCount('withdrawals', { connection, prefix });
+  const counting = { countWithdrawals, online: onlineWithdrawals };
+  const stored = createGenerationStore(pool);
+  const generations = { ...stored, rollBack: confirming(stored.rollBack, createConfirmWithdrawals(counting)) };
   const features = patientFeatures(pool);
   const overlay = createOverlayStore({ connection, prefix });
   const overlayRows = createOverlayRows(pool);
@@ -84,12 +91,14 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   // The first worker's first round writes the count of erasures to Redis.
   const keepErased = createKeepErased({ store: erasures, online: onlineErasures });
   await keepErased.round();
+  const keepWithdrawals = createKeepWithdrawals(counting);
   const lease = { leaseMs: 60_000, renewMs: 20_000 };
   const chunkParts = { runs, generations, loader, overlay, features, registry, scorer: inference, hints: QUIET, lease };
 
   async function adoptWith(freshness: Partial<FreshnessPolicy> = {}, batch: Partial<BatchPolicy> = {}): Promise<void> {
     const policy = { freshness: { ...FRESHNESS, ...freshness }, batch: { ...BATCH, ...batch } };
     await adopt(pool, { actor: 'test', predictors: [{ name: PREDICTOR, artifact: MODEL, policy, definition }] });
+    await keepWithdrawals();
   }
   await adoptWith();
 
@@ -116,6 +125,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       erasures,
       onlineErasures,
       keepErased,
+      countWithdrawals,
+      onlineWithdrawals,
+      keepWithdrawals,
       prefix,
     },
     adoptWith,

@@ -7,12 +7,13 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { mayServe } from '@tandem/prediction/rollouts/processes';
+import { type ConfirmWithdrawals, confirming, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 
-export function openRollouts(pool: ReturnType<typeof createPool>) {
+export function openRollouts(pool: ReturnType<typeof createPool>, confirm: ConfirmWithdrawals) {
   return {
-    rollouts: createRolloutStore(pool),
+    rollouts: withConfirmedMoves(createRolloutStore(pool), confirm),
     rolloutChecks: createRolloutChecks(pool),
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),
@@ -32,8 +33,9 @@ const HELD_MS = 60_000;
 export function withReadyRollback(
   generations: GenerationStore,
   db: Database,
-  withinMs: number = WITHIN_MS,
+  { confirm, withinMs = WITHIN_MS }: { readonly confirm: ConfirmWithdrawals; readonly withinMs?: number | undefined },
 ): GenerationStore {
+  const rollBack = confirming(generations.rollBack, confirm);
   return {
     ...generations,
     async rollBack(request) {
@@ -41,7 +43,7 @@ export function withReadyRollback(
       const from = all.find(({ inForce }) => inForce) ?? null;
       const target = rollbackTarget(all, from, request);
       if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId, withinMs);
-      return generations.rollBack({ ...request, to: target.number });
+      return rollBack({ ...request, to: target.number });
     },
   };
 }

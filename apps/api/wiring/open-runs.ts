@@ -3,7 +3,10 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
 import { findBudgetFacts } from '@tandem/offline-store/runs/budget-facts';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
+import { findCount } from '@tandem/offline-store/sql/settings';
+import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import { createConfirmWithdrawals } from '@tandem/prediction/rollouts/withdrawals';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createRunWatcher } from '../routes/runs/run-watcher.ts';
 import type { ApiPools } from './open-pools.ts';
@@ -13,18 +16,22 @@ interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
   readonly losses: Pick<LossNotice, 'prove'>;
   /** How long a rollback waits for loads of its model version, in ms; absent: a default. */
   readonly limitMs?: number | undefined;
+  /** The count of withdrawals in Redis. */
+  readonly withdrawals: OnlineCount;
 }
 
-export function openRuns({ pool, features, losses, limitMs }: RunParts, queue: Queue) {
+export function openRuns({ pool, features, losses, limitMs, withdrawals }: RunParts, queue: Queue) {
+  const countWithdrawals = () => findCount(pool, 'withdrawals');
+  const confirm = createConfirmWithdrawals({ countWithdrawals, online: withdrawals });
   const runs = createRunStore(pool, { features });
   return {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
     enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
-    generations: withReadyRollback(createGenerationStore(pool), pool, limitMs),
+    generations: withReadyRollback(createGenerationStore(pool), pool, { confirm, withinMs: limitMs }),
     findBudgetFacts: (predictor: string) => findBudgetFacts(pool, predictor),
     listProcesses: () => listProcesses(pool),
-    ...openRollouts(pool),
+    ...openRollouts(pool, confirm),
     reports: createReportStore(pool, losses.prove),
   };
 }

@@ -8,20 +8,23 @@ import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/overlay-store';
+import { createCount } from '@tandem/online-store/told-counts';
 import type { HintStore } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { createRecordEvents } from '../routes/events/record-events.ts';
 
-/** Milliseconds that an erasure waits for Redis to answer a batch of deletes. The receipt must count them. */
-const ERASING_MS = 2_000;
+/** Milliseconds that an erasure or a withdrawal waits for Redis, which must confirm it before the caller is answered. */
+const CONFIRMING_MS = 2_000;
 
 /** Opens the stores of Redis that only an API has. */
 export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'open'>) {
+  // The connection is separate, so that the deletes delay no read.
+  const confirming = open(CONFIRMING_MS);
   return {
     hints: createHintStore(keys),
     loader: createGenerationLoader(keys),
-    // The connection is separate, so that the deletes delay no read.
-    erasures: createErasures(open(ERASING_MS)),
+    erasures: createErasures(confirming),
+    withdrawals: createCount('withdrawals', confirming),
   };
 }
 

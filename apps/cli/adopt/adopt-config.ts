@@ -15,6 +15,7 @@ import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import { renderWatched, watchRequests } from '../sources/watch-table.ts';
+import { confirmAdoption } from './confirm-adoption.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
@@ -53,6 +54,8 @@ interface AdoptionOptions {
   readonly say: (line: string) => void;
   /** The folder to which printed paths are relative. */
   readonly cwd: string;
+  /** The address of the Redis of the service; undefined: this process does not know it. */
+  readonly redisUrl: string | undefined;
 }
 
 /** Adopts the config. Rejects if it cannot be adopted, or if `check` finds an error and `force` is not set. */
@@ -75,7 +78,7 @@ export async function adoptConfig(
   // A table that cannot be watched rejects the config before anything is changed, even with `force`.
   const watches = predictors.flatMap(watchRequests);
   for (const request of watches) await checkWatchable(pool, request);
-  const adopted = await adopt(pool, { predictors, actor: 'cli' });
+  const adopted = await confirmAdoption(pool, () => adopt(pool, { predictors, actor: 'cli' }), options);
   return {
     file,
     ...adopted,

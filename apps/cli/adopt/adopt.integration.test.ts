@@ -151,6 +151,7 @@ function adoptWithin({ featuresMs, force }: { featuresMs: number; force: boolean
       command: 'tandem adopt',
       sampling: { featuresMs },
       say: () => undefined,
+      redisUrl: undefined,
       cwd: place.folder,
     }),
   );

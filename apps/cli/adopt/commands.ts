@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
-import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
+import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { createProgressReporter } from '../output/progress.ts';
 
 interface Options extends CommonOptions {
@@ -41,6 +41,7 @@ Exit codes: 0 if adopted, 1 if rejected without a change, 2 for wrong usage.`,
           ...(options.json ? {} : { reportProgress: createProgressReporter(cli.stderr) }),
           say: (line) => cli.stderr.write(`${line}\n`),
           cwd: cli.cwd,
+          redisUrl: knownRedisUrl(cli),
         });
         const firstRuns = await findFirstRuns(databases.pool, options.run === true);
         present(cli, options, { ...adopted, firstRuns }, () => [

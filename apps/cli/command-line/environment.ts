@@ -133,8 +133,13 @@ export function findDatabaseUrl(cli: Cli): string {
   });
 }
 
+/** Returns the address of Redis from the environment or from a `tandem up` in this folder; undefined without either. */
+export function knownRedisUrl(cli: Cli): string | undefined {
+  return givenRedisUrl(cli) ?? findRunning(cli.cwd)?.redisUrl ?? undefined;
+}
+
 export function findRedisUrl(cli: Cli): string {
-  const url = givenRedisUrl(cli) ?? findRunning(cli.cwd)?.redisUrl;
+  const url = knownRedisUrl(cli);
   if (url) return url;
   throw new CommandFailure('no Redis is configured', {
     remedy: 'set REDIS_URL=redis://host:6379, or run this in the folder of a `tandem up`',

@@ -14,7 +14,7 @@ import { pepperId } from '@tandem/prediction/keys/api-key';
 import type { Supervised } from '@tandem/timing/supervise';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
 import { type Cli, present } from '../command-line/command.ts';
-import { type DatabaseUrls, localUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
+import { localUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
@@ -24,7 +24,7 @@ import { runFirstBatches } from './first-batch.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
 import { startPrograms } from './programs.ts';
-import { startServers } from './start-servers.ts';
+import { type Stores, startServers } from './start-servers.ts';
 import { createTakedown } from './takedown.ts';
 import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
 
@@ -81,10 +81,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     return;
   }
   if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
-  const adopted = await orEnd(
-    context,
-    adoptStep(context, { url: stores.databaseUrl, featuresUrl: stores.featuresUrl }, options),
-  );
+  const adopted = await orEnd(context, adoptStep(context, stores, options));
   const predictors = adopted.predictors.map(({ predictor }) => predictor);
   const { apiProcesses } = readEnvironment(cli.env, { apiProcesses: environmentProcesses });
   await startPrograms(context, { ...stores, port, url, apiProcesses: options.apiProcesses ?? apiProcesses });
@@ -127,9 +124,10 @@ function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised:
   };
 }
 
-async function adoptStep(context: UpContext, urls: DatabaseUrls, options: UpOptions): Promise<AdoptedConfig> {
+async function adoptStep(context: UpContext, stores: Stores, options: UpOptions): Promise<AdoptedConfig> {
   const { cli, say } = context;
   const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
+  const urls = { url: stores.databaseUrl, featuresUrl: stores.featuresUrl };
   return withDatabases(urls, { applicationName: 'tandem-up' }, async (databases) => {
     const adopted = await adoptConfig(databases, path, {
       memoryLimitMb: modelMemoryMb(cli),
@@ -137,6 +135,7 @@ async function adoptStep(context: UpContext, urls: DatabaseUrls, options: UpOpti
       command: 'tandem up',
       say: (line) => say('config', line),
       cwd: cli.cwd,
+      redisUrl: stores.redisUrl,
     });
     for (const line of renderAdoption(adopted, cli.cwd)) say('config', line);
     return adopted;

@@ -13,7 +13,7 @@ import type { Finding } from '../output/finding.ts';
 import { killGroup } from './node-process.ts';
 import type { Say, UpContext } from './up-context.ts';
 
-interface Stores {
+export interface Stores {
   readonly databaseUrl: string;
   /** The same database for feature statements, with the login of the environment or else that of databaseUrl. */
   readonly featuresUrl: string;

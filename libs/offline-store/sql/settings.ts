@@ -1,4 +1,5 @@
 /** The settings of the service: the one row of tandem.settings. */
+import type { HistoryCount } from '@tandem/freshness/certificate';
 import { assertProtocol } from '@tandem/freshness/protocol';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
@@ -17,6 +18,14 @@ export async function findSettings(db: Db): Promise<Settings> {
   const settings = await fetchFirst(db, row);
   if (!settings) throw settingsLost();
   return settings;
+}
+
+/** Returns how many erasures or withdrawals the current history has. */
+export async function findCount(db: Db, of: 'erasures' | 'withdrawals'): Promise<HistoryCount> {
+  const row = statements.selectFrom('tandem.settings').select([currentHistory().as('history'), `${of} as count`]);
+  const count = await fetchFirst(db, row);
+  if (!count) throw settingsLost();
+  return count;
 }
 
 /** Returns the error of a database whose settings have no row. */

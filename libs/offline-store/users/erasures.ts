@@ -3,7 +3,7 @@
  * erasures, and changes of assignments. The deletes follow one by one. Until they are complete, predictions labelled up
  * to the deleted version are not served; unfinished deletes are repeated.
  */
-import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
+import { isErased } from '@tandem/freshness/certificate';
 import { PROTOCOL } from '@tandem/freshness/protocol';
 import type {
   DueSweep,
@@ -19,7 +19,7 @@ import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { deleteReadCounts } from '../reads/read-demand.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
 import { checkProtocol, holdProtocol, writeKnown } from '../sql/protocol.ts';
-import { lockAssignments } from '../sql/settings.ts';
+import { findCount, lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
 /**
@@ -51,7 +51,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
       };
     },
     locations: () => findLocations(pool),
-    count: () => countErasures(pool),
+    count: () => findCount(pool, 'erasures'),
     due: (limit) => findDue(pool, limit),
     sweepAgain: (above) => sweepAgain(pool, above),
     swept: (sweeps) => countSweeps(pool, sweeps),
@@ -266,11 +266,4 @@ async function findLocations(db: Db): Promise<OnlineLocations> {
         from tandem.generations where state <> 'dropped') as generations`,
   });
   return locations ?? { predictors: [], generations: [] };
-}
-
-async function countErasures(db: Db): Promise<ErasureCount> {
-  const count = statements.selectFrom('tandem.settings').select([currentHistory().as('history'), 'erasures as count']);
-  const row = await fetchFirst(db, count);
-  if (!row) throw new Error('tandem.settings has lost its row');
-  return row;
 }

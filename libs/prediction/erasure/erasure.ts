@@ -5,7 +5,7 @@
  * hour, because concurrent work may write after the first delete.
  */
 
-import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
+import type { HistoryCount, ToldCount } from '@tandem/freshness/certificate';
 
 /** A committed erasure. */
 export interface Tombstone {
@@ -82,7 +82,7 @@ export interface ErasureStore {
   /** Deletes the records that the tombstones of these numbers cover. Safe to repeat. */
   deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
   locations(): Promise<OnlineLocations>;
-  count(): Promise<ErasureCount>;
+  count(): Promise<HistoryCount>;
   due(limit: number): Promise<readonly DueSweep[]>;
   /** Schedules one more sweep, in a few seconds, for each erasure above that number whose sweeps have ended. */
   sweepAgain(above: number): Promise<void>;
@@ -90,8 +90,21 @@ export interface ErasureStore {
   swept(sweeps: readonly DueSweep[]): Promise<void>;
 }
 
+/** Port: a count in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
+export interface OnlineCount {
+  /** Returns the count; null if the store has none or lost it. */
+  told(): Promise<ToldCount | null>;
+  /** Raises the count. Afterwards the store's count is at least this number, or the store has none. */
+  raise(count: HistoryCount): Promise<void>;
+  /**
+   * Restores the count in a store that lost it. Returns false if the store lost data or received a raise meanwhile.
+   * @param count called after the store has begun to watch for such changes
+   */
+  restore(count: () => Promise<HistoryCount>): Promise<boolean>;
+}
+
 /** Port: erasures in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
-export interface OnlineErasures {
+export interface OnlineErasures extends Pick<OnlineCount, 'told' | 'restore'> {
   /**
    * Reports an erasure. From then on the store rejects the user's earlier overlay entries, and it has no count from
    * before the erasure: its count includes the erasure, or it has none.
@@ -99,12 +112,4 @@ export interface OnlineErasures {
   tell(tombstone: Tombstone): Promise<void>;
   /** Deletes all records of the users; safe to repeat. */
   forget(userIds: readonly string[], locations: OnlineLocations): Promise<DeletedKeys>;
-  /** Returns the count of erasures; null if the store has none or lost it. */
-  told(): Promise<ToldOfErasures | null>;
-  /**
-   * Restores the count of erasures in a store that lost it. Returns false if the store lost data or received an erasure
-   * meanwhile.
-   * @param count called after the store has begun to watch for such changes
-   */
-  restore(count: () => Promise<ErasureCount>): Promise<boolean>;
 }

@@ -1,12 +1,12 @@
-import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
+import type { HistoryCount, ToldCount } from '@tandem/freshness/certificate';
 import { describe, expect, it } from 'vitest';
 import type { DueSweep, ErasureStore, OnlineErasures } from './erasure.ts';
 import { createKeepErased } from './keep-erased.ts';
 
-const THERE: ErasureCount = { history: 'h', count: 3 };
+const THERE: HistoryCount = { history: 'h', count: 3 };
 
 /** Returns a round, and the record of its actions in order. */
-function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
+function roundWith(told: HistoryCount | null, due: readonly DueSweep[] = []) {
   const done: string[] = [];
   const store: Pick<ErasureStore, 'deleteRows' | 'locations' | 'count' | 'due' | 'sweepAgain' | 'swept'> = {
     async deleteRows(numbers) {
@@ -33,7 +33,7 @@ function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
       done.push(`keys of ${userIds} for ${predictors}`);
       return { predictions: 0, overlayEntries: 0 };
     },
-    told: async () => told && ({ ...told, serverId: 's' } satisfies ToldOfErasures),
+    told: async () => told && ({ ...told, serverId: 's' } satisfies ToldCount),
     async restore(count) {
       done.push(`count ${(await count()).count}`);
       return true;

@@ -16,6 +16,7 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
     hints,
     losses: { round: async () => false },
     erasures: { round: async () => 0 },
+    keepWithdrawals: async () => {},
     ...changes,
   };
   return { dependencies, said };

@@ -20,6 +20,8 @@ export interface ReconcileDependencies {
   readonly hints: RunHints;
   readonly losses: Pick<LossNotice, 'round'>;
   readonly erasures: KeepErased;
+  /** Restores the count of withdrawals in Redis. */
+  readonly keepWithdrawals: () => Promise<void>;
 }
 
 /** The counts of a round. A failed step is in `errors`; all others were done. */
@@ -36,13 +38,14 @@ interface ReconcileReport {
 type Reconcile = () => Promise<ReconcileReport>;
 
 export function createReconcile(dependencies: ReconcileDependencies): Reconcile {
-  const { losses, erasures } = dependencies;
+  const { losses, erasures, keepWithdrawals } = dependencies;
   return async function reconcile() {
     const { step, errors } = createStepper();
     // Runs concurrently with the other steps, since it waits for Redis, which may hang.
     const noticing = step('history', async () => Number(await losses.round()), 0);
     const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
     const erasuresSwept = await step('erasures', () => erasures.round(), 0);
+    await step('withdrawals', keepWithdrawals, undefined);
     const generationsToLoad = await step('generations', () => hintAtLoads(dependencies), 0);
     const { unfinished: unfinishedRuns, chunks: chunksHinted } = hinted;
     const lossesNoticed = await noticing;

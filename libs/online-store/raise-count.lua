@@ -1,4 +1,4 @@
--- Raises the count of erasures that this server has received; never lowers it within a history. The key never expires:
+-- Raises a count of what this server has received, erasures or withdrawals; never lowers it within a history. The key never expires:
 -- without it, no unverified answer uses this server.
 --
 -- An erasure that arrives late may have a lower number than erasures that this server has received and lost. So a
