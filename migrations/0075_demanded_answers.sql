@@ -1,7 +1,7 @@
 -- Stored answers that replace fresh predictions of the same context, and the count of withdrawals.
 --
 -- An answer to `no-cache` or `max-age`, and an entry of a run of named users, may have the label of the user's row in the
--- generation, and is newer. Processes remember rows of generations, so certificates tell them of such an entry.
+-- generation, and is newer. Processes remember rows of generations, so certificates name such an entry.
 set local lock_timeout = '100ms';
 
 alter table tandem.overlay add column demanded boolean not null default false;

@@ -113,7 +113,7 @@ export interface Certificate {
   readonly now: number;
   /** The revision, which rises with every change of predictors and arms. */
   readonly revision: number;
-  /** The number of withdrawals in this history: rollbacks, ended rollouts, adoptions that replace what is served. */
+  /** The number of withdrawals in this history: rollbacks, ended rollouts, adoptions that replace the served version. */
   readonly withdrawals: number;
   /** Returns the arms of a predictor; undefined if it was never adopted or is no longer served. */
   assignments(predictor: string): Assignments | undefined;

@@ -52,7 +52,7 @@ export function isOfArm(
 }
 
 /**
- * Compares two fitting candidates of one user: the one that answers comes first. The higher label answers, then the later
+ * Compares two fitting candidates of one user: the first of them answers. The higher label answers, then the later
  * time. The row of a base comes after the row above it.
  */
 export function newestFirst(one: Label, other: Label, { generation }: Pick<Assignment, 'generation'>): number {

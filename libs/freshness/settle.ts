@@ -91,7 +91,7 @@ function inOrder({ assignment }: CertifiedRead, { judged }: Standing): readonly 
   return judged.toSorted((one, other) => newestFirst(labelOf(one.candidate), labelOf(other.candidate), assignment));
 }
 
-/** Returns whether the certificate tells of a demanded entry that is newer than every candidate. */
+/** Returns whether the certificate names a demanded entry that is newer than every candidate. */
 function isOverruled({ assignment }: CertifiedRead, { user, judged }: Standing): boolean {
   const entries = user.demanded?.filter((entry) => isOfArm(entry, assignment)) ?? [];
   return entries.some((entry) => judged.every(({ candidate }) => labelOf(candidate).computedAt < entry.computedAt));

@@ -55,7 +55,7 @@ export interface OverlayEntry {
   readonly computedAt: number;
   /** Whether a re-scoring computed the entry. */
   readonly refreshed?: boolean;
-  /** Whether it may replace a fresh prediction of the same context, so that certificates tell of it. */
+  /** Whether it may replace a fresh prediction of the same context, so that certificates name it. */
   readonly demanded?: boolean;
   readonly outputs: Buffer;
 }

@@ -2,9 +2,15 @@
  * The SQL of the authority's certificates: the SQL of any certificate, the erasures that the caller does not know, and the
  * users' demanded entries.
  */
-import type { NumberedTombstone, TombstoneMemory } from '@tandem/freshness/certificate';
+import type { DemandedEntry, NumberedTombstone, TombstoneMemory } from '@tandem/freshness/certificate';
 import { epochMs } from '../sql/database.ts';
-import { type CertificateRow, certificateSql, UNTOLD } from './certificate-statement.ts';
+import {
+  type AskedUsers,
+  type CertificateRow,
+  certificateSql,
+  type DemandedEntries,
+  UNTOLD,
+} from './certificate-statement.ts';
 
 /**
  * The maximum number of tombstones in one statement, so that a reader that knows none yet does not delay the other
@@ -67,4 +73,20 @@ export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): Tombsto
   const last = found[found.length - 1]?.[0] ?? 0;
   known.learn(found, found.length < TOMBSTONES_A_STATEMENT ? count : last);
   return known;
+}
+
+type DemandedParts = [place: number, modelVersionId: string, overlayFloor: number, computedAt: number];
+
+/** Returns the demanded entries of a row. */
+export function demandedOf(row: AuthorityRow, { userIds, predictors }: AskedUsers): DemandedEntries | undefined {
+  const text = row[7];
+  if (text === null) return undefined;
+  const entries = new Map<string, Map<string, DemandedEntry[]>>();
+  for (const [place, modelVersionId, overlayFloor, computedAt] of JSON.parse(text) as DemandedParts[]) {
+    const [userId, predictor] = [userIds[place - 1] ?? '', predictors[place - 1] ?? ''];
+    const users = entries.get(predictor) ?? new Map<string, DemandedEntry[]>();
+    entries.set(predictor, users);
+    users.set(userId, [...(users.get(userId) ?? []), { modelVersionId, overlayFloor, computedAt }]);
+  }
+  return entries;
 }

@@ -7,25 +7,17 @@
  * Tombstones are sent likewise, by the count of erasures: only those that the caller does not know.
  */
 
-import { type ArmInterval, armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
 import {
-  type AssignedRollout,
-  type Assignment,
   type Assignments,
   type Certificate,
   type DemandedEntry,
-  everybodyIn,
-  type GenerationLayer,
   type Tombstones,
   UNTOUCHED,
   type UserState,
 } from '@tandem/freshness/certificate';
 import { assertProtocol } from '@tandem/freshness/protocol';
-import { type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import { epochMs } from '../sql/database.ts';
-
-// The assignments in a certificate contain the stable arm of each predictor and, during a rollout, the other arms with
-// their buckets. They are parsed once for each revision. Without a rollout they cost nothing per user.
+import { ARMS_SQL, assignmentsOf } from './assigned-arms.ts';
 
 /**
  * SQL over the settings `s` for the revision. It rises with every change of an arm, a predictor, a source version or a
@@ -34,122 +26,6 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = `(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions)
     + (select count(*) from tandem.watch_faults))`;
-
-/** Returns SQL of a GenerationLayer, which is null if there is none; `w` has the predictor's source version. */
-function layerSql(g: string, r: string): string {
-  return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
-        'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
-}
-
-/** A JSON array of ArmsParts over the settings `s`. */
-const ARMS_SQL = `json_build_array(s.withdrawals, (
-    select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending,
-      exists (select from tandem.watch_faults f where f.predictor = p.name)))
-    from tandem.predictors p
-    cross join lateral (
-      select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
-    cross join lateral (
-      select json_agg(json_build_array(a.name, a.model_version_id, v.number, a.overlay_floor + w.version, a.revision,
-        ${epochMs('a.expires_from')}, a.first_bucket, a.end_bucket, ${layerSql('g', 'r')}, ${layerSql('b', 'br')})
-        order by a.first_bucket, a.name) as arms
-      from tandem.arms a
-      join tandem.model_versions v on v.id = a.model_version_id
-      left join tandem.generations g on g.id = a.generation_id
-      left join tandem.runs r on r.id = g.run_id
-      left join tandem.generations b on b.id = g.base_id
-      left join tandem.runs br on br.id = b.run_id
-      where a.predictor = p.name) a
-    left join lateral (
-      select json_build_array(r.id, r.kind, r.step, r.salt, r.plan,
-        (select json_agg(json_build_array(o.user_id, o.arm)) from tandem.arm_overrides o where o.rollout_id = r.id)) as rollout
-      from tandem.rollouts r where r.predictor = p.name and r.state in ('running', 'held')) r on true
-    where p.active and a.arms is not null))::text`;
-
-type ArmsParts = [withdrawals: number, predictors: readonly PredictorParts[] | null];
-
-type PredictorParts = [
-  predictor: string,
-  arms: readonly ArmParts[],
-  rollout: RolloutParts | null,
-  patternsPending: boolean,
-  isUnwatched: boolean,
-];
-
-type ArmParts = [
-  arm: string,
-  modelVersionId: string,
-  modelNumber: number,
-  overlayFloor: number,
-  revision: number,
-  expiresFrom: number | null,
-  firstBucket: number,
-  endBucket: number,
-  generation: GenerationLayer | null,
-  base: GenerationLayer | null,
-];
-
-type RolloutParts = [
-  id: string,
-  kind: RolloutPlan['kind'],
-  step: number,
-  salt: string,
-  plan: RolloutPlan,
-  overrides: readonly (readonly [userId: string, arm: string])[] | null,
-];
-
-/**
- * Parses the arms of a certificate.
- * @param arms the result of ARMS_SQL
- */
-function assignmentsOf(arms: string): Omit<KnownArms, 'history' | 'revision'> {
-  const assignments = new Map<string, Assignments>();
-  const pending = new Set<string>();
-  const [withdrawals, predictors] = JSON.parse(arms) as ArmsParts;
-  for (const [predictor, parts, rollout, patternsPending, isUnwatched] of predictors ?? []) {
-    if (patternsPending) pending.add(predictor);
-    const all = parts.map((one) => intervalOf(predictor, one, isUnwatched));
-    const stable = all.find(({ assignment }) => assignment.arm === STABLE)?.assignment;
-    if (stable) assignments.set(predictor, rollout ? withRollout(stable, all, rollout) : everybodyIn(stable));
-  }
-  return { withdrawals, assignments, pending };
-}
-
-interface Interval extends ArmInterval {
-  readonly assignment: Assignment;
-}
-
-function intervalOf(predictor: string, parts: ArmParts, isUnwatched: boolean): Interval {
-  const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] =
-    parts;
-  const generation = own && { ...own, base };
-  const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
-  const known = isUnwatched ? { ...assignment, isUnwatched } : assignment;
-  return { assignment: Object.freeze(known), firstBucket, endBucket };
-}
-
-function withRollout(stable: Assignment, all: readonly Interval[], parts: RolloutParts): Assignments {
-  const [id, kind, step, salt, plan, overrides] = parts;
-  const others = all.filter(({ assignment }) => assignment.arm !== STABLE);
-  const overridden = new Map<string, Assignment>();
-  for (const [userId, arm] of overrides ?? []) {
-    const one = all.find(({ assignment }) => assignment.arm === arm);
-    if (one) overridden.set(userId, one.assignment);
-  }
-  const bucketOf = (userId: string) => bucketOfUser(salt, userId);
-  const slowMs = 'analysis' in plan ? { slowMs: plan.analysis.guardrails.slowMs } : {};
-  const served = Object.freeze({ id, kind, step, overridden: false, ...slowMs });
-  const byHand = Object.freeze({ ...served, overridden: true });
-  const rollout: AssignedRollout = Object.freeze({
-    ...{ id, kind, step, plan, bucketOf },
-    arms: others.map(({ assignment }) => assignment),
-    servedTo: (userId: string) => (overridden.has(userId) ? byHand : served),
-  });
-  return Object.freeze({
-    stable,
-    rollout,
-    of: (userId: string) => overridden.get(userId) ?? armOfBucket(others, bucketOf(userId))?.assignment ?? stable,
-  });
-}
 
 /** The arms that the caller knows. Their history and revision are the two parameters after the user ids. */
 export interface KnownArms {
@@ -250,11 +126,10 @@ export function certificateOf(
   row: RowStart,
   arms: KnownArms,
   asked: AskedUsers,
-  { tombstones = null, demanded = null }: MoreOfCertificate = {},
+  { tombstones = null, demanded }: MoreOfCertificate = {},
 ): Certificate {
   const [history, now, revision, , text] = row;
   const users = text === null ? undefined : readUsers(text, asked, arms.pending);
-  const entries = demanded === null ? undefined : readDemanded(demanded, asked);
   return {
     history,
     now,
@@ -266,31 +141,21 @@ export function certificateOf(
       if (state === undefined && !asked.predictors.includes(predictor)) {
         throw new Error(`the certificate was not asked about predictor ${predictor}`);
       }
-      const found = entries?.get(predictor)?.get(userId);
+      const found = demanded?.get(predictor)?.get(userId);
       return found ? { ...(state ?? UNTOUCHED), demanded: found } : (state ?? UNTOUCHED);
     },
     tombstones,
   };
 }
 
-/** The columns that only some certificates have. */
+/** Demanded entries by predictor and user. */
+export type DemandedEntries = ReadonlyMap<string, ReadonlyMap<string, readonly DemandedEntry[]>>;
+
+/** The facts that only some certificates have. */
 interface MoreOfCertificate {
   readonly tombstones?: Tombstones | null;
-  /** A JSON array of DemandedParts. */
-  readonly demanded?: string | null;
-}
-
-type DemandedParts = [place: number, modelVersionId: string, overlayFloor: number, computedAt: number];
-
-function readDemanded(text: string, { userIds, predictors }: AskedUsers) {
-  const entries = new Map<string, Map<string, DemandedEntry[]>>();
-  for (const [place, modelVersionId, overlayFloor, computedAt] of JSON.parse(text) as DemandedParts[]) {
-    const [userId, predictor] = [userIds[place - 1] ?? '', predictors[place - 1] ?? ''];
-    const users = entries.get(predictor) ?? new Map<string, DemandedEntry[]>();
-    entries.set(predictor, users);
-    users.set(userId, [...(users.get(userId) ?? []), { modelVersionId, overlayFloor, computedAt }]);
-  }
-  return entries;
+  /** The demanded entries by predictor and user. */
+  readonly demanded?: DemandedEntries | undefined;
 }
 
 function readUsers(text: string, { userIds, predictors }: AskedUsers, pending: ReadonlySet<string>) {

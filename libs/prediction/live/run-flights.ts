@@ -7,8 +7,7 @@ import { type Certificate, isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { InferenceInputs, LiveOutcome, LiveRequest } from '@tandem/freshness/live-predictor';
-import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
-import { within } from '@tandem/timing/within';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
 import {
   type Attempted,
@@ -18,6 +17,7 @@ import {
   scoreIsolating,
 } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
+import { type AnswerStores, keepAnswers } from './keep-answers.ts';
 import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
 import { type Flight, type FlightTable, isFollowed } from './live-flights.ts';
 import { callerOf, Outcomes, type PlainRows, rowsToScore } from './statement-rows.ts';
@@ -222,7 +222,7 @@ async function scorePlain(
       if (demanded.has(entry.userId)) return { ...entry, demanded: true };
       return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
     });
-    const results = await keep(dependencies, entries, latestOf(group.flights));
+    const results = await keepAnswers(dependencies, entries, latestOf(group.flights));
     entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
       const kept = results[i] === 'kept';
       const inputs = { batch, row: scored[i]?.[0] as number };
@@ -275,36 +275,4 @@ function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs
     computedAt: batch.readAt,
     outputs,
   };
-}
-
-// Live answers are stored in the overlay, where the next reader looks first, and in Postgres.
-
-interface AnswerStores {
-  /** The online overlay. The write is awaited, so that the next read of the user finds the answer. */
-  readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
-  /** Writes the copy in Postgres after the answer; entries may be lost. */
-  keepLater(entries: readonly OverlayEntry[]): void;
-  /** Writes the copy in Postgres before the answer. */
-  keepNow(entries: readonly OverlayEntry[]): Promise<void>;
-}
-
-/**
- * Stores the predictions for the next readers. A store that hangs gets at most half of the remaining time, so that the
- * answer is still in time. Demanded entries are in Postgres before the answer: later certificates tell of them, so that
- * no process answers with an older prediction from its memory.
- */
-async function keep(
-  { overlay, keepLater, keepNow }: AnswerStores,
-  entries: readonly OverlayEntry[],
-  deadline: number,
-): Promise<readonly PutResult[]> {
-  if (entries.length === 0) return [];
-  const leftMs = Math.max(0, deadline - performance.now()) / 2;
-  const inTime = <T>(stored: Promise<T>) => within(leftMs, stored, () => new Error('too late'));
-  const demanded = entries.filter((entry) => entry.demanded);
-  if (demanded.length < entries.length) keepLater(entries.filter((entry) => !entry.demanded));
-  const written = demanded.length > 0 ? inTime(keepNow(demanded)).catch(() => keepLater(demanded)) : undefined;
-  const results = inTime(overlay.putEach(entries)).catch(() => []);
-  await written;
-  return results;
 }

@@ -240,7 +240,7 @@ export const CONTROLS: readonly Control[] = [
     readers: [false, false],
   }),
   read('O1', 'of several fresh candidates, the row of the generation answers', BROKEN.O1, ORDER),
-  read('O2', 'memory answers although the certificate tells of a demanded answer that is newer', BROKEN.O2, ORDER),
+  read('O2', 'memory answers although the certificate names a demanded answer that is newer', BROKEN.O2, ORDER),
   read('O3', 'a demanded answer is written to Postgres after it is given', BROKEN.O3, ORDER),
   read('F1', 'a re-scoring is labelled with the version that the queue names once it is complete', BROKEN.F1, {
     ...{ events: ['sql', 'sql'], workers: 0, rescorers: 1 },

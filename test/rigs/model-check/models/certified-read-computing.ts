@@ -58,7 +58,7 @@ export function put(rules: ReadRules, draft: State, server: number, prediction: 
   else if (redis.hint <= prediction.label && isNewer(prediction, redis.overlay)) redis.overlay = { ...prediction };
 }
 
-/** Keeps an entry in Postgres' rows, unless the rows have a newer one. The certificate still tells of a demanded entry. */
+/** Keeps an entry in Postgres' rows, unless the rows have a newer one. The certificate still names a demanded entry. */
 export function keepRow({ postgres }: State, entry: Prediction | null): void {
   if (entry === null || !isNewer(entry, postgres.entry)) return;
   postgres.entry = { ...entry, isDemanded: entry.isDemanded || postgres.entry?.isDemanded === true };

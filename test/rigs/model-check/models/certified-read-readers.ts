@@ -3,7 +3,7 @@
  *
  * - The read arrives. Its certificate and the answer of Redis come in either order.
  * - It takes the newest candidate that is fresh under the certificate. Without such a candidate it reads Postgres' rows.
- *   It also reads them if the certificate tells of a demanded entry that is newer. A row in memory alone then proves nothing.
+ *   It also reads them if the certificate names a demanded entry that is newer. A row in memory alone then proves nothing.
  * - As the last resort it boards a flight that has not left, or begins a new flight.
  * - Instead it may follow a flight that has left, or find a flight that has just landed. It takes that result only if the
  *   label is at least the reader's version.

@@ -36,7 +36,7 @@ export interface ReadRules {
   readonly watchesOrder: boolean;
   /** Which of several fresh candidates answers: the highest label, then the latest time, or (O1) the generation's row. */
   readonly answers: 'the newest' | 'the generation';
-  /** Whether memory answers although the certificate tells of a demanded answer that is newer (O2). */
+  /** Whether memory answers although the certificate names a demanded answer that is newer (O2). */
   readonly memory: 'gives way to demanded answers' | 'answers alone';
   /** When a demanded answer is in Postgres' rows: before its reader is answered, or (O3) some time later. */
   readonly keepsDemanded: 'before the answer' | 'after the answer';
