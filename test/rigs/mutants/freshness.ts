@@ -15,8 +15,8 @@ const CONTROLS: readonly Mutant[] = [
     patches: [
       {
         file: 'libs/freshness/judge.ts',
-        find: 'return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;',
-        replace: "return history !== '' && candidate.overlayFloor === assignment.overlayFloor;",
+        find: 'return candidate.history === history && isOfArm(candidate, assignment);',
+        replace: "return history !== '' && isOfArm(candidate, assignment);",
       },
     ],
     caughtBy: ['libs/freshness/judge.test.ts'],

@@ -159,7 +159,7 @@ const LIVE: readonly Site[] = [
   },
   {
     file: 'libs/prediction/live/run-flights.ts',
-    anchor: '    const results = await keep(dependencies, entries, latestOf(group.flights));\n',
+    anchor: '    const results = await keepAnswers(dependencies, entries, latestOf(group.flights));\n',
     before: 'live.after_infer',
     after: 'live.after_store',
   },

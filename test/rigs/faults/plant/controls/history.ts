@@ -7,8 +7,8 @@ export const versionWithoutHistory: Plant = {
   patches: [
     {
       file: 'libs/freshness/judge.ts',
-      find: 'return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;',
-      replace: 'return candidate.overlayFloor === assignment.overlayFloor;',
+      find: 'return candidate.history === history && isOfArm(candidate, assignment);',
+      replace: 'return isOfArm(candidate, assignment);',
     },
   ],
 };

@@ -35,7 +35,7 @@ export const saltedByStep: Plant = {
   what: "each step assigns users to arms again, not by the rollout's own salt",
   patches: [
     {
-      file: 'libs/offline-store/certificate/certificate-statement.ts',
+      file: 'libs/offline-store/certificate/assigned-arms.ts',
       find: 'const bucketOf = (userId: string) => bucketOfUser(salt, userId);',
       replace: 'const bucketOf = (userId: string) => bucketOfUser(String(step), userId);',
     },
