@@ -92,8 +92,8 @@ export interface UserState {
   /** The version of the last event that concerns the requested predictor. */
   readonly touched: number;
   readonly deletedVersion: number;
-  /** The user's demanded entries of the requested predictor; absent if there are none. */
-  readonly demanded?: readonly DemandedEntry[];
+  /** The user's newest demanded entry of the requested predictor; absent if there is none. */
+  readonly demanded?: DemandedEntry;
 }
 
 /**

@@ -77,6 +77,17 @@ describe('after a demanded answer, a plain read of another process that remember
     expect(other.asked).toEqual([]);
   });
 
+  it('is given while another transaction holds the user’s context', async () => {
+    const client = await world.pool.connect();
+    await client.query('begin');
+    const event = `insert into tandem.events (id, source, type, user_id) values ('v9', 'test', 'page.viewed', '9')`;
+    await client.query(event);
+    await changeSilently('9');
+    expect(await createProcess().short('9', { noCache: true })).toBe('live requested 0.3');
+    await client.query('rollback');
+    client.release();
+  });
+
   it('does not ask Redis for other users', async () => {
     const [one, other] = [createProcess(), createProcess()];
     await other.short('6');

@@ -93,8 +93,9 @@ function inOrder({ assignment }: CertifiedRead, { judged }: Standing): readonly 
 
 /** Returns whether the certificate names a demanded entry that is newer than every candidate. */
 function isOverruled({ assignment }: CertifiedRead, { user, judged }: Standing): boolean {
-  const entries = user.demanded?.filter((entry) => isOfArm(entry, assignment)) ?? [];
-  return entries.some((entry) => judged.every(({ candidate }) => labelOf(candidate).computedAt < entry.computedAt));
+  const { demanded } = user;
+  if (!demanded || !isOfArm(demanded, assignment)) return false;
+  return judged.every(({ candidate }) => labelOf(candidate).computedAt < demanded.computedAt);
 }
 
 function versionOf(answer: Answer | undefined): number {

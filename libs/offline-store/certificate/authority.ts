@@ -14,14 +14,7 @@ import {
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type pg from 'pg';
 import { createPool, tooLate, translated } from '../sql/database.ts';
-import {
-  AUTHORITY_SQL,
-  type AuthorityRow,
-  demandedOf,
-  KNOWN_ARMS_SQL,
-  tellsArms,
-  tombstonesOf,
-} from './authority-statement.ts';
+import { AUTHORITY_SQL, type AuthorityRow, KNOWN_ARMS_SQL, tellsArms, tombstonesOf } from './authority-statement.ts';
 import { type AskedUsers, armsOf, certificateOf, type KnownArms, NO_ARMS, textArray } from './certificate-statement.ts';
 import { Lanes } from './lanes.ts';
 
@@ -104,7 +97,7 @@ export function createAuthority(
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told.arms);
       const tombstones = tombstonesOf(row, told.tombstones);
-      const certificate = certificateOf(row, arms, asked, { tombstones, demanded: demandedOf(row, asked) });
+      const certificate = certificateOf(row, arms, asked, tombstones);
       if (!isOvertaken(certificate, told.arms, known.arms)) {
         if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
         onRevision?.(certificate.revision, certificate.history);

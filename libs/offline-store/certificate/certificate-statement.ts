@@ -58,6 +58,8 @@ interface CertificateParameters {
   readonly revision: number;
   /** Whether the row has arms that differ from the known ones; if `false`, it has `UNTOLD` instead. */
   readonly tellsArms?: boolean;
+  /** Whether the row has the users' demanded entries. */
+  readonly tellsDemanded?: boolean;
 }
 
 /** The text in place of arms that differ from the known arms, in a row of a statement that does not return them. */
@@ -71,14 +73,14 @@ export const UNTOLD = '';
  * @param moreColumns SQL of further columns over the settings `s` and `h.history`
  */
 export function certificateSql(
-  { asked, tellsArms = true, ...parameters }: CertificateParameters,
+  { asked, tellsArms = true, tellsDemanded = false, ...parameters }: CertificateParameters,
   moreColumns = '',
 ): string {
   const arms = tellsArms ? ARMS_SQL : `'${UNTOLD}'`;
   const [history, revision] = [`$${parameters.history}::text`, `$${parameters.revision}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, r.revision::float8 as revision,
     case when h.history = ${history} and r.revision = ${revision} then null else ${arms} end as arms,
-    (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}))::text
+    (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}${tellsDemanded ? ', c.demanded -> a.predictor' : ''}))::text
       from ${asked} with ordinality as a(user_id, predictor, place)
       join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users, s.protocol${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h,
@@ -98,7 +100,13 @@ export type CertificateRow = readonly [
 /** A row that may have further columns. */
 type RowStart = readonly [...CertificateRow, ...more: unknown[]];
 
-type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
+type UserParts = [
+  place: number,
+  version: number,
+  deletedVersion: number,
+  touched: number,
+  demanded?: [modelVersionId: string, overlayFloor: number, history: string, computedAt: number] | null,
+];
 
 /**
  * Returns the arms after a row: parsed if the row has them, else the known ones. Throws `protocol_unknown` before it
@@ -126,10 +134,10 @@ export function certificateOf(
   row: RowStart,
   arms: KnownArms,
   asked: AskedUsers,
-  { tombstones = null, demanded }: MoreOfCertificate = {},
+  tombstones: Tombstones | null = null,
 ): Certificate {
   const [history, now, revision, , text] = row;
-  const users = text === null ? undefined : readUsers(text, asked, arms.pending);
+  const users = text === null ? undefined : readUsers(text, asked, { history, pending: arms.pending });
   return {
     history,
     now,
@@ -141,32 +149,31 @@ export function certificateOf(
       if (state === undefined && !asked.predictors.includes(predictor)) {
         throw new Error(`the certificate was not asked about predictor ${predictor}`);
       }
-      const found = demanded?.get(predictor)?.get(userId);
-      return found ? { ...(state ?? UNTOUCHED), demanded: found } : (state ?? UNTOUCHED);
+      return state ?? UNTOUCHED;
     },
     tombstones,
   };
 }
 
-/** Demanded entries by predictor and user. */
-export type DemandedEntries = ReadonlyMap<string, ReadonlyMap<string, readonly DemandedEntry[]>>;
-
-/** The facts that only some certificates have. */
-interface MoreOfCertificate {
-  readonly tombstones?: Tombstones | null;
-  /** The demanded entries by predictor and user. */
-  readonly demanded?: DemandedEntries | undefined;
-}
-
-function readUsers(text: string, { userIds, predictors }: AskedUsers, pending: ReadonlySet<string>) {
+function readUsers(
+  text: string,
+  { userIds, predictors }: AskedUsers,
+  { history, pending }: Pick<KnownArms, 'history' | 'pending'>,
+) {
   const users = new Map<string, Map<string, UserState>>();
-  for (const [place, version, deletedVersion, touched] of JSON.parse(text) as UserParts[]) {
+  for (const [place, version, deletedVersion, touched, demanded] of JSON.parse(text) as UserParts[]) {
     const predictor = predictors[place - 1] ?? '';
     const states = users.get(predictor) ?? new Map<string, UserState>();
     users.set(predictor, states);
-    states.set(userIds[place - 1] ?? '', stateOf({ version, deletedVersion, touched }, pending.has(predictor)));
+    const state = stateOf({ version, deletedVersion, touched }, pending.has(predictor));
+    const entry = demanded && demanded[2] === history ? demandedOf(demanded) : undefined;
+    states.set(userIds[place - 1] ?? '', entry ? { ...state, demanded: entry } : state);
   }
   return users;
+}
+
+function demandedOf([modelVersionId, overlayFloor, , computedAt]: NonNullable<UserParts[4]>): DemandedEntry {
+  return { modelVersionId, overlayFloor, computedAt };
 }
 
 /**

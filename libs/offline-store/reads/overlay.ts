@@ -20,6 +20,7 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
  */
 export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
+  for (const group of groupsOf(entries.filter(({ demanded }) => demanded))) await noteDemanded(db, [...group.values()]);
 }
 
 /** The best entry of each user, since one insert cannot update a row twice. */
@@ -41,7 +42,7 @@ function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
   return groups.values();
 }
 
-const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source', 'refreshed', 'demanded'] as const;
+const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source', 'refreshed'] as const;
 
 function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
@@ -70,22 +71,36 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
   });
 }
 
-// An entry that replaces a demanded entry of its history and floor is demanded too: it may replace the same prediction.
+/** Notes demanded entries after they are stored, so that certificates name no entry that is missing. */
+async function noteDemanded(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
+  const [first] = entries;
+  if (!first) return;
+  const { predictor, modelVersionId, overlayFloor, history } = first;
+  await query(db, {
+    name: 'tandem-note-demanded',
+    text: 'select tandem.note_demanded($1, $2::jsonb, $3::text[], $4::float8[])',
+    values: [
+      predictor,
+      JSON.stringify([modelVersionId, overlayFloor, history]),
+      textArray(entries.map(({ userId }) => userId)),
+      `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
+    ],
+  });
+}
+
 // The users are sorted, so that two writers of the same users do not deadlock.
 const PUT = `
   insert into tandem.overlay as o
-    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, demanded, computed_at, outputs)
-  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean, $7::boolean,
+    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, computed_at, outputs)
+  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean,
     to_timestamp(e.computed_at / 1000), e.outputs
-  from unnest($8::text[], $9::bigint[], $10::float8[], $11::bytea[]) as e(user_id, context_version, computed_at, outputs)
+  from unnest($7::text[], $8::bigint[], $9::float8[], $10::bytea[]) as e(user_id, context_version, computed_at, outputs)
   where $4::text = tandem.current_history() and ${KNOWS_PROTOCOL}
     and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
   order by e.user_id collate "C"
   on conflict (predictor, user_id, model_version_id) do update set
     overlay_floor = excluded.overlay_floor, history = excluded.history, context_version = excluded.context_version,
-    source = excluded.source, refreshed = excluded.refreshed,
-    demanded = excluded.demanded or (o.demanded and o.history = excluded.history and o.overlay_floor = excluded.overlay_floor),
-    computed_at = excluded.computed_at, outputs = excluded.outputs
+    source = excluded.source, refreshed = excluded.refreshed, computed_at = excluded.computed_at, outputs = excluded.outputs
   where o.history <> excluded.history
     or (excluded.overlay_floor, excluded.context_version, excluded.computed_at)
      > (o.overlay_floor, o.context_version, o.computed_at)`;

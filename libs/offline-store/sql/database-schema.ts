@@ -308,7 +308,6 @@ export interface Database {
     computed_at: Date;
     outputs: Buffer;
     refreshed: Generated<boolean>;
-    demanded: Generated<boolean>;
   };
   'tandem.pending_rules': {
     predictor: string;
@@ -475,6 +474,7 @@ export interface Database {
     features: Json<ContextFeatures, string | undefined>;
     updated_at: Generated<Date>;
     touched_all: Generated<number>;
+    demanded: Json<unknown | null, string | null>;
   };
   'tandem.version_labels': {
     predictor: string;
