@@ -92,12 +92,16 @@ export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers 
     }
 
     const [cause] = read;
-    if (isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause)) {
-      note(results.map((result) => (result === cause ? result : undefined)));
+    if (isOutage(cause) && read.every(isOutage)) {
+      note(results.map((result) => (isOutage(result) ? result : undefined)));
       throw cause;
     }
     return { results, refused: refused.size, note };
   };
+}
+
+function isOutage(result: unknown): result is TandemError {
+  return isTandemError(result, 'unavailable', 'protocol_unknown');
 }
 
 const NONE_REFUSED: ReadonlyMap<number, TandemError> = new Map();

@@ -5,6 +5,9 @@
  *
  * A statement costs more than a question. So with `patienceMs` a question that arrives while a statement runs waits for
  * its end, but at most that long. The higher the load, the fuller the statements.
+ *
+ * With `largeFrom`, a small question never waits for a large one: large questions have statements of their own, one at a
+ * time.
  */
 
 interface StatementLineOptions<Q> {
@@ -14,6 +17,8 @@ interface StatementLineOptions<Q> {
   /** The maximum total weight of the questions in one statement, as `weigh` returns it. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
+  /** The weight from which a question is large; absent: none is. */
+  readonly largeFrom?: number;
   /** How long questions wait for a running statement to end before another statement is sent; 0: they do not wait. */
   readonly patienceMs?: number;
 }
@@ -21,7 +26,9 @@ interface StatementLineOptions<Q> {
 export class StatementLine<Q> {
   readonly #options: StatementLineOptions<Q>;
   #waiting: Q[] = [];
+  #large: Q[] = [];
   #underWay = 0;
+  #isLargeUnderWay = false;
   #isScheduled = false;
   /** The timer while questions wait for the running statement. */
   #patience: NodeJS.Timeout | undefined;
@@ -32,6 +39,12 @@ export class StatementLine<Q> {
 
   /** Adds a question to the end of the queue. */
   add(question: Q): void {
+    const { largeFrom = Number.POSITIVE_INFINITY, weigh = () => 1 } = this.#options;
+    if (largeFrom < Number.POSITIVE_INFINITY && weigh(question) >= largeFrom) {
+      this.#large.push(question);
+      if (!this.#isLargeUnderWay) setImmediate(() => this.#flushLarge());
+      return;
+    }
     this.#waiting.push(question);
     if (this.#isScheduled || this.#patience || this.#underWay >= this.#options.maxInFlight) return;
     this.#isScheduled = true;
@@ -39,9 +52,9 @@ export class StatementLine<Q> {
     setImmediate(() => this.#flushPatiently());
   }
 
-  /** Returns the unsent questions, in order of arrival. */
-  waiting(): readonly Q[] {
-    return this.#waiting;
+  /** Returns the unsent questions, small and large, each in order of arrival. */
+  waiting(): readonly (readonly Q[])[] {
+    return [this.#waiting, this.#large];
   }
 
   #flushPatiently(): void {
@@ -56,7 +69,23 @@ export class StatementLine<Q> {
     this.#isScheduled = false;
     clearTimeout(this.#patience);
     this.#patience = undefined;
-    while (this.#waiting.length > 0 && this.#underWay < this.#options.maxInFlight) void this.#run(this.#take());
+    while (this.#waiting.length > 0 && this.#underWay < this.#options.maxInFlight) {
+      const { taken, left } = this.#take(this.#waiting);
+      this.#waiting = left;
+      void this.#run(taken);
+    }
+  }
+
+  /** Sends waiting large questions, unless a statement of such questions runs. */
+  async #flushLarge(): Promise<void> {
+    if (this.#isLargeUnderWay) return;
+    this.#isLargeUnderWay = true;
+    while (this.#large.length > 0) {
+      const { taken, left } = this.#take(this.#large);
+      this.#large = left;
+      await this.#options.send(taken);
+    }
+    this.#isLargeUnderWay = false;
   }
 
   async #run(questions: readonly Q[]): Promise<void> {
@@ -69,9 +98,8 @@ export class StatementLine<Q> {
     }
   }
 
-  #take(): Q[] {
+  #take(waiting: Q[]): { readonly taken: Q[]; readonly left: Q[] } {
     const { maxWeight, weigh = () => 1 } = this.#options;
-    const waiting = this.#waiting;
     let weight = 0;
     let count = 0;
     while (count < waiting.length) {
@@ -79,9 +107,8 @@ export class StatementLine<Q> {
       if (count > 0 && weight > maxWeight) break;
       count++;
     }
-    if (count < waiting.length) return waiting.splice(0, count);
-    this.#waiting = [];
-    return waiting;
+    if (count === waiting.length) return { taken: waiting, left: [] };
+    return { taken: waiting.splice(0, count), left: waiting };
   }
 }
 
@@ -171,7 +198,7 @@ class StatementBatcher<Q, A> {
     // Questions due before the next check end now.
     const due = performance.now() + ms / TICKS;
     let isAnyLeft = false;
-    for (const group of [...this.#underWay, this.#line.waiting()]) {
+    for (const group of [...this.#underWay, ...this.#line.waiting()]) {
       // Questions are in order of arrival, so all questions after the first that is not due are due later, too.
       const open = group.findIndex(({ deadline }) => deadline > due);
       if (open >= 0) isAnyLeft = true;

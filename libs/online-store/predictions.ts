@@ -46,8 +46,10 @@ interface Replies {
 
 /** The most keys of an MGET. A longer one would delay the server's other clients. */
 const MAX_KEYS_AN_MGET = 1_000;
-/** The most users in one write. */
-const MAX_USERS = 5_000;
+/** The most users in one write, whose replies are decoded in a few ms. */
+const MAX_USERS = 500;
+/** The number of users from which a find counts as large, so that finds of few users do not wait for it. */
+const LARGE_FROM = 50;
 /**
  * The longest time in ms that lookups wait for others while Redis answers earlier ones, since a write costs as much as
  * several lookups.
@@ -88,6 +90,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
     // Each write is sent at once, so that no write waits for a hanging write. Redis answers the writes in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
+    largeFrom: LARGE_FROM,
     weigh: ({ userIds }) => userIds.length,
     patienceMs: PATIENCE_MS,
   });

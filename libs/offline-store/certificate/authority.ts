@@ -43,8 +43,10 @@ export interface AuthorityOptions {
   onTombstonesFull?(count: number): void;
 }
 
-/** The maximum number of users in one statement. */
-const MAX_USERS = 5_000;
+/** The maximum number of users in one statement. Its certificates take a few ms, even with cold contexts. */
+const MAX_USERS = 500;
+/** The number of users from which a read counts as large, so that reads of few users do not wait for it. */
+const LARGE_FROM = 50;
 /** The longest time that reads wait for each other. A statement usually takes a third of it. */
 const PATIENCE_MS = 1;
 
@@ -75,7 +77,8 @@ export function createAuthority(
     await onConnect?.(client);
     await prepareLane(client);
   };
-  const lanes = new Lanes(pool, { count: maxStatements, prepare });
+  // One more lane, for the statement of large reads.
+  const lanes = new Lanes(pool, { count: maxStatements + 1, prepare });
   let known: Known = {
     arms: NO_ARMS,
     tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),
@@ -107,6 +110,7 @@ export function createAuthority(
     },
     maxInFlight: maxStatements,
     maxWeight: MAX_USERS,
+    largeFrom: LARGE_FROM,
     weigh: ({ userIds }) => userIds.length,
     patienceMs: PATIENCE_MS,
     limit: { ms: timeoutMs, tooLate: () => tooLate(timeoutMs) },

@@ -8,6 +8,7 @@
 import { join, resolve } from 'node:path';
 import { namedIn, readCommandLine, wholeNumber } from '../command-line.ts';
 import { batch } from './batch.ts';
+import { bulk } from './bulk.ts';
 import { demand } from './demand.ts';
 import { embedded } from './embedded.ts';
 import { grpc } from './grpc.ts';
@@ -28,6 +29,7 @@ import { watched } from './watched.ts';
 const root = resolve(import.meta.dirname, '../../..');
 const sections: readonly Section[] = [
   reads,
+  bulk,
   live,
   batch,
   takeover,

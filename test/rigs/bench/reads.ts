@@ -114,14 +114,17 @@ function targetsOf(
 }
 
 function many(name: string, server: BenchProcess, pick: UserPicker, connections: number): Target {
-  const head = `POST /v1/predictions/bench HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nContent-Type: application/json\r\n`;
-  const next = () => {
-    const body = JSON.stringify({
-      userIds: Array.from({ length: USERS_A_REQUEST }, () => String(FIRST_USER + pick())),
-    });
+  const next = manyUsers(new URL(server.url).host, pick, USERS_A_REQUEST);
+  return { name, server, connections, warmUp: 1, next };
+}
+
+/** Returns a function that writes requests of many users. */
+export function manyUsers(host: string, pick: UserPicker, users: number): () => string {
+  const head = `POST /v1/predictions/bench HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n`;
+  return () => {
+    const body = JSON.stringify({ userIds: Array.from({ length: users }, () => String(FIRST_USER + pick())) });
     return `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
   };
-  return { name, server, connections, warmUp: 1, next };
 }
 
 async function measureRounds(
