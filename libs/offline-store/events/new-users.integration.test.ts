@@ -61,6 +61,19 @@ test('a key makes exactly as many users known as its quota, over concurrent batc
   expect(await countContexts(batches.flat())).toBe(50);
 });
 
+test('a large quota, which is counted in slots, is exceeded by no more than the requests that commit at once', async () => {
+  const key = await createKey(100_000);
+  // In the future, so that nothing of the quota returns during the test.
+  const near = `insert into tandem.new_users_of_keys select $1, n, 12490, now() + interval '50 s' from generate_series(0, 7) n`;
+  await database.pool.query(near, [key]);
+  const batches = Array.from({ length: 90 }, () => newUsers(2));
+  const answers = await Promise.all(batches.map((batch, i) => send(key, batch, i % 3)));
+  const made = await countContexts(batches.flat());
+  expect(made).toBe(2 * answers.filter((answer) => answer === 'accepted').length);
+  expect(made).toBeGreaterThanOrEqual(80);
+  expect(made).toBeLessThanOrEqual(80 + 7 * 2);
+});
+
 test('users known before, a rejected batch and a repeated event use nothing of the quota', async () => {
   const key = await createKey(3);
   const known = newUsers(5);

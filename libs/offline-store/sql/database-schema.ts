@@ -272,6 +272,7 @@ export interface Database {
   };
   'tandem.new_users_of_keys': {
     key_id: string;
+    slot: number;
     users: number;
     at: Date;
   };
