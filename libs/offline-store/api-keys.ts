@@ -103,14 +103,14 @@ async function insertUnlessFull(
   { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
 ): Promise<ApiKey> {
   const { name, kind, scopes, requestsPerSecond, livePerSecond, newUsersPerDay, expiresInMs } = key;
-  const limits = [requestsPerSecond, livePerSecond, newUsersPerDay];
+  const limits = [requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS, newUsersPerDay];
   const [made] = await query<ApiKey>(db, {
     text: `insert into tandem.api_keys
-        (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, new_users_per_day, expires_at)
-      select $1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 ms'
-      where (select count(*) from tandem.api_keys) < $11
+        (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at, new_users_per_day)
+      select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms', $11
+      where (select count(*) from tandem.api_keys) < $10
       returning ${COLUMNS}`,
-    values: [id, name, kind, scopes, digest, pepperId, ...limits, expiresInMs, MOST_KEYS],
+    values: [id, name, kind, scopes, digest, pepperId, ...limits],
   });
   if (made) return made;
   throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, which is the maximum.`, {
