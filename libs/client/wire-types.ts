@@ -153,10 +153,11 @@ export interface Event {
    * When the event happened. For one feature, the value with the latest time counts; without times, the value that
    * was accepted last
    */
-  readonly time?: string;
-  readonly datacontenttype?: string;
+  readonly time?: string | null;
+  /** `application/json`, which is the default */
+  readonly datacontenttype?: string | null;
   /** Feature values by name; null withdraws a value. Without `data` the event only says that the user changed */
-  readonly data?: Readonly<Record<string, number | string | boolean | null>>;
+  readonly data?: Readonly<Record<string, number | string | boolean | null>> | null;
   readonly [name: string]: unknown;
 }
 
@@ -902,14 +903,14 @@ export interface Outcome {
   /** Together with `source`, identifies the outcome: a retry sends the same id */
   readonly id: string;
   /** The sender of the outcome; default: `api` */
-  readonly source?: string;
+  readonly source?: string | null;
   readonly userId: string;
   /** Name of an outcome metric of a rollout's plan */
   readonly name: string;
   /** Value that a sum adds; default 1. `null` is rejected, since JSON.stringify turns NaN into it */
   readonly value?: number;
   /** When the outcome happened, at most 90 days ago; default: now */
-  readonly time?: string;
+  readonly time?: string | null;
 }
 
 export interface Outcomes {

@@ -41,7 +41,7 @@ export function observeCertificates(
 
 export function observeEvents(events: EventStore, metrics: Pick<Metrics, 'eventAccept'>): EventStore {
   const timed = timing((outcome) => metrics.eventAccept.labels({ outcome }));
-  return { accept: (all) => timed(() => events.accept(all)) };
+  return { accept: (...sent) => timed(() => events.accept(...sent)) };
 }
 
 export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 'onlineLookup'>): OnlinePredictions {

@@ -19,6 +19,7 @@ const SHOP: NewApiKey = {
   expiresInMs: null,
   requestsPerSecond: 100,
   livePerSecond: null,
+  newUsersPerDay: null,
 };
 const HOUR = 3_600_000;
 
@@ -47,7 +48,8 @@ describe('API keys', () => {
   });
 
   it('are sent only to processes that do not know the current version', async () => {
-    const made = await insert({ expiresInMs: HOUR, livePerSecond: 0.5 });
+    const made = await insert({ expiresInMs: HOUR, livePerSecond: 0.5, newUsersPerDay: 7 });
+    expect(made.newUsersPerDay).toBe(7);
     const { version, now, keys } = await readKeySnapshot(database.pool, '');
     expect(keys).toEqual([
       {

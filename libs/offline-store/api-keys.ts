@@ -19,6 +19,8 @@ export interface NewApiKey {
   /** The limits for each API process; null if there is no limit. */
   readonly requestsPerSecond: number | null;
   readonly livePerSecond: number | null;
+  /** The users that its events may make known, over all processes; null if there is no limit. */
+  readonly newUsersPerDay: number | null;
 }
 
 /** A key as operators see it, with times as ISO texts. */
@@ -31,6 +33,7 @@ export interface ApiKey {
   readonly state: 'active' | 'rotating' | 'expired' | 'revoked';
   readonly requestsPerSecond: number | null;
   readonly livePerSecond: number | null;
+  readonly newUsersPerDay: number | null;
   readonly createdAt: string;
   readonly rotatedAt: string | null;
   readonly expiresAt: string | null;
@@ -60,6 +63,7 @@ const COLUMNS = `id, name, kind, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= clock_timestamp() then 'expired'
     when previous_until > clock_timestamp() then 'rotating' else 'active' end as state,
   requests_per_second as "requestsPerSecond", live_per_second as "livePerSecond",
+  new_users_per_day as "newUsersPerDay",
   ${iso('created_at')} as "createdAt", ${iso('rotated_at')} as "rotatedAt", ${iso('expires_at')} as "expiresAt",
   ${iso('revoked_at')} as "revokedAt",
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
@@ -85,8 +89,8 @@ export function insertApiKey(
       values: [KEPT_MS],
     });
     const made = await insertUnlessFull(db, id, key, { digest: digestOf(text, pepper), pepperId: pepperId(pepper) });
-    const { name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond } = made;
-    const detail = { key: id, name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond };
+    const { name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond, newUsersPerDay } = made;
+    const detail = { key: id, name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond, newUsersPerDay };
     await insertAudit(db, { actor, action: 'create_key', predictor: null, detail });
     return { ...made, key: text };
   });
@@ -98,14 +102,15 @@ async function insertUnlessFull(
   key: NewApiKey,
   { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
 ): Promise<ApiKey> {
-  const { name, kind, scopes, requestsPerSecond, livePerSecond, expiresInMs } = key;
+  const { name, kind, scopes, requestsPerSecond, livePerSecond, newUsersPerDay, expiresInMs } = key;
+  const limits = [requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS, newUsersPerDay];
   const [made] = await query<ApiKey>(db, {
     text: `insert into tandem.api_keys
-        (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at)
-      select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms'
+        (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at, new_users_per_day)
+      select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms', $11
       where (select count(*) from tandem.api_keys) < $10
       returning ${COLUMNS}`,
-    values: [id, name, kind, scopes, digest, pepperId, requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS],
+    values: [id, name, kind, scopes, digest, pepperId, ...limits],
   });
   if (made) return made;
   throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, which is the maximum.`, {

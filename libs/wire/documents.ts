@@ -1,4 +1,4 @@
-/** Bodies without a JSON schema of Tandem's own: files, pages, event streams. */
+/** Bodies without a JSON schema of Tandem's own: files and pages. */
 import { z } from 'zod';
 
 export const FileSchema = z.string().meta({ format: 'binary' });

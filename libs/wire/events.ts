@@ -26,14 +26,19 @@ export const EventSchema = z
     source: z.string().meta({ description: 'The sender of the event' }),
     type: z.string(),
     subject: z.string().meta({ description: 'The user id' }),
-    time: z.iso.datetime({ offset: true }).optional().meta({
+    // CloudEvents 1.0 lets senders write null for an attribute that is not set.
+    time: z.iso.datetime({ offset: true }).nullish().meta({
       description:
         'When the event happened. For one feature, the value with the latest time counts; without times, the value that was accepted last',
     }),
-    datacontenttype: z.string().optional(),
+    datacontenttype: z
+      .string()
+      .regex(/^application\/json[ \t]*(;|$)/)
+      .nullish()
+      .meta({ description: '`application/json`, which is the default' }),
     data: z
       .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
-      .optional()
+      .nullish()
       .meta({
         description:
           'Feature values by name; null withdraws a value. Without `data` the event only says that the user changed',

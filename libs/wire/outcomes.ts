@@ -19,13 +19,13 @@ const OUTCOME_EXAMPLE = {
 const OutcomeSchema = z
   .strictObject({
     id: z.string().meta({ description: 'Together with `source`, identifies the outcome: a retry sends the same id' }),
-    source: z.string().optional().meta({ description: 'The sender of the outcome; default: `api`' }),
+    source: z.string().nullish().meta({ description: 'The sender of the outcome; default: `api`' }),
     userId: z.string(),
     name: z.string().regex(OUTCOME_NAME).meta({ description: "Name of an outcome metric of a rollout's plan" }),
     value: z.number().optional().meta({
       description: 'Value that a sum adds; default 1. `null` is rejected, since JSON.stringify turns NaN into it',
     }),
-    time: z.iso.datetime({ offset: true }).optional().meta({
+    time: z.iso.datetime({ offset: true }).nullish().meta({
       description: 'When the outcome happened, at most 90 days ago; default: now',
     }),
   })

@@ -162,6 +162,22 @@ export const RUN_EXAMPLE: RunView = {
   finishedAt: null,
 };
 
+/**
+ * An event of a progress stream, as validators and clients that parse the stream see it. Other clients see a text, so
+ * the schema is a union with it. OpenAPI 3.1 has no keyword for the items of a stream.
+ */
+export const RunEventSchema = z.union([
+  z.strictObject({
+    event: z.enum(['progress', 'end']),
+    data: z.string().meta({
+      description: 'A Run, as JSON',
+      contentMediaType: 'application/json',
+      contentSchema: { $ref: '#/components/schemas/Run' },
+    }),
+  }),
+  z.string(),
+]);
+
 export const RunPageSchema = z
   .strictObject({
     runs: z.array(RunSchema),

@@ -21,6 +21,8 @@ export type RouteScope = Scope | readonly Scope[] | 'public';
 export interface Caller {
   /** The name of the actor in audit rows: `key:ci`, or `api` if keys are off. */
   readonly actor: string;
+  /** The id of the request's key; undefined if it has none. */
+  readonly keyId: string | undefined;
   /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
   /** Throws a RequestError `missing_scope` if the key lacks the scope. For routes with several scopes. */
@@ -38,6 +40,7 @@ export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent)
 
 const ANYBODY: Caller = Object.freeze({
   actor: 'api',
+  keyId: undefined,
   liveQuota: undefined,
   demand: () => {},
   hasAccess: () => true,
@@ -59,13 +62,13 @@ export function createKeyedAccess(ring: KeyRing): Access {
     event.add({ keyId: found.id });
     // The limit is checked before the scope, because requests without the scope count too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
-    const { name, scopes, liveQuota } = found;
+    const { id: keyId, name, scopes, liveQuota } = found;
     const demand = (...wanted: Scope[]) => {
       if (!wanted.some((one) => scopes.has(one))) throw missingScope(wanted);
     };
     const wanted = [scope].flat() as Scope[];
     demand(...wanted);
-    return { actor: `key:${name}`, liveQuota, demand, hasAccess: () => hasAccess(ring, text, wanted) };
+    return { actor: `key:${name}`, keyId, liveQuota, demand, hasAccess: () => hasAccess(ring, text, wanted) };
   };
 }
 

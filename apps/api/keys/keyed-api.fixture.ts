@@ -51,6 +51,7 @@ const ANY_KEY: NewApiKey = {
   expiresInMs: null,
   requestsPerSecond: null,
   livePerSecond: null,
+  newUsersPerDay: null,
 };
 
 /** Returns the status of a path whose scope the key lacks. */

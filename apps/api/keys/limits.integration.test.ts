@@ -46,6 +46,28 @@ describe('a limit of requests', () => {
   });
 });
 
+describe('a quota of new users', () => {
+  it('is answered with 429, Retry-After and a remedy, and known users are not limited', async () => {
+    const { key } = await api.key({ scopes: ['events:write'], newUsersPerDay: 2 });
+    const send = (...userIds: string[]) => {
+      const events = userIds.map((subject) => ({
+        ...{ specversion: '1.0', id: `${subject} ${Math.random()}`, source: 's', type: 'order.placed', subject },
+      }));
+      const type = { 'content-type': 'application/cloudevents-batch+json' };
+      return api.post('/v1/events', events, { ...type, ...bearer(key) });
+    };
+    expect((await send('901', '902', '902')).status).toBe(202);
+    const refused = await send('901', '903');
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(43_000);
+    expect(await refused.json()).toMatchObject({
+      type: 'urn:tandem:problem:rate_limited',
+      detail: expect.stringContaining('2 new users a day'),
+    });
+    expect((await send('901', '902')).status).toBe(202);
+  });
+});
+
 describe('a limit of live inferences', () => {
   it('lets the next rung answer, and says why', async () => {
     const writer = await api.key({ scopes: ['events:write'] });

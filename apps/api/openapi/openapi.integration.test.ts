@@ -186,6 +186,20 @@ describe('the description, for client generators,', () => {
     expect(unread.map(({ place }) => place)).toEqual([]);
   });
 
+  it('describes the events of a stream as parsers give them, with the schema of their data', () => {
+    const streams = bodies().filter(({ type }) => type === 'text/event-stream');
+    expect(streams.map(({ place }) => place)).toEqual(['watchRun 200 text/event-stream']);
+    const { schemas } = published().components;
+    const event = schemas.WatchRunAnswer;
+    expect(streams[0]?.schema.anyOf).toEqual([{ $ref: '#/components/schemas/WatchRunAnswer' }, { type: 'string' }]);
+    expect(Object.keys(schemas)).toContain('Run');
+    expect(event?.properties?.data).toMatchObject({
+      type: 'string',
+      contentMediaType: 'application/json',
+      contentSchema: { $ref: '#/components/schemas/Run' },
+    });
+  });
+
   // Otherwise the code of openapi-python-client raises a NameError, because it lacks an import.
   it('has an optional parameter in each operation that takes several media types', () => {
     const without = operations().filter(

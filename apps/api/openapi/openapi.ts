@@ -52,7 +52,8 @@ one of \`TANDEM_HOSTS\`; other requests are answered with 403. A proxy on the sa
 
 If the service is published on another address than loopback, each request needs an API key in \`Authorization: Bearer
 tandem_live_…\`; a key in a URL is not read. \`npx tandem key create\` makes a key with the scopes that each path names.
-\`/livez\`, \`/readyz\`, \`/openapi.json\` and \`/docs\` need no key. A key may have two limits a second, for each process of the
+\`/livez\`, \`/readyz\`, \`/openapi.json\` and \`/docs\` need no key. A key has a quota of new users a day: above it, events of users
+that are not known yet are answered with 429. A key may have two limits a second, for each process of the
 service. Requests above the request limit are answered with 429. Reads above the limit of live inferences are answered with
 the stored prediction and the reason \`overloaded\`, or with 429 if none is stored.`;
 

@@ -13,7 +13,15 @@ import {
 } from '../command-line/command.ts';
 import { ago, moment, printable, renderFields, renderTable } from '../output/text.ts';
 import { findPepper, withKeys } from './open-keys.ts';
-import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
+import {
+  NEW_USERS_A_DAY,
+  parseGrace,
+  parseName,
+  parseNewUsers,
+  parseRate,
+  parseScopes,
+  parseSpan,
+} from './parse-key-options.ts';
 
 export function keyCommands(cli: Cli): Command {
   return group('key', 'API keys and their scopes', [
@@ -30,6 +38,7 @@ interface CreateOptions extends CommonOptions {
   readonly expires?: number;
   readonly rate?: number;
   readonly liveRate?: number;
+  readonly newUsers: number | null;
   readonly test?: boolean;
 }
 
@@ -37,7 +46,7 @@ function keyCreateCommand(cli: Cli): Command {
   return createCommand({
     name: 'create',
     description: 'create an API key in DATABASE_URL; its text is shown once',
-    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Limits apply to each API process separately.`,
+    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Rates apply to each API process separately, --new-users to all together.`,
     example: 'tandem key create --name shop --scopes predictions:read,events:write --expires 90d --rate 100/s',
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
@@ -45,6 +54,11 @@ function keyCreateCommand(cli: Cli): Command {
     .option('--expires <span>', 'how long the key is valid, such as 90d (default: until it is revoked)', parseSpan)
     .option('--rate <rate>', 'the limit of requests, such as 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'the limit of users inferred live, such as 20/s (default: no limit)', parseRate)
+    .addOption(
+      new Option('--new-users <rate>', 'the limit of users that its events make known, such as 50000/d, or none')
+        .argParser(parseNewUsers)
+        .default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`),
+    )
     .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
@@ -56,6 +70,7 @@ function keyCreateCommand(cli: Cli): Command {
         expiresInMs: options.expires ?? null,
         requestsPerSecond: options.rate ?? null,
         livePerSecond: options.liveRate ?? null,
+        newUsersPerDay: options.newUsers,
       };
       const made = await withKeys(cli, (pool) => insertApiKey(pool, key, pepper));
       present(cli, options, made, () => renderNewKey(made, cli.paint));
@@ -167,10 +182,12 @@ function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
   ];
 }
 
-function limitsOf({ requestsPerSecond, livePerSecond }: ApiKey): string {
+function limitsOf({ scopes, requestsPerSecond, livePerSecond, newUsersPerDay }: ApiKey): string {
   const parts = [
     requestsPerSecond === null ? '' : rateOf(requestsPerSecond, 'requests'),
     livePerSecond === null ? '' : rateOf(livePerSecond, 'live'),
+    // Only events make users known.
+    newUsersPerDay === null || !scopes.includes('events:write') ? '' : `${newUsersPerDay} new users/d`,
   ].filter((part) => part !== '');
   return parts.join(', ') || 'none';
 }

@@ -53,6 +53,7 @@ const OWN = {
   expiresInMs: EXPIRES_IN_MS,
   requestsPerSecond: null,
   livePerSecond: null,
+  newUsersPerDay: null,
 } as const;
 
 async function isAnswered(client: Client): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { SCOPES } from '@tandem/prediction/keys/api-key';
 import { expect, test } from 'vitest';
-import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
+import { parseGrace, parseName, parseNewUsers, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
 
 test('scopes are known and occur once each', () => {
   expect(parseScopes('predictions:read, events:write,predictions:read')).toEqual(['predictions:read', 'events:write']);
@@ -13,6 +13,13 @@ test('scopes are known and occur once each', () => {
 test('rates are numbers per second or per minute', () => {
   expect([parseRate('100/s'), parseRate('90/m'), parseRate('0.5/s')]).toEqual([100, 1.5, 0.5]);
   for (const text of ['100', '0/s', '-1/s', '1e3/s', '5/h', '']) expect(() => parseRate(text)).toThrow('such as 100/s');
+});
+
+test('a quota of new users is a whole number per day, or none', () => {
+  expect([parseNewUsers('50000/d'), parseNewUsers('none')]).toEqual([50_000, null]);
+  for (const text of ['50000', '0/d', '1.5/d', '5/s', '']) {
+    expect(() => parseNewUsers(text)).toThrow('such as 50000/d');
+  }
 });
 
 test('spans have a unit, and 0 means no grace period', () => {

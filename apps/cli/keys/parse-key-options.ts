@@ -35,6 +35,17 @@ export function parseRate(text: string): number {
   throw new InvalidArgumentError('a number per second or per minute is expected, such as 100/s or 90/m.');
 }
 
+/** The users that the events of a key may make known a day, unless its creator says otherwise. */
+export const NEW_USERS_A_DAY = 1_000_000;
+
+/** Parses `50000/d` to a number per day, or `none` to null: no limit. */
+export function parseNewUsers(text: string): number | null {
+  if (text === 'none') return null;
+  const [, amount = ''] = /^([1-9]\d{0,11})\/d$/.exec(text) ?? [];
+  if (amount !== '') return Number(amount);
+  throw new InvalidArgumentError('a number per day is expected, such as 50000/d, or none for no limit.');
+}
+
 /** The longest span, a hundred years: Postgres cannot represent times that are too far away. */
 const LONGEST_SPAN_MS = 36_500 * 86_400_000;
 

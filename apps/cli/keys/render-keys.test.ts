@@ -11,6 +11,7 @@ const KEY: ApiKey = {
   state: 'active',
   requestsPerSecond: null,
   livePerSecond: null,
+  newUsersPerDay: null,
   createdAt: '2026-11-26T00:00:00.000Z',
   rotatedAt: null,
   expiresAt: null,
@@ -18,6 +19,17 @@ const KEY: ApiKey = {
   previousUntil: null,
   pepperId: '01234567',
 };
+
+test('the quota of new users is shown of keys that may send events', () => {
+  const shown = (changes: Partial<ApiKey>) =>
+    renderKeys(
+      [{ ...KEY, newUsersPerDay: 50_000, ...changes }],
+      (_tone, text) => text,
+      Date.parse(KEY.createdAt),
+    ).join();
+  expect(shown({ scopes: ['events:write'] })).toContain(' 50000 new users/d ');
+  expect(shown({})).not.toContain('new users');
+});
 
 test.each([
   ['0.001/m', '0.001 requests/m'],

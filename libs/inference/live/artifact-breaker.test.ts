@@ -78,6 +78,19 @@ describe('the breaker of an artifact', () => {
     }
   });
 
+  it('does not pause longer after each probe that was killed from outside', () => {
+    const pauses: number[] = [];
+    const kill = () => breaker.died(bad, null, 'was killed (SIGKILL)');
+    while (isPermitted()) kill();
+    for (let i = 0; i < 8; i++) {
+      const from = clock;
+      while (!isPermitted()) clock += 100;
+      pauses.push(clock - from);
+      kill();
+    }
+    expect(pauses).toEqual(Array.from({ length: 8 }, () => 1_000));
+  });
+
   it('makes the next request the probe if the probe decided nothing', () => {
     crashUntilPaused();
     clock += 1_000;

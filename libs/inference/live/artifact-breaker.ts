@@ -36,8 +36,11 @@ export interface ArtifactBreaker {
   permit(asked: Asked): TandemError | { readonly isProbe: boolean };
   /** Records a run that was answered, or rejected because of its rows. The process is still alive. */
   lived(asked: Asked): void;
-  /** Records a run that ended its process. Returns the error for all requests of the artifact if that pauses it. */
-  died(asked: Asked, ranMs: number, how: string): TandemError | undefined;
+  /**
+   * Records a run that ended its process. Returns the error for all requests of the artifact if that pauses it.
+   * @param ranMs null if the process may have been killed from outside
+   */
+  died(asked: Asked, ranMs: number | null, how: string): TandemError | undefined;
   /** Records a probe that was never run, or whose reader left: the next request becomes the probe. */
   undecided(asked: Asked): void;
   /** Returns how many artifacts are paused or being probed. */
@@ -82,10 +85,11 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
     return fresh;
   }
 
-  function pause(conduct: Conduct, { artifactHash, predictor }: Asked): TandemError {
+  function pause(conduct: Conduct, { artifactHash, predictor }: Asked, wasKilled: boolean): TandemError {
     const { pauseMs, why } = conduct;
     Object.assign(conduct, { state: 'paused', lostMs: 0, until: now() + pauseMs });
-    conduct.pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+    // Kills from outside say little about the model, which would stay paused long after the last of them.
+    if (!wasKilled) conduct.pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
     log('inference.model_rests', { predictor, artifact: artifactHash, why, restMs: pauseMs });
     onRest(predictor);
     return pausedError(predictor, why, pauseMs);
@@ -113,11 +117,11 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
     died(asked, ranMs, how) {
       const conduct = conductOf(asked.artifactHash);
       const forgiven = FORGIVEN * (now() - conduct.at);
-      conduct.lostMs = Math.max(0, conduct.lostMs - forgiven) + ranMs + RESTART_MS;
+      conduct.lostMs = Math.max(0, conduct.lostMs - forgiven) + (ranMs ?? 0) + RESTART_MS;
       conduct.at = now();
       conduct.why = how;
       const isOver = conduct.state === 'probed' || (conduct.state === 'works' && conduct.lostMs >= maxLostMs);
-      return isOver ? pause(conduct, asked) : undefined;
+      return isOver ? pause(conduct, asked, ranMs === null) : undefined;
     },
     undecided({ artifactHash }) {
       const conduct = conducts.get(artifactHash);
@@ -152,8 +156,7 @@ export function tellBreaker(
   ranMs: number,
 ): TandemError | undefined {
   if (part?.request.priority !== 'live') return undefined;
-  // If the child may have been killed from outside, the time of its run is not counted for the model.
-  if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? 0 : ranMs, end.how);
+  if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? null : ranMs, end.how);
   if (end === 'lived' || isTandemError(end, 'live_failed')) breaker.lived(part.version);
   else breaker.undecided(part.version);
   return undefined;

@@ -25,11 +25,17 @@ const ATTEMPTS = 3;
 
 export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {}): EventStore {
   return {
-    accept: (events) => (events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, options)),
+    accept: (events, keyId) =>
+      events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, keyId, options),
   };
 }
 
-async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], options: EventStoreOptions) {
+async function acceptRetrying(
+  pool: pg.Pool,
+  events: readonly ContextEvent[],
+  keyId: string | undefined,
+  options: EventStoreOptions,
+) {
   const sent = JSON.stringify(events);
   const { lockTimeoutMs = 1_000, withinMs } = options;
   const began = performance.now();
@@ -37,7 +43,7 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], op
   const leftMs = () => (withinMs === undefined ? undefined : Math.max(1, withinMs - (performance.now() - began)));
   for (let attempt = 1; ; attempt++) {
     try {
-      return await sendEvents(pool, events, sent, { lockTimeoutMs, withinMs: leftMs() });
+      return await sendEvents(pool, events, sent, { keyId, lockTimeoutMs, withinMs: leftMs() });
     } catch (error) {
       if (attempt < ATTEMPTS && isRace(error)) continue;
       throw asEventError(error, events);
@@ -65,19 +71,23 @@ const SEND = `
       where not (select coalesce(jsonb_object_agg(f.name, true), '{}')
         from tandem.predictors p, jsonb_object_keys(p.event_features) as f(name)) ? name
       order by name collate "C" limit 10), '{}') end as ignored
-  from rows from (tandem.send_events($1, $2), jsonb_to_recordset($1) as (data jsonb))
+  from rows from (tandem.send_events($1, $2, $3), jsonb_to_recordset($1) as (data jsonb))
     as r(user_id, context_version, status, history, data)`;
 
 async function sendEvents(
   db: Db,
   events: readonly ContextEvent[],
   sent: string,
-  { lockTimeoutMs, withinMs }: { readonly lockTimeoutMs: number; readonly withinMs: number | undefined },
+  {
+    keyId,
+    lockTimeoutMs,
+    withinMs,
+  }: { readonly keyId: string | undefined; readonly lockTimeoutMs: number; readonly withinMs: number | undefined },
 ) {
   const rows = await query<ResultRow>(db, {
     name: 'tandem-send-events',
     text: SEND,
-    values: [sent, lockTimeoutMs],
+    values: [sent, lockTimeoutMs, keyId ?? null],
     withinMs,
   });
   return events.map(({ id, source }, index): EventResult => {
@@ -113,6 +123,10 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
       remedy: 'give each event a different id; repeat an event unchanged',
       cause: error,
     });
+  }
+  if (error.code === 'TD429') {
+    const { message, detail, hint = '' } = error;
+    return new TandemError('rate_limited', message, { retryAfter: Number(detail), remedy: hint, cause: error });
   }
   const refused = asRefusal(error, events, 'event_conflict');
   return refused === error ? unstorable(error) : refused;

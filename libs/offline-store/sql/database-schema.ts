@@ -33,6 +33,7 @@ export interface Database {
     rotated_at: Date | null;
     expires_at: Date | null;
     revoked_at: Date | null;
+    new_users_per_day: Generated<number | null>;
   };
   'tandem.api_keys_version': {
     one: Generated<boolean>;
@@ -268,6 +269,12 @@ export interface Database {
     rollout_id: string;
     step: number;
     users: number;
+  };
+  'tandem.new_users_of_keys': {
+    key_id: string;
+    slot: number;
+    users: number;
+    at: Date;
   };
   'tandem.outbox': {
     slot: Generated<number>;

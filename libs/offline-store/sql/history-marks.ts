@@ -19,6 +19,11 @@ import { changeRows, databaseNow, statements } from './statements.ts';
 const EVERY = `interval '5 s'`;
 /** The number of kept marks: those of nine days. A mark older than all of these proves nothing. */
 const KEPT = 150_000;
+/**
+ * The time limit in ms for statements on marks. A connection that a network failure has silenced must not hold up the
+ * next look, since a process that is not sure of its mark serves nothing from Redis.
+ */
+const WITHIN_MS = 3_000;
 
 export function createHistoryMarks(pool: pg.Pool): HistoryMarks {
   return { look: (known) => lookForMarks(pool, pool, known), leave: () => leaveMark(pool) };
@@ -64,6 +69,7 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
         select from (select left_at from tandem.history_marks order by seq desc limit 1) last
         where last.left_at between clock_timestamp() - ${EVERY} and clock_timestamp())
       returning seq`,
+    withinMs: WITHIN_MS,
   });
   const seq = left[0]?.seq;
   if (seq === undefined) return;
@@ -84,6 +90,7 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
       from (select tandem.current_history() as past offset 0) p
       left join lateral (select seq, mark from tandem.history_marks order by seq desc limit 1) m on true`,
     values: [known.map(({ past }) => past), known.map(({ seq }) => seq), known.map(({ mark }) => mark)],
+    ...{ timeoutMs: WITHIN_MS, withinMs: WITHIN_MS },
   });
   if (!row) throw new Error('Postgres returned no history');
   const { past, seq, mark, isLost } = row;

@@ -170,8 +170,11 @@ test('events are partitioned by day under open sessions: their statements, trigg
     for (let i = 0; i < 6; i++)
       await application.query({ name: 'tell', text: 'insert into purchases values ($1)', values: ['1'] });
   };
-  const sendOverHttp = (id: string) =>
-    createEventStore(other.pool).accept([{ source: 'http', id, type: 'x', userId: '2', time: null, data: { a: 1 } }]);
+  const sent = (id: string) => ({ source: 'http', id, type: 'x', userId: '2', time: null, data: { a: 1 } });
+  const sendOverHttp = (id: string) => createEventStore(other.pool).accept([sent(id)]);
+  // The statement of the earlier release.
+  const sendEarlier = (id: string) =>
+    query(other.pool, { text: 'select from tandem.send_events($1, 1000)', values: [JSON.stringify([sent(id)])] });
   try {
     await migrate(other.url, () => {}, await releasedBefore('0051_events'));
     await query(other.pool, { text: `update tandem.settings set key_type = 'text'` });
@@ -182,7 +185,7 @@ test('events are partitioned by day under open sessions: their statements, trigg
       create trigger tell after insert on purchases for each row execute function tell(); grant insert on purchases to ${role};
       set role ${role}`);
     await insertOften();
-    await sendOverHttp('before');
+    await sendEarlier('before');
     await transaction(other.pool, async (open) => {
       await open.query(`insert into tandem.events (user_id) values ('3')`);
       const migrating = migrate(other.url);

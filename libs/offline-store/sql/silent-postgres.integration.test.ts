@@ -10,7 +10,8 @@ import { createRegistry } from '../models/registry.ts';
 import { createStoredPredictions } from '../reads/predictions.ts';
 import { startProxy } from '../stalling-proxy.fixture.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
-import { createPool } from './database.ts';
+import { createPool, withClient } from './database.ts';
+import { createHistoryMarks, lookForMarks } from './history-marks.ts';
 
 const PATIENT = { connectTimeoutMs: 600_000, statementTimeoutMs: 600_000, max: 2 };
 const unavailable = { code: 'unavailable', retryAfter: 1 };
@@ -56,3 +57,23 @@ test('a sender of events gets an error with a retry time', async () => {
   const hasty = createEventStore(pool, { withinMs: 100 });
   await expect(hasty.accept([{ ...event, id: '2' }])).rejects.toMatchObject(unavailable);
 });
+
+test('a look for marks, and a mark, give up in seconds, and the next look uses another connection', async () => {
+  const marks = createHistoryMarks(pool);
+  await marks.look([]);
+  proxy.stall(true);
+  await Promise.all([
+    expect(marks.look([])).rejects.toMatchObject(unavailable),
+    expect(marks.leave()).rejects.toMatchObject(unavailable),
+  ]);
+  proxy.stall(false);
+  await expect.poll(() => marks.look([]).then(() => 'answered'), { timeout: 20_000 }).toBe('answered');
+}, 60_000);
+
+test('a look for marks on a given connection gives up in seconds', async () => {
+  const looked = withClient(pool, (client) => {
+    proxy.stall(true);
+    return lookForMarks(pool, client, []);
+  });
+  await expect(looked).rejects.toMatchObject(unavailable);
+}, 60_000);

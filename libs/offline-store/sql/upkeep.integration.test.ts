@@ -190,3 +190,20 @@ test('the context of a user has the values of events; an erased or unknown user 
   await database.pool.query(`update tandem.user_contexts set version = 2, deleted_version = 2`);
   expect(await findUserContext(database.pool, '3')).toMatchObject({ features: {} });
 });
+
+test('tables whose rows expire are vacuumed before a twentieth is dead; contexts, of which none is deleted, by default', async () => {
+  const { rows } = await database.pool.query<{ name: string; share: number | null }>(
+    `select relname as name, (select option_value::float8 from pg_options_to_table(reloptions)
+        where option_name = 'autovacuum_vacuum_scale_factor') as share
+      from pg_class where relnamespace = 'tandem'::regnamespace and relname = any ($1) order by 1`,
+    [['event_ids', 'exposures', 'outcomes', 'overlay', 'read_demand', 'user_contexts']],
+  );
+  expect(rows.map(({ name, share }) => [name, share])).toEqual([
+    ['event_ids', 0.02],
+    ['exposures', 0.05],
+    ['outcomes', 0.02],
+    ['overlay', 0.05],
+    ['read_demand', 0.05],
+    ['user_contexts', null],
+  ]);
+});

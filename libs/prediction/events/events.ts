@@ -28,9 +28,11 @@ export interface EventResult {
 export interface EventStore {
   /**
    * Rejects with `invalid_input` or `event_conflict`, at the field `[index].name`. Rejects with `unavailable` if the
-   * result of the commit is unknown; the same events may then be sent again.
+   * result of the commit is unknown; the same events may then be sent again. Rejects with `rate_limited` if the key
+   * would exceed its quota of new users.
+   * @param keyId the API key of the sender; without it, no quota applies
    */
-  accept(events: readonly ContextEvent[]): Promise<readonly EventResult[]>;
+  accept(events: readonly ContextEvent[], keyId?: string): Promise<readonly EventResult[]>;
 }
 
 /** Port: sends a user's newest version to the online store. This only saves work, so failures are ignored. */

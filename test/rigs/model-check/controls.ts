@@ -151,6 +151,9 @@ export const CONTROLS: readonly Control[] = [
   read('N9', 'the certificate may come from a statement that began before the read', BROKEN.N9),
   read('N10', 'a poller raises the version of events in SQL', BROKEN.N10),
   moved('N11', 'readers trust the pointer in Redis', { pointer: 'redis' }),
+  read('N13', "the row of a user's version is deleted, and the next event starts again at 1", BROKEN.N13, {
+    events: ['http', 'http'],
+  }),
   {
     id: 'N12',
     breaks: 'an ETag depends only on the prediction',

@@ -1,3 +1,4 @@
+import { EventSchema } from '@tandem/wire/events';
 import { describe, expect, it } from 'vitest';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 
@@ -51,6 +52,9 @@ describe('parseCloudEvent', () => {
     ['time', { time: '+275760-09-13T00:00:00Z' }],
     ['datacontenttype', { datacontenttype: 'application/xml' }],
     ['datacontenttype', { datacontenttype: 'application/jsonp' }],
+    ['datacontenttype', { datacontenttype: 7 }],
+    ['datacontenttype', { datacontenttype: true }],
+    ['datacontenttype', { datacontenttype: { type: 'application/json' } }],
     ['data', { data: [1] }],
     ['data', { data: 'text' }],
     ['data_base64', { data_base64: 'AA==' }],
@@ -59,6 +63,23 @@ describe('parseCloudEvent', () => {
   ])('rejects a wrong %s: %j', (field, change) => {
     expect(() => parseCloudEvent({ ...minimal, ...change })).toThrow(refused(field));
     expect(() => parseCloudEvent({ ...minimal, ...change }, '[3].')).toThrow(refused(`[3].${field}`));
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ['time', [null, 7, 'yesterday']],
+    ['datacontenttype', [null, 7, {}, 'application/xml', 'application/json;charset=utf-8']],
+    ['data', [null, 7, [], { orders: 1 }]],
+  ])('takes %s in the same forms as its published schema', (name, values) => {
+    const isTaken = (event: object) => {
+      try {
+        return parseCloudEvent(event) !== undefined;
+      } catch {
+        return false;
+      }
+    };
+    const events = values.map((value) => ({ ...minimal, [name]: value }));
+    expect(events.map(isTaken)).toEqual(events.map((event) => EventSchema.safeParse(event).success));
+    expect(events.map(isTaken)).toContain(true);
   });
 
   it.each([null, 'text', 7, [minimal]])('rejects %j, which is not an event', (body) => {

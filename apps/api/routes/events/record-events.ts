@@ -29,6 +29,7 @@ interface RecordEventsDependencies {
 export type RecordEvents = (
   events: readonly ContextEvent[],
   fieldOf?: (index: number) => string,
+  keyId?: string,
 ) => Promise<readonly EventResult[]>;
 
 const HINT_BUDGET_MS = 20;
@@ -57,14 +58,14 @@ export function createRecordEvents(dependencies: RecordEventsDependencies): Reco
     }
   }
 
-  return async function recordEvents(events, fieldOf = (index) => `[${index}].`) {
+  return async function recordEvents(events, fieldOf = (index) => `[${index}].`, keyId) {
     const type = requireKeyType(await keyType());
     events.forEach((event, index) => {
       const problem = userIdProblem(type, event.userId, `${fieldOf(index)}subject`);
       if (problem) throw problem;
     });
     if (events.length === 0) return [];
-    const results = await store.accept(events);
+    const results = await store.accept(events, keyId);
     await raiseHints(results);
     return results;
   };

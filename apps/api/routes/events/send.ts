@@ -57,11 +57,11 @@ function sending(
     route: ofRoute,
     scope: 'events:write',
     produces: 'application/json',
-    async handle(context, event) {
+    async handle(context, event, { keyId }) {
       try {
         const { events, prefix, isBinary } = await readEvents(context, mediaTypes);
         event.add({ events: events.length });
-        const results = await recordEvents(events, prefix).catch((error) => {
+        const results = await recordEvents(events, prefix, keyId).catch((error) => {
           const found = events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
           throw isBinary ? ofHeader(found) : found;
         });

@@ -1,3 +1,4 @@
+import { OutcomesBodySchema } from '@tandem/wire/outcomes';
 import { describe, expect, it } from 'vitest';
 import { parseOutcome } from './outcome.ts';
 
@@ -9,6 +10,7 @@ describe('an outcome', () => {
     const least = { source: 'api', id: 'order-1', userId: '42', name: 'order', value: 1, time: null };
     expect(parse()).toEqual(least);
     expect(parse({ source: null, time: null })).toEqual(least);
+    expect(OutcomesBodySchema.safeParse(sent({ source: null, time: null })).success).toBe(true);
     expect(parse({ source: '/shop', value: -0.5, time: '2026-11-24T10:12:00+01:00' })).toEqual({
       ...{ ...least, source: '/shop', value: -0.5 },
       time: new Date('2026-11-24T09:12:00Z'),
@@ -22,6 +24,9 @@ describe('an outcome', () => {
     ['id', 'x'.repeat(257)],
     ['source', ''],
     ['source', 'ü'.repeat(129)],
+    ['source', 7],
+    ['source', false],
+    ['source', { name: 'shop' }],
     ['userId', 42],
     ['userId', '042'],
     ['userId', 'anna'],

@@ -4,9 +4,8 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
-import { TextSchema } from '@tandem/wire/documents';
 import { RunPath } from '@tandem/wire/parameters';
-import { RUN_EXAMPLE } from '@tandem/wire/runs';
+import { RUN_EXAMPLE, RunEventSchema } from '@tandem/wire/runs';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import type { Caller } from '../../keys/access.ts';
@@ -85,7 +84,7 @@ const route = createRoute({
       description: '`progress` now and at each change, then `end`',
       content: {
         'text/event-stream': {
-          schema: TextSchema,
+          schema: RunEventSchema,
           example: `event: progress\ndata: ${JSON.stringify(RUN_EXAMPLE)}\n\n`,
         },
       },

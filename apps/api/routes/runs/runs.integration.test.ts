@@ -1,5 +1,5 @@
 import { isFinished } from '@tandem/prediction/runs/runs';
-import type { RunView } from '@tandem/wire/runs';
+import { RunEventSchema, RunSchema, type RunView } from '@tandem/wire/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
 
@@ -38,6 +38,8 @@ function eventsOf(stream: string): { event: string; run: RunView }[] {
   const blocks = stream.split('\n\n').filter((block) => block.startsWith('event: '));
   return blocks.map((block) => {
     const [, event = '', data = ''] = /^event: (\w+)\ndata: (.*)$/.exec(block) ?? [];
+    RunEventSchema.parse({ event, data });
+    RunSchema.parse(JSON.parse(data));
     return { event, run: JSON.parse(data) as RunView };
   });
 }

@@ -16,6 +16,8 @@ export interface ReadRules {
   readonly label: 'same statement' | 'context first' | 'version first';
   /** The part that raises the version for an event inserted in SQL: the trigger, or (N10) a later poller. */
   readonly sqlEvent: 'trigger' | 'poller';
+  /** Whether the row of the user's version stays, or (N13) housekeeping may delete it, so that the version starts again. */
+  readonly contextRow: 'stays' | 'may be deleted';
   /** Whether an acknowledgement waits until Redis has the version. */
   readonly acknowledges: 'after commit' | 'after telling Redis';
   /** N7: the message to Redis may fail, and the event is still acknowledged. */
@@ -46,6 +48,7 @@ export const PROTOCOL: ReadRules = {
   certificate: 'own statement',
   label: 'same statement',
   sqlEvent: 'trigger',
+  contextRow: 'stays',
   acknowledges: 'after commit',
   tellingMayFail: true,
   put: 'compare and set',
@@ -83,6 +86,7 @@ export const BROKEN = {
   N8: { ...PROTOCOL, label: 'context first', watchesLabels: false },
   N9: { ...PROTOCOL, certificate: 'statement under way' },
   N10: { ...PROTOCOL, sqlEvent: 'poller', watchesLabels: false },
+  N13: { ...PROTOCOL, contextRow: 'may be deleted', watchesLabels: false },
   M10: { ...PROTOCOL, follows: 'whatever it is' },
   O1: { ...ORDERED, answers: 'the generation' },
   O2: { ...ORDERED, memory: 'answers alone' },

@@ -114,7 +114,12 @@ function* eventSteps(rules: ReadRules, state: State, event: Event, i: number): G
       nth(draft.events, i).is = 'acknowledged';
     });
   }
-  if (i === 0 && state.postgres.version < state.postgres.context) {
+  if (i === 0 && rules.contextRow === 'may be deleted' && state.postgres.version > 0) {
+    yield step(state, "housekeeping deletes the row of the user's version", (draft) => {
+      draft.postgres.version = 0;
+    });
+  }
+  if (i === 0 && rules.sqlEvent === 'poller' && state.postgres.version < state.postgres.context) {
     yield step(state, 'the poller raises the version', (draft) => {
       draft.postgres.version = draft.postgres.context;
     });
@@ -126,7 +131,7 @@ function commitEvent(rules: ReadRules, draft: State, event: Event): void {
   const { postgres } = draft;
   postgres.context++;
   const waitsForPoller = rules.sqlEvent === 'poller' && event.sentBy === 'sql';
-  if (!waitsForPoller) postgres.version = postgres.context;
+  if (!waitsForPoller) postgres.version = rules.contextRow === 'stays' ? postgres.context : postgres.version + 1;
   event.context = postgres.context;
   event.is = event.sentBy === 'sql' && rules.acknowledges === 'after commit' ? 'acknowledged' : 'committed';
   if (rules.times === null) return;
