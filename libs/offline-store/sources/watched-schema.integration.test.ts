@@ -159,7 +159,7 @@ test('a partition that is attached in a transaction is seen with its commit, and
   }
 });
 
-test('a worker lists a watch that an earlier release has created, and ends the faults of one that it has removed', async () => {
+test('a worker lists watches of an earlier release, and ends faults of watches that it has removed', async () => {
   for (const name of ['ddl', 'drop']) await sql(`alter event trigger tandem_${name} enable always`);
   await sql(`delete from tandem.watched_relations; update tandem.watched_sources set versions = '{}'`);
   await examine();
