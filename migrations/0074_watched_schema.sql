@@ -2,6 +2,9 @@
 -- view. For each watch this keeps a list of what its features depend on. Event triggers compare the list with the catalogue in
 -- the transaction of the change; workers do it every few seconds.
 
+-- The lock of `watched_sources` waits for a backup that reads it; commits of watched tables would wait behind it meanwhile.
+set local lock_timeout = '100ms';
+
 create table tandem.watched_relations (
   watch bigint not null,
   -- pg_class, pg_proc or pg_constraint, and the oid in it.

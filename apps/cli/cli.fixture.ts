@@ -12,6 +12,8 @@ declare module 'vitest' {
 export const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 export interface CliPlace {
+  /** The program of another release; default: this checkout's. */
+  readonly main?: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -32,9 +34,9 @@ export interface CliProcess {
   readonly ended: Promise<Ended>;
 }
 
-export function startCli(args: readonly string[], { cwd, env }: CliPlace): CliProcess {
+export function startCli(args: readonly string[], { main = MAIN, cwd, env }: CliPlace): CliProcess {
   const { DATABASE_URL, REDIS_URL, PORT, TANDEM_URL, ...inherited } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...inherited, ...env }, stdio: 'pipe' });
+  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...inherited, ...env }, stdio: 'pipe' });
   const said = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.out += text;

@@ -56,6 +56,8 @@ export interface DeploymentOptions {
    * owner.
    */
   readonly isManaged?: boolean;
+  /** The migrations of the test's own Postgres; default: those of this release. */
+  readonly migrations?: URL;
   /** Settings of the database, which apply to every session. */
   readonly defaults?: HostileDefaults;
 }
@@ -63,7 +65,7 @@ export interface DeploymentOptions {
 export async function createDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
   const folder = await makeFolder();
   const redis = await ownRedis(folder);
-  const database = options.ownPostgres ? await ownDatabase(folder, options.isManaged) : await clonedDatabase();
+  const database = options.ownPostgres ? await ownDatabase(folder, options) : await clonedDatabase();
   if (options.defaults) await setDefaults(database.url, options.defaults);
   const pool = createPool({ url: database.url, max: 12, applicationName: 'e2e-test' });
   const programs: Program[] = [];
@@ -138,10 +140,10 @@ async function clonedDatabase(): Promise<Database> {
   return { ...database, server: null };
 }
 
-async function ownDatabase(folder: string, isManaged = false): Promise<Database> {
+async function ownDatabase(folder: string, { isManaged = false, migrations }: DeploymentOptions): Promise<Database> {
   const server = await ownPostgres(folder);
   const url = isManaged ? await asManaged(server.url) : server.url;
-  await migrate(url);
+  await migrate(url, undefined, migrations);
   return { url, server, drop: () => server.close() };
 }
 

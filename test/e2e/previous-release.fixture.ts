@@ -1,4 +1,4 @@
-/** Extracts the code of the previous release from the git history. */
+/** Extracts the code of earlier releases from the git history. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,23 +6,25 @@ import { join } from 'node:path';
 const CHECKOUT = join(import.meta.dirname, '../..');
 
 /** The last commit of release 0.1.0, which does not know the number of the freshness protocol. */
-const COMMIT = 'bcebbc863ea2';
+export const RELEASE_0_1 = 'bcebbc863ea2';
+/** The last commit of release 0.2.0 whose watches raise versions in each statement, before migration 0073. */
+export const RELEASE_0_2 = '3d69cb5fede2';
 
 /** Returns whether the git history has the commit. A shallow clone and a copy without history lack it. */
-export function hasPreviousRelease(): boolean {
+export function hasRelease(commit: string): boolean {
   try {
-    execFileSync('git', ['cat-file', '-e', `${COMMIT}^{commit}`], { cwd: CHECKOUT, stdio: 'ignore' });
+    execFileSync('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: CHECKOUT, stdio: 'ignore' });
     return true;
   } catch {
     return false;
   }
 }
 
-/** Unpacks the release into a folder, with this checkout's packages and its own workspaces. Returns the folder. */
-export function unpackPreviousRelease(parent: string): string {
+/** Unpacks a release into a folder, with this checkout's packages and its own workspaces. Returns the folder. */
+export function unpackRelease(commit: string, parent: string): string {
   const folder = join(parent, 'previous-release');
   mkdirSync(folder);
-  const archive = execFileSync('git', ['archive', COMMIT], { cwd: CHECKOUT, maxBuffer: 1 << 30 });
+  const archive = execFileSync('git', ['archive', commit], { cwd: CHECKOUT, maxBuffer: 1 << 30 });
   execFileSync('tar', ['-x', '-C', folder], { input: archive });
   const packages = join(folder, 'node_modules');
   mkdirSync(join(packages, '@tandem'), { recursive: true });

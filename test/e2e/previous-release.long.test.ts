@@ -8,11 +8,11 @@ import { createEmptyDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
-import { hasPreviousRelease, unpackPreviousRelease } from './previous-release.fixture.ts';
+import { hasRelease, RELEASE_0_1, unpackRelease } from './previous-release.fixture.ts';
 import { type Program, startProgram } from './program.fixture.ts';
 import { until } from './until.fixture.ts';
 
-describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
+describe.skipIf(!hasRelease(RELEASE_0_1))('beside the previous release', () => {
   let deployment: Deployment;
   let before: string;
   let old: { readonly api: Api; readonly worker: Program };
@@ -20,7 +20,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
 
   beforeAll(async () => {
     deployment = await createDeployment({ ownPostgres: true });
-    before = unpackPreviousRelease(deployment.folder);
+    before = unpackRelease(RELEASE_0_1, deployment.folder);
     await adoptCounts(deployment.pool, { users: 50, freshness: { liveTimeoutMs: 20_000 } });
     old = {
       api: await deployment.startApi({ checkout: before }),

@@ -3,12 +3,13 @@
  * certificate carries. A reader that sees a later revision reports it here, and older entries are loaded again when
  * needed.
  */
+import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import { IdleCache } from '@tandem/timing/idle-cache';
 import type pg from 'pg';
 import { REVISION_SQL } from '../certificate/certificate-statement.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, query, sqlState } from '../sql/database.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 
@@ -40,6 +41,7 @@ const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
 /** The shortest time between two lookups of an unknown name, since a caller may request it continuously. */
 const RETRY_UNKNOWN_MS = 1_000;
+const UNDEFINED_TABLE = '42P01';
 
 interface RegistryOptions {
   /** A monotonic clock in milliseconds. */
@@ -124,6 +126,10 @@ async function loadPredictors(db: Db, withinMs: number | undefined) {
     text: `select ${REVISION_SQL}::float8 as revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
       from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
     withinMs,
+  }).catch((error: unknown) => {
+    if (sqlState(error) !== UNDEFINED_TABLE) throw error;
+    const message = 'The schema of the database is older than this release.';
+    throw new TandemError('unavailable', message, { remedy: 'run tandem migrate', retryAfter: 5, cause: error });
   });
   const predictors = new Map<string, Predictor>();
   for (const { name, keyType, policy } of rows) {

@@ -96,11 +96,21 @@ const EXAMINE = `select tandem.fault_watch(w.id, e.reason, e.detail)
   from unnest($1::bigint[]) as w(id) cross join tandem.examine_watch(w.id) e
   where not exists (select from tandem.watch_faults f where f.watch = w.id and f.reason = e.reason)`;
 
-/** Notes the faults of all watches, and lists what newly served feature queries read. Returns how many lists it wrote. */
+/**
+ * Notes the faults of all watches, and lists what newly served feature queries read. Returns how many lists it wrote.
+ * Release 0.2.0, after a rollback, watches without a list, and leaves faults of the watches that it removes.
+ */
 export async function examineWatches(pool: pg.Pool, features: pg.Pool): Promise<number> {
+  await query(pool, {
+    text: `select tandem.settle_watch(f.watch) from (select distinct watch from tandem.watch_faults) f
+      where f.watch not in (select id from tandem.watched_sources)`,
+  });
   const watches = await query<{ id: number; oid: number | null; isListed: boolean }>(pool, {
-    text: `select w.id, r.object::int8 as oid, w.versions = ${VERSIONS} as "isListed" from tandem.watched_sources w
-      left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'`,
+    text: `select w.id, coalesce(r.object, case when w.versions = '{}' then (
+          select g.tgrelid from pg_trigger g join pg_class c on c.oid = g.tgrelid
+          where g.tgfoid = to_regproc('tandem.watch_' || w.id) and not exists (select from pg_inherits i where i.inhrelid = c.oid)
+          order by c.relkind <> 'p', c.oid limit 1) end)::int8 as oid, w.versions = ${VERSIONS} as "isListed"
+      from tandem.watched_sources w left join tandem.watched_relations r on r.watch = w.id and r.part = 'table'`,
   });
   await query(pool, {
     text: 'select tandem.add_parts(id) from unnest($1::bigint[]) as w(id)',

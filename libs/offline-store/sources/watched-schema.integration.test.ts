@@ -158,3 +158,18 @@ test('a partition that is attached in a transaction is seen with its commit, and
     await client.end();
   }
 });
+
+test('a worker lists watches of an earlier release, and ends faults of watches that it has removed', async () => {
+  for (const name of ['ddl', 'drop']) await sql(`alter event trigger tandem_${name} enable always`);
+  await sql(`delete from tandem.watched_relations; update tandem.watched_sources set versions = '{}'`);
+  await examine();
+  await sql('alter table shop.visits detach partition shop.visits_1');
+  expect(await faults()).toEqual(['ddl']);
+  expect(await examine()).toBe(0);
+  // 0.2.0 removes the triggers of a watch before the watch.
+  const [{ id } = { id: 0 }] = await listWatchedSources(database.pool);
+  await sql(`drop function tandem.watch_${id}() cascade; delete from tandem.watched_sources`);
+  expect(await faults()).toEqual(['triggers']);
+  expect(await examine()).toBe(0);
+  expect(await faults()).toEqual([]);
+});
