@@ -5,6 +5,8 @@
  * candidate are looked up in Postgres' rows, then inferred live; ladder.ts has the lower rungs. A read asks each store
  * once for all its users, and Redis once more for users whose prediction in memory was not usable.
  */
+
+import { Turnstile } from '@tandem/timing/turnstile';
 import type { ReadResult } from './answer.ts';
 import { answerLive } from './answer-live.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
@@ -70,19 +72,24 @@ export type PredictionReader = (
 
 export function createPredictionReader(dependencies: PredictionReaderDependencies): PredictionReader {
   const reader = new Reader(dependencies);
+  const turnstile = new Turnstile(PARTS_AT_ONCE, TURN_MS);
   return async (predictorName, userIds, options, times = {}) => {
     const read = (part: readonly string[]) => reader.read(predictorName, part, asDemand(options), times);
     if (userIds.length <= USERS_A_PART || options.request) return read(userIds);
     // Each part is a read of its own, so that the reads of other callers come in between.
-    const parts = Array.from({ length: Math.ceil(userIds.length / USERS_A_PART) }, (_, i) =>
-      read(userIds.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART)),
-    );
+    const parts = Array.from({ length: Math.ceil(userIds.length / USERS_A_PART) }, (_, i) => {
+      const part = userIds.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART);
+      return turnstile.pass(() => read(part));
+    });
     return (await Promise.all(parts)).flat();
   };
 }
 
-/** The most users of a read that are certified and answered at once. They take the event loop some 2 ms. */
-const USERS_A_PART = 250;
+/** The most users of a read that are certified and answered at once. They take the event loop about 1 ms. */
+const USERS_A_PART = 100;
+/** How many parts of large reads run at once, and how long each keeps others waiting: one that infers takes longer. */
+const PARTS_AT_ONCE = 3;
+const TURN_MS = 20;
 
 /** The requests made before Postgres had answered. */
 interface Guess {

@@ -143,4 +143,22 @@ describe('createStatementBatcher', () => {
       vi.useRealTimers();
     }
   });
+
+  it('sends large questions apart, one statement at a time, so that small ones do not wait for them', async () => {
+    const pending: { readonly questions: readonly number[]; answer(): void }[] = [];
+    const ask = createStatementBatcher<number, void>({
+      ...{ maxInFlight: 1, maxWeight: 10, largeFrom: 5, weigh: (weight: number) => weight },
+      send: (questions) => new Promise((resolve) => pending.push({ questions, answer: resolve })),
+    });
+    const asked = [6, 1, 4, 5, 5, 2].map((weight) => ask(weight));
+    await turn();
+    expect(pending.map(({ questions }) => questions)).toEqual([[6], [1, 4, 2]]);
+    const [large, small] = pending;
+    small?.answer();
+    large?.answer();
+    await turn();
+    expect(pending[2]?.questions).toEqual([5, 5]);
+    pending[2]?.answer();
+    await Promise.all(asked);
+  });
 });
