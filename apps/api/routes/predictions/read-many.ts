@@ -1,6 +1,6 @@
 /**
  * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, with an answer or an error for each, in order.
- * Each store is asked once, for any number of users.
+ * Each store is asked once for each hundred users.
  */
 import { setImmediate } from 'node:timers/promises';
 import { predictionView } from '@tandem/embedded/prediction-view';
