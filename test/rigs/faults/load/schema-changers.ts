@@ -19,6 +19,10 @@ const LOCK_TIMEOUT = '250ms';
 /** The most rows of a change of rows. */
 const MOST_ITEMS = 5;
 
+/** Of this many changes without triggers, one leaves triggers that do not fire in sessions that replay changes. */
+const LEFT_EVERY = 4;
+const TRIGGERS = ['insert', 'update', 'delete', 'truncate'].map((operation) => `tandem_watch_${operation}`);
+
 /** Changes the schema, and returns the users whose values are then at least `number`; null for every user. */
 type Change = (client: Client, number: number, dice: Dice) => Promise<readonly string[] | null>;
 
@@ -62,7 +66,7 @@ async function replaceFunction(client: Client, number: number): Promise<null> {
 
 /** Writes new values of a column, as a migration may. */
 async function rewriteColumn(client: Client, number: number): Promise<readonly string[]> {
-  await keepOrders(client);
+  await lockTables(client);
   await client.query(`alter table items alter column number type int using greatest(number, ${number})`);
   return usersOf(client, 'select order_id from items');
 }
@@ -70,11 +74,9 @@ async function rewriteColumn(client: Client, number: number): Promise<readonly s
 /** Changes rows of a partition while it is detached. Its triggers stay, and would raise the users. */
 async function changeDetached(client: Client, number: number, dice: Dice): Promise<readonly string[]> {
   const { table, bounds } = dice.oneOf(PARTS);
-  await keepOrders(client);
+  await lockTables(client);
   await client.query(`alter table items detach partition ${table}`);
-  await client.query(`alter table ${table} disable trigger user`);
-  const users = await raiseSome(client, table, number, dice);
-  await client.query(`alter table ${table} enable trigger user`);
+  const users = await raiseUnseen(client, table, number, dice);
   await client.query(`alter table items attach partition ${table} for values ${bounds}`);
   return users;
 }
@@ -82,11 +84,12 @@ async function changeDetached(client: Client, number: number, dice: Dice): Promi
 /** Attaches a partition with rows of existing orders, or drops it; then no value may fall. */
 async function attachOrDrop(client: Client, number: number, dice: Dice): Promise<readonly string[] | null> {
   const { table, first, bounds } = PASSING_PART;
-  await keepOrders(client);
   const { rows } = await client.query(`select from pg_class where oid = to_regclass('${table}')`);
-  if (rows.length > 0) {
-    // Feature statements lock the view first.
-    await client.query(floorSql(number));
+  const isAttached = rows.length > 0;
+  // Feature statements lock the view first.
+  if (isAttached) await client.query(floorSql(number));
+  await lockTables(client);
+  if (isAttached) {
     await client.query(`drop table ${table}`);
     return null;
   }
@@ -100,16 +103,25 @@ async function attachOrDrop(client: Client, number: number, dice: Dice): Promise
 }
 
 async function changeBehindTriggers(client: Client, number: number, dice: Dice): Promise<readonly string[]> {
-  await keepOrders(client);
-  await client.query('alter table items disable trigger user');
-  const users = await raiseSome(client, 'items', number, dice);
-  await client.query('alter table items enable trigger user');
-  return users;
+  await lockTables(client);
+  return raiseUnseen(client, 'items', number, dice);
 }
 
-/** Excludes moves of orders until the transaction ends, so that each row keeps its user. */
-async function keepOrders(client: Client): Promise<void> {
-  await client.query('lock table orders in share row exclusive mode');
+/** Locks the tables until the transaction ends, so that each row keeps its user. Feature statements lock them in this order, too. */
+async function lockTables(client: Client): Promise<void> {
+  await client.query('lock table items, orders in access exclusive mode');
+}
+
+/** Raises some rows without triggers. Mostly restores how the triggers of watches fire; workers restore it otherwise. */
+async function raiseUnseen(client: Client, table: string, number: number, dice: Dice): Promise<readonly string[]> {
+  await client.query(`alter table ${table} disable trigger user`);
+  const users = await raiseSome(client, table, number, dice);
+  await client.query(`alter table ${table} enable trigger user`);
+  if (dice.below(LEFT_EVERY) > 0) {
+    const enabled = TRIGGERS.map((name) => `enable always trigger ${name}`);
+    await client.query(`alter table only ${table} ${enabled.join(', ')}`);
+  }
+  return users;
 }
 
 async function raiseSome(client: Client, table: string, number: number, dice: Dice): Promise<readonly string[]> {

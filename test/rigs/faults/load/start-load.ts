@@ -95,7 +95,7 @@ export const RATES: LoadRates = Object.freeze({
  * stored is fresh for some seconds.
  */
 export const TABLES_ALONE: Partial<LoadRates> = {
-  ...{ writers: 0, sqlWriters: 0, tableWriters: 3, sharedRowWriters: 3, schemaChangesPerSecond: 0.15 },
+  ...{ writers: 0, sqlWriters: 0, tableWriters: 3, sharedRowWriters: 3, schemaChangesPerSecond: 0.1 },
 };
 
 const LISTED_WITHIN_MS = 10_000;
