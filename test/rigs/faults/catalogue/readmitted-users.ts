@@ -10,7 +10,7 @@ import { inTransaction, nextNumber } from '../load/shared-row-writers.ts';
 import type { Stage } from '../rig/session.ts';
 import type { NamedFault } from './fault.ts';
 
-/** Users who share rows, and whom the load reads most but does not erase. Each has an order and an item that only this fault changes. */
+/** Users who share rows. The load reads them often, and does not erase them. Each has an order and an item that only this fault changes. */
 const USERS = Array.from({ length: 10 }, (_, i) => 2 * i + 2);
 /** The time in which readers meet a user who is readmitted while the change is open, and then after the commit. */
 const OPEN_MS = 400;
