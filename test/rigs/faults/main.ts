@@ -28,7 +28,7 @@ const HELP = `npm run test:faults -- [options]
   --seed <number>         repeats the choices of that seed
   --users-per-read <n>    the most users of one read, default 60; a larger number judges more answers in the same time
   --embedded 0.5          the share of readers that use the application with an embedded reader
-  --watched               the load writes only a watched application table, and sends no events
+  --watched               the load changes only watched application tables and their schema, and sends no events
   --pooler                each program reaches Postgres through a PgBouncer in transaction mode
   --managed               a Postgres role that only owns its database, and may not read the names of its history
   --cluster, --sentinel   cache and queue are a Redis Cluster, or a primary behind sentinels; without --only: their faults
@@ -118,6 +118,7 @@ function chosenFaults(): readonly NamedFault[] {
 /** Returns the faults that this machine can run, and reports why it skips the others. */
 async function skipUnable(chosen: readonly NamedFault[], folder: string): Promise<readonly NamedFault[]> {
   const whyNot: Partial<Record<Needs, string | null>> = {};
+  if (!values.watched) whyNot['watched tables'] = 'the option --watched was not given';
   const isNeeded = (need: Needs) => chosen.some(({ needs }) => needs === need);
   if (isNeeded('small disk')) whyNot['small disk'] = await whyNoSmallDisk(folder);
   if (isNeeded('server clocks')) whyNot['server clocks'] = await whyNoServerClocks();

@@ -68,7 +68,10 @@ async function tryOne(
 ): Promise<Tried> {
   const { rates, changing, needsStores, isWatched = false, isManaged = false } = control;
   const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
-  const parts = { rates: { movesPerSecond: 0, ...rates }, ...(changing === undefined ? {} : { changing }) };
+  const parts = {
+    rates: { movesPerSecond: 0, schemaChangesPerSecond: 0, ...rates },
+    ...(changing === undefined ? {} : { changing }),
+  };
   const session = await openSession({ seed, folder: own, plants, isWatched, isManaged, apis, workers, ...parts });
   const startedAt = performance.now();
   let isOver = false;

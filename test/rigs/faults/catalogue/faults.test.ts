@@ -57,6 +57,8 @@ describe('the negative controls', () => {
         'W2',
         'W3',
         'W4',
+        'W5',
+        'W6',
         'F1',
         'L1',
       ],

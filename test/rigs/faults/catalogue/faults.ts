@@ -13,6 +13,7 @@ import { lostQueue } from './lost-queue.ts';
 import { misbehavingModels } from './misbehaving-models.ts';
 import { partitions } from './partitions.ts';
 import { promotedStandby } from './promoted-standby.ts';
+import { readmittedUsers } from './readmitted-users.ts';
 import { repeatedEvents } from './repeated-events.ts';
 import { replacedRedis } from './replaced-redis.ts';
 import { slowPostgres } from './slow-postgres.ts';
@@ -32,6 +33,7 @@ export const faults: readonly NamedFault[] = [
   ...misbehavingModels,
   ...crowdedUsers,
   ...repeatedEvents,
+  ...readmittedUsers,
   ...deployments,
   ...partitions,
   ...stoppedPrograms,

@@ -10,8 +10,8 @@ import { ITEMS_PER_ORDER, ORDERS } from '../rig/shared-rows.ts';
 import { type Dice, type LoadParts, REFUSED_PAUSE_MS, repeat } from './load-parts.ts';
 import { type TableWriterOptions, WATCHED_USERS } from './table-writers.ts';
 
-type Client = Pick<Pool, 'query'>;
-type Values = NonNullable<TableChange['values']>;
+export type Client = Pick<Pool, 'query'>;
+export type Values = NonNullable<TableChange['values']>;
 
 /** Of this many moves one is a bulk change. */
 const BULK_EVERY = 40;
@@ -22,19 +22,27 @@ const OPEN_EVERY = 10;
 const LONGEST_OPEN_MS = 300;
 /** A bulk move changes more users than a watch raises one by one. */
 const BULK_ORDERS = 2 * WATCHED_USERS;
-/** The number of the last change of all writers. A float32 represents it exactly. */
 let last = 0;
+
+/** Returns the number of the next change of all writers. A float32 represents it exactly. */
+export function nextNumber(): number {
+  return ++last;
+}
+
+/** Returns the users who share rows: those with an even number. Of the others, a label is never above the score. */
+export function sharingUsers(changing: number): readonly string[] {
+  return Array.from({ length: Math.max(ORDERS, Math.floor(changing / 2)) }, (_, i) => String(2 * i + 2));
+}
 
 export function startSharedRowWriter(parts: LoadParts, dice: Dice, options: TableWriterOptions): Promise<void> {
   const { pool, transactionsPerSecond, mostUsers } = options;
-  // Users with an even number share rows; of the others, a label is never above the score.
   const sharing = Math.floor(parts.changing / 2);
   const some = (most: number, of: number) => [
     ...new Set(Array.from({ length: 1 + dice.below(most) }, () => 1 + dice.below(of))),
   ];
   const { sink } = parts;
   const started = monotonicNow();
-  const values = Array.from({ length: Math.max(ORDERS, sharing) }, (_, i) => ({ userId: String(2 * i + 2), value: 0 }));
+  const values = sharingUsers(parts.changing).map((userId) => ({ userId, value: 0 }));
   sink.write({ kind: 'table change', at: started, ended: started, changes: [], values } satisfies TableChange);
 
   async function write(): Promise<void> {
@@ -95,7 +103,7 @@ async function loosen(client: Client): Promise<void> {
  */
 async function changeItems(client: Client, items: readonly number[], wait: () => Promise<void>): Promise<Values> {
   const ids = items.toSorted((a, b) => a - b);
-  const number = ++last;
+  const number = nextNumber();
   for (const id of ids) {
     await client.query({
       text: 'update items set number = greatest(number, $2) where item_id = $1',
@@ -128,7 +136,7 @@ async function moveOrders(client: Client, ranges: readonly Range[], to: Targets)
     former.push(...rows.map(({ userId }) => userId));
   }
   // The orders are locked, so that no item of them has a higher number in an earlier commit.
-  const value = ++last;
+  const value = nextNumber();
   const userIds = [...new Set(former)];
   await client.query({
     text: `with former as (select user_id from counts where user_id = any ($1::bigint[]) order by user_id for update)

@@ -17,6 +17,7 @@ import { createDice, createRecentEvents, type Dice, type LoadParts } from './loa
 import { startReader } from './readers.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
+import { startSchemaChanger } from './schema-changers.ts';
 import { startSharedRowWriter } from './shared-row-writers.ts';
 import { startSqlWriter } from './sql-writers.ts';
 import { startTableWriter } from './table-writers.ts';
@@ -55,6 +56,8 @@ export interface LoadRates {
   readonly tableWriters: number;
   /** Writers that change watched rows which users share, and move them between users. */
   readonly sharedRowWriters: number;
+  /** The rate of changes of what the feature query reads, which no trigger of a row sees. */
+  readonly schemaChangesPerSecond: number;
   readonly runsPerSecond: number;
   /** The share of runs of all users that have a budget. */
   readonly budgetedRuns: number;
@@ -78,6 +81,7 @@ export const RATES: LoadRates = Object.freeze({
   transactionsPerSecond: 8,
   tableWriters: 0,
   sharedRowWriters: 0,
+  schemaChangesPerSecond: 0,
   runsPerSecond: 0.2,
   budgetedRuns: 0.5,
   rollbacksPerSecond: 0.03,
@@ -86,8 +90,13 @@ export const RATES: LoadRates = Object.freeze({
   erasuresPerSecond: 0.5,
 });
 
-/** Rates of a load that writes only application tables; the other rates do not change. */
-export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3, sharedRowWriters: 3 };
+/**
+ * Rates of a load that writes only application tables; the other rates do not change. After a change of the schema, nothing
+ * stored is fresh for some seconds.
+ */
+export const TABLES_ALONE: Partial<LoadRates> = {
+  ...{ writers: 0, sqlWriters: 0, tableWriters: 3, sharedRowWriters: 3, schemaChangesPerSecond: 0.1 },
+};
 
 const LISTED_WITHIN_MS = 10_000;
 
@@ -134,6 +143,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     ...named('shared', rates.sharedRowWriters, () => startSharedRowWriter(parts, dice(), inserting)),
     startLister(parts, dice()),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
+    startSchemaChanger(parts, dice(), { pool, changesPerSecond: rates.schemaChangesPerSecond }),
   ]);
   // `stop` reports errors of an actor.
   done.catch(() => {});

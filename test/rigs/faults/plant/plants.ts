@@ -15,7 +15,13 @@ import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollou
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
 import { versionInRedis } from './controls/version-in-redis.ts';
-import { bulkRaisesNothing, lookedUpInStatement, undurableForReplicas } from './controls/watched.ts';
+import {
+  bulkRaisesNothing,
+  ddlUnnoticed,
+  erasedUnlocked,
+  lookedUpInStatement,
+  undurableForReplicas,
+} from './controls/watched.ts';
 import { pointerInRedis, shortETag } from './controls/wire.ts';
 import { failpoints } from './failpoints.ts';
 import type { Plant } from './patch.ts';
@@ -45,6 +51,8 @@ export const plants: readonly Plant[] = [
   bulkRaisesNothing,
   lookedUpInStatement,
   undurableForReplicas,
+  ddlUnnoticed,
+  erasedUnlocked,
   relabelledRescoring,
   baseAsAbove,
 ];

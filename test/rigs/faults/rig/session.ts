@@ -22,8 +22,8 @@ import { createRig, type DeploymentForm, type Rig } from './rig.ts';
 import type { SupervisedProgram } from './supervised-program.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
-/** A requirement of a fault: a disk that can be filled, servers whose clocks can move, a standby at another address. */
-export type Needs = 'small disk' | 'server clocks' | 'standby' | ReplicatedForm;
+/** A requirement of a fault: a disk that can be filled, servers whose clocks can move, a standby at another address, watched tables. */
+export type Needs = 'small disk' | 'server clocks' | 'standby' | 'watched tables' | ReplicatedForm;
 
 export interface SessionOptions extends DeploymentForm {
   readonly seed: number;
@@ -69,6 +69,9 @@ export const SCHEDULED: Partial<BatchPolicy> = {
   budget: { cpuMinutes: 0.0005 },
 };
 
+/** Without event triggers, a change of the schema is detected some seconds late. */
+const UNNOTICED: Partial<LoadRates> = { schemaChangesPerSecond: 0 };
+
 const USERS = 2_000;
 const CHUNK_SIZE = 200;
 /** A new cluster takes some 60 MB, and its log grows in steps of 16 MB. */
@@ -96,7 +99,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     isManaged = false,
     throughPooler = false,
   } = options;
-  const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
+  const rates = isWatched ? { ...TABLES_ALONE, ...(isManaged ? UNNOTICED : {}), ...options.rates } : options.rates;
   // The servers' passwords are in their URLs, and leaks.ts searches for passwords in URLs.
   const leaks = createLeakFinder([]);
   const checker = createChecker();

@@ -28,7 +28,7 @@ export interface Control {
   readonly what: string;
   /** Names of plants. */
   readonly plants: readonly string[];
-  /** Changes of the usual rates; rollouts do not move unless a rate is given here. */
+  /** Changes of the usual rates; rollouts do not move, and the schema does not change, unless a rate is given here. */
   readonly rates?: Partial<LoadRates>;
   /** The number of users who change. */
   readonly changing?: number;
@@ -90,6 +90,8 @@ const FEW_COMMITS: Partial<LoadRates> = {
 };
 /** Rates at which many transactions cross, and other changes rarely hide a user who was not raised. */
 const MANY_CROSSINGS: Partial<LoadRates> = { tableWriters: 0, sharedRowWriters: 8, transactionsPerSecond: 10 };
+/** Rates at which only changes of the schema raise values. */
+const SCHEMA_ALONE: Partial<LoadRates> = { tableWriters: 0, sharedRowWriters: 0, schemaChangesPerSecond: 0.3 };
 /** Rates at which Redis data from before an erasure still fits after it, because generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
@@ -334,6 +336,25 @@ export const controls: readonly Control[] = [
     changing: 60,
     rates: FEW_COMMITS,
     stir: crashAfterChange,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W5',
+    what: 'a change of the schema marks no watch',
+    plants: ['W5'],
+    isWatched: true,
+    changing: 60,
+    rates: SCHEMA_ALONE,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W6',
+    what: 'a change of an erased user does not lock the user, and is open while the user is readmitted',
+    plants: ['W6'],
+    isWatched: true,
+    changing: 60,
+    rates: FEW_COMMITS,
+    stir: doing('readmitted-under-open-write'),
     caughtBy: OLD,
   },
   {
