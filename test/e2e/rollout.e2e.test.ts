@@ -92,6 +92,10 @@ it('after an abort is acknowledged, no process answers from the aborted version,
     worker = await deployment.startWorker();
     await until('the rollout begins', async () => (await rollout()).state === 'running');
   }
+  // The run that the preparation requested ends before the lock holds runs.
+  await until('no run is in progress', async () =>
+    (await client.runs.list({ predictor: COUNT })).runs.every(({ finishedAt }) => finishedAt !== null),
+  );
   const holder = await deployment.pool.connect();
   // Otherwise the worker would wait for the lock, and the deployment would not close.
   onTestFailed(() => void holder.query('select pg_advisory_unlock_all()').catch(() => {}));
