@@ -107,7 +107,7 @@ test('a certificate always includes events that were acknowledged before its req
   const acknowledged = new Map<string, number>();
   let violations = 0;
   const writer = async (n: number) => {
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 200; i++) {
       const userId = `${100 + (i % 2)}`;
       const [result] = await store.accept([event(`w${n}-${i}`, userId)]);
       if (!result) continue;
@@ -118,7 +118,7 @@ test('a certificate always includes events that were acknowledged before its req
     }
   };
   const reader = async () => {
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 1_000; i++) {
       const userId = `${100 + (i % 2)}`;
       const least = acknowledged.get(userId) ?? 0;
       if ((await authority.certify([userId], 'visits')).user(userId, 'visits').version < least) violations++;

@@ -144,12 +144,12 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
   {
     guarantee: 24,
     name: 'poison-not-alone',
-    what: 'the halving of a failing batch ends with two users, and one of them is healthy',
+    what: 'the halving of a failing batch ends with four users, most of them healthy',
     patches: [
       {
         file: 'libs/prediction/scoring/isolate-poison.ts',
         find: '    if (part.length === 1) giveUp',
-        replace: '    if (part.length <= 2) giveUp',
+        replace: '    if (part.length <= 4) giveUp',
       },
     ],
   },

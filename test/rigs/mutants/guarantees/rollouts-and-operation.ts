@@ -130,14 +130,13 @@ create index outcomes_in_time`,
   },
   {
     guarantee: 34,
-    name: 'idle-destroyed',
-    what: 'a draining server closes connections that look idle at once',
+    name: 'short-grace',
+    what: 'a draining server gives requests in progress a thousandth of the grace period: wrong unit',
     patches: [
       {
         file: 'libs/http-server/server-drain.ts',
-        find: '      if (last && !last.headersSent) closeBehind(last, socket);',
-        replace: `      if (last && !last.headersSent) closeBehind(last, socket);
-      else socket.destroy();`,
+        find: '      }, graceMs);',
+        replace: '      }, graceMs / 1_000);',
       },
     ],
   },
