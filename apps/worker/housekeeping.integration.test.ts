@@ -83,6 +83,9 @@ describe('schedules', () => {
     expect(await count()).toBe(1);
     expect(hinted).toEqual([`plan ${made[0]?.runId}`]);
     expect(await schedule()).toEqual([]);
+    await worker.runs.cancel(made[0]?.runId ?? '');
+    expect((await Promise.all([1, 2].map(schedule))).flat()).toEqual([]);
+    expect(await count()).toBe(1);
   });
 
   it('run only the newest missed slot after a downtime', async () => {

@@ -68,9 +68,13 @@ describe('a read above a base', () => {
       'live context_newer 0.2 of null',
       'batch fresh 0 of 1',
     ]);
-    // A bulk change of a watched source outdates both layers. The next run then has no usable base, so it scores all
-    // users.
+    // The run of generation 2 includes a bulk change of a watched source that outdates its base.
+    await world.pool.query(`update tandem.runs set source_version = 1
+      where id = (select run_id from tandem.generations where number = 2)`);
     await world.pool.query(`insert into tandem.source_versions (predictor, version) values ($1, 1)`, [PREDICTOR]);
+    expect(await short(['1', '4'])).toEqual(['batch fresh 0.1 of 2', 'live context_newer 0.1 of null']);
+    // The next bulk change outdates both layers. The next run then has no usable base, so it scores all users.
+    await world.pool.query('update tandem.source_versions set version = 2');
     expect(await short(['1', '4'])).toEqual(Array(2).fill('live context_newer 0.1 of null'));
     await runOf('1');
     expect(await short(['1', '2', '4'])).toEqual(Array(3).fill('batch fresh 0.2 of 3'));

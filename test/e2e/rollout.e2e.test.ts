@@ -34,7 +34,7 @@ let deployment: Deployment;
 let first: Api;
 let second: Api;
 let worker: Program;
-let rolloutId: string;
+let rolloutId: string | undefined;
 
 beforeAll(async () => {
   deployment = await createDeployment();
@@ -44,14 +44,20 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-const rollout = () => first.client.rollouts.find(rolloutId);
+const rollout = () => first.client.rollouts.find(rolloutId ?? '');
+
+/** Adds version 2, and starts a canary that gives it half of the users. Returns the hash of the artifact. */
+async function startCanary(): Promise<string> {
+  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, { features: { sql: FEATURES_2 } });
+  const plan = { kind: 'canary', version: '2', steps: [50, 100], coverage: 'live' } as const;
+  rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;
+  return artifact;
+}
 
 it('a version that one of two processes cannot load serves no users, and the process is named; the rollout begins once it can', async () => {
   const { pool, wire } = deployment;
-  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, { features: { sql: FEATURES_2 } });
+  const artifact = await startCanary();
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
-  const plan = { kind: 'canary', version: '2', steps: [50, 100], coverage: 'live' } as const;
-  rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;
   await until('the first API has the version', async () => (await stateOf(first)) === 'ready');
   await pool.query(damage, [artifact]);
   second = await deployment.startApi();
@@ -80,6 +86,16 @@ it('a version that one of two processes cannot load serves no users, and the pro
 
 it('after an abort is acknowledged, no process answers from the aborted version, also during its run', async () => {
   const { client } = first;
+  if (rolloutId === undefined) {
+    await startCanary();
+    second = await deployment.startApi();
+    worker = await deployment.startWorker();
+    await until('the rollout begins', async () => (await rollout()).state === 'running');
+  }
+  // The run that the preparation requested ends before the lock holds runs.
+  await until('no run is in progress', async () =>
+    (await client.runs.list({ predictor: COUNT })).runs.every(({ finishedAt }) => finishedAt !== null),
+  );
   const holder = await deployment.pool.connect();
   // Otherwise the worker would wait for the lock, and the deployment would not close.
   onTestFailed(() => void holder.query('select pg_advisory_unlock_all()').catch(() => {}));
@@ -89,7 +105,7 @@ it('after an abort is acknowledged, no process answers from the aborted version,
   worker.kill('SIGSTOP');
   const readers = [first, second].flatMap((api) => [0, 1].map(() => startReader(api)));
   await until('each reader has seen the candidate', () => readers.every(({ seen }) => seen.candidate > READS));
-  expect(await client.rollouts.move(rolloutId, 'abort')).toMatchObject({ state: 'aborted' });
+  expect(await client.rollouts.move(rolloutId ?? '', 'abort')).toMatchObject({ state: 'aborted' });
   for (const reader of readers) reader.abandoned();
   await until('each reader has read after the abort', () => readers.every(({ seen }) => seen.after > READS));
   holder.release(true);

@@ -140,7 +140,7 @@ async function outcomeOf(reading: ReturnType<Api['client']['predict']>): Promise
     const { answer } = await reading;
     return answer.source === 'live' ? 'live' : `${answer.source} ${answer.reason}`;
   } catch (error) {
-    if (error instanceof ProblemError) return error.code;
+    if (error instanceof ProblemError) return error.retryAfter ? error.code : `${error.code} without Retry-After`;
     throw error;
   }
 }

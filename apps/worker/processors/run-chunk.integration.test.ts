@@ -131,13 +131,18 @@ describe('a chunk', () => {
 
   it('writes nothing once another worker holds it', async () => {
     const runId = await plan();
-    const { scorer } = worker.chunks;
+    const { scorer, runs } = worker.chunks;
+    let claimed: Promise<void> | undefined;
     const slow = createRunChunk({
       ...worker.chunks,
       lease: { leaseMs: 1, renewMs: 60_000 },
+      // No renewal detects the loss, so only the commit can.
+      runs: { ...runs, renew: async () => true },
       scorer: {
         async score(request) {
-          await expect.poll(() => worker.runs.claim(runId, 0, 30_000)).not.toBeNull();
+          // The chunk is scored in several parts.
+          claimed ??= expect.poll(() => worker.runs.claim(runId, 0, 30_000)).not.toBeNull();
+          await claimed;
           return scorer.score(request);
         },
       },

@@ -128,6 +128,7 @@ describe('outcomes', () => {
           const accepted = told.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
           const ids = accepted.filter(({ status }) => status === 'accepted').map(({ id }) => id);
           expect(ids.sort()).toEqual((await rows()).map(({ id }) => id));
+          expect(new Set(ids).size).toBe(ids.length);
         },
       ),
       { numRuns: 40 },

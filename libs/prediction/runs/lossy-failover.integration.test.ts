@@ -85,6 +85,24 @@ describe('a run in progress at a lossy failover', () => {
     for (const read of [holding, createReader()]) expect(await read(FIRST)).toEqual(['batch fresh 0.1']);
   });
 
+  it('commits nothing that a worker has read in the lost past, even if its claim survives', async () => {
+    const runId = await world.plan();
+    const { features } = world;
+    const readRange: typeof features.readRange = async (...range) => {
+      const standby = await receiveNothingMore(world);
+      await world.change(FIRST, 2);
+      const batch = await features.readRange(...range);
+      await standby.takeOver();
+      return batch;
+    };
+    const worker = workerWith({ features: { ...features, readRange } });
+    expect(await worker(runId, 0)).toMatchObject({ outcome: 'abandoned', why: 'history_changed' });
+    // The version of the lost change is assigned again, to another change.
+    await world.change(FIRST, 1);
+    expect(await goOn(runId)).toMatchObject({ state: 'done' });
+    expect(await createReader()(FIRST)).toEqual(['batch fresh 0.1']);
+  });
+
   it('is not mixed with rows that a worker of the lost past loads late', async () => {
     const runId = await world.plan();
     await workerWith()(runId, 0);

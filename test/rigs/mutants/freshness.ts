@@ -2,11 +2,11 @@
  * Mutants of `libs/freshness` and `libs/prediction`: judging stored predictions, certificates, reads, live flights,
  * arms, erasure.
  */
-import type { Mutant } from './mutant.ts';
+import type { OtherMutant } from './mutant.ts';
 
 const area = 'freshness';
 
-const CONTROLS: readonly Mutant[] = [
+const CONTROLS: readonly OtherMutant[] = [
   {
     name: 'overlay-of-any-history',
     what: 'control Q1: an overlay entry fits in every history of the database',
@@ -34,26 +34,6 @@ const CONTROLS: readonly Mutant[] = [
       },
     ],
     caughtBy: ['libs/freshness/judge.test.ts'],
-  },
-  {
-    name: 'certificate-from-before',
-    what: 'control N9: a read joins a certificate statement that was sent before the read arrived',
-    area,
-    isControl: true,
-    patches: [
-      {
-        file: 'libs/freshness/statement-line.ts',
-        find: '    return new Promise<A>((resolve, reject) => {\n',
-        replace: `    return new Promise<A>((resolve, reject) => {
-      const [sent] = this.#underWay;
-      if (sent) {
-        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: this.#nextDeadline() });
-        return;
-      }
-`,
-      },
-    ],
-    caughtBy: ['libs/freshness/statement-line.test.ts'],
   },
   {
     name: 'landed-result-of-any-label',
@@ -86,7 +66,7 @@ const CONTROLS: readonly Mutant[] = [
   },
 ];
 
-const MISTAKES: readonly Mutant[] = [
+const MISTAKES: readonly OtherMutant[] = [
   {
     name: 'rollback-restarts-overlay',
     what: "a rollback restarts the expiry of overlay entries, not only of its generation's predictions",
@@ -163,4 +143,4 @@ const MISTAKES: readonly Mutant[] = [
   },
 ];
 
-export const freshnessMutants: readonly Mutant[] = [...CONTROLS, ...MISTAKES];
+export const freshnessMutants: readonly OtherMutant[] = [...CONTROLS, ...MISTAKES];

@@ -1,9 +1,9 @@
 /** Mutants of `apps/api` and of the key ring: authorisation, status codes, headers, bounds, pages, arguments. */
-import type { Mutant } from './mutant.ts';
+import type { OtherMutant } from './mutant.ts';
 
 const area = 'routes';
 
-const HTTP: readonly Mutant[] = [
+const HTTP: readonly OtherMutant[] = [
   {
     name: 'etag-without-context',
     what: 'control N12: an entity tag lacks the context version of the answer',
@@ -71,7 +71,7 @@ const HTTP: readonly Mutant[] = [
   },
 ];
 
-const KEYS: readonly Mutant[] = [
+const KEYS: readonly OtherMutant[] = [
   {
     name: 'keys-required-where-local',
     what: 'by default API keys are required only on loopback: inverted condition',
@@ -116,7 +116,7 @@ const KEYS: readonly Mutant[] = [
   },
 ];
 
-const HANDLERS: readonly Mutant[] = [
+const HANDLERS: readonly OtherMutant[] = [
   {
     name: 'promote-swapped',
     what: "a promotion takes the arm's name for the rollout's id: swapped arguments",
@@ -147,4 +147,4 @@ const HANDLERS: readonly Mutant[] = [
   },
 ];
 
-export const routeMutants: readonly Mutant[] = [...HTTP, ...KEYS, ...HANDLERS];
+export const routeMutants: readonly OtherMutant[] = [...HTTP, ...KEYS, ...HANDLERS];

@@ -1,37 +1,9 @@
 /** Mutants of `libs/offline-store` (SQL, migrations) and `libs/online-store` (Lua, layout of values). */
-import type { Mutant } from './mutant.ts';
+import type { OtherMutant } from './mutant.ts';
 
 const area = 'stores';
 
-const CONTROLS: readonly Mutant[] = [
-  {
-    name: 'commit-without-fence',
-    what: 'control M7: a worker commits a chunk that another worker has taken over',
-    area,
-    isControl: true,
-    patches: [
-      {
-        file: 'libs/offline-store/runs/commit-chunk.ts',
-        find: "where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no",
-        replace: "where run_id = $1 and no = $2 and fence >= $3 and state = 'claimed' returning no",
-      },
-    ],
-    caughtBy: ['libs/offline-store/runs/runs.integration.test.ts'],
-  },
-  {
-    name: 'rollback-leaves-floor',
-    what: 'control M3: a rollback does not raise the overlay floor',
-    area,
-    isControl: true,
-    patches: [
-      {
-        file: 'libs/offline-store/generations/generations.ts',
-        find: 'raiseFloor: true, restartExpiry: true',
-        replace: 'raiseFloor: false, restartExpiry: true',
-      },
-    ],
-    caughtBy: ['libs/offline-store/runs/runs.integration.test.ts'],
-  },
+const CONTROLS: readonly OtherMutant[] = [
   {
     name: 'overlay-plain-set',
     what: 'control N4: an overlay entry is written by a plain SET, without comparison with the stored entry',
@@ -62,7 +34,7 @@ const CONTROLS: readonly Mutant[] = [
   },
 ];
 
-const OFFLINE: readonly Mutant[] = [
+const OFFLINE: readonly OtherMutant[] = [
   {
     name: 'claim-without-lease',
     what: "a worker claims a chunk although another worker's lease has not expired",
@@ -121,7 +93,7 @@ const OFFLINE: readonly Mutant[] = [
   },
 ];
 
-const ONLINE: readonly Mutant[] = [
+const ONLINE: readonly OtherMutant[] = [
   {
     name: 'count-skips-first-bucket',
     what: 'users of a loaded generation are counted from the second bucket: off by one',
@@ -152,4 +124,4 @@ const ONLINE: readonly Mutant[] = [
   },
 ];
 
-export const storeMutants: readonly Mutant[] = [...CONTROLS, ...OFFLINE, ...ONLINE];
+export const storeMutants: readonly OtherMutant[] = [...CONTROLS, ...OFFLINE, ...ONLINE];

@@ -1,4 +1,4 @@
-/** Runs commands in a scratch tree, within a time limit, and reads which test files failed. */
+/** Runs commands in a scratch tree, within a time limit, and reads which tests failed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -13,19 +13,51 @@ export interface RunOptions {
   readonly stopped: AbortSignal;
 }
 
+/** A test, or all tests of a file if `title` is null. */
+export interface WantedTest {
+  readonly file: string;
+  /** The title in the source. `%s`, `%i` and the like stand for any text. */
+  readonly title: string | null;
+}
+
+export interface FailedTest {
+  readonly file: string;
+  /** The titles of the test and of its suites; empty if the file could not be loaded. */
+  readonly name: string;
+}
+
 export interface TestRun {
   readonly passed: boolean;
   readonly timedOut: boolean;
-  /** The test files with a failed test, and those that could not be loaded. */
-  readonly failedFiles: ReadonlySet<string>;
+  readonly failed: readonly FailedTest[];
   readonly seconds: number;
 }
 
 const TO_END_MS = 10_000;
 
-/** Runs `npm test -- <files>`. Rejects if `stopped` is aborted. */
-export async function runTests(files: readonly string[], options: RunOptions): Promise<TestRun> {
-  return run(['test/run.ts', ...files], options);
+/**
+ * Runs `npm test`, or `npm run test:long`, for these tests only: all of them long or none, and all with a title or none.
+ * Rejects if `stopped` is aborted.
+ */
+export async function runTests(tests: readonly WantedTest[], options: RunOptions): Promise<TestRun> {
+  const files = new Set(tests.map(({ file }) => file));
+  const patterns = new Set(tests.flatMap(({ title }) => (title === null ? [] : [patternOf(title)])));
+  const named = patterns.size > 0 ? ['-t', [...patterns].map((pattern) => `(^| )${pattern}`).join('|')] : [];
+  return run(['test/run.ts', ...(tests.some(isLong) ? ['--long'] : []), ...named, ...files], options);
+}
+
+export const isLong = ({ file }: WantedTest) => file.endsWith('.long.test.ts');
+
+/** Returns whether the test failed; with a title, whether that test failed, and not only a hook or another test. */
+export function hasFailed({ file, title }: WantedTest, failed: readonly FailedTest[]): boolean {
+  const pattern = new RegExp(title === null ? '' : `(^| > )${patternOf(title)}`);
+  return failed.some((one) => one.file === file && pattern.test(one.name));
+}
+
+/** Returns a regular expression of a title at the end of a test's full name. */
+function patternOf(title: string): string {
+  const escaped = title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return `${escaped.replace(/%[sdifjo]/g, '.*')}$`;
 }
 
 /** Runs the compiler on all files, like `npm test`. Rejects if `stopped` is aborted. */
@@ -58,13 +90,13 @@ async function run(command: readonly string[], options: RunOptions): Promise<Tes
   stopped.removeEventListener('abort', end);
   stopped.throwIfAborted();
   const seconds = (performance.now() - startedAt) / 1000;
-  return { passed: code === 0, timedOut, failedFiles: failedFilesIn(readFileSync(log, 'utf8')), seconds };
+  return { passed: code === 0, timedOut, failed: failedTestsIn(readFileSync(log, 'utf8')), seconds };
 }
 
-/** Returns the failed test files in the output of vitest's default reporter without colours. */
-export function failedFilesIn(output: string): ReadonlySet<string> {
-  const lines = output.matchAll(/^ *FAIL +\|[^|]+\| +(\S+\.test\.ts)\b/gm);
-  return new Set([...lines].map(([, file = '']) => file));
+/** Returns the failed tests in the output of vitest's default reporter without colours. */
+export function failedTestsIn(output: string): readonly FailedTest[] {
+  const lines = output.matchAll(/^ *FAIL +\|[^|]+\| +(\S+\.test\.ts)(?: > (.*))?/gm);
+  return [...lines].map(([, file = '', name = '']) => ({ file, name: name.trim() }));
 }
 
 function endGroup(pid: number | undefined): void {
