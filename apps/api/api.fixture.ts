@@ -11,10 +11,13 @@ import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { findCount } from '@tandem/offline-store/sql/settings';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
+import { createCount } from '@tandem/online-store/told-counts';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
+import { createKeepWithdrawals } from '@tandem/prediction/rollouts/withdrawals';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';
@@ -43,10 +46,10 @@ export interface TestApi {
   /** Sends a body as JSON. A string is sent unchanged. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /**
-   * Runs a worker's erasure round, which writes the count of erasures to Redis. Without that count, the API serves no
+   * Runs a worker's rounds that write the counts of erasures and withdrawals to Redis. Without them, the API serves no
    * unverified answer.
    */
-  keepErased(): Promise<void>;
+  keepCounts(): Promise<void>;
   /** The API's connections to Postgres. `pool` does not use them. */
   readonly postgres: CuttableConnection;
   close(): Promise<void>;
@@ -118,13 +121,15 @@ export async function createTestApi(
     post: async (path, body, headers = {}) =>
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
     postgres,
-    async keepErased() {
+    async keepCounts() {
       const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
       await connection.whenReady(PATIENCE_MS);
       await createKeepErased({
         store: createErasureStore(pool),
         online: createErasures({ connection, prefix }),
       }).round();
+      const countWithdrawals = () => findCount(pool, 'withdrawals');
+      await createKeepWithdrawals({ countWithdrawals, online: createCount('withdrawals', { connection, prefix }) })();
       connection.close();
     },
     async close() {

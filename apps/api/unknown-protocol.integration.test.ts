@@ -13,7 +13,7 @@ it('rejects reads while the schema follows a protocol that this release does not
   const warnings: unknown[] = [];
   const log: Log = { ...silentLog, warn: (event, fields) => void warnings.push([event, fields]), with: () => log };
   api = await createTestApi({}, undefined, { megabytes: 1 }, { log });
-  await api.keepErased();
+  await api.keepCounts();
   const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
   await workOff(api, ((await started.json()) as { id: string }).id);
   // The second read is answered from memory, and the third from the overlay.

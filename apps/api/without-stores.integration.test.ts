@@ -45,7 +45,7 @@ describe('without Redis', () => {
 describe('without Postgres', () => {
   it('serves stored predictions as unverified if the predictor allows it, rejects all else, and recovers afterwards', async () => {
     api = await createTestApi();
-    await api.keepErased();
+    await api.keepCounts();
     await api.get(`${path}/1`);
     expect(await (await api.get(`${path}/1`)).json()).toMatchObject({ source: 'live', reason: 'fresh' });
     api.postgres.cut();

@@ -6,7 +6,6 @@
  * once for all its users, and Redis once more for users whose prediction in memory was not usable.
  */
 
-import { Turnstile } from '@tandem/timing/turnstile';
 import type { ReadResult } from './answer.ts';
 import { answerLive } from './answer-live.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
@@ -24,6 +23,7 @@ import type { LivePredictor } from './live-predictor.ts';
 import { certifyAgain, type LostPast } from './lost-past.ts';
 import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
+import { inParts } from './read-in-parts.ts';
 import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
 import {
   asDemand,
@@ -72,24 +72,10 @@ export type PredictionReader = (
 
 export function createPredictionReader(dependencies: PredictionReaderDependencies): PredictionReader {
   const reader = new Reader(dependencies);
-  const turnstile = new Turnstile(PARTS_AT_ONCE, TURN_MS);
-  return async (predictorName, userIds, options, times = {}) => {
-    const read = (part: readonly string[]) => reader.read(predictorName, part, asDemand(options), times);
-    if (userIds.length <= USERS_A_PART || options.request) return read(userIds);
-    // Each part is a read of its own, so that the reads of other callers come in between.
-    const parts = Array.from({ length: Math.ceil(userIds.length / USERS_A_PART) }, (_, i) => {
-      const part = userIds.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART);
-      return turnstile.pass(() => read(part));
-    });
-    return (await Promise.all(parts)).flat();
-  };
+  return inParts((predictorName, userIds, options, times = {}) =>
+    reader.read(predictorName, userIds, asDemand(options), times),
+  );
 }
-
-/** The most users of a read that are certified and answered at once. They take the event loop about 1 ms. */
-const USERS_A_PART = 100;
-/** How many parts of large reads run at once, and how long each keeps others waiting: one that infers takes longer. */
-const PARTS_AT_ONCE = 3;
-const TURN_MS = 20;
 
 /** The requests made before Postgres had answered. */
 interface Guess {

@@ -30,7 +30,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   predictors: ['name', 'active', 'patterns_pending'],
   rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
   runs: ['id', 'source_version'],
-  settings: ['one', 'revision', 'protocol'],
+  settings: ['one', 'revision', 'protocol', 'withdrawals'],
   source_versions: ['predictor', 'version'],
   user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
   watch_faults: ['predictor'],

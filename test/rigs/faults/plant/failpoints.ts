@@ -16,7 +16,7 @@ interface Site {
 const EVENTS: readonly Site[] = [
   {
     file: 'apps/api/routes/events/record-events.ts',
-    anchor: '    const results = await store.accept(events);\n',
+    anchor: '    const results = await store.accept(events, keyId);\n',
     before: 'event.before_transaction',
     after: 'event.after_commit',
   },

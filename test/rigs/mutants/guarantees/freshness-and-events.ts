@@ -213,11 +213,11 @@ import { execute, query as select } from '../sql/database.ts';`,
     patches: [
       {
         file: 'libs/offline-store/events/events.ts',
-        find: '      return await sendEvents(pool, events, sent, { lockTimeoutMs, withinMs: leftMs() });',
+        find: '      return await sendEvents(pool, events, sent, { keyId, lockTimeoutMs, withinMs: leftMs() });',
         replace: `      const client = await pool.connect();
       try {
         await client.query('begin');
-        return await sendEvents(client, events, sent, { lockTimeoutMs, withinMs: undefined });
+        return await sendEvents(client, events, sent, { keyId, lockTimeoutMs, withinMs: undefined });
       } finally {
         leftMs();
         setTimeout(() => void client.query('commit').finally(() => client.release()), 300);

@@ -9,13 +9,13 @@ import { plainSet } from './plain-set.ts';
 const COMPARE: readonly Patch[] = [
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
-    find: `\${touchedSql('a.predictor')}))::text`,
-    replace: `\${touchedSql('a.predictor')}, \${epochMs('c.updated_at')}))::text`,
+    find: `\${touchedSql('a.predictor')}\${tellsDemanded`,
+    replace: `\${touchedSql('a.predictor')}, \${epochMs('c.updated_at')}\${tellsDemanded`,
   },
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
-    find: 'const [place, version, deletedVersion, touched] of',
-    replace: 'const [place, version, deletedVersion, touched, changedAt] of',
+    find: 'const [place, version, deletedVersion, touched, demanded] of',
+    replace: 'const [place, version, deletedVersion, touched, changedAt, demanded] of',
   },
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
