@@ -13,11 +13,12 @@ import type { WatchRequest } from './watch-request.ts';
 import { watchSource } from './watch-source.ts';
 import { examineWatches } from './watched-relations.ts';
 
-const TURN = { everyMs: 3_000, leaseMs: 60_000 };
+/** If Postgres stops during a round, the lease keeps other workers from the next one. */
+const TURN = { everyMs: 3_000, leaseMs: 20_000 };
 /** How long writers of a table may wait behind the repair. */
 const LOCK_TIMEOUT = '100ms';
 const LOCK_NOT_AVAILABLE = '55P03';
-/** The pause after a failed repair: each attempt parses the feature queries. */
+/** The pause after a failed repair: each attempt parses the feature queries. A lock is awaited again in the next round. */
 const RETRY_MS = 30_000;
 
 /**
@@ -32,7 +33,7 @@ export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<
     for (const { id, hasKeyFault, ...request } of faulted) {
       if ((retries.get(id) ?? 0) > performance.now()) continue;
       retries.set(id, performance.now() + RETRY_MS);
-      await repair(pools, request, hasKeyFault);
+      if ((await repair(pools, request, hasKeyFault)) === 'locked') retries.delete(id);
     }
     const left = await listFaulted(pools.pool);
     for (const id of retries.keys()) if (!left.some((one) => one.id === id)) retries.delete(id);
@@ -42,13 +43,22 @@ export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<
 }
 
 /** Repairs a watch, unless the key, a right or a writer is in the way. */
-async function repair({ pool, features }: Pools, request: WatchRequest, hasKeyFault: boolean): Promise<void> {
+async function repair(
+  { pool, features }: Pools,
+  request: WatchRequest,
+  hasKeyFault: boolean,
+): Promise<'repaired' | 'refused' | 'locked'> {
   // Open transactions may hold changes whose key failed. The lock of new triggers waits for their end.
   const keepsTriggers = !hasKeyFault;
-  await watchSource(pool, request, { features, lockTimeout: LOCK_TIMEOUT, keepsTriggers }).catch((error: unknown) => {
-    const isRefused = isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable') || isRefusal(error);
-    if (!isRefused && sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-  });
+  try {
+    await watchSource(pool, request, { features, lockTimeout: LOCK_TIMEOUT, keepsTriggers });
+    return 'repaired';
+  } catch (error) {
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) return 'locked';
+    if (isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable') || isRefusal(error))
+      return 'refused';
+    throw error;
+  }
 }
 
 interface Faulted extends WatchRequest {

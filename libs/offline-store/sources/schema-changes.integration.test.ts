@@ -75,8 +75,13 @@ async function sourceVersion(): Promise<number> {
 
 /** Compares and repairs as a worker does. Returns the number of watches with a fault. */
 function examine(): Promise<number> {
+  return createWorker()();
+}
+
+/** Returns the rounds of one worker. */
+function createWorker(): () => Promise<number> {
   const turns = { take: <T>(_name: string, _times: unknown, work: () => Promise<T>) => work() };
-  return createExamineWatches({ pool: database.pool, features: database.pool }, turns)();
+  return createExamineWatches({ pool: database.pool, features: database.pool }, turns);
 }
 
 /** Returns the state of each trigger of the watch, one letter for each. */
@@ -101,12 +106,13 @@ describe('a change of the schema', () => {
     expect(await faults()).toEqual([]);
   });
 
-  test('whose lock is held while a view is parsed for a repair leaves the fault', async () => {
+  test('whose lock is held while a view is parsed for a repair leaves the fault to the next round', async () => {
+    const round = createWorker();
     await sql('alter table shop.visits detach partition shop.visits_1');
     await other.query('begin; create or replace view shop.seen as select v.user_id, v.n, 7 as m from shop.visits v');
-    expect(await examine()).toBe(1);
+    expect(await round()).toBe(1);
     await other.query('commit');
-    expect(await examine()).toBe(0);
+    expect(await round()).toBe(0);
     await sql('create or replace view shop.seen as select v.user_id, v.n, 8 as m from shop.visits v');
     expect(await faults()).toEqual(['ddl']);
   });
