@@ -18,7 +18,7 @@ const TURN = { everyMs: 3_000, leaseMs: 20_000 };
 /** How long writers of a table may wait behind the repair. */
 const LOCK_TIMEOUT = '100ms';
 const LOCK_NOT_AVAILABLE = '55P03';
-/** The pause after a failed repair: each attempt parses the feature queries. A lock is awaited again in the next round. */
+/** The pause after a failed repair: each attempt parses the feature queries. A held lock is tried again in the next round. */
 const RETRY_MS = 30_000;
 
 /**
@@ -33,7 +33,7 @@ export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<
     for (const { id, hasKeyFault, ...request } of faulted) {
       if ((retries.get(id) ?? 0) > performance.now()) continue;
       retries.set(id, performance.now() + RETRY_MS);
-      if ((await repair(pools, request, hasKeyFault)) === 'locked') retries.delete(id);
+      if (!(await isRepairRefused(pools, request, hasKeyFault))) retries.delete(id);
     }
     const left = await listFaulted(pools.pool);
     for (const id of retries.keys()) if (!left.some((one) => one.id === id)) retries.delete(id);
@@ -42,21 +42,20 @@ export function createExamineWatches(pools: Pools, turns: Turns): () => Promise<
   return async () => (await turns.take('watches', TURN, examine)) ?? 0;
 }
 
-/** Repairs a watch, unless the key, a right or a writer is in the way. */
-async function repair(
+/** Repairs a watch, unless a writer is in the way. Returns whether its key or a right does not allow the repair. */
+async function isRepairRefused(
   { pool, features }: Pools,
   request: WatchRequest,
   hasKeyFault: boolean,
-): Promise<'repaired' | 'refused' | 'locked'> {
+): Promise<boolean> {
   // Open transactions may hold changes whose key failed. The lock of new triggers waits for their end.
   const keepsTriggers = !hasKeyFault;
   try {
     await watchSource(pool, request, { features, lockTimeout: LOCK_TIMEOUT, keepsTriggers });
-    return 'repaired';
+    return false;
   } catch (error) {
-    if (sqlState(error) === LOCK_NOT_AVAILABLE) return 'locked';
-    if (isTandemError(error, 'config_invalid') || isTandemError(error, 'unavailable') || isRefusal(error))
-      return 'refused';
+    if (isTandemError(error, 'unavailable') || sqlState(error) === LOCK_NOT_AVAILABLE) return false;
+    if (isTandemError(error, 'config_invalid') || isRefusal(error)) return true;
     throw error;
   }
 }
