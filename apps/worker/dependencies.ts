@@ -46,16 +46,13 @@ import { createHintStore, createOverlayStore } from '@tandem/online-store/overla
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { createCount } from '@tandem/online-store/told-counts';
+import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
-import {
-  createConfirmWithdrawals,
-  createKeepWithdrawals,
-  withConfirmedMoves,
-} from '@tandem/prediction/rollouts/withdrawals';
+import { createConfirming, createKeepWithdrawals, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
 import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-store';
@@ -147,9 +144,10 @@ interface HousekeepingParts {
 function housekeepingOf({ offline, online, hints, losses, onRelayed }: HousekeepingParts) {
   const erasures = createKeepErased({ store: offline.erasures, online: online.erasures });
   const counting = { countWithdrawals: offline.countWithdrawals, online: online.withdrawals };
-  const confirm = createConfirmWithdrawals(counting);
-  // A verdict has no caller to reject. If Redis does not confirm it, a later round does.
-  const rollouts = withConfirmedMoves(offline.rollouts, () => confirm().catch(() => undefined));
+  // A verdict has no caller to reject. If Redis does not receive it, a later round tells it.
+  const raise: OnlineCount['raise'] = (count) => online.withdrawals.raise(count).catch(() => undefined);
+  const confirming = createConfirming({ ...counting, online: { ...online.withdrawals, raise } });
+  const rollouts = withConfirmedMoves(offline.rollouts, confirming);
   return {
     reconciling: { ...offline, ...online, hints, losses, erasures, keepWithdrawals: createKeepWithdrawals(counting) },
     relaying: { ...offline, ...online, onRelayed },

@@ -46,4 +46,5 @@ export type ProblemCode =
   | 'protocol_unknown'
   | 'unavailable'
   | 'not_cached'
+  | 'not_confirmed'
   | 'internal_error';

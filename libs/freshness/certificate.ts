@@ -103,6 +103,7 @@ export interface UserState {
 export interface DemandedEntry {
   readonly modelVersionId: string;
   readonly overlayFloor: number;
+  readonly contextVersion: number;
   /** Postgres' clock when its features were read, ms since 1970. */
   readonly computedAt: number;
 }

@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'context_not_reached'
   | 'history_changed'
   | 'not_cached'
+  | 'not_confirmed'
   | 'no_prediction'
   | 'overloaded'
   | 'rate_limited'

@@ -59,7 +59,16 @@ export function newestFirst(one: Label, other: Label, { generation }: Pick<Assig
   if (one.layer === 'generation' && other.layer === 'generation') {
     return Number(other.generationId === generation?.id) - Number(one.generationId === generation?.id);
   }
-  return other.contextVersion - one.contextVersion || other.computedAt - one.computedAt;
+  if (isOlder(one, other)) return 1;
+  return isOlder(other, one) ? -1 : 0;
+}
+
+type Age = Pick<Label, 'contextVersion' | 'computedAt'>;
+
+/** Returns whether a prediction is older than another of its user: by its label, then by its time. */
+export function isOlder(one: Age, other: Age): boolean {
+  if (one.contextVersion !== other.contextVersion) return one.contextVersion < other.contextVersion;
+  return one.computedAt < other.computedAt;
 }
 
 /**

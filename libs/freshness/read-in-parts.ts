@@ -1,4 +1,5 @@
 /** Reads many users in parts, so that the process answers other reads in between. */
+import type { ReadResult } from './answer.ts';
 import type { PredictionReader } from './reader.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -14,10 +15,14 @@ export function inParts(read: PredictionReader): PredictionReader {
   const turnstile = new Turnstile(PARTS_AT_ONCE, TURN_MS);
   return async (predictorName, userIds, options, times) => {
     if (userIds.length <= USERS_A_PART || options.request) return read(predictorName, userIds, options, times);
-    const parts = Array.from({ length: Math.ceil(userIds.length / USERS_A_PART) }, (_, i) => {
-      const part = userIds.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART);
+    const distinct = [...new Set(userIds)];
+    const parts = Array.from({ length: Math.ceil(distinct.length / USERS_A_PART) }, (_, i) => {
+      const part = distinct.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART);
       return turnstile.pass(() => read(predictorName, part, options, times));
     });
-    return (await Promise.all(parts)).flat();
+    const results = (await Promise.all(parts)).flat();
+    if (distinct.length === userIds.length) return results;
+    const byUser = new Map(distinct.map((userId, i) => [userId, results[i] as ReadResult]));
+    return userIds.map((userId) => byUser.get(userId) as ReadResult);
   };
 }

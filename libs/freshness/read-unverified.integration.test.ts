@@ -187,6 +187,18 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'])).toEqual(['stale unverified 0']);
   });
 
+  it('nothing is served that was withdrawn before the last certificate, if Redis is back with the count of before', async () => {
+    await short(['1']);
+    // A certificate that the reader gets for another predictor has the count of the withdrawal, and sees that server.
+    const putBack = await world.snapshot();
+    await world.run({ kind: 'all' });
+    await world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
+    await putBack();
+    await read('another', ['1'], PLAIN_READ).catch(() => undefined);
+    isAway = true;
+    expect(await short(['1'])).toEqual(['unavailable']);
+  });
+
   it('the generation before a publication is still served, since nothing was withdrawn', async () => {
     await loseSight();
     await world.run({ kind: 'all' });

@@ -3,7 +3,8 @@
  *
  * The certificate (Postgres) and the candidates (Redis, or memory) are requested together. Users without a fresh
  * candidate are looked up in Postgres' rows, then inferred live; ladder.ts has the lower rungs. A read asks each store
- * once for all its users, and Redis once more for users whose prediction in memory was not usable.
+ * once for all its users, and Redis once more for users whose prediction in memory was not usable. A read of many users
+ * is several such reads (read-in-parts.ts).
  */
 
 import type { ReadResult } from './answer.ts';
@@ -125,8 +126,8 @@ class Reader {
       const found = await this.#findUncertified(guess);
       return this.#unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
-    const assignments = notice(certificate);
     this.#unverified.notice(certificate, server);
+    const assignments = notice(certificate);
     const predictor = await registry.predictor(predictorName);
     if (!predictor) throw unknownPredictor(predictorName);
     const results: Results = demanded?.answers ?? new Map();

@@ -5,7 +5,7 @@
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
 import { notFound, unreachableContext } from './errors.ts';
-import { type CandidateState, isFresh, isOfArm, judge, newestFirst, serviceOf } from './judge.ts';
+import { type CandidateState, isFresh, isOfArm, isOlder, judge, newestFirst, serviceOf } from './judge.ts';
 import type { LiveOutcome } from './live-predictor.ts';
 import { isAhead } from './lost-past.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
@@ -95,7 +95,7 @@ function inOrder({ assignment }: CertifiedRead, { judged }: Standing): readonly 
 function isOverruled({ assignment }: CertifiedRead, { user, judged }: Standing): boolean {
   const { demanded } = user;
   if (!demanded || !isOfArm(demanded, assignment)) return false;
-  return judged.every(({ candidate }) => labelOf(candidate).computedAt < demanded.computedAt);
+  return judged.every(({ candidate }) => isOlder(labelOf(candidate), demanded));
 }
 
 function versionOf(answer: Answer | undefined): number {

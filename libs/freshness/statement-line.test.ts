@@ -147,13 +147,13 @@ describe('createStatementBatcher', () => {
   it('sends large questions apart, one statement at a time, so that small ones do not wait for them', async () => {
     const pending: { readonly questions: readonly number[]; answer(): void }[] = [];
     const ask = createStatementBatcher<number, void>({
-      ...{ maxInFlight: 1, maxWeight: 10, largeFrom: 5, weigh: (weight: number) => weight },
+      ...{ maxInFlight: 2, maxWeight: 10, largeFrom: 5, weigh: (weight: number) => weight },
       send: (questions) => new Promise((resolve) => pending.push({ questions, answer: resolve })),
     });
     const asked = [6, 1, 4, 5, 5, 2].map((weight) => ask(weight));
     await turn();
-    expect(pending.map(({ questions }) => questions)).toEqual([[6], [1, 4, 2]]);
-    const [large, small] = pending;
+    expect(pending.map(({ questions }) => questions)).toEqual([[1, 4, 2], [6]]);
+    const [small, large] = pending;
     small?.answer();
     large?.answer();
     await turn();

@@ -6,8 +6,7 @@
  * A statement costs more than a question. So with `patienceMs` a question that arrives while a statement runs waits for
  * its end, but at most that long. The higher the load, the fuller the statements.
  *
- * With `largeFrom`, a small question never waits for a large one: large questions have statements of their own, one at a
- * time.
+ * With `largeFrom`, a small question waits for no large one: large questions have statements of their own, one at a time.
  */
 
 interface StatementLineOptions<Q> {
@@ -17,6 +16,8 @@ interface StatementLineOptions<Q> {
   /** The maximum total weight of the questions in one statement, as `weigh` returns it. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
+  /** Returns whether no caller waits for the answer any more, so that the question need not be sent. */
+  isOver?(question: Q): boolean;
   /** The weight from which a question is large; absent: none is. */
   readonly largeFrom?: number;
   /** How long questions wait for a running statement to end before another statement is sent; 0: they do not wait. */
@@ -42,7 +43,7 @@ export class StatementLine<Q> {
     const { largeFrom = Number.POSITIVE_INFINITY, weigh = () => 1 } = this.#options;
     if (largeFrom < Number.POSITIVE_INFINITY && weigh(question) >= largeFrom) {
       this.#large.push(question);
-      if (!this.#isLargeUnderWay) setImmediate(() => this.#flushLarge());
+      if (!this.#isLargeUnderWay) setImmediate(() => this.#flush());
       return;
     }
     this.#waiting.push(question);
@@ -69,37 +70,35 @@ export class StatementLine<Q> {
     this.#isScheduled = false;
     clearTimeout(this.#patience);
     this.#patience = undefined;
-    while (this.#waiting.length > 0 && this.#underWay < this.#options.maxInFlight) {
+    const { maxInFlight } = this.#options;
+    while (this.#waiting.length > 0 && this.#underWay < maxInFlight) {
       const { taken, left } = this.#take(this.#waiting);
       this.#waiting = left;
       void this.#run(taken);
     }
-  }
-
-  /** Sends waiting large questions, unless a statement of such questions runs. */
-  async #flushLarge(): Promise<void> {
-    if (this.#isLargeUnderWay) return;
+    if (this.#large.length === 0 || this.#isLargeUnderWay || this.#underWay >= maxInFlight) return;
+    const { taken, left } = this.#take(this.#large);
+    this.#large = left;
     this.#isLargeUnderWay = true;
-    while (this.#large.length > 0) {
-      const { taken, left } = this.#take(this.#large);
-      this.#large = left;
-      await this.#options.send(taken);
-    }
-    this.#isLargeUnderWay = false;
+    void this.#run(taken).finally(() => {
+      this.#isLargeUnderWay = false;
+      this.#flush();
+    });
   }
 
   async #run(questions: readonly Q[]): Promise<void> {
     this.#underWay++;
     try {
-      await this.#options.send(questions);
+      if (questions.length > 0) await this.#options.send(questions);
     } finally {
       this.#underWay--;
       this.#flush();
     }
   }
 
-  #take(waiting: Q[]): { readonly taken: Q[]; readonly left: Q[] } {
-    const { maxWeight, weigh = () => 1 } = this.#options;
+  #take(all: Q[]): { readonly taken: Q[]; readonly left: Q[] } {
+    const { maxWeight, weigh = () => 1, isOver } = this.#options;
+    const waiting = isOver?.(all[0] as Q) ? all.filter((question) => !isOver(question)) : all;
     let weight = 0;
     let count = 0;
     while (count < waiting.length) {
@@ -135,6 +134,7 @@ interface Waiting<Q, A> {
   readonly reject: (error: unknown) => void;
   /** The time at which the question ends unanswered, on the clock of `performance.now`; 0: never. */
   readonly deadline: number;
+  isOver: boolean;
 }
 
 /** Collects the questions of one moment into one statement. Returns the function that asks a question. */
@@ -166,12 +166,13 @@ class StatementBatcher<Q, A> {
       ...options,
       send: (batch) => this.#run(batch),
       weigh: ({ question }) => weigh(question),
+      isOver: ({ isOver }) => isOver,
     });
   }
 
   ask(question: Q): Promise<A> {
     return new Promise<A>((resolve, reject) => {
-      this.#line.add({ question, resolve, reject, deadline: this.#nextDeadline() });
+      this.#line.add({ question, resolve, reject, deadline: this.#nextDeadline(), isOver: false });
     });
   }
 
@@ -202,7 +203,10 @@ class StatementBatcher<Q, A> {
       // Questions are in order of arrival, so all questions after the first that is not due are due later, too.
       const open = group.findIndex(({ deadline }) => deadline > due);
       if (open >= 0) isAnyLeft = true;
-      for (const one of open < 0 ? group : group.slice(0, open)) one.reject(tooLate());
+      for (const one of open < 0 ? group : group.slice(0, open)) {
+        one.isOver = true;
+        one.reject(tooLate());
+      }
     }
     if (isAnyLeft) return;
     clearInterval(this.#ticker);

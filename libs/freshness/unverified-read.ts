@@ -57,6 +57,8 @@ interface UnverifiedDependencies {
 export function createUnverifiedReads({ registry, online }: UnverifiedDependencies): UnverifiedReads {
   let serverId: string | null = null;
   let heard: Tombstones | null = null;
+  /** The highest count of withdrawals of the history in the last certificate. */
+  let withdrawn = { history: '', count: 0 };
 
   /** Returns the known tombstones if their count equals the count in Redis; else null. */
   function whole(told: ToldCount | null): Tombstones | null {
@@ -64,15 +66,22 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     return told.history === heard.history && told.count === heard.count ? heard : null;
   }
 
-  /** Returns whether Redis has received no withdrawal since these assignments were read. */
+  /**
+   * Returns whether nothing was withdrawn since these assignments were read. The last certificate, of any predictor, must
+   * agree: the server was seen with that certificate, and may have an older count than these assignments.
+   */
   function isInForce({ history, withdrawals }: LastKnown, told: ToldCount | null): boolean {
-    return told?.serverId === serverId && told.history === history && told.count === withdrawals;
+    if (history !== withdrawn.history || withdrawals !== withdrawn.count || told?.serverId !== serverId) return false;
+    return told.history === history && told.count === withdrawals;
   }
 
   return {
-    notice({ tombstones }, server) {
+    notice({ tombstones, history, withdrawals }, server) {
       if (tombstones === null) return;
       serverId = server;
+      // Certificates can overtake each other.
+      const known = history === withdrawn.history ? withdrawn.count : 0;
+      withdrawn = { history, count: Math.max(known, withdrawals) };
       heard = tombstones;
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {

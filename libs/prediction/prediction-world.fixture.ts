@@ -32,7 +32,7 @@ import { loopModel, tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
-import { confirming, createConfirmWithdrawals, createKeepWithdrawals } from './rollouts/withdrawals.ts';
+import { createConfirming, createKeepWithdrawals } from './rollouts/withdrawals.ts';
 import type { Budget } from './runs/budget.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
@@ -79,8 +79,12 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const countWithdrawals = () => findCount(pool, 'withdrawals');
   const onlineWithdrawals = createCount('withdrawals', { connection, prefix });
   const counting = { countWithdrawals, online: onlineWithdrawals };
+  const confirming = createConfirming(counting);
   const stored = createGenerationStore(pool);
-  const generations = { ...stored, rollBack: confirming(stored.rollBack, createConfirmWithdrawals(counting)) };
+  const generations = {
+    ...stored,
+    rollBack: (...asked: Parameters<typeof stored.rollBack>) => confirming(() => stored.rollBack(...asked)),
+  };
   const features = patientFeatures(pool);
   const overlay = createOverlayStore({ connection, prefix });
   const overlayRows = createOverlayRows(pool);

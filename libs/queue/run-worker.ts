@@ -279,6 +279,7 @@ const MAY_PASS: Readonly<Record<ErrorCode, boolean>> = {
   event_conflict: false,
   context_not_reached: false,
   not_cached: false,
+  not_confirmed: false,
   request_features_required: false,
   no_prediction: false,
 };

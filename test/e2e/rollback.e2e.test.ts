@@ -65,8 +65,8 @@ it('a rollback applies to the next read of every API, also if Redis stops right 
   await expectInForce('2');
   // Redis cannot confirm it, so the answer says that it is committed.
   await expect(first.client.rollback(COUNT, 1)).rejects.toMatchObject({
-    status: 503,
-    code: 'unavailable',
+    status: 504,
+    code: 'not_confirmed',
     message: expect.stringContaining('The change is committed'),
   });
   await expectInForce('1');

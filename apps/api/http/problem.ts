@@ -137,6 +137,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     "the database's schema follows a freshness protocol that this release does not know; see `Retry-After`",
   ),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
+  not_confirmed: kind(504, 'Not confirmed', 'the change is committed, but Redis did not confirm it'),
   not_cached: kind(504, 'Not cached', 'the request has `only-if-cached`, and no stored prediction may be served'),
   internal_error: kind(STATUS.internal_error, 'Internal error', 'the service has a defect; its log names the request'),
 });

@@ -108,6 +108,7 @@ const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
 const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
   live_timeout: 'DEADLINE_EXCEEDED',
   not_cached: 'FAILED_PRECONDITION',
+  not_confirmed: 'UNKNOWN',
   features_failed: 'FAILED_PRECONDITION',
   features_unusable: 'FAILED_PRECONDITION',
   output_unusable: 'FAILED_PRECONDITION',

@@ -7,13 +7,13 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { mayServe } from '@tandem/prediction/rollouts/processes';
-import { type ConfirmWithdrawals, confirming, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
+import { type Confirming, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 
-export function openRollouts(pool: ReturnType<typeof createPool>, confirm: ConfirmWithdrawals) {
+export function openRollouts(pool: ReturnType<typeof createPool>, confirming: Confirming) {
   return {
-    rollouts: withConfirmedMoves(createRolloutStore(pool), confirm),
+    rollouts: withConfirmedMoves(createRolloutStore(pool), confirming),
     rolloutChecks: createRolloutChecks(pool),
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),
@@ -33,9 +33,8 @@ const HELD_MS = 60_000;
 export function withReadyRollback(
   generations: GenerationStore,
   db: Database,
-  { confirm, withinMs = WITHIN_MS }: { readonly confirm: ConfirmWithdrawals; readonly withinMs?: number | undefined },
+  { confirming, withinMs = WITHIN_MS }: { readonly confirming: Confirming; readonly withinMs?: number | undefined },
 ): GenerationStore {
-  const rollBack = confirming(generations.rollBack, confirm);
   return {
     ...generations,
     async rollBack(request) {
@@ -43,7 +42,7 @@ export function withReadyRollback(
       const from = all.find(({ inForce }) => inForce) ?? null;
       const target = rollbackTarget(all, from, request);
       if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId, withinMs);
-      return rollBack({ ...request, to: target.number });
+      return confirming(() => generations.rollBack({ ...request, to: target.number }));
     },
   };
 }

@@ -6,7 +6,7 @@ import { createReportStore, createRunStore } from '@tandem/offline-store/runs/ru
 import { findCount } from '@tandem/offline-store/sql/settings';
 import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
-import { createConfirmWithdrawals } from '@tandem/prediction/rollouts/withdrawals';
+import { createConfirming } from '@tandem/prediction/rollouts/withdrawals';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createRunWatcher } from '../routes/runs/run-watcher.ts';
 import type { ApiPools } from './open-pools.ts';
@@ -22,16 +22,16 @@ interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
 
 export function openRuns({ pool, features, losses, limitMs, withdrawals }: RunParts, queue: Queue) {
   const countWithdrawals = () => findCount(pool, 'withdrawals');
-  const confirm = createConfirmWithdrawals({ countWithdrawals, online: withdrawals });
+  const confirming = createConfirming({ countWithdrawals, online: withdrawals });
   const runs = createRunStore(pool, { features });
   return {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
     enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
-    generations: withReadyRollback(createGenerationStore(pool), pool, { confirm, withinMs: limitMs }),
+    generations: withReadyRollback(createGenerationStore(pool), pool, { confirming, withinMs: limitMs }),
     findBudgetFacts: (predictor: string) => findBudgetFacts(pool, predictor),
     listProcesses: () => listProcesses(pool),
-    ...openRollouts(pool, confirm),
+    ...openRollouts(pool, confirming),
     reports: createReportStore(pool, losses.prove),
   };
 }

@@ -78,14 +78,17 @@ export async function adoptConfig(
   // A table that cannot be watched rejects the config before anything is changed, even with `force`.
   const watches = predictors.flatMap(watchRequests);
   for (const request of watches) await checkWatchable(pool, request);
-  const adopted = await confirmAdoption(pool, () => adopt(pool, { predictors, actor: 'cli' }), options);
+  const adoptAndWatch = async () => {
+    const adopted = await adopt(pool, { predictors, actor: 'cli' });
+    return { ...adopted, watched: await watchAll(databases, watches) };
+  };
+  const adopted = await confirmAdoption(pool, adoptAndWatch, options);
   return {
     file,
     ...adopted,
     ignored,
     warnings,
     toTry: toTryOf(predictors),
-    watched: await watchAll(databases, watches),
   };
 }
 

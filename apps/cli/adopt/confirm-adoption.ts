@@ -1,33 +1,33 @@
 /** Confirms to Redis that an adoption replaced what was served. */
 import { findCount } from '@tandem/offline-store/sql/settings';
 import { createCount } from '@tandem/online-store/told-counts';
-import { createConfirmWithdrawals, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
+import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
+import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
 import { CommandFailure } from '../command-line/failure.ts';
 import { withRedis } from '../doctor/reach-redis.ts';
 
 /**
  * Runs an adoption. If it withdraws predictions, resolves only once Redis has their count. Rejects if Redis does not
- * confirm it; the adoption is then committed nevertheless.
+ * confirm it; the adoption is then complete nevertheless.
  * @param redisUrl undefined: workers confirm the adoption, which the line to `say` tells
  */
-export async function confirmAdoption<T>(
+export function confirmAdoption<T>(
   pool: Parameters<typeof findCount>[0],
   adopt: () => Promise<T>,
   { redisUrl, say }: { readonly redisUrl: string | undefined; readonly say: (line: string) => void },
 ): Promise<T> {
-  const countWithdrawals = () => findCount(pool, 'withdrawals');
-  const before = await countWithdrawals();
-  const adopted = await adopt();
-  if ((await countWithdrawals()).count === before.count) return adopted;
-  if (redisUrl === undefined) {
-    say('REDIS_URL is not set: workers confirm within seconds that no process serves what this adoption replaces');
-    return adopted;
-  }
-  await withRedis(redisUrl, (connection) =>
-    createConfirmWithdrawals({ countWithdrawals, online: createCount('withdrawals', { connection }) })(),
-  ).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandFailure(`the config is adopted, but Redis did not confirm it: ${why}`, { remedy: NOT_CONFIRMED });
-  });
-  return adopted;
+  const raise: OnlineCount['raise'] = async (count) => {
+    if (redisUrl === undefined) {
+      say('REDIS_URL is not set: workers confirm within seconds that no process serves what this adoption replaces');
+      return;
+    }
+    const raised = withRedis(redisUrl, (connection) => createCount('withdrawals', { connection }).raise(count));
+    await raised.catch((cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new CommandFailure(`the config is adopted, but Redis did not confirm it: ${why}`, {
+        remedy: NOT_CONFIRMED,
+      });
+    });
+  };
+  return createConfirming({ countWithdrawals: () => findCount(pool, 'withdrawals'), online: { raise } })(adopt);
 }

@@ -77,8 +77,7 @@ export function createAuthority(
     await onConnect?.(client);
     await prepareLane(client);
   };
-  // One more lane, for the statement of large reads.
-  const lanes = new Lanes(pool, { count: maxStatements + 1, prepare });
+  const lanes = new Lanes(pool, { count: maxStatements, prepare });
   let known: Known = {
     arms: NO_ARMS,
     tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),

@@ -80,7 +80,8 @@ export function certificateSql(
   const [history, revision] = [`$${parameters.history}::text`, `$${parameters.revision}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, r.revision::float8 as revision,
     case when h.history = ${history} and r.revision = ${revision} then null else ${arms} end as arms,
-    (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}${tellsDemanded ? ', c.demanded -> a.predictor' : ''}))::text
+    (select json_agg(json_build_array(a.place, c.version, c.deleted_version,
+        ${touchedSql('a.predictor')}${tellsDemanded ? ', c.demanded -> a.predictor' : ''}))::text
       from ${asked} with ordinality as a(user_id, predictor, place)
       join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users, s.protocol${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h,
@@ -100,12 +101,20 @@ export type CertificateRow = readonly [
 /** A row that may have further columns. */
 type RowStart = readonly [...CertificateRow, ...more: unknown[]];
 
+type DemandedParts = [
+  modelVersionId: string,
+  overlayFloor: number,
+  history: string,
+  contextVersion: number,
+  computedAt: number,
+];
+
 type UserParts = [
   place: number,
   version: number,
   deletedVersion: number,
   touched: number,
-  demanded?: [modelVersionId: string, overlayFloor: number, history: string, computedAt: number] | null,
+  demanded?: DemandedParts | null,
 ];
 
 /**
@@ -172,8 +181,8 @@ function readUsers(
   return users;
 }
 
-function demandedOf([modelVersionId, overlayFloor, , computedAt]: NonNullable<UserParts[4]>): DemandedEntry {
-  return { modelVersionId, overlayFloor, computedAt };
+function demandedOf([modelVersionId, overlayFloor, , contextVersion, computedAt]: DemandedParts): DemandedEntry {
+  return { modelVersionId, overlayFloor, contextVersion, computedAt };
 }
 
 /**

@@ -78,11 +78,12 @@ async function noteDemanded(db: Db, entries: readonly OverlayEntry[]): Promise<v
   const { predictor, modelVersionId, overlayFloor, history } = first;
   await query(db, {
     name: 'tandem-note-demanded',
-    text: 'select tandem.note_demanded($1, $2::jsonb, $3::text[], $4::float8[])',
+    text: 'select tandem.note_demanded($1, $2::jsonb, $3::text[], $4::bigint[], $5::float8[])',
     values: [
       predictor,
       JSON.stringify([modelVersionId, overlayFloor, history]),
       textArray(entries.map(({ userId }) => userId)),
+      `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
       `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
     ],
   });

@@ -98,7 +98,7 @@ async function raiseTombstone(db: Db, userId: string): Promise<void> {
   await query(db, {
     text: `with erased as (
         update tandem.user_contexts set version = version + 1, deleted_version = version + 1, features = '{}',
-          touched = '{}', updated_at = clock_timestamp()
+          touched = '{}', demanded = null, updated_at = clock_timestamp()
         where user_id = $1 returning version
       ), announced as (
         insert into tandem.outbox (user_id, context_version) select $1, version from erased

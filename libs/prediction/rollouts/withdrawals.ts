@@ -15,29 +15,35 @@ interface WithdrawalDependencies {
   readonly online: OnlineCount;
 }
 
-/**
- * Resolves when Redis has the count of all committed withdrawals. Rejects with `unavailable` if Redis or Postgres does
- * not answer; a worker's next round then confirms them.
- */
-export type ConfirmWithdrawals = () => Promise<void>;
+/** Runs a call. If it withdrew predictions, resolves only once Redis has their count. */
+export type Confirming = <R>(call: () => Promise<R>) => Promise<R>;
 
-export function createConfirmWithdrawals({ countWithdrawals, online }: WithdrawalDependencies): ConfirmWithdrawals {
-  return async () => {
+/** What to do about a change that is committed but not confirmed. */
+export const NOT_CONFIRMED =
+  'do not repeat it: workers confirm it within seconds of the return of Redis; until then, a process that reaches Redis \
+but not Postgres may serve what it withdraws, as unverified';
+
+/** The returned function rejects with `not_confirmed` if the call succeeded but Redis or Postgres does not confirm it. */
+export function createConfirming({
+  countWithdrawals,
+  online,
+}: Pick<WithdrawalDependencies, 'countWithdrawals'> & { readonly online: Pick<OnlineCount, 'raise'> }): Confirming {
+  return async (call) => {
+    const before = await countWithdrawals();
+    const result = await call();
     try {
-      await online.raise(await countWithdrawals());
+      const after = await countWithdrawals();
+      if (after.count !== before.count || after.history !== before.history) await online.raise(after);
     } catch (cause) {
       throw isTandemError(cause, 'unavailable') ? notConfirmed(cause) : cause;
     }
+    return result;
   };
 }
 
-/** The remedy of a change that is committed but not confirmed. */
-export const NOT_CONFIRMED =
-  'do not repeat it: workers confirm it within seconds of the return of Redis; until then, a process that reaches Redis but not Postgres may serve what it withdraws, as unverified';
-
 function notConfirmed(cause: TandemError): TandemError {
   const text = 'The change is committed and applies to every certified read, but Redis did not confirm it.';
-  return new TandemError('unavailable', text, { cause, remedy: NOT_CONFIRMED });
+  return new TandemError('not_confirmed', text, { cause, remedy: NOT_CONFIRMED });
 }
 
 /** Restores the count in a Redis that lost it or missed a withdrawal. Every worker runs it every few seconds. */
@@ -49,26 +55,15 @@ export function createKeepWithdrawals({ countWithdrawals, online }: WithdrawalDe
   };
 }
 
-/** Returns the call, which resolves only once its withdrawals are confirmed. */
-export function confirming<A extends readonly unknown[], R>(
-  call: (...args: A) => Promise<R>,
-  confirm: ConfirmWithdrawals,
-): (...args: A) => Promise<R> {
-  return async (...args) => {
-    const result = await call(...args);
-    await confirm();
-    return result;
-  };
-}
-
-/** Returns the store, whose moves that withdraw an arm resolve only once they are confirmed. */
-export function withConfirmedMoves(rollouts: RolloutStore, confirm: ConfirmWithdrawals): RolloutStore {
-  const { advance, promote, abort, end } = rollouts;
+/** Returns the store, whose moves that may withdraw an arm resolve only once they are confirmed. */
+export function withConfirmedMoves(rollouts: RolloutStore, confirming: Confirming): RolloutStore {
+  const { begin, advance, promote, abort, end } = rollouts;
   return {
     ...rollouts,
-    advance: confirming(advance, confirm),
-    promote: confirming(promote, confirm),
-    abort: confirming(abort, confirm),
-    end: confirming(end, confirm),
+    begin: (...asked) => confirming(() => begin(...asked)),
+    advance: (...asked) => confirming(() => advance(...asked)),
+    promote: (...asked) => confirming(() => promote(...asked)),
+    abort: (...asked) => confirming(() => abort(...asked)),
+    end: (...asked) => confirming(() => end(...asked)),
   };
 }

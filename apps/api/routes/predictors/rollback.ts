@@ -37,6 +37,7 @@ export function rollBack({ generations, registry }: GenerationDependencies) {
       'never_stable',
       'version_archived',
       'unavailable',
+      'not_confirmed',
     ],
     async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';

@@ -100,7 +100,7 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
       schema: RolloutSchema,
       example: { ...ROLLOUT_EXAMPLE, state },
     },
-    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
+    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable', 'not_confirmed'],
     async handle(context, event, { actor }) {
       const asked: PromoteRolloutBody = { variant: CANDIDATE, ...(await parseBody(context, body)) };
       const { reason = `${verb} asked for`, variant } = asked;
