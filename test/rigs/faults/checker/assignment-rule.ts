@@ -18,6 +18,9 @@ export interface AssignmentCounts {
   readonly served: Map<string, number>;
 }
 
+/** Statuses after which a move may have taken effect; 504: it is committed, but not confirmed. */
+const UNKNOWN: ReadonlySet<number> = new Set([503, 504]);
+
 export interface AssignmentRule {
   intend(intent: MoveIntent): void;
   moved(move: MoveRollout): void;
@@ -122,7 +125,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
         return learn(told, null, { at, ended });
       }
       // A refused call has no effect; a survey reports the state.
-      const isRefused = failure === 'refused' || (status !== null && status !== 503);
+      const isRefused = failure === 'refused' || (status !== null && !UNKNOWN.has(status));
       if (!isRefused || told !== null) leaveOpen(id, ended);
     },
     rolledBack({ status, failure, at, ended, toVersion }) {
@@ -130,7 +133,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
         count(counts.moves, 'rollback');
         return settle([{ variant: STABLE, version: toVersion }], { at, ended });
       }
-      if (failure !== 'refused' && (status === null || status === 503)) leaveOpen(null, ended);
+      if (failure !== 'refused' && (status === null || UNKNOWN.has(status))) leaveOpen(null, ended);
     },
     surveyed({ stable, rollout, at, ended }) {
       if (stable === null || at <= since) return;

@@ -138,8 +138,8 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
         status === 202 || (status === 409 && call.scope !== 'users') || (status === 422 && call.variant !== undefined)
       );
     case 'rollback':
-      // 404: there is no generation to return to. 409: a rollout is active.
-      return status === 200 || status === 404 || status === 409;
+      // 404: there is no generation to return to. 409: a rollout is active. 504: Redis did not confirm it.
+      return status === 200 || status === 404 || status === 409 || status === 504;
     case 'rollout':
       return isExpectedOfMove(call, status, known);
     case 'survey':
@@ -150,10 +150,10 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
   }
 }
 
-/** Returns whether the status is right for a move. 409: another rollout is active, or this one is over. 422: the version is stable. */
+/** Returns whether the status is right for a move. 409: another rollout is active, or this one is over. 422: the version is stable. 504: Redis did not confirm it. */
 function isExpectedOfMove({ move }: MoveRollout, status: number, { faults }: Known): boolean {
   if (move === 'start') return status === 201 || status === 409 || status === 422;
-  return status === 200 || status === 409 || (status === 404 && faults.isHistoryLost());
+  return status === 200 || status === 409 || status === 504 || (status === 404 && faults.isHistoryLost());
 }
 
 function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {

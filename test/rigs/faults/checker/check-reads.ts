@@ -139,6 +139,7 @@ export function createReadChecker(
       note('old certificate', `says ${answer.contextVersion}`, read, answer);
     }
     if (isCalledFresh(answer)) checkFresh(read, answer, user, isKnown);
+    else if (answer.reason === 'unverified') generations.checkUnverified(read, answer);
     checkLabel(read, answer, user);
     known.learnFromAnswer(read, answer, user);
   }

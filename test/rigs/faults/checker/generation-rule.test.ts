@@ -17,6 +17,14 @@ it('accepts a withdrawn generation once another rollback returned to it, also be
   expect(rulesOf([...history, read(120, { generation: '3' })])).toEqual(['withdrawn generation']);
 });
 
+it('rejects an unverified answer from a generation whose rollback was acknowledged before, and accepts an outdated one', () => {
+  const unverified = { source: 'stale', reason: 'unverified', contextVersion: null } as const;
+  const published = [read(0, { generation: '1' }), read(20, { generation: '2' })];
+  expect(rulesOf([...published, read(40, { ...unverified, generation: '1' })])).toEqual([]);
+  const rolledBack = [...published, rollBack(40, 2, 1), read(60, { ...unverified, generation: '2' })];
+  expect(rulesOf(rolledBack)).toEqual(['withdrawn generation']);
+});
+
 it('does not judge later reads by a read that overlapped the rollback', () => {
   const slow = { ...read(15, { generation: '2' }), ended: 40 };
   expect(rulesOf([read(0, { generation: '2' }), rollBack(20, 2, 1), slow, read(41, { generation: '1' })])).toEqual([]);

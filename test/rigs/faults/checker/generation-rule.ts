@@ -3,8 +3,8 @@
  *
  * - Once a generation has answered, no later read is answered from an earlier generation of the same model version. The
  *   exceptions are the base of that generation or of a later one, and a rollback in between.
- * - After a rollback's acknowledgement, no read is answered from the generation that it left, or from its base. The
- *   exceptions are another rollback that returned to it, and a rollout of its model version.
+ * - After a rollback's acknowledgement, no read is answered from the generation that it left, or from its base, not even
+ *   unverified. The exceptions are another rollback that returned to it, and a rollout of its model version.
  *
  * A rollback takes effect before its line is written, and a generation is current before its base is known. So a
  * contradiction is only suspected until any rollback or list that could explain it would have been recorded.
@@ -17,6 +17,8 @@ import type { Violations } from './violations.ts';
 export interface GenerationRule {
   /** Checks a fresh answer. */
   check(read: Read, answer: ReadAnswer): void;
+  /** Checks an unverified answer: its generation may be outdated, but not rolled back. */
+  checkUnverified(read: Read, answer: ReadAnswer): void;
   rolledBack(rollback: RollBack): void;
   /** Notes that a rollout of that model version may begin, with its newest generation. */
   mayReturn(version: number): void;
@@ -68,6 +70,13 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
     if (suspicions.length < MOST_SUSPICIONS && alike.length < MOST_ALIKE) suspicions.push(one);
   }
 
+  /** Suspects an answer from a generation whose rollback was acknowledged before the read was sent. */
+  function isWithdrawn(read: Read, answer: ReadAnswer, generation: number): boolean {
+    if ((withdrawn.get(generation)?.at ?? Number.POSITIVE_INFINITY) >= read.at) return false;
+    suspect({ why: 'after its rollback', read, answer, generation, inForce: null });
+    return true;
+  }
+
   function forgetAnswers(from: number): void {
     suspicions = [];
     withdrawn.clear();
@@ -87,14 +96,16 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
       above.clear();
       listedAt = Number.NEGATIVE_INFINITY;
     },
+    checkUnverified(read, answer) {
+      if (answer.generation !== null && read.at > since) isWithdrawn(read, answer, Number(answer.generation));
+    },
     check(read, answer) {
       if (answer.generation === null || read.at <= since) return;
       const generation = Number(answer.generation);
       const version = Number(answer.modelVersion);
       const isKnown = seen.find(version, read.at, newest);
-      if ((withdrawn.get(generation)?.at ?? Number.POSITIVE_INFINITY) < read.at) {
-        suspect({ why: 'after its rollback', read, answer, generation, inForce: null });
-      } else if (isKnown && generation < newest.version) {
+      if (isWithdrawn(read, answer, generation)) return;
+      if (isKnown && generation < newest.version) {
         if (isBase(generation, newest.version)) return;
         const inForce = newest.version;
         suspect({ why: `${inForce} was current`, read, answer, generation, inForce });
@@ -109,7 +120,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
         for (const [generation, acknowledged] of left) withdrawn.set(generation, acknowledged);
         for (const one of numbersOf(from, fromBase)) withdrawn.set(one, { at: ended, version: fromVersion });
         for (const one of numbersOf(to, toBase)) withdrawn.delete(one);
-      } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
+      } else if (failure === 'reset' || failure === 'timeout' || status === 503 || status === 504) {
         // The rollback may have taken effect, or may still; its generations are unknown.
         forgetAnswers(Math.max(since, ended + windowMs));
       }
