@@ -15,6 +15,19 @@ export const freshnessAndEvents: readonly GuaranteeMutant[] = [
     ],
   },
   {
+    guarantee: 1,
+    test: 1,
+    name: 'memory-hides-demanded',
+    what: 'control O2: memory answers although the certificate names a demanded answer that is newer',
+    patches: [
+      {
+        file: 'libs/freshness/settle.ts',
+        find: 'return judged.every(({ candidate }) => isOlder(labelOf(candidate), demanded));',
+        replace: 'return judged.some(({ candidate }) => isOlder(labelOf(candidate), demanded)) && judged.length > 1;',
+      },
+    ],
+  },
+  {
     guarantee: 2,
     name: 'certificate-from-before',
     what: 'control N9: a read joins a certificate statement that was sent before the read arrived',

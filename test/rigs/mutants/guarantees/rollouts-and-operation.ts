@@ -15,6 +15,19 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     ],
   },
   {
+    guarantee: 27,
+    test: 1,
+    name: 'withdrawals-not-compared',
+    what: 'an unverified answer does not compare the count of withdrawals in Redis',
+    patches: [
+      {
+        file: 'libs/freshness/unverified-read.ts',
+        find: 'return told.history === history && told.count === withdrawals;',
+        replace: 'return told.history === history;',
+      },
+    ],
+  },
+  {
     guarantee: 28,
     name: 'base-outdated-with-upper',
     what: 'a row of the base is outdated if the generation above it is',
@@ -72,6 +85,24 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
       const arms = isRecent ? told.arms : armsOf(row, told.arms);
       if (!isRecent) armsAt = performance.now();
 `,
+      },
+    ],
+  },
+  {
+    guarantee: 30,
+    test: 1,
+    name: 'abort-unconfirmed',
+    what: 'an abort is acknowledged before Redis has the count of withdrawals',
+    patches: [
+      {
+        file: 'libs/prediction/rollouts/withdrawals.ts',
+        find: '    abort: (...asked) => confirming(() => abort(...asked)),\n',
+        replace: '',
+      },
+      {
+        file: 'libs/prediction/rollouts/withdrawals.ts',
+        find: 'const { begin, advance, promote, abort, end } = rollouts;',
+        replace: 'const { begin, advance, promote, end } = rollouts;',
       },
     ],
   },
