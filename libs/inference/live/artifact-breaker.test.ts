@@ -91,6 +91,17 @@ describe('the breaker of an artifact', () => {
     expect(pauses).toEqual(Array.from({ length: 8 }, () => 1_000));
   });
 
+  it('pauses longer once a model was killed many times, since the kernel may kill it for lack of memory', () => {
+    let last = 0;
+    for (let i = 0; i < 60; i++) {
+      const from = clock;
+      while (!isPermitted()) clock += 100;
+      last = clock - from;
+      breaker.died(bad, null, 'was killed (SIGKILL)');
+    }
+    expect(last).toBeGreaterThan(10_000);
+  });
+
   it('makes the next request the probe if the probe decided nothing', () => {
     crashUntilPaused();
     clock += 1_000;

@@ -56,6 +56,8 @@ const MAX_LOST_MS = 2_000;
  * poison user pauses nothing.
  */
 const FORGIVEN = 0.05;
+/** The kills from outside that do not prolong a pause. */
+const FOREIGN_KILLS = 40;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** A model that was not paused for this multiple of its last pause starts again with the shortest pause. */
@@ -70,6 +72,8 @@ interface Conduct {
   /** The end of the last pause. */
   until: number;
   state: 'works' | 'paused' | 'probed';
+  /** Kills from outside since the model last worked for a while. */
+  kills: number;
   why: string;
 }
 
@@ -80,7 +84,15 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
   function conductOf(hash: string): Conduct {
     const known = conducts.get(hash);
     if (known) return known;
-    const fresh: Conduct = { lostMs: 0, at: now(), pauseMs: FIRST_PAUSE_MS, until: 0, state: 'works', why: '' };
+    const fresh: Conduct = {
+      lostMs: 0,
+      at: now(),
+      pauseMs: FIRST_PAUSE_MS,
+      until: 0,
+      state: 'works',
+      kills: 0,
+      why: '',
+    };
     conducts.set(hash, fresh);
     return fresh;
   }
@@ -88,8 +100,10 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
   function pause(conduct: Conduct, { artifactHash, predictor }: Asked, wasKilled: boolean): TandemError {
     const { pauseMs, why } = conduct;
     Object.assign(conduct, { state: 'paused', lostMs: 0, until: now() + pauseMs });
-    // Kills from outside say little about the model, which would stay paused long after the last of them.
-    if (!wasKilled) conduct.pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+    // A few kills from outside say little about the model, which would stay paused long after the last of them. Many may
+    // be the kernel's, because the model takes too much memory.
+    if (wasKilled) conduct.kills++;
+    if (!wasKilled || conduct.kills > FOREIGN_KILLS) conduct.pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
     log('inference.model_rests', { predictor, artifact: artifactHash, why, restMs: pauseMs });
     onRest(predictor);
     return pausedError(predictor, why, pauseMs);
