@@ -13,8 +13,8 @@ export interface AnswerStores {
 
 /**
  * Stores the predictions for the next readers. A store that hangs gets at most half of the remaining time, so that the
- * answer is still in time. Demanded entries are in Postgres before the answer: later certificates name them, so that
- * no process answers with an older prediction from its memory.
+ * answer is still in time. Demanded entries are in Postgres before they are in Redis and before the answer: later
+ * certificates name them, so that no process answers with an older prediction from its memory.
  */
 export async function keepAnswers(
   { overlay, keepLater, keepNow }: AnswerStores,
@@ -22,12 +22,11 @@ export async function keepAnswers(
   deadline: number,
 ): Promise<readonly PutResult[]> {
   if (entries.length === 0) return [];
-  const leftMs = Math.max(0, deadline - performance.now()) / 2;
-  const inTime = <T>(stored: Promise<T>) => within(leftMs, stored, () => new Error('too late'));
+  const until = (performance.now() + deadline) / 2;
+  const inTime = <T>(store: () => Promise<T>) =>
+    within(until - performance.now(), store(), () => new Error('too late'));
   const demanded = entries.filter((entry) => entry.demanded);
   if (demanded.length < entries.length) keepLater(entries.filter((entry) => !entry.demanded));
-  const written = demanded.length > 0 ? inTime(keepNow(demanded)).catch(() => keepLater(demanded)) : undefined;
-  const results = inTime(overlay.putEach(entries)).catch(() => []);
-  await written;
-  return results;
+  if (demanded.length > 0) await inTime(() => keepNow(demanded)).catch(() => keepLater(demanded));
+  return inTime(() => overlay.putEach(entries)).catch(() => []);
 }

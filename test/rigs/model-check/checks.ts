@@ -205,7 +205,8 @@ export const SMALL: readonly Check[] = [
 /** Checks that take between 0.8 and 30 s of CPU. */
 export const MEDIUM: readonly Check[] = [
   reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
-  ordered({ events: ['sql'], workers: 1, readers: [true, false], faults: 1 }),
+  ordered({ events: ['sql'], workers: 0, readers: [true, false, false], faults: 0 }),
+  ordered({ events: [], workers: 1, readers: [true, false, false], faults: 0 }),
   reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 1 }),
   byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART }),
   changedRules({ users: 2, events: [2, 3], changes: 2, isNew: false }),
@@ -240,8 +241,7 @@ export const LARGE: readonly Check[] = [
   reads({ events: ['http', 'sql'], workers: 1, rescorers: 1, readers: [false], faults: 0 }),
   reads({ events: ['http', 'sql'], workers: 0, rescorers: 2, readers: [false], faults: 0 }),
   reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false, true], faults: 1 }),
-  ordered({ events: ['sql', 'sql'], workers: 1, rescorers: 1, readers: [true, false], faults: 1 }),
-  ordered({ events: ['sql'], workers: 1, readers: [true, false, false], faults: 1 }),
+  ordered({ events: ['sql'], workers: 1, readers: [true, false], faults: 1 }),
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
   histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),

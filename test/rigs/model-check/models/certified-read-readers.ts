@@ -248,7 +248,10 @@ function* ridingSteps(rules: ReadRules, state: State, reader: Reader, change: Ch
   );
 }
 
-/** The steps V1 to V4 of a flight. No reader waits for Redis to store the result. */
+/**
+ * The steps V1 to V4 of a flight. No reader waits for Redis to store the result. A demanded result is in Postgres' rows before
+ * it is in Redis, where other readers find it.
+ */
 function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step<State>> {
   const flight = nth(state.flights, i);
   const change = (does: string, then: (flight: Flight, draft: State) => void) =>
@@ -279,7 +282,8 @@ function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step
       forgetFlights(draft);
     });
   }
-  if (!flight.isKept && flight.prediction) {
+  const mayKeep = flight.isInRows || rules.keepsDemanded === 'after the answer';
+  if (!flight.isKept && flight.prediction && mayKeep) {
     for (const server of state.redis.keys()) {
       yield change(`puts its result into ${serverName(state, server)}`, (mine, draft) => {
         put(rules, draft, server, mine.prediction);
