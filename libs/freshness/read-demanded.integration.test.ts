@@ -88,6 +88,17 @@ describe('after a demanded answer, a plain read of another process that remember
     client.release();
   });
 
+  it('gives the earlier prediction if Postgres could not store that answer, which then says so', async () => {
+    const other = createProcess();
+    await other.short('10');
+    await changeSilently('10');
+    const keepNow = () => Promise.reject(new Error('the disk is full'));
+    const read = world.createReader({}, { keepNow });
+    const [answer] = await read(PREDICTOR, ['10'], { ...PLAIN_READ, noCache: true });
+    expect(answer).toMatchObject({ source: 'live', kept: false });
+    for (const process of [other, createProcess()]) expect(await process.short('10')).toBe('batch fresh 0');
+  });
+
   it('does not ask Redis for other users', async () => {
     const [one, other] = [createProcess(), createProcess()];
     await other.short('6');

@@ -21,7 +21,8 @@ do not count. Prints the warnings of tandem check. --force adopts the config des
 A database serves exactly one config: adopting a config stops serving every predictor that is not in it.
 Until a run has scored all users with a new model version, its reads are answered live. adopt prints when the schedule
 starts that run.
-Exit codes: 0 if adopted, 1 if rejected without a change, 2 for wrong usage.`,
+Exit codes: 0 if adopted, 1 if rejected without a change, or if adopted but not confirmed by Redis (the message says
+which; runs of --run are not started then), 2 for wrong usage.`,
     example: 'tandem adopt --config ./tandem.config.ts --run',
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')

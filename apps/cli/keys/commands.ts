@@ -38,7 +38,7 @@ interface CreateOptions extends CommonOptions {
   readonly expires?: number;
   readonly rate?: number;
   readonly liveRate?: number;
-  readonly newUsers: number | null;
+  readonly newUsers: number;
   readonly test?: boolean;
 }
 
@@ -70,7 +70,7 @@ function keyCreateCommand(cli: Cli): Command {
         expiresInMs: options.expires ?? null,
         requestsPerSecond: options.rate ?? null,
         livePerSecond: options.liveRate ?? null,
-        newUsersPerDay: options.newUsers,
+        newUsersPerDay: Number.isFinite(options.newUsers) ? options.newUsers : null,
       };
       const made = await withKeys(cli, (pool) => insertApiKey(pool, key, pepper));
       present(cli, options, made, () => renderNewKey(made, cli.paint));

@@ -16,7 +16,7 @@ test('rates are numbers per second or per minute', () => {
 });
 
 test('a quota of new users is a whole number per day, or none', () => {
-  expect([parseNewUsers('50000/d'), parseNewUsers('none')]).toEqual([50_000, null]);
+  expect([parseNewUsers('50000/d'), parseNewUsers('none')]).toEqual([50_000, Number.POSITIVE_INFINITY]);
   for (const text of ['50000', '0/d', '1.5/d', '5/s', '']) {
     expect(() => parseNewUsers(text)).toThrow('such as 50000/d');
   }

@@ -38,9 +38,9 @@ export function parseRate(text: string): number {
 /** The users that the events of a key may make known a day, unless its creator says otherwise. */
 export const NEW_USERS_A_DAY = 1_000_000;
 
-/** Parses `50000/d` to a number per day, or `none` to null: no limit. */
-export function parseNewUsers(text: string): number | null {
-  if (text === 'none') return null;
+/** Parses `50000/d` to a number per day, or `none` to Infinity: commander takes null for a missing value. */
+export function parseNewUsers(text: string): number {
+  if (text === 'none') return Number.POSITIVE_INFINITY;
   const [, amount = ''] = /^([1-9]\d{0,11})\/d$/.exec(text) ?? [];
   if (amount !== '') return Number(amount);
   throw new InvalidArgumentError('a number per day is expected, such as 50000/d, or none for no limit.');

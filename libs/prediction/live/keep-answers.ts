@@ -14,7 +14,8 @@ export interface AnswerStores {
 /**
  * Stores the predictions for the next readers. A store that hangs gets at most half of the remaining time, so that the
  * answer is still in time. Demanded entries are in Postgres before they are in Redis and before the answer: later
- * certificates name them, so that no process answers with an older prediction from its memory.
+ * certificates name them, so that no process answers with an older prediction from its memory. If that fails, they are not
+ * stored at all.
  */
 export async function keepAnswers(
   { overlay, keepLater, keepNow }: AnswerStores,
@@ -27,6 +28,13 @@ export async function keepAnswers(
     within(until - performance.now(), store(), () => new Error('too late'));
   const demanded = entries.filter((entry) => entry.demanded);
   if (demanded.length < entries.length) keepLater(entries.filter((entry) => !entry.demanded));
-  if (demanded.length > 0) await inTime(() => keepNow(demanded)).catch(() => keepLater(demanded));
+  if (demanded.length > 0) {
+    const isNoted = await inTime(() => keepNow(demanded)).then(
+      () => true,
+      () => false,
+    );
+    // No reader may find an answer that a process with an older prediction in memory would not give.
+    if (!isNoted) return [];
+  }
   return inTime(() => overlay.putEach(entries)).catch(() => []);
 }
