@@ -1,10 +1,10 @@
 -- A file of its own: together with user_contexts, its locks would stop certificates, which read both tables.
 set local lock_timeout = '100ms';
 
--- How often a prediction was withdrawn: by a rollback, an aborted or promoted rollout, an adopted version, a changed policy, or
--- a predictor that is no longer served. While Postgres does not answer, a process serves an assignment only if Redis has the count that the process
--- read with it. It rises with the revision, in the same row, so that certificates read no more than before. A publication
--- withdraws nothing: its former generation may still be served as unverified.
+-- How often a prediction was withdrawn: by a rollback, an aborted or promoted rollout, an adopted version, a changed policy,
+-- or a predictor that is no longer served. While Postgres does not answer, a process serves an assignment only if Redis has
+-- the count that the process read with it. The count rises with the revision, in the same row, so that certificates read no
+-- more than before. A publication withdraws nothing: its former generation may still be served as unverified.
 alter table tandem.settings add column withdrawals bigint not null default 0;
 
 create function tandem.count_withdrawal() returns trigger language plpgsql as $$

@@ -52,8 +52,9 @@ export interface Tandem {
    */
   read(predictor: string, userId: string, demand?: ReadDemand): Promise<PredictionView>;
   /**
-   * Reads up to 1,000 users, with one request to each store for each hundred. Returns a prediction or an error for each, in order. Users
-   * with request features are inferred for this call, as by `POST /v1/predictions/{predictor}` with `users`.
+   * Reads up to 1,000 users, with one request to each store for each hundred users. Returns a prediction or an error for
+   * each, in order. Users with request features are inferred for this call, as by `POST /v1/predictions/{predictor}`
+   * with `users`.
    */
   readMany(
     predictor: string,

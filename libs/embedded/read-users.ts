@@ -1,6 +1,7 @@
 /**
- * Reads many users of a predictor for an API or an application, with one request to each store for each hundred. Each user gets a
- * prediction or an error, in the order of the call. Reads are counted here: as demand, in rollouts and in metrics.
+ * Reads many users of a predictor for an API or an application, with one request to each store for each hundred users.
+ * Each user gets a prediction or an error, in the order of the call. Reads are counted here: as demand, in rollouts and
+ * in metrics.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';

@@ -1,19 +1,19 @@
--- Raises a count of what this server has received, erasures or withdrawals; never lowers it within a history. The key never expires:
--- without it, no unverified answer uses this server.
+-- Raises a count of what this server has received, erasures or withdrawals; never lowers it within a history. The key
+-- never expires: without it, no unverified answer uses this server.
 --
--- An erasure that arrives late may have a lower number than erasures that this server has received and lost. So a
--- number only raises an existing count of the same history. Any other count is deleted, since it does not include this
--- erasure. Only an announcement restores a count. An existing announcement is deleted too: its process may have asked
--- Postgres before this erasure.
+-- A raise that arrives late may have a lower number than raises that this server has received and lost. So a number only
+-- raises an existing count of the same history. Any other count is deleted, since it does not include this raise. Only an
+-- announcement restores a count. An existing announcement is deleted too: its process may have asked Postgres before this
+-- raise.
 --
 -- KEYS[1]  the count, "history.count"
 -- KEYS[2]  announcement of a process that will restore the count
 -- ARGV[1]  history, 16 hex digits
 -- ARGV[2]  count, a whole number below 2^53
--- ARGV[3]  the announcement that must still exist; "" for an erasure
+-- ARGV[3]  the announcement that must still exist; "" for an erasure or a withdrawal
 --
 -- Result: 1 the count is at least this one; 0 there was no count to raise, or the announcement was deleted: since it
--- was made, data were lost or an erasure arrived.
+-- was made, data were lost or a raise arrived.
 
 local is_announced = ARGV[3] ~= ''
 if is_announced and redis.pcall('GET', KEYS[2]) ~= ARGV[3] then return 0 end
