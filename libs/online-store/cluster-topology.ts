@@ -1,3 +1,4 @@
+/// <reference path="./cluster-key-slot.d.ts" />
 /**
  * Tracks the slots of the primaries of a Redis Cluster. They are read every few seconds, and at once when a connection
  * is lost or a server reports that a key has moved. Each primary has a separate connection.

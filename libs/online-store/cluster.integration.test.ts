@@ -1,3 +1,4 @@
+/// <reference path="./cluster-key-slot.d.ts" />
 /**
  * Tests of the stores on a real cluster of three primaries: every command finds its server, even after a failover and
  * while slots move.

@@ -1,3 +1,4 @@
+/// <reference path="../online-store/cluster-key-slot.d.ts" />
 import { randomUUID } from 'node:crypto';
 import { silentLog } from '@tandem/telemetry/log';
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
