@@ -195,10 +195,11 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       if (wrong !== null) note('user changed arms', wrong);
     },
     checkUnverified(read, answer) {
-      if (read.at <= since) return;
+      // An answer without an arm breaks another rule.
+      if (read.at <= since || answer.variant === null) return;
       counts.unverified++;
       if (read.at > withdrawnAt && read.at <= withdrawnAt + SHORTLY_MS) counts.unverifiedShortlyAfter++;
-      const own = { variant: answer.variant ?? '', version: Number(answer.modelVersion) };
+      const own = { variant: answer.variant, version: Number(answer.modelVersion) };
       if (uncertified.isAllowed(own, read.at, read.ended)) return;
       const why = `${own.variant} served model version ${own.version}, unverified`;
       violations.note('unassigned version', why, { answer, read: headOf(read), claims: uncertified.all, arm });

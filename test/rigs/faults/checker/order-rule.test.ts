@@ -26,9 +26,10 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
   [
     'of another arm',
     [
-      ...[...moveRollout(-20, 'start', { state: 'preparing' }), older(11)],
-      noCache({ variant: 'candidate', modelVersion: '2', computedBy: 2 }),
-    ].toSorted((one, other) => one.ended - other.ended),
+      ...moveRollout(-20, 'start', { state: 'preparing' }),
+      noCache(),
+      older(11, { variant: 'candidate', modelVersion: '2', computedBy: 2 }),
+    ],
   ],
   ['that is stale', [noCache(), older(11, { source: 'stale', reason: 'unverified', contextVersion: null })]],
   ['after an answer that was not stored', [read(0, { ...demanded, computedAt: 100 }), older(11)]],
