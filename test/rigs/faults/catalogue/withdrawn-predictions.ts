@@ -14,7 +14,7 @@ import type { Stage } from '../rig/session.ts';
 import { startRun } from '../rig/start-run.ts';
 import { type NamedFault, NotMet } from './fault.ts';
 
-/** The time for reads to find, and to store, predictions of what is then withdrawn. */
+/** The time for reads to find, and to store, predictions that are then withdrawn. */
 const READ_MS = 700;
 /** The time for which the others serve unverified answers before the withdrawal, which are legal until then. */
 const BEFORE_MS = 300;

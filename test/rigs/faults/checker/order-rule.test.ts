@@ -41,6 +41,10 @@ describe('accepts an older plain answer', () => {
 
   it('once a rollback may have withdrawn the demanded answer, and judges answers to later reads', () => {
     expect(rulesOf([noCache(), intendMove(11, 'rollback'), older(12)])).toEqual([]);
+    const during = [noCache({}, { at: 5, ended: 15 }), older(20)];
+    expect(rulesOf([intendMove(0, 'rollback'), ...during])).toEqual([]);
+    const unknown = { ...rollBack(-20, 2, 1), status: 503, retryAfter: 1 };
+    expect(rulesOf([intendMove(-21, 'rollback'), unknown, ...during])).toEqual([]);
     const rolledBack = [intendMove(0, 'rollback'), rollBack(1, 2, 1)];
     expect(rulesOf([...rolledBack, noCache({}, { at: 5, ended: 15 }), older(20)])).toEqual([]);
     expect(rulesOf([...rolledBack, noCache({}, { at: 20, ended: 30 }), older(40)])).toEqual(FOUND);
@@ -51,7 +55,9 @@ describe('accepts an older plain answer', () => {
     (head) => {
       const [begins, over] = [fault(20, 'begins', head), fault(40, 'over', head)];
       expect(rulesOf([noCache(), begins, older(30)])).toEqual([]);
-      expect(rulesOf([begins, noCache({}, { at: 25, ended: 30 }), over, older(50)])).toEqual([]);
+      const during = noCache({}, { at: 25, ended: 30 });
+      expect(rulesOf([begins, during, older(31)])).toEqual([]);
+      expect(rulesOf([begins, during, over, older(50)])).toEqual([]);
       expect(rulesOf([begins, over, noCache({}, { at: 50, ended: 60 }), older(70)])).toEqual(FOUND);
     },
   );
