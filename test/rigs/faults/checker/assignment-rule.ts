@@ -90,9 +90,9 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     uncertified.allow(one, at);
   }
 
-  function close(one: ToldArm, { ended, isMove }: Learned): void {
-    claims.close(one, ended);
-    if (isMove) uncertified.close(one, ended);
+  function close(one: ToldArm, at: number): void {
+    claims.close(one, at);
+    uncertified.close(one, at);
   }
 
   /** Notes that only these arms can serve, unless an open call may still take effect. */
@@ -125,14 +125,14 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       if (call.isMove) withdrawnAt = call.ended;
       if (known.length > 0) return settle(known, call);
       if (!isSure(call.at)) return;
-      close(own, call);
-      return close(asStable, call);
+      close(own, call.ended);
+      return close(asStable, call.ended);
     }
     arm = own;
     // A rollout whose only step is 100 % makes its version stable as soon as it begins.
     const mayBeStable = state === 'preparing' && (steps[0] ?? 0) >= 100 ? [asStable] : [];
     if (known.length > 0) settle([...known, own, ...mayBeStable], call);
-    else if (mayBeStable.length === 0 && isSure(call.at)) close(asStable, call);
+    else if (mayBeStable.length === 0 && isSure(call.at)) close(asStable, call.ended);
     if (state !== 'preparing' && isSure(call.at)) users.settle(call.ended);
   }
 
