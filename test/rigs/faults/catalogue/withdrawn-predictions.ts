@@ -20,7 +20,7 @@ const READ_MS = 700;
 const BEFORE_MS = 300;
 const HELD_MS = 2_000;
 /** A version is loaded at the lowest priority, which takes long on a busy machine. */
-const PREPARED_WITHIN_MS = 60_000;
+const PREPARED_WITHIN_MS = 120_000;
 
 interface Withdrawal {
   readonly name: string;
@@ -138,31 +138,22 @@ async function prepareRollback({ rig }: Stage, ops: Ops): Promise<() => Promise<
   return async () => (await ops.rollBack()) !== undefined;
 }
 
-/** Starts a canary, unless one serves half of the users or more. */
+/** Waits until a rollout serves users. Starts a canary if there is no rollout. */
 async function prepareAbort(_: Stage, ops: Ops): Promise<() => Promise<boolean>> {
-  const { stable, rollout } = await survey(ops);
-  let served = rollout;
-  if (!isServing(served)) {
-    if (served) await ops.move(served, 'abort');
+  const { stable, rollout: active } = await survey(ops);
+  if (!active) {
     // The version below is likely to be loaded already.
     const version = stable > 1 ? stable - 1 : 2;
     const plan = { kind: 'canary', version: String(version), steps: [50, 100], coverage: 'live' };
     await ops.start({ variant: 'candidate', version }, plan);
-    served = await until(
-      'the canary serves users',
-      async () => {
-        const told = (await survey(ops)).rollout;
-        return isServing(told) ? told : null;
-      },
-      PREPARED_WITHIN_MS,
-    );
   }
+  const serving = async () => {
+    const { rollout } = await survey(ops);
+    return rollout && rollout.state !== 'preparing' ? rollout : null;
+  };
+  const served = await until('the rollout serves users', serving, PREPARED_WITHIN_MS);
   await pause(READ_MS);
-  return async () => served !== null && (await ops.move(served, 'abort')) !== undefined;
-}
-
-function isServing(rollout: ToldRollout | null): boolean {
-  return rollout !== null && rollout.state === 'running' && (rollout.steps[rollout.step] ?? 0) >= 40;
+  return async () => (await ops.move(served, 'abort')) !== undefined;
 }
 
 /** Returns the stable version, and the rollout if it is active. */
