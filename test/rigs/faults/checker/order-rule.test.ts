@@ -41,6 +41,8 @@ describe('accepts an older plain answer', () => {
 
   it('once a rollback may have withdrawn the demanded answer, and judges answers to later reads', () => {
     expect(rulesOf([noCache(), intendMove(11, 'rollback'), older(12)])).toEqual([]);
+    expect(rulesOf([noCache(), intendMove(11, 'abort'), older(12)])).toEqual([]);
+    expect(rulesOf([noCache(), intendMove(11, 'start'), older(12)])).toEqual(FOUND);
     const during = [noCache({}, { at: 5, ended: 15 }), older(20)];
     expect(rulesOf([intendMove(0, 'rollback'), ...during])).toEqual([]);
     const unknown = { ...rollBack(-20, 2, 1), status: 503, retryAfter: 1 };

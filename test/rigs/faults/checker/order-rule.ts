@@ -3,7 +3,7 @@
  * with an older prediction of the same arm. The higher label is newer, then the later time of computation.
  *
  * A rollback withdraws the stored answer, and an answer from another arm replaces it. So all stored answers are
- * forgotten when a rollout moves. Only users without an event are judged, because the service does not promise the
+ * forgotten when a rollout may take users back to an arm. Only users without an event are judged, because the service does not promise the
  * order while an open transaction holds the user's context. Memory: some hundred bytes a user.
  */
 import type { Fault, MoveIntent, Read, ReadAnswer, RollBack } from '../history.ts';
@@ -67,7 +67,10 @@ export function createOrderRule({ sharing }: Pick<Known, 'sharing'>, violations:
       }
       remember(read, answer, user);
     },
-    intend: ({ move, at }) => forget(move === 'rollback' ? Number.POSITIVE_INFINITY : Math.max(at, since)),
+    intend({ move, at }) {
+      // A start takes no user back to an arm.
+      if (move !== 'start') forget(move === 'rollback' ? Number.POSITIVE_INFINITY : Math.max(at, since));
+    },
     rolledBack({ status, ended }, windowMs) {
       // A rollback with an unknown result may still take effect.
       const isKnown = status === 200 || status === 404 || status === 409;
