@@ -23,7 +23,7 @@ export interface AssignmentCounts {
 }
 
 /** The time after a withdrawal in which another process still has the assignment from before, if Postgres stops. */
-export const SHORTLY_MS = 10_000;
+const SHORTLY_MS = 10_000;
 
 /** Statuses after which a move may have taken effect; 504: it is committed, but not confirmed. */
 const UNKNOWN: ReadonlySet<number> = new Set([503, 504]);
