@@ -37,7 +37,7 @@ const age = (days: number, ...userIds: string[]) =>
 async function contexts() {
   const { rows } = await database.pool.query(
     `select user_id as "userId", version::int, touched, touched_all::int as "touchedAll", features -> 'orders' -> 'value' as orders,
-      demanded is not null as demanded from tandem.user_contexts order by user_id`,
+      demanded is not null as demanded, updated_at > now() - interval '1 day' as "isRecent" from tandem.user_contexts order by user_id`,
   );
   return rows;
 }
@@ -55,14 +55,15 @@ test('the values of a user without an event for the configured days are dropped;
   expect(await expireRows(database.pool)).toBe(1);
   const touched = (version: number) => ({ touched: { visits: version, other: version }, touchedAll: version });
   const expected = [
-    { userId: '1', version: 4, ...touched(3), orders: null, demanded: false },
-    { userId: '2', version: 1, ...touched(1), orders: 7, demanded: true },
-    { userId: '3', version: 2, ...touched(2), orders: 7, demanded: false },
+    { userId: '1', version: 4, ...touched(3), orders: null, demanded: false, isRecent: true },
+    { userId: '2', version: 1, ...touched(1), orders: 7, demanded: true, isRecent: false },
+    { userId: '3', version: 2, ...touched(2), orders: 7, demanded: false, isRecent: true },
   ];
+  expect(await contexts()).toEqual(expected);
+  expect(await expireRows(database.pool)).toBe(0);
   expect(await contexts()).toEqual(expected);
   await age(32, '1');
   expect(await expireRows(database.pool)).toBe(0);
-  expect(await contexts()).toEqual(expected);
   expect(await send('1')).toMatchObject([{ contextVersion: 5 }]);
 });
 
@@ -105,6 +106,30 @@ test('an event that is open during a drop keeps its values; an event after the d
     { userId: '2', version: 4, orders: 9 },
   ]);
   expect(await expireRows(database.pool)).toBe(0);
+});
+
+test('an event that commits after a drop has found its user, and before it locks the user, keeps its values', async () => {
+  await send('1');
+  await age(32, '1');
+  const columns = 'one, key_type, event_horizon, revision, erasures, protocol, withdrawals';
+  await database.pool.query(`
+    create function tandem.wait_for_event(horizon interval) returns interval language plpgsql stable as
+      $$ begin perform pg_advisory_xact_lock(1); return horizon; end $$;
+    alter table tandem.settings rename to all_settings;
+    create view tandem.settings as select ${columns}, tandem.wait_for_event(context_horizon) as context_horizon from tandem.all_settings`);
+  const gate = await database.pool.connect();
+  await gate.query('begin; select pg_advisory_xact_lock(1)');
+  const dropping = transaction(database.pool, (db) => dropContextValues(db, null));
+  const waits = `select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`;
+  await expect.poll(async () => (await database.pool.query(waits)).rowCount).toBe(1);
+  await send('1', { data: { orders: 9 } });
+  await gate.query('commit');
+  gate.release();
+  const dropped = await dropping;
+  await database.pool.query(`drop view tandem.settings; alter table tandem.all_settings rename to settings;
+    drop function tandem.wait_for_event`);
+  expect(dropped).toMatchObject({ rows: 0 });
+  expect(await contexts()).toMatchObject([{ version: 2, orders: 9 }]);
 });
 
 test('an erased user stays erased, even if its context still had values', async () => {
