@@ -17,10 +17,16 @@ beforeAll(async () => {
 beforeEach(async () => {
   await database.reset();
   await setHorizon('31 days');
-  await adopt(database.pool, { predictors: [visitsPredictor(), visitsPredictor({ name: 'other' })], actor: 'test' });
+  await adopt(database.pool, { predictors: [visitsPredictor(), rowsOnly], actor: 'test' });
 });
 afterAll(() => database.drop());
 
+/** A predictor that uses no values of events. */
+const other = visitsPredictor({ name: 'other' });
+const rowsOnly = {
+  ...other,
+  definition: { ...other.definition, query: { ...other.definition.query, asOf: null } },
+};
 const setHorizon = (horizon: string | null) =>
   database.pool.query('update tandem.settings set context_horizon = $1', [horizon]);
 let count = 0;
@@ -36,8 +42,8 @@ const age = (days: number, ...userIds: string[]) =>
   );
 async function contexts() {
   const { rows } = await database.pool.query(
-    `select user_id as "userId", version::int, touched, touched_all::int as "touchedAll", features -> 'orders' -> 'value' as orders,
-      demanded is not null as demanded, updated_at > now() - interval '1 day' as "isRecent" from tandem.user_contexts order by user_id`,
+    `select user_id as "userId", version::int, touched, features -> 'orders' -> 'value' as orders,
+      array(select jsonb_object_keys(demanded)) as demanded, updated_at > now() - interval '1 day' as "isRecent" from tandem.user_contexts order by user_id`,
   );
   return rows;
 }
@@ -48,16 +54,24 @@ const expireSome = () =>
 
 test('the values of a user without an event for the configured days are dropped; row and version stay', async () => {
   for (const userId of ['1', '1', '2', '3']) await send(userId);
-  await database.pool.query(`update tandem.user_contexts set demanded = '{"visits": []}' where user_id <> '3'`);
+  await database.pool.query(
+    `update tandem.user_contexts set demanded = '{"visits": [], "other": []}' where user_id <> '3'`,
+  );
   await age(32, '1', '3');
   await age(30, '2');
   await send('3', { data: null });
   expect(await expireRows(database.pool)).toBe(1);
-  const touched = (version: number) => ({ touched: { visits: version, other: version }, touchedAll: version });
   const expected = [
-    { userId: '1', version: 4, ...touched(3), orders: null, demanded: false, isRecent: true },
-    { userId: '2', version: 1, ...touched(1), orders: 7, demanded: true, isRecent: false },
-    { userId: '3', version: 2, ...touched(2), orders: 7, demanded: false, isRecent: true },
+    { userId: '1', version: 4, touched: { visits: 3, other: 2 }, orders: null, demanded: ['other'], isRecent: true },
+    {
+      userId: '2',
+      version: 1,
+      touched: { visits: 1, other: 1 },
+      orders: 7,
+      demanded: ['other', 'visits'],
+      isRecent: false,
+    },
+    { userId: '3', version: 2, touched: { visits: 2, other: 2 }, orders: 7, demanded: [], isRecent: true },
   ];
   expect(await contexts()).toEqual(expected);
   expect(await expireRows(database.pool)).toBe(0);
@@ -142,10 +156,15 @@ test('an erased user stays erased, even if its context still had values', async 
   expect(await send('1')).toMatchObject([{ status: 'erased' }]);
 });
 
-test('a transaction drops at most a thousand contexts, and a walk over the key finds all of them', async () => {
+test('a transaction drops at most a thousand contexts, and a walk over the key, which begins with a horizon, finds all', async () => {
   await database.pool.query(`insert into tandem.user_contexts (user_id, version, features, updated_at)
     select n::text, 1, case when n % 5 = 0 then '{"orders": {"value": 7}}' else '{}' end::jsonb, now() - interval '32 days'
     from generate_series(1, 12500) n`);
+  await setHorizon(null);
+  expect(await expireSome()).toEqual({ rows: 0, isDone: true });
+  const began = `select from tandem.expiry_steps where step = 'user_contexts' and position is not null`;
+  expect((await database.pool.query(began)).rowCount).toBe(0);
+  await setHorizon('31 days');
   const sender = await database.pool.connect();
   await sender.query(`begin; select from tandem.user_contexts where user_id = '10' for update`);
   expect(await expireSome()).toEqual({ rows: 999, isDone: false });
@@ -166,7 +185,7 @@ test('a transaction drops at most a thousand contexts, and a walk over the key f
 test('a predictor that is adopted during a drop waits for it, as for an event', async () => {
   await send('1');
   await age(32, '1');
-  const predictors = ['visits', 'other', 'third'].map((name) => visitsPredictor({ name }));
+  const predictors = [visitsPredictor(), rowsOnly, visitsPredictor({ name: 'third' })];
   const adopting = await transaction(database.pool, async (db) => {
     await dropContextValues(db, null);
     const adopting = adopt(database.pool, { predictors, actor: 'test' });
@@ -175,7 +194,7 @@ test('a predictor that is adopted during a drop waits for it, as for an event', 
     return { adopting };
   });
   await adopting.adopting;
-  expect(await contexts()).toMatchObject([{ version: 3, touched: { visits: 2, other: 2 } }]);
+  expect(await contexts()).toMatchObject([{ version: 3, touched: { visits: 2, other: 1 } }]);
 });
 
 test('the measure of delays counts events, and no drop', async () => {

@@ -1,7 +1,7 @@
 /**
  * Drops the values of contexts that have not changed for `context_horizon` (tandem.settings). Values are inputs of
- * predictions, so a drop is like an event that concerns every predictor: the statement that drops the values raises the
- * version. The row, and with it the version, stays.
+ * predictions, so a drop is like an event with these values: the statement that drops them raises the version, also as
+ * the version that concerns each predictor that uses one of them. The row, and with it the version, stays.
  *
  * An index on `updated_at` would make each event slower, so contexts are checked in the order of the key.
  */
@@ -27,7 +27,9 @@ const IS_OLD = `c.updated_at < (select clock_timestamp() - context_horizon from 
 export async function dropContextValues(db: Db, from: readonly string[] | null) {
   await holdRules(db);
   const [found] = await query<{ rows: number; isCut: boolean; last: string | null }>(db, {
-    text: `with seen as materialized (
+    text: `with rules as materialized (
+        select name, array(select jsonb_object_keys(event_features)) as features from tandem.predictors
+      ), seen as materialized (
         select c.user_id, ${IS_OLD} as is_old from tandem.user_contexts c
         where c.user_id > $1 and (select context_horizon is not null from tandem.settings) order by c.user_id limit ${CHECKED}
       ), old as materialized (
@@ -36,9 +38,9 @@ export async function dropContextValues(db: Db, from: readonly string[] | null) 
         select c.user_id from tandem.user_contexts c where c.user_id = any (array(select user_id from old)) and ${IS_OLD}
         order by c.user_id for update skip locked
       ), dropped as (
-        update tandem.user_contexts c set version = c.version + 2, touched_all = c.version + 1,
-          touched = (select coalesce(jsonb_object_agg(name, c.version + 1), '{}') from tandem.predictors),
-          features = '{}', demanded = null, updated_at = clock_timestamp()
+        update tandem.user_contexts c set version = c.version + 2, features = '{}', updated_at = clock_timestamp(),
+          touched = c.touched || (select coalesce(jsonb_object_agg(name, c.version + 1), '{}') from rules r where c.features ?| r.features),
+          demanded = c.demanded - array(select name from rules r where c.features ?| r.features)
         from locked l where c.user_id = l.user_id returning 1
       )
       select (select count(*) from dropped) as rows, old.n = ${DROPPED} as "isCut",
