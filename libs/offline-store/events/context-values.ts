@@ -39,7 +39,8 @@ export async function dropContextValues(db: Db, from: readonly string[] | null) 
         order by c.user_id for update skip locked
       ), dropped as (
         update tandem.user_contexts c set version = c.version + 2, features = '{}', updated_at = clock_timestamp(),
-          touched = c.touched || (select coalesce(jsonb_object_agg(name, c.version + 1), '{}') from rules r where c.features ?| r.features),
+          touched = c.touched || (select coalesce(jsonb_object_agg(name, c.version + 1), '{}')
+            from rules r where c.features ?| r.features),
           demanded = c.demanded - array(select name from rules r where c.features ?| r.features)
         from locked l where c.user_id = l.user_id returning 1
       )
