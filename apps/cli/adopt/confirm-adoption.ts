@@ -1,7 +1,7 @@
 /** Confirms to Redis that an adoption replaced what was served. */
 import { findCount } from '@tandem/offline-store/sql/settings';
 import { createCount } from '@tandem/online-store/told-counts';
-import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
+import type { OnlineCount } from '@tandem/prediction/online-count';
 import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
 import { CommandFailure } from '../command-line/failure.ts';
 import { withRedis } from '../doctor/reach-redis.ts';
