@@ -40,7 +40,8 @@ interface AskedDemand {
 /** Records a certificate. Throws `unknown_predictor`. */
 type Notice = (certificate: Certificate) => Assignments;
 
-export interface Demanded {
+/** The result of a demanded inference, for the users of a read. */
+export interface DemandedAnswers {
   /** Answers of the users who were inferred in time under the current assignment. */
   readonly answers: Results;
   /**
@@ -50,7 +51,7 @@ export interface Demanded {
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
-export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
+export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<DemandedAnswers>;
 
 /**
  * Returns whether the feature statement alone can answer the read. A read that names a context is excluded, since it
@@ -81,7 +82,7 @@ export function createDemandInference(dependencies: DemandDependencies): DemandI
   };
 }
 
-function nothingDemanded(): Demanded {
+function nothingDemanded(): DemandedAnswers {
   return { answers: new Map(), failuresAt: () => undefined };
 }
 
@@ -94,7 +95,8 @@ interface Demand {
   readonly requested: RequestedRows;
 }
 
-async function demandOfArm({ registry, live }: DemandDependencies, demand: Demand, notice: Notice): Promise<Demanded> {
+async function demandOfArm(stores: DemandDependencies, demand: Demand, notice: Notice): Promise<DemandedAnswers> {
+  const { registry, live } = stores;
   const { known, predictor, options, times, requested } = demand;
   const { assignment, userIds } = demand.group;
   const { history } = known;
@@ -147,7 +149,7 @@ function isAssigned({ known, group }: Demand, assigned: Assignment, history: str
   );
 }
 
-function together(demands: readonly Demanded[]): Demanded {
+function together(demands: readonly DemandedAnswers[]): DemandedAnswers {
   return {
     answers: new Map(demands.flatMap(({ answers }) => [...answers])),
     failuresAt(assignment, history) {
