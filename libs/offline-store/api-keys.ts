@@ -182,12 +182,7 @@ async function setSecret(
 export type KeyLimits = Pick<NewApiKey, 'requestsPerSecond' | 'livePerSecond' | 'newUsersPerDay'>;
 
 /** Changes some limits of the key. Rejects with `invalid_input` if there is no such key, or if it is not in use. */
-export function limitApiKey(
-  pool: pg.Pool,
-  id: string,
-  limits: Partial<KeyLimits>,
-  actor: string = CLI,
-): Promise<ApiKey> {
+export function limitApiKey(pool: pg.Pool, id: string, limits: Partial<KeyLimits>): Promise<ApiKey> {
   return transaction(pool, async (db) => {
     const { name } = await findUsable(db, id);
     const limited = (column: string, limit: keyof KeyLimits) =>
@@ -197,7 +192,7 @@ export function limitApiKey(
         ${limited('live_per_second', 'livePerSecond')}, ${limited('new_users_per_day', 'newUsersPerDay')} where id = $1`,
       values: [id, JSON.stringify(limits)],
     });
-    await insertAudit(db, { actor, action: 'limit_key', predictor: null, detail: { key: id, name, ...limits } });
+    await insertAudit(db, { actor: CLI, action: 'limit_key', predictor: null, detail: { key: id, name, ...limits } });
     return findKey(db, id);
   });
 }

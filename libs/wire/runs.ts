@@ -26,14 +26,11 @@ export const BudgetSchema = z
         .meta({ id: 'ShareBudget' }),
       z
         .strictObject({
-          cpuMinutes: z
-            .number()
-            .gt(0, MINUTES)
-            .meta({ description: 'CPU time of workers and their inference', example: 30 }),
+          cpuMinutes: z.number().gt(0, MINUTES).meta({ description: 'CPU time of workers and inference', example: 30 }),
         })
         .meta({ id: 'CpuBudget' }),
     ],
-    { error: `expected { "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }` },
+    { error: 'expected { "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
   )
   .meta({
     id: 'Budget',

@@ -34,7 +34,6 @@ which; runs of --run are started nevertheless), 2 for wrong usage.`,
       const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
       const { untilUpgraded } = await import('@tandem/offline-store/upgrade');
       const { findFirstRuns, renderFirstRun } = await import('./first-runs.ts');
-      const starts = options.run === true;
       await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-adopt' }, async (databases) => {
         if (options.afterUpgrade) await untilUpgraded(databases.pool);
         const adopted = await adoptConfig(databases, resolve(cli.cwd, options.config), {
@@ -47,11 +46,11 @@ which; runs of --run are started nevertheless), 2 for wrong usage.`,
           redisUrl: knownRedisUrl(cli),
         }).catch(async (error: unknown) => {
           // The adoption is complete, and must not be repeated for its runs.
-          const runs = isTandemError(error, 'not_confirmed') ? await findFirstRuns(databases.pool, starts) : [];
+          const runs = isTandemError(error, 'not_confirmed') ? await findFirstRuns(databases.pool, !!options.run) : [];
           for (const line of runs.flatMap(renderFirstRun)) cli.stderr.write(`${line}\n`);
           throw error;
         });
-        const firstRuns = await findFirstRuns(databases.pool, starts);
+        const firstRuns = await findFirstRuns(databases.pool, options.run === true);
         present(cli, options, { ...adopted, firstRuns }, () => [
           ...renderAdoption(adopted, cli.cwd),
           ...firstRuns.flatMap(renderFirstRun),

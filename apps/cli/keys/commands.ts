@@ -48,10 +48,12 @@ interface CreateOptions extends LimitOptions {
   readonly test?: boolean;
 }
 
-const [RATE, OF_REQUESTS] = ['--rate <rate>', 'the limit of requests, such as 100/s, or none'];
-const [LIVE_RATE, OF_LIVE] = ['--live-rate <rate>', 'the limit of users inferred live, such as 20/s, or none'];
-const NEW_USERS = '--new-users <rate>';
-const OF_NEW_USERS = 'the limit of users that its events make known, such as 50000/d, or none';
+const RATE = ['--rate <rate>', 'the limit of requests, such as 100/s, or none', parseRate] as const;
+const LIVE_RATE = ['--live-rate <rate>', 'the limit of users inferred live, such as 20/s, or none', parseRate] as const;
+const NEW_USERS = [
+  '--new-users <rate>',
+  'the limit of users that its events make known, such as 50000/d, or none',
+] as const;
 
 /** Returns the limits that are given; null for `none`. */
 function limitsFrom({ rate, liveRate, newUsers }: LimitOptions): Partial<KeyLimits> {
@@ -63,17 +65,16 @@ function keyCreateCommand(cli: Cli): Command {
   return createCommand({
     name: 'create',
     description: 'create an API key in DATABASE_URL; its text is shown once',
-    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Rates apply to each API process separately, --new-users to all together.`,
+    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Rates (default: none) apply to each API process separately,
+--new-users to all together.`,
     example: 'tandem key create --name shop --scopes predictions:read,events:write --expires 90d --rate 100/s',
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
     .requiredOption('--scopes <list>', 'the scopes, separated by commas, or all', parseScopes)
     .option('--expires <span>', 'how long the key is valid, such as 90d (default: until it is revoked)', parseSpan)
-    .option(RATE, `${OF_REQUESTS} (default: none)`, parseRate)
-    .option(LIVE_RATE, `${OF_LIVE} (default: none)`, parseRate)
-    .addOption(
-      new Option(NEW_USERS, OF_NEW_USERS).argParser(parseNewUsers).default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`),
-    )
+    .option(...RATE)
+    .option(...LIVE_RATE)
+    .addOption(new Option(...NEW_USERS).argParser(parseNewUsers).default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`))
     .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
@@ -118,9 +119,9 @@ function keyLimitCommand(cli: Cli): Command {
     example: 'tandem key limit 3f9c2b7e01d4a586 --new-users 50000/d --rate none',
   })
     .argument('<id>')
-    .option(RATE, OF_REQUESTS, parseRate)
-    .option(LIVE_RATE, OF_LIVE, parseRate)
-    .option(NEW_USERS, OF_NEW_USERS, parseNewUsers)
+    .option(...RATE)
+    .option(...LIVE_RATE)
+    .option(...NEW_USERS, parseNewUsers)
     .action(async (id: string, options: LimitOptions) => {
       const limits = limitsFrom(options);
       if (Object.keys(limits).length === 0)

@@ -72,7 +72,7 @@ test.each([
   [['create', '--name', 'x', '--scopes', 'prediction:read'], 2, 'did you mean predictions:read?'],
   [['create', '--name', 'x'], 2, '--scopes'],
   [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'such as 90d'],
-  [['limit', '0123456789abcdef'], 2, 'set --rate, --live-rate or --new-users'],
+  [['limit', '0123456789abcdef'], 2, 'no limit is given'],
   [['revoke', 'missing'], 1, 'There is no key "missing".'],
 ])('%j is rejected with a remedy', async (args, code, message) => {
   const ended = await key(...args);

@@ -33,9 +33,7 @@ export function parseRate(text: string): number {
   const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
   const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);
   if (amount !== '' && perSecond > 0) return perSecond;
-  throw new InvalidArgumentError(
-    'a number per second or per minute is expected, such as 100/s or 90/m, or none for no limit.',
-  );
+  throw new InvalidArgumentError('a number per second or minute is expected, such as 100/s or 90/m, or none.');
 }
 
 /** The users that the events of a key may make known a day, unless its creator says otherwise. */

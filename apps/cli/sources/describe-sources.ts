@@ -114,10 +114,7 @@ export function keyOption(key: string | null): string {
   return key === null ? '--everyone' : `--key ${shellWord(key)}`;
 }
 
-/**
- * Describes declared and watched tables that the query does not name. Functions in the query may read them.
- * @param tables undefined: the tables of the query are unknown
- */
+/** Describes declared and watched tables that the query does not name; all of them if its tables are unknown. */
 function describeOthers({ watched, adopted }: Required<Watches>, tables?: readonly QueryTable[]): Finding[] {
   const isOther = ({ oid }: { readonly oid: number | null }) => !tables?.some((table) => table.oid === oid);
   const others = watched.filter((one) => one.oid !== null && isOther(one));

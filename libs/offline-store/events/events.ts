@@ -22,7 +22,6 @@ interface EventStoreOptions {
  * its retry finds the other's result.
  */
 const ATTEMPTS = 3;
-const LOCK_NOT_AVAILABLE = '55P03';
 
 export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {}): EventStore {
   return {
@@ -117,7 +116,7 @@ function isIdCollision(error: unknown): boolean {
 }
 
 function asEventError(error: unknown, events: readonly ContextEvent[]): unknown {
-  if (sqlState(error) === LOCK_NOT_AVAILABLE) {
+  if (sqlState(error) === '55P03') {
     const text = 'Other transactions hold users of these events, or the quota of the API key, for too long.';
     const remedy = 'retry after the time in Retry-After; none of these events was applied';
     return new TandemError('unavailable', text, { retryAfter: 1, remedy, cause: error });
