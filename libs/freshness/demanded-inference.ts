@@ -96,14 +96,13 @@ interface Demand {
 }
 
 async function demandOfArm(stores: DemandDependencies, demand: Demand, notice: Notice): Promise<DemandedAnswers> {
-  const { registry, live } = stores;
   const { known, predictor, options, times, requested } = demand;
   const { assignment, userIds } = demand.group;
   const { history } = known;
   const answers: Results = new Map();
   // Failures are rare: a map for each read would cost more.
   let failures: Map<string, LiveOutcome> | undefined;
-  const version = await registry.modelVersion(assignment.modelVersionId);
+  const version = await stores.registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();
   const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
   const readers = userIds.map((userId) => ({
@@ -112,7 +111,7 @@ async function demandOfArm(stores: DemandDependencies, demand: Demand, notice: N
   }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
-  const outcomes = await predictWithin(live, request, options);
+  const outcomes = await predictWithin(stores.live, request, options);
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
     if (isRefusal(outcome) && failureRung(demand) === 'error') {
@@ -131,7 +130,7 @@ async function demandOfArm(stores: DemandDependencies, demand: Demand, notice: N
     const assigned = assignments.of(userId);
     // If the predictor was adopted again during the inference, the registry returns another object.
     const isAsGuessed = isAssigned(demand, assigned, certificate.history);
-    if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
+    if (!isAsGuessed || (await stores.registry.predictor(predictor.name)) !== predictor) continue;
     const { rollout } = assignments;
     const read = { predictor, version, assignment: assigned, rollout, certificate, options, requested };
     const standing = standingOf(read, userId, []);
