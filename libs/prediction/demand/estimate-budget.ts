@@ -105,7 +105,7 @@ function estimateReads(scored: number, groups: readonly WeightGroup[], users: nu
     users,
     sum(groups, (group) => group.users),
   );
-  let left = scored >= users ? rest : scored;
+  let left = scored >= users ? Number.POSITIVE_INFINITY : scored;
   for (const group of groups) {
     // All users without a count are in the last group.
     const size = group.isCounted ? group.users : rest;
