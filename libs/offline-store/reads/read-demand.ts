@@ -132,7 +132,7 @@ export async function expireReadCounts(
 
 /**
  * The maximum number of 8 kB pages to read, about 200,000 rows. Only a part of a larger table is read, so that a lookup
- * takes limited time, 0.2 s of CPU.
+ * takes limited time, 0.4 s of CPU.
  */
 const MOST_PAGES = 2_000;
 
@@ -147,7 +147,7 @@ const FREQUENT = 4;
 /** Days are tested back to this one. Older days weigh less than a millionth. */
 const MOST_DAYS = 30;
 /** The least history of a tested day, as a share of the current counts. */
-const LEAST_HISTORY = 0.75;
+const LEAST_HISTORY = 0.8;
 /**
  * The decayed reads of a day are computed from recent counts as if all reads were in the middle of the day. This is the
  * error of evenly spread reads: the ratio of sinh(x) ÷ x at x = ln 2 ÷ (2 × half-life in days), for both half-lives.

@@ -2,8 +2,8 @@
  * Estimates the effect of a budget before it is spent: how many users a run scores, at what cost, and their share of
  * the reads after it.
  *
- * The share is the one that the most read users had on recent days, if they were chosen by the counts at the start of
- * each day. A count is thus never tested on the reads that it counts, as in a prequential forecast (Dawid, 1984). Users
+ * The share is measured on recent days: the part of a day's reads that the most read users had, by the counts at the
+ * start of the day. A count is thus never tested on the reads that it counts, as in a prequential forecast (Dawid, 1984). Users
  * without a count and users whose habits change are included, without a model of either.
  */
 import type { Budget } from '../runs/budget.ts';
@@ -76,11 +76,13 @@ export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): 
 }
 
 /** The least decayed number of recent reads, from about 2,000 reads in two weeks or 300 in a day. */
-export const LEAST_READS = 250;
+const LEAST_READS = 250;
 /** The quantile of the normal distribution for 95 %. */
 const Z = 1.96;
 /** The standard error of `reads` for other reasons than chance, as days with a shorter history. Simulated. */
 const OTHER_ERROR = 0.006;
+/** The factor of the variation of habits: of the measured days, of the next day, and once more for its skewness. Simulated. */
+const HABITS = 3;
 
 /**
  * Estimates the effect of a budget.
@@ -128,8 +130,8 @@ function estimateReads(scored: number, groups: readonly WeightGroup[], users: nu
 
 /**
  * Returns the variance of a share of reads as a forecast of the next day. The first term is the variance of a ratio
- * of sums over users. The second is the variation of the next day: any frequent user may become as unpredictable as
- * other frequent users were.
+ * of sums over users. The second is the variation of habits: each frequent user may become as unpredictable as other
+ * frequent users were.
  */
 function variance(
   share: number,
@@ -138,7 +140,7 @@ function variance(
 ): number {
   const squares = theirs.squares * (1 - share) ** 2 + (all.squares - theirs.squares) * share ** 2;
   const frequent = (theirs.frequent + share) / (all.frequent + 1);
-  const sample = (squares + frequent * (1 - frequent) * all.squares) / all.reads ** 2;
+  const sample = (squares + HABITS * frequent * (1 - frequent) * all.squares) / all.reads ** 2;
   return sample + (share < 1 ? OTHER_ERROR ** 2 : 0);
 }
 

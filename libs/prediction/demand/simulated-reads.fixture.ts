@@ -140,7 +140,7 @@ export function groupRows({ rows, days }: Simulated): readonly WeightGroup[] {
     if (recent === 0) continue;
     groupOf(weight).users++;
     const history = total - ofDay.subarray(sampledDay).reduce((a, b) => a + b, 0);
-    if (history < 0.75 * total * 2 ** ((sampledDay - days) / HALF_LIFE)) continue;
+    if (history < 0.8 * total * 2 ** ((sampledDay - days) / HALF_LIFE)) continue;
     const group = groupOf((sampled / history) * total);
     group.reads += recent;
     group.readers -= Math.expm1((-recent * Math.LN2) / RECENT);
