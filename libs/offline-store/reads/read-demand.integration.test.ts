@@ -190,7 +190,8 @@ describe('weights of all users', () => {
     await putAll(0.5);
     await putAll(0.75);
     const { rows } = await database.pool.query(`select max(day) - sampled_day as days, count(*)::int as users,
-        bool_and(d.log_before = l.log_before) as "isSame", min(power(2, log_sampled - log_weight)) as before
+        bool_and(d.log_before = l.log_before) as "isSame", min(power(2, log_sampled - log_weight)) as least,
+        max(power(2, log_sampled - log_weight)) as most
       from tandem.read_demand d, lateral (select max(log_before) as log_before from tandem.read_demand) l
       group by sampled_day, day order by day - sampled_day`);
     expect(rows.map(({ days }) => days)).toEqual([0, 3, 6]);
@@ -201,7 +202,8 @@ describe('weights of all users', () => {
       [0.2, 0],
     ].entries()) {
       expect(Math.abs(rows[i].users / 2_000 - share)).toBeLessThan(0.05);
-      expect(rows[i].before).toBeCloseTo(before, 3);
+      expect(rows[i].least).toBeCloseTo(before, 3);
+      expect(rows[i].most).toBeCloseTo(before, 3);
     }
   });
 

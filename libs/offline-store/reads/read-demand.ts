@@ -26,8 +26,8 @@ const RECENT = HALF_LIFE_MS / RECENT_HALF_LIFE_MS;
 const MOST_LOG = 1_000;
 
 /** Returns SQL for the current weight of a stored `log_weight`. */
-function weightNow(logWeight: string, most = MOST_LOG): string {
-  return `power(2::float8, greatest(-${most}, least(${most}, ${logWeight} - ${NOW})))`;
+function weightNow(logWeight: string): string {
+  return `power(2::float8, greatest(-${MOST_LOG}, least(${MOST_LOG}, ${logWeight} - ${NOW})))`;
 }
 
 /** Returns SQL for the sum of a stored and a new count, both as logarithms. */
@@ -138,8 +138,6 @@ const MOST_PAGES = 2_000;
 
 /** The number of groups for each doubling of the weight. */
 const GROUPS_PER_DOUBLING = 16;
-/** A limit of weights, as a logarithm, whose products are within a float8. */
-const MOST_LOG_OF_GROUP = 100;
 /** Weights below this one count as none. */
 const NO_WEIGHT = 0.001;
 /** The number of recent reads of a frequent user. */
@@ -174,8 +172,8 @@ export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
   const part = Math.min(1, MOST_PAGES / Math.max(1, table?.pages ?? 0));
   const groups = await query<WeightGroup>(db, {
     text: `with counts as materialized (
-        select ${weightNow('log_weight', MOST_LOG_OF_GROUP)} as weight, ${weightNow(`log_recent - ${NOW} * ${RECENT - 1}`, MOST_LOG_OF_GROUP)} as recent,
-          ${weightNow('log_sampled', MOST_LOG_OF_GROUP)} as before, case when sampled_day > ${TODAY} - ${MOST_DAYS} then sampled_day end as day
+        select ${weightNow('log_weight')} as weight, ${weightNow(`log_recent - ${NOW} * ${RECENT - 1}`)} as recent,
+          ${weightNow('log_sampled')} as before, case when sampled_day > ${TODAY} - ${MOST_DAYS} then sampled_day end as day
         from tandem.read_demand tablesample system ($1::float4)
       ), days as (
         select day, total, total - sum(sum(recent) * ${MIDDLE_OF_DAY}
@@ -188,7 +186,7 @@ export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
         where history >= ${LEAST_HISTORY} * total * power(2, (day - ${DAYS}) / ${HALF_LIFE_DAYS})
       )
       select level is not null as "isCounted", sum(users)::float8 as users, sum(recent) as reads,
-        sum(1 - exp(greatest(-${MOST_LOG_OF_GROUP}, -recent * ${Math.LN2 / (HALF_LIFE_DAYS / RECENT)}))) as readers, sum(recent ^ 2) as squares,
+        sum(1 - exp(greatest(-700, -recent * ${Math.LN2 / (HALF_LIFE_DAYS / RECENT)}))) as readers, sum(recent ^ 2) as squares,
         (count(*) filter (where recent >= ${FREQUENT}))::float8 as frequent
       from (select *, case when weight > ${NO_WEIGHT} then floor(ln(weight) / ln(2::float8) * ${GROUPS_PER_DOUBLING}) end as level
         from levels) l
