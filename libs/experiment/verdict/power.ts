@@ -7,7 +7,14 @@
 import { bisect } from '../distributions/bisect.ts';
 import { normalQuantile } from '../distributions/normal.ts';
 import { criticalZ } from '../sequential/confidence-sequence.ts';
-import { type ArmSample, balancedUsers, differenceOf, meanOf } from '../sequential/effect.ts';
+import {
+  type ArmSample,
+  balancedUsers,
+  differenceOf,
+  effectiveUsers,
+  type Interval,
+  meanOf,
+} from '../sequential/effect.ts';
 
 export interface TestPlan {
   /** Two-sided. */
@@ -16,6 +23,27 @@ export interface TestPlan {
   readonly power: number;
   /** `sequential`: any number of looks; `fixed`: one look. */
   readonly looks: 'sequential' | 'fixed';
+}
+
+/** The probability of finding the minimum effect that plans assume. */
+export const PLANNED_POWER = 0.8;
+
+/** The effective users of each sample that an estimate of needed users requires. */
+export const ENOUGH = 30;
+/**
+ * The factor of the range of an estimate from that many users. The range contains the true number in at least 90 % of
+ * simulated experiments for each metric (forecast.test.ts). It is wide because of heavy tails.
+ */
+const FACTOR = 3;
+
+/** Returns whether needed users can be estimated from the samples. */
+export function hasEnough(...samples: readonly ArmSample[]): boolean {
+  return samples.every((sample) => effectiveUsers(sample) >= ENOUGH);
+}
+
+/** Returns the range of an estimate of needed users. */
+export function uncertain(estimate: number): Interval {
+  return { lower: estimate / FACTOR, upper: estimate * FACTOR };
 }
 
 /** The largest considered multiple of the current users. A test that needs more is assumed never to end. */
