@@ -39,8 +39,15 @@ const REPORT: RolloutReport = {
   },
   outcomes: [
     {
-      ...{ name: 'order', variant: 'candidate', pValue: 0.31, eValue: 0.2, moreDays: 1 },
-      ...{ stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21034 } },
+      ...{
+        name: 'order',
+        variant: 'candidate',
+        pValue: 0.31,
+        eValue: 0.2,
+        moreDays: { lower: 1, upper: 9 },
+        cap: null,
+      },
+      ...{ stable: { users: 9_000, mean: 0.2, largest: 1 }, arm: { users: 500, mean: 0.21034, largest: 1 } },
       difference: { estimate: 0.0103, lower: -0.0024, upper: 0.018 },
       relative: { estimate: 0.031, lower: -0.012, upper: 0.09 },
       ...{ sofar: { stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21 } } },

@@ -203,7 +203,6 @@ function neededOf({ minimumEffect }: OutcomeQuestion, moreDays: Interval | null)
   const effect = `a difference of ${percent(minimumEffect)}`;
   if (moreDays === null) return `there is not enough data yet to estimate the time to find ${effect}`;
   const { lower, upper } = moreDays;
-  if (upper === 0) return `these users are enough to detect ${effect}; a smaller effect takes longer`;
   return `${lower === 0 ? 'at most' : `${lower} to`} ${upper} more ${upper === 1 ? 'day' : 'days'} to find ${effect}`;
 }
 
