@@ -81,7 +81,9 @@ describe('a started rollout', () => {
       asked.push(await json(request));
       const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
       const plan = { ...PLAN_EXAMPLE, analysis: { ...PLAN_EXAMPLE.analysis, outcomes } };
-      response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan, notes: ['order: \u001b[2J needs users'] }));
+      response
+        .writeHead(201, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ ...ROLLOUT, plan, notes: ['order: \u001b[2J needs users'] }));
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

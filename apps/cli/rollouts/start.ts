@@ -37,6 +37,9 @@ interface ArmOption {
   readonly weight: number;
 }
 
+const CAP =
+  "judge each --outcome by the sum of its values, of which a user's counts up to this amount (default: by the users who have it)";
+
 export function rolloutStartCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'start',
@@ -69,11 +72,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .addOption(new Option('--on-deadline <what>', 'the action for an overdue rollout').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
     .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
-    .option(
-      '--cap <value>',
-      "judge each --outcome by the sum of its values, of which a user's counts up to this amount (default: by the users who have it)",
-      parseNumber,
-    )
+    .option('--cap <value>', CAP, parseNumber)
     .option(
       '--psi <index>',
       'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)',
@@ -81,11 +80,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     )
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
-      const notes = [leastDurationOf(rollout), ...rollout.notes].filter((note) => note !== null);
-      present(cli, options, rollout, () => [
-        ...renderRollout(rollout, cli.paint, cli.now()),
-        ...notes.map((note) => `note: ${printable(note)}`),
-      ]);
+      present(cli, options, rollout, () => [...renderRollout(rollout, cli.paint, cli.now()), ...notesOn(rollout)]);
     });
 }
 
@@ -194,6 +189,11 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
     throw new InvalidArgumentError('write it as name=version:percent, such as second=3:50');
   }
   return [...before, { variant, version, weight: Number(weight) }];
+}
+
+function notesOn(rollout: RolloutView & { readonly notes: readonly string[] }): string[] {
+  const notes = [leastDurationOf(rollout), ...rollout.notes].filter((note) => note !== null);
+  return notes.map((note) => `note: ${printable(note)}`);
 }
 
 /** Returns a sentence on the least duration of a rollout; null if no window of an outcome prolongs it. */

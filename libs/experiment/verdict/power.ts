@@ -29,7 +29,7 @@ export interface TestPlan {
 export const PLANNED_POWER = 0.8;
 
 /** The effective users of each sample that an estimate of needed users requires. */
-export const ENOUGH = 30;
+const ENOUGH = 30;
 /**
  * The factor of the range of an estimate from that many users. The range contains the true number in at least 90 % of
  * simulated experiments for each metric (forecast.test.ts). It is wide because of heavy tails.

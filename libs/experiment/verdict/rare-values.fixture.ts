@@ -16,6 +16,8 @@ export interface RareLoss {
   readonly share: number;
   readonly usersPerLook: number;
   readonly cap?: number;
+  /** Whether the largest values are hidden from the verdict, so that only the values seen count. */
+  readonly isHidden?: boolean;
   readonly experiments?: number;
   readonly looks?: number;
 }
@@ -40,6 +42,8 @@ function drawUsers(random: Random, users: number, rate: number, { mean, deviatio
   return addSamples(own, { users: rare, sum: rare * value, sumOfSquares: rare * value ** 2, largest: rare && value });
 }
 
+const hidden = ({ users, sum, sumOfSquares }: ArmSample): ArmSample => ({ users, sum, sumOfSquares });
+
 const armOf = (name: string, spent: ArmSample): ArmFigures => ({
   ...{ name, weight: 1, users: spent.users, reads: spent.users, errors: 0, slow: 0, scores: [] },
   ...{ sources: {}, outcomes: { spent } },
@@ -47,7 +51,7 @@ const armOf = (name: string, spent: ArmSample): ArmFigures => ({
 
 /** Returns the share of experiments that ever rule out the loss, as a guardrail or as a conclusion of an A/B test. */
 export function everRuledOut(loss: RareLoss, by: 'guardrail' | 'conclusion', seed: number): number {
-  const { share, usersPerLook, rate, cap = null, experiments = 200, looks = 60 } = loss;
+  const { share, usersPerLook, rate, cap = null, isHidden = false, experiments = 200, looks = 60 } = loss;
   const random = randomFrom(seed);
   const isRuledOut = (stable: ArmSample, arm: ArmSample) => {
     if (by === 'guardrail') {
@@ -66,7 +70,8 @@ export function everRuledOut(loss: RareLoss, by: 'guardrail' | 'conclusion', see
       const users = Math.max(2, drawBinomial(random, usersPerLook, share));
       arm = addSamples(arm, drawUsers(random, users, 0, loss));
       stable = addSamples(stable, drawUsers(random, usersPerLook - users, rate, loss));
-      if (Math.min(stable.users, arm.users) >= MIN_USERS && isRuledOut(stable, arm)) return true;
+      const [one, other] = isHidden ? [hidden(stable), hidden(arm)] : [stable, arm];
+      if (Math.min(stable.users, arm.users) >= MIN_USERS && isRuledOut(one, other)) return true;
     }
     return false;
   });

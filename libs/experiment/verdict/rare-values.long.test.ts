@@ -43,3 +43,11 @@ it.each([500, 1_000, 5_000])('a cap keeps its promise with %d users a look', (us
   const passed = EXPERIMENTS * everRuledOut({ ...loss, usersPerLook, experiments: EXPERIMENTS }, 'guardrail', 4);
   expect(upperBoundOf(passed, EXPERIMENTS)).toBeLessThan(0.05);
 });
+
+it('the largest value seen prevents few of the false conclusions, as the page says', () => {
+  const loss: RareLoss = { mean: 10, deviation: 8, value: 10_000, rate: 1 / 2_000, share: 0.5, usersPerLook: 200 };
+  const passed = [true, false].map((isHidden) => {
+    return (100 * everRuledOut({ ...loss, isHidden, experiments: EXPERIMENTS }, 'guardrail', 1)).toFixed(0);
+  });
+  expect(page.replaceAll(/\s+/g, ' ')).toContain(`from ${passed[0]} % to ${passed[1]} %`);
+});

@@ -3,11 +3,10 @@
  * is: "not worse" may be concluded although an arm loses the users whose values make the mean.
  *
  * A verdict that rules out a difference must survive ⌈ln(2/alpha)⌉ further users in either arm, each with the greatest
- * possible value. An arm that loses exactly the tolerated part of the mean in users of that value has n × rate of them
- * unseen. If the verdict needs n × rate ≥ ln(2/alpha), it comes before the first one is seen with a probability of at
- * most exp(−n × rate) = alpha / 2. That bound needs a greatest value that is known: a cap, or 1 for a binary outcome.
- * Without a cap the largest value seen takes its place, and nothing covers a larger one that is still to come
- * (rare-values.test.ts).
+ * possible value. If an arm loses just the tolerated part of the mean in such users, at least ln(2/alpha) of them are
+ * expected in the stable arm before the verdict is possible. The probability that none has been seen is then at most
+ * exp(−ln(2/alpha)) = alpha/2. The bound needs a known greatest value: a cap, or 1 for a binary outcome. Without a cap
+ * the largest value seen takes its place, and nothing covers a larger value to come (rare-values.long.test.ts).
  */
 import type { ArmSample } from '../sequential/effect.ts';
 import { figure, percent } from './evidence.ts';

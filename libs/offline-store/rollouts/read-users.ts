@@ -1,4 +1,4 @@
-/** Reads what is known of the users that are read, before a rollout serves them. */
+/** Reads facts about the users that are read, before a rollout serves them. */
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
 import type { ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
 import { findWeights, partOfDemand } from '../reads/read-demand.ts';

@@ -9,7 +9,7 @@ import { hasEnough, neededGrowth, PLANNED_POWER, uncertain } from '@tandem/exper
 import type { CanaryPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 import { usersReadWithin, type WeightGroup } from '../demand/estimate-budget.ts';
 
-/** What is known of the users that are read. Reads of all predictors count. */
+/** Facts about the users that are read. Reads of all predictors count. */
 export interface ReadUsers {
   readonly groups: readonly WeightGroup[];
   /** For each metric, the values of some of these users over the last window. */
