@@ -4,10 +4,29 @@ import { alwaysValidP, logEvidenceOfDifference } from '../sequential/confidence-
 import { addSamples, drawNormal, drawSample, randomFrom } from '../sequential/draws.fixture.ts';
 import { differenceOf, zOf } from '../sequential/effect.ts';
 import { foundWith } from './needed-users.fixture.ts';
-import { usersPerArmForMean, usersPerArmForShare } from './power.ts';
+import { neededGrowth, type TestPlan } from './power.ts';
 
 const fixed = { alpha: 0.05, power: 0.8, looks: 'fixed' } as const;
 const sequential = { alpha: 0.05, power: 0.8, looks: 'sequential' } as const;
+
+/** Returns the users of each of two equal arms that find the difference of two means, from large samples. */
+function usersPerArm(mean: number, other: number, variances: readonly [number, number], plan: TestPlan): number | null {
+  const users = 1e9;
+  const [stable, arm] = [mean, other].map((one, no) => {
+    return { users, sum: users * one, sumOfSquares: users * (one * one + (variances[no] ?? 0)) };
+  });
+  const growth = stable && arm ? neededGrowth(stable, arm, other - mean, plan) : null;
+  return growth === null ? null : Math.ceil(growth * users);
+}
+
+function usersPerArmForShare(p: number, effect: number, plan: TestPlan): number | null {
+  const other = p * (1 + effect);
+  return usersPerArm(p, other, [p * (1 - p), other * (1 - other)], plan);
+}
+
+function usersPerArmForMean(mean: number, deviation: number, effect: number, plan: TestPlan): number | null {
+  return usersPerArm(mean, mean * (1 + effect), [deviation ** 2, deviation ** 2], plan);
+}
 
 describe('the users that a test needs', () => {
   it('are those of statsmodels for a single look', () => {

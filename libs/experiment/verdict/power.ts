@@ -76,38 +76,10 @@ export function neededGrowth(stable: ArmSample, arm: ArmSample, difference: numb
   return tooFew(most) ? null : Math.exp(bisect(tooFew, -most, most));
 }
 
-/**
- * Returns the users of each of two equal arms that find a relative effect on a share of `share`, before there are any
- * data.
- */
-export function usersPerArmForShare(share: number, relativeEffect: number, plan: TestPlan): number | null {
-  const other = share * (1 + relativeEffect);
-  return usersPerArm(share * (1 - share), other * (1 - other), share * relativeEffect, plan);
-}
-
-/** Returns the users of each of two equal arms that find a relative effect on a mean with this standard deviation. */
-export function usersPerArmForMean(
-  mean: number,
-  deviation: number,
-  relativeEffect: number,
-  plan: TestPlan,
-): number | null {
-  return usersPerArm(deviation ** 2, deviation ** 2, mean * relativeEffect, plan);
-}
-
 /** Returns a difference relative to |stable mean|; null if that is 0. */
 export function relativeTo(stable: ArmSample, difference: number): number | null {
   const base = Math.abs(meanOf(stable));
   return base === 0 ? null : difference / base;
-}
-
-function usersPerArm(one: number, other: number, difference: number, plan: TestPlan): number | null {
-  const tooFew = (logUsers: number) => {
-    const users = Math.exp(logUsers);
-    return Math.sqrt((one + other) / users) * neededZ(2 * users, plan) > Math.abs(difference);
-  };
-  const most = Math.log(1e12);
-  return tooFew(most) ? null : Math.ceil(Math.exp(bisect(tooFew, 0, most)));
 }
 
 function neededZ(users: number, { alpha, power, looks }: TestPlan): number {
