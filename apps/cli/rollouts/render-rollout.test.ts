@@ -169,6 +169,11 @@ describe('a report', () => {
     );
   });
 
+  it('shows the cap of an outcome', () => {
+    const outcomes = REPORT.outcomes.map((one) => ({ ...one, cap: 500 }));
+    expect(renderRolloutReport({ ...REPORT, outcomes }, plain, NOW).at(-3)).toMatch(/^order, capped at 500 +candidate/);
+  });
+
   it('says if nothing can be compared yet, and ends with the conclusion', () => {
     const [one] = REPORT.outcomes;
     const conclusion = { kind: 'no_data', text: 'order: nothing to compare \u001b[2J' } as const;

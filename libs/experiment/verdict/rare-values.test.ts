@@ -56,6 +56,8 @@ describe('one absurd value', () => {
       kind: 'no_difference',
       text: 'spent: no difference above 10 % between b and stable',
     });
+    const few = compareOutcome({ ...asked, stable: sample(50, 10, 5), arm: sample(50, 10, 5, 500), cap: 500 });
+    expect(few.conclusion.text).not.toContain('one user holds');
   });
 });
 
