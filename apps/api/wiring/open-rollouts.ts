@@ -16,7 +16,7 @@ import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 export function openRollouts(pool: ReturnType<typeof createPool>, confirming: Confirming) {
   return {
     rollouts: withConfirmedMoves(createRolloutStore(pool), confirming),
-    findReadUsers: (metrics: readonly OutcomeMetric[]) => findReadUsers(pool, metrics),
+    findReadUsers: (metrics: readonly OutcomeMetric[], withinMs: number) => findReadUsers(pool, metrics, withinMs),
     rolloutChecks: createRolloutChecks(pool),
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),

@@ -32,15 +32,16 @@ test('the values of read users over the last window are summed for each metric',
     })),
   );
   const metrics: OutcomeMetric[] = [METRIC, { ...METRIC, kind: 'sum', cap: 500 }, { ...METRIC, name: 'visit' }];
-  const { groups, samples } = await findReadUsers(database.pool, metrics);
+  const { users, samples } = await findReadUsers(database.pool, metrics, 3 * DAY_MS);
   expect(samples).toEqual([
     { users: 4, sum: 2, sumOfSquares: 2, largest: 1 },
     { users: 4, sum: 505, sumOfSquares: 250_025, largest: 500 },
     { users: 4, sum: 0, sumOfSquares: 0, largest: 0 },
   ]);
-  expect(groups).toEqual([{ users: 4, weight: expect.closeTo(2, 1) }]);
+  // Two reads each have a half-life of three days: the rate is 2 × ln 2 in three days.
+  expect(users).toBeCloseTo(4 * (1 - Math.exp(-2 * Math.LN2)), 1);
 });
 
 test('without read users there is nothing to estimate from', async () => {
-  expect(await findReadUsers(database.pool, [METRIC])).toMatchObject({ groups: [], samples: [{ sum: 0 }] });
+  expect(await findReadUsers(database.pool, [METRIC], DAY_MS)).toMatchObject({ users: 0, samples: [{ sum: 0 }] });
 });

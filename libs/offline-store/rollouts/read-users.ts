@@ -1,7 +1,7 @@
 /** Reads facts about the users that are read, before a rollout serves them. */
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
 import type { ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
-import { findWeights, partOfDemand } from '../reads/read-demand.ts';
+import { findReaders, partOfDemand } from '../reads/read-demand.ts';
 import { type Db, query } from '../sql/database.ts';
 import { FIGURE, LARGEST } from './outcome-passes.ts';
 
@@ -9,7 +9,8 @@ import { FIGURE, LARGEST } from './outcome-passes.ts';
 const SAMPLE = 10_000;
 const TIMEOUT_MS = 3_000;
 
-export async function findReadUsers(db: Db, metrics: readonly OutcomeMetric[]): Promise<ReadUsers> {
+export async function findReadUsers(db: Db, metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers> {
+  const part = await partOfDemand(db);
   const samples = await query<ReadUsers['samples'][number]>(db, {
     text: `with sampled as materialized (
         select user_id from tandem.read_demand tablesample system ($1::float4) order by random() limit ${SAMPLE}),
@@ -22,7 +23,7 @@ export async function findReadUsers(db: Db, metrics: readonly OutcomeMetric[]): 
       select count(*)::float8 as users, sum(figure) as sum, ${LARGEST} as largest,
         sum(case when abs(figure) < 1e-100 then 0 else figure * figure end) as "sumOfSquares" from of_user group by no order by no`,
     values: [
-      100 * (await partOfDemand(db)),
+      100 * part,
       metrics.map(({ name }) => name),
       metrics.map(({ kind }) => kind),
       metrics.map(({ windowMs }) => windowMs),
@@ -30,5 +31,5 @@ export async function findReadUsers(db: Db, metrics: readonly OutcomeMetric[]): 
     ],
     timeoutMs: TIMEOUT_MS,
   });
-  return { groups: await findWeights(db), samples };
+  return { users: await findReaders(db, part, withinMs), samples };
 }

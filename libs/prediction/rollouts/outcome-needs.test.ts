@@ -9,7 +9,6 @@ import type { ArmFigures } from '@tandem/experiment/verdict/rollout-figures';
 import type { AnalysisPlan, CanaryPlan } from '@tandem/freshness/rollout';
 import { describe, expect, it } from 'vitest';
 import { addSamples, drawBinomial, randomFrom } from '../../experiment/sequential/draws.fixture.ts';
-import type { WeightGroup } from '../demand/estimate-budget.ts';
 import { outcomeNeeds, provenOutcomes } from './outcome-needs.ts';
 
 const ORDER = {
@@ -31,10 +30,8 @@ const CANARY: CanaryPlan = {
 const events = (users: number, share: number): ArmSample => {
   return { users, sum: users * share, sumOfSquares: users * share, largest: 1 };
 };
-/** Users that are read at least daily, so that a week reads them all. */
-const daily = (users: number): WeightGroup[] => [{ users, weight: 40 }];
 const noted = (users: number, plan = CANARY, sample = events(10_000, 0.1)) =>
-  outcomeNeeds(plan, { groups: daily(users), samples: [sample] })[0] ?? '';
+  outcomeNeeds(plan, { users, samples: [sample] })[0] ?? '';
 const neededIn = (note: string) => Number(/needs about ([\d,]+) users/.exec(note)?.[1]?.replaceAll(',', ''));
 
 /** Returns the share of steps that equally good arms pass, with 14 looks. */
@@ -92,7 +89,7 @@ describe('the users that a step needs', () => {
     const unknown = 'order: there is not enough data to estimate the users that a step needs';
     expect(noted(200_000, CANARY, events(1_000, 0.029))).toBe(unknown);
     expect(noted(200_000, CANARY, events(1_000, 0.03))).not.toBe(unknown);
-    expect(outcomeNeeds(CANARY, { groups: [], samples: [] })).toEqual([unknown]);
+    expect(outcomeNeeds(CANARY, { users: 0, samples: [] })).toEqual([unknown]);
   });
 
   it('concern only guardrails of a canary that compares arms', () => {

@@ -7,11 +7,11 @@ import { type ArmSample, meanOf } from '@tandem/experiment/sequential/effect';
 import { figure, percent } from '@tandem/experiment/verdict/evidence';
 import { hasEnough, neededGrowth, PLANNED_POWER, uncertain } from '@tandem/experiment/verdict/power';
 import type { CanaryPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
-import { usersReadWithin, type WeightGroup } from '../demand/estimate-budget.ts';
 
 /** Facts about the users that are read. Reads of all predictors count. */
 export interface ReadUsers {
-  readonly groups: readonly WeightGroup[];
+  /** The number of users that will be read within `decidedWithin`. */
+  readonly users: number;
   /** For each metric, the values of some of these users over the last window. */
   readonly samples: readonly ArmSample[];
 }
@@ -26,10 +26,13 @@ export function provenOutcomes(plan: RolloutPlan): readonly OutcomeMetric[] {
   return plan.analysis.outcomes.filter(({ guardrail }) => guardrail);
 }
 
+/** Returns the time in ms in which a step should be decided. */
+export function decidedWithin({ analysis }: CanaryPlan): number {
+  return analysis.holdDeadlineMs ?? WEEK_MS;
+}
+
 /** Returns a sentence on each of `provenOutcomes`. */
-export function outcomeNeeds(plan: CanaryPlan, { groups, samples }: ReadUsers): readonly string[] {
-  const withinMs = plan.analysis.holdDeadlineMs ?? WEEK_MS;
-  const read = usersReadWithin(groups, withinMs);
+export function outcomeNeeds(plan: CanaryPlan, { users, samples }: ReadUsers): readonly string[] {
   return provenOutcomes(plan).map((metric, no) => {
     const perArm = usersPerArm(metric, samples[no], plan.analysis.alpha);
     if (perArm === null) return `${metric.name}: there is not enough data to estimate the users that a step needs`;
@@ -37,7 +40,7 @@ export function outcomeNeeds(plan: CanaryPlan, { groups, samples }: ReadUsers): 
     const needed = usersOf(perArm, first);
     const { lower, upper } = uncertain(needed);
     const proof = `${metric.name}: to rule out a loss of ${percent(metric.minimumEffect)}, the step of ${first} % needs about ${count(needed)} users (${count(lower)} to ${count(upper)})`;
-    return `${proof}; about ${count(read)} users are read in ${figure(withinMs / DAY_MS)} days${choiceOf(plan.steps, perArm, read)}`;
+    return `${proof}; about ${count(users)} users are read in ${figure(decidedWithin(plan) / DAY_MS)} days${choiceOf(plan.steps, perArm, users)}`;
   });
 }
 

@@ -1,7 +1,7 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts a rollout of another model version beside the stable one. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
-import { outcomeNeeds, provenOutcomes, type ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
+import { decidedWithin, outcomeNeeds, provenOutcomes, type ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
@@ -25,17 +25,17 @@ const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3
 
 export interface StartDependencies extends RolloutDependencies {
   /** Returns facts about the users that are read, and a sample of their outcomes. */
-  findReadUsers(metrics: readonly OutcomeMetric[]): Promise<ReadUsers>;
+  findReadUsers(metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers>;
 }
 
-const NO_USERS: ReadUsers = { groups: [], samples: [] };
+const NO_USERS: ReadUsers = { users: 0, samples: [] };
 
 export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUsers }: StartDependencies) {
   /** An estimate that fails delays no rollout. */
   const notesOn = async (plan: RolloutPlan): Promise<readonly string[]> => {
     const metrics = provenOutcomes(plan);
     if (plan.kind !== 'canary' || metrics.length === 0) return [];
-    return outcomeNeeds(plan, await findReadUsers(metrics).catch(() => NO_USERS));
+    return outcomeNeeds(plan, await findReadUsers(metrics, decidedWithin(plan)).catch(() => NO_USERS));
   };
 
   return jsonEndpoint({
