@@ -51,10 +51,9 @@ import { listRollouts } from './routes/rollouts/list.ts';
 import { moveRollout } from './routes/rollouts/move.ts';
 import { overrideArms } from './routes/rollouts/override.ts';
 import { type ReportDependencies, showRolloutReport } from './routes/rollouts/report.ts';
-import type { RolloutDependencies } from './routes/rollouts/rollout-dependencies.ts';
 import { type ShadowReportDependencies, showShadowReport } from './routes/rollouts/shadow-report.ts';
 import { showRollout } from './routes/rollouts/show.ts';
-import { startRollout } from './routes/rollouts/start.ts';
+import { type StartDependencies, startRollout } from './routes/rollouts/start.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
 import { planRun, type RunPlanDependencies } from './routes/runs/plan.ts';
@@ -88,7 +87,7 @@ export interface EndpointDependencies
     KeepDependencies,
     ListKeptDependencies,
     ReplayEndpointDependencies,
-    RolloutDependencies,
+    StartDependencies,
     ReportDependencies,
     CheckDependencies,
     AuditDependencies,

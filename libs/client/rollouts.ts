@@ -12,7 +12,7 @@ import type {
   RolloutView,
   ShadowReport,
 } from './wire.ts';
-import type { ArmOverrides, ListRolloutChecksAnswer } from './wire-types.ts';
+import type { ArmOverrides, ListRolloutChecksAnswer, StartedRollout } from './wire-types.ts';
 
 export type { AnalysisInput, ArmOverrideView, RolloutInput, RolloutPage, RolloutState, RolloutView } from './wire.ts';
 
@@ -35,7 +35,7 @@ export interface MoveOptions extends CallOptions {
 }
 
 export interface RolloutCalls {
-  start(predictor: string, rollout: RolloutInput, options?: CallOptions): Promise<RolloutView>;
+  start(predictor: string, rollout: RolloutInput, options?: CallOptions): Promise<StartedRollout>;
   list(
     query?: { readonly predictor?: string; readonly limit?: number; readonly before?: string },
     options?: CallOptions,

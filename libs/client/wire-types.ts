@@ -1353,6 +1353,11 @@ export interface CanaryPlan {
       readonly guardrail: boolean;
       /** Smallest relative effect worth detecting */
       readonly minimumEffect: number;
+      /**
+       * Only for the kind `sum`: a user's sum counts up to this amount, in every arm. A cap bounds the effect of rare
+       * large values. If null or left out, there is no limit
+       */
+      readonly cap: number | null;
     }[];
   };
 }
@@ -1406,6 +1411,11 @@ export interface CanaryPlanInput {
       readonly guardrail?: boolean;
       /** Smallest relative effect worth detecting */
       readonly minimumEffect?: number;
+      /**
+       * Only for the kind `sum`: a user's sum counts up to this amount, in every arm. A cap bounds the effect of rare
+       * large values. If null or left out, there is no limit
+       */
+      readonly cap?: number | null;
     }[];
   };
 }
@@ -1465,6 +1475,11 @@ export interface AbPlan {
       readonly guardrail: boolean;
       /** Smallest relative effect worth detecting */
       readonly minimumEffect: number;
+      /**
+       * Only for the kind `sum`: a user's sum counts up to this amount, in every arm. A cap bounds the effect of rare
+       * large values. If null or left out, there is no limit
+       */
+      readonly cap: number | null;
     }[];
   };
 }
@@ -1510,6 +1525,11 @@ export interface AbPlanInput {
       readonly guardrail?: boolean;
       /** Smallest relative effect worth detecting */
       readonly minimumEffect?: number;
+      /**
+       * Only for the kind `sum`: a user's sum counts up to this amount, in every arm. A cap bounds the effect of rare
+       * large values. If null or left out, there is no limit
+       */
+      readonly cap?: number | null;
     }[];
   };
 }
@@ -1548,6 +1568,40 @@ export interface Rollout {
   readonly createdBy: string;
   readonly createdAt: string;
   readonly endedAt: string | null;
+}
+
+export interface StartedRollout {
+  readonly id: string;
+  readonly predictor: string;
+  /** Number of the rollout within its predictor */
+  readonly rollout: string;
+  readonly kind: 'canary' | 'shadow' | 'ab';
+  readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
+  /** Reason for the state; while `preparing`, the parts that the rollout waits for */
+  readonly reason: string;
+  /** Current step of a canary, from 0 */
+  readonly step: number;
+  /** Percent of users served from an arm other than stable */
+  readonly percent: number;
+  readonly stepStartedAt: string | null;
+  readonly arms: readonly {
+    readonly variant: string;
+    readonly modelVersion: string;
+    readonly generation: string | null;
+    readonly percent: number;
+    /** First bucket of the arm's users */
+    readonly firstBucket: number;
+    /** End of the arm's buckets, exclusive */
+    readonly endBucket: number;
+  }[];
+  /** Salt of the hash. A hash of the salt and the user id gives one of 10,000 buckets */
+  readonly salt: string;
+  readonly plan: RolloutPlan;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+  /** For people: how many users the guardrail outcomes of a canary need, and which steps can decide */
+  readonly notes: readonly string[];
 }
 
 export interface ListRolloutsAnswer {
@@ -1627,9 +1681,21 @@ export interface RolloutReport {
   readonly outcomes: readonly {
     readonly name: string;
     readonly variant: string;
+    /** Limit of a user's sum; null if there is none */
+    readonly cap: number | null;
     /** Mean over users whose window has ended */
-    readonly stable: { readonly users: number; readonly mean: number };
-    readonly arm: { readonly users: number; readonly mean: number };
+    readonly stable: {
+      readonly users: number;
+      readonly mean: number;
+      /** The user's value with the greatest amount */
+      readonly largest: number;
+    };
+    readonly arm: {
+      readonly users: number;
+      readonly mean: number;
+      /** The user's value with the greatest amount */
+      readonly largest: number;
+    };
     /** Confidence interval of the difference, valid at every look; null if the values do not vary */
     readonly difference: { readonly estimate: number; readonly lower: number; readonly upper: number } | null;
     /** The difference as a share of the stable mean; null if that mean may be 0 */
@@ -1642,8 +1708,15 @@ export interface RolloutReport {
       readonly stable: { readonly users: number; readonly mean: number };
       readonly arm: { readonly users: number; readonly mean: number };
     };
-    /** Users needed to detect the minimum effect; null if the stable mean may be 0 */
-    readonly moreDays: number | null;
+    /**
+     * Range of the further days until the minimum effect can be detected, at the present rate of new users; null if
+     * there is not enough data
+     */
+    readonly moreDays: { readonly lower: number; readonly upper: number } | null;
+    /**
+     * Users in both arms together that detect the minimum effect, within a factor of 3; null if there is not enough
+     * data
+     */
     readonly usersNeeded: number | null;
     /** Conclusion from the same interval; `no_difference`: there is no effect above `minimumEffect` */
     readonly conclusion: {

@@ -149,6 +149,11 @@ export interface OutcomeMetric {
   readonly guardrail: boolean;
   /** The smallest relative effect worth detecting: "needs N more days" refers to it. */
   readonly minimumEffect: number;
+  /**
+   * For `sum`: the limit of the amount of a user's sum, in every arm. Null, or absent in a plan of an earlier release: no
+   * limit.
+   */
+  readonly cap?: number | null;
 }
 
 export function isActive(state: RolloutState): boolean {

@@ -62,6 +62,11 @@ const OutcomeSchema = z.strictObject({
     .max(10)
     .default(0.1)
     .meta({ description: 'Smallest relative effect worth detecting' }),
+  cap: z.number().positive().max(1e15).nullable().default(null).meta({
+    description:
+      "Only for the kind `sum`: a user's sum counts up to this amount, in every arm. A cap bounds the effect of rare large values. If null or left out, there is no limit",
+    example: 500,
+  }),
 });
 
 const AnalysisSchema = z.strictObject({
@@ -105,6 +110,7 @@ const AnalysisSchema = z.strictObject({
     .array(OutcomeSchema)
     .max(20)
     .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'an outcome is named more than once')
+    .refine((all) => all.every(({ kind, cap }) => cap === null || kind === 'sum'), 'a cap needs the kind "sum"')
     .default([]),
 });
 

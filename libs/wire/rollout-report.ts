@@ -63,6 +63,10 @@ const ArmSchema = z.strictObject({
 
 const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
 
+const ComparedMeanSchema = MeanSchema.extend({
+  largest: z.number().meta({ description: "The user's value with the greatest amount" }),
+});
+
 const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
 
 const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
@@ -70,8 +74,9 @@ const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
 const OutcomeSchema = z.strictObject({
   name: z.string(),
   variant: z.string(),
-  stable: MeanSchema.meta({ description: 'Mean over users whose window has ended' }),
-  arm: MeanSchema,
+  cap: z.number().nullable().meta({ description: "Limit of a user's sum; null if there is none" }),
+  stable: ComparedMeanSchema.meta({ description: 'Mean over users whose window has ended' }),
+  arm: ComparedMeanSchema,
   difference: EstimateSchema.meta({
     description: 'Confidence interval of the difference, valid at every look; null if the values do not vary',
   }),
@@ -83,11 +88,14 @@ const OutcomeSchema = z.strictObject({
   sofar: z
     .strictObject({ stable: MeanSchema, arm: MeanSchema })
     .meta({ description: 'Mean over all users. For information only: no test uses it' }),
-  moreDays: z
-    .number()
-    .nullable()
-    .meta({ description: 'Users needed to detect the minimum effect; null if the stable mean may be 0' }),
-  usersNeeded: z.number().nullable(),
+  moreDays: z.strictObject({ lower: z.number(), upper: z.number() }).nullable().meta({
+    description:
+      'Range of the further days until the minimum effect can be detected, at the present rate of new users; null if there is not enough data',
+  }),
+  usersNeeded: z.number().nullable().meta({
+    description:
+      'Users in both arms together that detect the minimum effect, within a factor of 3; null if there is not enough data',
+  }),
   conclusion: z
     .strictObject({
       kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']).meta({

@@ -39,6 +39,12 @@ export const RolloutSchema = z
 
 export type RolloutView = Answered<typeof RolloutSchema>;
 
+export const StartedRolloutSchema = RolloutSchema.extend({
+  notes: z.array(z.string()).meta({
+    description: 'For people: how many users the guardrail outcomes of a canary need, and which steps can decide',
+  }),
+}).meta({ id: 'StartedRollout' });
+
 export const ROLLOUT_EXAMPLE: RolloutView = {
   id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
   predictor: 'repurchase',

@@ -1,7 +1,9 @@
 /** Opens the dependencies of the rollout endpoints: the store that moves and reads rollouts, and the audit. */
 
 import { setTimeout } from 'node:timers/promises';
+import type { OutcomeMetric } from '@tandem/freshness/rollout';
 import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
+import { findReadUsers } from '@tandem/offline-store/rollouts/read-users';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
@@ -14,6 +16,7 @@ import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 export function openRollouts(pool: ReturnType<typeof createPool>, confirming: Confirming) {
   return {
     rollouts: withConfirmedMoves(createRolloutStore(pool), confirming),
+    findReadUsers: (metrics: readonly OutcomeMetric[], withinMs: number) => findReadUsers(pool, metrics, withinMs),
     rolloutChecks: createRolloutChecks(pool),
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),

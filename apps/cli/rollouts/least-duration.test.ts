@@ -10,6 +10,7 @@ const order = {
   better: 'higher',
   guardrail: true,
   minimumEffect: 0.1,
+  cap: null,
 } as const;
 type Order = Omit<typeof order, 'name' | 'window' | 'guardrail'> & { name: string; window: string; guardrail: boolean };
 const canary = (outcomes: Order[], steps: number[] = [1, 5, 25, 50, 100]) =>

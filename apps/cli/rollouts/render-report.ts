@@ -103,7 +103,7 @@ function renderChecks({ checks }: Judgement, paint: Paint, isStarted: boolean): 
 function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   if (outcomes.length === 0) return [];
   const rows = outcomes.map((one) => [
-    one.name,
+    one.cap === null ? one.name : `${one.name}, capped at ${figure(one.cap)}`,
     one.variant,
     `${figure(one.stable.mean)} of ${count(one.stable.users)}`,
     `${figure(one.arm.mean)} of ${count(one.arm.users)}`,

@@ -39,8 +39,15 @@ const REPORT: RolloutReport = {
   },
   outcomes: [
     {
-      ...{ name: 'order', variant: 'candidate', pValue: 0.31, eValue: 0.2, moreDays: 1 },
-      ...{ stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21034 } },
+      ...{
+        name: 'order',
+        variant: 'candidate',
+        pValue: 0.31,
+        eValue: 0.2,
+        moreDays: { lower: 1, upper: 9 },
+        cap: null,
+      },
+      ...{ stable: { users: 9_000, mean: 0.2, largest: 1 }, arm: { users: 500, mean: 0.21034, largest: 1 } },
       difference: { estimate: 0.0103, lower: -0.0024, upper: 0.018 },
       relative: { estimate: 0.031, lower: -0.012, upper: 0.09 },
       ...{ sofar: { stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21 } } },
@@ -160,6 +167,11 @@ describe('a report', () => {
     expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
       'outcomes  could not be counted (too slow): none have been counted yet',
     );
+  });
+
+  it('shows the cap of an outcome', () => {
+    const outcomes = REPORT.outcomes.map((one) => ({ ...one, cap: 500 }));
+    expect(renderRolloutReport({ ...REPORT, outcomes }, plain, NOW).at(-3)).toMatch(/^order, capped at 500 +candidate/);
   });
 
   it('says if nothing can be compared yet, and ends with the conclusion', () => {

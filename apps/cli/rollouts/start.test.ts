@@ -12,6 +12,8 @@ describe('tandem rollout start', () => {
     ['2 --shadow --min-users 50', '--min-users does not apply to a shadow'],
     ['2 --shadow --psi off', '--psi does not apply to a shadow'],
     ['2 --outcome-window 2d', '--outcome-window requires --outcome'],
+    ['2 --cap 500', '--cap requires --outcome'],
+    ['2 --shadow --cap 500', '--cap does not apply to a shadow'],
     ['2 --shadow --hold-deadline 1h', '--hold-deadline does not apply to a shadow'],
     ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
     ['2 --at-once --min-step 1h', '--min-step has no effect with --at-once'],
@@ -79,7 +81,9 @@ describe('a started rollout', () => {
       asked.push(await json(request));
       const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
       const plan = { ...PLAN_EXAMPLE, analysis: { ...PLAN_EXAMPLE.analysis, outcomes } };
-      response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan }));
+      response
+        .writeHead(201, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ ...ROLLOUT, plan, notes: ['order: \u001b[2J needs users'] }));
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -96,9 +100,21 @@ describe('a started rollout', () => {
         analysis: { psi: 0.25, outcomes: [{ name: 'order', guardrail: true, window: '2d' }] },
       },
     ]);
+    expect(out).toMatch(/note: order: .*needs users/);
+    expect(out).not.toContain('\u001b');
     expect(out).toContain(
       'note: the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
     );
+  });
+
+  it('is judged by capped sums with --cap', async () => {
+    expect((await run(`rollout start repurchase 2 --outcome order --cap 500 --url ${url}`)).code).toBe(0);
+    expect(asked).toEqual([
+      {
+        ...{ kind: 'canary', version: '2' },
+        analysis: { outcomes: [{ name: 'order', guardrail: true, kind: 'sum', cap: 500 }] },
+      },
+    ]);
   });
 
   it('is requested with the shift switched off', async () => {

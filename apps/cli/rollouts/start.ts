@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
-import { duration } from '../output/text.ts';
+import { duration, printable } from '../output/text.ts';
 import { renderRollout } from './render-rollout.ts';
 
 interface Options extends ApiOptions {
@@ -27,6 +27,7 @@ interface Options extends ApiOptions {
   readonly onDeadline?: 'alert' | 'roll_back';
   readonly outcome?: readonly string[];
   readonly outcomeWindow?: string;
+  readonly cap?: number;
   readonly psi?: number | 'off';
 }
 
@@ -35,6 +36,9 @@ interface ArmOption {
   readonly version: string;
   readonly weight: number;
 }
+
+const CAP =
+  "judge each --outcome by the sum of its values, of which a user's counts up to this amount (default: by the users who have it)";
 
 export function rolloutStartCommand(cli: Cli): Command {
   return createApiCommand({
@@ -68,6 +72,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .addOption(new Option('--on-deadline <what>', 'the action for an overdue rollout').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
     .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
+    .option('--cap <value>', CAP, parseNumber)
     .option(
       '--psi <index>',
       'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)',
@@ -75,18 +80,14 @@ export function rolloutStartCommand(cli: Cli): Command {
     )
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
-      const least = leastDurationOf(rollout);
-      present(cli, options, rollout, () => [
-        ...renderRollout(rollout, cli.paint, cli.now()),
-        ...(least === null ? [] : [`note: ${least}`]),
-      ]);
+      present(cli, options, rollout, () => [...renderRollout(rollout, cli.paint, cli.now()), ...notesOn(rollout)]);
     });
 }
 
 type Kind = RolloutInput['kind'];
 const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
 const DEADLINES = ['holdDeadline', 'preparingDeadline', 'onDeadline'] as const;
-const OUTCOMES = ['outcome', 'outcomeWindow'] as const;
+const OUTCOMES = ['outcome', 'outcomeWindow', 'cap'] as const;
 const ANALYSED = [
   'live',
   'manual',
@@ -143,9 +144,11 @@ function refuseOthers(kind: Kind, options: Options): void {
   throw usageError(`${flag} does not apply to ${SAID[kind]}`, 'leave it out');
 }
 
-function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
+function analysisOf({ manual, outcome, outcomeWindow: window, cap, ...options }: Options) {
   if (window !== undefined && !outcome) throw usageError('--outcome-window requires --outcome', 'add --outcome <name>');
-  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
+  if (cap !== undefined && !outcome) throw usageError('--cap requires --outcome', 'add --outcome <name>');
+  const kind = cap === undefined ? undefined : ('sum' as const);
+  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window, kind, cap }) }));
   const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
   return given({
@@ -186,6 +189,11 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
     throw new InvalidArgumentError('write it as name=version:percent, such as second=3:50');
   }
   return [...before, { variant, version, weight: Number(weight) }];
+}
+
+function notesOn(rollout: RolloutView & { readonly notes: readonly string[] }): string[] {
+  const notes = [leastDurationOf(rollout), ...rollout.notes].filter((note) => note !== null);
+  return notes.map((note) => `note: ${printable(note)}`);
 }
 
 /** Returns a sentence on the least duration of a rollout; null if no window of an outcome prolongs it. */

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { renderOutcome, renderReason, renderTally } from './render.ts';
 
 const compared: OutcomeComparisonView = {
-  ...{ name: 'profit', variant: 'boosted', stable: { users: 763, mean: 0.18 }, arm: { users: 1_798, mean: -0.6 } },
+  ...{ name: 'profit', variant: 'boosted', cap: null },
+  ...{ stable: { users: 763, mean: 0.18, largest: 9 }, arm: { users: 1_798, mean: -0.6, largest: -9 } },
   ...{ difference: { estimate: -0.78, lower: -1.038, upper: -0.522 }, relative: null, pValue: 7.8e-15, eValue: 1e14 },
   sofar: { stable: { users: 763, mean: 0.18 }, arm: { users: 1_798, mean: -0.6 } },
   ...{ moreDays: null, usersNeeded: 106_193, detectableEffect: null },

@@ -6,8 +6,8 @@
  *
  * One normal mixture is tight only near the number of users that it is tuned for. At a hundred times that number, it
  * needs 2.5 times the users of a single look. The e-value here is the weighted mean of three mixtures, and a mean of
- * e-values is an e-value. From 1,000 to 1,000,000 users, it needs at most 2.1 times the users of a single look
- * (power.test.ts).
+ * e-values is an e-value. For normal values in two equal arms of 1,000 to 1,000,000 users, it needs at most 2.1 times
+ * the users of a single look (power.test.ts). Losses in small arms need more (needed-users.long.test.ts).
  *
  * All functions take z, the distance of the estimate from the tested claim in standard errors, and the sample: its
  * number of users, and the alpha that it is tuned for. If the claim is true, an e-value has an expectation of at most 1

@@ -53,6 +53,7 @@ export function addSamples(one: ArmSample, other: ArmSample): ArmSample {
     users: one.users + other.users,
     sum: one.sum + other.sum,
     sumOfSquares: one.sumOfSquares + other.sumOfSquares,
+    largest: Math.max(one.largest ?? 0, other.largest ?? 0),
   };
 }
 

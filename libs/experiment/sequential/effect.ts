@@ -90,11 +90,21 @@ export interface ArmSample {
   readonly users: number;
   readonly sum: number;
   readonly sumOfSquares: number;
+  /** The value of a user with the greatest amount, with its sign; absent if it is not known. */
+  readonly largest?: number;
 }
 
 /** Returns the mean; 0 for an empty sample. */
 export function meanOf({ users, sum }: ArmSample): number {
   return users > 0 ? sum / users : 0;
+}
+
+/**
+ * Returns the number of equal values with the same relative error of the mean: n × mean² / mean square (L. Kish, Survey
+ * Sampling, 1965). For a binary metric it is the number of users with the event.
+ */
+export function effectiveUsers({ sum, sumOfSquares }: ArmSample): number {
+  return sumOfSquares > 0 ? (sum * sum) / sumOfSquares : 0;
 }
 
 /** Returns the unbiased variance of the sample; 0 if there are fewer than two users. */

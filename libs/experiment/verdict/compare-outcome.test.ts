@@ -74,11 +74,15 @@ describe('the users still needed', () => {
     };
     const first = after(5);
     expect(first.usersNeeded).toBeGreaterThan(29_000);
-    expect(first.moreDays).toBe(Math.ceil((first.usersNeeded ?? 0) / 800 - 5));
+    expect(first.moreDays).toEqual({
+      lower: Math.ceil((first.usersNeeded ?? 0) / 3 / 800 - 5),
+      upper: Math.ceil((3 * (first.usersNeeded ?? 0)) / 800 - 5),
+    });
     // The two figures are not exactly equal, since the estimate of the variance improves.
     expect((after(20).usersNeeded ?? 0) / (first.usersNeeded ?? 0)).toBeCloseTo(1, 2);
-    expect((first.moreDays ?? 0) - (after(20).moreDays ?? 0)).toBe(15);
-    expect(after(200).moreDays).toBe(0);
+    expect((first.moreDays?.upper ?? 0) - (after(20).moreDays?.upper ?? 0)).toBeCloseTo(15, -1);
+    expect(after(200).moreDays?.lower).toBe(0);
+    expect(after(400).moreDays).toEqual({ lower: 0, upper: 0 });
     expect(after(5).detectableEffect).toBeGreaterThan(0.1);
     expect(after(200).detectableEffect).toBeLessThan(0.1);
   });

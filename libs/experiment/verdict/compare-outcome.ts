@@ -22,19 +22,32 @@ import {
   zOf,
 } from '../sequential/effect.ts';
 import { percent, signedPercent } from './evidence.ts';
-import { detectableDifference, neededGrowth, relativeTo, type TestPlan } from './power.ts';
-
-/** The probability of finding the minimum effect that plans assume. */
-const PLANNED_POWER = 0.8;
+import {
+  detectableDifference,
+  hasEnough,
+  neededGrowth,
+  PLANNED_POWER,
+  relativeTo,
+  type TestPlan,
+  uncertain,
+} from './power.ts';
+import { largestText, type UnseenUsers, unseenText, unseenUsers, withUnseen } from './rare-values.ts';
 
 /** An estimate, and an interval that contains the true value at all looks together with a probability of 1 − alpha. */
 interface Estimate extends Interval {
   readonly estimate: number;
 }
 
+interface OutcomeMean {
+  readonly users: number;
+  readonly mean: number;
+  /** The value of a user with the greatest amount; 0 if it is not known. */
+  readonly largest: number;
+}
+
 export interface OutcomeComparison {
-  readonly stable: { readonly users: number; readonly mean: number };
-  readonly arm: { readonly users: number; readonly mean: number };
+  readonly stable: OutcomeMean;
+  readonly arm: OutcomeMean;
   /** arm − stable, in the outcome's unit; null if all values are equal, so that there is no estimate. */
   readonly difference: Estimate | null;
   /** (arm − stable) / |stable|, from the same test; also null if the stable mean may be 0. */
@@ -55,9 +68,12 @@ interface OutcomePower {
   readonly detectableEffect: number | null;
   /** The number of users in both arms together that is needed to find `minimumEffect`. */
   readonly usersNeeded: number | null;
-  /** The number of further days, at the current rate of new users; 0 if there are enough users. */
-  readonly moreDays: number | null;
+  /** The range of the number of further days, at the current rate of new users; 0 if there are enough users. */
+  readonly moreDays: Interval | null;
 }
+
+/** The days of users with an ended window that a forecast needs. Users of a day differ from users of an hour. */
+const LEAST_DAYS = 1;
 
 interface OutcomeQuestion {
   /** The name of the outcome. `armName` is the name of the arm. */
@@ -70,8 +86,10 @@ interface OutcomeQuestion {
   readonly alpha: number;
   /** The relative effect to find, above 0. */
   readonly minimumEffect: number;
-  /** The days in which these users arrived. */
+  /** The days in which these users arrived. Below LEAST_DAYS there is no forecast. */
   readonly days: number;
+  /** The greatest amount of a user's value; null or absent if it has no bound. */
+  readonly cap?: number | null;
 }
 
 export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
@@ -80,8 +98,8 @@ export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
   const difference = differenceOf(stable, arm);
   const logEvidence = logEvidenceOfDifference(zOf(difference), size);
   const compared = {
-    stable: { users: stable.users, mean: meanOf(stable) },
-    arm: { users: arm.users, mean: meanOf(arm) },
+    stable: shownMean(stable),
+    arm: shownMean(arm),
     difference:
       difference.variance === 0
         ? null
@@ -94,6 +112,10 @@ export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
   return { ...compared, conclusion: conclude(question, compared) };
 }
 
+function shownMean(sample: ArmSample): OutcomeMean {
+  return { users: sample.users, mean: meanOf(sample), largest: sample.largest ?? 0 };
+}
+
 function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize): Estimate | null {
   const estimate = relativeEffectOf(stable, arm);
   const interval = relativeInterval(stable, arm, criticalZ(size, size.alpha));
@@ -104,11 +126,13 @@ function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): 
   const plan: TestPlan = { alpha, power: PLANNED_POWER, looks: 'sequential' };
   const detectable = detectableDifference(stable, arm, plan);
   const wanted = minimumEffect * Math.abs(meanOf(stable));
-  const growth = wanted > 0 ? neededGrowth(stable, arm, wanted, plan) : null;
+  const growth = wanted > 0 && hasEnough(stable, arm) ? neededGrowth(stable, arm, wanted, plan) : null;
+  const more = (times: number) => Math.max(0, Math.ceil((times - 1) * days));
+  const between = growth === null ? null : uncertain(growth);
   return {
     detectableEffect: detectable === null ? null : relativeTo(stable, detectable),
     usersNeeded: growth === null ? null : Math.ceil(growth * (stable.users + arm.users)),
-    moreDays: growth === null || days <= 0 ? null : Math.max(0, Math.ceil((growth - 1) * days)),
+    moreDays: between === null || days < LEAST_DAYS ? null : { lower: more(between.lower), upper: more(between.upper) },
   };
 }
 
@@ -127,26 +151,16 @@ interface Conclusion {
   readonly text: string;
 }
 
-interface ConclusionQuestion {
-  readonly name: string;
-  readonly armName: string;
-  readonly better: 'higher' | 'lower';
-  readonly minimumEffect: number;
-}
+type ComparedOutcome = Omit<OutcomeComparison, 'conclusion'>;
 
-/** The result of `compareOutcome`. */
-interface ComparedOutcome {
-  readonly stable: { readonly users: number };
-  readonly arm: { readonly users: number };
-  readonly difference: Interval | null;
-  readonly relative: (Interval & { readonly estimate: number }) | null;
-  readonly power: { readonly moreDays: number | null };
-}
-
-function conclude(question: ConclusionQuestion, compared: ComparedOutcome): Conclusion {
-  const { name, armName } = question;
-  const kind = kindOf(question, compared);
-  const said = (text: string): Conclusion => ({ kind, text: `${name}: ${text}` });
+function conclude(question: OutcomeQuestion, compared: ComparedOutcome): Conclusion {
+  const { name, armName, stable, arm, cap = null } = question;
+  const unseen = unseenUsers([stable, arm], cap, question.alpha);
+  const seen = kindOf(question, compared);
+  const isUnseen = seen === 'no_difference' && !staysSmall(question, unseen);
+  const kind = isUnseen ? 'undecided' : seen;
+  const sums = largestText({ stable, [armName]: arm }, cap);
+  const said = (text: string): Conclusion => ({ kind, text: `${name}: ${text}${sums}` });
   switch (kind) {
     case 'better':
     case 'worse':
@@ -154,30 +168,42 @@ function conclude(question: ConclusionQuestion, compared: ComparedOutcome): Conc
     case 'no_difference':
       return said(`no difference above ${percent(question.minimumEffect)} between ${armName} and stable`);
     case 'undecided':
-      return said(`not decided between ${armName} and stable; ${neededOf(question, compared.power.moreDays)}`);
+      return said(
+        `not decided between ${armName} and stable; ${
+          isUnseen ? `no difference is seen, but ${unseenText(unseen)}` : neededOf(question, compared.power.moreDays)
+        }`,
+      );
     case 'no_data':
       return said(`nothing to compare between ${armName} and stable yet; ${lackOf(compared)}`);
   }
 }
 
-function kindOf({ better, minimumEffect }: ConclusionQuestion, compared: ComparedOutcome): ConclusionKind {
-  const { difference, relative } = compared;
+function kindOf({ better, minimumEffect }: OutcomeQuestion, { difference, relative }: ComparedOutcome): ConclusionKind {
   if (difference === null) return 'no_data';
   if (difference.lower > 0) return better === 'higher' ? 'better' : 'worse';
   if (difference.upper < 0) return better === 'higher' ? 'worse' : 'better';
-  const isSmall = relative !== null && relative.lower > -minimumEffect && relative.upper < minimumEffect;
-  return isSmall ? 'no_difference' : 'undecided';
+  return isSmall(relative, minimumEffect) ? 'no_difference' : 'undecided';
+}
+
+function isSmall(relative: Interval | null, minimumEffect: number): boolean {
+  return relative !== null && relative.lower > -minimumEffect && relative.upper < minimumEffect;
+}
+
+/** Returns whether the difference stays small with a few more users of the greatest value. */
+function staysSmall({ stable, arm, alpha, minimumEffect }: OutcomeQuestion, unseen: UnseenUsers): boolean {
+  const critical = criticalZ({ users: balancedUsers(stable.users, arm.users), alpha }, alpha);
+  return withUnseen([stable, arm], unseen).every((pair) => isSmall(relativeInterval(...pair, critical), minimumEffect));
 }
 
 function shownEffect({ relative }: ComparedOutcome): string {
   return relative === null ? '' : `: ${signedPercent(relative.estimate)}`;
 }
 
-function neededOf({ minimumEffect }: ConclusionQuestion, moreDays: number | null): string {
+function neededOf({ minimumEffect }: OutcomeQuestion, moreDays: Interval | null): string {
   const effect = `a difference of ${percent(minimumEffect)}`;
-  if (moreDays === null) return `the time to find ${effect} cannot be estimated: the mean of the stable arm is near 0`;
-  if (moreDays === 0) return `these users are enough to detect ${effect}; a smaller effect takes longer`;
-  return `about ${moreDays} more ${moreDays === 1 ? 'day' : 'days'} to find ${effect}`;
+  if (moreDays === null) return `there is not enough data yet to estimate the time to find ${effect}`;
+  const { lower, upper } = moreDays;
+  return `${lower === 0 ? 'at most' : `${lower} to`} ${upper} more ${upper === 1 ? 'day' : 'days'} to find ${effect}`;
 }
 
 function lackOf({ stable, arm }: ComparedOutcome): string {

@@ -1,14 +1,16 @@
 /**
  * Checks outcomes as guardrails. An arm fails if it is proven worse than stable by any amount. It passes if a loss as
- * large as the minimum effect is ruled out. A smaller loss does not hold a rollout.
+ * large as the minimum effect is ruled out, whatever the next few users do (rare-values.ts). A smaller loss does not hold
+ * a rollout.
  *
  * The evidence is that of a two-sided test, with half of alpha for each direction. If the check fails, the report's
  * interval of the difference excludes 0. If it passes, the relative interval excludes the loss.
  */
 
-import { confidenceInterval, logEvidenceAbove } from '../sequential/confidence-sequence.ts';
+import { confidenceInterval, logEvidenceAbove, type SequenceSize } from '../sequential/confidence-sequence.ts';
 import { type ArmSample, balancedUsers, differenceOf, type Interval, meanOf, zOf } from '../sequential/effect.ts';
 import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts';
+import { capOf, largestText, unseenText, unseenUsers, withUnseen } from './rare-values.ts';
 import type { ArmFigures, Check, CheckState, Evidence, OutcomeRule } from './rollout-figures.ts';
 
 const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
@@ -30,21 +32,40 @@ export function checkOutcome(
 
   const size = { users: balancedUsers(base.users, own.users), alpha: alphas.notWorse };
   const better = rule.better === 'higher' ? 1 : -1;
-  // The part of the stable mean that an arm must be proven to keep (or not to exceed): 0.98 for a minimum effect of 2
-  // %.
-  const kept = differenceOf(base, own, 1 - better * Math.sign(meanOf(base)) * rule.minimumEffect);
+  const cap = capOf(rule);
+  const unseen = unseenUsers([base, own], cap, alphas.notWorse);
+  const asSeen = logEvidenceKept(rule, base, own, size);
+  const withOthers = withUnseen([base, own], unseen).map((pair) => logEvidenceKept(rule, ...pair, size));
   const worse = evidenceOf(logEvidenceAbove(-better * zOf(difference), size), alphas.worse / 2);
-  const notWorse = evidenceOf(logEvidenceAbove(better * zOf(kept), size), alphas.notWorse / 2);
+  const notWorse = evidenceOf(Math.min(asSeen, ...withOthers), alphas.notWorse / 2);
   const state = stateOf(worse, notWorse);
   const bounds = confidenceInterval(difference, size, alphas.notWorse);
   const isWorse = better > 0 ? bounds.upper < 0 : bounds.lower > 0;
+  const isUnseen = state === 'inconclusive' && evidenceOf(asSeen, alphas.notWorse / 2).eValue >= notWorse.needed;
+  const rest = isUnseen ? `: ${unseenText(unseen)}` : '';
+  const sums = largestText({ [stable.name]: base, [arm.name]: own }, cap);
   const shown = rule.kind === 'binary' ? percent : figure;
   return {
     ...check,
     state,
     figures: { users, values, estimate: difference.estimate, ...bounds, margin: rule.minimumEffect, worse, notWorse },
-    why: `${rule.name}: ${shown(meanOf(own))} in ${arm.name} and ${shown(meanOf(base))} in ${stable.name}; the difference of ${differenceText(rule, difference.estimate, bounds)} ${conclusionOf(state, isWorse, worse, rule)}`,
+    why: `${rule.name}: ${shown(meanOf(own))} in ${arm.name} and ${shown(meanOf(base))} in ${stable.name}; the difference of ${differenceText(rule, difference.estimate, bounds)} ${conclusionOf(state, isWorse, worse, rule)}${rest}${sums}`,
   };
+}
+
+/**
+ * Returns ln of the e-value against "the arm loses the minimum effect": it must be proven to keep (or not to exceed) a
+ * part of the stable mean, such as 0.98 for a minimum effect of 2 %.
+ */
+function logEvidenceKept(
+  { better, minimumEffect }: OutcomeRule,
+  base: ArmSample,
+  own: ArmSample,
+  size: SequenceSize,
+): number {
+  const sign = better === 'higher' ? 1 : -1;
+  const kept = differenceOf(base, own, 1 - sign * Math.sign(meanOf(base)) * minimumEffect);
+  return logEvidenceAbove(sign * zOf(kept), size);
 }
 
 /** Returns why an outcome cannot be tested; null if it can. */

@@ -7,7 +7,14 @@
 import { bisect } from '../distributions/bisect.ts';
 import { normalQuantile } from '../distributions/normal.ts';
 import { criticalZ } from '../sequential/confidence-sequence.ts';
-import { type ArmSample, balancedUsers, differenceOf, meanOf } from '../sequential/effect.ts';
+import {
+  type ArmSample,
+  balancedUsers,
+  differenceOf,
+  effectiveUsers,
+  type Interval,
+  meanOf,
+} from '../sequential/effect.ts';
 
 export interface TestPlan {
   /** Two-sided. */
@@ -16,6 +23,27 @@ export interface TestPlan {
   readonly power: number;
   /** `sequential`: any number of looks; `fixed`: one look. */
   readonly looks: 'sequential' | 'fixed';
+}
+
+/** The probability of finding the minimum effect that plans assume. */
+export const PLANNED_POWER = 0.8;
+
+/** The effective users of each sample that an estimate of needed users requires. */
+const ENOUGH = 30;
+/**
+ * The factor of the range of an estimate from that many users. The range contains the true number in at least 90 % of
+ * simulated experiments for each metric (forecast.test.ts). It is wide because of heavy tails.
+ */
+const FACTOR = 3;
+
+/** Returns whether needed users can be estimated from the samples. */
+export function hasEnough(...samples: readonly ArmSample[]): boolean {
+  return samples.every((sample) => effectiveUsers(sample) >= ENOUGH);
+}
+
+/** Returns the range of an estimate of needed users. */
+export function uncertain(estimate: number): Interval {
+  return { lower: estimate / FACTOR, upper: estimate * FACTOR };
 }
 
 /** The largest considered multiple of the current users. A test that needs more is assumed never to end. */
@@ -48,38 +76,10 @@ export function neededGrowth(stable: ArmSample, arm: ArmSample, difference: numb
   return tooFew(most) ? null : Math.exp(bisect(tooFew, -most, most));
 }
 
-/**
- * Returns the users of each of two equal arms that find a relative effect on a share of `share`, before there are any
- * data.
- */
-export function usersPerArmForShare(share: number, relativeEffect: number, plan: TestPlan): number | null {
-  const other = share * (1 + relativeEffect);
-  return usersPerArm(share * (1 - share), other * (1 - other), share * relativeEffect, plan);
-}
-
-/** Returns the users of each of two equal arms that find a relative effect on a mean with this standard deviation. */
-export function usersPerArmForMean(
-  mean: number,
-  deviation: number,
-  relativeEffect: number,
-  plan: TestPlan,
-): number | null {
-  return usersPerArm(deviation ** 2, deviation ** 2, mean * relativeEffect, plan);
-}
-
 /** Returns a difference relative to |stable mean|; null if that is 0. */
 export function relativeTo(stable: ArmSample, difference: number): number | null {
   const base = Math.abs(meanOf(stable));
   return base === 0 ? null : difference / base;
-}
-
-function usersPerArm(one: number, other: number, difference: number, plan: TestPlan): number | null {
-  const tooFew = (logUsers: number) => {
-    const users = Math.exp(logUsers);
-    return Math.sqrt((one + other) / users) * neededZ(2 * users, plan) > Math.abs(difference);
-  };
-  const most = Math.log(1e12);
-  return tooFew(most) ? null : Math.ceil(Math.exp(bisect(tooFew, 0, most)));
 }
 
 function neededZ(users: number, { alpha, power, looks }: TestPlan): number {

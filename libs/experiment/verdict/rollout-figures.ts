@@ -75,6 +75,8 @@ export interface OutcomeRule {
   readonly guardrail: boolean;
   /** The relative loss below which an outcome does not prevent a promotion. */
   readonly minimumEffect: number;
+  /** The limit of the amount of a user's sum, which the samples respect; null, or absent in older plans: no limit. */
+  readonly cap?: number | null;
 }
 
 /**

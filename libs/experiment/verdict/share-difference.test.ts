@@ -119,3 +119,38 @@ describe.each([
     expect(below).toBeLessThan(mostOf(2_000, ALPHA));
   });
 });
+
+/** Tests the numbers of users in docs/experiments.md, at 50/50 and at 99/1. */
+describe('the users of the smaller arm that decide on errors', () => {
+  /** Returns the quantiles 0.5 and 0.8 of the users after which the evidence suffices. */
+  function usersUntil(isProven: (shares: SharePair) => boolean, ratio: number, errors: number, every: number) {
+    const random = randomFrom(5);
+    const until = Array.from({ length: 200 }, () => {
+      let [candidate, stable] = [NO_USERS, NO_USERS];
+      while (!isProven({ candidate, stable })) {
+        candidate = addShares(candidate, { users: every, events: drawBinomial(random, every, errors) });
+        const users = every * ratio;
+        stable = addShares(stable, { users, events: drawBinomial(random, users, Math.min(errors, 0.001)) });
+      }
+      return candidate.users;
+    }).sort((a, b) => a - b);
+    return [until[100] ?? 0, until[160] ?? 0];
+  }
+  const NO_USERS: ShareCount = { users: 0, events: 0 };
+  const passes = (shares: SharePair) => logEvidenceShareBelow(shares, 0.005, ALPHA) >= PROVEN;
+  const fails = (shares: SharePair) => logEvidenceShareAbove(shares, 0.01, ALPHA) >= Math.log(16 / ALPHA);
+
+  it.each([1, 99])('are those of the page, with %d times as many in stable', (ratio) => {
+    const [none] = usersUntil(passes, ratio, 0, 20);
+    expect(none).toBeGreaterThan(1_000);
+    expect(none).toBeLessThan(1_200);
+    const [half = 0, most = 0] = usersUntil(passes, ratio, 0.001, 100);
+    expect(half).toBeGreaterThan(1_900);
+    expect(half).toBeLessThanOrEqual(3_300);
+    expect(most).toBeLessThanOrEqual(4_500);
+    const [soon = 0, later = 0] = usersUntil(fails, ratio, 0.05, 10);
+    expect(soon).toBeGreaterThan(250);
+    expect(soon).toBeLessThanOrEqual(500);
+    expect(later).toBeLessThanOrEqual(700);
+  });
+});

@@ -136,6 +136,25 @@ export async function expireReadCounts(
  */
 const MOST_PAGES = 2_000;
 
+/** Returns the part of the table that a lookup may read, from 0 to 1. */
+export async function partOfDemand(db: Db): Promise<number> {
+  // The size on disk is used, since Postgres knows the number of rows only after the table was analysed.
+  const [table] = await query<{ pages: number }>(db, {
+    text: `select pg_relation_size('tandem.read_demand')::float8 / current_setting('block_size')::int as pages`,
+  });
+  return Math.min(1, MOST_PAGES / Math.max(1, table?.pages ?? 0));
+}
+
+/** Returns the expected number of users that are read within a time, if each is read as often as before. */
+export async function findReaders(db: Db, part: number, withinMs: number): Promise<number> {
+  const chance = `1 - exp(greatest(-700, -${weightNow('log_weight')} * $2::float8))`;
+  const [found] = await query<{ users: number }>(db, {
+    text: `select coalesce(sum(${chance}), 0) as users from tandem.read_demand tablesample system ($1::float4)`,
+    values: [part * 100, (Math.LN2 * withinMs) / HALF_LIFE_MS],
+  });
+  return (found?.users ?? 0) / part;
+}
+
 /** The number of groups for each doubling of the weight. */
 const GROUPS_PER_DOUBLING = 16;
 /** Weights below this one count as none. */
@@ -165,11 +184,7 @@ function sinhRatio(halfLifeDays: number): number {
  * current weights. The total is the current total less the reads of the day and of later days.
  */
 export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
-  // The size on disk is used, since Postgres knows the number of rows only after the table was analysed.
-  const [table] = await query<{ pages: number }>(db, {
-    text: `select pg_relation_size('tandem.read_demand')::float8 / current_setting('block_size')::int as pages`,
-  });
-  const part = Math.min(1, MOST_PAGES / Math.max(1, table?.pages ?? 0));
+  const part = await partOfDemand(db);
   const groups = await query<WeightGroup>(db, {
     text: `with counts as materialized (
         select ${weightNow('log_weight')} as weight, ${weightNow(`log_recent - ${NOW} * ${RECENT - 1}`)} as recent,

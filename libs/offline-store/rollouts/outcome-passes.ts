@@ -95,9 +95,16 @@ async function countSlice(
   return upTo !== null;
 }
 
+/** SQL for the value of a user for the metric `m`, from its outcomes `o`. A cap limits the amount; null is no limit. */
+export const FIGURE = `case when count(*) = 0 then 0 when m.kind = 'binary' then 1
+  else greatest(-m.cap, least(m.cap, sum(o.value))) end`;
+/** SQL for the figure with the greatest amount. */
+export const LARGEST = 'case when max(figure) >= -min(figure) then max(figure) else min(figure) end';
+
 /**
  * SQL of a slice over users that were exposed to one arm only. A user's window begins with the exposure, and excludes
- * its end. `figure` is the value of a user. A square that is too small for a double is an error in Postgres, hence the
+ * its end. `figure` is the value of a user, within the metric's cap: a limit of the user's sum, so it must apply before users
+ * are added up. A square that is too small for a double is an error in Postgres, hence the
  * lower limit. The outcomes of each user are looked up: users and outcomes have the same order, and for a step with few
  * users the outcomes of others are not read. The planner has no statistics of a step that has just begun, so `offset 0`
  * and the settings prevent any other plan.
@@ -110,23 +117,24 @@ const SLICE_SQL = `
   of_user as (
     select m.no, e.arm, e.at + m.lasts <= $5::timestamptz as mature, f.has, f.figure,
       case when abs(f.figure) < 1e-100 then 0 else f.figure * f.figure end as square
-    from (select no, name, kind, window_ms * interval '1 ms' as lasts
-      from unnest($6::text[], $7::text[], $8::double precision[]) with ordinality as m(name, kind, window_ms, no)) m
+    from (select no, name, kind, window_ms * interval '1 ms' as lasts, cap
+      from unnest($6::text[], $7::text[], $8::double precision[], $9::double precision[])
+        with ordinality as m(name, kind, window_ms, cap, no)) m
     cross join exposed e
     cross join lateral (
-      select count(*) > 0 as has, case when count(*) = 0 then 0 when m.kind = 'binary' then 1 else sum(o.value) end as figure
+      select count(*) > 0 as has, ${FIGURE} as figure
       from tandem.outcomes o
       where o.user_id = e.user_id and o.name = m.name and o.time >= e.at and o.time < e.at + m.lasts offset 0) f),
   sums as (
     select no, arm, mature, count(*) as users, count(*) filter (where has) as "usersWith", sum(figure) as sum,
-      sum(square) as "sumOfSquares"
+      sum(square) as "sumOfSquares", ${LARGEST} as largest
     from of_user group by grouping sets ((no, arm), (no, arm, mature)))
   select no, arm,
     json_object_agg(case when mature then 'mature' when mature is null then 'all' else 'young' end,
-      json_build_object('users', users, 'usersWith', "usersWith", 'sum', sum, 'sumOfSquares', "sumOfSquares")) as sums
+      json_build_object('users', users, 'usersWith', "usersWith", 'sum', sum, 'sumOfSquares', "sumOfSquares", 'largest', largest)) as sums
   from sums group by no, arm order by no, arm`;
 
-const NOBODY = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0 });
+const NOBODY = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });
 
 async function sumSlice(
   db: Db,
@@ -139,9 +147,10 @@ async function sumSlice(
       ('enable_indexscan', 'on'), ('enable_indexonlyscan', 'on'), ('jit', 'off')) s(name, value)`,
   });
   const named = [metrics.map(({ name }) => name), metrics.map(({ kind }) => kind), metrics.map((one) => one.windowMs)];
+  const caps = metrics.map(({ cap = null }) => cap);
   const rows = await query<Pick<OutcomeSums, 'no' | 'arm'> & { sums: Partial<OutcomeSums> }>(db, {
     text: SLICE_SQL,
-    values: [...of, after, upTo, asOf, ...named],
+    values: [...of, after, upTo, asOf, ...named, caps],
     timeoutMs: SLICE_TIMEOUT_MS,
   });
   return rows.map(({ no, arm, sums: { all = NOBODY, mature = NOBODY } }) => ({ no, arm, all, mature }));

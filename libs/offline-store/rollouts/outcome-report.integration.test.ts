@@ -52,8 +52,8 @@ const statistics = async (...metrics: OutcomeMetric[]) =>
     all,
     mature,
   }));
-const sumsOf = (users: number, usersWith: number, sum: number, sumOfSquares: number) => ({
-  ...{ users, usersWith, sum, sumOfSquares },
+const sumsOf = (users: number, usersWith: number, sum: number, sumOfSquares: number, largest = Math.min(sum, 1)) => ({
+  ...{ users, usersWith, sum, sumOfSquares, largest },
 });
 
 test('exposed users count by their outcomes in the window after the exposure, once per user', async () => {
@@ -70,13 +70,22 @@ test('exposed users count by their outcomes in the window after the exposure, on
 test('the values of a user are added up, and their sum is squared', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48]);
   await happen(['1', 47, 2], ['1', 46, 3.5], ['2', 40, -4], ['2', 10, 1_000]);
-  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1.5, 5.5 ** 2 + 16) }]);
+  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1.5, 5.5 ** 2 + 16, 5.5) }]);
+});
+
+test('a cap limits the sum of a user, in either direction, before users are added up', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48], ['3', 'b', 48]);
+  await happen(['1', 47, 3], ['1', 46, 3], ['2', 47, -9], ['3', 47, 1e15]);
+  expect(await statistics(metric({ kind: 'sum', cap: 5 }))).toMatchObject([
+    { arm: 'b', all: sumsOf(1, 1, 5, 25, 5) },
+    { arm: 'stable', all: sumsOf(2, 2, 0, 50, 5) },
+  ]);
 });
 
 test('values that are too small or too large for a square cause no failure', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48]);
   await happen(['1', 47, 1e-300], ['2', 47, 1e15]);
-  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1e15, 1e30) }]);
+  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1e15, 1e30, 1e15) }]);
 });
 
 test('a user with an open window is in only one of the two figures; a late outcome counts by its time', async () => {
@@ -119,7 +128,9 @@ function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], 
       return one.userId === userId && name === of.name && ms >= 0 && ms < of.windowMs;
     });
     const sum = counted.reduce((total, { value }) => total + value, 0);
-    const figure = counted.length === 0 ? Number.NaN : of.kind === 'binary' ? 1 : sum;
+    const { cap = null } = of;
+    const capped = cap === null ? sum : Math.max(-cap, Math.min(cap, sum));
+    const figure = counted.length === 0 ? Number.NaN : of.kind === 'binary' ? 1 : capped;
     const arm = arms.get(first.arm) ?? { all: [], mature: [] };
     arms.set(first.arm, arm);
     arm.all.push(figure);
@@ -128,7 +139,11 @@ function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], 
   const sums = (figures: readonly number[]) => {
     const there = figures.filter((figure) => !Number.isNaN(figure));
     const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
-    return sumsOf(figures.length, there.length, total(there), total(there.map((figure) => figure ** 2)));
+    const values = figures.map((figure) => (Number.isNaN(figure) ? 0 : figure));
+    // Of equal amounts, the positive one is the largest.
+    const [high, low] = values.length === 0 ? [0, 0] : [Math.max(...values), Math.min(...values)];
+    const largest = high >= -low ? high : low;
+    return sumsOf(figures.length, there.length, total(there), total(there.map((figure) => figure ** 2)), largest);
   };
   return [...arms].sort().map(([arm, { all, mature }]) => ({ arm, all: sums(all), mature: sums(mature) }));
 }
@@ -145,7 +160,12 @@ test('for any exposures and outcomes, the statement equals a separate count', as
     hours: hour,
   });
   const cases = fc.record({ served: fc.array(served, { maxLength: 12 }), did: fc.array(did, { maxLength: 30 }) });
-  const metrics = [metric(), metric({ kind: 'sum' }), metric({ name: 'click', windowMs: 6 * HOUR })];
+  const metrics = [
+    metric(),
+    metric({ kind: 'sum' }),
+    metric({ kind: 'sum', cap: 4 }),
+    metric({ name: 'click', windowMs: 6 * HOUR }),
+  ];
   await fc.assert(
     fc.asyncProperty(cases, async (one) => {
       await database.pool.query('truncate tandem.exposures, tandem.outcomes');

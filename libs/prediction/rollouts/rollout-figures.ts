@@ -3,6 +3,7 @@ import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
+import { capOf } from '@tandem/experiment/verdict/rare-values';
 import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import {
   type AnalysisPlan,
@@ -190,7 +191,8 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs 
         ...{ name: metric.name, armName: one.arm, better: metric.better, minimumEffect: metric.minimumEffect },
         ...{ stable: stable.mature, arm: one.mature, alpha },
         // The users whose window has ended were first exposed at least one window ago.
-        days: Math.max(1, (elapsedMs - metric.windowMs) / DAY_MS),
+        days: (elapsedMs - metric.windowMs) / DAY_MS,
+        cap: capOf(metric),
       }),
       sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
     }));

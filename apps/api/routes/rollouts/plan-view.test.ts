@@ -20,7 +20,11 @@ const outcome = fc.record({
   better: fc.constantFrom('higher' as const, 'lower' as const),
   guardrail: fc.boolean(),
   minimumEffect: fc.double({ min: 0.001, max: 10, noNaN: true }),
+  cap: fc.constant(null),
 });
+const capped = fc
+  .tuple(outcome, fc.double({ min: 0.001, max: 1e15, noNaN: true }))
+  .map(([one, cap]) => ({ ...one, kind: 'sum' as const, cap }));
 const analysis = fc.record({
   ...{ automatic: fc.boolean(), dryRun: fc.boolean(), interval: duration(1_440), minStep: duration(90 * 1_440) },
   ...{ minUsers: fc.integer({ min: 10, max: 10_000_000 }), alpha: fc.double({ min: 0.0001, max: 0.5, noNaN: true }) },
@@ -28,7 +32,7 @@ const analysis = fc.record({
   ...{ onDeadline: fc.constantFrom('alert' as const, 'roll_back' as const), staleShare: share, defaultShare: share },
   ...{ errorRate: share, slowShare: share, liveShare: share, slow: fc.constantFrom('50ms', '1500ms', '5s') },
   psi: fc.option(fc.double({ min: 0.01, max: 100, noNaN: true })),
-  outcomes: fc.uniqueArray(outcome, { maxLength: 5, selector: (one) => one.name }),
+  outcomes: fc.uniqueArray(fc.oneof(outcome, capped), { maxLength: 5, selector: (one) => one.name }),
 });
 const coverage = fc.constantFrom('required' as const, 'live' as const);
 const plan: fc.Arbitrary<RolloutPlanView> = fc.oneof(

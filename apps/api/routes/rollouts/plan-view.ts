@@ -86,6 +86,6 @@ function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: 
   };
 }
 
-function outcomeView({ windowMs, ...rest }: OutcomeMetric) {
-  return { ...rest, window: formatDuration(windowMs) };
+function outcomeView({ windowMs, cap = null, ...rest }: OutcomeMetric) {
+  return { ...rest, cap, window: formatDuration(windowMs) };
 }

@@ -17,7 +17,7 @@ export function reportView(
     })),
     judgement: judgementView(judgement),
     outcomes: outcomes.map(({ metric, arm, mature, sofar }) => ({
-      ...{ name: metric.name, variant: arm, stable: mature.stable, arm: mature.arm, sofar },
+      ...{ name: metric.name, variant: arm, cap: metric.cap ?? null, stable: mature.stable, arm: mature.arm, sofar },
       ...{ difference: mature.difference, relative: mature.relative, pValue: mature.pValue, eValue: mature.eValue },
       ...mature.power,
       conclusion: { ...mature.conclusion },

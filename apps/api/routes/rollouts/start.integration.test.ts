@@ -15,6 +15,7 @@ const OUTCOME = {
   better: 'lower',
   guardrail: true,
   minimumEffect: 0.02,
+  cap: 500,
 };
 
 let api: RolloutsApi;
@@ -71,6 +72,17 @@ describe('a rollout is started', () => {
     },
   ])('with all settings, which the answer shows: $kind', async (plan) => {
     expect((await api.start(plan)).plan).toEqual(plan);
+  });
+
+  it('with a note on the users that each guardrail outcome needs', async () => {
+    const analysis = { outcomes: [{ name: 'order', guardrail: true }] };
+    expect(await api.start({ kind: 'canary', version: '1', analysis })).toMatchObject({
+      notes: ['order: there is not enough data to estimate the users that a step needs'],
+    });
+    expect(await api.start({ kind: 'canary', version: '1' })).toMatchObject({ notes: [] });
+    const capped = { outcomes: [{ name: 'order', cap: 500 }] };
+    const rejected = await api.post(PATH, { kind: 'canary', version: '1', analysis: capped });
+    expect([rejected.status, await rejected.text()]).toEqual([422, expect.stringContaining('a cap needs the kind')]);
   });
 
   it('once for a predictor; the rejection of a second one says how to end the first', async () => {

@@ -1,9 +1,11 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts a rollout of another model version beside the stable one. */
 import { unknownPredictor } from '@tandem/freshness/errors';
+import type { OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
+import { decidedWithin, outcomeNeeds, provenOutcomes, type ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
-import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
+import { ROLLOUT_EXAMPLE, StartedRolloutSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { hintWorker } from '../runs/run-dependencies.ts';
@@ -16,11 +18,26 @@ const PREPARING_EXAMPLE = {
   ...{ state: 'preparing' as const, step: 0, percent: 0, stepStartedAt: null },
   reason: 'waits for its model versions and their generations',
   arms: ROLLOUT_EXAMPLE.arms.map((arm) => ({ ...arm, generation: null, percent: 0, endBucket: 0 })),
+  notes: [],
 };
 
 const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3' } } as const;
 
-export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutDependencies) {
+export interface StartDependencies extends RolloutDependencies {
+  /** Returns facts about the users that are read, and a sample of their outcomes. */
+  findReadUsers(metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers>;
+}
+
+const NO_USERS: ReadUsers = { users: 0, samples: [] };
+
+export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUsers }: StartDependencies) {
+  /** An estimate that fails delays no rollout. */
+  const notesOn = async (plan: RolloutPlan): Promise<readonly string[]> => {
+    const metrics = provenOutcomes(plan);
+    if (plan.kind !== 'canary' || metrics.length === 0) return [];
+    return outcomeNeeds(plan, await findReadUsers(metrics, decidedWithin(plan)).catch(() => NO_USERS));
+  };
+
   return jsonEndpoint({
     operationId: 'startRollout',
     method: 'post',
@@ -35,7 +52,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
     answer: {
       status: 201,
       description: 'Recorded. `Location` is the URL to watch',
-      schema: RolloutSchema,
+      schema: StartedRolloutSchema,
       example: PREPARING_EXAMPLE,
       headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),
     },
@@ -55,7 +72,10 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
       const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
       const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
-      return withHeaders(rolloutView(rollout), { location: `/v1/rollouts/${rollout.id}` });
+      return withHeaders(
+        { ...rolloutView(rollout), notes: await notesOn(plan) },
+        { location: `/v1/rollouts/${rollout.id}` },
+      );
     },
   });
 }
