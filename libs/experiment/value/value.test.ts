@@ -108,8 +108,8 @@ describe('the bootstrap', () => {
     let covered = 0;
     for (let experiment = 0; experiment < 300; experiment++) {
       const random = createRandom(experiment + 1);
-      const counts = LOADS.logNormal1(random, 100);
-      const users = [...counts].flatMap((count, user) => Array<number>(Math.min(count, 40)).fill(user));
+      const counts = LOADS.logNormal1(random, 100).map((count) => Math.min(count, 40));
+      const users = [...counts].flatMap((count, user) => Array<number>(count).fill(user));
       const own = [...counts].map(() => normal(random) / 2);
       const outcomes = users.map(() => Number(random() < 0.3));
       const scores = Float64Array.from(users, (user, i) => (own[user] ?? 0) + (outcomes[i] ?? 0) + normal(random));
