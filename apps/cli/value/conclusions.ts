@@ -15,8 +15,8 @@ function headline({ gains, simulated, users }: ValueReport): string {
       ? []
       : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
   });
-  if (gains.some(({ verdict }) => verdict === 'unknown')) {
-    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 2)} equally active users.`;
+  if (gains.every(({ verdict }) => verdict === 'unknown')) {
+    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may differ.`;
   }
   if (told.length === 0)
     return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;

@@ -3,7 +3,7 @@ import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { AgeFigures } from '@tandem/prediction/value/age-curve';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
-import { count, moment, renderTable, right, wrap } from '../output/text.ts';
+import { count, counted, moment, renderTable, right, wrap } from '../output/text.ts';
 import { conclusionsOf, figure, measureOf } from './conclusions.ts';
 
 const WIDTH = 110;
@@ -31,7 +31,7 @@ function sourceLines(
 ) {
   const rate = outcomeRate === null ? '' : `, an outcome of 1 after ${figure(100 * outcomeRate)} % of them`;
   const left = `${count(reads.unknownContext)} left out because their context is unknown, ${count(reads.unscorable)} because the model cannot score them`;
-  const unknown = `${count(reads.unknownOutcome)} reads (${figure((100 * reads.unknownOutcome) / (reads.judged + reads.unknownOutcome), 2)} %) have an unknown outcome and are left out. The figures hold for all reads only if the gain does not differ between reads with a known and an unknown outcome.`;
+  const unknown = `${counted(reads.unknownOutcome, 'read')} (${figure((100 * reads.unknownOutcome) / (reads.judged + reads.unknownOutcome), 2)} %) left out because the outcome is unknown. The figures hold for all reads only if the gain does not differ between reads with a known and an unknown outcome.`;
   const few = `A few users make most of the reads, which weigh like those of ${figure(users.effective, 2)} equally active users: intervals are wide, and may be too narrow if the gain depends on a user's activity.`;
   return [
     `Predictor ${predictor}, ${moment(from)} to ${moment(to)} UTC${simulated ? ', SIMULATED' : ''}: ${count(reads.judged)} of ${count(reads.all)} reads by ${count(users.judged)} users judged${rate}; ${left}.`,
@@ -93,11 +93,11 @@ function ageTable(report: ValueReport): string[] {
 }
 
 function ageCells({ fromMs, toMs, answers, users, quality, againstLive }: AgeFigures): string[] {
-  const few = 'too few users';
+  const few = 'not enough users';
   return [
     ageText({ fromMs, toMs }),
     ...[count(answers), count(users)],
-    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : ''],
+    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : quality ? few : ''],
   ];
 }
 

@@ -4,7 +4,7 @@
  */
 import { normalQuantile } from '../distributions/normal.ts';
 import { createRandom } from '../distributions/random.ts';
-import { effectiveUsers, estimate, LEAST_USERS, meanOf, type UserSums } from './user-bootstrap.ts';
+import { estimate, meanOf, type UserSums } from './user-bootstrap.ts';
 
 type Random = () => number;
 
@@ -39,7 +39,7 @@ function logLossGain(chance: number, happened: boolean): number {
 }
 
 /** Gains of users: normal, skewed, and of the log-loss of a rare outcome. */
-export const GAINS: Readonly<Record<'normal' | 'skewed' | 'logLoss', Gains>> = {
+export const GAINS: Readonly<Record<'normal' | 'skewed' | 'logLoss' | 'ofRareReaders', Gains>> = {
   normal: { truth: 0.1, draw: (random, reads) => reads * (0.1 + normal(random)) + noise(random, reads) },
   skewed: {
     truth: Math.exp(0.125),
@@ -58,7 +58,20 @@ export const GAINS: Readonly<Record<'normal' | 'skewed' | 'logLoss', Gains>> = {
       return (sum * reads) / size;
     },
   },
+  /** The gain depends on activity: users with more than ten reads have none. The truth is that of Pareto activity. */
+  ofRareReaders: {
+    truth: 0.3 * paretoShare(10),
+    draw: (random, reads) => reads * ((reads > 10 ? 0 : 0.3) + normal(random) / 2) + noise(random, reads),
+  },
 };
+
+/** Returns the share of reads by users with at most this many reads, of users with Pareto 1.5 activity. */
+function paretoShare(most: number): number {
+  let reads = 0;
+  for (let n = 1; n <= most; n++) reads += n * (n ** -1.5 - (n + 1) ** -1.5);
+  // Riemann's zeta(1.5) is the mean number of reads.
+  return reads / 2.612375348685488;
+}
 
 interface Simulation {
   readonly load: keyof typeof LOADS;
@@ -68,7 +81,7 @@ interface Simulation {
 }
 
 export interface Coverage {
-  /** The share of experiments with an interval; the others have too few effective users. */
+  /** The share of experiments with an interval; the others have not enough users. */
   readonly told: number;
   /** The share of these whose interval contains the truth. */
   readonly covered: number;
@@ -83,11 +96,11 @@ export function simulateCoverage({ load, gains, users, experiments }: Simulation
     const random = createRandom(7_919 * experiment + users);
     const counts = LOADS[load](random, users);
     const sums = { counts, sums: counts.map((reads) => draw(random, reads)) };
-    if (effectiveUsers(counts) < LEAST_USERS) continue;
     const [figure] = estimate([meanOf(sums)], { counts, seed: experiment + 1, resamples: 200 });
+    if (figure === undefined || Number.isNaN(figure.low)) continue;
     const [low, high] = percentileInterval(sums, experiment + 1);
     told++;
-    if (figure && figure.low <= truth && truth <= figure.high) covered++;
+    if (figure.low <= truth && truth <= figure.high) covered++;
     if (low <= truth && truth <= high) percentile++;
   }
   return { told: told / experiments, covered: covered / told, percentile: percentile / told };

@@ -22,7 +22,7 @@ export type Studentised = readonly [value: number, error: number];
 export type Statistic = (weights: ArrayLike<number>) => Studentised;
 
 /** The least effective number of users for an interval: with fewer users it would be too narrow. */
-export const LEAST_USERS = 20;
+const LEAST_USERS = 20;
 
 interface Resampling {
   /** The number of reads of each user. */
@@ -48,10 +48,12 @@ export function estimate(statistics: readonly Statistic[], resampling: Resamplin
   const figures = statistics.map((statistic) => statistic(new Uint8Array(counts.length).fill(1)));
   if (effectiveUsers(counts) < LEAST_USERS) return figures.map(([value]) => ({ value, low: NaN, high: NaN }));
   const drawn = drawDifferences(statistics, figures, resampling);
-  const joint = together ? tailsOf(drawn) : undefined;
+  const alone = drawn.map((one) => tailsOf([one]));
+  const joint = tailsOf(drawn.filter((_, i) => isStable(alone[i])));
   return figures.map(([value, error], i) => {
     if (error === 0) return { value, low: value, high: value };
-    const { above, below } = joint ?? tailsOf([drawn[i] as Float64Array]);
+    if (!isStable(alone[i])) return { value, low: Number.NaN, high: Number.NaN };
+    const { above, below } = together ? joint : (alone[i] as Tails);
     return { value, low: value - above * error, high: value + below * error };
   });
 }
@@ -82,11 +84,24 @@ function drawDifferences(
   return drawn;
 }
 
+/** The distances of the bounds in standard errors: of the lower bound from the figure, and of the upper bound. */
+interface Tails {
+  readonly above: number;
+  readonly below: number;
+}
+
+/** The largest distance. A larger one, of a figure that depends on a few users, says that draws omit them. */
+const MOST_ERRORS = 10;
+
+function isStable(tails: Tails | undefined): boolean {
+  return tails !== undefined && tails.above <= MOST_ERRORS && tails.below <= MOST_ERRORS;
+}
+
 /**
  * Returns how many standard errors the bounds are away. Each is the larger of two quantiles: of the absolute difference
  * (symmetric, stable for heavy tails) and of the signed one (equal tails, which follows a skewed distribution).
  */
-function tailsOf(drawn: readonly Float64Array[]): { readonly above: number; readonly below: number } {
+function tailsOf(drawn: readonly Float64Array[]): Tails {
   const quantile = (level: number, of: (value: number) => number) => {
     const worst = Float64Array.from(drawn[0] ?? [], (_, sample) =>
       drawn.reduce((most, values) => {

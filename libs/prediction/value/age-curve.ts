@@ -2,9 +2,7 @@
 import {
   addRead,
   type Estimate,
-  effectiveUsers,
   estimate,
-  LEAST_USERS,
   meanOf,
   newUserSums,
   type UserSums,
@@ -23,9 +21,9 @@ export interface AgeFigures {
   readonly toMs: number | null;
   readonly answers: number;
   readonly users: number;
-  /** The quality of the answers; null if these answers have fewer than 20 effective users. */
+  /** The quality of the answers; null if there are not enough users with answers of this age. */
   readonly quality: Estimate | null;
-  /** The gain over live-only answers on the same reads; negative if worse. */
+  /** The gain over live-only answers on the same reads; negative if worse; null like the quality. */
   readonly againstLive: Estimate | null;
 }
 
@@ -61,7 +59,7 @@ export function ageFigures(bins: readonly BinSums[], seed: number): AgeFigures[]
     const answers = counts.reduce((sum, one) => sum + one, 0);
     if (answers === 0) return [];
     const estimates = estimate([meanOf(quality), meanOf(againstLive)], { counts, seed, resamples: RESAMPLES });
-    const told = (figure: Estimate | undefined) => (effectiveUsers(counts) < LEAST_USERS ? null : (figure ?? null));
+    const told = (figure: Estimate | undefined) => (figure === undefined || Number.isNaN(figure.low) ? null : figure);
     return [
       {
         ...{ fromMs: BINS[i] as number, toMs: BINS[i + 1] ?? null, answers },

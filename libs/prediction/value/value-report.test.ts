@@ -1,3 +1,4 @@
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { describe, expect, it } from 'vitest';
 import { judgeChances, judgeLists } from './judges.ts';
 import type { Outcome, Step, ValueHistory } from './value-history.ts';
@@ -67,6 +68,26 @@ describe('a value report', () => {
     const chances = new Map([...Array(38).keys()].map((context) => [context, context % 2 ? 0.9 : 0.5] as const));
     const plan = planValue(historyOf(Array.from({ length: 19 }, () => 1)), OPTIONS);
     expect(reportValue(plan, judgeChances(chances), 1).gains[0]).toMatchObject({ verdict: 'unknown' });
+  });
+
+  it('widens the intervals of the gains with the number of cadences, since the best one is in the headline', () => {
+    const random = createRandom(5);
+    const timelines = outcomes.map((_, user): Step[] => [
+      { kind: 'context', at: 0, context: 3 * user },
+      { kind: 'event', at: HOUR },
+      { kind: 'context', at: HOUR, context: 3 * user + 1 },
+      { kind: 'event', at: 5 * HOUR },
+      { kind: 'context', at: 5 * HOUR, context: 3 * user + 2 },
+      { kind: 'read', at: 5 * HOUR + 60_000, read: user },
+    ]);
+    const judge = judgeChances(new Map(Array.from({ length: 120 }, (_, context) => [context, 0.3 + random() / 3])));
+    const changeOf = (cadencesMs: readonly number[]) =>
+      reportValue(planValue(historyOf(outcomes, { timelines }), { ...OPTIONS, cadencesMs }), judge, 1).gains.at(-1)
+        ?.change;
+    const [alone, best] = [changeOf([24 * HOUR]), changeOf([2 * HOUR, 24 * HOUR])];
+    expect(best?.value).toBe(alone?.value);
+    expect(best?.low).toBeLessThan(alone?.low ?? 0);
+    expect(best?.high).toBeGreaterThan(alone?.high ?? 0);
   });
 
   it('judges all policies by the reads for which each policy has a context', () => {

@@ -69,7 +69,7 @@ export interface Gain {
   readonly change: Estimate;
   /** The least and the greatest gain that unknown outcomes permit, on all reads; null if all outcomes are known. */
   readonly bounds: GainBounds | null;
-  /** The finding; `unknown` if there are too few users. */
+  /** The finding; `unknown` if there are not enough users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
 
@@ -130,12 +130,9 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
   const policies = figuresOf(plan, judge, board, seed);
   const outcomeRate = judge.chance ? board.outcomes.reduce((sum, one) => sum + one, 0) / reads.length : null;
   return {
-    predictor: history.predictor,
-    simulated: history.simulated,
+    ...{ predictor: history.predictor, simulated: history.simulated, measure: judge.measure, top: judge.top },
     from: new Date(history.from).toISOString(),
     to: new Date(history.to).toISOString(),
-    measure: judge.measure,
-    top: judge.top,
     reads: {
       all: history.reads.length,
       judged: reads.length,
