@@ -206,11 +206,20 @@ describe('of kept answers', () => {
       notes: [
         expect.stringMatching(/^From 180 kept answers and 30 outcomes; 0 answers are too young/),
         expect.any(String),
+        expect.stringMatching(
+          /^An answer without an outcome in time counts as 0\. If outcomes may be missing, send value 0/,
+        ),
       ],
       users: { scored: 60 },
       outcomeRate: 0.5,
     });
     expect(report.gains[0]).toMatchObject({ cadenceMs: 86_400_000, verdict: 'gain' });
+    await place.sql(`update tandem.outcomes set value = 0 where user_id::int % 4 = 1`);
+    const unknown = await place.tandem('value churn --outcome order --within 1d --cadence 1d --absent unknown --json');
+    expect(JSON.parse(unknown.out)).toMatchObject({
+      reads: { all: 180, judged: 90, unknownOutcome: 90 },
+      ...{ outcomeRate: 0.5, notes: { length: 2 } },
+    });
   });
 
   test('says that no answers are kept, or that none is old enough', async () => {

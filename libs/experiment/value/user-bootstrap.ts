@@ -1,10 +1,11 @@
 /**
  * Intervals by a studentised bootstrap over users. The reads of one user are not independent, so users are drawn with
  * all of their reads. A draw gives a statistic and its jackknife standard error, and so the distribution of the
- * studentised difference (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12; MacKinnon, Nielsen,
- * Webb, Journal of Applied Econometrics 38, 2023, for the jackknife of clusters of unequal size). A percentile interval
- * is too narrow if a few users make most reads. Statistics that are estimated together use the same draws, so that a
- * difference of two of them is paired.
+ * studentised difference. A percentile interval is too narrow if a few users make most reads. Statistics that are
+ * estimated together use the same draws, so that a difference of two of them is paired.
+ *
+ * Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12. For the jackknife of clusters of
+ * unequal size: MacKinnon, Nielsen and Webb, Journal of Applied Econometrics 38, 2023.
  */
 import { createRandom } from '../distributions/random.ts';
 
@@ -16,7 +17,7 @@ export interface Estimate {
 }
 
 /** A figure with its jackknife standard error; NaN if it has no value. */
-export type Studentised = readonly [value: number, error: number];
+type Studentised = readonly [value: number, error: number];
 
 /** Computes a figure and its standard error from how often each user was drawn. */
 export type Statistic = (weights: ArrayLike<number>) => Studentised;

@@ -19,7 +19,7 @@ const ANSWER = {
   example: ARM_OVERRIDES_EXAMPLE,
 };
 
-export type OverrideDependencies = RolloutDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
+type OverrideDependencies = RolloutDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
 
 export function overrideArms(dependencies: OverrideDependencies): readonly Endpoint[] {
   return [listOverrides(dependencies), putOverride(dependencies), endOverride(dependencies)];
