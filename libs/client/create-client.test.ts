@@ -6,6 +6,7 @@ import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { afterEach, expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
+import type { OutcomeInput } from './outcomes.ts';
 import { readHeaders } from './predictions.ts';
 
 let server: Server | undefined;
@@ -280,6 +281,14 @@ test('an outcome is sent again with the same id until it is acknowledged', async
     { outcomes: [{ id: expect.any(String), source: 'shop', userId: '42', name: 'order', value: 3 }] },
   ]);
   expect(bodies).toEqual([first, first]);
+});
+
+test('an outcome whose value is present but undefined is refused, since it would count as 1', async () => {
+  const client = createClient({ url: 'http://127.0.0.1:9', sleep });
+  const outcome = { userId: '1', name: 'order', value: undefined } as unknown as OutcomeInput;
+  await expect(client.sendOutcomes([outcome])).rejects.toThrow(
+    'outcomes[0].value is undefined: send a number, or leave',
+  );
 });
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY])(

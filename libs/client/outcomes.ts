@@ -11,14 +11,19 @@ export const MAX_OUTCOMES = 1_000;
 
 /**
  * Sends outcomes, of which all or none are accepted. Returns a result for each, in order. Rejects with a RangeError for
- * NaN and Infinity.
+ * NaN, Infinity, and a `value` that is present but undefined: as JSON it would be absent, and count as 1.
  */
 export async function sendOutcomes(
   parts: EventParts,
   outcomes: readonly OutcomeInput[],
   options?: SendOptions,
 ): Promise<readonly OutcomeResult[]> {
-  for (const [i, { value }] of outcomes.entries()) requireFinite(value, `outcomes[${i}].value`);
+  for (const [i, outcome] of outcomes.entries()) {
+    const place = `outcomes[${i}].value`;
+    requireFinite(outcome.value, place);
+    if (!('value' in outcome) || outcome.value !== undefined) continue;
+    throw new RangeError(`${place} is undefined: send a number, or leave value out for an outcome that counts as 1`);
+  }
   const body = { outcomes: outcomes.map((outcome) => ({ id: parts.newId(), source: parts.source, ...outcome })) };
   return postRetried(parts, { path: '/v1/outcomes', body }, options);
 }

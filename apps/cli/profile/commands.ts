@@ -33,7 +33,7 @@ export function profileCommand(cli: Cli): Command {
     detail: `Reads users with the feature query of the predictor (DATABASE_URL), and runs its model versions in processes of this command
 under full load. It does not use serving processes, but shares the machine with them, so profile an idle machine of the same
 kind. A search measures a part of all combinations. --exhaustive measures all, and reports the choice of the search too.
-Recommends the highest throughput within --p99, or overall without it. docs/sizing.md says what the figures leave out.
+Recommends the highest throughput within --p99, or within freshness.liveTimeout without it. docs/sizing.md says what the figures leave out.
 --write changes only three lines of an environment file: INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES and INFERENCE_THREADS.`,
     example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
     jsonFile: true,
@@ -51,7 +51,7 @@ Recommends the highest throughput within --p99, or overall without it. docs/sizi
     .addOption(
       listOption('--threads <counts>', 'threads per inference', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
-    .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
+    .option('--p99 <duration>', 'the target p99 of inference (default: liveTimeout)', parseLatency)
     .option(
       '--price-per-cpu-hour <price>',
       'the price of one core in any currency; adds the cost of a million predictions',

@@ -51,8 +51,8 @@ test('an exhaustive profile reports what the search would have chosen', async ()
   const { code, out } = await place.tandem(`profile churn ${SMALL} --exhaustive --json`);
   const report = JSON.parse(out) as ProfileReport;
   expect(code).toBe(0);
-  // In addition to the grid, it measures the setting of this environment.
-  expect(report).toMatchObject({ combinations: 3, isCut: false, users: expect.any(Number) });
+  // Without --p99 the target is the liveTimeout of the config. In addition to the grid, it measures the setting of this environment.
+  expect(report).toMatchObject({ targetP99Ms: 250, combinations: 3, isCut: false, users: expect.any(Number) });
   expect(report.search?.choice).toMatchObject({ version: 1 });
   expect(report.users).toBeGreaterThan(100);
 });

@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { apiProcesses, inference as inferenceSection } from '@tandem/config/environment/environment-sections';
+import { createRegistry } from '@tandem/offline-store/models/registry';
 import type { Grid, Setting } from '@tandem/prediction/profile/settings';
 import { type Cli, present } from '../command-line/command.ts';
 import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
@@ -20,13 +21,14 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   const deadline = performance.now() + 60_000 * options.minutes;
   await assertFiles(cli, options);
   const choice = { applicationName: 'tandem-profile', statementTimeoutMs: 30_000 };
-  const versions = await withDatabases(findDatabaseUrls(cli), choice, (databases) =>
-    readVersions(cli, databases, { predictor, ...options }),
-  );
+  const { versions, liveTimeoutMs } = await withDatabases(findDatabaseUrls(cli), choice, async (databases) => ({
+    versions: await readVersions(cli, databases, { predictor, ...options }),
+    liveTimeoutMs: (await createRegistry(databases.pool).predictor(predictor))?.policy.freshness.liveTimeoutMs,
+  }));
   const loadBefore = loadavg()[0] ?? 0;
   const grid = gridOf(versions, options);
   const { current, memoryMb } = inForce(cli, versions);
-  const { seconds, exhaustive = false, p99 = null } = options;
+  const { seconds, exhaustive = false, p99 = liveTimeoutMs ?? null } = options;
   const measuring = { grid, current, memoryMb, deadline, seconds, isExhaustive: exhaustive, target: p99 };
   const results = await measureAll(cli, versions, measuring);
   const report = createProfileReport({

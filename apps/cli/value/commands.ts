@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatDuration, parseDuration } from '@tandem/wire/durations';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseWhole, present } from '../command-line/command.ts';
 import { modelMemoryMb, withPool } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
@@ -15,6 +15,7 @@ interface Options extends CommonOptions {
   readonly history?: string;
   readonly outcome?: string;
   readonly within?: number;
+  readonly absent?: 'zero' | 'unknown';
   readonly cadence?: readonly number[];
   readonly output?: string;
   readonly top: number;
@@ -37,11 +38,17 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
     .argument('<predictor>')
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
     .option('--history <file>', 'an NDJSON file with a history of reads and outcomes')
-    .option('--outcome <name>', 'for kept answers: the outcome that counts as 1')
+    .option('--outcome <name>', 'for kept answers: the outcome that counts as 1; sent with value 0, it counts as 0')
     .option(
       '--within <duration>',
       'for kept answers: how long after the read the outcome counts, such as 28d',
       parseTime,
+    )
+    .addOption(
+      new Option('--absent <meaning>', 'for kept answers: what no outcome in that time means (default: zero)').choices([
+        'zero',
+        'unknown',
+      ]),
     )
     .option('--cadence <durations>', `the times between two runs to compare (default: ${CADENCES})`, parseTimes)
     .option('--output <name>', 'the output to judge (default: the output of the decision, or the first numeric one)')
@@ -64,10 +71,10 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
     });
 }
 
-async function readSource(cli: Cli, predictor: string, { history, outcome, within }: Options) {
+async function readSource(cli: Cli, predictor: string, { history, outcome, within, absent }: Options) {
   if (history !== undefined) {
-    if (outcome !== undefined || within !== undefined) {
-      throw usageError('a history file contains its outcomes', 'leave out --outcome and --within');
+    if (outcome !== undefined || within !== undefined || absent !== undefined) {
+      throw usageError('a history file contains its outcomes', 'leave out --outcome, --within and --absent');
     }
     const { readHistory } = await import('./read-history.ts');
     const file = await readHistory(resolve(cli.cwd, history));
@@ -84,7 +91,7 @@ async function readSource(cli: Cli, predictor: string, { history, outcome, withi
   }
   const { readLoggedHistory } = await import('./read-logged-history.ts');
   return withPool(cli, { applicationName: 'tandem-value', max: 1 }, (pool) =>
-    readLoggedHistory(pool, { predictor, outcome, withinMs: within }),
+    readLoggedHistory(pool, { predictor, outcome, withinMs: within, isAbsentUnknown: absent === 'unknown' }),
   );
 }
 

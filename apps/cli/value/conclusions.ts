@@ -15,8 +15,8 @@ function headline({ gains, simulated, users }: ValueReport): string {
       ? []
       : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
   });
-  if (gains.some(({ verdict }) => verdict === 'unknown')) {
-    return `No finding: ${users.judged} users are too few to distinguish a gain from chance.`;
+  if (gains.every(({ verdict }) => verdict === 'unknown')) {
+    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may differ.`;
   }
   if (told.length === 0)
     return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;
@@ -28,22 +28,29 @@ const SAID: Readonly<Record<Gain['verdict'], string>> = {
   gain: 'significant gain',
   none: 'no significant gain',
   loss: 'significant loss',
-  unknown: 'too few users',
+  unknown: 'not enough users',
 };
 
 function everyOf(gains: readonly Gain[]): string {
   return `every ${gains.map(({ cadenceMs }) => formatDuration(cadenceMs)).join(', ')}`;
 }
 
-function sentence(report: ValueReport, { cadenceMs, change, verdict }: Gain): string {
+function sentence(report: ValueReport, { cadenceMs, change, verdict, bounds }: Gain): string {
   const of = (kind: PolicyFigures['policy']) =>
     report.policies.find((one) => one.policy === kind && one.cadenceMs === cadenceMs);
   const [batch, hybrid] = [of('batch'), of('hybrid')];
   const said = SAID[verdict];
   const share = batch ? ` (${signed((100 * change.value) / batch.quality.value, 2)} %)` : '';
-  const figures = `${measureOf(report)} better by ${signed(change.value)}${share}, 95 % interval ${signed(change.low)} to ${signed(change.high)}`;
+  const worst = bounds
+    ? `; with any values of the unknown outcomes ${signed(bounds.low)} to ${signed(bounds.high)}`
+    : '';
+  const figures = `${measureOf(report)} better by ${signed(change.value)}${share}${intervalOf(change)}${worst}`;
   const spent = `${figure(hybrid?.inferences.aRead, 4)} inferences a read instead of ${figure(batch?.inferences.aRead, 4)}`;
   return `Hybrid against batch-only every ${formatDuration(cadenceMs)}: ${said}; ${figures}; ${spent}.`;
+}
+
+function intervalOf({ low, high }: Gain['change']): string {
+  return Number.isNaN(low) ? '' : `, 95 % interval ${signed(low)} to ${signed(high)}`;
 }
 
 /** Returns the name of the measure. */

@@ -52,8 +52,9 @@ interface Scale {
 
 /** Returns the scale of the quality. Up is better, and 0 is live-only. */
 function differences(frame: Frame, estimates: readonly Estimate[]): Scale {
-  const least = Math.min(0, ...estimates.map(({ low }) => low));
-  const most = Math.max(0, ...estimates.map(({ high }) => high));
+  const known = estimates.flatMap(({ value, low, high }) => (Number.isNaN(low) ? [value] : [low, high]));
+  const least = Math.min(0, ...known);
+  const most = Math.max(0, ...known);
   const step = niceCeiling((most - least || 1e-6) / 4);
   const [from, to] = [Math.floor(least / step), Math.ceil(most / step)];
   const marks = Array.from({ length: to - from + 1 }, (_, i) => (from + i) * step);
@@ -187,6 +188,7 @@ function drawRules(frame: Frame, { marks, at }: Scale): string {
 }
 
 function bar(x: number, { low, high }: Estimate, y: Scale, colour: string): string {
+  if (Number.isNaN(low)) return '';
   return `<line x1="${fixed(x)}" x2="${fixed(x)}" y1="${fixed(y.at(high))}" y2="${fixed(y.at(low))}" stroke="${colour}" stroke-width="2.5"/>`;
 }
 

@@ -54,6 +54,12 @@ test('a history has the contexts, events and reads of each user in order', async
   });
 });
 
+test('an outcome that is null or left out is unknown', async () => {
+  const { outcome: _, ...unknown } = READ;
+  const { history } = await read(HEAD, READ, { ...READ, outcome: null }, unknown);
+  expect(history.reads.map(({ outcome }) => outcome)).toEqual([1, null, null]);
+});
+
 test.each<[string, readonly (object | string)[]]>([
   ['h.ndjson: the file is empty', []],
   ['line 1: it is not JSON', ['{']],
@@ -67,7 +73,7 @@ test.each<[string, readonly (object | string)[]]>([
   ['line 2: its user is not a string', [HEAD, { ...READ, user: 7 }]],
   ['line 2: at is not a time', [HEAD, { ...READ, at: 5 }]],
   ['line 2: its kind is not context, event or read', [HEAD, { ...READ, kind: 'reed' }]],
-  ['line 2: its outcome is neither a number nor a string', [HEAD, { ...READ, outcome: null }]],
+  ['line 2: its outcome is neither a number nor a string, nor null', [HEAD, { ...READ, outcome: true }]],
   ['line 2: it is not before the end of the history (to)', [HEAD, { ...READ, at: HEAD.to }]],
   ['line 2: it is a read before the beginning of the history (from)', [HEAD, { ...READ, at: '2025-12-01T00:00:00Z' }]],
   ['line 3: it is earlier than the line of user 7 before it', [HEAD, READ, { ...READ, at: HEAD.from }]],

@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { FeatureRow, Step, ValueHistory } from '@tandem/prediction/value/value-history';
+import type { FeatureRow, Outcome, Step, ValueHistory } from '@tandem/prediction/value/value-history';
 import { CommandFailure, unreadable } from '../command-line/failure.ts';
 
 const FORMAT = 'tandem-value-1';
@@ -90,7 +90,7 @@ class HistoryBuilder {
   readonly #users = new Map<string, { readonly place: number; readonly steps: Step[] }>();
   readonly #contexts: FeatureRow[] = [];
   readonly #readLines: number[] = [];
-  readonly #reads: { user: number; outcome: number | string }[] = [];
+  readonly #reads: { user: number; outcome: Outcome }[] = [];
   readonly #types: (string | undefined)[];
 
   constructor(head: Head, fail: Fail) {
@@ -133,12 +133,12 @@ class HistoryBuilder {
     return known;
   }
 
-  #read(user: number, at: number, outcome: unknown, no: number): number {
+  #read(user: number, at: number, outcome: unknown = null, no: number): number {
     if (at < this.#head.from) this.#fail('it is a read before the beginning of the history (from)');
-    if (typeof outcome !== 'number' && typeof outcome !== 'string')
-      this.#fail('its outcome is neither a number nor a string');
+    if (outcome !== null && typeof outcome !== 'number' && typeof outcome !== 'string')
+      this.#fail('its outcome is neither a number nor a string, nor null for an unknown outcome');
     this.#readLines.push(no);
-    return this.#reads.push({ user, outcome: outcome as number | string }) - 1;
+    return this.#reads.push({ user, outcome: outcome as Outcome }) - 1;
   }
 
   #context(features: unknown): number | null {

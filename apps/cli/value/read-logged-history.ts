@@ -3,7 +3,7 @@ import { createExplanationStore } from '@tandem/offline-store/explanations/kept-
 import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
-import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
+import { historyOfAnswers, type LoggedHistory, type UserOutcome } from '@tandem/prediction/value/logged-history';
 import { CommandFailure } from '../command-line/failure.ts';
 import { count, moment, printable } from '../output/text.ts';
 import type { ValueSource } from './report-history.ts';
@@ -15,13 +15,15 @@ interface LoggedRequest {
   /** The name of an outcome, or a prefix of names with items and `*`. */
   readonly outcome: string;
   readonly withinMs: number;
+  /** Whether a read without an outcome in time has an unknown outcome. */
+  readonly isAbsentUnknown: boolean;
 }
 
 const PAGE = 2_000;
 
 export async function readLoggedHistory(
   pool: Pool,
-  { predictor, outcome, withinMs }: LoggedRequest,
+  { predictor, outcome, ...asked }: LoggedRequest,
 ): Promise<ValueSource> {
   const kept = await readKept(pool, predictor);
   const [oldest] = kept.map(({ at }) => at).toSorted((a, b) => a.getTime() - b.getTime());
@@ -34,9 +36,9 @@ export async function readLoggedHistory(
   const { now, share, users } = await findRunSize(pool, predictor);
   const itemPrefix = isPrefix ? name : null;
   const scored = Math.round(users * share);
-  const logged = historyOfAnswers({ predictor, kept, outcomes, withinMs, itemPrefix, now, users: scored });
+  const logged = historyOfAnswers({ predictor, kept, outcomes, ...asked, itemPrefix, now, users: scored });
   if (logged.history.reads.length === 0) throw noReads(predictor, logged);
-  return { history: logged.history, features: logged.features, notes: notesOf(kept.length, outcomes.length, logged) };
+  return { history: logged.history, features: logged.features, notes: notesOf(kept.length, outcomes, logged, asked) };
 }
 
 async function readKept(pool: Pool, predictor: string): Promise<KeptExplanation[]> {
@@ -72,9 +74,20 @@ function noReads(predictor: string, { left }: LoggedHistory): CommandFailure {
   });
 }
 
-function notesOf(kept: number, outcomes: number, { left }: LoggedHistory): string[] {
+function notesOf(
+  kept: number,
+  outcomes: readonly UserOutcome[],
+  { left }: LoggedHistory,
+  { isAbsentUnknown }: Pick<LoggedRequest, 'isAbsentUnknown'>,
+): string[] {
+  const isZeroSent = outcomes.some(({ value }) => value === 0);
   return [
-    `From ${count(kept)} kept answers and ${count(outcomes)} outcomes; ${count(left.tooYoung)} answers are too young to have an outcome, ${count(left.withoutInputs)} have no usable inputs.`,
+    `From ${count(kept)} kept answers and ${count(outcomes.length)} outcomes; ${count(left.tooYoung)} answers are too young to have an outcome, ${count(left.withoutInputs)} have no usable inputs.`,
     'If an event lies between two kept answers, the features in between are unknown, so reads that need them are left out.',
+    ...(isAbsentUnknown
+      ? []
+      : [
+          `An answer without an outcome in time counts as 0.${isZeroSent ? ' Some outcomes were sent with value 0, so others may be unknown: then use --absent unknown.' : ' If outcomes may be missing, send value 0 for what did not happen, and use --absent unknown.'}`,
+        ]),
   ];
 }

@@ -3,10 +3,12 @@ import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { AgeFigures } from '@tandem/prediction/value/age-curve';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
-import { count, moment, renderTable, right, wrap } from '../output/text.ts';
+import { count, counted, moment, renderTable, right, wrap } from '../output/text.ts';
 import { conclusionsOf, figure, measureOf } from './conclusions.ts';
 
 const WIDTH = 110;
+/** The effective number of users below which the report warns. */
+const FEW_USERS = 50;
 
 export function renderValueReport(report: ValueReport, notes: readonly string[]): string[] {
   const [headline = '', ...sentences] = conclusionsOf(report);
@@ -29,9 +31,13 @@ function sourceLines(
 ) {
   const rate = outcomeRate === null ? '' : `, an outcome of 1 after ${figure(100 * outcomeRate)} % of them`;
   const left = `${count(reads.unknownContext)} left out because their context is unknown, ${count(reads.unscorable)} because the model cannot score them`;
+  const unknown = `${counted(reads.unknownOutcome, 'read')} (${figure((100 * reads.unknownOutcome) / (reads.judged + reads.unknownOutcome), 2)} %) left out because the outcome is unknown. The figures hold for all reads only if the gain does not differ between reads with a known and an unknown outcome.`;
+  const few = `A few users make most of the reads, which weigh like those of ${figure(users.effective, 2)} equally active users: intervals are wide, and may be too narrow if the gain depends on a user's activity.`;
   return [
     `Predictor ${predictor}, ${moment(from)} to ${moment(to)} UTC${simulated ? ', SIMULATED' : ''}: ${count(reads.judged)} of ${count(reads.all)} reads by ${count(users.judged)} users judged${rate}; ${left}.`,
-    `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets have 95 % bootstrap intervals by user. A run scores ${count(users.scored)} users.`,
+    `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets have 95 % bootstrap intervals by user; those of the gains hold together. A run scores ${count(users.scored)} users.`,
+    ...(reads.unknownOutcome > 0 ? [unknown] : []),
+    ...(users.effective < FEW_USERS ? [few] : []),
     ...notes,
   ];
 }
@@ -87,11 +93,11 @@ function ageTable(report: ValueReport): string[] {
 }
 
 function ageCells({ fromMs, toMs, answers, users, quality, againstLive }: AgeFigures): string[] {
-  const few = 'too few users';
+  const few = 'not enough users';
   return [
     ageText({ fromMs, toMs }),
     ...[count(answers), count(users)],
-    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : ''],
+    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : quality ? few : ''],
   ];
 }
 
@@ -102,10 +108,10 @@ export function ageText({ fromMs, toMs }: Pick<AgeFigures, 'fromMs' | 'toMs'>): 
 }
 
 function estimateText({ value, low, high }: Estimate): string {
-  return `${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`;
+  return Number.isNaN(low) ? value.toFixed(4) : `${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`;
 }
 
 function changeText({ value, low, high }: Estimate): string {
   const text = (number: number) => `${Math.round(number * 1e5) < 0 ? '−' : '+'}${Math.abs(number).toFixed(5)}`;
-  return `${text(value)} [${text(low)}, ${text(high)}]`;
+  return Number.isNaN(low) ? text(value) : `${text(value)} [${text(low)}, ${text(high)}]`;
 }

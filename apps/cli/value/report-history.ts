@@ -1,14 +1,8 @@
 /** Scores the contexts of a history with the model of the config, and reports the value of each way of serving. */
 import type { OutputField } from '@tandem/freshness/predictor';
-import { judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
+import { type Judge, judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
 import type { ValueHistory } from '@tandem/prediction/value/value-history';
-import {
-  type Judge,
-  planValue,
-  reportValue,
-  scorableReads,
-  type ValueReport,
-} from '@tandem/prediction/value/value-report';
+import { planValue, reportValue, scorableReads, type ValueReport } from '@tandem/prediction/value/value-report';
 import { CommandFailure } from '../command-line/failure.ts';
 import { count } from '../output/text.ts';
 import { definePredictor, judgedOutput, loadPredictor } from './define-predictor.ts';
@@ -48,7 +42,9 @@ export async function reportHistory(source: ValueSource, request: ReportRequest)
   const asked = { history, contexts: plan.contexts, features, output: output.name };
   const { predicted, fault } = await scoreContexts(defined, request.memoryLimitMb, asked);
   const judge = judgeOf(source, predicted, output, request.top);
-  if (scorableReads(plan, judge).length > 0) return reportValue(plan, judge, request.seed);
+  const scorable = scorableReads(plan, judge);
+  if (scorable.some((read) => history.reads[read]?.outcome !== null)) return reportValue(plan, judge, request.seed);
+  if (scorable.length > 0) throw noOutcomeKnown(scorable.length);
   throw new CommandFailure(`the model could score no read: ${fault}`, {
     remedy: 'check that the features of the history are those of the config',
   });
@@ -63,14 +59,22 @@ function nothingKnown({ reads }: ValueHistory): CommandFailure {
   );
 }
 
+function noOutcomeKnown(reads: number): CommandFailure {
+  return new CommandFailure(`none of ${count(reads)} reads has a known outcome`, {
+    remedy: 'write the outcomes of the reads into the history, or send them to the service',
+  });
+}
+
 function judgeOf(source: ValueSource, predicted: Predicted, output: OutputField, top: number): Judge {
   const { history, readLines } = source;
   if (output.width !== null) return judgeLists(predicted, output, top);
-  const at = history.reads.findIndex(({ outcome }) => outcome !== 0 && outcome !== 1);
+  const at = history.reads.findIndex(({ outcome }) => outcome !== 0 && outcome !== 1 && outcome !== null);
   if (at >= 0) {
     const place = readLines ? `line ${readLines[at]} of the history: ` : '';
     const problem = `${place}an outcome is ${JSON.stringify(history.reads[at]?.outcome)}, but output ${output.name} is one number, so outcomes must be 0 or 1`;
-    throw new CommandFailure(problem, { remedy: 'write outcomes as 0 and 1, or judge a list with --output' });
+    throw new CommandFailure(problem, {
+      remedy: 'write outcomes as 0 and 1, and unknown ones as null, or judge a list with --output',
+    });
   }
   const odd = [...predicted.values()].find((value) => !(Number(value) >= 0 && Number(value) <= 1));
   if (odd === undefined) return judgeChances(predicted);

@@ -77,6 +77,20 @@ describe('of a file', () => {
     expect(await place.read('out/p.svg')).toContain('</svg>');
   });
 
+  test('leaves out unknown outcomes with a warning and bounds, and warns of few effective users', async () => {
+    await place.write('h.ndjson', history(45).replace(/"outcome":[01]/, '"outcome":null'));
+    const { code, out } = await place.tandem(`${FILE} --cadence 1d`, NO_DATABASE);
+    expect(code).toBe(0);
+    expect(out).toMatch(/44 of 45 reads by 44 users/);
+    expect(out).toMatch(/1 read \(2\.2 %\) left out because the outcome is unknown/);
+    expect(out).toMatch(/with any values of the\s+unknown outcomes\s+[+−]0\.\d+ to \+0\.\d+/);
+    expect(out).toMatch(/weigh like those of 44 equally/);
+    await place.write('h.ndjson', history(15));
+    expect((await place.tandem(FILE, NO_DATABASE)).out).toMatch(/^No finding: not enough users/);
+    await place.write('h.ndjson', history(2).replaceAll(/"outcome":[01]/g, '"outcome":null'));
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/none of 2 reads has a known outcome/);
+  });
+
   test('says that there is no significant gain if the interval contains 0', async () => {
     await place.write(
       'h.ndjson',
@@ -192,11 +206,20 @@ describe('of kept answers', () => {
       notes: [
         expect.stringMatching(/^From 180 kept answers and 30 outcomes; 0 answers are too young/),
         expect.any(String),
+        expect.stringMatching(
+          /^An answer without an outcome in time counts as 0\. If outcomes may be missing, send value 0/,
+        ),
       ],
       users: { scored: 60 },
       outcomeRate: 0.5,
     });
     expect(report.gains[0]).toMatchObject({ cadenceMs: 86_400_000, verdict: 'gain' });
+    await place.sql(`update tandem.outcomes set value = 0 where user_id::int % 4 = 1`);
+    const unknown = await place.tandem('value churn --outcome order --within 1d --cadence 1d --absent unknown --json');
+    expect(JSON.parse(unknown.out)).toMatchObject({
+      reads: { all: 180, judged: 90, unknownOutcome: 90 },
+      ...{ outcomeRate: 0.5, notes: { length: 2 } },
+    });
   });
 
   test('says that no answers are kept, or that none is old enough', async () => {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { normalCdf } from '../distributions/normal.ts';
 import { createRandom } from '../distributions/random.ts';
 import { areaUnderCurve, calibrationBins, calibrationError, logLoss, type ScoredReads } from './quality.ts';
-import { addRead, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
+import { LOADS, normal, simulateCoverage } from './simulated-reads.fixture.ts';
+import { addRead, effectiveUsers, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
 
 /** Reads of 12 users with many equal scores. */
 function drawReads(seed: number, size = 60): ScoredReads {
@@ -25,12 +27,12 @@ describe('the area under the ROC curve', () => {
           right += weight * (yes > no ? 1 : yes === no ? 0.5 : 0);
         });
       });
-      expect(areaUnderCurve({ users, scores, outcomes })(weights)).toBeCloseTo(right / pairs, 12);
+      expect(areaUnderCurve({ users, scores, outcomes })(weights)[0]).toBeCloseTo(right / pairs, 12);
     }
   });
 
   it('has no value if all outcomes are equal', () => {
-    expect(areaUnderCurve({ users: [0], scores: Float64Array.of(0.5), outcomes: [1] })([1])).toBeNaN();
+    expect(areaUnderCurve({ users: [0], scores: Float64Array.of(0.5), outcomes: [1] })([1])[0]).toBeNaN();
   });
 });
 
@@ -58,48 +60,82 @@ describe('calibration', () => {
 });
 
 describe('the bootstrap', () => {
-  it('draws users with all of their reads, so a user with many reads makes the interval wide', () => {
+  it('draws users with all of their reads, and gives no interval if one user makes most reads', () => {
     const [one, many] = [newUserSums(100), newUserSums(100)];
     for (let user = 0; user < 100; user++) addRead(one, user, user % 2);
     for (let read = 0; read < 1_000; read++) addRead(many, read < 900 ? 1 : read % 100, read < 900 ? 1 : 0);
-    const [even, skewed] = estimate([one, many].map(meanOf), { users: 100, seed: 1, resamples: 1_000 });
+    const [even, skewed] = [one, many].map(
+      (sums) => estimate([meanOf(sums)], { counts: sums.counts, seed: 1, resamples: 1_000 })[0],
+    );
+    expect([effectiveUsers(one.counts), effectiveUsers(many.counts)]).toEqual([100, expect.closeTo(1.23, 2)]);
     expect(even?.value).toBe(0.5);
     expect(even?.low).toBeCloseTo(0.4, 1);
     expect(even?.high).toBeCloseTo(0.6, 1);
-    expect(skewed).toMatchObject({ value: 0.9, low: 0 });
+    expect(skewed).toEqual({ value: 0.9, low: Number.NaN, high: Number.NaN });
   });
 
-  it('uses the same draws for all statistics, and gives the same result for the same seed', () => {
-    const sums = [newUserSums(50), newUserSums(50)] as const;
+  it('pairs differences, and gives the same result for the same seed', () => {
+    const [first, change] = [newUserSums(50), newUserSums(50)];
     const random = createRandom(3);
     for (let read = 0; read < 500; read++) {
       const [user, value] = [read % 50, random()];
-      addRead(sums[0], user, value);
-      addRead(sums[1], user, value + 0.01);
+      addRead(first, user, value);
+      addRead(change, user, value + 0.01 - value);
     }
-    const [first, second] = [meanOf(sums[0]), meanOf(sums[1])] as const;
-    const difference = (weights: ArrayLike<number>) => second(weights) - first(weights);
-    const options = { users: 50, seed: 1, resamples: 200 };
-    const [change] = estimate([difference], options);
-    expect(change?.low).toBeCloseTo(0.01, 9);
-    expect(change?.high).toBeCloseTo(0.01, 9);
-    expect(estimate([first], options)).toEqual(estimate([first], options));
-    expect(estimate([first], options)).not.toEqual(estimate([first], { ...options, seed: 2 }));
+    const options = { counts: first.counts, seed: 1, resamples: 200 };
+    const [paired] = estimate([meanOf(change)], options);
+    expect(paired?.low).toBeCloseTo(0.01, 9);
+    expect(paired?.high).toBeCloseTo(0.01, 9);
+    const estimates = [1, 1, 2].map((seed) => estimate([meanOf(first)], { ...options, seed }));
+    expect(estimates[0]).toEqual(estimates[1]);
+    expect(estimates[0]).not.toEqual(estimates[2]);
   });
 
-  it('covers the mean of the population about as often as its level', () => {
-    const random = createRandom(11);
+  it.each([
+    { load: 'zipf', gains: 'normal' },
+    { load: 'pareto', gains: 'skewed' },
+    { load: 'logNormal2', gains: 'normal' },
+  ] as const)('covers the truth at $load activity, which the percentile interval does not', ({ load, gains }) => {
+    const { covered, percentile } = simulateCoverage({ load, gains, users: 200, experiments: 500 });
+    expect(percentile).toBeLessThan(0.925);
+    expect(covered).toBeGreaterThanOrEqual(0.93);
+    expect(covered).toBeLessThan(0.99);
+  });
+
+  it('covers the area under the ROC curve of users with unequal activity', () => {
+    // Across users: score differences have the mean 1 and the variance 2 + 2 × 0.25.
+    const truth = normalCdf(1 / Math.sqrt(2.5));
     let covered = 0;
     for (let experiment = 0; experiment < 200; experiment++) {
-      const sums = newUserSums(80);
-      for (let user = 0; user < 80; user++) {
-        const own = random();
-        for (let read = 0; read < 1 + Math.floor(random() * 5); read++) addRead(sums, user, own + random());
-      }
-      const [mean] = estimate([meanOf(sums)], { users: 80, seed: experiment + 1, resamples: 200 });
-      if (mean && mean.low <= 1 && mean.high >= 1) covered++;
+      const random = createRandom(experiment + 1);
+      const counts = LOADS.logNormal1(random, 200).map((count) => Math.min(count, 20));
+      const users = [...counts].flatMap((count, user) => Array<number>(count).fill(user));
+      const own = [...counts].map(() => normal(random) / 2);
+      const outcomes = users.map(() => Number(random() < 0.3));
+      const scores = Float64Array.from(users, (user, i) => (own[user] ?? 0) + (outcomes[i] ?? 0) + normal(random));
+      const area = areaUnderCurve({ users, scores, outcomes });
+      const [figure] = estimate([area], { counts, seed: experiment + 1, resamples: 100 });
+      if (figure && figure.low <= truth && truth <= figure.high) covered++;
     }
-    expect(covered).toBeGreaterThan(178);
+    expect(covered / 200).toBeGreaterThanOrEqual(0.93);
     expect(covered).toBeLessThan(200);
+  });
+
+  it('finds a difference of any of four means by chance in at most one of 20 experiments, if together', () => {
+    const found = { alone: 0, together: 0 };
+    for (let experiment = 0; experiment < 400; experiment++) {
+      const random = createRandom(31 * experiment + 5);
+      const counts = LOADS.logNormal1(random, 100);
+      const common = counts.map(() => normal(random));
+      const gains = [1, 2, 3, 4].map(() => counts.map((reads, user) => reads * ((common[user] ?? 0) + normal(random))));
+      const means = gains.map((sums) => meanOf({ sums, counts }));
+      for (const kind of ['alone', 'together'] as const) {
+        const options = { counts, seed: experiment + 1, resamples: 200, together: kind === 'together' };
+        if (estimate(means, options).some(({ low, high }) => low > 0 || high < 0)) found[kind]++;
+      }
+    }
+    expect(found.alone / 400).toBeGreaterThan(0.075);
+    expect(found.together / 400).toBeLessThanOrEqual(0.05);
+    expect(found.together).toBeGreaterThan(0);
   });
 });

@@ -15,7 +15,7 @@ interface OutcomeQuery {
 /** Returns the users' outcomes with this name, by time. */
 export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: OutcomeQuery): Promise<UserOutcome[]> {
   return query<UserOutcome>(db, {
-    text: `select user_id as "userId", name, time from tandem.outcomes
+    text: `select user_id as "userId", name, value, time from tandem.outcomes
       where user_id = any($1::text[]) and time >= $4 and (name = $2 or ($3 and starts_with(name, $2))) order by time`,
     values: [textArray(userIds), name, isPrefix, since],
   });

@@ -1,4 +1,5 @@
 /** First exposures of users to the arms of a rollout's step. */
+import type { Rollout } from '@tandem/freshness/rollout';
 import type { StepFigures } from '@tandem/prediction/rollouts/arm-counts';
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
@@ -17,8 +18,8 @@ export function createExposureStore(pool: pg.Pool): ExposureStore {
  * Inserts exposures. Their time is this database's clock minus the age on the sender's clock, minus a second. The
  * second covers a wait of the statement: an outcome right after the answer must not be before the exposure.
  *
- * The statement omits exposures of deleted rollouts, exposures of users that were erased since, and exposures with a
- * context version that the user has not reached. Such a version comes from a lost past, and the next erasure would not
+ * The statement omits exposures of deleted rollouts, of users that were erased or overridden since, and with a context
+ * version that the user has not reached. Such a version comes from a lost past, and the next erasure would not
  * delete the exposure. The rows are sorted, so that two processes never deadlock.
  */
 async function putExposures(db: Db, exposures: readonly Exposure[], now: number): Promise<void> {
@@ -31,6 +32,8 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
       left join tandem.user_contexts c on c.user_id = e.user_id collate "C"
       where exists (select from tandem.rollouts r where r.id = e.rollout_id)
         and e.context_version <= coalesce(c.version, 0)
+        and not exists (
+          select from tandem.arm_overrides o where o.rollout_id = e.rollout_id and o.user_id = e.user_id collate "C")
         and (c.deleted_version > 0 and c.deleted_version >= e.context_version) is not true
       order by e.rollout_id, e.step, e.user_id collate "C", e.arm
       on conflict do nothing`,
@@ -43,6 +46,19 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
       exposures.map(({ at }) => Math.max(0, now - at)),
       exposures.map(({ contextVersion }) => contextVersion),
     ],
+  });
+}
+
+/**
+ * Deletes the exposures of a user that the transaction has overridden. The lock waits for statements of `putExposures`
+ * that have not seen the override.
+ */
+export async function deleteOverridden(db: Db, rollout: Pick<Rollout, 'id' | 'step'>, userId: string): Promise<void> {
+  await query(db, { text: 'lock table tandem.exposures in share row exclusive mode' });
+  await query(db, {
+    text: `delete from tandem.exposures
+      where rollout_id = $1 and step = any(array(select generate_series(0, $2::int))) and user_id = $3`,
+    values: [rollout.id, rollout.step, userId],
   });
 }
 

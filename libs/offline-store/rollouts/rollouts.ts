@@ -15,6 +15,7 @@ import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
+import { deleteOverridden } from './exposures.ts';
 import { findRollout, listActive, listRollouts, requireRollout } from './rollout-rows.ts';
 
 export function createRolloutStore(pool: pg.Pool): RolloutStore {
@@ -227,6 +228,7 @@ async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override):
     }
     if (arm !== null) await refuseErased(db, userId);
     await write(db, id, userId, arm);
+    if (arm !== null) await deleteOverridden(db, rollout, userId);
     const detail = { rollout: rollout.number, id, arm };
     await insertAudit(db, { actor, action: 'override_arm', predictor: rollout.predictor, detail });
   });

@@ -12,8 +12,6 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** The lower bounds of the bins in ms. */
 const BINS = [0, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS];
-/** The least number of users for an interval: with fewer users it would be too narrow. */
-export const LEAST_USERS = 20;
 const RESAMPLES = 500;
 
 /** The figures of answers whose context has an age in one bin. */
@@ -23,9 +21,9 @@ export interface AgeFigures {
   readonly toMs: number | null;
   readonly answers: number;
   readonly users: number;
-  /** The quality of the answers; null if fewer than 20 users have answers of this age. */
+  /** The quality of the answers; null if there are not enough users with answers of this age. */
   readonly quality: Estimate | null;
-  /** The gain over live-only answers on the same reads; negative if worse. */
+  /** The gain over live-only answers on the same reads; negative if worse; null like the quality. */
   readonly againstLive: Estimate | null;
 }
 
@@ -55,18 +53,21 @@ export function sumByAge(layers: readonly AgedAnswers[], users: number): BinSums
   return bins;
 }
 
-export function ageFigures(bins: readonly BinSums[], users: number, seed: number): AgeFigures[] {
-  const statistics = bins.flatMap(({ quality, againstLive }) => [meanOf(quality), meanOf(againstLive)]);
-  const estimates = estimate(statistics, { users, seed, resamples: RESAMPLES });
-  return bins.flatMap(({ quality: { counts } }, i) => {
+export function ageFigures(bins: readonly BinSums[], seed: number): AgeFigures[] {
+  return bins.flatMap(({ quality, againstLive }, i) => {
+    const { counts } = quality;
     const answers = counts.reduce((sum, one) => sum + one, 0);
-    const withAnswers = counts.reduce((sum, one) => sum + (one > 0 ? 1 : 0), 0);
     if (answers === 0) return [];
-    const told = (figure: Estimate | undefined) => (withAnswers < LEAST_USERS ? null : (figure ?? null));
+    const estimates = estimate([meanOf(quality), meanOf(againstLive)], { counts, seed, resamples: RESAMPLES });
+    const told = (figure: Estimate | undefined) => (figure === undefined || Number.isNaN(figure.low) ? null : figure);
     return [
       {
-        ...{ fromMs: BINS[i] as number, toMs: BINS[i + 1] ?? null, answers, users: withAnswers },
-        ...{ quality: told(estimates[2 * i]), againstLive: told(estimates[2 * i + 1]) },
+        ...{ fromMs: BINS[i] as number, toMs: BINS[i + 1] ?? null, answers },
+        ...{
+          users: counts.filter((one) => one > 0).length,
+          quality: told(estimates[0]),
+          againstLive: told(estimates[1]),
+        },
       },
     ];
   });

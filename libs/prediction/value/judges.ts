@@ -4,11 +4,27 @@
  */
 import { logLoss } from '@tandem/experiment/value/quality';
 import type { OutputField, PredictionValue } from '@tandem/freshness/predictor';
-import type { Outcome } from './value-history.ts';
-import type { Judge } from './value-report.ts';
+import type { KnownOutcome } from './value-history.ts';
 
 /** The value of the judged output by context; undefined if the context could not be scored. */
 export type Predicted = ReadonlyMap<number, PredictionValue>;
+
+/** Judges the quality of a context's prediction. */
+export interface Judge {
+  /** `logLoss`: lower is better. `hitRate`: 1 if the outcome is among the first items. */
+  readonly measure: 'logLoss' | 'hitRate';
+  /** The number of counted items of a list; null if the answer is a probability. */
+  readonly top: number | null;
+  /** Returns the quality for one read; NaN if the context could not be scored. */
+  quality(context: number, outcome: KnownOutcome): number;
+  /** Returns the predicted probability; undefined for a list. */
+  readonly chance: ((context: number) => number) | undefined;
+}
+
+/** Returns the gain of one context's prediction over another's, positive if better. */
+export function gainOver(judge: Judge, [ours, theirs]: readonly [number, number], outcome: KnownOutcome): number {
+  return (judge.measure === 'logLoss' ? -1 : 1) * (judge.quality(ours, outcome) - judge.quality(theirs, outcome));
+}
 
 export function judgeChances(predicted: Predicted): Judge {
   const chance = (context: number) => Number(predicted.get(context) ?? Number.NaN);
@@ -34,7 +50,7 @@ export function judgeLists(predicted: Predicted, { type }: Pick<OutputField, 'ty
   }
   return {
     ...{ measure: 'hitRate', top, chance: undefined },
-    quality(context: number, outcome: Outcome) {
+    quality(context: number, outcome: KnownOutcome) {
       const items = firstItems(context);
       return items === undefined ? Number.NaN : Number(items.has(String(outcome)));
     },

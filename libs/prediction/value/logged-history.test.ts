@@ -41,6 +41,7 @@ function log(answers: readonly KeptExplanation[], more: Partial<LoggedParts> = {
       outcomes: [],
       withinMs: DAY,
       itemPrefix: null,
+      isAbsentUnknown: false,
       now: new Date(100 * DAY),
       users: 40,
     },
@@ -98,7 +99,7 @@ describe('the history of kept answers', () => {
   });
 
   it('uses the outcomes in the window after a read, and omits reads with an open window', () => {
-    const outcome = (at: number, userId = '7', name = 'order') => ({ userId, name, time: new Date(at) });
+    const outcome = (at: number, userId = '7', name = 'order') => ({ userId, name, value: 1, time: new Date(at) });
     const answers = [kept({ at: HOUR, version: 1, value: 1 }), kept({ at: 50 * HOUR, version: 1, value: 1 })];
     const outcomes = [outcome(HOUR), outcome(25 * HOUR), outcome(60 * HOUR, '8')];
     expect(log(answers, { outcomes }).history.reads).toEqual([
@@ -110,6 +111,19 @@ describe('the history of kept answers', () => {
     expect(young.left).toMatchObject({ tooYoung: 1, withoutInputs: 0 });
     const items = log(answers, { outcomes: [outcome(2 * HOUR, '7', 'click:42')], itemPrefix: 'click:' });
     expect(items.history.reads.map((read) => read.outcome)).toEqual(['42', '']);
+  });
+
+  it('takes a value of 0 as an outcome that did not happen, and can take an absent one as unknown', () => {
+    const answers = [HOUR, 50 * HOUR, 100 * HOUR].map((at) => kept({ at, version: 1, value: 1 }));
+    const outcomes = [
+      { userId: '7', name: 'order', value: 0, time: new Date(2 * HOUR) },
+      { userId: '7', name: 'order', value: 2.5, time: new Date(51 * HOUR) },
+    ];
+    const outcomesOf = (more: Partial<LoggedParts>) =>
+      log(answers, { outcomes, ...more }).history.reads.map(({ outcome }) => outcome);
+    expect(outcomesOf({})).toEqual([0, 1, 0]);
+    expect(outcomesOf({ isAbsentUnknown: true })).toEqual([0, 1, null]);
+    expect(outcomesOf({ isAbsentUnknown: true, itemPrefix: 'or' })).toEqual(['', 'der', null]);
   });
 
   it('omits answers without usable inputs', () => {

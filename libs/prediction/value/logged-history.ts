@@ -13,6 +13,8 @@ const RUN_MS = 10 * 60_000;
 export interface UserOutcome {
   readonly userId: string;
   readonly name: string;
+  /** The value; 0 says that the outcome did not happen. */
+  readonly value: number;
   readonly time: Date;
 }
 
@@ -24,6 +26,8 @@ export interface LoggedParts {
   readonly withinMs: number;
   /** The prefix of an outcome's name, which the item follows; null: any outcome counts as 1. */
   readonly itemPrefix: string | null;
+  /** Whether the outcome of a read is unknown if none was sent in time. Otherwise it did not happen. */
+  readonly isAbsentUnknown: boolean;
   /** Postgres' clock. Reads with an open outcome window are omitted. */
   readonly now: Date;
   /** The number of users that a run scores, scaled to the share of users with kept answers. */
@@ -118,13 +122,15 @@ class AnswerLog {
   }
 
   #addRead(steps: Step[], user: number, at: number, outcomes: readonly UserOutcome[]): void {
-    const { now, withinMs, itemPrefix } = this.#parts;
+    const { now, withinMs, itemPrefix, isAbsentUnknown } = this.#parts;
     if (at + withinMs > now.getTime()) {
       this.tooYoung++;
       return;
     }
-    const next = outcomes.find(({ time }) => time.getTime() > at && time.getTime() <= at + withinMs);
-    const outcome = itemPrefix === null ? Number(next !== undefined) : (next?.name.slice(itemPrefix.length) ?? '');
+    const inTime = outcomes.filter(({ time }) => time.getTime() > at && time.getTime() <= at + withinMs);
+    const next = inTime.find(({ value }) => value !== 0);
+    const none = inTime.length === 0 && isAbsentUnknown ? null : itemPrefix === null ? 0 : '';
+    const outcome = next === undefined ? none : itemPrefix === null ? 1 : next.name.slice(itemPrefix.length);
     steps.push({ kind: 'read', at, read: this.#reads.push({ user, outcome }) - 1 });
   }
 

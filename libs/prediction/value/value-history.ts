@@ -5,7 +5,10 @@
  */
 
 /** The outcome of a read: 0 or 1; or, if the answer is a list, the item that the user chose. */
-export type Outcome = number | string;
+export type KnownOutcome = number | string;
+
+/** The outcome of a read; null if it is unknown. */
+export type Outcome = KnownOutcome | null;
 
 /**
  * A step of a user's history. Steps are in the order of time; steps at the same time are in the order of their

@@ -1,12 +1,13 @@
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { describe, expect, it } from 'vitest';
 import { judgeChances, judgeLists } from './judges.ts';
-import type { Step, ValueHistory } from './value-history.ts';
+import type { Outcome, Step, ValueHistory } from './value-history.ts';
 import { planValue, reportValue } from './value-report.ts';
 
 const HOUR = 3_600_000;
 
 /** Users that are read once after an event. A user n has context 2n before it, and 2n + 1 after it. */
-function historyOf(outcomes: readonly (number | string)[], more: Partial<ValueHistory> = {}): ValueHistory {
+function historyOf(outcomes: readonly Outcome[], more: Partial<ValueHistory> = {}): ValueHistory {
   const timelines = outcomes.map((_, user): Step[] => [
     { kind: 'context', at: 0, context: 2 * user },
     { kind: 'event', at: HOUR },
@@ -33,11 +34,14 @@ describe('a value report', () => {
     const report = reportValue(plan, judgeChances(chances), 1);
     const gained = Math.log(2) + Math.log(0.8);
     expect(report.gains).toEqual([
-      { cadenceMs: 24 * HOUR, verdict: 'gain', change: expect.objectContaining({ value: expect.closeTo(gained, 9) }) },
+      {
+        ...{ cadenceMs: 24 * HOUR, verdict: 'gain', bounds: null },
+        change: expect.objectContaining({ value: expect.closeTo(gained, 9) }),
+      },
     ]);
     expect(report).toMatchObject({
       outcomeRate: 0.5,
-      reads: { all: 40, judged: 40, unknownContext: 0, unscorable: 0 },
+      reads: { all: 40, judged: 40, unknownContext: 0, unknownOutcome: 0, unscorable: 0 },
     });
     const [batch, hybrid, live] = report.policies;
     expect(batch).toMatchObject({ policy: 'batch', auc: { value: 0.5 }, inferences: { batch: 40, live: 0, aRead: 1 } });
@@ -57,13 +61,33 @@ describe('a value report', () => {
     const chances = new Map(Array.from({ length: 79 }, (_, context) => [context, 0.3 + (context % 7) / 20] as const));
     const report = reportValue(planValue(historyOf(outcomes), OPTIONS), judgeChances(chances), 1);
     expect(report.gains[0]?.verdict).toBe('none');
-    expect(report.reads).toEqual({ all: 40, judged: 39, unknownContext: 0, unscorable: 1 });
+    expect(report.reads).toEqual({ all: 40, judged: 39, unknownContext: 0, unknownOutcome: 0, unscorable: 1 });
   });
 
   it('finds nothing for fewer than 20 users, since their interval would be too narrow', () => {
     const chances = new Map([...Array(38).keys()].map((context) => [context, context % 2 ? 0.9 : 0.5] as const));
     const plan = planValue(historyOf(Array.from({ length: 19 }, () => 1)), OPTIONS);
     expect(reportValue(plan, judgeChances(chances), 1).gains[0]).toMatchObject({ verdict: 'unknown' });
+  });
+
+  it('widens the intervals of the gains with the number of cadences, since the best one is in the headline', () => {
+    const random = createRandom(5);
+    const timelines = outcomes.map((_, user): Step[] => [
+      { kind: 'context', at: 0, context: 3 * user },
+      { kind: 'event', at: HOUR },
+      { kind: 'context', at: HOUR, context: 3 * user + 1 },
+      { kind: 'event', at: 5 * HOUR },
+      { kind: 'context', at: 5 * HOUR, context: 3 * user + 2 },
+      { kind: 'read', at: 5 * HOUR + 60_000, read: user },
+    ]);
+    const judge = judgeChances(new Map(Array.from({ length: 120 }, (_, context) => [context, 0.3 + random() / 3])));
+    const changeOf = (cadencesMs: readonly number[]) =>
+      reportValue(planValue(historyOf(outcomes, { timelines }), { ...OPTIONS, cadencesMs }), judge, 1).gains.at(-1)
+        ?.change;
+    const [alone, best] = [changeOf([24 * HOUR]), changeOf([2 * HOUR, 24 * HOUR])];
+    expect(best?.value).toBe(alone?.value);
+    expect(best?.low).toBeLessThan(alone?.low ?? 0);
+    expect(best?.high).toBeGreaterThan(alone?.high ?? 0);
   });
 
   it('judges all policies by the reads for which each policy has a context', () => {

@@ -13,14 +13,17 @@ import {
 import {
   addRead,
   type Estimate,
+  effectiveUsers,
   estimate,
   meanOf,
   newUserSums,
   type UserSums,
 } from '@tandem/experiment/value/user-bootstrap';
-import { type AgeFigures, ageFigures, LEAST_USERS, sumByAge } from './age-curve.ts';
+import { type AgeFigures, ageFigures, sumByAge } from './age-curve.ts';
+import type { Judge } from './judges.ts';
 import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';
-import type { Outcome, ValueHistory } from './value-history.ts';
+import { type GainBounds, gainBounds } from './unknown-outcomes.ts';
+import type { ValueHistory } from './value-history.ts';
 
 const RESAMPLES = 1_000;
 /** The number of bootstrap draws for AUC. Ranks cost more than means: a draw is a pass over all reads. */
@@ -34,18 +37,6 @@ interface ValuePlan {
   readonly judged: Uint32Array;
   /** The contexts to score. */
   readonly contexts: readonly number[];
-}
-
-/** Judges the quality of a context's prediction. */
-export interface Judge {
-  /** `logLoss`: lower is better. `hitRate`: 1 if the outcome is among the first items. */
-  readonly measure: 'logLoss' | 'hitRate';
-  /** The number of counted items of a list; null if the answer is a probability. */
-  readonly top: number | null;
-  /** Returns the quality for one read; NaN if the context could not be scored. */
-  quality(context: number, outcome: Outcome): number;
-  /** Returns the predicted probability; undefined for a list. */
-  readonly chance: ((context: number) => number) | undefined;
 }
 
 export interface PolicyFigures {
@@ -74,9 +65,11 @@ interface Calibration {
 /** The gain of the hybrid over batch-only with the same cadence, on the same reads. */
 export interface Gain {
   readonly cadenceMs: number;
-  /** The gain; positive if the hybrid is better. */
+  /** The gain; positive if the hybrid is better. The intervals of all cadences hold together. */
   readonly change: Estimate;
-  /** The finding; `unknown` if there are too few users. */
+  /** The least and the greatest gain that unknown outcomes permit, on all reads; null if all outcomes are known. */
+  readonly bounds: GainBounds | null;
+  /** The finding; `unknown` if there are not enough users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
 
@@ -91,9 +84,11 @@ export interface ValueReport {
     readonly all: number;
     readonly judged: number;
     readonly unknownContext: number;
+    readonly unknownOutcome: number;
     readonly unscorable: number;
   };
-  readonly users: { readonly scored: number; readonly judged: number };
+  /** `effective`: the number of equally active users with as wide intervals. */
+  readonly users: { readonly scored: number; readonly judged: number; readonly effective: number };
   /** The share of the judged reads with the outcome; null for a list. */
   readonly outcomeRate: number | null;
   readonly gains: readonly Gain[];
@@ -125,30 +120,29 @@ export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanO
 
 /**
  * Builds the report of a plan.
- * @param plan the plan, with at least one judged read that can be scored
+ * @param plan the plan, with at least one judged read that can be scored and has a known outcome
  */
 export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
   const { history } = plan;
-  const reads = scorableReads(plan, judge);
+  const scorable = scorableReads(plan, judge);
+  const reads = scorable.filter((read) => history.reads[read]?.outcome !== null);
   const board = newBoard(plan, judge, reads);
   const policies = figuresOf(plan, judge, board, seed);
   const outcomeRate = judge.chance ? board.outcomes.reduce((sum, one) => sum + one, 0) / reads.length : null;
   return {
-    predictor: history.predictor,
-    simulated: history.simulated,
+    ...{ predictor: history.predictor, simulated: history.simulated, measure: judge.measure, top: judge.top },
     from: new Date(history.from).toISOString(),
     to: new Date(history.to).toISOString(),
-    measure: judge.measure,
-    top: judge.top,
     reads: {
       all: history.reads.length,
       judged: reads.length,
       unknownContext: history.reads.length - plan.judged.length,
-      unscorable: plan.judged.length - reads.length,
+      unknownOutcome: scorable.length - reads.length,
+      unscorable: plan.judged.length - scorable.length,
     },
-    users: { scored: history.users, judged: board.users },
+    users: { scored: history.users, judged: board.counts.length, effective: effectiveUsers(board.counts) },
     outcomeRate,
-    ...gainsAndCurve(plan, board, seed),
+    ...gainsAndCurve(plan, { judge, scorable }, board, seed),
     policies,
     resampling: { resamples: RESAMPLES, seed },
   };
@@ -157,7 +151,7 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
 /** Returns the judged reads for which the model can score the context of every policy. */
 export function scorableReads({ history, served, judged }: ValuePlan, judge: Judge): Uint32Array {
   return judged.filter((read) => {
-    const { outcome } = history.reads[read] ?? { outcome: 0 };
+    const outcome = history.reads[read]?.outcome ?? 0;
     return served.every(({ contexts }) => !Number.isNaN(judge.quality(contexts[read] as number, outcome)));
   });
 }
@@ -165,9 +159,10 @@ export function scorableReads({ history, served, judged }: ValuePlan, judge: Jud
 /** Counts over the judged reads; users are numbered among users with reads. */
 interface Board {
   readonly reads: Uint32Array;
-  readonly users: number;
   /** The user of each judged read. */
   readonly userOf: Uint32Array;
+  /** The number of judged reads of each user. */
+  readonly counts: Float64Array;
   readonly outcomes: Uint8Array;
   /** Quality by policy and judged read. */
   readonly quality: readonly Float64Array[];
@@ -183,11 +178,12 @@ function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Arr
     places.set(user, place);
     return place;
   });
+  const counts = new Float64Array(places.size);
+  for (const user of userOf) counts[user] = (counts[user] as number) + 1;
   const outcomeOf = (read: number) => history.reads[read]?.outcome ?? 0;
   return {
     reads,
-    users: places.size,
-    userOf,
+    ...{ userOf, counts },
     outcomes: Uint8Array.from(reads, (read) => (outcomeOf(read) === 1 ? 1 : 0)),
     quality: served.map(({ contexts }) =>
       Float64Array.from(reads, (read) => judge.quality(contexts[read] as number, outcomeOf(read))),
@@ -197,8 +193,8 @@ function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Arr
 }
 
 /** Adds up a value of the judged reads by user. */
-function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): UserSums {
-  const sums = newUserSums(users);
+function sumReads({ userOf, counts }: Board, valueAt: (read: number) => number): UserSums {
+  const sums = newUserSums(counts.length);
   userOf.forEach((user, read) => {
     addRead(sums, user, valueAt(read));
   });
@@ -218,7 +214,7 @@ function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): P
     return [sumReads(board, (read) => quality[read] as number), sumReads(board, changeOf(board, policy, live))];
   };
   const statistics = plan.served.flatMap((_, policy) => meansOf(policy).map(meanOf));
-  const means = estimate(statistics, { users: board.users, seed, resamples: RESAMPLES });
+  const means = estimate(statistics, { counts: board.counts, seed, resamples: RESAMPLES });
   const chances = chanceFigures(plan, judge, board, seed);
   return plan.served.map(({ policy, ages, batchInferences, liveInferences }, i) => ({
     policy: policy.kind,
@@ -227,7 +223,7 @@ function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): P
     againstLive: means[2 * i + 1] as Estimate,
     auc: chances[i]?.auc ?? null,
     calibration: chances[i]?.calibration ?? null,
-    byAge: ageFigures(sumByAge([layerOf(plan, board, i, ages)], board.users), board.users, seed),
+    byAge: ageFigures(sumByAge([layerOf(plan.served, board, i, ages)], board.counts.length), seed),
     inferences: {
       batch: batchInferences,
       live: liveInferences,
@@ -237,12 +233,12 @@ function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): P
 }
 
 /** Returns the answers of a policy in the form that the age curve needs. */
-function layerOf(plan: ValuePlan, board: Board, policy: number, ages: Float64Array) {
+function layerOf(served: ValuePlan['served'], board: Board, policy: number, ages: Float64Array) {
   return {
     users: board.userOf,
     ages: Float64Array.from(board.reads, (read) => ages[read] as number),
     quality: board.quality[policy] as Float64Array,
-    againstLive: changeOf(board, policy, plan.served.length - 1),
+    againstLive: changeOf(board, policy, served.length - 1),
   };
 }
 
@@ -257,9 +253,9 @@ function chanceFigures({ served }: ValuePlan, { chance }: Judge, board: Board, s
   );
   const bias = ({ scores, outcomes }: ScoredReads) =>
     meanOf(sumReads(board, (read) => (scores[read] as number) - (outcomes[read] as number)));
-  const { users } = board;
-  const areas = estimate(scored.map(areaUnderCurve), { users, seed, resamples: RANK_RESAMPLES });
-  const biases = estimate(scored.map(bias), { users, seed, resamples: RESAMPLES });
+  const { counts } = board;
+  const areas = estimate(scored.map(areaUnderCurve), { counts, seed, resamples: RANK_RESAMPLES });
+  const biases = estimate(scored.map(bias), { counts, seed, resamples: RESAMPLES });
   return scored.map((reads, i) => {
     const area = areas[i] as Estimate;
     const bins = calibrationBins(reads);
@@ -270,20 +266,34 @@ function chanceFigures({ served }: ValuePlan, { chance }: Judge, board: Board, s
   });
 }
 
-function gainsAndCurve(plan: ValuePlan, board: Board, seed: number): Pick<ValueReport, 'gains' | 'batchByAge'> {
-  const cadences = plan.served.flatMap(({ policy }) => (policy.kind === 'batch' ? [policy.cadenceMs] : []));
-  const changes = cadences.map((_, i) => sumReads(board, changeOf(board, cadences.length + i, i)));
-  const estimates = estimate(changes.map(meanOf), { users: board.users, seed, resamples: RESAMPLES });
-  const gains = cadences.map((cadenceMs, i) => {
-    const change = estimates[i] as Estimate;
-    return { cadenceMs, change, verdict: verdictOf(change, board.users) };
-  });
-  const layers = cadences.map((_, i) => layerOf(plan, board, i, plan.served[i]?.ages ?? new Float64Array()));
-  return { gains, batchByAge: ageFigures(sumByAge(layers, board.users), board.users, seed) };
+interface Scorable {
+  readonly judge: Judge;
+  /** The reads that can be scored, with known and unknown outcomes. */
+  readonly scorable: Uint32Array;
 }
 
-function verdictOf({ low, high }: Estimate, users: number): Gain['verdict'] {
-  if (users < LEAST_USERS) return 'unknown';
+function gainsAndCurve(
+  { served, history }: ValuePlan,
+  { judge, scorable }: Scorable,
+  board: Board,
+  seed: number,
+): Pick<ValueReport, 'gains' | 'batchByAge'> {
+  const cadences = served.flatMap(({ policy }) => (policy.kind === 'batch' ? [policy.cadenceMs] : []));
+  const changes = cadences.map((_, i) => sumReads(board, changeOf(board, cadences.length + i, i)));
+  const options = { counts: board.counts, seed, resamples: RESAMPLES, together: true };
+  const estimates = estimate(changes.map(meanOf), options);
+  const gains = cadences.map((cadenceMs, i) => {
+    const change = estimates[i] as Estimate;
+    const [ours, theirs] = [served[cadences.length + i]?.contexts ?? [], served[i]?.contexts ?? []];
+    const bounds = gainBounds(history, judge, scorable, { ours, theirs });
+    return { cadenceMs, change, bounds, verdict: verdictOf(change) };
+  });
+  const layers = cadences.map((_, i) => layerOf(served, board, i, served[i]?.ages ?? new Float64Array()));
+  return { gains, batchByAge: ageFigures(sumByAge(layers, board.counts.length), seed) };
+}
+
+function verdictOf({ low, high }: Estimate): Gain['verdict'] {
+  if (Number.isNaN(low)) return 'unknown';
   if (low > 0) return 'gain';
   return high < 0 ? 'loss' : 'none';
 }

@@ -55,14 +55,14 @@ export interface Explanation {
   readonly result: ReadResult;
 }
 
-/** Explains the answer. Rejects with `unknown_predictor`, `unknown_user` (also for an erased user) or `unavailable`. */
-export async function explain(
-  dependencies: ExplanationDependencies,
-  predictor: Predictor,
-  userId: string,
-  liveQuota?: LiveQuota,
-): Promise<Explanation> {
-  const { authority, registry, explainFeatures, readPrediction } = dependencies;
+type KnownParts = Omit<ExplanationDependencies, 'readPrediction'>;
+
+/**
+ * Finds the stored predictions and the features of a user. Rejects with `unknown_predictor`, `unknown_user` for an erased
+ * user, or `unavailable`.
+ */
+async function lookUp(dependencies: KnownParts, predictor: Predictor, userId: string) {
+  const { authority, registry, explainFeatures } = dependencies;
   const certificate = await authority.certify([userId], predictor.name);
   const assignment = certificate.assignments(predictor.name)?.of(userId);
   if (!assignment) throw unknownPredictor(predictor.name);
@@ -72,7 +72,26 @@ export async function explain(
     findCandidates(dependencies, predictor, assignment, certificate, userId),
     explainFeatures(version, userId).catch(asTandemError),
   ]);
-  const [result] = await readPrediction(
+  return { certificate, assignment, version, stored, features };
+}
+
+/** Rejects with `unknown_user` if a user has neither a stored prediction nor a feature row. */
+export async function requireKnown(dependencies: KnownParts, predictor: Predictor, userId: string): Promise<void> {
+  const { stored, features } = await lookUp(dependencies, predictor, userId);
+  if (stored.candidates.length > 0) return;
+  if (features instanceof TandemError) throw features;
+  if (features.features.length === 0) throw notFound(userId);
+}
+
+/** Explains the answer. Rejects with `unknown_predictor`, `unknown_user` (also for an erased user) or `unavailable`. */
+export async function explain(
+  dependencies: ExplanationDependencies,
+  predictor: Predictor,
+  userId: string,
+  liveQuota?: LiveQuota,
+): Promise<Explanation> {
+  const found = await lookUp(dependencies, predictor, userId);
+  const [result] = await dependencies.readPrediction(
     predictor.name,
     [userId],
     liveQuota ? { ...PLAIN_READ, liveQuota } : PLAIN_READ,
@@ -80,11 +99,7 @@ export async function explain(
   return {
     predictor,
     userId,
-    certificate,
-    assignment,
-    version,
-    stored,
-    features,
+    ...found,
     result: result ?? notFound(userId),
   };
 }

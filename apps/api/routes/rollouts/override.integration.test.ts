@@ -1,3 +1,4 @@
+import { createExposureStore, findExposed } from '@tandem/offline-store/rollouts/exposures';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 
@@ -40,6 +41,7 @@ describe('a user who is put into an arm by hand', () => {
     expect(await put('a/b')).toMatchObject([422, { field: 'userId' }]);
     expect(await put('4', 'third')).toMatchObject([422, { field: 'variant', remedy: 'use one of stable, candidate' }]);
     expect(await put('4', null)).toMatchObject([422, { field: 'variant' }]);
+    expect(await put('999')).toMatchObject([404, { type: 'urn:tandem:problem:unknown_user', field: 'userId' }]);
     expect(await (await api.get(`/v1/rollouts/${id}/overrides`)).json()).toEqual({ overrides: [] });
   });
 
@@ -49,7 +51,8 @@ describe('a user who is put into an arm by hand', () => {
       [id],
     );
     expect(await put('1')).toMatchObject([422, { field: 'userId', remedy: 'remove some assignments by hand first' }]);
-    expect((await put('1500', 'stable'))[0]).toBe(200);
+    await api.pool.query(`update tandem.arm_overrides set user_id = '2' where user_id = '1500'`);
+    expect((await put('2', 'stable'))[0]).toBe(200);
   });
 
   it('needs a canary or an A/B test that is active', async () => {
@@ -59,6 +62,20 @@ describe('a user who is put into an arm by hand', () => {
     expect((await api.send('DELETE', `/v1/rollouts/${id}/overrides/4`)).status).toBe(409);
     ({ id } = await api.start({ kind: 'shadow', version: '1' }));
     expect(await put('4')).toMatchObject(refusal);
+  });
+
+  it('is not counted from then on, nor by reads before or by exposures that are written later', async () => {
+    const store = createExposureStore(api.pool);
+    const exposure = (userId: string, step: number) => ({
+      ...{ rolloutId: id, step, arm: 'stable', userId, source: 'batch' as const, contextVersion: 0, at: 0 },
+    });
+    const counted = async () => (await findExposed(api.pool, id, 0)).exposed;
+    await store.put([exposure('7', 0), exposure('8', 0)], 0);
+    expect(await counted()).toEqual([{ arm: 'stable', source: 'batch', users: 2 }]);
+    await put('7');
+    expect(await counted()).toEqual([{ arm: 'stable', source: 'batch', users: 1 }]);
+    await store.put([exposure('7', 0), exposure('9', 0)], 0);
+    expect(await counted()).toEqual([{ arm: 'stable', source: 'batch', users: 2 }]);
   });
 
   it('is not named in the audit, which is kept after an erasure', async () => {

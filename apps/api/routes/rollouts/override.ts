@@ -1,11 +1,13 @@
 /**
  * PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: assigns a user to an arm by hand, to see the answers of the arm.
  */
+import { userIdProblem } from '@tandem/freshness/user-id';
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { type ExplanationDependencies, requireKnown } from '../explanations/explain.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
@@ -17,7 +19,9 @@ const ANSWER = {
   example: ARM_OVERRIDES_EXAMPLE,
 };
 
-export function overrideArms(dependencies: RolloutDependencies): readonly Endpoint[] {
+type OverrideDependencies = RolloutDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
+
+export function overrideArms(dependencies: OverrideDependencies): readonly Endpoint[] {
   return [listOverrides(dependencies), putOverride(dependencies), endOverride(dependencies)];
 }
 
@@ -36,7 +40,8 @@ function listOverrides({ rollouts }: RolloutDependencies) {
   });
 }
 
-function putOverride({ rollouts }: RolloutDependencies) {
+function putOverride(dependencies: OverrideDependencies) {
+  const { rollouts, registry } = dependencies;
   return jsonEndpoint({
     operationId: 'overrideArm',
     method: 'put',
@@ -44,16 +49,20 @@ function putOverride({ rollouts }: RolloutDependencies) {
     tag: 'rollouts',
     summary: 'Assign a user to an arm',
     description:
-      'The override takes effect after the answer. The arm serves the user, but no analysis counts the user. A rollout can have at most 1,000 overrides.',
+      'The override takes effect after the answer. The arm serves the user, but no analysis counts the user from then on, nor earlier exposures and outcomes of the user. A rollout can have at most 1,000 overrides.',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     body: BODY,
     answer: ANSWER,
-    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
+    problems: ['unknown_rollout', 'unknown_user', 'rollout_conflict', 'unavailable'],
     async handle(context, event, { actor }) {
       const { variant } = await parseBody(context, BODY);
       const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
-      await rollouts.override(id, context.req.param('userId') ?? '', variant, actor);
+      const userId = context.req.param('userId') ?? '';
+      const served = await registry.predictor(predictor);
+      // The store rejects an id that is not canonical, with the canonical one.
+      if (served && !userIdProblem(served.keyType, userId, 'userId')) await requireKnown(dependencies, served, userId);
+      await rollouts.override(id, userId, variant, actor);
       event.add({ predictor, rolloutId: id, variant });
       return overridesOf(rollouts, id);
     },
