@@ -46,10 +46,10 @@ import { createHintStore, createOverlayStore } from '@tandem/online-store/overla
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { createCount } from '@tandem/online-store/told-counts';
-import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
+import type { OnlineCount } from '@tandem/prediction/online-count';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createConfirming, createKeepWithdrawals, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';

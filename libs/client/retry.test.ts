@@ -42,6 +42,13 @@ test.each([400, 409, 422, 500])('a %i is final: repeating the same request canno
   expect(await failTimes([refused])).toEqual({ result: refused, attempts: 1, pauses: [] });
 });
 
+test('a 429 of a key is retried after Retry-After; without it, the call alone exceeds the limit', async () => {
+  const limited = (retryAfter?: number) =>
+    new ProblemError({ type: 'urn:tandem:problem:rate_limited', status: 429, title: 'x' }, retryAfter);
+  expect(await failTimes([limited(3)])).toEqual({ result: 'done', attempts: 2, pauses: [3000] });
+  expect(await failTimes([limited()])).toMatchObject({ attempts: 1, pauses: [] });
+});
+
 test('no attempt begins after the caller’s time limit', async () => {
   const away = problem(503);
   const { result, attempts } = await failTimes(Array(50).fill(away), 1_000);

@@ -46,7 +46,9 @@ const OF_ONE_USER = ['no_prediction', 'live_failed', 'live_timeout'];
 function mayPass(error: unknown): boolean {
   if (error instanceof UnreachableError) return true;
   if (!(error instanceof ProblemError) || OF_ONE_USER.includes(error.code)) return false;
-  const { status, type } = error;
+  const { status, type, code, retryAfter } = error;
+  // The call alone exceeds the key's limit.
+  if (code === 'rate_limited' && retryAfter === undefined) return false;
   return status === 429 || status === 503 || (type === 'about:blank' && (status === 502 || status === 504));
 }
 

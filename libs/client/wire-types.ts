@@ -957,7 +957,7 @@ export interface ShareBudget {
 }
 
 export interface CpuBudget {
-  /** CPU time of workers and their inference */
+  /** CPU time of workers and inference */
   readonly cpuMinutes: number;
 }
 

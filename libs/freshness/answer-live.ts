@@ -8,7 +8,7 @@ import { isInferred, isLost, type LiveOutcome, type LivePredictor, predictWithin
 import { certifyAgain, isAhead, type LostPastDependencies } from './lost-past.ts';
 import { since } from './read-options.ts';
 import type { Results } from './requested-rows.ts';
-import { type CertifiedRead, leastLabel, type Standing, standingOf, whyLive } from './settle.ts';
+import { type CertifiedRead, isDemanded, leastLabel, type Standing, standingOf, whyLive } from './settle.ts';
 import type { OnlinePredictions } from './stored-prediction.ts';
 
 interface LiveAnswerDependencies extends LostPastDependencies {
@@ -59,7 +59,7 @@ async function infer(
     minVersion: leastLabel(standing.user, options),
     // While a watch is faulted, an inference from before the read may lack a change that raised no version.
     fresh: options.noCache || assignment.isUnwatched === true,
-    demanded: whyLive(read, standing) === 'requested',
+    demanded: isDemanded(read, standing),
     rows: requested.get(standing.userId),
   }));
   const { history } = certificate;

@@ -40,7 +40,8 @@ interface AskedDemand {
 /** Records a certificate. Throws `unknown_predictor`. */
 type Notice = (certificate: Certificate) => Assignments;
 
-export interface Demanded {
+/** The result of a demanded inference, for the users of a read. */
+export interface DemandedAnswers {
   /** Answers of the users who were inferred in time under the current assignment. */
   readonly answers: Results;
   /**
@@ -50,7 +51,7 @@ export interface Demanded {
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
-export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
+export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<DemandedAnswers>;
 
 /**
  * Returns whether the feature statement alone can answer the read. A read that names a context is excluded, since it
@@ -81,7 +82,7 @@ export function createDemandInference(dependencies: DemandDependencies): DemandI
   };
 }
 
-function nothingDemanded(): Demanded {
+function nothingDemanded(): DemandedAnswers {
   return { answers: new Map(), failuresAt: () => undefined };
 }
 
@@ -94,14 +95,14 @@ interface Demand {
   readonly requested: RequestedRows;
 }
 
-async function demandOfArm({ registry, live }: DemandDependencies, demand: Demand, notice: Notice): Promise<Demanded> {
+async function demandOfArm(stores: DemandDependencies, demand: Demand, notice: Notice): Promise<DemandedAnswers> {
   const { known, predictor, options, times, requested } = demand;
   const { assignment, userIds } = demand.group;
   const { history } = known;
   const answers: Results = new Map();
   // Failures are rare: a map for each read would cost more.
   let failures: Map<string, LiveOutcome> | undefined;
-  const version = await registry.modelVersion(assignment.modelVersionId);
+  const version = await stores.registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();
   const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
   const readers = userIds.map((userId) => ({
@@ -110,7 +111,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
-  const outcomes = await predictWithin(live, request, options);
+  const outcomes = await predictWithin(stores.live, request, options);
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
     if (isRefusal(outcome) && failureRung(demand) === 'error') {
@@ -129,7 +130,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
     const assigned = assignments.of(userId);
     // If the predictor was adopted again during the inference, the registry returns another object.
     const isAsGuessed = isAssigned(demand, assigned, certificate.history);
-    if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
+    if (!isAsGuessed || (await stores.registry.predictor(predictor.name)) !== predictor) continue;
     const { rollout } = assignments;
     const read = { predictor, version, assignment: assigned, rollout, certificate, options, requested };
     const standing = standingOf(read, userId, []);
@@ -147,7 +148,7 @@ function isAssigned({ known, group }: Demand, assigned: Assignment, history: str
   );
 }
 
-function together(demands: readonly Demanded[]): Demanded {
+function together(demands: readonly DemandedAnswers[]): DemandedAnswers {
   return {
     answers: new Map(demands.flatMap(({ answers }) => [...answers])),
     failuresAt(assignment, history) {

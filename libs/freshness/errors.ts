@@ -241,7 +241,7 @@ export function overLiveLimit(): TandemError {
     "The key's limit of live inferences is used up, and nothing stored may be served instead.",
     {
       retryAfter: 1,
-      remedy: 'retry after the time in Retry-After; --live-rate of tandem key create sets the limit',
+      remedy: 'retry after the time in Retry-After; --live-rate of tandem key limit changes the limit',
     },
   );
 }
@@ -251,7 +251,7 @@ export function beyondLiveLimit(): TandemError {
   return new TandemError(
     'rate_limited',
     "The call wants more live inferences of one user than the key's limit allows in a second.",
-    { remedy: 'send fewer candidates or entries of one user, or raise the limit: --live-rate of tandem key create' },
+    { remedy: 'send fewer candidates or entries of one user, or raise the limit: --live-rate of tandem key limit' },
   );
 }
 

@@ -65,6 +65,16 @@ describe('after a demanded answer, a plain read of another process that remember
     expect(await other.short('3')).toBe('live fresh 0.3');
   });
 
+  it('infers if Redis and Postgres have lost that answer, and does not say that its caller requested it', async () => {
+    const [one, other] = [createProcess(), createProcess()];
+    await other.short('11');
+    await changeSilently('11');
+    await one.short('11', { noCache: true });
+    await world.loseKeys('o:');
+    await world.pool.query(`delete from tandem.overlay where user_id = '11'`);
+    expect(await other.short('11')).toBe('live missing 0.3');
+  });
+
   it('gives the prediction of a later run', async () => {
     const [one, other] = [createProcess(), createProcess()];
     await changeSilently('4');

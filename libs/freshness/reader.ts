@@ -18,7 +18,7 @@ import {
   isErased,
   isOvertaken,
 } from './certificate.ts';
-import { createDemandInference, type Demanded, type DemandInference, isDemand } from './demanded-inference.ts';
+import { createDemandInference, type DemandedAnswers, type DemandInference, isDemand } from './demanded-inference.ts';
 import { notCertified, unknownPredictor } from './errors.ts';
 import type { LivePredictor } from './live-predictor.ts';
 import { certifyAgain, type LostPast } from './lost-past.ts';
@@ -184,7 +184,7 @@ class Reader {
     groups: readonly ArmGroup[],
     guess: Guess,
     results: Results,
-    demanded?: Demanded,
+    demanded?: DemandedAnswers,
   ): Promise<unknown> | undefined {
     const answering = groups.map((group) => {
       const inferred = demanded?.failuresAt(group.assignment, certified.certificate.history);

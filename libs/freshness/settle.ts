@@ -124,9 +124,18 @@ export function isLacking(read: CertifiedRead, standing: Standing): boolean {
   return standing.judged.every(({ state }) => state === 'foreign');
 }
 
+/** Returns whether the live answer may replace a fresh prediction: later reads may then give no older one. */
+export function isDemanded({ options }: CertifiedRead, { judged }: Standing): boolean {
+  return options.noCache || judged.some(({ state }) => isFresh(state));
+}
+
 /** Returns why the stored candidates were not usable: the reason of the live answer. */
-export function whyLive({ assignment, options }: CertifiedRead, { judged }: Standing): Reason {
-  if (options.noCache || judged.some(({ state }) => isFresh(state))) return 'requested';
+export function whyLive(read: CertifiedRead, standing: Standing): Reason {
+  const { assignment, options } = read;
+  const { judged } = standing;
+  // If no store has the demanded entry any more, the fresh candidates are older than an answer that an earlier read gave.
+  const isEntryLost = !options.noCache && isOverruled(read, standing);
+  if (isDemanded(read, standing)) return isEntryLost ? 'missing' : 'requested';
   // An expired candidate has the user's current context, so the context is not the reason.
   if (judged.some(({ state }) => state === 'expired')) return 'expired';
   if (judged.some(({ state }) => state === 'stale')) return 'context_newer';

@@ -2,6 +2,7 @@ import { digestOf, keyIdOf, pepperId } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   insertApiKey,
+  limitApiKey,
   listApiKeys,
   MOST_KEYS,
   type NewApiKey,
@@ -129,6 +130,17 @@ describe('API keys', () => {
     expect((await snapshot())[0]?.secrets.map(({ digest }) => digest)).toEqual(digests);
   });
 
+  it('get the limits that are given, and keep the others; concurrent changes all count', async () => {
+    const { id } = await insert({ newUsersPerDay: 7 });
+    const changes = [{ requestsPerSecond: null }, { livePerSecond: 0.5 }, { newUsersPerDay: 9 }];
+    await Promise.all(changes.map((limits) => limitApiKey(database.pool, id, limits)));
+    const limits = { requestsPerSecond: null, livePerSecond: 0.5 };
+    expect(await listApiKeys(database.pool)).toMatchObject([{ ...limits, newUsersPerDay: 9 }]);
+    expect(await snapshot()).toMatchObject([limits]);
+    await revokeApiKey(database.pool, id);
+    await expect(limitApiKey(database.pool, id, limits)).rejects.toThrow('is revoked and cannot be changed');
+  });
+
   it('are revoked permanently and only once', async () => {
     const { id } = await insert();
     const revoked = await revokeApiKey(database.pool, id);
@@ -139,9 +151,10 @@ describe('API keys', () => {
     await expect(rotate).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringContaining('revoked') });
   });
 
-  it('record each creation, rotation and revocation once in the audit, with the actor and without secrets', async () => {
+  it('record each creation, change of limits, rotation and revocation once in the audit, with the actor and without secrets', async () => {
     await database.pool.query('truncate tandem.audit');
     const { id, key } = await insertApiKey(database.pool, SHOP, PEPPER, 'an operator');
+    await limitApiKey(database.pool, id, { livePerSecond: 2, newUsersPerDay: null });
     const { key: second } = await rotateApiKey(database.pool, id, { graceMs: 0, dropPrevious: false }, PEPPER);
     const again = rotateApiKey(database.pool, '0'.repeat(16), { graceMs: 0, dropPrevious: false }, PEPPER);
     await expect(again).rejects.toThrow();
@@ -149,6 +162,7 @@ describe('API keys', () => {
     const { rows } = await database.pool.query('select actor, action, detail from tandem.audit order by seq');
     expect(rows).toMatchObject([
       { actor: 'an operator', action: 'create_key', detail: { key: id, name: 'shop', scopes: SHOP.scopes } },
+      { actor: 'cli', action: 'limit_key', detail: { key: id, name: 'shop', livePerSecond: 2, newUsersPerDay: null } },
       { actor: 'cli', action: 'rotate_key', detail: { key: id, name: 'shop', previousUntil: null } },
       { actor: 'cli', action: 'revoke_key', detail: { key: id, name: 'shop' } },
     ]);

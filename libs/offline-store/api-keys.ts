@@ -1,5 +1,5 @@
 /**
- * API keys: creates, lists, rotates and revokes them, each change with an audit row, and loads all of them for
+ * API keys: creates, lists, limits, rotates and revokes them, each change with an audit row, and loads all of them for
  * processes that check requests.
  */
 
@@ -179,6 +179,24 @@ async function setSecret(
   );
 }
 
+export type KeyLimits = Pick<NewApiKey, 'requestsPerSecond' | 'livePerSecond' | 'newUsersPerDay'>;
+
+/** Changes some limits of the key. Rejects with `invalid_input` if there is no such key, or if it is not in use. */
+export function limitApiKey(pool: pg.Pool, id: string, limits: Partial<KeyLimits>): Promise<ApiKey> {
+  return transaction(pool, async (db) => {
+    const { name } = await findUsable(db, id);
+    const limited = (column: string, limit: keyof KeyLimits) =>
+      `${column} = case when $2::jsonb ? '${limit}' then ($2::jsonb ->> '${limit}')::float8 else ${column} end`;
+    await query(db, {
+      text: `update tandem.api_keys set ${limited('requests_per_second', 'requestsPerSecond')},
+        ${limited('live_per_second', 'livePerSecond')}, ${limited('new_users_per_day', 'newUsersPerDay')} where id = $1`,
+      values: [id, JSON.stringify(limits)],
+    });
+    await insertAudit(db, { actor: CLI, action: 'limit_key', predictor: null, detail: { key: id, name, ...limits } });
+    return findKey(db, id);
+  });
+}
+
 /** Revokes the key; a repeated call changes nothing. Rejects with `invalid_input` if there is no such key. */
 export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Promise<ApiKey> {
   return transaction(pool, async (db) => {
@@ -201,7 +219,7 @@ async function findKey(db: Db, id: string): Promise<ApiKey> {
 async function findUsable(db: Db, id: string): Promise<ApiKey> {
   const found = await findKey(db, id);
   if (found.state === 'active' || found.state === 'rotating') return found;
-  throw new TandemError('invalid_input', `Key ${id} is ${found.state} and cannot be rotated.`, {
+  throw new TandemError('invalid_input', `Key ${id} is ${found.state} and cannot be changed.`, {
     field: 'id',
     remedy: 'create another key: tandem key create',
   });

@@ -4,6 +4,7 @@
  */
 import type { ExpiredRows, Expiry } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
+import { dropContextValues } from './events/context-values.ts';
 import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-days.ts';
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireReadCounts } from './reads/read-demand.ts';
@@ -63,6 +64,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
     step('exposures', expireExposures),
     step('overlay', expireOverlay),
     step('read_demand', expireReadDemand),
+    step('user_contexts', dropContextValues),
     counted('kept_explanations', ROWS, (db) => expireKeptExplanations(db, ROWS)),
     counted('shadow_movers', Number.POSITIVE_INFINITY, expireShadowMovers),
     counted('rollouts', ROLLOUTS, expireRollouts),
@@ -219,10 +221,7 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
-/**
- * Deletes one batch of read counts a round. So ten million users are checked within a day, and remaining rows cost
- * reads nothing.
- */
+/** Deletes one batch of read counts a round: ten million users are checked within a day. Remaining rows cost no read. */
 async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
   const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
   return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };

@@ -55,7 +55,7 @@ const RESET = `do $$ declare partition regclass; begin
   truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.artifact_objects, tandem.user_contexts, tandem.events,
     tandem.events_before, tandem.expiry_steps, tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
     tandem.read_demand restart identity cascade;
-  update tandem.settings set key_type = null, erasures = 0;
+  update tandem.settings set key_type = null, erasures = 0, context_horizon = null;
 end $$`;
 
 /** Removes all expired rows, and returns how many. Throws if a step fails. */

@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
+import type { OnlineCount } from '@tandem/prediction/online-count';
 import { accepted, type OnlineConnection, unavailable } from './connection.ts';
 import { type Counted, createKeys } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';

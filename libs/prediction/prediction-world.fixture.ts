@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
 import { NOTHING_LOST } from '@tandem/freshness/lost-past.fixture';
-import type { BatchPolicy, FreshnessPolicy } from '@tandem/freshness/predictor';
+import type { BatchPolicy, FeatureQuery, FreshnessPolicy } from '@tandem/freshness/predictor';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { STABLE } from '@tandem/freshness/rollout';
 import { createInferencePool } from '@tandem/inference/live/pool';
@@ -99,9 +99,14 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const lease = { leaseMs: 60_000, renewMs: 20_000 };
   const chunkParts = { runs, generations, loader, overlay, features, registry, scorer: inference, hints: QUIET, lease };
 
-  async function adoptWith(freshness: Partial<FreshnessPolicy> = {}, batch: Partial<BatchPolicy> = {}): Promise<void> {
+  async function adoptWith(
+    freshness: Partial<FreshnessPolicy> = {},
+    batch: Partial<BatchPolicy> = {},
+    source: Partial<FeatureQuery> = {},
+  ): Promise<void> {
     const policy = { freshness: { ...FRESHNESS, ...freshness }, batch: { ...BATCH, ...batch } };
-    await adopt(pool, { actor: 'test', predictors: [{ name: PREDICTOR, artifact: MODEL, policy, definition }] });
+    const read = { ...definition, query: { ...definition.query, ...source } };
+    await adopt(pool, { actor: 'test', predictors: [{ name: PREDICTOR, artifact: MODEL, policy, definition: read }] });
     await keepWithdrawals();
   }
   await adoptWith();

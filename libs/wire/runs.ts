@@ -13,15 +13,20 @@ const UsersScopeSchema = z.strictObject({
     .meta({ example: ['42', '43'] }),
 });
 
+const SHARE = 'expected a number above 0, up to 1';
+const MINUTES = 'expected a number above 0';
+
 export const BudgetSchema = z
   .union(
     [
       z
-        .strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Share of all users', example: 0.25 }) })
+        .strictObject({
+          share: z.number().gt(0, SHARE).max(1, SHARE).meta({ description: 'Share of all users', example: 0.25 }),
+        })
         .meta({ id: 'ShareBudget' }),
       z
         .strictObject({
-          cpuMinutes: z.number().gt(0).meta({ description: 'CPU time of workers and their inference', example: 30 }),
+          cpuMinutes: z.number().gt(0, MINUTES).meta({ description: 'CPU time of workers and inference', example: 30 }),
         })
         .meta({ id: 'CpuBudget' }),
     ],

@@ -1,5 +1,5 @@
 /**
- * Parses the request's Cache-Control (RFC 9111, 5.2.1) as a demand on a prediction. Unknown directives, and directives
+ * Parses the request's Cache-Control (RFC 9111, 5.2.1) as options of a read. Unknown directives, and directives
  * without meaning here, are ignored as the RFC requires. Malformed directives that have an effect are rejected:
  * ignoring them could give an answer that is staler than the caller allows.
  */

@@ -112,7 +112,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Output unusable',
     'the model returns NaN or Infinity for this user, and no lower rung may answer; a retry helps only after the features or the model change',
   ),
-  rate_limited: kind(429, 'Too many requests', 'the limit of this key is used up; see `Retry-After`'),
+  rate_limited: kind(429, 'Too many requests', 'the request exceeds a limit of this key; see `Retry-After`, if any'),
   headers_too_large: kind(
     STATUS.headers_too_large,
     'Header fields too large',

@@ -13,7 +13,7 @@ import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
  * The access that a route requires: a scope, a list of scopes, or `public` if no key is needed. If it is a list, the
- * handler demands one of the scopes, depending on the request. A route that declares no access does not compile.
+ * handler requires one of the scopes, depending on the request. A route that declares no access does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 
@@ -26,7 +26,7 @@ export interface Caller {
   /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
   /** Throws a RequestError `missing_scope` if the key lacks the scope. For routes with several scopes. */
-  demand(scope: Scope): void;
+  requireScope(scope: Scope): void;
   /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;
 }
@@ -42,7 +42,7 @@ const ANYBODY: Caller = Object.freeze({
   actor: 'api',
   keyId: undefined,
   liveQuota: undefined,
-  demand: () => {},
+  requireScope: () => {},
   hasAccess: () => true,
 });
 
@@ -63,12 +63,12 @@ export function createKeyedAccess(ring: KeyRing): Access {
     // The limit is checked before the scope, because requests without the scope count too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     const { id: keyId, name, scopes, liveQuota } = found;
-    const demand = (...wanted: Scope[]) => {
+    const requireScope = (...wanted: Scope[]) => {
       if (!wanted.some((one) => scopes.has(one))) throw missingScope(wanted);
     };
     const wanted = [scope].flat() as Scope[];
-    demand(...wanted);
-    return { actor: `key:${name}`, keyId, liveQuota, demand, hasAccess: () => hasAccess(ring, text, wanted) };
+    requireScope(...wanted);
+    return { actor: `key:${name}`, keyId, liveQuota, requireScope, hasAccess: () => hasAccess(ring, text, wanted) };
   };
 }
 

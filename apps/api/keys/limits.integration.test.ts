@@ -47,15 +47,19 @@ describe('a limit of requests', () => {
 });
 
 describe('a quota of new users', () => {
-  it('is answered with 429, Retry-After and a remedy, and known users are not limited', async () => {
-    const { key } = await api.key({ scopes: ['events:write'], newUsersPerDay: 2 });
-    const send = (...userIds: string[]) => {
+  const sendWith =
+    (key: string) =>
+    (...userIds: string[]) => {
       const events = userIds.map((subject) => ({
         ...{ specversion: '1.0', id: `${subject} ${Math.random()}`, source: 's', type: 'order.placed', subject },
       }));
       const type = { 'content-type': 'application/cloudevents-batch+json' };
       return api.post('/v1/events', events, { ...type, ...bearer(key) });
     };
+
+  it('is answered with 429, Retry-After and a remedy, and known users are not limited', async () => {
+    const { key } = await api.key({ scopes: ['events:write'], newUsersPerDay: 2 });
+    const send = sendWith(key);
     expect((await send('901', '902', '902')).status).toBe(202);
     const refused = await send('901', '903');
     expect(refused.status).toBe(429);
@@ -65,6 +69,39 @@ describe('a quota of new users', () => {
       detail: expect.stringContaining('2 new users a day'),
     });
     expect((await send('901', '902')).status).toBe(202);
+  });
+
+  it('that one request exceeds alone is answered with 429 without Retry-After, which names the limit', async () => {
+    const { key, id } = await api.key({ scopes: ['events:write'], newUsersPerDay: 2 });
+    const refused = await sendWith(key)('911', '912', '913');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, null]);
+    expect(await refused.json()).toMatchObject({
+      type: 'urn:tandem:problem:rate_limited',
+      detail: 'The events make 3 users known, but the API key may make 2 known a day.',
+      remedy: `send events of fewer new users in a request; or raise the quota: tandem key limit ${id} --new-users …`,
+    });
+  });
+
+  it('that another transaction holds is answered with 503 and Retry-After, and no event is applied', async () => {
+    const { key, id } = await api.key({ scopes: ['events:write'], newUsersPerDay: 9 });
+    const send = sendWith(key);
+    expect((await send('921')).status).toBe(202);
+    const client = await api.pool.connect();
+    await client.query('begin');
+    await client.query('select from tandem.new_users_of_keys where key_id = $1 for update', [id]);
+    const refused = await send('921', '922').finally(async () => {
+      await client.query('rollback');
+      client.release();
+    });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await refused.json()).toMatchObject({
+      type: 'urn:tandem:problem:unavailable',
+      detail: 'Other transactions hold users of these events, or the quota of the API key, for too long.',
+      remedy: 'retry after the time in Retry-After; none of these events was applied',
+    });
+    const applied = `select user_id, version::int from tandem.user_contexts where user_id in ('921', '922')`;
+    expect((await api.pool.query(applied)).rows).toEqual([{ user_id: '921', version: 1 }]);
+    expect((await send('921', '922')).status).toBe(202);
   });
 });
 

@@ -78,7 +78,7 @@ function rpcsOf(findOpenModel: FindOpenModel, dependencies: ReadyDependencies): 
       async answer(message, asked) {
         const asking = message as GrpcInferRequest;
         const model = await find({ name: asking.model_name, version: asking.model_version });
-        asked.caller.demand(model.scope);
+        asked.caller.requireScope(model.scope);
         const request = readGrpcRequest(asking);
         return grpcAnswer(await model.infer(request, asked), asking);
       },

@@ -117,8 +117,8 @@ async function readAll(
     throw refused('parameters.timeout', 'is not supported by hybrid models', remedy);
   }
   if (head.header(MIN_CONTEXT) !== undefined && userIds.length > 1) throw tokenOfOneUser();
-  const demanded = { ...readOptions(head, caller.liveQuota), patience: asked };
-  return answerMany({ predictor, userIds, demanded, fieldOf }, event);
+  const ofHeaders = { ...readOptions(head, caller.liveQuota), patience: asked };
+  return answerMany({ predictor, userIds, ofHeaders, fieldOf }, event);
 }
 
 function fieldOf(i: number): string {

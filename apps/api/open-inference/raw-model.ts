@@ -145,11 +145,11 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
   liveQuota.giveBack(taken);
   const { most, perSecond } = liveQuota;
   throw new TandemError('rate_limited', `The request has ${rows} rows; the key may infer ${perSecond} rows a second.`, {
-    retryAfter: 1,
+    ...(rows > most ? {} : { retryAfter: 1 }),
     remedy:
       rows > most
-        ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
-        : 'retry after the time in Retry-After, or send fewer rows; --live-rate of tandem key create sets the limit',
+        ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key limit changes this`
+        : 'retry after the time in Retry-After, or send fewer rows; --live-rate of tandem key limit changes this',
   });
 }
 

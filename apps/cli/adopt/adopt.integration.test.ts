@@ -1,4 +1,6 @@
 /** Tests what `adopt` rejects, and what it prints about the first runs of adopted predictors. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -185,6 +187,27 @@ test('if event patterns are added, adopt says until when more reads are live', a
   await place.write('tandem.config.ts', config);
   expect((await place.tandem('adopt')).out).toMatch(said);
   expect(await adopt()).toMatchObject({ predictors: [{ change: 'unchanged', patternsPending: true }] });
+});
+
+test('if Redis does not answer, an adoption that replaces a version is complete, says so, and --run still starts its run', async () => {
+  await customers();
+  await adopt();
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/ age\n/, ' age + 1 as age\n'));
+  // Accepts connections and never answers.
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const replaced = await place.tandem('adopt --run', { REDIS_URL: `redis://127.0.0.1:${port}` });
+  silent.close();
+  expect(replaced).toMatchObject({ code: 1, out: '' });
+  expect(replaced.err).toMatch(/churn: run [0-9a-f-]{36} is in progress\n +→ follow it: /);
+  expect(replaced.err).toMatch(
+    /\ntandem: The config is adopted, but Redis did not confirm it: .*127\.0\.0\.1.*\n {2}do not repeat it: workers confirm it/,
+  );
+  const { firstRuns, ...again } = await adopt();
+  expect(again).toMatchObject({ predictors: [{ change: 'unchanged', modelNumber: 2, servedNumber: 2 }] });
+  expect(firstRuns).toEqual([expect.objectContaining({ runId: expect.any(String), modelNumber: 2 })]);
 });
 
 test('--run starts a run of all users once, and none if predictions are stored', async () => {

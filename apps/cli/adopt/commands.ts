@@ -1,5 +1,6 @@
 /** `tandem adopt`: adopts a config, whose predictors API and worker then serve. */
 import { resolve } from 'node:path';
+import { isTandemError } from '@tandem/freshness/errors';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
@@ -22,7 +23,7 @@ A database serves exactly one config: adopting a config stops serving every pred
 Until a run has scored all users with a new model version, its reads are answered live. adopt prints when the schedule
 starts that run.
 Exit codes: 0 if adopted, 1 if rejected without a change, or if adopted but not confirmed by Redis (the message says
-which; runs of --run are not started then), 2 for wrong usage.`,
+which; runs of --run are started nevertheless), 2 for wrong usage.`,
     example: 'tandem adopt --config ./tandem.config.ts --run',
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')
@@ -43,6 +44,11 @@ which; runs of --run are not started then), 2 for wrong usage.`,
           say: (line) => cli.stderr.write(`${line}\n`),
           cwd: cli.cwd,
           redisUrl: knownRedisUrl(cli),
+        }).catch(async (error: unknown) => {
+          // The adoption is complete, and must not be repeated for its runs.
+          const runs = isTandemError(error, 'not_confirmed') ? await findFirstRuns(databases.pool, !!options.run) : [];
+          for (const line of runs.flatMap(renderFirstRun)) cli.stderr.write(`${line}\n`);
+          throw error;
         });
         const firstRuns = await findFirstRuns(databases.pool, options.run === true);
         present(cli, options, { ...adopted, firstRuns }, () => [

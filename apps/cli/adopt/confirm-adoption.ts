@@ -1,14 +1,14 @@
 /** Confirms to Redis that an adoption replaced what was served. */
+import { TandemError } from '@tandem/freshness/errors';
 import { findCount } from '@tandem/offline-store/sql/settings';
 import { createCount } from '@tandem/online-store/told-counts';
-import type { OnlineCount } from '@tandem/prediction/erasure/erasure';
+import type { OnlineCount } from '@tandem/prediction/online-count';
 import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
-import { CommandFailure } from '../command-line/failure.ts';
 import { withRedis } from '../doctor/reach-redis.ts';
 
 /**
- * Runs an adoption. If it withdraws predictions, resolves only once Redis has their count. Rejects if Redis does not
- * confirm it; the adoption is then complete nevertheless.
+ * Runs an adoption. If it withdraws predictions, resolves only once Redis has their count. Rejects with
+ * `not_confirmed` if Redis does not confirm it; the adoption is then complete nevertheless.
  * @param redisUrl undefined: workers confirm the adoption, which the line to `say` tells
  */
 export function confirmAdoption<T>(
@@ -24,9 +24,8 @@ export function confirmAdoption<T>(
     const raised = withRedis(redisUrl, (connection) => createCount('withdrawals', { connection }).raise(count));
     await raised.catch((cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CommandFailure(`the config is adopted, but Redis did not confirm it: ${why}`, {
-        remedy: NOT_CONFIRMED,
-      });
+      const text = `The config is adopted, but Redis did not confirm it: ${why}`;
+      throw new TandemError('not_confirmed', text, { cause, remedy: NOT_CONFIRMED });
     });
   };
   return createConfirming({ countWithdrawals: () => findCount(pool, 'withdrawals'), online: { raise } })(adopt);

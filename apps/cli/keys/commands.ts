@@ -1,16 +1,18 @@
-/** `tandem key`: creates, lists, rotates and revokes API keys. The text of a key is shown once. */
-import type { ApiKey, ApiKeyWithText } from '@tandem/offline-store/api-keys';
+/** `tandem key`: creates, lists, limits, rotates and revokes API keys. The text of a key is shown once. */
+import type { ApiKey, ApiKeyWithText, KeyLimits } from '@tandem/offline-store/api-keys';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import { type Command, Option } from 'commander';
 import {
   type Cli,
   type CommonOptions,
   createCommand,
+  given,
   group,
   type Paint,
   present,
   type Tone,
 } from '../command-line/command.ts';
+import { usageError } from '../command-line/failure.ts';
 import { ago, moment, printable, renderFields, renderTable } from '../output/text.ts';
 import { findPepper, withKeys } from './open-keys.ts';
 import {
@@ -27,38 +29,52 @@ export function keyCommands(cli: Cli): Command {
   return group('key', 'API keys and their scopes', [
     keyCreateCommand(cli),
     keyListCommand(cli),
+    keyLimitCommand(cli),
     keyRotateCommand(cli),
     keyRevokeCommand(cli),
   ]);
 }
 
-interface CreateOptions extends CommonOptions {
+interface LimitOptions extends CommonOptions {
+  readonly rate?: number;
+  readonly liveRate?: number;
+  readonly newUsers?: number;
+}
+
+interface CreateOptions extends LimitOptions {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly expires?: number;
-  readonly rate?: number;
-  readonly liveRate?: number;
-  readonly newUsers: number;
   readonly test?: boolean;
+}
+
+const RATE = ['--rate <rate>', 'the limit of requests, such as 100/s, or none', parseRate] as const;
+const LIVE_RATE = ['--live-rate <rate>', 'the limit of users inferred live, such as 20/s, or none', parseRate] as const;
+const NEW_USERS = [
+  '--new-users <rate>',
+  'the limit of users that its events make known, such as 50000/d, or none',
+] as const;
+
+/** Returns the limits that are given; null for `none`. */
+function limitsFrom({ rate, liveRate, newUsers }: LimitOptions): Partial<KeyLimits> {
+  const limit = (rate?: number) => (rate === Number.POSITIVE_INFINITY ? null : rate);
+  return given({ requestsPerSecond: limit(rate), livePerSecond: limit(liveRate), newUsersPerDay: limit(newUsers) });
 }
 
 function keyCreateCommand(cli: Cli): Command {
   return createCommand({
     name: 'create',
     description: 'create an API key in DATABASE_URL; its text is shown once',
-    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Rates apply to each API process separately, --new-users to all together.`,
+    detail: `Scopes: ${SCOPES.join(', ')}; all means all of these. Rates (default: none) apply to each API process separately,
+--new-users to all together.`,
     example: 'tandem key create --name shop --scopes predictions:read,events:write --expires 90d --rate 100/s',
   })
     .requiredOption('--name <name>', 'the application that will use it', parseName)
     .requiredOption('--scopes <list>', 'the scopes, separated by commas, or all', parseScopes)
     .option('--expires <span>', 'how long the key is valid, such as 90d (default: until it is revoked)', parseSpan)
-    .option('--rate <rate>', 'the limit of requests, such as 100/s (default: no limit)', parseRate)
-    .option('--live-rate <rate>', 'the limit of users inferred live, such as 20/s (default: no limit)', parseRate)
-    .addOption(
-      new Option('--new-users <rate>', 'the limit of users that its events make known, such as 50000/d, or none')
-        .argParser(parseNewUsers)
-        .default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`),
-    )
+    .option(...RATE)
+    .option(...LIVE_RATE)
+    .addOption(new Option(...NEW_USERS).argParser(parseNewUsers).default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`))
     .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
@@ -68,9 +84,8 @@ function keyCreateCommand(cli: Cli): Command {
         kind: options.test ? ('test' as const) : ('live' as const),
         scopes: options.scopes,
         expiresInMs: options.expires ?? null,
-        requestsPerSecond: options.rate ?? null,
-        livePerSecond: options.liveRate ?? null,
-        newUsersPerDay: Number.isFinite(options.newUsers) ? options.newUsers : null,
+        ...{ requestsPerSecond: null, livePerSecond: null, newUsersPerDay: null },
+        ...limitsFrom(options),
       };
       const made = await withKeys(cli, (pool) => insertApiKey(pool, key, pepper));
       present(cli, options, made, () => renderNewKey(made, cli.paint));
@@ -93,6 +108,27 @@ function keyListCommand(cli: Cli): Command {
       const all = await withKeys(cli, listApiKeys);
       const keys = options.all ? all : all.filter(({ state }) => state === 'active' || state === 'rotating');
       present(cli, options, { keys }, () => renderKeys(keys, cli.paint, cli.now()));
+    });
+}
+
+function keyLimitCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'limit',
+    description: 'change limits of a key; those that are not given stay',
+    detail: 'Rates apply within 5 s in every process of the API, --new-users at once.',
+    example: 'tandem key limit 3f9c2b7e01d4a586 --new-users 50000/d --rate none',
+  })
+    .argument('<id>')
+    .option(...RATE)
+    .option(...LIVE_RATE)
+    .option(...NEW_USERS, parseNewUsers)
+    .action(async (id: string, options: LimitOptions) => {
+      const limits = limitsFrom(options);
+      if (Object.keys(limits).length === 0)
+        throw usageError('no limit is given', 'set --rate, --live-rate or --new-users');
+      const { limitApiKey } = await import('@tandem/offline-store/api-keys');
+      const key = await withKeys(cli, (pool) => limitApiKey(pool, id, limits));
+      present(cli, options, key, () => [`key ${key.id} (${printable(key.name)}): limits: ${limitsOf(key)}`]);
     });
 }
 

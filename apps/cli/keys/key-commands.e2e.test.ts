@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Ended, runCli } from '../cli.fixture.ts';
 import { type Ran, run } from '../program.fixture.ts';
@@ -26,7 +27,7 @@ afterAll(async () => {
 const key = (...args: string[]): Promise<Ran> => run(['key', ...args], { cwd: folder, env });
 const spawned = (...args: string[]): Promise<Ended> => runCli(['key', ...args], { cwd: folder, env });
 
-test('a key is shown once, listed without its secret, rotated, and revoked', async () => {
+test('a key is shown once, listed without its secret, limited, rotated, and revoked', async () => {
   const made = await spawned(
     'create',
     '--name',
@@ -48,6 +49,9 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   );
   expect(listed.out).not.toContain(text.slice(29, 93));
 
+  const limited = await key('limit', id, '--rate', 'none', '--new-users', '50000/d');
+  expect(limited).toMatchObject({ code: 0, out: `key ${id} (the shop): limits: 50000 new users/d\n` });
+
   const rotated = await key('rotate', id, '--grace', '1h');
   expect(rotated.out).toMatch(/The previous secret is accepted until 2/);
   const again = await spawned('rotate', id);
@@ -61,18 +65,31 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   );
   expect((await key('list')).out).toMatch(/^no key; make one/);
   expect((await key('list', '--all')).out).toMatch(new RegExp(`^${id} .*revoked`, 'm'));
-  expect((await key('rotate', id)).err).toMatch(/is revoked and cannot be rotated/);
+  expect((await key('rotate', id)).err).toMatch(/is revoked and cannot be changed/);
 });
 
 test.each([
   [['create', '--name', 'x', '--scopes', 'prediction:read'], 2, 'did you mean predictions:read?'],
   [['create', '--name', 'x'], 2, '--scopes'],
   [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'such as 90d'],
+  [['limit', '0123456789abcdef'], 2, 'no limit is given'],
   [['revoke', 'missing'], 1, 'There is no key "missing".'],
 ])('%j is rejected with a remedy', async (args, code, message) => {
   const ended = await key(...args);
   expect(ended).toMatchObject({ code, out: '' });
   expect(ended.err).toContain(message);
+});
+
+test('a new key has the quota of new users that existing keys got', async () => {
+  const pool = new pg.Pool({ connectionString: database.url });
+  const column = `select column_default::float8 as quota from information_schema.columns
+    where table_schema = 'tandem' and table_name = 'api_keys' and column_name = 'new_users_per_day'`;
+  const { rows } = await pool.query(column);
+  await pool.end();
+  const made = await key('create', '--name', 'x', '--scopes', 'events:write', '--json');
+  const { id, newUsersPerDay } = JSON.parse(made.out);
+  await key('revoke', id);
+  expect(newUsersPerDay).toBe(rows[0].quota);
 });
 
 test('without a pepper no key is created', async () => {

@@ -10,8 +10,9 @@ test('scopes are known and occur once each', () => {
   expect(() => parseScopes('')).toThrow('separated by commas');
 });
 
-test('rates are numbers per second or per minute', () => {
+test('rates are numbers per second or per minute, or none', () => {
   expect([parseRate('100/s'), parseRate('90/m'), parseRate('0.5/s')]).toEqual([100, 1.5, 0.5]);
+  expect(parseRate('none')).toBe(Number.POSITIVE_INFINITY);
   for (const text of ['100', '0/s', '-1/s', '1e3/s', '5/h', '']) expect(() => parseRate(text)).toThrow('such as 100/s');
 });
 

@@ -27,18 +27,19 @@ function parseScope(text: string): Scope {
   );
 }
 
-/** Parses `100/s` or `90/m` to a number per second. */
+/** Parses `100/s` or `90/m` to a number per second, or `none` to Infinity: commander takes null for a missing value. */
 export function parseRate(text: string): number {
+  if (text === 'none') return Number.POSITIVE_INFINITY;
   const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
   const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);
   if (amount !== '' && perSecond > 0) return perSecond;
-  throw new InvalidArgumentError('a number per second or per minute is expected, such as 100/s or 90/m.');
+  throw new InvalidArgumentError('a number per second or minute is expected, such as 100/s or 90/m, or none.');
 }
 
 /** The users that the events of a key may make known a day, unless its creator says otherwise. */
 export const NEW_USERS_A_DAY = 1_000_000;
 
-/** Parses `50000/d` to a number per day, or `none` to Infinity: commander takes null for a missing value. */
+/** Parses `50000/d` to a number per day, or `none` to Infinity. */
 export function parseNewUsers(text: string): number {
   if (text === 'none') return Number.POSITIVE_INFINITY;
   const [, amount = ''] = /^([1-9]\d{0,11})\/d$/.exec(text) ?? [];

@@ -37,7 +37,7 @@ export async function describeSources(pool: Pool, query: ServedQuery, all: Watch
     next: (all.next ?? []).filter(ofPredictor),
   };
   const found = await findQueryTables(pool, query.sql).catch((error: unknown) => whyUnknown(pool, query.sql, error));
-  if ('level' in found) return [found, ...describeOthers(watches, [])];
+  if ('level' in found) return [found, ...describeOthers(watches)];
   return [
     ...found.tables.map((table) => tableFinding(query.name, table, watches)),
     ...found.functions.map((name) => ok(SUBJECT, `function ${name}: the tables that it reads are unknown`)),
@@ -114,15 +114,15 @@ export function keyOption(key: string | null): string {
   return key === null ? '--everyone' : `--key ${shellWord(key)}`;
 }
 
-/** Describes declared and watched tables that the query does not name. Functions in the query may read them. */
-function describeOthers({ watched, adopted }: Required<Watches>, tables: readonly QueryTable[]): Finding[] {
-  const isOther = ({ oid }: { readonly oid: number | null }) => !tables.some((table) => table.oid === oid);
+/** Describes declared and watched tables that the query does not name; all of them if its tables are unknown. */
+function describeOthers({ watched, adopted }: Required<Watches>, tables?: readonly QueryTable[]): Finding[] {
+  const isOther = ({ oid }: { readonly oid: number | null }) => !tables?.some((table) => table.oid === oid);
   const others = watched.filter((one) => one.oid !== null && isOther(one));
   const missing = adopted.filter((one) => isOther(one) && !others.some(({ oid }) => oid === one.oid));
   return [
     ...others.map((watch) => {
       const finding = watchFinding(watch, []);
-      return { ...finding, text: `${finding.text}; the query does not name it` };
+      return tables ? { ...finding, text: `${finding.text}; the query does not name it` } : finding;
     }),
     ...missing.map((declared) => {
       if (declared.oid !== null) return unwatchedFinding(declared, declared.table);

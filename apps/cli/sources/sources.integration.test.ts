@@ -96,6 +96,27 @@ test('each table of a joined query is listed, and can be watched by a separate k
   expect(doctor.out).toContain('public.visits: watched, by customer');
 });
 
+test.each(['watch a.b.c --everyone', 'watch a.b.c.d --everyone --predictors churn', 'unwatch a.b.c'])(
+  '%s is rejected with the form of a table name',
+  async (line) => {
+    const name = line.split(' ')[1] ?? '';
+    const err = `tandem: ${name} is not a name of a table in this database.\n  name it as table, or as schema.table\n`;
+    expect(await place.tandem(line)).toEqual({ code: 1, out: '', err });
+  },
+);
+
+test('if the query of a predictor fails, the reason is told, and nothing is said about which tables it names', async () => {
+  expect((await place.tandem(INIT)).code).toBe(0);
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await place.sql('alter table customers rename column age to years');
+  const told = await sourcesBy('watch --json');
+  expect(told).toEqual([
+    'error: Postgres rejects the feature query: column "age" does not exist (line 3 of the query)',
+    'warning: public.customers: may have missed changes, so reads are answered live: public.customers was changed',
+  ]);
+  expect((await place.tandem('doctor')).out).not.toContain('the query does not name it');
+});
+
 test('check and adopt reject a config that watches a view, and nothing is adopted', async () => {
   await place.sql('create view seen as select * from customers');
   await place.write(

@@ -116,6 +116,11 @@ function isIdCollision(error: unknown): boolean {
 }
 
 function asEventError(error: unknown, events: readonly ContextEvent[]): unknown {
+  if (sqlState(error) === '55P03') {
+    const text = 'Other transactions hold users of these events, or the quota of the API key, for too long.';
+    const remedy = 'retry after the time in Retry-After; none of these events was applied';
+    return new TandemError('unavailable', text, { retryAfter: 1, remedy, cause: error });
+  }
   if (isTandemError(error) || !(error instanceof pg.DatabaseError)) return error;
   if (isIdCollision(error)) {
     return new TandemError('event_conflict', 'An event id of this batch is being used for another event.', {
@@ -126,7 +131,8 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
   }
   if (error.code === 'TD429') {
     const { message, detail, hint = '' } = error;
-    return new TandemError('rate_limited', message, { retryAfter: Number(detail), remedy: hint, cause: error });
+    const retryAfter = detail === undefined ? {} : { retryAfter: Number(detail) };
+    return new TandemError('rate_limited', message, { ...retryAfter, remedy: hint, cause: error });
   }
   const refused = asRefusal(error, events, 'event_conflict');
   return refused === error ? unstorable(error) : refused;

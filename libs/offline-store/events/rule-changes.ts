@@ -195,6 +195,14 @@ const SENDERS = `from pg_locks l where l.locktype = 'advisory' and l.granted and
   and l.database = (select oid from pg_database where datname = current_database())`;
 
 /**
+ * Holds the rules that later statements of the transaction read until it ends, as an event does. Call it before other
+ * locks.
+ */
+export function holdRules(db: Db): Promise<unknown> {
+  return query(db, { text: `select pg_advisory_xact_lock_shared(${LOCK})` });
+}
+
+/**
  * Blocks events until the end of the transaction, to change the type of user ids, which events are checked against. The
  * caller holds only the assignments' lock.
  */

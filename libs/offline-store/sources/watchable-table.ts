@@ -3,7 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { parseOnly } from '../features/feature-session.ts';
 import { asRelation } from '../features/feature-statement.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, query, sqlState } from '../sql/database.ts';
 import { isRefusal, quoteName } from '../sql/rights.ts';
 
 export interface Watchable {
@@ -44,7 +44,7 @@ export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
     values: [table],
-  });
+  }).catch(refuseLongName(table));
   return found;
 }
 
@@ -139,7 +139,7 @@ async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
         coalesce((select pg_has_role(nspowner, 'member') from pg_namespace where nspname = 'tandem'), false) as "ownsSchema"
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
     values: [table],
-  });
+  }).catch(refuseLongName(table));
   return facts;
 }
 
@@ -150,6 +150,14 @@ function relationsOf(db: Db, oid: number): Promise<Relation[]> {
       from tandem.family_of($1) f(oid) join pg_class c on c.oid = f.oid join pg_namespace n on n.oid = c.relnamespace order by c.oid <> $1, 1`,
     values: [oid],
   });
+}
+
+/** Rejects a name of more than two parts, which `to_regclass` does not read. */
+function refuseLongName(table: string): (error: unknown) => never {
+  return (error) => {
+    if (!['0A000', '42601'].includes(sqlState(error) ?? '')) throw error;
+    throw refused(`${table} is not a name of a table in this database.`, 'name it as table, or as schema.table');
+  };
 }
 
 function refused(message: string, remedy: string): TandemError {

@@ -30,6 +30,7 @@ export type AuditAction =
   | 'rotate_history'
   | 'create_key'
   | 'rotate_key'
+  | 'limit_key'
   | 'revoke_key';
 
 interface AuditEntry {

@@ -431,6 +431,7 @@ export interface Database {
     erasures: Generated<number>;
     protocol: Generated<number>;
     withdrawals: Generated<number>;
+    context_horizon: object | null;
   };
   'tandem.shadow_counts': {
     rollout_id: string;

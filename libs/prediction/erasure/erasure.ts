@@ -5,7 +5,8 @@
  * hour, because concurrent work may write after the first delete.
  */
 
-import type { HistoryCount, ToldCount } from '@tandem/freshness/certificate';
+import type { HistoryCount } from '@tandem/freshness/certificate';
+import type { OnlineCount } from '../online-count.ts';
 
 /** A committed erasure. */
 export interface Tombstone {
@@ -88,19 +89,6 @@ export interface ErasureStore {
   sweepAgain(above: number): Promise<void>;
   /** Records a finished sweep and schedules the next, unless another worker has done so. */
   swept(sweeps: readonly DueSweep[]): Promise<void>;
-}
-
-/** Port: a count in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
-export interface OnlineCount {
-  /** Returns the count; null if the store has none or lost it. */
-  told(): Promise<ToldCount | null>;
-  /** Raises the count. Afterwards the store's count is at least this number, or the store has none. */
-  raise(count: HistoryCount): Promise<void>;
-  /**
-   * Restores the count in a store that lost it. Returns false if the store lost data or received a raise meanwhile.
-   * @param count called after the store has begun to watch for such changes
-   */
-  restore(count: () => Promise<HistoryCount>): Promise<boolean>;
 }
 
 /** Port: erasures in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */

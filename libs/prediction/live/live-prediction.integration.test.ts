@@ -148,6 +148,23 @@ describe('users of one statement', () => {
     expect((await scored).get('12')).toMatchObject({ kind: 'predicted' });
   });
 
+  it('are answered and stored without waiting for the write of demanded answers of others', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const written = createGate();
+    const live = createLive({ features, keepNow: () => written.pass() });
+    const sent = live.predict(await requestFor([{ userId: '39' }]));
+    await gate.arrived;
+    const demanding = live.predict(await requestFor([{ userId: '40', demanded: true }]));
+    const plain = live.predict(await requestFor([{ userId: '41' }]));
+    gate.open();
+    await sent;
+    // The write ends only afterwards: a plain reader that waits for it sees it fail at half of its time, and keeps nothing.
+    expect((await plain).get('41')).toMatchObject({ kind: 'predicted', kept: true });
+    written.open();
+    expect((await demanding).get('40')).toMatchObject({ kind: 'predicted', kept: true });
+    expect(statements).toEqual([['39'], ['40', '41']]);
+  });
+
   it('free their room before the readers that follow them ask for it', async () => {
     const { gate, statements, features } = gatedFeatures();
     const live = createLive({ features, loadShedding: { ...UNBOUNDED, room: () => 1 } });

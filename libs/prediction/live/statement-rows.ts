@@ -55,17 +55,18 @@ export function callerOf({ waiters }: Flight): LiveRead | undefined {
 }
 
 /**
- * Groups rows by caller, so that the rows of a caller that disconnects can be removed. Leaves out rows that no flight
- * needs.
+ * Groups rows by caller, so that the rows of a caller that disconnects can be removed. Other rows are grouped by whether
+ * their answers are demanded, since those wait for a write to Postgres. Leaves out rows that no flight needs.
  */
 function groupByCaller(rows: readonly number[], { userIds }: FeatureBatch, wanted: ReadonlyMap<string, Flight>) {
-  const groups = new Map<LiveRead | undefined, PlainRows>();
+  const groups = new Map<LiveRead | boolean, PlainRows>();
   for (const row of rows) {
     const flight = wanted.get(userIds[row] ?? '');
     if (!flight) continue;
     const caller = callerOf(flight);
-    const group = groups.get(caller) ?? { caller, rows: [], flights: [] };
-    groups.set(caller, group);
+    const key = caller ?? flight.demanded === true;
+    const group = groups.get(key) ?? { caller, rows: [], flights: [] };
+    groups.set(key, group);
     group.rows.push(row);
     group.flights.push(flight);
   }

@@ -6,7 +6,7 @@
 
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { OnlineCount } from '../erasure/erasure.ts';
+import type { OnlineCount } from '../online-count.ts';
 import type { RolloutStore } from './rollout-store.ts';
 
 interface WithdrawalDependencies {

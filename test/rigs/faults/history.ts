@@ -112,6 +112,10 @@ export interface ReadAnswer {
   /** The value of the user's last SQL event in the prediction, 0 without one; absent if it is not part of the prediction. */
   readonly told?: number | null;
   readonly generation: string | null;
+  /** When it was computed, in milliseconds since 1970 on Postgres' clock; null or absent if the answer has no such time. */
+  readonly computedAt?: number | null;
+  /** Whether the service says that later reads get this answer or a newer one. Only single reads over HTTP say it. */
+  readonly stored?: true;
   readonly etag?: string;
 }
 
@@ -295,6 +299,8 @@ export interface Fault extends Timed {
   readonly losesHistory?: true;
   /** The fault loses no data, but another history may begin: an earlier token may be refused. */
   readonly changesHistory?: true;
+  /** Postgres' clock moves, so that times of computation have no order. */
+  readonly movesClock?: true;
   /** Throughput may be low from `begins` on, and must recover within this many milliseconds after `over`. */
   readonly recoversWithinMs?: number;
 }

@@ -82,6 +82,15 @@ describe('parseCloudEvent', () => {
     expect(events.map(isTaken)).toContain(true);
   });
 
+  it('says how to send several events if the body is an array', () => {
+    const remedy = expect.stringMatching(/, or several events as application\/cloudevents-batch\+json$/);
+    const message = 'The body is not a CloudEvent.';
+    for (const body of [[], [minimal]]) {
+      expect(() => parseCloudEvent(body)).toThrow(expect.objectContaining({ message, remedy }));
+    }
+    expect(() => parseCloudEvent([], '[1].')).toThrow('[1]: the value is not a CloudEvent.');
+  });
+
   it.each([null, 'text', 7, [minimal]])('rejects %j, which is not an event', (body) => {
     expect(() => parseCloudEvent(body)).toThrow(expect.objectContaining({ code: 'invalid_input' }));
     expect(() => parseCloudEvent(body, '[1].')).toThrow(refused('[1]'));

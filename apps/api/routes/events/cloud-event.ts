@@ -6,6 +6,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { ContextEvent } from '@tandem/prediction/events/events';
+import { BATCHED } from '@tandem/wire/events';
 import { parseTime } from '../../json/read-json.ts';
 
 /** Attributes by name, from any of the three content modes. */
@@ -20,7 +21,7 @@ const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
  * @param prefix the prefix of fields in errors: `[3].` in a batch
  */
 export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent {
-  const event = requireObject(attributes, prefix === '' ? 'the body' : prefix.slice(0, -1));
+  const event = requireObject(attributes, prefix);
   checkNames(event, prefix);
   const text = Object.fromEntries(REQUIRED.map((name) => [name, requireText(event, name, prefix)]));
   if (text.specversion !== '1.0') {
@@ -40,13 +41,12 @@ export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent 
   };
 }
 
-function requireObject(value: unknown, what: string): Record<string, unknown> {
+function requireObject(value: unknown, prefix: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw refuse(
-    what.startsWith('[') ? what : undefined,
-    `${what} is not a CloudEvent`,
-    'send a JSON object with specversion, id, source, type and subject',
-  );
+  const [field, what] = prefix === '' ? [undefined, 'The body'] : [prefix.slice(0, -1), 'the value'];
+  const several = Array.isArray(value) && prefix === '' ? `, or several events as ${BATCHED}` : '';
+  const remedy = `send a JSON object with specversion, id, source, type and subject${several}`;
+  throw refuse(field, `${what} is not a CloudEvent`, remedy);
 }
 
 function requireText(event: Attributes, name: string, prefix: string): string {

@@ -60,7 +60,7 @@ binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` n
       problems: PROBLEMS,
       async handle(context, event, caller) {
         const model = await modelIn(context, dependencies);
-        caller.demand(model.scope);
+        caller.requireScope(model.scope);
         const request = readHttpRequest(...(await bodyIn(context)));
         const asked = { head: context.req, caller, event, ...patienceOf(context.req) };
         return answerWith(renderHttpAnswer(await model.infer(request.request, asked), request));

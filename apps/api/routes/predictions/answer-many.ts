@@ -10,12 +10,12 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { ReadDependencies } from './read-one.ts';
-import { type DemandedOptions, optionsFor } from './read-options.ts';
+import { type HeaderOptions, optionsFor } from './read-options.ts';
 
 interface ManyUsers {
   readonly predictor: string;
   readonly userIds: readonly string[];
-  readonly demanded: DemandedOptions;
+  readonly ofHeaders: HeaderOptions;
   /** Returns the place of a user id in the request. */
   fieldOf(i: number): string;
   readonly request?: FeaturesOfUsers | undefined;
@@ -40,10 +40,10 @@ export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAns
 export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
   const { registry, liveFailureLog } = dependencies;
   const readUsers = createReadUsers(dependencies);
-  return async function answerMany({ predictor: name, userIds, demanded, fieldOf, request }, event) {
+  return async function answerMany({ predictor: name, userIds, ofHeaders, fieldOf, request }, event) {
     const predictor = await registry.predictor(name);
     if (!predictor) throw unknownPredictor(name);
-    const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+    const options = optionsFor(ofHeaders, predictor.policy.freshness.maxAgeMs);
     const times: ReadTimes = {};
     event.add(times);
     event.add({ predictor: name, users: userIds.length });

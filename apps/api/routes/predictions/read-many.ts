@@ -64,13 +64,13 @@ export function readMany(dependencies: ReadDependencies) {
       const startedAt = performance.now();
       const predictor = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
-      const demanded = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
+      const ofHeaders = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const { userIds: ids = [], users } = await parseBody(context, FORM);
       const userIds = users?.map(({ userId }) => userId) ?? ids;
       const entryOf = users ? (i: number) => `users[${i}]` : (i: number) => `userIds[${i}]`;
       const fieldOf = users ? (i: number) => `users[${i}].userId` : entryOf;
       const request = users && { features: users.map(({ features }) => features), entryOf };
-      const { results, tell } = await answerMany({ predictor, userIds, demanded, fieldOf, request }, event);
+      const { results, tell } = await answerMany({ predictor, userIds, ofHeaders, fieldOf, request }, event);
       const body = await render(results, userIds, entryOf);
       tell();
       return new Response(body, {

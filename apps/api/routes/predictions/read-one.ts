@@ -75,12 +75,12 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
-    const demanded = readOptions(head, caller.liveQuota);
+    const ofHeaders = readOptions(head, caller.liveQuota);
     const predictor = await registry.predictor(name);
     if (!predictor) throw unknownPredictor(name);
     const refused = userIdProblem(predictor.keyType, userId, 'userId');
     if (refused) throw refused;
-    const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+    const options = optionsFor(ofHeaders, predictor.policy.freshness.maxAgeMs);
     const times: ReadTimes = {};
     event.add(times);
     const [result] = await readPrediction(name, [userId], options, times);

@@ -1,4 +1,4 @@
-/** Parses the demands of a read from its headers. */
+/** Parses the options of a read from its headers. */
 
 import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
@@ -12,13 +12,13 @@ export const MIN_CONTEXT = 'prediction-min-context';
  * Parses the headers. Throws a RequestError `malformed_request` that names the header.
  * @param liveQuota the quota of the caller; undefined: no limit
  */
-export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): DemandedOptions {
-  const demanded = demandedOptions(request);
-  return liveQuota === undefined ? demanded : { ...demanded, liveQuota };
+export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): HeaderOptions {
+  const ofHeaders = headerOptions(request);
+  return liveQuota === undefined ? ofHeaders : { ...ofHeaders, liveQuota };
 }
 
 /** Read options, and directives that need the policy of a predictor. */
-export interface DemandedOptions extends ReadOptions {
+export interface HeaderOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }
 
@@ -27,14 +27,14 @@ export interface DemandedOptions extends ReadOptions {
  * 5.2.1.3).
  * @param maxAgeMs the predictor's `maxAge`; null: its answers never expire
  */
-export function optionsFor(demanded: DemandedOptions, maxAgeMs: number | null): ReadOptions {
-  const { minFresh } = demanded;
-  if (minFresh === null || minFresh === undefined || maxAgeMs === null) return demanded;
+export function optionsFor(ofHeaders: HeaderOptions, maxAgeMs: number | null): ReadOptions {
+  const { minFresh } = ofHeaders;
+  if (minFresh === null || minFresh === undefined || maxAgeMs === null) return ofHeaders;
   const oldest = Math.max(0, Math.floor(maxAgeMs / 1000) - minFresh);
-  return { ...demanded, maxAge: Math.min(demanded.maxAge ?? oldest, oldest) };
+  return { ...ofHeaders, maxAge: Math.min(ofHeaders.maxAge ?? oldest, oldest) };
 }
 
-function demandedOptions(request: RequestHead): DemandedOptions {
+function headerOptions(request: RequestHead): HeaderOptions {
   const directives = parseCacheControl(request.header('cache-control'));
   const token = request.header(MIN_CONTEXT);
   if (token === undefined) return directives === NO_DIRECTIVES ? PLAIN_READ : { ...directives, minContext: null };

@@ -42,11 +42,11 @@ export function rank(dependencies: ReadDependencies) {
     ],
     async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';
-      const demanded = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
+      const ofHeaders = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const asked = await parseBody(context, BODY);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+      const options = optionsFor(ofHeaders, predictor.policy.freshness.maxAgeMs);
       const times: ReadTimes = {};
       event.add(times);
       event.add({ predictor: name, candidates: asked.candidates.length });

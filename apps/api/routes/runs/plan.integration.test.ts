@@ -75,7 +75,12 @@ describe('the plan of a run', () => {
     expect((await api.get('/v1/runs/plan?predictor=nobody')).status).toBe(404);
     const start = async (body: object) =>
       (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', ...body })).status;
-    expect(await start({ budget: { share: 2 } })).toBe(422);
+    const [tooMuch, remedy] = ['expected a number above 0, up to 1', '"budget":{"share":0.25}}'];
+    const refused = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', budget: { share: 7 } });
+    expect([refused.status, await refused.json()]).toMatchObject([
+      422,
+      { field: 'budget.share', detail: `budget.share: ${tooMuch}.`, remedy: expect.stringContaining(remedy) },
+    ]);
     expect(await start({ budget: { share: 0.1, cpuMinutes: 1 } })).toBe(422);
     expect(await start({ scope: 'stale', budget: { share: 0.1 } })).toBe(422);
     const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', budget: { share: 0.5 } });

@@ -10,7 +10,11 @@ import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { runView } from './run-view.ts';
 
-const BODY = { schema: StartRunSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
+const BODY = {
+  schema: StartRunSchema,
+  example: { predictor: 'repurchase', scope: 'stale' },
+  examples: { budget: { predictor: 'repurchase', scope: 'all', budget: { share: 0.25 } } },
+} as const;
 
 export function startRun({ runs, registry, ...rest }: RunDependencies) {
   return jsonEndpoint({

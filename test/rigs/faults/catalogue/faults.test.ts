@@ -61,6 +61,11 @@ describe('the negative controls', () => {
         'W6',
         'F1',
         'L1',
+        'U1',
+        'U2',
+        'U3',
+        'U4',
+        'O1',
       ],
     ]);
     for (const { plants } of controls) findPlants(plants);

@@ -20,12 +20,14 @@ import { slowPostgres } from './slow-postgres.ts';
 import { starvedWork } from './starved-work.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
 import { unannouncedRestores } from './unannounced-restores.ts';
+import { withdrawnPredictions } from './withdrawn-predictions.ts';
 import { wrongClocks } from './wrong-clocks.ts';
 
 export const faults: readonly NamedFault[] = [
   ...lostCache,
   ...lostQueue,
   ...lostPostgres,
+  ...withdrawnPredictions,
   ...slowPostgres,
   ...fullStores,
   ...failingWork,

@@ -54,7 +54,7 @@ const ofStores: readonly NamedFault[] = (['postgres', 'cache', 'queue'] as const
     expected: EXPECTED[store],
     run: ({ rig, fault }) =>
       fault(
-        { name: `clock of ${store} ${way}` },
+        { name: `clock of ${store} ${way}`, ...(store === 'postgres' ? { movesClock: true } : {}) },
         {
           inject: () => moveClock(rig[store], ms),
           hold: () => pause(HELD_MS),
@@ -94,7 +94,7 @@ export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number)
 /** Moves Postgres' clock in steps. A step may come within a second after events of the previous step, or be very small. */
 export async function stepClock({ rig, fault, random }: Stage): Promise<void> {
   await fault(
-    { name: "Postgres' clock steps" },
+    { name: "Postgres' clock steps", movesClock: true },
     {
       inject: () => moveClock(rig.postgres, HOUR_MS),
       async hold() {
@@ -115,7 +115,7 @@ async function setBack({ rig, fault, random }: Stage): Promise<void> {
   const starts = worker.starts();
   let isKilled = false;
   await fault(
-    { name: "Postgres' clock set back" },
+    { name: "Postgres' clock set back", movesClock: true },
     {
       async inject() {
         await moveClock(rig.postgres, HOUR_MS);

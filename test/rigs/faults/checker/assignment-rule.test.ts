@@ -7,6 +7,9 @@ const candidate = (at: number, more: Partial<Read> = {}, version = 2, userId = '
   read(at, { variant: 'candidate', modelVersion: String(version), computedBy: version, generation: '7', userId }, more);
 const stable = (at: number, version = 1, more: Partial<Read> = {}, generation: string | null = String(5 + version)) =>
   read(at, { modelVersion: String(version), computedBy: version, generation }, more);
+const unverified = { source: 'stale', reason: 'unverified', contextVersion: null } as const;
+const candidateUnverified = (at: number) =>
+  read(at, { ...unverified, variant: 'candidate', modelVersion: '2', computedBy: 2, generation: null });
 const unknown: Partial<MoveRollout> = { status: 503, retryAfter: 1, told: null };
 
 /** A rollout that starts at 0. A survey from 20 to 30 reports it as running. */
@@ -21,6 +24,20 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     'an answer of the candidate to a read sent after the abort',
     'unassigned version',
     [...running, ...moveRollout(40, 'abort', { state: 'aborted' }), candidate(51)],
+  ],
+  [
+    'the same, unverified',
+    'unassigned version',
+    [...running, ...moveRollout(40, 'abort', { state: 'aborted' }), candidateUnverified(51)],
+  ],
+  [
+    'an unverified answer of the model version from which a rollback moved away',
+    'unassigned version',
+    [
+      ...[...running, ...moveRollout(40, 'promote', { state: 'promoted' }), intendMove(60, 'rollback')],
+      { ...rollBack(60, 7, 6), fromVersion: 2, toVersion: 1 },
+      read(71, { ...unverified, modelVersion: '2', computedBy: 2, generation: null }),
+    ],
   ],
   [
     'an answer of the candidate after its promotion to the stable arm',
@@ -96,6 +113,17 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
   [
     'answers of both arms while an abort is in progress',
     [...running, candidate(31), intendMove(40, 'abort'), candidate(41), stable(44)],
+  ],
+  [
+    'an unverified answer of the candidate before the abort is acknowledged, also if a survey shows it',
+    [
+      ...[...running, candidateUnverified(31), ...moveRollout(40, 'abort', {}, { ...unknown, status: 504 })],
+      ...[survey(60, { state: 'aborted' }), candidateUnverified(71)],
+    ],
+  ],
+  [
+    'an unverified answer of the stable arm after a step that the process does not know',
+    [...running, ...moveRollout(40, 'advance', { step: 1 }), read(60, { ...unverified, generation: '6' })],
   ],
   [
     'an answer of the candidate to a read sent before the abort',

@@ -6,7 +6,7 @@
  * `preparing` can begin at any time.
  */
 import type { MoveIntent, MoveRollout, Read, ReadAnswer, RollBack, Survey, ToldArm, ToldRollout } from '../history.ts';
-import { createArmClaims, STABLE } from './arm-claims.ts';
+import { type AnyArm, createArmClaims, STABLE } from './arm-claims.ts';
 import { headOf } from './check-calls.ts';
 import { createSettledUsers } from './settled-users.ts';
 import type { Violations } from './violations.ts';
@@ -16,7 +16,14 @@ export interface AssignmentCounts {
   readonly moves: Map<string, number>;
   /** Maps each variant to the count of its judged fresh answers. */
   readonly served: Map<string, number>;
+  /** Judged unverified answers. */
+  unverified: number;
+  /** Those of reads that were sent within `SHORTLY_MS` after the acknowledgement of a withdrawal. */
+  unverifiedShortlyAfter: number;
 }
+
+/** The time after a withdrawal in which another process still has the assignment from before, if Postgres stops. */
+const SHORTLY_MS = 10_000;
 
 /** Statuses after which a move may have taken effect; 504: it is committed, but not confirmed. */
 const UNKNOWN: ReadonlySet<number> = new Set([503, 504]);
@@ -28,6 +35,11 @@ export interface AssignmentRule {
   surveyed(survey: Survey): void;
   /** Checks a fresh answer. */
   check(read: Read, answer: ReadAnswer, user: number): void;
+  /**
+   * Checks an unverified answer. Its arm may be out of date, but not withdrawn by an acknowledged move. What a survey shows
+   * is not acknowledged: a worker may still be confirming it.
+   */
+  checkUnverified(read: Read, answer: ReadAnswer): void;
   /**
    * Forgets all assignments, which belong to another history. Requests sent until `until` prove nothing about this one.
    */
@@ -41,16 +53,28 @@ interface OpenCall {
   readonly until: number;
 }
 
+/** A call that reports the state of a rollout. */
+interface Learned {
+  readonly at: number;
+  readonly ended: number;
+  /** Whether it is the acknowledgement of a move. */
+  readonly isMove: boolean;
+}
+
 /** @param windowMs longer than any call lasts, also after its sender stopped waiting for it */
 export function createAssignmentRule(windowMs: number, violations: Violations): AssignmentRule {
-  const claims = createArmClaims(windowMs, { variant: STABLE, version: 1 });
+  const first = { variant: STABLE, version: 1 };
+  const claims = createArmClaims(windowMs, first);
+  /** The claims that only acknowledged moves end. */
+  const uncertified = createArmClaims(windowMs, first);
   const users = createSettledUsers();
-  const counts: AssignmentCounts = { moves: new Map(), served: new Map() };
+  const counts: AssignmentCounts = { moves: new Map(), served: new Map(), unverified: 0, unverifiedShortlyAfter: 0 };
   let open: OpenCall[] = [];
   /** The arm of the rollout that is or may be active. */
   let arm: ToldArm | null = null;
   /** Only requests sent after this moment count. */
   let since = Number.NEGATIVE_INFINITY;
+  let withdrawnAt = Number.NEGATIVE_INFINITY;
 
   const isSure = (at: number) => {
     open = open.filter(({ until }) => until >= at);
@@ -61,10 +85,22 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     open.push({ rollout, until: ended + windowMs });
   }
 
+  function allow(one: AnyArm, at: number): void {
+    claims.allow(one, at);
+    uncertified.allow(one, at);
+  }
+
+  function close(one: ToldArm, at: number): void {
+    claims.close(one, at);
+    uncertified.close(one, at);
+  }
+
   /** Notes that only these arms can serve, unless an open call may still take effect. */
-  function settle(arms: readonly ToldArm[], { at, ended }: { readonly at: number; readonly ended: number }): void {
-    for (const one of arms) claims.allow(one, at);
-    if (isSure(at)) claims.closeOthers(arms, ended);
+  function settle(arms: readonly ToldArm[], { at, ended, isMove }: Learned): void {
+    for (const one of arms) allow(one, at);
+    if (!isSure(at)) return;
+    claims.closeOthers(arms, ended);
+    if (isMove) uncertified.closeOthers(arms, ended);
   }
 
   function conclude(rollout: ToldRollout): void {
@@ -74,27 +110,29 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
   }
 
   /** @param stable the model version of the stable arm, or null if unknown */
-  function learn(rollout: ToldRollout, stable: number | null, call: { readonly at: number; readonly ended: number }) {
+  function learn(rollout: ToldRollout, stable: number | null, call: Learned) {
     const { state, variant, version, steps } = rollout;
     const own = { variant, version };
     const asStable = { variant: STABLE, version };
     if (state === 'promoted') {
       conclude(rollout);
+      if (call.isMove) withdrawnAt = call.ended;
       return settle([{ variant: STABLE, version: stable ?? version }], call);
     }
     const known = stable === null ? [] : [{ variant: STABLE, version: stable }];
     if (state === 'aborted' || state === 'ended') {
       conclude(rollout);
+      if (call.isMove) withdrawnAt = call.ended;
       if (known.length > 0) return settle(known, call);
       if (!isSure(call.at)) return;
-      claims.close(own, call.ended);
-      return claims.close(asStable, call.ended);
+      close(own, call.ended);
+      return close(asStable, call.ended);
     }
     arm = own;
     // A rollout whose only step is 100 % makes its version stable as soon as it begins.
     const mayBeStable = state === 'preparing' && (steps[0] ?? 0) >= 100 ? [asStable] : [];
     if (known.length > 0) settle([...known, own, ...mayBeStable], call);
-    else if (mayBeStable.length === 0 && isSure(call.at)) claims.close(asStable, call.ended);
+    else if (mayBeStable.length === 0 && isSure(call.at)) close(asStable, call.ended);
     if (state !== 'preparing' && isSure(call.at)) users.settle(call.ended);
   }
 
@@ -107,22 +145,22 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
   return {
     counts,
     intend({ move, arm: meant, at }) {
-      if (move === 'rollback') return claims.allow({ variant: STABLE, version: null }, at);
+      if (move === 'rollback') return allow({ variant: STABLE, version: null }, at);
       if (meant === null) return;
       if (move === 'start') {
         arm = meant;
-        claims.allow(meant, at);
+        allow(meant, at);
         users.start(at);
       }
       if (move === 'advance') users.grow();
       if (move === 'abort' || move === 'end') return users.end();
       // The last step is a promotion, also if it is the only step.
-      claims.allow({ variant: STABLE, version: meant.version }, at);
+      allow({ variant: STABLE, version: meant.version }, at);
     },
     moved({ move, id, told, status, failure, at, ended }) {
       if (told !== null && at > since) {
         count(counts.moves, move);
-        return learn(told, null, { at, ended });
+        return learn(told, null, { at, ended, isMove: true });
       }
       // A refused call has no effect; a survey reports the state.
       const isRefused = failure === 'refused' || (status !== null && !UNKNOWN.has(status));
@@ -131,7 +169,8 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     rolledBack({ status, failure, at, ended, toVersion }) {
       if (toVersion !== null && at > since) {
         count(counts.moves, 'rollback');
-        return settle([{ variant: STABLE, version: toVersion }], { at, ended });
+        withdrawnAt = ended;
+        return settle([{ variant: STABLE, version: toVersion }], { at, ended, isMove: true });
       }
       if (failure !== 'refused' && (status === null || UNKNOWN.has(status))) leaveOpen(null, ended);
     },
@@ -139,9 +178,9 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       if (stable === null || at <= since) return;
       // A predictor has at most one active rollout, the newest.
       open = open.filter((call) => call.rollout === null || call.rollout === rollout?.id);
-      if (rollout !== null) return learn(rollout, stable, { at, ended });
+      if (rollout !== null) return learn(rollout, stable, { at, ended, isMove: false });
       arm = null;
-      settle([{ variant: STABLE, version: stable }], { at, ended });
+      settle([{ variant: STABLE, version: stable }], { at, ended, isMove: false });
     },
     check(read, answer, user) {
       if (read.at <= since) return;
@@ -155,11 +194,22 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       const wrong = whyMoved(own, read, user);
       if (wrong !== null) note('user changed arms', wrong);
     },
+    checkUnverified(read, answer) {
+      // An answer without an arm breaks another rule.
+      if (read.at <= since || answer.variant === null) return;
+      counts.unverified++;
+      if (read.at > withdrawnAt && read.at <= withdrawnAt + SHORTLY_MS) counts.unverifiedShortlyAfter++;
+      const own = { variant: answer.variant, version: Number(answer.modelVersion) };
+      if (uncertified.isAllowed(own, read.at, read.ended)) return;
+      const why = `${own.variant} served model version ${own.version}, unverified`;
+      violations.note('unassigned version', why, { answer, read: headOf(read), claims: uncertified.all, arm });
+    },
     forget(until) {
       since = until;
       open = [];
       arm = null;
       claims.forget();
+      uncertified.forget();
       users.end();
     },
   };

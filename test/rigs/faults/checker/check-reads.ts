@@ -9,6 +9,7 @@ import type { EntityTags } from './entity-tags.ts';
 import type { GenerationRule } from './generation-rule.ts';
 import { dishonesty, disregard, isCalledFresh } from './honest-answers.ts';
 import type { Known } from './known.ts';
+import type { OrderRule } from './order-rule.ts';
 import type { Rule, Violations } from './violations.ts';
 
 export interface ReadCounts {
@@ -37,11 +38,12 @@ export interface AnswerRules {
   readonly generations: GenerationRule;
   readonly assignments: AssignmentRule;
   readonly tags: EntityTags;
+  readonly order: OrderRule;
 }
 
 export function createReadChecker(
   known: Known,
-  { calls, generations, assignments, tags }: AnswerRules,
+  { calls, generations, assignments, tags, order }: AnswerRules,
   violations: Violations,
 ): ReadChecker {
   const counts: ReadCounts = {
@@ -81,6 +83,7 @@ export function createReadChecker(
     checkValue(read, answer, user);
     generations.check(read, answer);
     assignments.check(read, answer, user);
+    order.check(read, answer, user);
   }
 
   /**
@@ -139,7 +142,10 @@ export function createReadChecker(
       note('old certificate', `says ${answer.contextVersion}`, read, answer);
     }
     if (isCalledFresh(answer)) checkFresh(read, answer, user, isKnown);
-    else if (answer.reason === 'unverified') generations.checkUnverified(read, answer);
+    else if (answer.reason === 'unverified') {
+      generations.checkUnverified(read, answer);
+      assignments.checkUnverified(read, answer);
+    }
     checkLabel(read, answer, user);
     known.learnFromAnswer(read, answer, user);
   }

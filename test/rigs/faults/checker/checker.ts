@@ -15,6 +15,7 @@ import { createReadChecker, type ReadCounts } from './check-reads.ts';
 import { createEntityTags } from './entity-tags.ts';
 import { createGenerationRule } from './generation-rule.ts';
 import { createKnown, type Known } from './known.ts';
+import { createOrderRule, type OrderCounts } from './order-rule.ts';
 import { createProcessGrowth, type GrowthBounds } from './process-growth.ts';
 import { createThroughput, type Recovery, type ThroughputOptions } from './throughput.ts';
 import { createViolations, type Violations } from './violations.ts';
@@ -34,6 +35,7 @@ export interface Checker extends HistorySink {
   readonly erasures: ErasureCounts;
   readonly calls: CallCounts;
   readonly assignments: AssignmentCounts;
+  readonly order: OrderCounts;
   readonly work: WorkCounts;
   readonly recoveries: readonly Recovery[];
   /** Returns whether throughput has not yet recovered from the last fault. */
@@ -55,7 +57,8 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   const calls = createCallChecker(known, violations);
   const generations = createGenerationRule(windowMs, violations);
   const assignments = createAssignmentRule(windowMs, violations);
-  const rules = { calls, generations, assignments, tags: createEntityTags(violations) };
+  const order = createOrderRule(known, violations);
+  const rules = { calls, generations, assignments, order, tags: createEntityTags(violations) };
   const reads = createReadChecker(known, rules, violations);
   const events = createEventChecker(known, calls, violations);
   const erasures = createErasureChecker(known, calls, violations);
@@ -88,6 +91,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       runs.clear();
     }
     known.faults.take(fault);
+    order.take(fault);
     // An answer during the loss may still be of the old history.
     if (!fault.losesHistory) return;
     generations.forget(known.faults.historyCountsFrom());
@@ -123,10 +127,12 @@ export function createChecker(options: CheckerOptions = {}): Checker {
         calls.check(operation);
         generations.rolledBack(operation);
         assignments.rolledBack(operation);
+        order.rolledBack(operation, windowMs);
         break;
       case 'move intent':
         if (operation.move === 'start' && operation.arm) generations.mayReturn(operation.arm.version);
         assignments.intend(operation);
+        order.intend(operation);
         break;
       case 'rollout':
         calls.check(operation);
@@ -170,6 +176,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     erasures: erasures.counts,
     calls: calls.counts,
     assignments: assignments.counts,
+    order: order.counts,
     work: work.counts,
     recoveries: throughput.recoveries,
     isAwaitingThroughput: throughput.isAwaiting,

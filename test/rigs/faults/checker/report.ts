@@ -6,7 +6,7 @@ export function countViolations({ violations }: Checker): number {
 }
 
 export function reportOf(checker: Checker): string {
-  const { reads, events, erasures, assignments, calls, work, recoveries, violations } = checker;
+  const { reads, events, erasures, assignments, order, calls, work, recoveries, violations } = checker;
   const lines = [
     `answers judged: ${reads.answers}, called fresh: ${reads.fresh} (not judged, because the read took too long: ${reads.unjudged})`,
     `reads with a fresh answer: ${reads.freshReads}; fresh answers of changed users: ${reads.freshOfChanged}`,
@@ -14,6 +14,8 @@ export function reportOf(checker: Checker): string {
     `events acknowledged: ${events.acknowledged}, duplicates: ${events.duplicates}, dropped: ${events.erased}; runs started: ${calls.outcomes.get('run 202') ?? 0}`,
     `users erased: ${erasures.erased}, readmitted: ${erasures.readmitted}`,
     `rollouts, acknowledged: ${listed(assignments.moves) || 'none'}; fresh answers by arm: ${listed(assignments.served)}`,
+    `unverified answers judged: ${assignments.unverified}, shortly after a withdrawal: ${assignments.unverifiedShortlyAfter}`,
+    `stored answers to no-cache: ${order.demanded}; fresh answers judged against them: ${order.judged}`,
     `work: ${listed(work)}`,
     `outcomes: ${listed(calls.outcomes)}`,
     `slowest, ms: ${listed(new Map([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])))}`,

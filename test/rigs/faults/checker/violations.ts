@@ -25,6 +25,8 @@ export type Rule =
   | 'shared tag'
   /** An answer for a user who is erased, or from before an erasure that is acknowledged. */
   | 'erased user served'
+  /** A fresh answer is older than an earlier answer to `no-cache` that was stored. */
+  | 'older than demanded'
   | 'dishonest source'
   | 'directive not honoured'
   | 'wrong user'

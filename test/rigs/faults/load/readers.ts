@@ -135,7 +135,8 @@ function answersOfOne(
       : [];
   }
   if (call.status !== 200) return [];
-  return [{ ...answerOf(body as PredictionAnswer), ...(etag === undefined ? {} : { etag }) }];
+  const stored = String(headers['cache-status']).includes('; stored') ? { stored: true as const } : {};
+  return [{ ...answerOf(body as PredictionAnswer), ...stored, ...(etag === undefined ? {} : { etag }) }];
 }
 
 interface ManyBody {
@@ -168,7 +169,7 @@ function answerOf(answer: PredictionAnswer | undefined): ReadAnswer {
   // The checker judges a 200 without a readable body.
   if (answer === undefined) return { ...NO_ANSWER, userId: '', status: 200 };
   const { userId, prediction, source, reason, contextVersion, predictedFromContextVersion } = answer;
-  const { variant, modelVersion, generation } = answer;
+  const { variant, modelVersion, generation, computedAt } = answer;
   const said = {
     userId,
     source,
@@ -178,6 +179,7 @@ function answerOf(answer: PredictionAnswer | undefined): ReadAnswer {
     variant,
     modelVersion,
     generation,
+    computedAt: computedAt === null ? null : Date.parse(computedAt),
   };
   const { score, told } = prediction;
   const by = typeof score === 'number' ? toldBy(score) : null;

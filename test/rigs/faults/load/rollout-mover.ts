@@ -13,6 +13,8 @@ export interface MoverOptions {
   readonly movesPerSecond: number;
   readonly abortedInPreparing: number;
   readonly rollbacksPerSecond: number;
+  /** Runs an act while no other operator acts. */
+  inTurn(act: () => Promise<void>): Promise<void>;
   /** The number of model versions. */
   readonly versions: number;
 }
@@ -92,9 +94,9 @@ export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions):
     active = keep(await ops.move(rollout, what));
   }
 
-  return repeat(parts, movesPerSecond + rollbacksPerSecond, act);
+  return repeat(parts, movesPerSecond + rollbacksPerSecond, () => options.inTurn(act));
 }
 
-function isActive({ state }: ToldRollout): boolean {
+export function isActive({ state }: ToldRollout): boolean {
   return state === 'preparing' || state === 'running' || state === 'held';
 }

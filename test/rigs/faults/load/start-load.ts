@@ -15,6 +15,7 @@ import { type Api, createHttpCaller } from './http-caller.ts';
 import { DEADLINES, learnContract } from './learn-contract.ts';
 import { createDice, createRecentEvents, type Dice, type LoadParts } from './load-parts.ts';
 import { startReader } from './readers.ts';
+import { createOps, type Ops } from './rollout-calls.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
 import { startSchemaChanger } from './schema-changers.ts';
@@ -101,6 +102,8 @@ export const TABLES_ALONE: Partial<LoadRates> = {
 const LISTED_WITHIN_MS = 10_000;
 
 export interface Load {
+  /** Acts as the only operator: the load moves no rollout until `act` has ended. Its calls go to that API. */
+  operate<T>(api: string, act: (ops: Ops) => Promise<T>): Promise<T>;
   /** Lets all actors finish, including events without an acknowledgement. */
   stop(): Promise<void>;
 }
@@ -129,7 +132,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const reading = { requestsPerSecond: readsPerSecond, mostUsers: usersPerRead };
   const writing = { pool, callsPerSecond: writesPerSecond, mostEvents: eventsPerWrite };
   const { movesPerSecond, abortedInPreparing, rollbacksPerSecond } = rates;
-  const moving = { movesPerSecond, abortedInPreparing, rollbacksPerSecond };
+  const inTurn = createTurns();
+  const moving = { movesPerSecond, abortedInPreparing, rollbacksPerSecond, inTurn };
   const running = { runsPerSecond: rates.runsPerSecond, budgeted: rates.budgetedRuns };
   const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
   const done = Promise.all([
@@ -148,10 +152,24 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   // `stop` reports errors of an actor.
   done.catch(() => {});
   return {
+    operate(name, act) {
+      const ops = createOps({ ...parts, apis: apis.filter((api) => api.name === name) }, dice());
+      return inTurn(() => act(ops));
+    },
     async stop() {
       isStopping = true;
       await done.then(() => listLastly(parts, dice())).finally(() => caller.close());
     },
+  };
+}
+
+/** Returns a function that runs acts one after another. */
+function createTurns(): <T>(act: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (act) => {
+    const turn = last.then(act);
+    last = turn.catch(() => {});
+    return turn;
   };
 }
 

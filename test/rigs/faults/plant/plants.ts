@@ -23,6 +23,7 @@ import {
   undurableForReplicas,
 } from './controls/watched.ts';
 import { pointerInRedis, shortETag } from './controls/wire.ts';
+import { demandedNotNamed, withdrawalsNotCompared, withdrawalsNotRaised } from './controls/withdrawals.ts';
 import { failpoints } from './failpoints.ts';
 import type { Plant } from './patch.ts';
 
@@ -55,6 +56,9 @@ export const plants: readonly Plant[] = [
   erasedUnlocked,
   relabelledRescoring,
   baseAsAbove,
+  withdrawalsNotCompared,
+  withdrawalsNotRaised,
+  demandedNotNamed,
 ];
 
 /** Returns the named plants. Throws if a name is unknown. */

@@ -52,6 +52,8 @@ export interface Stage {
   readonly random: () => number;
   /** Injects a fault and records it in the history. */
   fault(head: Omit<FaultHead, 'seed'>, acts: FaultActs): Promise<void>;
+  /** Acts as the only operator: the load moves no rollout until `act` has ended. Its calls go to that API. */
+  operate: Load['operate'];
 }
 
 export interface Session extends Stage {
@@ -170,6 +172,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     checker,
     random: rig.random,
     fault: (head, acts) => tellFault(sink, { ...head, ...(isManaged ? { changesHistory: true } : {}), seed }, acts),
+    operate(api, act) {
+      if (!load) throw new Error('the load has ended');
+      return load.operate(api, act);
+    },
     close,
     async finish() {
       try {

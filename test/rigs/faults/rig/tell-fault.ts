@@ -5,7 +5,7 @@ import { type Fault, type HistorySink, monotonicNow } from '../history.ts';
 /** The fault, and the outcomes that it excuses while it lasts. */
 export type FaultHead = Pick<
   Fault,
-  'name' | 'seed' | 'cutsPostgres' | 'mayHang' | 'losesHistory' | 'changesHistory' | 'recoversWithinMs'
+  'name' | 'seed' | 'cutsPostgres' | 'mayHang' | 'losesHistory' | 'changesHistory' | 'movesClock' | 'recoversWithinMs'
 >;
 
 export interface FaultActs {

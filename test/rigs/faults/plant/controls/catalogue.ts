@@ -95,6 +95,10 @@ const SCHEMA_ALONE: Partial<LoadRates> = { tableWriters: 0, sharedRowWriters: 0,
 /** Rates at which Redis data from before an erasure still fits after it, because generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
+/** Rates at which only the actions of a control withdraw something. */
+const FEW_OPERATORS: Partial<LoadRates> = { movesPerSecond: 0, rollbacksPerSecond: 0, runsPerSecond: 0 };
+const WITHDRAWN: readonly Rule[] = ['withdrawn generation', 'unassigned version'];
+
 export const controls: readonly Control[] = [
   {
     name: 'N1',
@@ -376,6 +380,44 @@ export const controls: readonly Control[] = [
     rates: FEW_BULK_CHANGES,
     stir: ({ rig }) => runWithinBudget(rig),
     caughtBy: OLD,
+  },
+  {
+    name: 'U1',
+    what: 'the count of withdrawals is not compared; Postgres is lost around a rollback',
+    plants: ['withdrawals not compared'],
+    rates: FEW_OPERATORS,
+    stir: doing('postgres-lost-around-rollback'),
+    caughtBy: WITHDRAWN,
+  },
+  {
+    name: 'U2',
+    what: 'the count of withdrawals is not compared; Postgres is lost around an abort',
+    plants: ['withdrawals not compared'],
+    rates: FEW_OPERATORS,
+    stir: doing('postgres-lost-around-abort'),
+    caughtBy: WITHDRAWN,
+  },
+  {
+    name: 'U3',
+    what: 'the count of withdrawals is raised after the acknowledgement; Postgres is lost around a rollback',
+    plants: ['withdrawals not raised'],
+    rates: FEW_OPERATORS,
+    stir: doing('postgres-lost-around-rollback'),
+    caughtBy: WITHDRAWN,
+  },
+  {
+    name: 'U4',
+    what: 'the count of withdrawals is raised after the acknowledgement; Postgres is lost around an abort',
+    plants: ['withdrawals not raised'],
+    rates: FEW_OPERATORS,
+    stir: doing('postgres-lost-around-abort'),
+    caughtBy: WITHDRAWN,
+  },
+  {
+    name: 'O1',
+    what: 'a process that remembers an older prediction answers with it after a stored answer to no-cache',
+    plants: ['O1'],
+    caughtBy: ['older than demanded'],
   },
 ];
 

@@ -66,22 +66,9 @@ export async function slowRescorings({ rig }: Stage): Promise<void> {
   await pause(5_000);
 }
 
-/** A generation and its base, by number. */
-interface Layer {
-  readonly generation: string;
-  readonly base: string | null;
-}
-
-export async function rollBack({ rig, sink }: Stage): Promise<void> {
+export async function rollBack({ rig, operate }: Stage): Promise<void> {
   await pause(2_500);
-  const [api] = rig.apis;
-  const at = monotonicNow();
-  const answer = await fetch(`${api?.url}/v1/predictors/${COUNT}/rollback`, { method: 'POST' });
-  const body = (await answer.json()) as Readonly<Record<'from' | 'to', Layer | null>>;
-  const [from, to] = answer.ok ? [body.from?.generation ?? null, body.to?.generation ?? null] : [null, null];
-  const call = { at, ended: monotonicNow(), api: api?.name ?? '', status: answer.status };
-  const bases = answer.ok ? { fromBase: body.from?.base ?? null, toBase: body.to?.base ?? null } : {};
-  sink.write({ kind: 'rollback', ...call, from, to, fromVersion: 1, toVersion: 1, ...bases });
+  await operate(rig.apis[0]?.name ?? '', (ops) => ops.rollBack());
 }
 
 export async function restoreBackup({ rig, fault }: Stage): Promise<void> {

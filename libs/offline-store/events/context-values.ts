@@ -1,0 +1,55 @@
+/**
+ * Drops the values of contexts that have not changed for `context_horizon` (tandem.settings). Values are inputs of
+ * predictions, so a drop is like an event with these values: the statement that drops them raises the version, also as
+ * the version that concerns each predictor that uses one of them. The row, and with it the version, stays.
+ *
+ * An index on `updated_at` would make each event slower, so contexts are checked in the order of the key.
+ */
+import { IS_ERASED } from '../certificate/erased-users.ts';
+import { type Db, query } from '../sql/database.ts';
+import { holdRules } from './rule-changes.ts';
+
+/** The maximum number of contexts that a transaction checks, and the number that it drops: events of their users wait. */
+const [CHECKED, DROPPED] = [10_000, 1_000];
+/** SQL: whether context `c` has values to drop. An erased user stays erased: another version would be a readmission. */
+const IS_OLD = `c.updated_at < (select clock_timestamp() - context_horizon from tandem.settings)
+  and c.features <> '{}' and not (${IS_ERASED})`;
+
+/**
+ * Checks the next contexts in the order of the key, and drops the values of old ones. A locked context is being changed,
+ * and is skipped. No row of the outbox is written, since a user without events need not be re-scored.
+ *
+ * The version rises by two and `touched` by one. The measure of delays (visible-delays.ts) takes a context whose version
+ * concerns the predictor for the result of an event, and a drop is none.
+ * @param from the last checked user, as the only element; null: the walk begins
+ * @returns the number of dropped contexts, whether the round ends, and the next `from`
+ */
+export async function dropContextValues(db: Db, from: readonly string[] | null) {
+  await holdRules(db);
+  const [found] = await query<{ rows: number; isCut: boolean; last: string | null }>(db, {
+    text: `with rules as materialized (
+        select name, array(select jsonb_object_keys(event_features)) as features from tandem.predictors
+      ), seen as materialized (
+        select c.user_id, ${IS_OLD} as is_old from tandem.user_contexts c
+        where c.user_id > $1 and (select context_horizon is not null from tandem.settings) order by c.user_id limit ${CHECKED}
+      ), old as materialized (
+        select user_id from seen where is_old order by user_id limit ${DROPPED}
+      ), locked as materialized (
+        select c.user_id from tandem.user_contexts c where c.user_id = any (array(select user_id from old)) and ${IS_OLD}
+        order by c.user_id for update skip locked
+      ), dropped as (
+        update tandem.user_contexts c set version = c.version + 2, features = '{}', updated_at = clock_timestamp(),
+          touched = c.touched || (select coalesce(jsonb_object_agg(name, c.version + 1), '{}')
+            from rules r where c.features ?| r.features),
+          demanded = c.demanded - array(select name from rules r where c.features ?| r.features)
+        from locked l where c.user_id = l.user_id returning 1
+      )
+      select (select count(*) from dropped) as rows, old.n = ${DROPPED} as "isCut",
+        case when old.n = ${DROPPED} then old.last when seen.n = ${CHECKED} then seen.last end as last
+      from (select count(*) as n, max(user_id) as last from seen) seen,
+        (select count(*) as n, max(user_id) as last from old) old`,
+    values: [from?.[0] ?? ''],
+  });
+  const { rows = 0, isCut = false, last = null } = found ?? {};
+  return { rows, isDone: !isCut, next: last === null ? null : [last] };
+}
