@@ -63,7 +63,7 @@ describe('without a shift', () => {
     [100, 0.99],
     [1_000, 0.9],
   ])(
-    '%d users with a correlation of %d are held back in at most 1 %%, even with a limit of 0',
+    '%d users with a correlation of %d are held back in at most one of a hundred generations, even with a limit of 0',
     (users, correlation) => {
       expect(heldBack({ ...same, users, correlation }, { maxPsi: 0 }, 400)).toBeLessThanOrEqual(0.01);
     },
@@ -88,7 +88,7 @@ describe('a shift of one deviation', () => {
     [100, 0.9],
     [200, 0.9],
     [400, 0],
-  ])('of %d users with a correlation of %d is held back in at least 90 %%', (users, correlation) => {
+  ])('of %d users with a correlation of %d is held back in at least nine of ten generations', (users, correlation) => {
     expect(heldBack({ ...same, users, correlation, shift: 1 }, { maxPsi: 0.25 }, 200)).toBeGreaterThanOrEqual(0.9);
   });
 
