@@ -439,6 +439,8 @@ export interface SegmentValue {
     readonly down: number;
     /** Share of the users in both generations, 0 to 1 */
     readonly rate: number;
+    /** Lower confidence bound of `rate`, 99 % */
+    readonly rateLower?: number;
   } | null;
 }
 
@@ -504,6 +506,8 @@ export interface GenerationReport {
       readonly down: number;
       /** Share of the users in both generations, 0 to 1 */
       readonly rate: number;
+      /** Lower confidence bound of `rate`, 99 % */
+      readonly rateLower?: number;
     } | null;
     readonly segments: readonly {
       readonly column: string;

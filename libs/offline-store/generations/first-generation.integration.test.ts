@@ -125,3 +125,14 @@ test('a run with a budget is not compared with the first generation, and keeps i
   expect(await firstOf(3)).toEqual([1, null]);
   expect(await firstOf(4)).toEqual([1, someIndex]);
 });
+
+test('a first generation of which only some pages were counted is replaced when all users are compared', async () => {
+  await publish(0);
+  await publish(15);
+  await query(pool, {
+    text: `update tandem.generation_reports set report = jsonb_set(report, '{reference,isOfPages}', 'true')
+      where report ? 'reference'`,
+  });
+  await publish(15);
+  expect(await firstOf(3)).toEqual([2, null]);
+});
