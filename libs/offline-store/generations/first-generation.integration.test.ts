@@ -97,10 +97,14 @@ test('another model version has another first generation', async () => {
   await publish(0);
   await publish(15);
   await declare({ maxPsi: null }, 'another model');
+  // As in a rollout, the first generation of the version is compared with that of the stable arm.
+  await query(pool, {
+    text: 'update tandem.arms set generation_id = g.id from tandem.generations g where g.number = 2',
+  });
   await publish(200);
   await publish(200);
   await publish(200);
-  expect(await firstOf(3)).toEqual([undefined, null]);
+  expect(await reports.find('visits', 3)).toMatchObject({ against: 2, reference: null, figures: expect.any(Object) });
   expect(await firstOf(4)).toEqual([3, null]);
   expect(await firstOf(5)).toEqual([3, someIndex]);
 });

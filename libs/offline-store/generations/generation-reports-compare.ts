@@ -236,23 +236,21 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
     notes: [...notes, ...comparison.notes, ...unjudged],
     movers: comparison.movers(),
     tookMs,
-    ...referenceOf(task, comparison),
+    reference: task.reference ?? newReference(task, comparison),
     ...(oneIn > 1 ? { sample: { oneIn, users: figures.users.before + figures.users.added } } : {}),
   };
 }
 
 function notCompared(task: Task | null, notes: readonly string[], tookMs: number): ComparedGeneration {
   const against = task && { id: task.against.id, number: task.against.number };
-  const reference = task?.reference ? { reference: task.reference } : {};
-  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs, ...reference };
+  const reference = task?.reference ?? null;
+  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs, reference };
 }
 
-/** Returns the reference to store: without one, the compared generation if the model version made it. */
-function referenceOf(task: Task, comparison: Comparison): { readonly reference?: Reference } {
-  const { against, isOfSome, byPages } = task;
-  if (task.reference) return { reference: task.reference };
-  if (isOfSome || against.modelVersionId !== task.modelVersionId) return {};
-  return { reference: { generation: against.number, isOfPages: byPages, outputs: comparison.classesBefore() } };
+/** Returns the compared generation as the reference; null if another model version made it, or only some users count. */
+function newReference({ against, isOfSome, byPages, modelVersionId }: Task, comparison: Comparison): Reference | null {
+  if (isOfSome || against.modelVersionId !== modelVersionId) return null;
+  return { generation: against.number, isOfPages: byPages, outputs: comparison.classesBefore() };
 }
 
 /**

@@ -122,7 +122,8 @@ export interface GenerationReport {
   readonly verdict: ReportVerdict;
   /** The figures of the comparison; null if nothing was compared. */
   readonly figures: ReportFigures | null;
-  readonly reference?: Reference;
+  /** Absent in reports of earlier releases; null if there is none yet. */
+  readonly reference?: Reference | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
   readonly notes: readonly string[];
