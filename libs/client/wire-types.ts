@@ -985,9 +985,17 @@ export interface BudgetEstimate {
   readonly share: number;
   /** The most users that this budget scores */
   readonly users: number;
-  /** Share of all reads before the next run that go to the `users` most read users; null if no reads are counted */
+  /**
+   * Expected share of the next day’s reads that go to the `users` most read users, over all predictors; null if
+   * too few reads are counted, see the guide to schedules
+   */
   readonly reads: number | null;
-  /** Share of the `users` most read users among all users read before the next run; null if no reads are counted */
+  /** 95 % interval of `reads`; null if `reads` is */
+  readonly readsInterval: { readonly low: number; readonly high: number } | null;
+  /**
+   * Share of the `users` most read users in all users read on the next day, without an interval; null if `reads`
+   * is
+   */
   readonly readers: number | null;
   /** Estimated CPU minutes; null if no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;

@@ -62,11 +62,14 @@ const BudgetEstimateSchema = z
     users: z.int().meta({ description: 'The most users that this budget scores' }),
     reads: z.number().nullable().meta({
       description:
-        'Share of all reads before the next run that go to the `users` most read users; null if no reads are counted',
+        'Expected share of the next day’s reads that go to the `users` most read users, over all predictors; null if too few reads are counted, see the guide to schedules',
     }),
+    readsInterval: z
+      .union([z.strictObject({ low: z.number(), high: z.number() }), z.null()])
+      .meta({ description: '95 % interval of `reads`; null if `reads` is' }),
     readers: z.number().nullable().meta({
       description:
-        'Share of the `users` most read users among all users read before the next run; null if no reads are counted',
+        'Share of the `users` most read users in all users read on the next day, without an interval; null if `reads` is',
     }),
     cpuMinutes: z
       .number()
@@ -98,8 +101,16 @@ export const RUN_PLAN_EXAMPLE: RunPlanView = {
   predictor: 'repurchase',
   users: 1_000_000,
   until: '2026-11-25T02:00:00.000Z',
-  asked: { share: 0.25, users: 250_000, reads: 0.91, readers: 0.83, cpuMinutes: 0.6, seconds: 21 },
-  budgets: [{ share: 1, users: 1_000_000, reads: 1, readers: 1, cpuMinutes: 2.4, seconds: 84 }],
+  asked: {
+    ...{ share: 0.25, users: 250_000, reads: 0.71, readsInterval: { low: 0.69, high: 0.73 }, readers: 0.63 },
+    ...{ cpuMinutes: 0.6, seconds: 21 },
+  },
+  budgets: [
+    {
+      ...{ share: 1, users: 1_000_000, reads: 1, readsInterval: { low: 1, high: 1 }, readers: 1 },
+      ...{ cpuMinutes: 2.4, seconds: 84 },
+    },
+  ],
 };
 
 export const RunPlanQuery = z.object({

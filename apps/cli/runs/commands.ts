@@ -113,9 +113,10 @@ function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
-    detail: `"of reads" is the share of all reads until the next run that go to the most read users. The budget decides how many
-users these are. "of readers" is the share of these users among all users that are read until then. Both are computed
-from counts of reads, as if all users had changed. CPU and time are computed from earlier runs of the predictor.`,
+    detail: `"of reads" is the share of the next day's reads that go to the most read users, with a 95 % interval. The budget decides
+how many users these are. "of readers" is the share of these users in all users that are read on that day. Both are
+estimated from the reads of all predictors: users are chosen by the counts of earlier days and tested on later reads.
+CPU and time are computed from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

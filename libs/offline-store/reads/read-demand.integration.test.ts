@@ -1,10 +1,12 @@
 import type { ReadCount } from '@tandem/prediction/demand/count-reads';
-import { HALF_LIFE_MS } from '@tandem/prediction/demand/estimate-budget';
+import { estimateBudget, HALF_LIFE_MS } from '@tandem/prediction/demand/estimate-budget';
+import { groupRows, simulateReads } from '@tandem/prediction/demand/simulated-reads.fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { createExpiries } from '../retention.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
+import { passDays } from './pass-days.fixture.ts';
 import { createDemandStore, createReadCountStore, deleteReadCounts, findWeights } from './read-demand.ts';
 
 let database: TestDatabase;
@@ -19,8 +21,7 @@ const put = (...counts: (Partial<ReadCount> & { userId: string })[]) =>
 const weights = async (...userIds: string[]) =>
   Object.fromEntries(await createDemandStore(database.pool).weightsOf(userIds));
 /** Lets this many half-lives pass. */
-const age = (halfLives: number) =>
-  database.pool.query('update tandem.read_demand set log_weight = log_weight - $1', [halfLives]);
+const age = (halfLives: number) => passDays(database.pool, (halfLives * HALF_LIFE_MS) / 86_400_000);
 const expire = () =>
   createExpiries(database.pool)
     .find(({ name }) => name === 'read_demand')
@@ -153,6 +154,8 @@ describe('weights of all users', () => {
       select n || repeat('x', 1000), 0, 0 from generate_series(1, 20000) n`);
     const db = await database.pool.connect();
     try {
+      // Otherwise, the counter includes earlier reads of this connection.
+      await db.query('select pg_stat_force_next_flush()');
       await db.query('begin');
       const [group] = await findWeights(db);
       const { rows } = await db.query(
@@ -168,10 +171,77 @@ describe('weights of all users', () => {
 
   it('are returned in groups, the most read first', async () => {
     await put({ userId: '1', reads: 64 }, { userId: '2', reads: 64 }, { userId: '3', reads: 2 });
-    const [most, least, ...others] = await findWeights(database.pool);
-    expect(others).toEqual([]);
-    expect([most?.users, least?.users]).toEqual([2, 1]);
-    expect(most?.weight).toBeCloseTo(64, 2);
-    expect(least?.weight).toBeCloseTo(2, 2);
+    const groups = await findWeights(database.pool);
+    expect(groups.map(({ isCounted, users }) => [isCounted, users])).toEqual([
+      [true, 2],
+      [true, 1],
+    ]);
+  });
+
+  it('are tested with the counts at the start of a day, drawn by the number of its reads', async () => {
+    const userIds = Array.from({ length: 2_000 }, (_, i) => `${i}`);
+    const putAll = (reads: number) => put(...userIds.map((userId) => ({ userId, reads })));
+    await putAll(8);
+    await passDays(database.pool, 3);
+    await putAll(1);
+    await putAll(2);
+    await passDays(database.pool, 3);
+    // The first day has 8 reads that count 1/16 of a new read, the second 3 that count 1/4, and this one 1.25.
+    await putAll(0.5);
+    await putAll(0.75);
+    const { rows } = await database.pool.query(`select max(day) - sampled_day as days, count(*)::int as users,
+        bool_and(d.log_before = l.log_before) as "isSame", min(power(2, log_sampled - log_weight)) as least,
+        max(power(2, log_sampled - log_weight)) as most
+      from tandem.read_demand d, lateral (select max(log_before) as log_before from tandem.read_demand) l
+      group by sampled_day, day order by day - sampled_day`);
+    expect(rows.map(({ days }) => days)).toEqual([0, 3, 6]);
+    // Counts: 8 ÷ 4 before the second day's 3 ÷ 2, and both before today's 1.25.
+    for (const [i, [share = 0, before = 0]] of [
+      [0.5, 3.5 / 4.75],
+      [0.3, 2 / 4.75],
+      [0.2, 0],
+    ].entries()) {
+      expect(Math.abs(rows[i].users / 2_000 - share)).toBeLessThan(0.05);
+      expect(rows[i].least).toBeCloseTo(before, 3);
+      expect(rows[i].most).toBeCloseTo(before, 3);
+    }
+  });
+
+  it('give the estimate of the simulated counts, whatever the time of the day', async () => {
+    const simulated = simulateReads({ law: 0.9, perDay: 0.3, seed: 5 });
+    const counted = simulated.rows.flatMap((row, i) => (row.weight > 0 ? [{ ...row, userId: `${i}` }] : []));
+    // The simulation ends at the last midnight.
+    const midnight = Math.floor(Date.now() / 86_400_000);
+    const log = (weight: number) => Math.log2(weight) + midnight / 3;
+    await database.pool.query(
+      `insert into tandem.read_demand (user_id, log_weight, log_recent, sampled_day, log_sampled, context_version)
+        select *, 0 from unnest($1::text[], $2::float8[], $3::float8[], $4::int[], $5::float8[])`,
+      [
+        counted.map(({ userId }) => userId),
+        counted.map(({ weight }) => log(weight)),
+        counted.map(({ recent }) => log(recent) + midnight / 3),
+        counted.map(({ sampledDay }) => sampledDay - simulated.days + midnight),
+        counted.map(({ sampled }) => log(sampled)),
+      ],
+    );
+    const costs = { users: simulated.rows.length, cpuMsPerUser: null, msPerUser: 1 };
+    const groups = await findWeights(database.pool);
+    for (const scored of [500, 2_500, 6_000]) {
+      const found = estimateBudget(scored, groups, costs);
+      const expected = estimateBudget(scored, groupRows(simulated), costs);
+      expect(Math.abs((found.reads ?? 0) - (expected.reads ?? 1))).toBeLessThan(0.005);
+      expect(Math.abs((found.readsInterval?.low ?? 0) - (expected.readsInterval?.low ?? 1))).toBeLessThan(0.02);
+      // Since midnight there were no reads, so that a later time expects fewer readers.
+      expect(Math.abs((found.readers ?? 0) - (expected.readers ?? 1))).toBeLessThan(0.06);
+    }
+  });
+
+  it('tolerate clocks that were off by years', async () => {
+    await put({ userId: '1' }, { userId: '2' });
+    for (const days of [-20_000, 40_000]) {
+      await passDays(database.pool, days);
+      await put({ userId: '2' });
+      await findWeights(database.pool);
+    }
   });
 });

@@ -355,6 +355,11 @@ export interface Database {
     user_id: string;
     log_weight: number;
     context_version: number;
+    log_recent: Generated<number>;
+    day: number | null;
+    log_before: Generated<number>;
+    sampled_day: number | null;
+    log_sampled: Generated<number>;
   };
   'tandem.rollout_checks': {
     seq: GeneratedAlways<number>;

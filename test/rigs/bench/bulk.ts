@@ -10,6 +10,7 @@ import { adoptBench, FIRST_USER } from './predictors.ts';
 import { manyUsers, scoreEveryone } from './reads.ts';
 import { type Figure, figureOf, type Section } from './section.ts';
 import { type BenchServers, startApi } from './service.ts';
+import { readOneByOne } from './single-reads.ts';
 
 const BULK_READERS = 8;
 const USERS_A_READ = 1_000;
@@ -30,15 +31,14 @@ export const bulk: Section = {
     const api = await startApi(servers);
     const pick = createUserPicker(users, 0);
     const host = new URL(api.url).host;
-    const one = () => `GET /v1/predictions/bench/${FIRST_USER + pick()} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
     const reading = { url: api.url, pid: api.pid, seconds };
     const measured: Round[] = [];
     try {
       // Round 0 warms up.
       for (let round = 0; round <= rounds; round++) {
-        const alone = await load({ ...reading, connections: 1, next: one });
+        const alone = await readOneByOne({ ...reading, users });
         const [beside, many] = await Promise.all([
-          load({ ...reading, connections: 1, next: one }),
+          readOneByOne({ ...reading, users }),
           load({ ...reading, connections: BULK_READERS, next: manyUsers(host, pick, USERS_A_READ) }),
         ]);
         say(

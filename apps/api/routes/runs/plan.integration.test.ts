@@ -39,15 +39,29 @@ describe('the plan of a run', () => {
     const unread = await plan('');
     expect(unread).toMatchObject({ status: 200, body: { predictor: 'repurchase', users: 9, asked: null } });
     expect(unread.body.budgets.map(({ share }) => share)).toEqual([1 / 9, 1 / 9, 3 / 9, 5 / 9, 1]);
-    expect(unread.body.budgets.at(-1)).toMatchObject({ users: 9, reads: null, readers: null, cpuMinutes: null });
+    expect(unread.body.budgets.at(-1)).toMatchObject({ users: 9, reads: null, readsInterval: null, readers: null });
     // The last run took half a minute of CPU for each of nine users.
     await api.pool.query('update tandem.chunks set cpu_ms = 30000 * (scored + failed) where run_id = $1', [run.id]);
     for (let i = 0; i < 4; i++) await api.get('/v1/predictions/repurchase/1');
     await api.post('/v1/predictions/repurchase', { userIds: ['2', '1'] });
-    await expect.poll(async () => (await plan('')).body.budgets[0]?.reads, { timeout: 60_000 }).toBeCloseTo(5 / 6, 3);
-    const { body } = await plan('&cpuMinutes=1');
-    expect(body.asked).toMatchObject({ users: 2, share: 2 / 9, reads: 1, readers: 1, cpuMinutes: 1 });
-    expect((await plan('&share=0.5')).body.asked).toMatchObject({ users: 5, cpuMinutes: 2.5 });
+    const counted = () => api.pool.query<{ user_id: string }>('delete from tandem.read_demand returning user_id');
+    await expect.poll(async () => (await counted()).rows.length, { timeout: 60_000 }).toBe(2);
+    // Five users have half of the reads.
+    await api.pool.query(`insert into tandem.read_demand
+        (user_id, log_weight, log_recent, sampled_day, log_sampled, context_version)
+      select n, log(2, reads) + days / 3, log(2, reads / 2) + days / 1.5, days - n % 10, log(2, reads) + days / 3 - 1, 0
+      from (select extract(epoch from now()) / 86400) as d(days), generate_series(1, 1000) n,
+        lateral (select case when n <= 5 then 200 else 1 end::numeric) as r(reads)`);
+    const { asked } = (await plan('&cpuMinutes=2.5')).body;
+    expect(asked).toMatchObject({ users: 5, share: 5 / 9, cpuMinutes: 2.5 });
+    const { reads = null, readsInterval = null } = (await plan('&share=0.8')).body.asked ?? {};
+    if (reads === null || readsInterval === null) throw new Error('no estimate');
+    expect(reads).toBeGreaterThan(0.3);
+    expect(reads).toBeLessThan(0.8);
+    expect(readsInterval.low).toBeLessThan(reads - 0.02);
+    expect(readsInterval.high).toBeGreaterThan(reads + 0.02);
+    expect(asked?.reads).toBeLessThanOrEqual(reads);
+    expect((await plan('&share=1')).body.asked).toMatchObject({ users: 9, share: 1, reads: 1, readers: 1 });
     // No run was started.
     const { runs } = (await (await api.get('/v1/runs')).json()) as { runs: RunView[] };
     expect(runs).toHaveLength(1);

@@ -31,7 +31,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
     tag: 'runs',
     summary: 'The effect of a budget',
     description:
-      'Estimates the share of reads until the next run that a budget covers, and its cost, from read counts and the cost of earlier runs. Starts no run.',
+      'Estimates the share of the next day’s reads that a budget covers, and its cost, from read counts and the cost of earlier runs. Starts no run.',
     scope: 'runs:read',
     query: RunPlanQuery,
     answer: {
@@ -48,14 +48,12 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
       if (!predictor) throw unknownPredictor(name);
       const { now, costs, groups } = await findBudgetFacts(name);
       if (costs === null) throw nothingKnown(`No run of all users of ${name} has ended yet`, name);
-      const until = nextRun(predictor.policy, now);
-      const estimate = (users: number): BudgetEstimate =>
-        estimateBudget(users, groups, costs, until.getTime() - now.getTime());
+      const estimate = (users: number): BudgetEstimate => estimateBudget(users, groups, costs);
       const asked = budget && usersOf(budget, costs, name);
       return {
         predictor: name,
         users: costs.users,
-        until: until.toISOString(),
+        until: nextRun(predictor.policy, now).toISOString(),
         asked: asked === undefined ? null : estimate(asked),
         budgets: SHARES.map((share) => estimate(usersOf({ share }, costs, name))),
       };

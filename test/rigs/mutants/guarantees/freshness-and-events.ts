@@ -39,7 +39,7 @@ export const freshnessAndEvents: readonly GuaranteeMutant[] = [
         replace: `    return new Promise<A>((resolve, reject) => {
       const [sent] = this.#underWay;
       if (sent) {
-        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: this.#nextDeadline() });
+        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: this.#nextDeadline(), isOver: false });
         return;
       }
 `,
