@@ -408,13 +408,17 @@ export interface GenerationCoverage {
 
 /** How a numeric output changed */
 export interface OutputShift {
-  /** Population stability index over 20 classes, over all users of each generation */
+  /** Population stability index over 20 classes, over all users of each generation, without what chance adds */
   readonly psi: number;
+  /** Lower confidence bound of `psi`, 99 %; left out by earlier releases */
+  readonly psiLower?: number;
   readonly meanBefore: number;
   readonly meanNow: number;
   /** New minus previous value, over users in both generations */
   readonly meanDelta: number;
   readonly meanAbsoluteDelta: number;
+  /** Lower confidence bound of `meanAbsoluteDelta`, 99 % */
+  readonly meanAbsoluteDeltaLower?: number;
   readonly p50AbsoluteDelta: number;
   readonly p99AbsoluteDelta: number;
   readonly largestDelta: number;
@@ -435,6 +439,8 @@ export interface SegmentValue {
     readonly down: number;
     /** Share of the users in both generations, 0 to 1 */
     readonly rate: number;
+    /** Lower confidence bound of `rate`, 99 % */
+    readonly rateLower?: number;
   } | null;
 }
 
@@ -443,6 +449,11 @@ export interface GenerationReport {
   readonly generation: string;
   /** The generation that this one was compared with */
   readonly against: string | null;
+  /**
+   * The first generation of the model version, or the last one approved in spite of its PSI; null if there is none
+   * yet
+   */
+  readonly first: string | null;
   /** `blocked`: not published until an operator approves it */
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
@@ -456,18 +467,29 @@ export interface GenerationReport {
     readonly users: GenerationCoverage;
     readonly outputs: readonly {
       readonly name: string;
-      /** Population stability index over 20 classes, over all users of each generation */
+      /** Population stability index over 20 classes, over all users of each generation, without what chance adds */
       readonly psi: number;
+      /** Lower confidence bound of `psi`, 99 %; left out by earlier releases */
+      readonly psiLower?: number;
       readonly meanBefore: number;
       readonly meanNow: number;
       /** New minus previous value, over users in both generations */
       readonly meanDelta: number;
       readonly meanAbsoluteDelta: number;
+      /** Lower confidence bound of `meanAbsoluteDelta`, 99 % */
+      readonly meanAbsoluteDeltaLower?: number;
       readonly p50AbsoluteDelta: number;
       readonly p99AbsoluteDelta: number;
       readonly largestDelta: number;
       /** Share of the users in both generations, 0 to 1 */
       readonly changed: number;
+      /** Comparison with the first generation; left out if there is none */
+      readonly first?: {
+        /** Population stability index over 20 classes, over all users of each generation, without what chance adds */
+        readonly psi: number;
+        /** Lower confidence bound of `psi`, 99 %; left out by earlier releases */
+        readonly psiLower?: number;
+      };
     }[];
     /** Share of changed answers, for outputs that are texts or vectors */
     readonly answers: readonly {
@@ -484,6 +506,8 @@ export interface GenerationReport {
       readonly down: number;
       /** Share of the users in both generations, 0 to 1 */
       readonly rate: number;
+      /** Lower confidence bound of `rate`, 99 % */
+      readonly rateLower?: number;
     } | null;
     readonly segments: readonly {
       readonly column: string;
@@ -494,6 +518,8 @@ export interface GenerationReport {
   readonly crossings: readonly {
     readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
     readonly output: string | null;
+    /** What a PSI compares with */
+    readonly against?: 'previous' | 'first';
     readonly value: number;
     readonly limit: number;
   }[];

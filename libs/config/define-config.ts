@@ -83,7 +83,10 @@ export interface DecisionConfig {
  * decision, to each output with one number for each user.
  */
 export interface PublishConfig {
-  /** Limit of the population stability index of an output: by convention 0.1 is a small shift, 0.25 a large shift. */
+  /**
+   * Limit of the population stability index of an output, against the previous and the first generation: by convention
+   * 0.1 is a small shift, 0.25 a large shift.
+   */
   readonly maxPsi?: number;
   /** Limit of the share of users whose decision flips, 0 to 1. */
   readonly maxFlipRate?: number;

@@ -162,7 +162,7 @@ export interface DecisionPolicy {
 
 /** How far a new generation may differ from the current one; null: no limit. */
 export interface PublishPolicy {
-  /** Limit of the PSI of an output's distribution. */
+  /** Limit of the PSI of an output's distribution, against the previous and the first generation. */
   readonly maxPsi: number | null;
   /** Limit of the share of users whose decision changes, 0 to 1. */
   readonly maxFlipRate: number | null;

@@ -83,8 +83,8 @@ function reportMetrics(registers: Registry[]) {
     }),
     generationPsi: new Gauge({
       name: 'tandem_generation_psi',
-      help: 'Population stability index of an output, of the last comparison of generations.',
-      labelNames: ['predictor', 'output'] as const,
+      help: 'Population stability index of an output, of the last comparison, against the previous or first generation.',
+      labelNames: ['predictor', 'output', 'against'] as const,
       registers,
     }),
     generationFlips: new Gauge({

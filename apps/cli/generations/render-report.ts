@@ -17,7 +17,7 @@ export function renderReport(report: GenerationReportView, paint: Paint): string
     ...crossingLines(report, paint),
     ...notes.map((note) => paint('warn', `  ${printable(note)}`)),
     ...(sample === null ? [] : ['', `  a sample: one of ${count(sample.oneIn)} users, ${count(sample.users)} in all`]),
-    ...(figures === null ? [] : ['', ...renderFields(usersAndFlips(figures), '  ')]),
+    ...(figures === null ? [] : ['', ...renderFields([...usersAndFlips(figures), ...sinceFirst(report)], '  ')]),
     ...(figures === null ? [] : shiftTable(figures)),
     ...moverTable(report),
     ...(figures === null ? [] : figures.segments.flatMap(segmentTable)),
@@ -33,10 +33,13 @@ const SETTINGS = {
 } as const;
 
 function crossingLines({ crossings }: GenerationReportView, paint: Paint): string[] {
-  return crossings.map(({ setting, output, value, limit }) => {
+  return crossings.map(({ setting, output, value, limit, against }) => {
     const beyond = setting === 'minCoverage' ? 'below' : 'above';
     const of = output === null ? '' : ` of ${printable(output)}`;
-    return paint('bad', `  ${SETTINGS[setting]}${of} is ${value}, ${beyond} ${setting} ${limit}`);
+    return paint(
+      'bad',
+      `  ${SETTINGS[setting]}${of}${against ? ` against the ${against} generation` : ''} is ${value}, ${beyond} ${setting} ${limit}`,
+    );
   });
 }
 
@@ -59,6 +62,14 @@ function usersAndFlips({ users, decision, answers }: Figures): (readonly [string
         ]),
     ...answers.map(({ name, changed }) => [printable(name), `changed for ${percent(changed)} of users`] as const),
   ];
+}
+
+/** Returns the PSI of each output against the first generation. */
+function sinceFirst({ figures, first }: GenerationReportView): (readonly [string, string])[] {
+  const indexes = figures?.outputs.flatMap(({ name, first: index }) =>
+    index ? [`${short(index.psi)} of ${printable(name)}`] : [],
+  );
+  return indexes?.length ? [['first', `PSI against generation ${first}: ${indexes.join(', ')}`]] : [];
 }
 
 const SHIFT_TITLES = ['PSI', 'mean before', 'mean now', 'mean |Δ|', 'p99 |Δ|', 'changed'];

@@ -14,11 +14,16 @@ type MadeReport = NonNullable<PublishOutcome['report']>;
 
 export function logComparison(
   { id, predictor, generationNumber }: Run,
-  { verdict, against, figures, crossings, notes, tookMs }: MadeReport,
+  { verdict, against, reference, figures, crossings, notes, tookMs }: MadeReport,
   { log, metrics }: ComparisonLogging,
 ): void {
   metrics.generationReports.inc({ predictor, verdict });
-  for (const { name, psi } of figures?.outputs ?? []) metrics.generationPsi.set({ predictor, output: name }, psi);
+  for (const { name: output, psi, first } of figures?.outputs ?? []) {
+    metrics.generationPsi.set({ predictor, output, against: 'previous' }, psi);
+    const labels = { predictor, output, against: 'first' };
+    if (first) metrics.generationPsi.set(labels, first.psi);
+    else metrics.generationPsi.remove(labels);
+  }
   const { users, decision } = figures ?? {};
   if (users && decision) {
     const both = Math.max(1, users.both);
@@ -30,9 +35,11 @@ export function logComparison(
     predictor,
     generation: generationNumber,
     against: against?.number ?? null,
+    first: reference?.generation ?? null,
     verdict,
     users: users?.both ?? null,
     psi: figures && Object.fromEntries(figures.outputs.map(({ name, psi }) => [name, psi])),
+    psiOfFirst: figures && Object.fromEntries(figures.outputs.map(({ name, first }) => [name, first?.psi ?? null])),
     flipRate: decision?.rate ?? null,
     crossed: crossings.map(crossingText),
     notes,

@@ -6,7 +6,12 @@
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
-import { type GenerationReport, judgeReport, type Mover } from '@tandem/prediction/reports/generation-report';
+import {
+  type GenerationReport,
+  judgeReport,
+  type Mover,
+  type Reference,
+} from '@tandem/prediction/reports/generation-report';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { TransactionTooLong } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
@@ -96,6 +101,8 @@ interface Task {
   };
   /** Whether the new generation has a base, so that only users that the run scored are compared. */
   readonly isOfSome: boolean;
+  /** The generation to compare with as well; null: none yet. */
+  readonly reference: Reference | null;
   readonly modelVersionId: string;
   readonly decision: DecisionPolicy | null;
   readonly segments: readonly string[];
@@ -110,12 +117,12 @@ interface Task {
  * stable arm; null if neither has one.
  */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
-  const rows = await query<Task['against'] & Pick<Task, 'isOfSome'> & PolicyParts>(db, {
+  const rows = await query<Task['against'] & Pick<Task, 'isOfSome' | 'reference'> & PolicyParts>(db, {
     text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
-        g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome",
+        g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome", ${REFERENCE} as reference,
         p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.predictors p on p.name = a.predictor
-      join tandem.generations n on n.id = $3
+      join tandem.generations n on n.id = $3 left join tandem.generation_reports r on r.generation_id = g.id
       where a.predictor = $1 and (a.model_version_id = $2 or a.name = 'stable')
       order by a.model_version_id = $2 desc limit 1`,
     values: [predictor, modelVersionId, generationId],
@@ -124,15 +131,19 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
   if (!row) return null;
   const { id, number, baseId, users, isOfSome, decision, segments, publish } = row;
   const oneIn = publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED));
+  const byPages = canSamplePages({ oneIn, baseId, isOfSome });
+  // Users of some pages are no reference for all users.
+  const reference = row.reference?.isOfPages && !byPages ? null : row.reference;
   return {
     against: { id, number, baseId, users, modelVersionId: row.modelVersionId },
     isOfSome,
+    reference,
     modelVersionId,
     decision,
     segments: segments ?? [],
     policy: publish ?? PUBLISH_DEFAULTS,
     oneIn,
-    byPages: canSamplePages({ oneIn, baseId, isOfSome }),
+    byPages,
   };
 }
 
@@ -147,6 +158,13 @@ export function canSamplePages({
 }: Pick<Task, 'oneIn' | 'isOfSome'> & Pick<Task['against'], 'baseId'>) {
   return oneIn > 1 && baseId === null && !isOfSome;
 }
+
+/**
+ * SQL of the reference: that of the compared generation's report `r`. If the model version is another, or an operator
+ * approved the compared generation in spite of its shift, that generation becomes the reference.
+ */
+const REFERENCE = `case when g.model_version_id = $2 and not r.report -> 'crossings' @> '[{"setting": "maxPsi"}]'
+  then r.report -> 'reference' end`;
 
 interface PolicyParts {
   readonly decision: DecisionPolicy | null;
@@ -181,6 +199,8 @@ async function compareInTime(
       before: before.outputs,
       now: version.outputs,
       sample,
+      // A run of some users scores users who differ from those of the reference.
+      first: task.isOfSome ? [] : (task.reference?.outputs ?? []),
       decision,
       segments: by,
     });
@@ -216,13 +236,21 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
     notes: [...notes, ...comparison.notes, ...unjudged],
     movers: comparison.movers(),
     tookMs,
+    reference: task.reference ?? newReference(task, comparison),
     ...(oneIn > 1 ? { sample: { oneIn, users: figures.users.before + figures.users.added } } : {}),
   };
 }
 
 function notCompared(task: Task | null, notes: readonly string[], tookMs: number): ComparedGeneration {
   const against = task && { id: task.against.id, number: task.against.number };
-  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs };
+  const reference = task?.reference ?? null;
+  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs, reference };
+}
+
+/** Returns the compared generation as the reference; null if another model version made it, or only some users count. */
+function newReference({ against, isOfSome, byPages, modelVersionId }: Task, comparison: Comparison): Reference | null {
+  if (isOfSome || against.modelVersionId !== modelVersionId) return null;
+  return { generation: against.number, isOfPages: byPages, outputs: comparison.classesBefore() };
 }
 
 /**

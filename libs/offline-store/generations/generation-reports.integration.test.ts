@@ -95,6 +95,7 @@ describe('the report of a generation', () => {
       up: 40,
       down: 0,
       rate: expect.closeTo(40 / 390, 5),
+      rateLower: expect.closeTo(0.0686, 4),
     });
     // Two of twenty classes are now empty. The changed users are in the classes from 301 to 340. The last class has
     // lost half.
@@ -102,7 +103,10 @@ describe('the report of a generation', () => {
     const moved = (was: number, is: number) =>
       (share(is, 390) - share(was, 400)) * Math.log(share(is, 390) / share(was, 400));
     const expected = 2 * moved(20, 0) + 2 * moved(20, 40) + moved(20, 10) + 15 * moved(20, 20);
-    expect(figures?.outputs[0]?.psi).toBeCloseTo(expected, 4);
+    // The tenth of users who changed their classes by chance would add 0.01.
+    expect(figures?.outputs[0]?.psi).toBeLessThan(expected - 0.005);
+    expect(figures?.outputs[0]?.psi).toBeGreaterThan(expected - 0.03);
+    expect(figures?.outputs[0]?.psiLower).toBeGreaterThan(0.2);
     expect(movers).toHaveLength(20);
     expect(movers.every(({ userId, delta }) => Number(userId) <= 40 && delta === 300)).toBe(true);
     const [city, member] = figures?.segments ?? [];

@@ -30,15 +30,15 @@ export function scores(users: Iterable<readonly [string, number]>): Side {
   return { fields: [SCORE], users: new Map([...users].map(([id, score]) => [id, outputsOf([SCORE], [score])])) };
 }
 
-type Options = Partial<Pick<ComparisonOptions, 'decision' | 'segments'>> & {
+type Options = Partial<Pick<ComparisonOptions, 'decision' | 'segments' | 'first'>> & {
   /** Returns the segment values of a user. */
   readonly valuesOf?: (userId: string) => (string | null)[];
 };
 
 export function compareSides(before: Side, now: Side, options: Options = {}): Comparison {
-  const { decision = null, segments = [], valuesOf = () => [] } = options;
+  const { decision = null, segments = [], first = [], valuesOf = () => [] } = options;
   const sample = [...before.users.values()];
-  const comparison = createComparison({ before: before.fields, now: now.fields, sample, decision, segments });
+  const comparison = createComparison({ before: before.fields, now: now.fields, sample, first, decision, segments });
   for (const userId of new Set([...before.users.keys(), ...now.users.keys()])) {
     const parts = [Buffer.from(userId), before.users.get(userId), now.users.get(userId)];
     let at = 0;

@@ -13,6 +13,8 @@ describe('two equal generations', () => {
     expect(figures.users).toEqual({ before: 1_000, now: 1_000, both: 1_000, added: 0, gone: 0 });
     const none = {
       psi: 0,
+      psiLower: 0,
+      meanAbsoluteDeltaLower: 0,
       meanDelta: 0,
       meanAbsoluteDelta: 0,
       p50AbsoluteDelta: 0,
@@ -21,7 +23,7 @@ describe('two equal generations', () => {
       changed: 0,
     };
     expect(figures.outputs).toEqual([{ name: 'score', meanBefore: 0.5, meanNow: 0.5, ...none }]);
-    expect(figures.decision).toEqual({ ...decision, up: 0, down: 0, rate: 0 });
+    expect(figures.decision).toEqual({ ...decision, up: 0, down: 0, rate: 0, rateLower: 0 });
   });
 
   it('have no movers', () => {
@@ -40,7 +42,10 @@ describe('a planted shift', () => {
     // many users. The last is empty, and class 9 (0.45 to 0.5) has twice as many.
     const share = (count: number) => (count + 0.5) / 1_010;
     const moved = (was: number, is: number) => (share(is) - share(was)) * Math.log(share(is) / share(was));
-    expect(outputs[0]?.psi).toBeCloseTo(3 * moved(50, 0) + 3 * moved(50, 100), 4);
+    // Chance adds about the share of users who changed their class, over the users of a class.
+    const plain = 3 * moved(50, 0) + 3 * moved(50, 100);
+    expect(outputs[0]?.psi).toBeCloseTo(plain - 0.00795, 4);
+    expect(outputs[0]?.psiLower).toBeGreaterThan(0.5);
   });
 
   it('gives its deltas', () => {
@@ -55,7 +60,8 @@ describe('a planted shift', () => {
   });
 
   it('gives its flips in both directions', () => {
-    expect(flips).toEqual({ ...decision, up: 100, down: 50, rate: 0.15 });
+    // The 1 % quantile of a gamma distribution of shape 150 is 122.99, by SciPy.
+    expect(flips).toEqual({ ...decision, up: 100, down: 50, rate: 0.15, rateLower: expect.closeTo(0.12299, 4) });
   });
 
   it('names the users with the largest changes', () => {
@@ -78,20 +84,13 @@ it('the users with the largest changes are found in any order of users', () => {
 });
 
 it('users in only one generation count for coverage and distribution, not for deltas', () => {
-  const before = scores([
-    ['a', 0.1],
-    ['b', 0.2],
-    ['c', 0.3],
-  ]);
-  const now = scores([
-    ['b', 0.2],
-    ['c', 0.3],
-    ['d', 0.9],
-    ['e', 0.9],
-  ]);
+  const both = users(40).map((id): [string, number] => [id, 0.2]);
+  const before = scores([...both, ...users(20).map((id): [string, number] => [`a${id}`, 0.1])]);
+  const now = scores([...both, ...users(40).map((id): [string, number] => [`d${id}`, 0.9])]);
   const { users: coverage, outputs } = compareSides(before, now).figures();
-  expect(coverage).toEqual({ before: 3, now: 4, both: 2, added: 2, gone: 1 });
-  expect(outputs[0]).toMatchObject({ meanBefore: 0.2, meanNow: 0.575, meanDelta: 0, changed: 0 });
+  expect(coverage).toEqual({ before: 60, now: 80, both: 40, added: 40, gone: 20 });
+  expect(outputs[0]).toMatchObject({ meanNow: 0.55, meanDelta: 0, changed: 0 });
+  expect(outputs[0]?.meanBefore).toBeCloseTo(10 / 60, 5);
   expect(outputs[0]?.psi).toBeGreaterThan(0.5);
 });
 

@@ -6,9 +6,10 @@
  */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import { asHeld } from '../models/output-fit.ts';
-import type { Mover, ReportFigures, Segment, SegmentValue } from './generation-report.ts';
+import { type CountedClasses, rounded } from './distribution.ts';
+import type { Mover, OutputClasses, ReportFigures, Segment, SegmentValue } from './generation-report.ts';
 import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredAt } from './output-tallies.ts';
-import { FlipTally, rounded, ShiftTally, type Sums, UserTally } from './tally.ts';
+import { FlipTally, ShiftTally, type Sums, UserTally } from './tally.ts';
 
 export interface ComparisonOptions {
   /** The output fields of the currently served generation. */
@@ -16,6 +17,8 @@ export interface ComparisonOptions {
   readonly now: readonly OutputField[];
   /** A sample of stored outputs of the current generation, which defines the classes of the distributions. */
   readonly sample: readonly Buffer[];
+  /** The classes of the outputs of the reference, to compare the new generation with as well. */
+  readonly first?: readonly OutputClasses[];
   readonly decision: DecisionPolicy | null;
   /** The feature columns of segments, in the order of a row's segment values. */
   readonly segments: readonly string[];
@@ -36,11 +39,15 @@ export interface Comparison {
   figures(): ReportFigures;
   /** Returns the users with the largest changes, largest first. */
   movers(): readonly Mover[];
+  /** Returns the classes of the outputs of the currently served generation. */
+  classesBefore(): readonly OutputClasses[];
   readonly notes: readonly string[];
 }
 
-export function createComparison({ before, now, sample, decision, segments: columns }: ComparisonOptions): Comparison {
-  const { numeric, answers, notes } = commonOutputs(before, now, sample);
+export function createComparison(options: ComparisonOptions): Comparison {
+  const { before, now, sample, first = [], decision, segments: columns } = options;
+  const reference = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
+  const { numeric, answers, notes } = commonOutputs(before, now, sample, reference);
   const decided = decision === null ? undefined : numeric.find(({ name }) => name === decision.output);
   // The output that movers and segments are computed from.
   const focus = decided ?? numeric[0];
@@ -79,15 +86,14 @@ export function createComparison({ before, now, sample, decision, segments: colu
       segments: segments.map(segmentOf),
     }),
     movers: () => top.movers(),
+    classesBefore: () => numeric.map(({ name, tally }) => ({ name, ...tally.classesBefore() })),
   };
 }
 
 function addNumber({ before, now, tally }: NumericOutput, bytes: Buffer, beforeAt: number, nowAt: number): void {
   const was = beforeAt < 0 ? 0 : before(bytes, beforeAt);
   const is = nowAt < 0 ? 0 : now(bytes, nowAt);
-  if (beforeAt >= 0) tally.addBefore(was);
-  if (nowAt >= 0) tally.addNow(is);
-  if (beforeAt >= 0 && nowAt >= 0) tally.addDelta(is - was);
+  tally.add(beforeAt >= 0, was, nowAt >= 0, is);
 }
 
 /** The facts of a user that are counted for all users and in each segment. */
@@ -123,12 +129,8 @@ function createUserReader(
 function addUser({ users, shift, flips }: Sums, user: User): void {
   const { isBefore, isNow } = user;
   users.add(isBefore, isNow);
-  if (!shift) return;
-  if (isBefore) shift.addBefore(user.before);
-  if (isNow) shift.addNow(user.now);
-  if (!isBefore || !isNow) return;
-  shift.addDelta(user.now - user.before);
-  flips?.add(user.wasDecided, user.isDecided);
+  shift?.add(isBefore, user.before, isNow, user.now);
+  if (isBefore && isNow) flips?.add(user.wasDecided, user.isDecided);
 }
 
 function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {

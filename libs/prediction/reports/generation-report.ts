@@ -1,5 +1,6 @@
 /** The result of comparing a new generation with the current one, in the form that is stored and shown. */
 import type { DecisionPolicy, PublishPolicy } from '@tandem/freshness/predictor';
+import type { CountedClasses, ShiftIndex } from './distribution.ts';
 
 /** The coverage of all users, or of one segment. */
 export interface Coverage {
@@ -19,13 +20,20 @@ export interface Coverage {
  * rounded to six digits.
  */
 export interface OutputShift {
-  /** The population stability index over 20 classes (tally.ts), of all users of each generation. */
+  /**
+   * The population stability index over 20 classes (distribution.ts), of all users of each generation, without its
+   * expectation from chance.
+   */
   readonly psi: number;
+  /** The lower confidence bound of `psi`, 99 %; absent in reports of earlier releases, like the other bound. */
+  readonly psiLower?: number;
   readonly meanBefore: number;
   readonly meanNow: number;
   readonly meanDelta: number;
   /** The mean absolute delta. */
   readonly meanAbsoluteDelta: number;
+  /** Its lower confidence bound, 99 %. */
+  readonly meanAbsoluteDeltaLower?: number;
   readonly p50AbsoluteDelta: number;
   readonly p99AbsoluteDelta: number;
   readonly largestDelta: number;
@@ -41,6 +49,8 @@ export interface DecisionFlips {
   readonly down: number;
   /** Their share of the users in both generations, 0 to 1. */
   readonly rate: number;
+  /** Its lower confidence bound, 99 %. */
+  readonly rateLower?: number;
 }
 
 export interface SegmentValue {
@@ -49,7 +59,7 @@ export interface SegmentValue {
   readonly users: Coverage;
   /** The shift of the decision's output, else of the first output with one number; null if there is none. */
   readonly shift: OutputShift | null;
-  readonly flips: Pick<DecisionFlips, 'up' | 'down' | 'rate'> | null;
+  readonly flips: Omit<DecisionFlips, 'output' | 'threshold'> | null;
 }
 
 export interface Segment {
@@ -63,7 +73,7 @@ export interface Segment {
 export interface ReportFigures {
   readonly users: Coverage;
   /** Outputs with one number a user. */
-  readonly outputs: readonly (OutputShift & { readonly name: string })[];
+  readonly outputs: readonly (OutputShift & { readonly name: string; readonly first?: ShiftIndex })[];
   /** Texts and vectors: the share of users whose answer changed. */
   readonly answers: readonly { readonly name: string; readonly changed: number }[];
   readonly decision: DecisionFlips | null;
@@ -78,11 +88,29 @@ export interface Mover {
   readonly delta: number;
 }
 
+/** The classes of an output with one number a user. */
+export interface OutputClasses extends CountedClasses {
+  readonly name: string;
+}
+
+/**
+ * The generation that all later ones of its model version are compared with, too: the first with a comparison, or the
+ * last that an operator approved in spite of its shift. Each report stores it, so it outlives its generation.
+ */
+export interface Reference {
+  readonly generation: number;
+  /** Whether only users of some pages were counted. */
+  readonly isOfPages: boolean;
+  readonly outputs: readonly OutputClasses[];
+}
+
 /** A threshold of `publish` that the figures exceed. */
 interface Crossing {
   readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
   /** The output; null for a figure of users. */
   readonly output: string | null;
+  /** The generation that a PSI compares with; absent for other figures, and in reports of earlier releases. */
+  readonly against?: 'previous' | 'first';
   readonly value: number;
   readonly limit: number;
 }
@@ -94,6 +122,8 @@ export interface GenerationReport {
   readonly verdict: ReportVerdict;
   /** The figures of the comparison; null if nothing was compared. */
   readonly figures: ReportFigures | null;
+  /** Absent in reports of earlier releases; null if there is none yet. */
+  readonly reference?: Reference | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
   readonly notes: readonly string[];
@@ -108,11 +138,11 @@ export interface GenerationReport {
 }
 
 /** Returns a crossed threshold as a text: `PSI 0.41 of score is above 0.25`. */
-export function crossingText({ setting, output, value, limit }: Crossing): string {
+export function crossingText({ setting, output, value, limit, against }: Crossing): string {
   const of = output === null ? '' : ` of ${output}`;
   switch (setting) {
     case 'maxPsi':
-      return `PSI ${value}${of} is above ${limit}`;
+      return `PSI ${value}${of}${against === 'first' ? ' against the first generation' : ''} is above ${limit}`;
     case 'maxFlipRate':
       return `flip rate ${value}${of} is above ${limit}`;
     case 'maxMeanDelta':
@@ -131,11 +161,8 @@ interface Judgement {
 }
 
 /** Judges shift and delta of the decision's output if there is one, else of every output. */
-export function judgeReport(
-  { users, outputs, decision }: ReportFigures,
-  policy: PublishPolicy,
-  decided: DecisionPolicy | null,
-): Judgement {
+export function judgeReport(figures: ReportFigures, policy: PublishPolicy, decided: DecisionPolicy | null): Judgement {
+  const { users } = figures;
   const { maxPsi, maxFlipRate, maxMeanDelta, minCoverage, minUsers } = policy;
   const coverage = users.before === 0 ? 1 : users.both / users.before;
   const crossings = minCoverage === null || coverage >= minCoverage ? [] : [coverageCrossing(coverage, minCoverage)];
@@ -147,16 +174,36 @@ export function judgeReport(
     ];
     return { crossings, notes };
   }
-  for (const { name, psi, meanAbsoluteDelta } of outputs) {
-    if (decided !== null && name !== decided.output) continue;
-    if (maxPsi !== null && psi > maxPsi) crossings.push({ setting: 'maxPsi', output: name, value: psi, limit: maxPsi });
-    if (maxMeanDelta === null || meanAbsoluteDelta <= maxMeanDelta) continue;
-    crossings.push({ setting: 'maxMeanDelta', output: name, value: meanAbsoluteDelta, limit: maxMeanDelta });
+  const notes: string[] = [];
+  for (const { lower, limit, ...figure } of judgedFigures(figures, policy, decided)) {
+    const { value } = figure;
+    if (limit === null || value <= limit) continue;
+    if ((lower ?? value) > limit) crossings.push({ ...figure, limit });
+    else notes.push(`${crossingText({ ...figure, limit })}, but may be chance: at least ${lower} at 99 % confidence`);
   }
-  if (maxFlipRate !== null && decision !== null && decision.rate > maxFlipRate) {
-    crossings.push({ setting: 'maxFlipRate', output: decision.output, value: decision.rate, limit: maxFlipRate });
-  }
-  return { crossings, notes: [] };
+  return { crossings, notes };
+}
+
+type Judged = Omit<Crossing, 'limit'> & { readonly lower: number | undefined; readonly limit: number | null };
+
+function judgedFigures(
+  { outputs, decision }: ReportFigures,
+  { maxPsi: limit, maxMeanDelta, maxFlipRate }: PublishPolicy,
+  decided: DecisionPolicy | null,
+): Judged[] {
+  const judged = decided === null ? outputs : outputs.filter(({ name }) => name === decided.output);
+  const all = judged.flatMap((shift): Judged[] => {
+    const { name: output, first, meanAbsoluteDelta: value, meanAbsoluteDeltaLower: lower } = shift;
+    const ofPsi = { setting: 'maxPsi', output, limit } as const;
+    return [
+      { ...ofPsi, against: 'previous', value: shift.psi, lower: shift.psiLower },
+      ...(first ? [{ ...ofPsi, against: 'first', value: first.psi, lower: first.psiLower } as const] : []),
+      { setting: 'maxMeanDelta', output, value, lower, limit: maxMeanDelta },
+    ];
+  });
+  if (decision === null) return all;
+  const { output, rate: value, rateLower: lower } = decision;
+  return [...all, { setting: 'maxFlipRate', output, value, lower, limit: maxFlipRate }];
 }
 
 function coverageCrossing(coverage: number, limit: number): Crossing {

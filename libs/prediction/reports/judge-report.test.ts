@@ -47,3 +47,36 @@ describe('thresholds', () => {
     ]);
   });
 });
+
+describe('a figure above its threshold that may be chance', () => {
+  const few = users.slice(0, 40);
+  const was = scores(few.map((i) => [`${i}`, i / 40]));
+  const is = scores(few.map((i) => [`${i}`, i === 19 || i === 18 ? 0.6 : i / 40]));
+  const policy = { ...PUBLISH_DEFAULTS, minUsers: 1, maxFlipRate: 0.04, maxMeanDelta: 0.005 };
+  const small = compareSides(was, is, { decision }).figures();
+
+  it('holds nothing back, and a note has its lower bound', () => {
+    const { crossings, notes } = judgeReport(small, policy, decision);
+    expect(crossings).toEqual([]);
+    expect(notes).toEqual([
+      expect.stringMatching(
+        /^mean delta 0\.\d+ of score is above 0\.005, but may be chance: at least 0 at 99 % confidence$/,
+      ),
+      expect.stringMatching(/^flip rate 0\.05 of score is above 0\.04, but may be chance: at least 0\.003\d+ at 99 %/),
+    ]);
+  });
+
+  it('of a report without bounds, as earlier releases made it, is judged itself', () => {
+    const { rateLower, ...flips } = small.decision ?? { ...decision, up: 0, down: 0, rate: 0 };
+    const { crossings } = judgeReport({ ...small, decision: flips }, policy, decision);
+    expect(crossings).toMatchObject([{ setting: 'maxFlipRate', value: 0.05 }]);
+  });
+
+  it('of the PSI is judged against the first generation as well', () => {
+    const first = [{ name: 'score', ends: [0.25, 0.5, 0.75], counts: [970, 10, 10, 10] }];
+    const { figures: moved } = compareSides(before, before, { decision, first });
+    const { crossings } = judgeReport(moved(), { ...PUBLISH_DEFAULTS, maxPsi: 0.25 }, decision);
+    expect(crossings).toMatchObject([{ setting: 'maxPsi', against: 'first', output: 'score', limit: 0.25 }]);
+    expect(crossings.map(crossingText)[0]).toMatch(/^PSI [0-9.]+ of score against the first generation is above 0.25$/);
+  });
+});

@@ -2,7 +2,8 @@
 
 import type { OutputField } from '@tandem/freshness/predictor';
 import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
-import { classEnds, rounded, ShiftTally } from './tally.ts';
+import { type CountedClasses, classEnds, rounded } from './distribution.ts';
+import { ShiftTally } from './tally.ts';
 
 /** The offsets of stored outputs, from `start` up to `end`; `start` is negative if the generation lacks the user. */
 export interface StoredAt {
@@ -47,11 +48,13 @@ interface CommonOutputs {
  * Returns the outputs that two generations share, and the outputs that are not compared.
  * @param before the output fields of the currently served generation
  * @param sample stored outputs of some of its users
+ * @param first the classes of outputs of the reference, by name
  */
 export function commonOutputs(
   before: readonly OutputField[],
   now: readonly OutputField[],
   sample: readonly Buffer[],
+  first: ReadonlyMap<string, CountedClasses>,
 ): CommonOutputs {
   const numeric: NumericOutput[] = [];
   const answers: AnswerOutput[] = [];
@@ -61,7 +64,8 @@ export function commonOutputs(
     const earlier = before[at];
     if (!earlier) notes.push(`output ${field.name} is new`);
     else if (isNumber(field) && isNumber(earlier)) {
-      if (numeric.length < MOST_OUTPUTS) numeric.push(numericOutput([before, at], [now, i], sample));
+      if (numeric.length < MOST_OUTPUTS)
+        numeric.push(numericOutput([before, at], [now, i], sample, first.get(field.name)));
       else notes.push(`output ${field.name} was not compared: a report compares at most ${MOST_OUTPUTS} outputs`);
     } else if (field.type !== earlier.type || field.width !== earlier.width) {
       notes.push(`output ${field.name} has another type or width`);
@@ -76,7 +80,12 @@ export function commonOutputs(
 
 type FieldAt = readonly [fields: readonly OutputField[], index: number];
 
-function numericOutput(before: FieldAt, now: FieldAt, sample: readonly Buffer[]): NumericOutput {
+function numericOutput(
+  before: FieldAt,
+  now: FieldAt,
+  sample: readonly Buffer[],
+  first: CountedClasses | undefined,
+): NumericOutput {
   const [was, is] = [fieldOf(before), fieldOf(now)];
   const readBefore = numberOf(before);
   const ends = classEnds(Float64Array.from(sample, (bytes) => readBefore(bytes, 0)));
@@ -87,7 +96,7 @@ function numericOutput(before: FieldAt, now: FieldAt, sample: readonly Buffer[])
     typeBefore: was.type,
     typeNow: is.type,
     ends,
-    tally: new ShiftTally(ends),
+    tally: new ShiftTally(ends, first),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Sums over all users or over one segment, added row by row and read at the end. */
+import { ClassTable, type CountedClasses, rounded, type ShiftIndex, Z } from './distribution.ts';
 import type { Coverage, DecisionFlips, OutputShift } from './generation-report.ts';
 
 export class UserTally {
@@ -24,68 +25,88 @@ export class UserTally {
 
 /** A tally of one numeric output. */
 export class ShiftTally {
-  readonly #ends: Float64Array;
-  readonly #before: Side;
-  readonly #now: Side;
+  readonly #classes: ClassTable;
+  readonly #first: ClassTable | null;
+  readonly #before: Side = { users: 0, sum: 0 };
+  readonly #now: Side = { users: 0, sum: 0 };
   readonly #sizes = new DeltaSketch();
   #both = 0;
   #deltas = 0;
   #sizeSum = 0;
+  #sizeSquares = 0;
 
   /**
    * Creates an empty tally.
    * @param ends the upper ends of the classes
+   * @param first the classes of the model version's first generation, to compare the new generation with as well
    */
-  constructor(ends: Float64Array) {
-    this.#ends = ends;
-    this.#before = { counts: new Float64Array(ends.length + 1), users: 0, sum: 0 };
-    this.#now = { counts: new Float64Array(ends.length + 1), users: 0, sum: 0 };
+  constructor(ends: Float64Array, first?: CountedClasses) {
+    this.#classes = new ClassTable(ends);
+    this.#first = first ? new ClassTable(Float64Array.from(first.ends), first.counts) : null;
   }
 
-  addBefore(value: number): void {
-    count(this.#before, this.#ends, value);
-  }
-
-  addNow(value: number): void {
-    count(this.#now, this.#ends, value);
-  }
-
-  /** Adds the delta of a user in both generations, after both values were added. */
-  addDelta(delta: number): void {
-    const size = Math.abs(delta);
+  /** Adds a user of at least one generation. A value counts only if the user is in its generation. */
+  add(isBefore: boolean, before: number, isNow: boolean, now: number): void {
+    this.#classes.add(isBefore, before, isNow, now);
+    if (isBefore) count(this.#before, before);
+    if (!isNow) return;
+    count(this.#now, now);
+    this.#first?.add(false, 0, true, now);
+    if (!isBefore) return;
+    const size = Math.abs(now - before);
     this.#both++;
-    this.#deltas += delta;
+    this.#deltas += now - before;
     this.#sizeSum += size;
+    this.#sizeSquares += size * size;
     this.#sizes.add(size);
   }
 
-  shift(): OutputShift {
+  shift(): OutputShift & { readonly first?: ShiftIndex } {
     const both = Math.max(1, this.#both);
     return {
-      psi: rounded(psi(this.#before.counts, this.#now.counts)),
+      ...this.#classes.index(),
       meanBefore: rounded(this.#before.sum / Math.max(1, this.#before.users)),
       meanNow: rounded(this.#now.sum / Math.max(1, this.#now.users)),
       meanDelta: rounded(this.#deltas / both),
       meanAbsoluteDelta: rounded(this.#sizeSum / both),
+      meanAbsoluteDeltaLower: rounded(leastMean(this.#both, this.#sizeSum, this.#sizeSquares)),
       p50AbsoluteDelta: rounded(this.#sizes.quantile(0.5)),
       p99AbsoluteDelta: rounded(this.#sizes.quantile(0.99)),
       largestDelta: rounded(this.#sizes.largest),
       changed: rounded(this.#sizes.changed / both),
+      ...(this.#first ? { first: this.#first.index() } : {}),
     };
+  }
+
+  /** Returns the classes of the previous generation with the counts of its users. */
+  classesBefore(): CountedClasses {
+    return this.#classes.before();
   }
 }
 
 interface Side {
-  readonly counts: Float64Array;
   users: number;
   sum: number;
 }
 
-function count(side: Side, ends: Float64Array, value: number): void {
-  const at = classOf(ends, value);
-  side.counts[at] = (side.counts[at] as number) + 1;
+function count(side: Side, value: number): void {
   side.users++;
   side.sum += value;
+}
+
+/**
+ * Returns the lower confidence bound of a mean size. One more size of 0 keeps the deviation of equal sizes above 0: a
+ * few users may all lack a rare size.
+ */
+function leastMean(users: number, sum: number, squares: number): number {
+  const mean = sum / (users + 1);
+  const variance = Math.max(0, squares / (users + 1) - mean * mean);
+  return Math.max(0, mean - Z * Math.sqrt(variance / Math.max(1, users)));
+}
+
+/** Returns the lower confidence bound of a Poisson count (Byar: Rothman and Boice, "Epidemiologic Analysis", 1979). */
+function leastCount(count: number): number {
+  return count === 0 ? 0 : count * Math.max(0, 1 - 1 / (9 * count) - Z / (3 * Math.sqrt(count))) ** 3;
 }
 
 /** The counts of the decision's flips. */
@@ -101,9 +122,10 @@ export class FlipTally {
     else this.#down++;
   }
 
-  flips(): Pick<DecisionFlips, 'up' | 'down' | 'rate'> {
+  flips(): Omit<DecisionFlips, 'output' | 'threshold'> {
     const [up, down] = [this.#up, this.#down];
-    return { up, down, rate: rounded((up + down) / Math.max(1, this.#both)) };
+    const users = Math.max(1, this.#both);
+    return { up, down, rate: rounded((up + down) / users), rateLower: rounded(leastCount(up + down) / users) };
   }
 }
 
@@ -114,68 +136,6 @@ export interface Sums {
   readonly shift: ShiftTally | null;
   /** The flips of the decision; null if the predictor declares no decision. */
   readonly flips: FlipTally | null;
-}
-
-/** Rounds to six digits, the precision of float32. */
-export function rounded(value: number): number {
-  return Number(value.toPrecision(6));
-}
-
-// The distance of two distributions is measured in one pass. Values are counted in classes that each hold a twentieth
-// of the currently served users. The population stability index (PSI) is the sum over classes of (now - before) ×
-// ln(now / before), where both are shares of the users. By convention a PSI below 0.1 is no shift, above 0.25 a large
-// shift. Classes come from a sample, counts from all users.
-
-const CLASSES = 20;
-
-/**
- * Returns the upper ends of all classes except the last, in rising order; each end belongs to its class. Ties make
- * fewer classes. If many users share the least value, lower values form a separate class.
- * @param sample currently served values, in any order
- */
-export function classEnds(sample: Float64Array): Float64Array {
-  const sorted = sample.toSorted();
-  const ends = new Set<number>();
-  for (let i = 1; i < CLASSES; i++) {
-    const end = sorted[Math.ceil((i * sorted.length) / CLASSES) - 1];
-    if (end !== undefined) ends.add(end);
-  }
-  const [least] = sorted;
-  const below =
-    least !== undefined && ends.has(least) ? [least - Math.max(Number.MIN_VALUE, Math.abs(least) * 2 ** -50)] : [];
-  return Float64Array.from([...below, ...ends]);
-}
-
-/** Returns the class of a value, from 0 to `ends.length`. */
-export function classOf(ends: Float64Array, value: number): number {
-  let [low, high] = [0, ends.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ends[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Half a user is added to each class, since an empty class would make the PSI infinite. */
-const PRIOR = 0.5;
-
-/** Returns the PSI of counts by class; 0 if one side has no users. */
-export function psi(before: Float64Array, now: Float64Array): number {
-  const [beforeSum, nowSum] = [sumOf(before), sumOf(now)];
-  if (beforeSum === 0 || nowSum === 0) return 0;
-  const prior = PRIOR * before.length;
-  let index = 0;
-  for (let i = 0; i < before.length; i++) {
-    const was = ((before[i] as number) + PRIOR) / (beforeSum + prior);
-    const is = ((now[i] as number) + PRIOR) / (nowSum + prior);
-    index += (is - was) * Math.log(is / was);
-  }
-  return index;
-}
-
-function sumOf(counts: Float64Array): number {
-  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 // Quantiles of sizes are computed in constant memory and one pass. Sizes are counted in classes that are 1/32 of a

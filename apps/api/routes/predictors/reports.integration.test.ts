@@ -23,7 +23,7 @@ it('a generation above a threshold is held back, shown with its report, and publ
   expect(await report(1)).toMatchObject({ generation: '1', against: null, verdict: 'not_compared', figures: null });
   const publish = {
     maxPsi: null,
-    maxFlipRate: 0.1,
+    maxFlipRate: 0.01,
     maxMeanDelta: null,
     minCoverage: null,
     minUsers: 1,
@@ -36,7 +36,7 @@ it('a generation above a threshold is held back, shown with its report, and publ
   expect(await runAll()).toMatchObject({
     state: 'failed',
     error: expect.stringMatching(
-      /^held back: flip rate 0.333333 of score is above 0.1; .*tandem generation approve repurchase 2/,
+      /^held back: flip rate 0.333333 of score is above 0.01; .*tandem generation approve repurchase 2/,
     ),
   });
   expect(await inForce()).toBe('1');
@@ -45,7 +45,7 @@ it('a generation above a threshold is held back, shown with its report, and publ
     against: '1',
     verdict: 'blocked',
     figures: { users: { both: 9 }, decision: { up: 3, down: 0, rate: 0.333333 }, segments: [{ column: 'orders' }] },
-    crossings: [{ setting: 'maxFlipRate', output: 'score', value: 0.333333, limit: 0.1 }],
+    crossings: [{ setting: 'maxFlipRate', output: 'score', value: 0.333333, limit: 0.01 }],
     notes: [],
   });
   const movers = ((await report(2)) as { movers: { userId: string }[] }).movers.slice(0, 3);

@@ -1,0 +1,106 @@
+/**
+ * Measures how often thresholds hold a generation back, for the tables of docs/generations.md: without a shift, for
+ * every size, correlation, turnover and distribution, and with a shift.
+ */
+import { mostOf, randomFrom } from '@tandem/experiment/sequential/draws.fixture';
+import { describe, expect, it } from 'vitest';
+import { DISTRIBUTIONS, drawFigures, type ScoredUsers } from './scored-users.fixture.ts';
+
+const NAMES = Object.keys(DISTRIBUTIONS) as (keyof typeof DISTRIBUTIONS)[];
+const CORRELATIONS = [0, 0.5, 0.9, 0.99, 0.9999];
+const TURNOVERS = [0, 0.1, 0.3];
+
+const cells = (users: number): ScoredUsers[] =>
+  NAMES.flatMap((of) =>
+    CORRELATIONS.flatMap((correlation) => TURNOVERS.map((turnover) => ({ users, correlation, turnover, of }))),
+  );
+
+/** Returns how many of the generations have a lower bound above the limit, against the previous and the first. */
+function countAbove(scored: ScoredUsers, limit: number, generations: number, seed: number) {
+  const random = randomFrom(seed);
+  const above = { previous: 0, first: 0 };
+  for (let i = 0; i < generations; i++) {
+    const [output] = drawFigures(random, scored).outputs;
+    if ((output?.psiLower ?? 1) > limit) above.previous++;
+    if ((output?.first?.psiLower ?? 1) > limit) above.first++;
+  }
+  return above;
+}
+
+describe('without a shift', () => {
+  it.each([
+    [20, 1_000],
+    [50, 1_000],
+    [100, 1_000],
+    [400, 400],
+    [2_000, 100],
+    [20_000, 10],
+  ])(
+    'at most one in a hundred generations of %d users has a lower bound above 0, in every cell',
+    { timeout: 600_000 },
+    (users, n) => {
+      const counts = cells(users).map((cell, i) => countAbove(cell, 0, n, i));
+      const worst = Math.max(...counts.map(({ previous, first }) => Math.max(previous, first)));
+      const total = counts.reduce((sum, { previous, first }) => sum + previous + first, 0);
+      console.info(`${users} users: ${worst} of ${n} in the worst cell, ${total} of ${2 * n * counts.length} in all`);
+      expect(worst).toBeLessThanOrEqual(Math.max(1, mostOf(n, 0.01)));
+      expect(total / (2 * n * counts.length)).toBeLessThanOrEqual(0.01);
+    },
+  );
+
+  it('a million users have an index below 0.001', { timeout: 600_000 }, () => {
+    for (const of of ['normal', 'five values'] as const) {
+      const [output] = drawFigures(randomFrom(1), { users: 1e6, correlation: 0.9, turnover: 0.1, of }).outputs;
+      expect(Math.max(output?.psi ?? 1, output?.first?.psi ?? 1)).toBeLessThan(1e-3);
+      expect(output?.psiLower).toBe(0);
+    }
+  });
+});
+
+it.each([50, 100, 200, 400, 1_000, 4_000])('%d users: the power', { timeout: 600_000 }, (users) => {
+  const power = (shift: number, correlation: number, limit: number) =>
+    countAbove({ users, correlation, turnover: 0.02, of: 'normal', shift }, limit, 400, users);
+  const rows = [1, 0.5].map((shift) =>
+    [0, 0.9, 0.99].map((correlation) => {
+      const limit = shift === 1 ? 0.25 : 0.1;
+      const { previous, first } = power(shift, correlation, limit);
+      return `shift ${shift}, correlation ${correlation}, limit ${limit}: previous ${previous / 4} %, first ${first / 4} %`;
+    }),
+  );
+  console.info(`${users} users\n${rows.flat().join('\n')}`);
+  // Half a deviation is an index of 0.245: at most 1 % exceed a limit of 0.25.
+  expect(power(0.5, 0.9, 0.25).previous).toBeLessThanOrEqual(mostOf(400, 0.01));
+  if (users >= 200) expect(power(1, 0.9, 0.25).previous).toBeGreaterThanOrEqual(360);
+  if (users >= 400) expect(power(1, 0, 0.25).previous).toBeGreaterThanOrEqual(360);
+  if (users >= 400) expect(power(1, 0.9, 0.25).first).toBeGreaterThanOrEqual(360);
+});
+
+describe('flips and deltas', () => {
+  it.each([20, 100, 400, 2_000])(
+    '%d users: at a limit of the usual figure at most one in a hundred is above',
+    { timeout: 600_000 },
+    (users) => {
+      for (const correlation of [0.5, 0.9, 0.99]) {
+        for (const of of ['normal', 'lognormal', 'five values'] as const) {
+          const random = randomFrom(users);
+          const n = users === 2_000 ? 500 : 2_000;
+          const figures = Array.from({ length: n }, () => drawFigures(random, { users, correlation, turnover: 0, of }));
+          const ofFlips = figures.map(({ decision }) => [decision?.rate ?? 0, decision?.rateLower ?? 1] as const);
+          const ofDeltas = figures.map(
+            ({ outputs }) => [outputs[0]?.meanAbsoluteDelta ?? 0, outputs[0]?.meanAbsoluteDeltaLower ?? 1] as const,
+          );
+          const above = [ofFlips, ofDeltas].map((values) => {
+            const usual = values.reduce((sum, [value]) => sum + value, 0) / n;
+            const count = (limit: number) => values.filter(([, lower]) => lower > limit).length;
+            return [count(usual), count(usual / 2)] as const;
+          });
+          const shares = above.flat().map((count) => `${((100 * count) / n).toFixed(1)} %`);
+          console.info(
+            `${users} users, ${of}, correlation ${correlation}: flips and half, deltas and half: ${shares.join(', ')}`,
+          );
+          for (const [usual] of above) expect(usual).toBeLessThanOrEqual(mostOf(n, 0.01));
+        }
+      }
+    },
+  );
+});
