@@ -1,8 +1,8 @@
 /**
  * Remembers rows with which a model hangs or crashes, so that repeated reads of poison users do not keep every child
- * busy. Rows of a live run that ended its process are suspects: they are rejected until each has run alone, one at a
- * time, while the other children serve other rows. A row that ends its process alone is poison: it is rejected, and
- * runs alone again if it is read after a pause.
+ * busy. A row that ends its process alone is poison: it is rejected, and runs alone again if it is read after a pause.
+ * The rows of a live run that hung are suspects: they are rejected until each has run alone. One row at a time runs
+ * alone, while the other children serve other rows.
  *
  * Rows are compared by their features, so that a user is served as soon as they change. Batches have their own way to
  * find poison rows (isolate-poison.ts), and are not rejected.
@@ -12,6 +12,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { RowsRefused, ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import { ProcessEnded } from '../process/inference-process.ts';
 import { cutInputs } from '../tensors/batch-tensors.ts';
+import { mayBeForeign } from './artifact-breaker.ts';
 import { type Part, type Pending, paceOf, type Work } from './waiting-requests.ts';
 
 /** A row to run alone. */
@@ -55,6 +56,8 @@ const LONGEST_PAUSE_MS = 600_000;
 const REST = 9;
 /** After this many poison rows in a row, the other suspects are released, since the model may be at fault. */
 const MOST_IN_A_ROW = 2;
+/** A run with less than this share of a processor may be late because of the machine. */
+const LEAST_CPU_SHARE = 0.03;
 /** The share of a reader's time after which a run of the same row, whose readers have left, is not repeated. */
 const LATE_SHARE = 0.5;
 
@@ -146,11 +149,18 @@ export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRo
       underWay.add(run);
       return (error) => {
         underWay.delete(run);
-        if (!(error instanceof ProcessEnded)) return;
-        // Parts that wait run alone anyway. Several rows that crash are halved by their caller, which is still there.
-        const isSuspect = ({ waiting, rows }: Part<Pending>) => !waiting && (rows === 1 || error.why === 'deadline');
-        for (const row of parts.filter(isSuspect).flatMap(rowsOf)) {
-          if (!known.has(row.key)) tryAlone(row, 0, error.message);
+        // A kill from outside says nothing about the rows.
+        if (!(error instanceof ProcessEnded) || mayBeForeign(error)) return;
+        const { cpuMs = Number.POSITIVE_INFINITY, why, message } = error;
+        const isHang = why === 'deadline';
+        // A part that waits is about to run alone.
+        const rows = parts.filter(({ waiting }) => !waiting).flatMap(rowsOf);
+        const isSingle = parts.length === 1 && rows.length === 1;
+        const isProven = isSingle && (!isHang || cpuMs >= (now() - run.startedAt) * LEAST_CPU_SHARE);
+        for (const row of rows.filter(({ key }) => !known.has(key))) {
+          if (isProven) remember(row, FIRST_PAUSE_MS, message);
+          // The caller halves rows that crash together. Rows that hang have no caller any more.
+          else if (isHang) tryAlone(row, 0, message);
         }
       };
     },
