@@ -1,7 +1,8 @@
-import { RowsRefused, ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type ProcessEnd, ProcessEnded } from '../process/inference-process.ts';
+import { machineBusy } from '../process/time-limit.ts';
 import { encodeInputs } from '../tensors/batch-tensors.ts';
 import { createPoisonRows, type LoneRow } from './poison-rows.ts';
 import type { InferencePool } from './pool.ts';
@@ -58,7 +59,7 @@ function createWorld() {
   return { clock, alone, poison, refused, begin, run, workOf };
 }
 
-const crash = new ScoringCrash('it ended');
+const crash = new ProcessEnded('it ended', 'crash');
 
 describe('rows of live runs', () => {
   it('are rejected after they ended their process alone, and run alone again after pauses that double', async () => {
@@ -113,7 +114,8 @@ describe('rows of live runs', () => {
     const { alone, refused, run } = createWorld();
     run([1], 'deadline', 0.02 * T);
     expect([refused(1), alone.length]).toEqual([[1], 1]);
-    await alone[0]?.end();
+    const starved = new ProcessEnded('the machine is busy', 'starved', 0.02 * T);
+    await alone[0]?.end(machineBusy('the machine is busy', starved));
     expect(refused(1)).toEqual([]);
   });
 

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isTandemError } from '@tandem/freshness/errors';
-import { RowsRefused, ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { ProcessEnded } from '../process/inference-process.ts';
 import { cutInputs } from '../tensors/batch-tensors.ts';
 import { mayBeForeign } from './artifact-breaker.ts';
@@ -24,7 +24,7 @@ export interface LoneRow extends Pick<Work, 'version' | 'inputs' | 'outputs'> {
 }
 
 interface PoisonRowsOptions {
-  /** Runs a row alone. Rejects with `ScoringCrash` if that ends the process. */
+  /** Runs a row alone. Rejects with `ProcessEnded`, or an error with this cause, if that ends the process. */
   runAlone(row: LoneRow): Promise<unknown>;
   /** Returns the milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -94,13 +94,14 @@ export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRo
     let inARow = 0;
     for (let row = waiting.shift(); row; row = waiting.shift()) {
       const startedAt = now();
-      const error: unknown = await runAlone(row).then(
+      const error = await runAlone(row).then(
         () => undefined,
-        (reason: unknown) => reason,
+        (reason: Error) => reason,
       );
+      const end = error instanceof ProcessEnded ? error : error?.cause;
       const { pauseMs = 0 } = known.get(row.key) ?? {};
-      if (error instanceof ScoringCrash) {
-        remember(row, Math.min(LONGEST_PAUSE_MS, 2 * pauseMs) || FIRST_PAUSE_MS, error.message);
+      if (end instanceof ProcessEnded && isOfTheRow(end, row.limitMs)) {
+        remember(row, Math.min(LONGEST_PAUSE_MS, 2 * pauseMs) || FIRST_PAUSE_MS, end.message);
         restUntil = now() + REST * (now() - startedAt);
         inARow++;
       } else if (error === undefined || isTandemError(error, 'live_failed')) {
@@ -151,20 +152,23 @@ export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRo
         underWay.delete(run);
         // A kill from outside says nothing about the rows.
         if (!(error instanceof ProcessEnded) || mayBeForeign(error)) return;
-        const { cpuMs = Number.POSITIVE_INFINITY, why, message } = error;
-        const isHang = why === 'deadline';
+        const isHang = error.why === 'deadline';
         // A part that waits is about to run alone.
         const rows = parts.filter(({ waiting }) => !waiting).flatMap(rowsOf);
-        const isSingle = parts.length === 1 && rows.length === 1;
-        const isProven = isSingle && (!isHang || cpuMs >= (now() - run.startedAt) * LEAST_CPU_SHARE);
+        const isProven = parts.length === 1 && rows.length === 1 && isOfTheRow(error, now() - run.startedAt);
         for (const row of rows.filter(({ key }) => !known.has(key))) {
-          if (isProven) remember(row, FIRST_PAUSE_MS, message);
+          if (isProven) remember(row, FIRST_PAUSE_MS, error.message);
           // The caller halves rows that crash together. Rows that hang have no caller any more.
-          else if (isHang) tryAlone(row, 0, message);
+          else if (isHang) tryAlone(row, 0, error.message);
         }
       };
     },
   };
+}
+
+/** Returns whether the process ended because of its only row, which ran for this many ms. */
+function isOfTheRow({ cpuMs = Number.POSITIVE_INFINITY }: ProcessEnded, ranMs: number): boolean {
+  return cpuMs >= ranMs * LEAST_CPU_SHARE;
 }
 
 const NONE: ReadonlySet<string> = new Set();

@@ -1,5 +1,5 @@
 /** Joins the rows of a run, and sets the time after which its child is killed. */
-import { cpuLimit, wallLimit } from '../process/time-limit.ts';
+import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { joinInputs } from '../tensors/batch-tensors.ts';
 import type { PreparedRun } from './slot.ts';
 import { type Part, type Pending, rowsOf } from './waiting-requests.ts';
@@ -16,13 +16,18 @@ export function prepareRun(parts: readonly Part<Pending>[], killGraceMs: number,
     Math.min(r.runTimeoutMs + graceMs, Math.max(0, r.deadline - now) + killGraceMs),
   );
   const inputs = parts.map((part) => part.inputs);
-  // Wall time for live readers; CPU time for a batch, where the limit identifies poison rows.
-  const limitOf = priority === 'batch' ? cpuLimit : wallLimit;
   return {
     feeds: joinInputs(inputs, rowsOf(parts)),
     fetches: parts[0]?.outputs ?? [],
     rowByRow: parts[0]?.version.rowByRow ?? false,
     priority,
-    limit: limitOf(Math.max(...limits)),
+    limit: limitOf(parts[0], Math.max(...limits), killGraceMs),
   };
+}
+
+/** Returns the limit of a run: wall time for live readers; CPU time for a batch, where it identifies poison rows. */
+function limitOf(part: Part<Pending> | undefined, ms: number, killGraceMs: number): TimeLimit {
+  if (part?.request.priority === 'live') return wallLimit(ms);
+  // Other suspects wait for a row of live reads that runs alone.
+  return part?.isAlone ? cpuLimit(ms, ms + killGraceMs) : cpuLimit(ms);
 }

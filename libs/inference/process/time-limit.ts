@@ -102,7 +102,7 @@ function timeUp(
       ...(usedMs !== null && { cpuMs: usedMs }),
     };
   }
-  return { why: 'starved', how: starvedText(usedMs, spentMs) };
+  return { why: 'starved', how: starvedText(usedMs, spentMs), cpuMs: usedMs };
 }
 
 /**
