@@ -1,4 +1,4 @@
-/** Users for whom the model hangs are read again and again. They do not keep every inference child busy. */
+/** Repeated reads of users with features that make the model hang do not keep every inference child busy. */
 import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';

@@ -218,7 +218,6 @@ export class Batcher implements Scorer, LoadShedding {
     let running: readonly Part<Pending>[] = taken;
     let startedAt = now();
     let run: RunUnderWay | undefined;
-    let tellPoison: ReturnType<PoisonRows['begin']> | undefined;
     for (const part of taken) part.request.running++;
     try {
       const hash = taken[0]?.version.artifactHash ?? '';
@@ -228,11 +227,9 @@ export class Batcher implements Scorer, LoadShedding {
         startedAt = now();
         if (running.length === 0) return null;
         run = beginRun(this.#liveRoom, running);
-        if (taken[0]?.request.priority === 'live') tellPoison = this.#poison.begin(running);
         return prepareRun(running, killGraceMs, now());
       });
       run?.end(true);
-      tellPoison?.();
       tellBreaker(breaker, taken[0], answer === null ? 'not run' : 'lived', 0);
       if (answer) this.#answer(running, answer);
     } catch (error) {
@@ -241,7 +238,7 @@ export class Batcher implements Scorer, LoadShedding {
         running.some((part) => part.request === request) || isWaitingFor(request, taken[0]);
       if (rest) this.abandon(rest, isMeant);
       this.#fail(running, error);
-      tellPoison?.(error);
+      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error, now() - startedAt);
     } finally {
       run?.end(false);
       for (const part of taken) part.request.running--;

@@ -44,19 +44,17 @@ function createWorld() {
   /** Returns the rejected values. */
   const refused = (...values: readonly number[]) =>
     [...(poison.refusal(workOf(values))?.rows.keys() ?? [])].map((row) => values[row]);
-  const begin = (...values: readonly number[]) => {
-    const work = workOf(values);
-    const request = createPending(work, clock.now, () => {});
-    const end = poison.begin(cut(request, work, values.length));
-    return { end, leave: () => request.settle([]) };
-  };
   const run = (values: readonly number[], why: ProcessEnd, cpuMs?: number) => {
-    const { end, leave } = begin(...values);
-    clock.now += T + 1_000;
-    leave();
-    end(new ProcessEnded('no answer', why, cpuMs));
+    const work = workOf(values);
+    const parts = cut(
+      createPending(work, clock.now, () => {}),
+      work,
+      values.length,
+    );
+    poison.failed(parts, new ProcessEnded('no answer', why, cpuMs), T + 1_000);
+    parts[0]?.request.settle([]);
   };
-  return { clock, alone, poison, refused, begin, run, workOf };
+  return { clock, alone, poison, refused, run, workOf };
 }
 
 const crash = new ProcessEnded('it ended', 'crash');
@@ -66,7 +64,7 @@ describe('rows of live runs', () => {
     const { clock, alone, poison, refused, run, workOf } = createWorld();
     run([7], 'crash');
     expect(poison.refusal(workOf([1, 7]))).toBeInstanceOf(RowsRefused);
-    expect(poison.refusal(workOf([1, 7]))?.rows.get(1)).toMatch(/hangs or crashes with these features .*after 10 s$/);
+    expect(poison.refusal(workOf([1, 7]))?.rows.get(1)).toMatch(/hang or crash: .*no answer$/);
     clock.now += 9_999;
     expect([refused(1, 7), alone.length]).toEqual([[7], 0]);
     clock.now += 1;
@@ -100,7 +98,8 @@ describe('rows of live runs', () => {
     expect([refused(1, 2, 3, 4), alone.length]).toEqual([[1, 2], 2]);
     run([3, 4], 'deadline', T);
     await alone[2]?.end(new Error('the pool is closed'));
-    expect([refused(1, 2, 3, 4), alone.length]).toEqual([[1, 2], 3]);
+    await alone[3]?.end(new Error('the pool is closed'));
+    expect([refused(1, 2, 3, 4), alone.length]).toEqual([[1, 2], 4]);
   });
 
   it('are not suspects if their child was killed from outside, or crashed with several rows', () => {
@@ -117,17 +116,6 @@ describe('rows of live runs', () => {
     const starved = new ProcessEnded('the machine is busy', 'starved', 0.02 * T);
     await alone[0]?.end(machineBusy('the machine is busy', starved));
     expect(refused(1)).toEqual([]);
-  });
-
-  it('are not run a second time while a run of them is late', () => {
-    const { clock, refused, begin } = createWorld();
-    const late = begin(7);
-    clock.now += T / 2;
-    expect(refused(7)).toEqual([]);
-    late.leave();
-    expect(refused(6, 7)).toEqual([7]);
-    late.end();
-    expect(refused(7)).toEqual([]);
   });
 
   it('that are poison take at most a tenth of one child', async () => {
@@ -155,7 +143,7 @@ describe('a pool with two children', () => {
   let pool: InferencePool;
   afterEach(() => pool.close(0));
 
-  it('keeps one for other rows while a row hangs, and runs rows that hung together alone', async () => {
+  it('rejects a row that hung, and answers the others of its run', async () => {
     pool = poolOf([loop], { maxLostMs: Number.POSITIVE_INFINITY, killGraceMs: 200 });
     await pool.warmUp(loop.version);
     const stuck = [
@@ -166,12 +154,7 @@ describe('a pool with two children', () => {
     const late = { reason: { code: 'live_timeout' } };
     expect(await Promise.allSettled(stuck)).toMatchObject([late, late, late]);
     const poison = () => scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: T }).catch((error: unknown) => error);
-    expect(await poison()).toMatchObject({ code: 'live_failed' });
-    expect(await scoresOf(pool, loop, [[1, 4]])).toEqual([4]);
     await vi.waitFor(async () => expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]), PATIENCE);
-    await vi.waitFor(
-      async () => expect(await poison()).toMatchObject({ message: expect.stringMatching(/^the model hangs/) }),
-      PATIENCE,
-    );
+    await vi.waitFor(async () => expect(await poison()).toMatchObject({ code: 'live_failed' }), PATIENCE);
   }, 60_000);
 });

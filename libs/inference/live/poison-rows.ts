@@ -4,8 +4,8 @@
  * The rows of a live run that hung are suspects: they are rejected until each has run alone. One row at a time runs
  * alone, while the other children serve other rows.
  *
- * Rows are compared by their features, so that a user is served as soon as they change. Batches have their own way to
- * find poison rows (isolate-poison.ts), and are not rejected.
+ * Rows are compared by their features, so that a user is served as soon as they change. Batches isolate poison rows
+ * themselves (isolate-poison.ts).
  */
 import { createHash } from 'node:crypto';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -33,8 +33,8 @@ interface PoisonRowsOptions {
 export interface PoisonRows {
   /** Returns the error for the rows of a live request that may not run; undefined if all may run. */
   refusal(request: Work): RowsRefused | undefined;
-  /** Records the start of a live run. Returns a function to call once, at its end, with the error if it failed. */
-  begin(parts: readonly Part<Pending>[]): (error?: unknown) => void;
+  /** Records a live run that failed after this many ms. Call it after the parts to retry wait again. */
+  failed(parts: readonly Part<Pending>[], error: unknown, ranMs: number): void;
 }
 
 interface Known {
@@ -54,27 +54,17 @@ const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 600_000;
 /** After a poison row, none is tried again for this multiple of its run: they take at most a tenth of one child. */
 const REST = 9;
-/** After this many poison rows in a row, the other suspects are released, since the model may be at fault. */
+/** After this many rows in a row without success, the other suspects are released: the model may be at fault. */
 const MOST_IN_A_ROW = 2;
 /** A run with less than this share of a processor may be late because of the machine. */
 const LEAST_CPU_SHARE = 0.03;
-/** The share of a reader's time after which a run of the same row, whose readers have left, is not repeated. */
-const LATE_SHARE = 0.5;
 
 export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRows {
   /** Suspects and poison rows by key, the latest last. */
   const known = new Map<string, Known>();
   const waiting: LoneRow[] = [];
-  const underWay = new Set<{ readonly parts: readonly Part<Pending>[]; readonly startedAt: number }>();
-  const cutRows = new WeakMap<Part<Pending>, readonly LoneRow[]>();
   let isTrying = false;
   let restUntil = 0;
-
-  function rowsOf(part: Part<Pending>): readonly LoneRow[] {
-    const found = cutRows.get(part) ?? cutAll(part, part.rows, paceOf(part.request));
-    cutRows.set(part, found);
-    return found;
-  }
 
   function remember({ key }: LoneRow, pauseMs: number, how: string, until = now() + pauseMs): void {
     known.delete(key);
@@ -94,106 +84,72 @@ export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRo
     let inARow = 0;
     for (let row = waiting.shift(); row; row = waiting.shift()) {
       const startedAt = now();
-      const error = await runAlone(row).then(
-        () => undefined,
-        (reason: Error) => reason,
-      );
-      const end = error instanceof ProcessEnded ? error : error?.cause;
-      const { pauseMs = 0 } = known.get(row.key) ?? {};
+      const error = await runAlone(row).catch((reason: Error) => reason);
+      const end = error instanceof Error && error.cause instanceof ProcessEnded ? error.cause : error;
+      inARow++;
       if (end instanceof ProcessEnded && isOfTheRow(end, row.limitMs)) {
+        const { pauseMs = 0 } = known.get(row.key) ?? {};
         remember(row, Math.min(LONGEST_PAUSE_MS, 2 * pauseMs) || FIRST_PAUSE_MS, end.message);
         restUntil = now() + REST * (now() - startedAt);
-        inARow++;
-      } else if (error === undefined || isTandemError(error, 'live_failed')) {
+      } else if (!(error instanceof Error) || isTandemError(error, 'live_failed')) {
         known.delete(row.key);
         inARow = 0;
-      } else {
-        // The pool is closing or too busy, which says nothing about the row.
-        release(row);
-        inARow = MOST_IN_A_ROW;
-      }
+      } else release(row);
       if (inARow >= MOST_IN_A_ROW) for (const other of waiting.splice(0)) release(other);
     }
     isTrying = false;
   }
 
-  /** Ends the wait of a row that was not tried. A suspect may run again. */
+  /** Ends the wait of a row without a result. A suspect may run again. */
   function release(row: LoneRow): void {
     const { pauseMs = 0, how = '' } = known.get(row.key) ?? {};
     if (pauseMs > 0) remember(row, pauseMs, how);
     else known.delete(row.key);
   }
 
-  /** Returns the keys of rows that have been running for long, although their readers have left. */
-  function lateKeys(timeoutMs: number): ReadonlySet<string> {
-    const late = [...underWay].filter(({ startedAt }) => now() - startedAt >= timeoutMs * LATE_SHARE);
-    const parts = late.flatMap((run) => run.parts.filter(({ request }) => request.settled));
-    return new Set(parts.flatMap(rowsOf).map(({ key }) => key));
-  }
-
   return {
     refusal(request) {
       const [first] = known;
-      if (first && first[1].until + LONGEST_PAUSE_MS < now()) known.delete(first[0]);
-      const late = underWay.size > 0 ? lateKeys(request.timeoutMs) : NONE;
-      if (late.size + known.size === 0) return undefined;
+      if (!first) return undefined;
+      if (first[1].until + LONGEST_PAUSE_MS < now()) known.delete(first[0]);
       const refused = new Map<number, string>();
-      for (const [i, row] of cutAll(request, request.rows.length, paceOf(request)).entries()) {
+      for (const [i, row] of cutRows(request, request.rows.length, paceOf(request)).entries()) {
         const found = known.get(row.key);
-        if (found && found.until <= now() && restUntil <= now() && !isTrying) tryAlone(row, found.pauseMs, found.how);
-        if (found || late.has(row.key)) refused.set(request.rows[i] ?? i, textOf(found, now()));
+        if (!found) continue;
+        refused.set(request.rows[i] ?? i, `these features made the model hang or crash: ${found.how}`);
+        if (Math.max(found.until, restUntil) <= now() && !isTrying) tryAlone(row, found.pauseMs, found.how);
       }
       return refused.size > 0 ? new RowsRefused('live_failed', refused) : undefined;
     },
-    begin(parts) {
-      const run = { parts, startedAt: now() };
-      underWay.add(run);
-      return (error) => {
-        underWay.delete(run);
-        // A kill from outside says nothing about the rows.
-        if (!(error instanceof ProcessEnded) || mayBeForeign(error)) return;
-        const isHang = error.why === 'deadline';
-        // A part that waits is about to run alone.
-        const rows = parts.filter(({ waiting }) => !waiting).flatMap(rowsOf);
-        const isProven = parts.length === 1 && rows.length === 1 && isOfTheRow(error, now() - run.startedAt);
-        for (const row of rows.filter(({ key }) => !known.has(key))) {
-          if (isProven) remember(row, FIRST_PAUSE_MS, error.message);
-          // The caller halves rows that crash together. Rows that hang have no caller any more.
-          else if (isHang) tryAlone(row, 0, error.message);
-        }
-      };
+    failed(parts, error, ranMs) {
+      // A kill from outside says nothing about the rows.
+      if (!(error instanceof ProcessEnded) || mayBeForeign(error)) return;
+      const ended = parts.filter((part) => !part.waiting);
+      const rows = ended.flatMap((part) => cutRows(part, part.rows, paceOf(part.request)));
+      const isProven = parts.length === 1 && rows.length === 1 && isOfTheRow(error, ranMs);
+      for (const row of rows.filter(({ key }) => !known.has(key))) {
+        if (isProven) remember(row, FIRST_PAUSE_MS, error.message);
+        // The caller halves rows that crash together. Rows that hang have no caller any more.
+        else if (error.why === 'deadline') tryAlone(row, 0, error.message);
+      }
     },
   };
 }
 
-/** Returns whether the process ended because of its only row, which ran for this many ms. */
+/** Returns whether a process ended because of its only row, which ran for this many ms. */
 function isOfTheRow({ cpuMs = Number.POSITIVE_INFINITY }: ProcessEnded, ranMs: number): boolean {
   return cpuMs >= ranMs * LEAST_CPU_SHARE;
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
-function cutAll(
-  { version, inputs, outputs }: Pick<LoneRow, 'version' | 'inputs' | 'outputs'>,
-  rows: number,
-  paceMs: number,
-) {
+function cutRows({ version, inputs, outputs }: Omit<LoneRow, 'key' | 'limitMs'>, rows: number, paceMs: number) {
   return Array.from({ length: rows }, (_, start): LoneRow => {
     const row = cutInputs(inputs, start, 1);
     const hash = createHash('sha256').update(version.artifactHash);
-    for (const { data } of row) {
-      hash.update(
-        'buffer' in data ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : JSON.stringify(data),
-      );
-    }
+    for (const { data } of row) hash.update('buffer' in data ? viewOf(data) : JSON.stringify(data));
     return { key: hash.digest('base64'), version, inputs: row, outputs, limitMs: Math.max(LEAST_LIMIT_MS, paceMs) };
   });
 }
 
-function textOf(known: Known | undefined, now: number): string {
-  if (!known) return 'the model still runs for an earlier read of these features';
-  const { pauseMs, how, until } = known;
-  if (pauseMs === 0) return `these features are run alone first, since a run that contained them failed: ${how}`;
-  const seconds = Math.min(LONGEST_PAUSE_MS, Math.max(1, until - now)) / 1000;
-  return `the model hangs or crashes with these features (${how}); they are tried again after ${Math.ceil(seconds)} s`;
+function viewOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
