@@ -16,11 +16,12 @@ import {
   ScoringCrash,
 } from '@tandem/prediction/scoring/scoring';
 import type { WireTensor } from '../process/protocol.ts';
-import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
-import { type EncodedInput, encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
+import { createPoisonRows, type LoneRow, type PoisonRows } from './poison-rows.ts';
+import { prepareRun } from './prepare-run.ts';
 import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun, SlotAnswer } from './slot.ts';
 import {
@@ -67,6 +68,7 @@ export class Batcher implements Scorer, LoadShedding {
   readonly #options: BatcherOptions;
   readonly #lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
   readonly #liveRoom: LiveRoom;
+  readonly #poison: PoisonRows;
   // An array, for the reason in createWaitingLine. When a request leaves, the last one takes its index.
   readonly #pending: Pending[] = [];
   readonly #waitingForDrain: (() => void)[] = [];
@@ -75,6 +77,7 @@ export class Batcher implements Scorer, LoadShedding {
   constructor(options: BatcherOptions) {
     this.#options = options;
     this.#liveRoom = roomOf(options, this.#lines.live);
+    this.#poison = createPoisonRows({ ...options, runAlone: (row) => this.#runAlone(row) });
   }
 
   async score({ batch, onGone, ...request }: ScoreRequest): Promise<ScoreResult> {
@@ -107,6 +110,8 @@ export class Batcher implements Scorer, LoadShedding {
     const { promise, resolve, reject } = Promise.withResolvers<readonly WireTensor[]>();
     try {
       const work = { ...request, inputs: encode() };
+      const poison = priority === 'live' ? this.#poison.refusal(work) : undefined;
+      if (poison) throw poison;
       const permit = priority === 'live' ? breaker.permit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
       const one = this.#enqueue(work, permit, (outcome) => {
@@ -127,6 +132,12 @@ export class Batcher implements Scorer, LoadShedding {
     }
     this.pumpSoon();
     return promise;
+  }
+
+  /** Runs a row as a batch, which has no reader, and whose limit is CPU time. */
+  #runAlone({ limitMs, ...row }: LoneRow): Promise<unknown> {
+    const time = { timeoutMs: limitMs + ALONE_WAIT_MS, runTimeoutMs: limitMs };
+    return this.#submit({ ...row, ...time, rows: ONE_ROW, priority: 'batch', isAlone: true }, () => row.inputs);
   }
 
   room(version: ModelVersion, timeoutMs: number): number {
@@ -203,7 +214,7 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   async #perform(slot: RunSlot, taken: readonly Part<Pending>[]): Promise<void> {
-    const { breaker, now } = this.#options;
+    const { breaker, killGraceMs, now } = this.#options;
     let running: readonly Part<Pending>[] = taken;
     let startedAt = now();
     let run: RunUnderWay | undefined;
@@ -216,7 +227,7 @@ export class Batcher implements Scorer, LoadShedding {
         startedAt = now();
         if (running.length === 0) return null;
         run = beginRun(this.#liveRoom, running);
-        return this.#prepare(running);
+        return prepareRun(running, killGraceMs, now());
       });
       run?.end(true);
       tellBreaker(breaker, taken[0], answer === null ? 'not run' : 'lived', 0);
@@ -227,6 +238,7 @@ export class Batcher implements Scorer, LoadShedding {
         running.some((part) => part.request === request) || isWaitingFor(request, taken[0]);
       if (rest) this.abandon(rest, isMeant);
       this.#fail(running, error);
+      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error, now() - startedAt);
     } finally {
       run?.end(false);
       for (const part of taken) part.request.running--;
@@ -237,24 +249,6 @@ export class Batcher implements Scorer, LoadShedding {
     const [first] = parts;
     if (first?.request.priority === 'batch') this.#options.slices.note(first.version, rowsOf(parts), cpuMs);
     deliver(parts, outputs);
-  }
-
-  #prepare(parts: readonly Part<Pending>[]): PreparedRun {
-    const { killGraceMs, now } = this.#options;
-    const priority = parts[0]?.request.priority ?? 'batch';
-    const graceMs = priority === 'live' ? killGraceMs : 0;
-    // Each request has its own limit, so that a long timeout does not prolong the run of another request.
-    const limits = parts.map(({ request: r }) =>
-      Math.min(r.runTimeoutMs + graceMs, Math.max(0, r.deadline - now()) + killGraceMs),
-    );
-    const inputs = parts.map((part) => part.inputs);
-    return {
-      feeds: joinInputs(inputs, rowsOf(parts)),
-      fetches: parts[0]?.outputs ?? [],
-      rowByRow: parts[0]?.version.rowByRow ?? false,
-      priority,
-      limit: limitOf(parts[0], Math.max(...limits)),
-    };
   }
 
   #fail(parts: readonly Part<Pending>[], error: unknown): void {
@@ -273,15 +267,12 @@ export class Batcher implements Scorer, LoadShedding {
 }
 
 const ONE_ROW = Object.freeze([0]);
+/** How long a row that must run alone waits for a child. */
+const ALONE_WAIT_MS = 5_000;
 
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
   return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
-}
-
-/** Returns the limit of a run: wall time for live readers; CPU time for a batch, where it identifies poison rows. */
-function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
-  return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
 }
 
 function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {

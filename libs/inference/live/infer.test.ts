@@ -91,7 +91,7 @@ describe('infer', () => {
   it('queues one run of a request at a time, so that there is room for live reads', async () => {
     const { version } = loop;
     await pool.warmUp(version);
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 2]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
     await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     const rows = 300;
@@ -105,7 +105,7 @@ describe('infer', () => {
   it('ends a run that a live read makes hang, even if another request in it has a long timeout', async () => {
     const { version } = loop;
     await pool.warmUp(version);
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 2_000 }).catch((error: unknown) => error);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 3]], { timeoutMs: 2_000 }).catch((error: unknown) => error);
     const inputs = matrix(Float32Array.of(0, 7), 2);
     const time = { timeoutMs: 50_000, runTimeoutMs: 2_000 };
     const good = pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...time });
@@ -133,7 +133,7 @@ describe('infer', () => {
   it('removes a request when its caller has disconnected', async () => {
     const { version } = loop;
     await pool.warmUp(version);
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 4]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
     await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     let leave = () => {};
@@ -152,7 +152,7 @@ describe('infer', () => {
   it('removes the rows of a read whose caller has disconnected', async () => {
     const { version } = loop;
     await pool.warmUp(version);
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 5]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
     await letRunsBegin();
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
     const batch = batchOf(version, new Array(300).fill([0, 1]));
@@ -214,7 +214,7 @@ describe('infer', () => {
 
   it('ends a run at its own limit, even if its caller would wait longer', async () => {
     const { version } = loop;
-    const inputs = matrix(Float32Array.of(FOR_EVER, 1), 2);
+    const inputs = matrix(Float32Array.of(FOR_EVER, 6), 2);
     const endless = pool.infer({
       version,
       inputs,

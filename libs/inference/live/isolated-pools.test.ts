@@ -23,6 +23,8 @@ vi.setConfig({ testTimeout: 3 * PATIENCE });
 
 let pools: IsolatedPools;
 let opened = 0;
+/** The reads that hang. */
+let hung = 0;
 beforeEach(() => {
   opened = 0;
   const { options: clock } = createPauseClock();
@@ -56,9 +58,9 @@ async function readMeanwhile(work: Promise<unknown>, timeoutMs: number) {
   return { served, lost };
 }
 
-/** Performs a live read that makes the candidate's child hang until the deadline. */
+/** Performs a live read of other features, which makes the candidate's child hang until the deadline. */
 const hang = () =>
-  scoresOf(pools, hanging, [[FOR_EVER, 1]], { timeoutMs: HANG_MS }).then(
+  scoresOf(pools, hanging, [[FOR_EVER, hung++]], { timeoutMs: HANG_MS }).then(
     () => expect.unreachable('it hangs'),
     (error: unknown) => (error as { code?: string }).code,
   );

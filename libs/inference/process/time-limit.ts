@@ -16,7 +16,7 @@ export interface TimeLimit {
 export interface TimeUp {
   readonly why: 'deadline' | 'starved';
   readonly how: string;
-  /** CPU time that the child took for the answer, if CPU time was the reason. */
+  /** CPU time that the child took for the answer, unless the system does not report it. */
   readonly cpuMs?: number;
 }
 
@@ -59,7 +59,7 @@ export function watchTime(child: TimedChild, limit: TimeLimit, onUp: (up: TimeUp
   let timer = setTimeout(look, waitFor(Math.min(limit.cpuMs, limit.wallMs)));
 
   async function look(): Promise<void> {
-    const usedMs = await cpuSince(child, limit);
+    const usedMs = await cpuSince(child);
     if (isOver) return;
     const spentMs = performance.now() - begin;
     const up = timeUp(limit, { usedMs, spentMs });
@@ -74,16 +74,16 @@ export function watchTime(child: TimedChild, limit: TimeLimit, onUp: (up: TimeUp
   };
 }
 
-/** Returns the CPU time since the call; null if only wall time counts, or if the system does not report it. */
-async function cpuSince({ pid, cpuMs }: TimedChild, limit: TimeLimit): Promise<number | null> {
-  if (pid === undefined || !Number.isFinite(limit.cpuMs)) return null;
+/** Returns the CPU time since the call; null if the system does not report it. */
+async function cpuSince({ pid, cpuMs }: TimedChild): Promise<number | null> {
+  if (pid === undefined) return null;
   const now = await readCpuMs(pid);
   return now === null ? null : Math.max(0, now - cpuMs);
 }
 
 /**
  * Returns the reason if the time is up.
- * @param spent CPU time and wall time so far, in ms. If CPU time is null, wall time is used instead
+ * @param spent CPU time and wall time so far, in ms. If CPU time is null or has no limit, wall time is used instead
  */
 function timeUp(
   { cpuMs, wallMs }: TimeLimit,
@@ -92,11 +92,17 @@ function timeUp(
   if (usedMs !== null && usedMs >= cpuMs) {
     return { why: 'deadline', how: `no answer within ${Math.round(cpuMs)} ms of CPU time`, cpuMs: usedMs };
   }
-  if (usedMs === null && spentMs >= Math.min(cpuMs, wallMs) - TIMER_EARLY_MS) {
-    return { why: 'deadline', how: `no answer within ${Math.round(Math.min(cpuMs, wallMs))} ms` };
+  const isWallOnly = usedMs === null || !Number.isFinite(cpuMs);
+  const limitMs = isWallOnly ? Math.min(cpuMs, wallMs) : wallMs;
+  if (spentMs < limitMs - TIMER_EARLY_MS) return null;
+  if (isWallOnly) {
+    return {
+      why: 'deadline',
+      how: `no answer within ${Math.round(limitMs)} ms`,
+      ...(usedMs !== null && { cpuMs: usedMs }),
+    };
   }
-  if (usedMs === null || spentMs < wallMs - TIMER_EARLY_MS) return null;
-  return { why: 'starved', how: starvedText(usedMs, spentMs) };
+  return { why: 'starved', how: starvedText(usedMs, spentMs), cpuMs: usedMs };
 }
 
 /**

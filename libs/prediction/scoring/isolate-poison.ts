@@ -134,7 +134,7 @@ export async function scoreIsolating(
     for (const [row, why] of refused) {
       faults.set(row, why);
       if (code === 'overloaded') apart.overloaded.add(row);
-      else apart.unusable.set(row, features.get(row) ?? []);
+      else if (code === 'features_unusable') apart.unusable.set(row, features.get(row) ?? []);
     }
     return partsOf(rows.filter((row) => !refused.has(row)));
   }

@@ -77,7 +77,8 @@ interface RefusalFacts {
 
 /**
  * Thrown before a run because of some rows. `features_unusable`: an input cannot hold their features. `overloaded`:
- * there is no room for them. The other rows may be retried immediately.
+ * there is no room for them. `live_failed`: the model hung or crashed with them before. The other rows may be retried
+ * immediately.
  */
 export class RowsRefused extends TandemError {
   /** Row of the batch → reason. */
@@ -85,7 +86,7 @@ export class RowsRefused extends TandemError {
   readonly unusable: NonNullable<RefusalFacts['unusable']>;
 
   constructor(
-    code: 'features_unusable' | 'overloaded',
+    code: 'features_unusable' | 'overloaded' | 'live_failed',
     rows: ReadonlyMap<number, string>,
     { unusable = new Map(), ...options }: RefusalFacts = {},
   ) {
