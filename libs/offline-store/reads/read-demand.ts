@@ -22,6 +22,8 @@ const DAYS = `(${NOW} * ${HALF_LIFE_DAYS})`;
 const TODAY = `floor(${DAYS})::int`;
 /** The number of recent half-lives in a half-life. */
 const RECENT = HALF_LIFE_MS / RECENT_HALF_LIFE_MS;
+/** The reads a day of a user whose decayed count of recent reads stays 1. */
+const READS_A_DAY = (Math.LN2 * RECENT) / HALF_LIFE_DAYS;
 /** A limit above any count and within the exponent of a float8, whatever the clock. */
 const MOST_LOG = 1_000;
 
@@ -201,7 +203,7 @@ export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
         where history >= ${LEAST_HISTORY} * total * power(2, (day - ${DAYS}) / ${HALF_LIFE_DAYS})
       )
       select level is not null as "isCounted", sum(users)::float8 as users, sum(recent) as reads,
-        sum(1 - exp(greatest(-700, -recent * ${Math.LN2 / (HALF_LIFE_DAYS / RECENT)}))) as readers, sum(recent ^ 2) as squares,
+        sum(1 - exp(greatest(-700, -recent * ${READS_A_DAY}))) as readers, sum(recent ^ 2) as squares,
         (count(*) filter (where recent >= ${FREQUENT}))::float8 as frequent
       from (select *, case when weight > ${NO_WEIGHT} then floor(ln(weight) / ln(2::float8) * ${GROUPS_PER_DOUBLING}) end as level
         from levels) l
