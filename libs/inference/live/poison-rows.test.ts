@@ -145,8 +145,9 @@ describe('a pool with two children', () => {
   let pool: InferencePool;
   afterEach(() => pool.close(0));
 
-  it('rejects a row that hung, and answers the others of its run', async () => {
-    pool = poolOf([loop], { maxLostMs: Number.POSITIVE_INFINITY, killGraceMs: 200 });
+  it('runs each row of a run that hung alone, rejects those that hang again, and answers the others', async () => {
+    const onRestart = vi.fn();
+    pool = poolOf([loop], { maxLostMs: Number.POSITIVE_INFINITY, killGraceMs: 200, onRestart });
     await pool.warmUp(loop.version);
     const stuck = [
       [FOR_EVER, 1],
@@ -155,6 +156,8 @@ describe('a pool with two children', () => {
     ].map((row) => scoresOf(pool, loop, [row], { timeoutMs: T }));
     const late = { reason: { code: 'live_timeout' } };
     expect(await Promise.allSettled(stuck)).toMatchObject([late, late, late]);
+    // One for the run, and one for each of its rows that hang.
+    await vi.waitFor(() => expect(onRestart).toHaveBeenCalledTimes(3), PATIENCE);
     const poison = () => scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: T }).catch((error: unknown) => error);
     await vi.waitFor(async () => expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]), PATIENCE);
     await vi.waitFor(async () => expect(await poison()).toMatchObject({ code: 'live_failed' }), PATIENCE);
