@@ -3,7 +3,7 @@ import { createExplanationStore } from '@tandem/offline-store/explanations/kept-
 import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
-import { historyOfAnswers, type LoggedHistory, type UserOutcome } from '@tandem/prediction/value/logged-history';
+import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
 import { CommandFailure } from '../command-line/failure.ts';
 import { count, moment, printable } from '../output/text.ts';
 import type { ValueSource } from './report-history.ts';
@@ -38,7 +38,11 @@ export async function readLoggedHistory(
   const scored = Math.round(users * share);
   const logged = historyOfAnswers({ predictor, kept, outcomes, ...asked, itemPrefix, now, users: scored });
   if (logged.history.reads.length === 0) throw noReads(predictor, logged);
-  return { history: logged.history, features: logged.features, notes: notesOf(kept.length, outcomes, logged, asked) };
+  return {
+    history: logged.history,
+    features: logged.features,
+    notes: notesOf(kept.length, outcomes.length, logged, asked),
+  };
 }
 
 async function readKept(pool: Pool, predictor: string): Promise<KeptExplanation[]> {
@@ -74,20 +78,18 @@ function noReads(predictor: string, { left }: LoggedHistory): CommandFailure {
   });
 }
 
+const ABSENT_IS_ZERO =
+  'An answer without an outcome in time counts as 0. If outcomes may be missing, send value 0 for what did not happen, and use --absent unknown.';
+
 function notesOf(
   kept: number,
-  outcomes: readonly UserOutcome[],
+  outcomes: number,
   { left }: LoggedHistory,
   { isAbsentUnknown }: Pick<LoggedRequest, 'isAbsentUnknown'>,
 ): string[] {
-  const isZeroSent = outcomes.some(({ value }) => value === 0);
   return [
-    `From ${count(kept)} kept answers and ${count(outcomes.length)} outcomes; ${count(left.tooYoung)} answers are too young to have an outcome, ${count(left.withoutInputs)} have no usable inputs.`,
+    `From ${count(kept)} kept answers and ${count(outcomes)} outcomes; ${count(left.tooYoung)} answers are too young to have an outcome, ${count(left.withoutInputs)} have no usable inputs.`,
     'If an event lies between two kept answers, the features in between are unknown, so reads that need them are left out.',
-    ...(isAbsentUnknown
-      ? []
-      : [
-          `An answer without an outcome in time counts as 0.${isZeroSent ? ' Some outcomes were sent with value 0, so others may be unknown: then use --absent unknown.' : ' If outcomes may be missing, send value 0 for what did not happen, and use --absent unknown.'}`,
-        ]),
+    ...(isAbsentUnknown ? [] : [ABSENT_IS_ZERO]),
   ];
 }

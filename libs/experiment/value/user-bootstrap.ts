@@ -113,17 +113,8 @@ function tailsOf(drawn: readonly Float64Array[]): Tails {
     const known = worst.filter((value) => value !== Number.NEGATIVE_INFINITY).sort();
     return known[Math.round(level * (known.length - 1))] ?? Number.NaN;
   };
-  const both = quantile(0.95, Math.abs);
-  return {
-    above: Math.max(
-      both,
-      quantile(0.975, (value) => value),
-    ),
-    below: Math.max(
-      both,
-      quantile(0.975, (value) => -value),
-    ),
-  };
+  const [both, up, down] = [quantile(0.95, Math.abs), quantile(0.975, Number), quantile(0.975, (value) => -value)];
+  return { above: Math.max(both, up), below: Math.max(both, down) };
 }
 
 /** The sums and counts of reads, by user. */

@@ -126,9 +126,10 @@ export function createPoisonRows({ runAlone, now }: PoisonRowsOptions): PoisonRo
       if (!(error instanceof ProcessEnded) || mayBeForeign(error)) return;
       const ended = parts.filter((part) => !part.waiting);
       const rows = ended.flatMap((part) => cutRows(part, part.rows, paceOf(part.request)));
-      const isProven = parts.length === 1 && rows.length === 1 && isOfTheRow(error, ranMs);
+      const wasAlone = parts.length === 1 && rows.length === 1;
+      if (wasAlone && !isOfTheRow(error, ranMs)) return;
       for (const row of rows.filter(({ key }) => !known.has(key))) {
-        if (isProven) remember(row, FIRST_PAUSE_MS, error.message);
+        if (wasAlone) remember(row, FIRST_PAUSE_MS, error.message);
         // The caller halves rows that crash together. Rows that hang have no caller any more.
         else if (error.why === 'deadline') tryAlone(row, 0, error.message);
       }

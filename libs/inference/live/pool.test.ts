@@ -243,7 +243,7 @@ describe('an inference pool', () => {
     const restarts: string[] = [];
     open({ processes: 1, killGraceMs: 10, onRestart: (why) => restarts.push(why) });
     await pool.warmUp(loop.version);
-    await scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch(() => {});
+    await scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 100 }).catch(() => {});
     await vi.waitFor(() => expect(restarts).toEqual(['deadline']), PATIENCE);
     await scoresOf(pool, loop, [[1, 1]]);
     process.kill(pool.stats().pids[0] ?? 0, 'SIGKILL');

@@ -10,18 +10,15 @@ export interface GainBounds {
   readonly high: number;
 }
 
-/** Contexts by read. */
-interface Compared {
-  readonly ours: ArrayLike<number>;
-  readonly theirs: ArrayLike<number>;
-}
-
-/** Returns the least and the greatest gain on all scorable reads; null if all outcomes are known. */
+/**
+ * Returns the least and the greatest gain on all scorable reads; null if all outcomes are known.
+ * @param contexts the contexts of both ways of serving, by read
+ */
 export function gainBounds(
   history: Pick<ValueHistory, 'reads'>,
   judge: Judge,
   scorable: Uint32Array,
-  { ours, theirs }: Compared,
+  { ours, theirs }: { readonly ours: ArrayLike<number>; readonly theirs: ArrayLike<number> },
 ): GainBounds | null {
   let [low, high, unknown] = [0, 0, 0];
   for (const read of scorable) {
