@@ -9,8 +9,10 @@ import { IS_ERASED } from '../certificate/erased-users.ts';
 import { type Db, query } from '../sql/database.ts';
 import { holdRules } from './rule-changes.ts';
 
-/** The maximum number of contexts that a transaction checks, and the number that it drops: events of their users wait. */
-const [CHECKED, DROPPED] = [10_000, 1_000];
+/** The maximum number of contexts that a transaction checks. */
+const CHECKED = 10_000;
+/** The maximum number of contexts that a transaction drops. Events of their users wait. */
+const DROPPED = 1_000;
 /** SQL: whether context `c` has values to drop. An erased user stays erased: another version would be a readmission. */
 const IS_OLD = `c.updated_at < (select clock_timestamp() - context_horizon from tandem.settings)
   and c.features <> '{}' and not (${IS_ERASED})`;

@@ -149,9 +149,9 @@ export async function partOfDemand(db: Db): Promise<number> {
 
 /** Returns the expected number of users that are read within a time, if each is read as often as before. */
 export async function findReaders(db: Db, part: number, withinMs: number): Promise<number> {
-  const chance = `1 - exp(greatest(-700, -${weightNow('log_weight')} * $2::float8))`;
   const [found] = await query<{ users: number }>(db, {
-    text: `select coalesce(sum(${chance}), 0) as users from tandem.read_demand tablesample system ($1::float4)`,
+    text: `select coalesce(sum(1 - exp(greatest(-700, -${weightNow('log_weight')} * $2::float8))), 0) as users
+      from tandem.read_demand tablesample system ($1::float4)`,
     values: [part * 100, (Math.LN2 * withinMs) / HALF_LIFE_MS],
   });
   return (found?.users ?? 0) / part;
