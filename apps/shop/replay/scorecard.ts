@@ -56,8 +56,8 @@ function changeInterval(readings: readonly Reading[], seed: number): Estimate {
 }
 
 /**
- * Returns the mean change of pairs with a percentile bootstrap over customers. The reads of one customer are not
- * independent, so customers are drawn with all of their reads.
+ * Returns the mean change of pairs with a bootstrap over customers. The reads of one customer are not independent, so
+ * customers are drawn with all of their reads. Without enough customers, the bounds are NaN.
  */
 export function meanChange(
   changes: readonly { readonly customerId: string; readonly change: number }[],
@@ -68,7 +68,7 @@ export function meanChange(
   for (const { customerId } of changes) if (!places.has(customerId)) places.set(customerId, places.size);
   const sums = newUserSums(places.size);
   for (const { customerId, change } of changes) addRead(sums, places.get(customerId) ?? 0, change);
-  const [mean] = estimate([meanOf(sums)], { users: places.size, seed, resamples });
+  const [mean] = estimate([meanOf(sums)], { counts: sums.counts, seed, resamples });
   return mean ?? { value: Number.NaN, low: Number.NaN, high: Number.NaN };
 }
 
