@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { renderClientTypes } from '@tandem/wire/client-types/client-types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
@@ -15,7 +16,7 @@ const CONFIG = {
 };
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tandem-consumer-'));
   const packages = join(folder, 'node_modules/@tandem');
   mkdirSync(packages, { recursive: true });
@@ -23,6 +24,7 @@ beforeAll(() => {
   for (const lib of ['client', 'experiment']) {
     cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
   }
+  writeFileSync(join(packages, 'client/wire-types.ts'), await renderClientTypes());
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { renderClientTypes } from '@tandem/wire/client-types/client-types';
 import { collectModules, copyData, tree } from './collect.ts';
 import { manifestOf } from './manifest.ts';
 import { output, PACKAGES, type PackagePlan, root } from './plans.ts';
@@ -75,6 +76,8 @@ function installCommand(folders: readonly string[]): string {
 
 rmSync(output, { recursive: true, force: true });
 const undeclared = compile();
+// The client's declarations in the repository name Zod's types.
+writeFileSync(join(tree, 'libs/client/wire-types.d.ts'), await renderClientTypes());
 const installCommands = PACKAGES.map((plan) => build(plan, undeclared));
 buildRuntimePackages();
 process.stdout.write(`built the packages in ${output}. To install one in a folder of yours, run there:\n`);
