@@ -1,10 +1,10 @@
 /** `tandem build compare`: compares an optimised build with its parent, on real users. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { splitCsv } from '../csv/read-csv.ts';
-import { readNamedFile } from '../models/model-file.ts';
+import { csvFailure, readCsv } from '../csv/read-csv.ts';
 import { renderComparison } from './render-comparison.ts';
 
 interface Options extends ApiOptions {
@@ -30,7 +30,7 @@ rounds, with the range of the middle 80 % of them.`,
     )
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();
-      const labels = file === undefined ? undefined : readLabels((await readNamedFile(cli, file)).toString(), file);
+      const labels = file === undefined ? undefined : await readLabels(resolve(cli.cwd, file));
       const asked = given({ users, labels });
       const call = { signal: cli.signal };
       const comparison = await connect(cli, options).compareBuild(predictor, String(build), asked, call);
@@ -51,26 +51,19 @@ interface Label {
 const MOST_LABELS = 10_000;
 const COLUMNS = ['user_id', 'label'];
 
-/**
- * Reads the labels of users from a CSV text with the head `user_id,label`. Throws a CommandFailure that names the line
- * of the file.
- */
-export function readLabels(text: string, file: string): readonly Label[] {
-  const [head = '', ...lines] = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  const names = splitCsv(head) ?? [];
-  const [idAt, labelAt] = COLUMNS.map((name) => names.indexOf(name));
-  if (idAt === undefined || labelAt === undefined || idAt < 0 || labelAt < 0) {
-    throw wrongLine(file, 1, `the header is ${JSON.stringify(names.join(',')).slice(0, 80)}`);
+/** Reads the labels of users from a CSV file with the head `user_id,label`. Rejects with a CommandFailure. */
+export async function readLabels(file: string): Promise<readonly Label[]> {
+  const labels: Label[] = [];
+  for await (const { names, rows } of readCsv(file)) {
+    const [idAt = -1, labelAt = -1] = COLUMNS.map((name) => names.indexOf(name));
+    if (idAt < 0 || labelAt < 0) throw wrongLine(file, 1, `the header is "${names.join(',').slice(0, 80)}"`);
+    for (const { line, cells } of rows) {
+      const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
+      const label = Number(text);
+      if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, line, 'its label is not a number');
+      labels.push({ userId, label });
+    }
   }
-  const labels = lines.flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    const cells = splitCsv(line);
-    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it does not have ${names.length} values`);
-    const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
-    const label = Number(text);
-    if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is not a number');
-    return [{ userId, label }];
-  });
   if (labels.length === 0) throw wrongLine(file, 2, 'the file has no user');
   if (labels.length <= MOST_LABELS) return labels;
   throw new CommandFailure(`${file} has ${labels.length} labels, more than the limit of ${MOST_LABELS}`, {
@@ -78,8 +71,7 @@ export function readLabels(text: string, file: string): readonly Label[] {
   });
 }
 
-function wrongLine(file: string, no: number, problem: string): CommandFailure {
-  return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy: 'write the header user_id,label, and then lines with a user id and a number, such as 0 or 1',
-  });
+function wrongLine(file: string, line: number, problem: string): CommandFailure {
+  const remedy = 'write the header user_id,label, and then lines with a user id and a number, such as 0 or 1';
+  return csvFailure(file, line, problem, remedy);
 }

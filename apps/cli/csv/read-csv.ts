@@ -3,20 +3,9 @@
  * breaks. Memory is bounded by a batch and the longest row.
  */
 import { createReadStream } from 'node:fs';
+import { CsvError, parse } from 'csv-parse';
 import { CommandFailure, unreadable } from '../command-line/failure.ts';
 import { counted } from '../output/text.ts';
-
-/** Splits one line according to RFC 4180. Returns undefined if a quotation mark is not closed. */
-export function splitCsv(line: string): string[] | undefined {
-  const cells: string[] = [];
-  const cell = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
-  for (;;) {
-    const found = cell.exec(line);
-    if (!found) return undefined;
-    cells.push(found[1]?.replaceAll('""', '"') ?? found[2] ?? '');
-    if (found[3] === '') return cells;
-  }
-}
 
 export interface CsvRow {
   /** The number of the row's first line in the file, from 1. */
@@ -33,8 +22,8 @@ interface CsvBatch {
 
 /** Bytes in one read. A batch has the rows that end in them. */
 const READ_BYTES = 1 << 18;
-/** The most UTF-16 units of a row. A longer row is treated as an unclosed quotation mark. */
-const MOST_ROW_LENGTH = 1 << 24;
+/** The largest row. A larger row is treated as an unclosed quotation mark. */
+const MOST_ROW_BYTES = 1 << 24;
 
 /** Reads the file. Rejects with a CommandFailure that names file and line. */
 export async function* readCsv(file: string): AsyncGenerator<CsvBatch> {
@@ -53,10 +42,46 @@ export async function* readCsv(file: string): AsyncGenerator<CsvBatch> {
   if (!hasRows) yield { names, rows: [] };
 }
 
+/** Yields the rows that end in each piece of the file. Empty lines are skipped. */
 async function* readRecords(file: string): AsyncGenerator<readonly CsvRow[]> {
-  const records = recordReader(file);
-  for await (const text of readTexts(file)) yield records.push(text);
-  yield records.end();
+  let rows: CsvRow[] = [];
+  let line = 1;
+  const parser = parse({
+    record_delimiter: ['\n', '\r\n'],
+    relax_column_count: true,
+    max_record_size: MOST_ROW_BYTES,
+    on_record: (cells: readonly string[]) => {
+      if (cells.length > 1 || cells[0]?.trim() !== '') rows.push({ line, cells });
+      // The parser's own count takes a CRLF in a cell for two lines.
+      line += 1;
+      for (const cell of cells) line += countOf('\n', cell);
+      return null;
+    },
+  });
+  // A call's callback has the error, too.
+  parser.on('error', () => {});
+  const settled = (call: (callback: (error?: Error | null) => void) => void) =>
+    new Promise<void>((resolve, reject) =>
+      call((error) => (error ? reject(parseFailure(error, file, line)) : resolve())),
+    );
+  for await (const text of readTexts(file)) {
+    await settled((callback) => parser.write(text, callback));
+    yield rows;
+    rows = [];
+  }
+  await settled((callback) => parser.end(callback));
+  yield rows;
+}
+
+/** Returns the failure for an error of the parser in the row that begins in the line. */
+function parseFailure(error: Error, file: string, line: number): Error {
+  if (!(error instanceof CsvError)) return error;
+  if (error.code === 'CSV_QUOTE_NOT_CLOSED' || error.code === 'CSV_MAX_RECORD_SIZE') {
+    const remedy = 'close it, or double each quotation mark in a quoted cell';
+    return csvFailure(file, line, 'a quotation mark is not closed', remedy);
+  }
+  const remedy = 'quote the whole cell, and double each quotation mark in it: "a ""b"" c"';
+  return csvFailure(file, line, 'a quotation mark is inside an unquoted cell', remedy);
 }
 
 /** Returns a failure that names the line. */
@@ -98,84 +123,6 @@ function notUtf8(file: string, lines: number, bytes: Buffer): CommandFailure {
   const before = bytes.toString('utf8').split('\ufffd', 1)[0] ?? '';
   const remedy = `convert it: iconv -f ${isUtf16 ? 'utf-16' : 'latin1'} -t utf-8`;
   return csvFailure(file, lines + countOf('\n', before), 'it is not UTF-8', remedy);
-}
-
-/** Splits texts into rows. A row ends at a line break outside quotation marks. Empty lines are skipped. */
-function recordReader(file: string) {
-  /** The text after the last row, and the line where it begins. */
-  let rest = '';
-  let line = 1;
-
-  /** Returns the rows that end in the text. */
-  function push(text: string): CsvRow[] {
-    const rows: CsvRow[] = [];
-    rest += text;
-    let start = 0;
-    let quote = findFrom(rest, '"', 0);
-    for (;;) {
-      if (quote < start) quote = findFrom(rest, '"', start);
-      const end = quote < Number.POSITIVE_INFINITY ? endOfRecord(rest, start, quote) : findFrom(rest, '\n', start);
-      if (end === Number.POSITIVE_INFINITY) break;
-      const isQuoted = quote < end;
-      const record = rest.slice(start, rest[end - 1] === '\r' ? end - 1 : end);
-      if (record.trim() !== '') rows.push({ line, cells: cellsOf(record, isQuoted, file, line) });
-      line += 1 + (isQuoted ? countOf('\n', record) : 0);
-      start = end + 1;
-    }
-    rest = rest.slice(start);
-    if (rest.length > MOST_ROW_LENGTH) throw openQuote(file, line);
-    return rows;
-  }
-
-  return {
-    push,
-    /** Returns the last row of a file that does not end with a line break. */
-    end(): CsvRow[] {
-      const rows = push('\n');
-      if (rest.trim() !== '') throw openQuote(file, line);
-      return rows;
-    },
-  };
-}
-
-/**
- * Returns the position after the end of a row.
- * @param quote the position of the first quotation mark after the start
- */
-function endOfRecord(text: string, start: number, quote: number): number {
-  let open = quote;
-  let end = findFrom(text, '\n', start);
-  // A doubled quotation mark in a cell closes the cell and opens it again.
-  while (open < end) {
-    const close = findFrom(text, '"', open + 1);
-    if (close === Number.POSITIVE_INFINITY) return close;
-    if (close > end) end = findFrom(text, '\n', close);
-    open = findFrom(text, '"', close + 1);
-  }
-  return end;
-}
-
-/** Returns the position of a character, or Infinity if it is not found. */
-function findFrom(text: string, character: string, from: number): number {
-  const at = text.indexOf(character, from);
-  return at < 0 ? Number.POSITIVE_INFINITY : at;
-}
-
-function cellsOf(record: string, isQuoted: boolean, file: string, line: number): readonly string[] {
-  if (!isQuoted) return record.split(',');
-  const cells = splitCsv(record);
-  if (cells) return cells;
-  throw csvFailure(
-    file,
-    line,
-    'a quotation mark is inside an unquoted cell',
-    'quote the whole cell, and double each quotation mark in it: "a ""b"" c"',
-  );
-}
-
-function openQuote(file: string, line: number): CommandFailure {
-  const remedy = 'close it, or double each quotation mark in a quoted cell';
-  return csvFailure(file, line, 'a quotation mark is not closed', remedy);
 }
 
 const HEAD_REMEDY = 'name each column once in the first line; with pandas: to_csv(…, index=False)';

@@ -100,8 +100,8 @@ test.each<[string, string, RegExp]>([
   ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it has the unknown name "amount"/],
   ['o.csv', 'userId,name\n1,order', /line 2: it has no id/],
   ['o.jsonl', '{"id":"a","userId":"1"}', /line 1: it has no name/],
-  ['o.csv', '', /o\.csv: the file is empty\n {2}.*the first line of a CSV file/],
-  ['o.csv', '\uFEFF\n\n', /o\.csv: the file is empty/],
+  ['o.csv', '', /o\.csv is empty\n {2}.*the first line must name the columns/],
+  ['o.csv', '\uFEFF\n\n', /o\.csv is empty/],
   ['o.jsonl', '{"id":', /line 1: the line is not JSON/],
   ['o.jsonl', 'null', /line 1: it has no id/],
 ])('a wrong line of %s is named, and its batch is not sent: %j', async (name, text, problem) => {

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
 import { given } from '../command-line/command.ts';
 import { CommandFailure, unreadable } from '../command-line/failure.ts';
-import { splitCsv } from '../csv/read-csv.ts';
+import { readCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];
@@ -27,66 +27,49 @@ export async function* readOutcomes(file: string, atMost: number): AsyncGenerato
   if (batch.length > 0) yield batch;
 }
 
-async function* readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
+function readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
+  return /\.csv$/i.test(file) ? readCsvOutcomes(file) : readJsonOutcomes(file);
+}
+
+async function* readJsonOutcomes(file: string): AsyncGenerator<OutcomeInput> {
   const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
-  const isCsv = /\.csv$/i.test(file);
-  const read = isCsv ? csvReader(file) : jsonReader(file);
   let no = 0;
-  let isEmpty = true;
   try {
     for await (const line of lines) {
       no++;
-      if (line.trim() === '') continue;
-      isEmpty = false;
-      const outcome = read(line, no);
-      if (outcome) yield outcome;
+      if (line.trim() !== '') yield outcomeOf(parseLine(line, file, no), file, no);
     }
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error;
     throw unreadable(file, error);
   }
-  // A file of JSON lines has no header: if it is empty, it has no outcomes.
-  if (isEmpty && isCsv) throw new CommandFailure(`${file}: the file is empty`, { remedy: FORM });
 }
 
-/** Returns the outcome in a line; undefined for the head. */
-type ReadLine = (line: string, no: number) => OutcomeInput | undefined;
-
-function jsonReader(file: string): ReadLine {
-  return (line, no) => {
-    try {
-      const parsed: unknown = JSON.parse(line);
-      return outcomeOf(parsed, file, no);
-    } catch (error) {
-      throw error instanceof SyntaxError ? wrongLine(file, no, `the line is not JSON (${error.message})`) : error;
-    }
-  };
+function parseLine(line: string, file: string, no: number): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    throw wrongLine(file, no, `the line is not JSON (${error instanceof Error ? error.message : error})`);
+  }
 }
 
-function csvReader(file: string): ReadLine {
-  let head: readonly string[] | undefined;
-  return (line, no) => {
-    const cells = splitCsv(line.replace(/^\uFEFF/, ''));
-    if (!cells) throw wrongLine(file, no, 'a quotation mark is not closed');
-    if (!head) {
-      checkHead(cells, file, no);
-      head = cells;
-      return undefined;
+async function* readCsvOutcomes(file: string): AsyncGenerator<OutcomeInput> {
+  for await (const { names, rows } of readCsv(file)) {
+    checkHead(names, file);
+    for (const { line, cells } of rows) {
+      const row: Record<string, unknown> = {};
+      for (const [i, name] of names.entries()) {
+        if (name === 'value') row[name] = valueOfCell(cells[i] ?? '');
+        else if (cells[i] !== '') row[name] = cells[i];
+      }
+      yield outcomeOf(row, file, line);
     }
-    if (cells.length !== head.length)
-      throw wrongLine(file, no, `${cells.length} values, but the header has ${head.length}`);
-    const row: Record<string, unknown> = {};
-    for (const [i, name] of head.entries()) {
-      if (name === 'value') row[name] = valueOfCell(cells[i] ?? '');
-      else if (cells[i] !== '') row[name] = cells[i];
-    }
-    return outcomeOf(row, file, no);
-  };
+  }
 }
 
-function checkHead(names: readonly string[], file: string, no: number): void {
+function checkHead(names: readonly string[], file: string): void {
   const unknown = names.find((name) => !isField(name));
-  if (unknown !== undefined) throw wrongLine(file, no, `the header has the unknown name ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw wrongLine(file, 1, `the header has the unknown name ${JSON.stringify(unknown)}`);
 }
 
 /**
