@@ -1,6 +1,6 @@
 /**
  * The types of the wire that the client uses, derived from the schemas. A published package has no Zod: it carries the
- * same types, written out by `libs/wire/client-types`.
+ * same types, written out by `scripts/packages/client-types.ts`.
  */
 import type { ArtifactSchema } from '@tandem/wire/artifacts';
 import type { AuditPageSchema } from '@tandem/wire/audit';

@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderClientTypes } from '@tandem/wire/client-types/client-types';
+import { renderClientTypes } from './client-types.ts';
 import { collectModules, copyData, tree } from './collect.ts';
 import { manifestOf } from './manifest.ts';
 import { output, PACKAGES, type PackagePlan, root } from './plans.ts';

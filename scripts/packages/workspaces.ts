@@ -21,8 +21,7 @@ export function findWorkspaceFile(specifier: string): string | null {
   const found = workspaces.find(({ manifest: { name } }) => specifier === name || specifier.startsWith(`${name}/`));
   if (found === undefined) return null;
   const subpath = `.${specifier.slice(found.manifest.name.length)}`;
-  const exported = found.manifest.exports ?? {};
-  const file = exported[subpath] ?? exported['./*']?.replace('*', subpath.slice(2));
+  const file = found.manifest.exports?.[subpath];
   if (file === undefined)
     throw new Error(`${found.folder}/package.json exports no ${subpath}, which ${specifier} needs`);
   return join(found.folder, file);

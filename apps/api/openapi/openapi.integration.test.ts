@@ -1,5 +1,5 @@
 import type { z } from '@hono/zod-openapi';
-import { SENT } from '@tandem/wire/client-types/client-types';
+import { SENT } from '@tandem/wire/client-types/sent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
 import { createApp } from '../app.ts';

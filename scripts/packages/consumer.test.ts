@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { renderClientTypes } from '@tandem/wire/client-types/client-types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { renderClientTypes } from './client-types.ts';
+import { root } from './plans.ts';
 
-const root = join(import.meta.dirname, '../..');
 const CONFIG = {
   compilerOptions: {
     ...{ target: 'es2024', lib: ['es2024', 'dom', 'dom.iterable'], module: 'nodenext', types: [] },

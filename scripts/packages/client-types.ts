@@ -4,21 +4,13 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderTypes } from './render-types.ts';
-
-/**
- * The names of the schemas that applications send. In the client's types of these, settings with a default are
- * optional.
- */
-export const SENT: readonly string[] = [
-  ...['ReadMany', 'Event', 'Outcome', 'Outcomes', 'StartRun', 'Rollback', 'RolloutPlan', 'MoveRollout'],
-  ...['PromoteRollout', 'ArmOverride', 'Push', 'LabelMove', 'ArchiveChange', 'BuildComparisonRequest'],
-  ...['InferenceRequest', 'Rank'],
-];
+import { renderTypes } from '@tandem/wire/client-types/render-types';
+import { SENT } from '@tandem/wire/client-types/sent';
+import { root } from './plans.ts';
 
 /** Returns a TypeScript declaration for each named schema of the wire. */
 export async function renderClientTypes(): Promise<string> {
-  const wire = join(import.meta.dirname, '..');
+  const wire = join(root, 'libs/wire');
   for (const file of readdirSync(wire)) {
     if (file.endsWith('.ts') && !file.endsWith('.test.ts')) await import(join(wire, file));
   }
