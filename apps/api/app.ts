@@ -1,7 +1,7 @@
 /** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/freshness/errors';
 import { checkHost } from '@tandem/http-server/foreign-request';
-import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
@@ -81,7 +81,7 @@ function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
     const allow = methods.sort().join(', ');
     app.all(path, ({ req }) => {
       if (req.method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } });
-      const error = new RequestError('method_not_allowed', `${req.method} is not allowed here.`, {
+      const error = new TandemError('method_not_allowed', `${req.method} is not allowed here.`, {
         remedy: `use ${allow}`,
         headers: { allow },
       });
@@ -92,14 +92,14 @@ function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
   return app;
 }
 
-function noSuchPath(path: string): RequestError {
+function noSuchPath(path: string): TandemError {
   if (path === '/metrics') {
-    return new RequestError('no_such_path', 'This port does not serve metrics.', {
+    return new TandemError('no_such_path', 'This port does not serve metrics.', {
       remedy:
         'set METRICS_PORT, and read /metrics on it; the port of the API serves metrics only on loopback, without API keys and without METRICS_PORT',
     });
   }
-  return new RequestError('no_such_path', 'This path does not exist.', {
+  return new TandemError('no_such_path', 'This path does not exist.', {
     remedy:
       'check the spelling of the path, including /v1/ or /v2/; GET /docs lists all paths, and GET /openapi.json has them for programs',
   });

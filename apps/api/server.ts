@@ -1,8 +1,8 @@
 /** The API's HTTP server: the application on libs/http-server. Every rejection is a problem document. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
+import { TandemError } from '@tandem/freshness/errors';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
-import { RequestError } from '@tandem/http-server/request-error';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
 import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
 import { startGrpcServer } from '@tandem/open-inference/grpc-server';
@@ -55,7 +55,7 @@ function refuseUnreadable(error: unknown): Response {
   if (!(error instanceof UnreadableRequest)) return problemResponse(toProblem(error));
   return problemResponse(
     toProblem(
-      new RequestError('malformed_request', 'The Host and the path of the request do not form a URL.', {
+      new TandemError('malformed_request', 'The Host and the path of the request do not form a URL.', {
         remedy: 'send a Host header, and a percent-encoded path that begins with /',
         cause: error,
       }),

@@ -1,9 +1,10 @@
 /** Serves `/livez` and `/metrics` of a worker to orchestrators and Prometheus, on the API's own HTTP server. */
 import type { IncomingMessage } from 'node:http';
+import { ERROR_KINDS } from '@tandem/freshness/error-codes';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createConnections } from '@tandem/http-server/connections';
 import { checkHost, createHostRule, type HostRule, isOnLoopback } from '@tandem/http-server/foreign-request';
 import { type Reply, replyOn } from '@tandem/http-server/reply';
-import { REQUEST_ERROR_STATUS, RequestError } from '@tandem/http-server/request-error';
 import { targetPath } from '@tandem/http-server/request-frame';
 import { startHttpServer } from '@tandem/http-server/server';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -65,7 +66,7 @@ async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: He
     if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method);
     return await show(targetPath(url), options);
   } catch (error) {
-    if (error instanceof RequestError) return refuse(error);
+    if (isTandemError(error)) return refuse(error);
     throw error;
   }
 }
@@ -73,21 +74,21 @@ async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: He
 async function show(path: string, { metrics, whyDead }: HealthServerOptions): Promise<Reply> {
   if (path === '/metrics') return plain(200, await metrics.exposition(), metrics.contentType);
   if (path !== '/livez') {
-    throw new RequestError('no_such_path', 'This path does not exist.', { remedy: 'request /livez or /metrics' });
+    throw new TandemError('no_such_path', 'This path does not exist.', { remedy: 'request /livez or /metrics' });
   }
   const why = whyDead();
   return plain(why === null ? 200 : 503, `${why ?? 'ok'}\n`);
 }
 
-function refuseMethod(method: string): RequestError {
-  return new RequestError('method_not_allowed', `${method} is not allowed here.`, {
+function refuseMethod(method: string): TandemError {
+  return new TandemError('method_not_allowed', `${method} is not allowed here.`, {
     remedy: `use ${METHODS}`,
     headers: { allow: METHODS },
   });
 }
 
-function refuse({ code, message, remedy, headers }: RequestError): Reply {
-  const refused = plain(REQUEST_ERROR_STATUS[code], `${message}${remedy === undefined ? '' : `\n→ ${remedy}`}\n`);
+function refuse({ code, message, remedy, headers }: TandemError): Reply {
+  const refused = plain(ERROR_KINDS[code].status, `${message}${remedy === undefined ? '' : `\n→ ${remedy}`}\n`);
   return { ...refused, headers: { ...refused.headers, ...headers } };
 }
 

@@ -1,48 +1,10 @@
 /**
- * The one error type of the domain: a code that programs react to, a text that any caller may read, and a private
- * detail for the log. The API turns codes into HTTP problems (apps/api/http/problem.ts), and the worker into retry or
- * failure.
+ * The one error type: a code that programs react to, a text that any caller may read, and a private detail for the log.
+ * `error-codes.ts` has the codes.
  */
 import type { UserState } from './certificate.ts';
+import type { ErrorCode } from './error-codes.ts';
 import type { ContextToken, ReadOptions } from './read-options.ts';
-
-/** The codes of errors that callers act on. apps/api/http/problem.ts documents each of them. */
-export type ErrorCode =
-  | 'invalid_input'
-  | 'unknown_predictor'
-  | 'unknown_user'
-  | 'unknown_run'
-  | 'unknown_generation'
-  | 'unknown_artifact'
-  | 'event_conflict'
-  | 'outcome_conflict'
-  | 'run_conflict'
-  | 'version_unverified'
-  | 'version_archived'
-  | 'version_in_use'
-  | 'rollout_conflict'
-  | 'never_stable'
-  | 'unknown_rollout'
-  | 'unknown_model_version'
-  | 'unknown_explanation'
-  | 'context_not_reached'
-  | 'history_changed'
-  | 'not_cached'
-  | 'not_confirmed'
-  | 'no_prediction'
-  | 'overloaded'
-  | 'rate_limited'
-  | 'features_failed'
-  | 'request_features_required'
-  | 'live_timeout'
-  | 'live_failed'
-  | 'caller_gone'
-  | 'features_unusable'
-  | 'output_unusable'
-  | 'unavailable'
-  | 'protocol_unknown'
-  | 'config_invalid'
-  | 'model_refused';
 
 interface ErrorOptions {
   /** The path of the faulty value in the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
@@ -54,6 +16,8 @@ interface ErrorOptions {
   readonly cause?: unknown;
   /** Seconds after which the same request may succeed. */
   readonly retryAfter?: number;
+  /** HTTP headers that belong to the status, such as Allow. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class TandemError extends Error {
@@ -62,6 +26,7 @@ export class TandemError extends Error {
   readonly remedy: string | undefined;
   readonly detail: unknown;
   readonly retryAfter: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   /** @param publicText what happened, readable by any caller; names no internals */
   constructor(code: ErrorCode, publicText: string, options: ErrorOptions = {}) {
@@ -72,6 +37,7 @@ export class TandemError extends Error {
     this.remedy = options.remedy;
     this.detail = options.detail;
     this.retryAfter = options.retryAfter;
+    this.headers = options.headers ?? {};
   }
 }
 

@@ -4,7 +4,7 @@
  * programs send only Host.
  */
 import { lookup } from 'node:dns/promises';
-import { RequestError } from './request-error.ts';
+import { TandemError } from '@tandem/freshness/errors';
 
 /** Returns whether a Host header names this service. */
 export type HostRule = (host: string) => boolean;
@@ -51,11 +51,11 @@ export function createHostRule(names: readonly string[]): HostRule {
   };
 }
 
-/** Throws a RequestError `forbidden` if the Host header names another machine. */
+/** Throws a TandemError `forbidden` if the Host header names another machine. */
 export function checkHost(req: RequestHead, isOurs: HostRule): void {
   const host = hostOf(req);
   if (isOurs(host)) return;
-  throw new RequestError(
+  throw new TandemError(
     'forbidden',
     `This service is published on loopback and does not answer to ${JSON.stringify(host.slice(0, 80))}.`,
     {
@@ -65,7 +65,7 @@ export function checkHost(req: RequestHead, isOurs: HostRule): void {
   );
 }
 
-/** Throws a RequestError `forbidden` if a page of another origin requests a change. */
+/** Throws a TandemError `forbidden` if a page of another origin requests a change. */
 export function checkOrigin(req: RequestHead): void {
   const site = req.header('sec-fetch-site');
   if (site !== undefined && site !== 'same-origin' && site !== 'none') throw refusePage('Sec-Fetch-Site', site);
@@ -80,9 +80,9 @@ function hostOf(req: RequestHead): string {
   return req.header('host') ?? new URL(req.url).host;
 }
 
-function refusePage(field: string, value: string): RequestError {
+function refusePage(field: string, value: string): TandemError {
   const said = JSON.stringify(value.slice(0, 80));
-  return new RequestError('forbidden', `A web page of another origin sent this request (${field}: ${said}).`, {
+  return new TandemError('forbidden', `A web page of another origin sent this request (${field}: ${said}).`, {
     field,
     remedy: "send it from the application's own server, or from a page of this service's own origin",
   });

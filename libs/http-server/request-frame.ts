@@ -3,7 +3,7 @@
  * front and this service could disagree on where such a request ends, its host, or its path.
  */
 import type { IncomingMessage } from 'node:http';
-import { RequestError } from './request-error.ts';
+import { TandemError } from '@tandem/freshness/errors';
 
 /** The parts of a request that are checked. */
 type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
@@ -18,7 +18,7 @@ const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?:\/|$)/i;
  * Returns why the request must not be answered; undefined if it is valid. Since it runs for every request, it reads the
  * header names only once.
  */
-export function frameFault(incoming: RequestFrame): RequestError | undefined {
+export function frameFault(incoming: RequestFrame): TandemError | undefined {
   const { rawHeaders, url = '', httpVersion } = incoming;
   let host: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -40,7 +40,7 @@ export function frameFault(incoming: RequestFrame): RequestError | undefined {
  * Returns the error of a transfer coding (RFC 9112, 6.1). Codings other than chunked are not supported, and HTTP/1.0
  * does not define the header.
  */
-function codingFault(value: string, version: string): RequestError | undefined {
+function codingFault(value: string, version: string): TandemError | undefined {
   if (value.trim().toLowerCase() !== 'chunked') {
     return unlawful(
       'Transfer-Encoding',
@@ -53,7 +53,7 @@ function codingFault(value: string, version: string): RequestError | undefined {
     : undefined;
 }
 
-function targetFault(url: string, host: string): RequestError | undefined {
+function targetFault(url: string, host: string): TandemError | undefined {
   if (url.includes('#')) {
     return malformed('The path contains a #, which would end the path.', {
       remedy: 'encode each part of the path with encodeURIComponent',
@@ -91,11 +91,11 @@ function pathOf(url: string): string {
   return query < 0 ? url : url.slice(0, query);
 }
 
-function unlawful(field: string, problem: string, remedy: string): RequestError {
+function unlawful(field: string, problem: string, remedy: string): TandemError {
   return malformed(`${field} ${problem}.`, { field, remedy });
 }
 
 /** Returns an error that closes the connection, since further bytes may belong to this request. */
-function malformed(text: string, options: { readonly field?: string; readonly remedy: string }): RequestError {
-  return new RequestError('malformed_request', text, { ...options, headers: { connection: 'close' } });
+function malformed(text: string, options: { readonly field?: string; readonly remedy: string }): TandemError {
+  return new TandemError('malformed_request', text, { ...options, headers: { connection: 'close' } });
 }

@@ -1,8 +1,9 @@
 /** Starts a server on a free port of loopback that answers in plain text, for tests. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ERROR_KINDS } from '@tandem/freshness/error-codes';
+import type { TandemError } from '@tandem/freshness/errors';
 import type { Connections } from './connections.ts';
 import { createConnections } from './connections.ts';
-import { REQUEST_ERROR_STATUS, type RequestError } from './request-error.ts';
 import { type HttpServer, startHttpServer } from './server.ts';
 
 export interface TestServerOptions {
@@ -14,8 +15,8 @@ export interface TestServerOptions {
 export function startTestServer({ answer, onFault, connections }: TestServerOptions): Promise<HttpServer> {
   return startHttpServer({
     answer,
-    refuse: ({ code, message, headers }: RequestError) => ({
-      status: REQUEST_ERROR_STATUS[code],
+    refuse: ({ code, message, headers }: TandemError) => ({
+      status: ERROR_KINDS[code].status,
       headers: { 'content-type': 'text/plain', ...headers },
       body: `${code}: ${message}`,
     }),

@@ -5,6 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { TandemError } from '@tandem/freshness/errors';
 import {
   closeBehind,
   closeLingering,
@@ -18,7 +20,6 @@ import {
 import type { Connections } from './connections.ts';
 import { createTurns, type Turns } from './in-turns.ts';
 import { type Reply, replyOn } from './reply.ts';
-import { RequestError, type RequestErrorCode } from './request-error.ts';
 import { frameFault } from './request-frame.ts';
 import { createServerDrain, type ServerDrain } from './server-drain.ts';
 
@@ -119,8 +120,8 @@ function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refus
 }
 
 /** Returns an answer without details of the error, since its text may name hosts, tables or values. */
-function unexpected(cause: unknown): RequestError {
-  return new RequestError('internal_error', 'The service failed with an unexpected error.', {
+function unexpected(cause: unknown): TandemError {
+  return new TandemError('internal_error', 'The service failed with an unexpected error.', {
     remedy: "retry the request; if it fails again, see the service's log",
     cause,
   });
@@ -135,14 +136,14 @@ interface RefusalOptions {
    * Renders an error in the server's own format.
    * @param path the path of the request, if it has one
    */
-  refuse(error: RequestError, path?: string): Reply;
+  refuse(error: TandemError, path?: string): Reply;
   /** The methods of all paths, for the `Allow` header of a rejected CONNECT. */
   readonly allow: string;
 }
 
 interface Refusals {
   /** Answers a request with an error. */
-  request(error: RequestError, incoming: IncomingMessage, outgoing: ServerResponse): void;
+  request(error: TandemError, incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Answers an `Expect` header other than `100-continue` (RFC 9110, 10.1.1). Node itself handles `100-continue`. */
   expectation(incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Answers CONNECT, for which Node passes the socket instead of a response. */
@@ -152,7 +153,7 @@ interface Refusals {
 }
 
 function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
-  function request(error: RequestError, incoming: IncomingMessage, outgoing: ServerResponse): void {
+  function request(error: TandemError, incoming: IncomingMessage, outgoing: ServerResponse): void {
     replyOn(outgoing, refuse(error, pathOf(incoming.url)));
   }
 
@@ -173,7 +174,7 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
       return;
     }
     const { code, text, remedy } = clientErrorKind(error.code, maxHeaderBytes);
-    endWith(refuse(new RequestError(code, text, { remedy })), socket);
+    endWith(refuse(new TandemError(code, text, { remedy })), socket);
   }
 
   return {
@@ -184,16 +185,16 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
   };
 }
 
-function unknownExpectation(): RequestError {
-  return new RequestError('malformed_request', 'The Expect header requests an unsupported behaviour.', {
+function unknownExpectation(): TandemError {
+  return new TandemError('malformed_request', 'The Expect header requests an unsupported behaviour.', {
     field: 'Expect',
     remedy: 'leave it out, or send 100-continue',
     headers: { connection: 'close' },
   });
 }
 
-function noProxy(allow: string): RequestError {
-  return new RequestError('method_not_allowed', 'This service is not a proxy.', {
+function noProxy(allow: string): TandemError {
+  return new TandemError('method_not_allowed', 'This service is not a proxy.', {
     remedy: 'send the request directly to this address, without CONNECT',
     headers: { allow },
   });
@@ -208,7 +209,7 @@ function endWith({ status, headers, body }: Reply, socket: Duplex): void {
 }
 
 interface ClientErrorKind {
-  readonly code: RequestErrorCode;
+  readonly code: ErrorCode;
   readonly text: string;
   readonly remedy: string;
 }

@@ -20,7 +20,6 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { TandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
 import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
 import { assertPrivateParts, onStreamClosed, takeOneMessage } from './private-call.ts';
 import { readService, UnreadMessage } from './read-service.ts';
@@ -283,9 +282,9 @@ async function closeGently(
   return isInTime;
 }
 
-function tooSlow(): RequestError {
+function tooSlow(): TandemError {
   const remedy = 'send the message immediately after the metadata';
-  return new RequestError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
+  return new TandemError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
 }
 
 function tooMany(): TandemError {
@@ -293,6 +292,6 @@ function tooMany(): TandemError {
   return new TandemError('overloaded', text, { retryAfter: 1, remedy: 'retry after the time in Retry-After' });
 }
 
-function truncated(): RequestError {
-  return new RequestError('malformed_request', 'The call ended before its message had arrived.');
+function truncated(): TandemError {
+  return new TandemError('malformed_request', 'The call ended before its message had arrived.');
 }

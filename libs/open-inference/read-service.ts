@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { loadPackageDefinition, type ServiceClientConstructor, type ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { isTandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { countEntries } from './count-entries.ts';
 
 /** Loads the proto file. 64-bit integers become objects, so that none loses digits. */
@@ -43,9 +42,9 @@ function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown
   }
 }
 
-function malformed(): RequestError {
+function malformed(): TandemError {
   const remedy = 'send a message as defined in open_inference_grpc.proto';
-  return new RequestError('malformed_request', 'The message does not have the form of the protocol.', {
+  return new TandemError('malformed_request', 'The message does not have the form of the protocol.', {
     remedy,
   });
 }

@@ -4,7 +4,8 @@
  * it reports that it is dead.
  */
 
-import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
+import { ERROR_KINDS } from '@tandem/freshness/error-codes';
+import { isTandemError } from '@tandem/freshness/errors';
 import type { Log, LogFields } from '@tandem/telemetry/log';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import { within } from '@tandem/timing/within';
@@ -237,49 +238,10 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 
 /** Returns the error to throw out of a job. A permanent error is wrapped so that BullMQ does not retry it. */
 function retryOrFail(error: unknown): unknown {
-  if (!isTandemError(error) || MAY_PASS[error.code]) return error;
+  if (!isTandemError(error) || ERROR_KINDS[error.code].mayPass) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);
 }
 
 function isGivenUp(error: unknown): boolean {
   return error instanceof UnrecoverableError;
 }
-
-/** Whether the same job may succeed later, by the code of its error. */
-const MAY_PASS: Readonly<Record<ErrorCode, boolean>> = {
-  unavailable: true,
-  protocol_unknown: true,
-  overloaded: true,
-  rate_limited: true,
-  features_failed: true,
-  live_timeout: true,
-  live_failed: true,
-  caller_gone: true,
-  features_unusable: true,
-  output_unusable: true,
-  history_changed: true,
-  run_conflict: true,
-  model_refused: true,
-  config_invalid: true,
-  invalid_input: false,
-  unknown_predictor: false,
-  unknown_user: false,
-  unknown_run: false,
-  unknown_generation: false,
-  outcome_conflict: false,
-  rollout_conflict: false,
-  never_stable: false,
-  unknown_model_version: false,
-  unknown_rollout: false,
-  unknown_artifact: false,
-  unknown_explanation: false,
-  version_unverified: false,
-  version_archived: false,
-  version_in_use: false,
-  event_conflict: false,
-  context_not_reached: false,
-  not_cached: false,
-  not_confirmed: false,
-  request_features_required: false,
-  no_prediction: false,
-};

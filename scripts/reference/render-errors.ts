@@ -1,9 +1,10 @@
 /** Renders docs/reference/errors.md: every problem of the service, from the table that the service itself uses. */
-import { PROBLEM_KINDS, type ProblemCode, problemType } from '../../apps/api/http/problem.ts';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { PROBLEM_KINDS, problemType } from '../../apps/api/http/problem.ts';
 import { renderTable } from './markdown-table.ts';
 
 export function renderErrors(): string {
-  const kinds = Object.entries(PROBLEM_KINDS) as [ProblemCode, (typeof PROBLEM_KINDS)[ProblemCode]][];
+  const kinds = Object.entries(PROBLEM_KINDS) as [ErrorCode, (typeof PROBLEM_KINDS)[ErrorCode]][];
   const rows = kinds.map(([code, { status, title, when }]) => [
     `<a id="${code}"></a>\`${code}\``,
     String(status),

@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/wire': [],
   'libs/local-servers': [],
   'libs/redis': [],
-  'libs/http-server': [],
+  'libs/http-server': ['libs/freshness'],
   // Configs and the wire use the same notation for durations and tensor types.
   'libs/config': ['libs/freshness', 'libs/prediction', 'libs/wire', 'libs/redis'],
   'libs/online-store': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],

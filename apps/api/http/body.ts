@@ -1,6 +1,6 @@
 /** Reads and checks a JSON body of a known schema. A rejection names the field and the remedy. */
 import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
-import { RequestError } from '@tandem/http-server/request-error';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
@@ -28,7 +28,7 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
 export function checkNoBody(req: Context['req']): void {
   const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
   if (isEmpty) return;
-  throw new RequestError('malformed_request', 'This request takes no body.', {
+  throw new TandemError('malformed_request', 'This request takes no body.', {
     remedy: 'send the request without a body: the path names the user',
   });
 }
@@ -44,7 +44,7 @@ interface BodySource {
 }
 
 /**
- * Reads the bytes. Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated.
+ * Reads the bytes. Throws a TandemError `body_too_large`, or `malformed_request` if the body is truncated.
  * @param contentLength the header; if present, the HTTP parser enforces it
  */
 export async function readBody(request: BodySource, contentLength: string | null | undefined): Promise<Uint8Array> {
@@ -57,8 +57,8 @@ export async function readBody(request: BodySource, contentLength: string | null
     }
     return request.body === null ? new Uint8Array() : await readCounted(request.body);
   } catch (error) {
-    if (error instanceof RequestError) throw error;
-    throw new RequestError('malformed_request', 'The request body was truncated.', { cause: error });
+    if (isTandemError(error)) throw error;
+    throw new TandemError('malformed_request', 'The request body was truncated.', { cause: error });
   }
 }
 
@@ -73,8 +73,8 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
   return Buffer.concat(chunks);
 }
 
-function tooLarge(): RequestError {
-  return new RequestError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
+function tooLarge(): TandemError {
+  return new TandemError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests, or shorten the data',
     // The answer has no `Connection: close`, because the rest of the body is read and discarded for a while. Closing
     // while the client still sends would reset the connection, and the client would lose the answer.
@@ -101,7 +101,7 @@ const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;
 
 /**
  * Returns the media type in lower case if it is one of those and the charset is UTF-8 or absent. Other parameters have
- * no meaning for JSON. Throws a RequestError `unsupported_media_type`.
+ * no meaning for JSON. Throws a TandemError `unsupported_media_type`.
  */
 export function requireMediaType<T extends string>(header: string | null | undefined, allowed: readonly T[]): T {
   const remedy = `send Content-Type: ${allowed.join(' or ')}, in UTF-8`;
@@ -112,11 +112,11 @@ export function requireMediaType<T extends string>(header: string | null | undef
     const said = header
       ? `The content type ${JSON.stringify(header.slice(0, 80))} is not supported here.`
       : 'The request names no content type.';
-    throw new RequestError('unsupported_media_type', said, { field: 'Content-Type', remedy });
+    throw new TandemError('unsupported_media_type', said, { field: 'Content-Type', remedy });
   }
   for (const parameter of (match?.[2] ?? '').split(';')) {
     if (/^[ \t]*charset/i.test(parameter) && !CHARSET.test(parameter)) {
-      throw new RequestError(
+      throw new TandemError(
         'unsupported_media_type',
         `JSON must be in UTF-8, not ${JSON.stringify(parameter.trim().slice(0, 40))}.`,
         { field: 'Content-Type', remedy },
@@ -129,7 +129,7 @@ export function requireMediaType<T extends string>(header: string | null | undef
 /** Rejects encoded bodies: a decoded body could be a thousand times as large. */
 export function refuseContentEncoding(header: string | null | undefined): void {
   if (!header || header.trim().toLowerCase() === 'identity') return;
-  throw new RequestError(
+  throw new TandemError(
     'unsupported_media_type',
     `The content encoding ${JSON.stringify(header.slice(0, 40))} is not supported.`,
     {

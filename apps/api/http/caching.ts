@@ -6,8 +6,7 @@
 
 import { hash } from 'node:crypto';
 import type { Answer, Reason } from '@tandem/freshness/answer';
-import { unreachable } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
+import { TandemError, unreachable } from '@tandem/freshness/errors';
 
 /** The directives of a request. Ages are in seconds. */
 interface RequestDirectives {
@@ -33,7 +32,7 @@ const MAX_SECONDS = 2 ** 31;
 /** One directive: a token with an optional value (token or quoted string). */
 const DIRECTIVE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=([!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?[ \t]*$/;
 
-/** Parses the header. Throws a RequestError `malformed_request` if it is malformed. */
+/** Parses the header. Throws a TandemError `malformed_request` if it is malformed. */
 export function parseCacheControl(header: string | null | undefined): RequestDirectives {
   if (!header) return NO_DIRECTIVES;
   const found: { -readonly [K in keyof RequestDirectives]: RequestDirectives[K] } = { ...NO_DIRECTIVES };
@@ -77,8 +76,8 @@ function seconds(directive: string, value: string | undefined): number {
   return Math.min(Number(value), MAX_SECONDS);
 }
 
-function malformed(what: string): RequestError {
-  return new RequestError('malformed_request', `Cache-Control: ${what}.`, {
+function malformed(what: string): TandemError {
+  return new TandemError('malformed_request', `Cache-Control: ${what}.`, {
     field: 'Cache-Control',
     remedy: 'send no-cache, only-if-cached, max-age=SECONDS, min-fresh=SECONDS, max-stale or max-stale=SECONDS',
   });
@@ -163,7 +162,7 @@ export function matchesETag(ifNoneMatch: string, etag: string): boolean {
  */
 export function checkIfMatch(ifMatch: string | undefined): void {
   if (ifMatch === undefined || ifMatch.trim() === '*') return;
-  throw new RequestError('precondition_failed', 'If-Match requires a strong tag, and answers have weak tags only.', {
+  throw new TandemError('precondition_failed', 'If-Match requires a strong tag, and answers have weak tags only.', {
     field: 'If-Match',
     remedy: 'leave out If-Match; use If-None-Match to ask whether an answer has changed',
   });

@@ -1,10 +1,11 @@
 /** Lists the problems of an endpoint for its OpenAPI description. */
+import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { ProblemSchema, type ProblemView } from '@tandem/wire/problem';
 import type { Schema } from '@tandem/wire/schema';
-import { type HttpProblem, PROBLEM_KINDS, type ProblemCode, problemResponse, problemType } from './problem.ts';
+import { type HttpProblem, PROBLEM_KINDS, problemResponse, problemType } from './problem.ts';
 
 /** Problems of every endpoint. */
-const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
+const ANYWHERE: readonly ErrorCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
 
 /** The form of an endpoint's rejections. */
 export interface RefusalForm {
@@ -24,12 +25,12 @@ const PROBLEM_DOCUMENTS: RefusalForm = {
 };
 
 /** Returns responses by status, each with an example for each code. */
-export function problems(...codes: readonly ProblemCode[]) {
+export function problems(...codes: readonly ErrorCode[]) {
   return refusalsIn(PROBLEM_DOCUMENTS, ...codes);
 }
 
 /** Returns the same responses in another body form. */
-export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: readonly ProblemCode[]) {
+export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: readonly ErrorCode[]) {
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
@@ -41,8 +42,8 @@ export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
   return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }
 
-function problemsByStatus(codes: readonly ProblemCode[], form: RefusalForm) {
-  const byStatus = new Map<number, ProblemCode[]>();
+function problemsByStatus(codes: readonly ErrorCode[], form: RefusalForm) {
+  const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) {
     const { status } = PROBLEM_KINDS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
@@ -50,7 +51,7 @@ function problemsByStatus(codes: readonly ProblemCode[], form: RefusalForm) {
   return Object.fromEntries([...byStatus].map(([status, some]) => [status, problemsOfStatus(some, form)]));
 }
 
-function problemsOfStatus(codes: readonly ProblemCode[], { type, schema, view }: RefusalForm) {
+function problemsOfStatus(codes: readonly ErrorCode[], { type, schema, view }: RefusalForm) {
   const examples = codes.map((code) => {
     const { status, title, when } = PROBLEM_KINDS[code];
     const problem = { type: problemType(code), title, status, detail: `${title}: ${when}.` };

@@ -1,8 +1,9 @@
 /** An endpoint, as each route file exports it: its description in the OpenAPI document and its handler. */
+
 import type { RouteConfig } from '@hono/zod-openapi';
-import { isTandemError } from '@tandem/freshness/errors';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { checkHost, checkOrigin, type HostRule, type RequestHead } from '@tandem/http-server/foreign-request';
-import { RequestError } from '@tandem/http-server/request-error';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
@@ -11,7 +12,7 @@ import type { Context, Handler } from 'hono';
 import type { Access, Caller, RouteScope } from '../keys/access.ts';
 import { accepts } from './body.ts';
 import type { RefusalForm } from './describe-problems.ts';
-import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
+import { type HttpProblem, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
 export interface Endpoint {
@@ -26,7 +27,7 @@ export interface Endpoint {
   /** The form of the endpoint's rejections; absent: problem documents. */
   readonly refusals?: RefusalForm;
   /**
-   * Returns the answer, or throws a TandemError or RequestError. Fields added to the event are logged with the request.
+   * Returns the answer, or throws a TandemError. Fields added to the event are logged with the request.
    */
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
 }
@@ -86,7 +87,7 @@ export function createServing<A extends { readonly status: number }>(
     return timer;
   };
 
-  const counts = new Map<ProblemCode, { inc(): void }>();
+  const counts = new Map<ErrorCode, { inc(): void }>();
   const countOf = ({ code, problem }: HttpProblem) => {
     const known = counts.get(code);
     if (known) return known;
@@ -127,12 +128,12 @@ export function createServing<A extends { readonly status: number }>(
 
 /** Logs a defect with its stack, and a declared rejection with its reason and causes. */
 function describeError(error: unknown): unknown {
-  return isTandemError(error) || error instanceof RequestError ? serialiseRefusal(error) : error;
+  return isTandemError(error) ? serialiseRefusal(error) : error;
 }
 
 function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'query'>): void {
   if (!accepts(req.header('accept'), endpoint.produces)) {
-    throw new RequestError('not_acceptable', `This path answers with ${endpoint.produces}, which Accept excludes.`, {
+    throw new TandemError('not_acceptable', `This path answers with ${endpoint.produces}, which Accept excludes.`, {
       field: 'Accept',
       remedy: `accept ${endpoint.produces}`,
     });
@@ -146,7 +147,7 @@ function checkEncoding(url: string): void {
   try {
     decodeURIComponent(url);
   } catch (cause) {
-    throw new RequestError('malformed_request', 'The path or query is not percent-encoded UTF-8.', {
+    throw new TandemError('malformed_request', 'The path or query is not percent-encoded UTF-8.', {
       remedy: 'encode each part with encodeURIComponent',
       cause,
     });
@@ -158,7 +159,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
     const allowed =
       known.length === 0 ? 'this path has no query parameters' : `known parameters are ${known.join(', ')}`;
     if (!known.includes(name)) {
-      throw new RequestError(
+      throw new TandemError(
         'malformed_request',
         `The query parameter ${JSON.stringify(name.slice(0, 80))} is not known.`,
         {
@@ -168,7 +169,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
       );
     }
     if (given.getAll(name).length > 1) {
-      throw new RequestError('malformed_request', `The query parameter ${name} is repeated.`, {
+      throw new TandemError('malformed_request', `The query parameter ${name} is repeated.`, {
         field: name,
         remedy: 'send it once',
       });

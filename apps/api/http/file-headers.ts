@@ -1,7 +1,7 @@
 /** Parses Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as sent. */
 
 import { createHash } from 'node:crypto';
-import { RequestError } from '@tandem/http-server/request-error';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 
 /** A member of the header's dictionary: base64 between colons. */
 const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;
@@ -22,8 +22,8 @@ export function digestIn(header: string | undefined): string | undefined {
   return Buffer.from(digest, 'base64').toString('hex');
 }
 
-function malformed(): RequestError {
-  return new RequestError('malformed_request', 'Content-Digest cannot be read.', {
+function malformed(): TandemError {
+  return new TandemError('malformed_request', 'Content-Digest cannot be read.', {
     field: 'Content-Digest',
     remedy: 'send sha-256=:<base64 of the SHA-256 of the body>: (RFC 9530), or leave it out',
   });
@@ -49,7 +49,7 @@ export function rangeIn(header: string | undefined): ContentRange | undefined {
   const [, first, last, total] = (RANGE.exec(header.trim()) ?? []).map(Number);
   const isRange = first !== undefined && last !== undefined && total !== undefined && first <= last && last < total;
   if (isRange) return { first, last, total };
-  throw new RequestError('malformed_request', 'Content-Range cannot be read.', {
+  throw new TandemError('malformed_request', 'Content-Range cannot be read.', {
     field: 'Content-Range',
     remedy: 'send bytes <first>-<last>/<total>, counted from 0, or leave it out and send the whole file',
   });
@@ -76,11 +76,11 @@ function inUnits(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
 }
 
-/** Reads the file. Throws a RequestError: `body_too_large`, or `malformed_request` if the body is truncated. */
+/** Reads the file. Throws a TandemError: `body_too_large`, or `malformed_request` if the body is truncated. */
 export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
   const announced = Number(request.headers.get('content-length') ?? 0);
   const tooLarge = () =>
-    new RequestError('body_too_large', `The body is too large: at most ${inUnits(most)} are allowed.`, { remedy });
+    new TandemError('body_too_large', `The body is too large: at most ${inUnits(most)} are allowed.`, { remedy });
   if (announced > most) throw tooLarge();
   const hash = createHash('sha256');
   // One buffer of the announced size avoids a copy at the end. The system allocates its pages as they are written.
@@ -96,8 +96,8 @@ export async function readFileBody(request: Request, { most, remedy }: FileBound
       else file.set(chunk, size - chunk.length);
     }
   } catch (cause) {
-    if (cause instanceof RequestError) throw cause;
-    throw new RequestError('malformed_request', 'The request body was truncated.', { remedy: 'send it again', cause });
+    if (isTandemError(cause)) throw cause;
+    throw new TandemError('malformed_request', 'The request body was truncated.', { remedy: 'send it again', cause });
   }
   return { bytes: file?.subarray(0, size) ?? Buffer.concat(chunks, size), sha256: hash.digest('hex') };
 }

@@ -5,16 +5,16 @@
 
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { BodyForm } from '@tandem/embedded/check-form';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
 import type { Answered, FieldsSchema, Schema } from '@tandem/wire/schema';
 import { jsonResponse } from './body.ts';
 import { refusalsIn } from './describe-problems.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { ProblemCode } from './problem.ts';
 
 const JSON_TYPE = 'application/json';
 
 /** Problems of every endpoint that takes a body. */
-const BODY_PROBLEMS: readonly ProblemCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
+const BODY_PROBLEMS: readonly ErrorCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
 
 interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope' | 'refusals'> {
   /** The endpoint's name in the document, in logs and in metrics. */
@@ -33,8 +33,8 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   readonly body?: BodyForm<B>;
   readonly answer: JsonAnswer<S>;
   /** The problem codes of this endpoint. The codes of every endpoint, and of every body, are added. */
-  readonly problems: readonly ProblemCode[];
-  /** Returns the body of the answer, or a whole response. Throws a TandemError or RequestError. */
+  readonly problems: readonly ErrorCode[];
+  /** Returns the body of the answer, or a whole response. Throws a TandemError. */
   handle(...request: Parameters<Endpoint['handle']>): Handled<Answered<S>> | Promise<Handled<Answered<S>>>;
 }
 

@@ -1,10 +1,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProblemCode as ClientCode } from '@tandem/client/client-errors';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { PROBLEM_KINDS, type ProblemCode, problemResponse, toProblem } from './problem.ts';
+import { PROBLEM_KINDS, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {
   it('names the fault, the place and the fix, under a stable type', () => {
@@ -35,7 +35,7 @@ describe('toProblem', () => {
   });
 
   it('carries the headers of its status', async () => {
-    const error = new RequestError('method_not_allowed', 'no', { headers: { allow: 'GET' } });
+    const error = new TandemError('method_not_allowed', 'no', { headers: { allow: 'GET' } });
     const response = problemResponse(toProblem(error));
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('GET');
@@ -57,7 +57,7 @@ describe('toProblem', () => {
   });
 
   it('has the same codes as the type in the client', () => {
-    expectTypeOf<ClientCode>().toEqualTypeOf<ProblemCode>();
+    expectTypeOf<ClientCode>().toEqualTypeOf<ErrorCode>();
   });
 
   it('uses only statuses that the wire declares, and 500 for defects only', () => {

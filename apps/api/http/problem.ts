@@ -4,13 +4,101 @@
  * can react to it.
  */
 
-import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
+import { ERROR_KINDS, type ErrorCode } from '@tandem/freshness/error-codes';
+import { isTandemError } from '@tandem/freshness/errors';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
-import { RequestError, type RequestErrorCode, REQUEST_ERROR_STATUS as STATUS } from '@tandem/http-server/request-error';
 import { sqlState } from '@tandem/offline-store/sql/database';
 import type { ProblemView } from '@tandem/wire/problem';
 
-export type ProblemCode = ErrorCode | RequestErrorCode;
+const TEXTS: Readonly<Record<ErrorCode, readonly [title: string, when: string]>> = {
+  malformed_request: ['Malformed request', 'a header, the path or the JSON cannot be parsed'],
+  unauthorized: ['Unauthorized', 'the API key is missing or not valid'],
+  forbidden: [
+    'Forbidden',
+    'a web page of another origin sent a request that changes data, or `Host` names another machine',
+  ],
+  missing_scope: ['Missing scope', 'the API key does not have the scope that the path needs'],
+  no_such_path: ['No such path', 'the path does not exist; /docs lists all paths'],
+  unknown_predictor: ['Unknown predictor', 'no predictor of this name is adopted'],
+  unknown_user: ['Unknown user', 'the user has no prediction and no feature row, or was erased'],
+  unknown_run: ['Unknown run', 'no run has this id'],
+  unknown_generation: ['Unknown generation', 'the generation does not exist, or is no longer kept'],
+  unknown_rollout: ['Unknown rollout', 'no rollout has this id'],
+  unknown_model_version: ['Unknown model version', 'the predictor has no model version with this number'],
+  unknown_explanation: ['Unknown explanation', 'no explanation has this id, or it has expired'],
+  unknown_artifact: ['Unknown artifact', 'no complete model file with this hash is stored'],
+  method_not_allowed: ['Method not allowed', 'the path exists with other methods; `Allow` names them'],
+  not_acceptable: ['Not acceptable', '`Accept` excludes the media type of the path'],
+  request_timeout: ['Request timeout', 'the request did not arrive in time'],
+  event_conflict: ['Event id used before', 'the same source and id were sent before with other content'],
+  outcome_conflict: ['Outcome id used before', 'the same source and id were sent before with other content'],
+  run_conflict: [
+    'Run conflict',
+    'the state of the run does not allow the request, or a run of scope `all` is in progress',
+  ],
+  rollout_conflict: [
+    'Rollout conflict',
+    'another rollout is active, or the state of the rollout does not allow the request',
+  ],
+  never_stable: ['Never stable', 'the model version has never been stable, and `force` is not set'],
+  version_unverified: ['Model version unverified', 'the model version has no certificate of a trial'],
+  version_archived: ['Model version archived', 'the model version is archived'],
+  version_in_use: ['Model version in use', 'an arm serves the model version'],
+  history_changed: ['History changed', 'the context token belongs to another history of the database'],
+  context_not_reached: ['Context not reached', "the context token names a version above the user's context version"],
+  precondition_failed: [
+    'Precondition failed',
+    '`If-Match` names a tag, which never matches because all answers have weak tags',
+  ],
+  body_too_large: [
+    'Body too large',
+    'the body is larger than the service reads, or uploads that no model version uses have reached their limit',
+  ],
+  unsupported_media_type: [
+    'Unsupported media type',
+    'the service does not take this content type, charset or content encoding',
+  ],
+  invalid_input: ['Invalid input', 'the request is well-formed, but a value is not allowed; `field` names the value'],
+  config_invalid: ['Invalid configuration', 'the configuration is invalid; `field` names the setting'],
+  model_refused: ['Model rejected', 'the model file or its signature is rejected'],
+  features_failed: [
+    'Feature query failed',
+    "the feature query fails for the user, and no lower rung may answer; a retry helps only after the user's rows or the query change",
+  ],
+  request_features_required: [
+    'Request features required',
+    'the predictor has request features without a default, and the request does not send them',
+  ],
+  features_unusable: [
+    'Features unusable',
+    "the model cannot take the user's features, and no lower rung may answer; a retry helps only after the features change",
+  ],
+  output_unusable: [
+    'Output unusable',
+    'the model returns NaN or Infinity for this user, and no lower rung may answer; a retry helps only after the features or the model change',
+  ],
+  rate_limited: ['Too many requests', 'the request exceeds a limit of this key; see `Retry-After`, if any'],
+  headers_too_large: ['Header fields too large', 'the header fields are larger than the service reads'],
+  no_prediction: ['No prediction', 'no rung of the ladder may answer; see `Retry-After`'],
+  live_timeout: ['Live inference too slow', 'the deadline passed, and no lower rung may answer'],
+  live_failed: ['Live inference failed', 'the model failed on this user, and no lower rung may answer'],
+  caller_gone: [
+    'Caller disconnected',
+    "the caller closed the connection or cancelled the call, or its gRPC deadline left too little time for the answer; only the service's metrics and log show this code",
+  ],
+  overloaded: [
+    'Overloaded',
+    'the queue of live inference is full, or the machine is too busy to try a model; see `Retry-After`',
+  ],
+  protocol_unknown: [
+    'Protocol unknown',
+    "the database's schema follows a freshness protocol that this release does not know; see `Retry-After`",
+  ],
+  unavailable: ['Unavailable', 'a store does not answer in time; see `Retry-After`'],
+  not_confirmed: ['Not confirmed', 'the change is committed, but Redis did not confirm it'],
+  not_cached: ['Not cached', 'the request has `only-if-cached`, and no stored prediction may be served'],
+  internal_error: ['Internal error', 'the service has a defect; its log names the request'],
+};
 
 interface ProblemKind {
   readonly status: number;
@@ -19,132 +107,17 @@ interface ProblemKind {
   readonly when: string;
 }
 
-export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
-  malformed_request: kind(
-    STATUS.malformed_request,
-    'Malformed request',
-    'a header, the path or the JSON cannot be parsed',
+export const PROBLEM_KINDS = Object.freeze(
+  Object.fromEntries(
+    Object.entries(TEXTS).map(([code, [title, when]]) => {
+      return [code, { status: ERROR_KINDS[code as ErrorCode].status, title, when }];
+    }),
   ),
-  unauthorized: kind(STATUS.unauthorized, 'Unauthorized', 'the API key is missing or not valid'),
-  forbidden: kind(
-    STATUS.forbidden,
-    'Forbidden',
-    'a web page of another origin sent a request that changes data, or `Host` names another machine',
-  ),
-  missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
-  no_such_path: kind(STATUS.no_such_path, 'No such path', 'the path does not exist; /docs lists all paths'),
-  unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name is adopted'),
-  unknown_user: kind(404, 'Unknown user', 'the user has no prediction and no feature row, or was erased'),
-  unknown_run: kind(404, 'Unknown run', 'no run has this id'),
-  unknown_generation: kind(404, 'Unknown generation', 'the generation does not exist, or is no longer kept'),
-  unknown_rollout: kind(404, 'Unknown rollout', 'no rollout has this id'),
-  unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version with this number'),
-  unknown_explanation: kind(404, 'Unknown explanation', 'no explanation has this id, or it has expired'),
-  unknown_artifact: kind(404, 'Unknown artifact', 'no complete model file with this hash is stored'),
-  method_not_allowed: kind(
-    STATUS.method_not_allowed,
-    'Method not allowed',
-    'the path exists with other methods; `Allow` names them',
-  ),
-  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes the media type of the path'),
-  request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
-  event_conflict: kind(409, 'Event id used before', 'the same source and id were sent before with other content'),
-  outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id were sent before with other content'),
-  run_conflict: kind(
-    409,
-    'Run conflict',
-    'the state of the run does not allow the request, or a run of scope `all` is in progress',
-  ),
-  rollout_conflict: kind(
-    409,
-    'Rollout conflict',
-    'another rollout is active, or the state of the rollout does not allow the request',
-  ),
-  never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
-  version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of a trial'),
-  version_archived: kind(409, 'Model version archived', 'the model version is archived'),
-  version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
-  history_changed: kind(409, 'History changed', 'the context token belongs to another history of the database'),
-  context_not_reached: kind(
-    412,
-    'Context not reached',
-    "the context token names a version above the user's context version",
-  ),
-  precondition_failed: kind(
-    STATUS.precondition_failed,
-    'Precondition failed',
-    '`If-Match` names a tag, which never matches because all answers have weak tags',
-  ),
-  body_too_large: kind(
-    STATUS.body_too_large,
-    'Body too large',
-    'the body is larger than the service reads, or uploads that no model version uses have reached their limit',
-  ),
-  unsupported_media_type: kind(
-    STATUS.unsupported_media_type,
-    'Unsupported media type',
-    'the service does not take this content type, charset or content encoding',
-  ),
-  invalid_input: kind(
-    422,
-    'Invalid input',
-    'the request is well-formed, but a value is not allowed; `field` names the value',
-  ),
-  config_invalid: kind(422, 'Invalid configuration', 'the configuration is invalid; `field` names the setting'),
-  model_refused: kind(422, 'Model rejected', 'the model file or its signature is rejected'),
-  features_failed: kind(
-    422,
-    'Feature query failed',
-    "the feature query fails for the user, and no lower rung may answer; a retry helps only after the user's rows or the query change",
-  ),
-  request_features_required: kind(
-    422,
-    'Request features required',
-    'the predictor has request features without a default, and the request does not send them',
-  ),
-  features_unusable: kind(
-    422,
-    'Features unusable',
-    "the model cannot take the user's features, and no lower rung may answer; a retry helps only after the features change",
-  ),
-  output_unusable: kind(
-    422,
-    'Output unusable',
-    'the model returns NaN or Infinity for this user, and no lower rung may answer; a retry helps only after the features or the model change',
-  ),
-  rate_limited: kind(429, 'Too many requests', 'the request exceeds a limit of this key; see `Retry-After`, if any'),
-  headers_too_large: kind(
-    STATUS.headers_too_large,
-    'Header fields too large',
-    'the header fields are larger than the service reads',
-  ),
-  no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
-  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed, and no lower rung may answer'),
-  live_failed: kind(503, 'Live inference failed', 'the model failed on this user, and no lower rung may answer'),
-  caller_gone: kind(
-    STATUS.request_timeout,
-    'Caller disconnected',
-    "the caller closed the connection or cancelled the call, or its gRPC deadline left too little time for the answer; only the service's metrics and log show this code",
-  ),
-  overloaded: kind(
-    503,
-    'Overloaded',
-    'the queue of live inference is full, or the machine is too busy to try a model; see `Retry-After`',
-  ),
-  protocol_unknown: kind(
-    503,
-    'Protocol unknown',
-    "the database's schema follows a freshness protocol that this release does not know; see `Retry-After`",
-  ),
-  unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
-  not_confirmed: kind(504, 'Not confirmed', 'the change is committed, but Redis did not confirm it'),
-  not_cached: kind(504, 'Not cached', 'the request has `only-if-cached`, and no stored prediction may be served'),
-  internal_error: kind(STATUS.internal_error, 'Internal error', 'the service has a defect; its log names the request'),
-});
+) as Readonly<Record<ErrorCode, ProblemKind>>;
 
 /** A problem document with its HTTP headers. */
 export interface HttpProblem {
-  readonly code: ProblemCode;
+  readonly code: ErrorCode;
   readonly problem: ProblemView;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -152,7 +125,7 @@ export interface HttpProblem {
 /** Seconds in Retry-After of a 503 whose error gives none. */
 const RETRY_AFTER = 1;
 
-export function problemType(code: ProblemCode): string {
+export function problemType(code: ErrorCode): string {
   return `urn:tandem:problem:${code}`;
 }
 
@@ -199,7 +172,7 @@ export function problemResponse(problem: HttpProblem): Response {
 }
 
 interface Described {
-  readonly code: ProblemCode;
+  readonly code: ErrorCode;
   readonly detail: string;
   readonly field: string | undefined;
   readonly remedy: string | undefined;
@@ -207,16 +180,12 @@ interface Described {
 }
 
 function describe(error: unknown): Described {
-  if (error instanceof RequestError) {
-    const { code, message, field, remedy, headers } = error;
-    return { code, detail: message, field, remedy, headers };
-  }
   if (isTandemError(error)) {
     const { code, message, field, retryAfter } = error;
-    const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
-    const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
+    const seconds = retryAfter ?? (ERROR_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
+    const retry = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
     const remedy = error.remedy ?? (code === 'unavailable' ? 'retry after the time in Retry-After' : undefined);
-    return { code, detail: message, field, remedy, headers };
+    return { code, detail: message, field, remedy, headers: { ...error.headers, ...retry } };
   }
   // A missing right is no defect of the service: an operator can grant it.
   if (sqlState(error) === '42501') {
@@ -236,8 +205,4 @@ function describe(error: unknown): Described {
     remedy: "retry the request; if it fails again, see the service's log",
     headers: {},
   };
-}
-
-function kind(status: number, title: string, when: string): ProblemKind {
-  return Object.freeze({ status, title, when });
 }

@@ -2,14 +2,14 @@
  * Decides which rejected requests are logged. Metrics count all of them. If there are thousands of equal rejections, a
  * line for each would delay requests that can be answered.
  */
+import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
-import type { ProblemCode } from './problem.ts';
 
 /**
  * Returns whether to log this rejection.
  * @param keyId of the request's key, if known
  */
-export type RefusalLog = (code: ProblemCode, keyId: unknown) => boolean;
+export type RefusalLog = (code: ErrorCode, keyId: unknown) => boolean;
 
 interface RefusalLogOptions {
   /** Share of frequent rejections that are logged, 0 to 1. */
@@ -19,16 +19,16 @@ interface RefusalLogOptions {
 }
 
 /** Rejections of too many requests, in total or of one key, and requests whose callers have disconnected. */
-const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited', 'caller_gone']);
+const ONE_OF_MANY: ReadonlySet<ErrorCode> = new Set(['overloaded', 'rate_limited', 'caller_gone']);
 /** Rejections that clients without a key can cause at any rate. */
-const OF_STRANGERS: readonly ProblemCode[] = ['unauthorized', 'forbidden'];
+const OF_STRANGERS: readonly ErrorCode[] = ['unauthorized', 'forbidden'];
 const STRANGERS_PER_SECOND = 10;
 /** Milliseconds after which a key above its limit is logged again, whatever the share. */
 const NAMED_EVERY_MS = 60_000;
 /** The most keys that can exist. */
 const MOST_NAMED = 10_000;
 
-export function isOneOfMany(code: ProblemCode): boolean {
+export function isOneOfMany(code: ErrorCode): boolean {
   return ONE_OF_MANY.has(code);
 }
 

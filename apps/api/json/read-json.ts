@@ -6,10 +6,9 @@
  * build a syntax tree. Here JSON.parse parses the text, and scan-json.ts checks the texts that JSON.parse accepts.
  */
 import { TandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
 import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 
-/** Parses the bytes. Throws a RequestError `malformed_request` or a TandemError `invalid_input`. */
+/** Parses the bytes. Throws a TandemError `malformed_request` or a TandemError `invalid_input`. */
 export function readJson(bytes: Uint8Array): unknown {
   const text = decode(bytes);
   if (/^[ \t\r\n]*$/.test(text.slice(0, 100)) && text.trim() === '') throw malformed('the body is empty');
@@ -41,8 +40,8 @@ function parse(text: string): unknown {
   }
 }
 
-function malformed(what: string, cause?: unknown): RequestError {
-  return new RequestError('malformed_request', `Cannot read the body: ${what}.`, {
+function malformed(what: string, cause?: unknown): TandemError {
+  return new TandemError('malformed_request', `Cannot read the body: ${what}.`, {
     remedy: 'send JSON (RFC 8259) in UTF-8',
     ...(cause === undefined ? {} : { cause }),
   });

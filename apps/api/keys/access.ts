@@ -5,7 +5,6 @@
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
-import { RequestError } from '@tandem/http-server/request-error';
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { KeyRing } from '@tandem/prediction/keys/key-ring';
 import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
@@ -25,14 +24,14 @@ export interface Caller {
   readonly keyId: string | undefined;
   /** The quota of live inference of the request's key; undefined if the request has no key or its key has no quota. */
   readonly liveQuota: TokenBucket | undefined;
-  /** Throws a RequestError `missing_scope` if the key lacks the scope. For routes with several scopes. */
+  /** Throws a TandemError `missing_scope` if the key lacks the scope. For routes with several scopes. */
   requireScope(scope: Scope): void;
   /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;
 }
 
 /**
- * Grants access to a request, and adds the key or the reason of the rejection to the event. Throws a RequestError
+ * Grants access to a request, and adds the key or the reason of the rejection to the event. Throws a TandemError
  * `unauthorized` or `missing_scope`, or a TandemError `rate_limited`. Throws `unavailable` if this process has been
  * unable to read the keys from Postgres for too long.
  */
@@ -86,8 +85,8 @@ function bearerToken(authorization: string | undefined): string {
 }
 
 /** Returns the same error for every problem of a key, so that guessing a key reveals nothing. */
-function unauthorized(): RequestError {
-  return new RequestError('unauthorized', 'A valid API key is required.', {
+function unauthorized(): TandemError {
+  return new TandemError('unauthorized', 'A valid API key is required.', {
     field: 'Authorization',
     remedy: 'send Authorization: Bearer <key>, never a key in a URL; tandem key create makes one',
     headers: { 'www-authenticate': 'Bearer' },
@@ -98,10 +97,10 @@ function unauthorized(): RequestError {
  * Returns the error of a key that has none of the scopes.
  * @param wanted scopes, one of which suffices
  */
-function missingScope(wanted: readonly Scope[]): RequestError {
+function missingScope(wanted: readonly Scope[]): TandemError {
   // A challenge with several scopes would mean that all are required (RFC 6750, section 3).
   const challenged = wanted.length === 1 ? `, scope="${wanted[0]}"` : '';
-  return new RequestError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
+  return new TandemError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
     field: 'Authorization',
     remedy: `use a key with this scope: tandem key create --scopes ${wanted.join(', or --scopes ')}`,
     headers: { 'www-authenticate': `Bearer error="insufficient_scope"${challenged}` },

@@ -1,9 +1,10 @@
 /** The Open Inference Protocol over gRPC: the same models, keys, limits, metrics and log as over HTTP. */
+import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type GrpcInferRequest, grpcAnswer, grpcMetadata, readGrpcRequest } from '@tandem/open-inference/grpc-message';
 import type { GrpcRefusal, GrpcReply, RpcName, ServeCall } from '@tandem/open-inference/grpc-server';
 import { createServing, type Endpoint, type ServeOptions } from '../http/endpoint.ts';
-import type { HttpProblem, ProblemCode } from '../http/problem.ts';
+import type { HttpProblem } from '../http/problem.ts';
 import type { RouteScope } from '../keys/access.ts';
 import type { ReadyDependencies } from '../routes/health/ready.ts';
 import { type Asked, type FindOpenModel, MODEL_SCOPES } from './open-model.ts';
@@ -105,7 +106,7 @@ const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
 };
 
 /** gRPC codes of problems whose HTTP status is not precise enough. */
-const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
+const CODES_BY_PROBLEM: Partial<Record<ErrorCode, GrpcRefusal['code']>> = {
   live_timeout: 'DEADLINE_EXCEEDED',
   not_cached: 'FAILED_PRECONDITION',
   not_confirmed: 'UNKNOWN',

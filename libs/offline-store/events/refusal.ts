@@ -2,7 +2,8 @@
  * Translates rejections by the schema's own functions (`tandem.refuse_event` in the migrations) into errors of the
  * domain.
  */
-import { type ErrorCode, isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
 /** The detail of the database error. */

@@ -1,5 +1,6 @@
 import type { ReadResult, Source } from '@tandem/freshness/answer';
-import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { TandemError } from '@tandem/freshness/errors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createReadCounts, type ReadCount } from './count-reads.ts';
 

@@ -5,7 +5,8 @@
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
-import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { TandemError } from '@tandem/freshness/errors';
 import type { Policy, Prediction, Predictor } from '@tandem/freshness/predictor';
 import { WriteBehind } from '@tandem/timing/write-behind';
 import { type ArmCountStore, createServedCounter } from './arm-counts.ts';

@@ -1,6 +1,5 @@
 /** The dependencies of the artifact endpoints, and their common checks. */
 import { TandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
 import { ARTIFACT_HASH } from '@tandem/wire/artifacts';
 
 export interface ArtifactDependencies {
@@ -37,7 +36,7 @@ export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, b
   const unused = await unusedBytes();
   if (unused + bytes <= megabytes * 1e6) return;
   const taken = `Uploaded files that no model version uses take up ${Math.ceil(unused / 1e6)} MB`;
-  throw new RequestError('body_too_large', `${taken}; with this file they would exceed ${megabytes} MB.`, {
+  throw new TandemError('body_too_large', `${taken}; with this file they would exceed ${megabytes} MB.`, {
     remedy:
       'push model versions of the uploaded files, wait until unused files are removed (a day), or raise ARTIFACT_UPLOADS_MB',
   });

@@ -4,8 +4,7 @@
  * most one part.
  */
 import { createRoute } from '@hono/zod-openapi';
-import { isTandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import {
   MAX_MODEL_BYTES,
   MAX_MODEL_SIZE,
@@ -67,7 +66,7 @@ async function takePart(
   const { artifactParts, partRoom, uploadRoom, uploads } = dependencies;
   const length = last - first + 1;
   if (total > MAX_MODEL_BYTES) {
-    throw new RequestError('body_too_large', `The file ${tooLargeForModel(total)}.`, { remedy: WHOLE.remedy });
+    throw new TandemError('body_too_large', `The file ${tooLargeForModel(total)}.`, { remedy: WHOLE.remedy });
   }
   if (length > MOST_PART || (length < LEAST_PART && last + 1 < total)) throw partSize();
   const received = await partRoom.hold(async () => {
@@ -113,8 +112,8 @@ function viewOf(artifact: string, bytes: number, received: number): ArtifactView
   return { artifact, bytes, received, complete: received === bytes };
 }
 
-function partSize(): RequestError {
-  return new RequestError(
+function partSize(): TandemError {
+  return new TandemError(
     'malformed_request',
     `A part must have ${LEAST_PART} to ${MOST_PART} bytes; only the last part may be shorter.`,
     {
@@ -124,8 +123,8 @@ function partSize(): RequestError {
   );
 }
 
-function otherLength(said: number, found: number): RequestError {
-  return new RequestError('malformed_request', `Content-Range names ${said} bytes, but the body has ${found}.`, {
+function otherLength(said: number, found: number): TandemError {
+  return new TandemError('malformed_request', `Content-Range names ${said} bytes, but the body has ${found}.`, {
     field: 'Content-Range',
     remedy: 'send exactly the bytes of the range; the first and the last byte are included',
   });

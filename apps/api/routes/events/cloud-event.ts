@@ -4,7 +4,6 @@
  */
 
 import { TandemError } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import { BATCHED } from '@tandem/wire/events';
 import { parseTime } from '../../json/read-json.ts';
@@ -113,7 +112,7 @@ function refuse(field: string | undefined, problem: string, remedy: string): Tan
 
 // The binary content mode of CloudEvents over HTTP: attributes in `ce-` headers, data as the body.
 
-/** Returns the attributes in the headers. Throws a RequestError `malformed_request`. */
+/** Returns the attributes in the headers. Throws a TandemError `malformed_request`. */
 export function binaryAttributes(headers: Iterable<readonly [string, string]>): Attributes {
   const attributes: Record<string, string> = Object.create(null);
   for (const [name, value] of headers) {
@@ -135,8 +134,8 @@ function decodeHeader(name: string, raw: string): string {
   }
 }
 
-function malformed(name: string, problem: string, cause?: unknown): RequestError {
-  return new RequestError('malformed_request', `The header ${name} cannot be read: ${problem}.`, {
+function malformed(name: string, problem: string, cause?: unknown): TandemError {
+  return new TandemError('malformed_request', `The header ${name} cannot be read: ${problem}.`, {
     field: name,
     remedy: 'percent-encode the value according to the CloudEvents HTTP binding',
     ...(cause === undefined ? {} : { cause }),

@@ -5,8 +5,7 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
-import { unknownPredictor } from '@tandem/freshness/errors';
-import { RequestError } from '@tandem/http-server/request-error';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
@@ -66,7 +65,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
 async function inJson(context: Context): Promise<Said> {
   const [unused] = Object.keys(context.req.query());
   if (unused !== undefined) {
-    throw new RequestError(
+    throw new TandemError(
       'malformed_request',
       `The query parameter ${unused} is only allowed if the body is the file itself.`,
       {
@@ -97,7 +96,7 @@ async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { 
   const { note, label } = req.query();
   const text = noteText.optional().safeParse(note);
   if (!text.success) {
-    throw new RequestError('malformed_request', `note: ${text.error.issues[0]?.message}.`, {
+    throw new TandemError('malformed_request', `note: ${text.error.issues[0]?.message}.`, {
       field: 'note',
       remedy: 'write a shorter note',
     });

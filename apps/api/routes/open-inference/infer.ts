@@ -1,6 +1,8 @@
 /** POST /v2/models/{model}/infer, with or without /versions/{version}: infers tensors or predicts users. */
+
 import { checkForm } from '@tandem/embedded/check-form';
-import { RequestError } from '@tandem/http-server/request-error';
+import type { ErrorCode } from '@tandem/freshness/error-codes';
+import { TandemError } from '@tandem/freshness/errors';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
 import {
   INFERENCE_ANSWER_EXAMPLE,
@@ -14,7 +16,6 @@ import { readBody, refuseContentEncoding, requireMediaType } from '../../http/bo
 import { patienceOf } from '../../http/caller-patience.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { ProblemCode } from '../../http/problem.ts';
 import { readJson } from '../../json/read-json.ts';
 import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
@@ -23,7 +24,7 @@ import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.t
 const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };
 
 /** Problems of both views. A hybrid model has the problems of a read. */
-const PROBLEMS: readonly ProblemCode[] = [
+const PROBLEMS: readonly ErrorCode[] = [
   ...([
     'unknown_predictor',
     'unknown_model_version',
@@ -86,7 +87,7 @@ function jsonLengthIn(header: string | undefined, length: number): number {
   if (header === undefined) return length;
   if (/^\d{1,9}$/.test(header) && Number(header) <= length) return Number(header);
   const given = JSON.stringify(header.slice(0, 40));
-  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, but the body has ${length} bytes.`, {
+  throw new TandemError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, but the body has ${length} bytes.`, {
     field: JSON_LENGTH_HEADER,
     remedy: 'send the length in bytes of the JSON at the beginning of the body',
   });

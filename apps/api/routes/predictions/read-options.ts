@@ -1,15 +1,15 @@
 /** Parses the options of a read from its headers. */
 
+import { TandemError } from '@tandem/freshness/errors';
 import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
-import { RequestError } from '@tandem/http-server/request-error';
 import { parseContextToken } from '@tandem/prediction/events/events';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/caching.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';
 
 /**
- * Parses the headers. Throws a RequestError `malformed_request` that names the header.
+ * Parses the headers. Throws a TandemError `malformed_request` that names the header.
  * @param liveQuota the quota of the caller; undefined: no limit
  */
 export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): HeaderOptions {
@@ -40,15 +40,15 @@ function headerOptions(request: RequestHead): HeaderOptions {
   if (token === undefined) return directives === NO_DIRECTIVES ? PLAIN_READ : { ...directives, minContext: null };
   const minContext = parseContextToken(token);
   if (minContext) return { ...directives, minContext };
-  throw new RequestError('malformed_request', 'Prediction-Min-Context is not a context token.', {
+  throw new TandemError('malformed_request', 'Prediction-Min-Context is not a context token.', {
     field: 'Prediction-Min-Context',
     remedy: "send the contextToken of an event's acknowledgement",
   });
 }
 
 /** Returns the error of a read of many users that demands a context. */
-export function tokenOfOneUser(): RequestError {
-  return new RequestError(
+export function tokenOfOneUser(): TandemError {
+  return new TandemError(
     'malformed_request',
     'A context token belongs to one user, but this request reads many users.',
     {
