@@ -214,8 +214,12 @@ async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOve
   return fetchRows(db, overrides.where('rollout_id', '=', rolloutId).orderBy('user_id'));
 }
 
+/**
+ * Assigns the user. Counts of the user's earlier reads are deleted in a transaction of its own: it waits for a lock,
+ * and other changes of assignments must not wait for it.
+ */
 async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
-  await transaction(pool, async (db) => {
+  const rollout = await transaction(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const rollout = await requireRollout(db, id);
     refuseMisfit(rollout, arm);
@@ -228,9 +232,21 @@ async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override):
     }
     if (arm !== null) await refuseErased(db, userId);
     await write(db, id, userId, arm);
-    if (arm !== null) await deleteOverridden(db, rollout, userId);
     const detail = { rollout: rollout.number, id, arm };
     await insertAudit(db, { actor, action: 'override_arm', predictor: rollout.predictor, detail });
+    return rollout;
+  });
+  if (arm === null) return;
+  await transaction(pool, (db) => deleteOverridden(db, rollout, userId)).catch((cause) => {
+    throw new TandemError(
+      'unavailable',
+      'The assignment applies, but the counts still have earlier reads of the user.',
+      {
+        remedy: 'send the request again, which deletes them',
+        retryAfter: 5,
+        cause,
+      },
+    );
   });
 }
 
