@@ -9,7 +9,7 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
-/** Users whom the audience reads: its `no-cache` reads would answer the calm one live. */
+/** The audience reads other users than the calm ones: its `no-cache` reads would answer these live. */
 const AUDIENCE = 1_900;
 /** Users without events. */
 const CALM = ['1999'];

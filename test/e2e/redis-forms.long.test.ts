@@ -15,7 +15,7 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
-/** Users whom the audience reads: its `no-cache` reads would answer the calm ones live. */
+/** The audience reads other users than the calm ones: its `no-cache` reads would answer these live. */
 const AUDIENCE = 1_800;
 /** Users without events, whose buckets are on all primaries. */
 const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));

@@ -11,7 +11,7 @@ const USERS = 2_000;
 /** A user with a live answer from before the rollback, and a user scored by a partial run. */
 const LIVE = '1601';
 const PARTIAL = '1602';
-/** Users whom the audience does not read: its `no-cache` reads would answer them live. */
+/** Users that the audience does not read: its `no-cache` reads would answer them live. */
 const READ = ['1600', '1800', '2000'];
 const AUDIENCE = 1_500;
 
