@@ -1,5 +1,6 @@
 /** Converts a prediction to the format of the wire, and counts predictions by source and reason. */
-import type { Answer, Reason, Source } from '@tandem/freshness/answer';
+import type { Answer, Source } from '@tandem/freshness/answer';
+import type { Reason } from '@tandem/freshness/reasons';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Count } from '@tandem/telemetry/series';

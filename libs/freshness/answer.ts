@@ -4,6 +4,7 @@ import type { TandemError } from './errors.ts';
 import type { InferenceInputs } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
+import type { Reason } from './reasons.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
@@ -12,23 +13,6 @@ import type { Label, StoredPrediction } from './stored-prediction.ts';
  * fresh; `default`: declared in the config.
  */
 export type Source = 'batch' | 'live' | 'stale' | 'default';
-
-/** The reason why the source answers. */
-export type Reason =
-  | 'fresh'
-  | 'context_newer'
-  | 'missing'
-  | 'expired'
-  | 'version_changed'
-  | 'rolled_back'
-  | 'requested'
-  | 'features_failed'
-  | 'live_failed'
-  | 'features_unusable'
-  | 'output_unusable'
-  | 'live_timeout'
-  | 'overloaded'
-  | 'unverified';
 
 export interface Answer {
   readonly predictor: string;

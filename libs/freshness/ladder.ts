@@ -2,7 +2,7 @@
  * The rungs below a fresh stored prediction: live → stale → default → an error with a retry time. Each rung can be
  * switched off per predictor. Every answer names its rung.
  */
-import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
+import { type Answer, labelOf, originOf, type ReadResult, storedAnswer } from './answer.ts';
 import {
   beyondLiveLimit,
   callerGone,
@@ -27,6 +27,7 @@ import {
 } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
+import type { Reason } from './reasons.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
 /** Returns the rung below live inference. It is `error` if the caller accepts only an inference of its own values. */

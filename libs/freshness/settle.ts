@@ -2,7 +2,7 @@
  * Settles a certified read for one user: turns the candidates into an answer, an error, or the reason why there is
  * neither yet. Each candidate is judged once, when the user's standing is created.
  */
-import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
+import { type Answer, type Candidate, labelOf, type ReadResult, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
 import { notFound, unreachableContext } from './errors.ts';
 import { type CandidateState, isFresh, isOfArm, isOlder, judge, newestFirst, serviceOf } from './judge.ts';
@@ -11,6 +11,7 @@ import { isAhead } from './lost-past.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions, ReadTimes } from './read-options.ts';
+import type { Reason } from './reasons.ts';
 import type { RequestedRows } from './request-features.ts';
 
 /** The facts of a read once Postgres has answered. */

@@ -1,4 +1,5 @@
 /** Predictions of one user, and of many users in one request. */
+import { REASON_NAMES } from '@tandem/freshness/reasons';
 import { z } from 'zod';
 import { ProblemSchema } from './problem.ts';
 import type { Answered } from './schema.ts';
@@ -14,22 +15,7 @@ export const PredictionSchema = z
     userId: z.string(),
     prediction: OutputsSchema.meta({ description: "A field for each of the model's outputs" }),
     source: z.enum(['batch', 'live', 'stale', 'default']),
-    reason: z.enum([
-      'fresh',
-      'context_newer',
-      'missing',
-      'expired',
-      'version_changed',
-      'rolled_back',
-      'requested',
-      'features_failed',
-      'live_failed',
-      'features_unusable',
-      'output_unusable',
-      'live_timeout',
-      'overloaded',
-      'unverified',
-    ]),
+    reason: z.enum(REASON_NAMES),
     modelVersion: z.string(),
     variant: z.string(),
     generation: z

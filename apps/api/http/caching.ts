@@ -5,8 +5,9 @@
  */
 
 import { hash } from 'node:crypto';
-import type { Answer, Reason } from '@tandem/freshness/answer';
-import { TandemError, unreachable } from '@tandem/freshness/errors';
+import type { Answer } from '@tandem/freshness/answer';
+import { TandemError } from '@tandem/freshness/errors';
+import { REASONS, type Reason } from '@tandem/freshness/reasons';
 
 /** The directives of a request. Ages are in seconds. */
 interface RequestDirectives {
@@ -94,7 +95,7 @@ export function cacheStatus(answer: CacheStatusFacts, maxAgeMs: number | null): 
   if (forwarded === 'unverified') return 'tandem; hit; detail=unverified';
   if (hit && forwarded === null) return `tandem; hit${ttl(answer, maxAgeMs)}${detail(answer.reason)}`;
   const why = forwarded ?? answer.reason;
-  return `tandem; fwd=${forwardReason(why)}${kept ? '; stored' : ''}; detail=${why}`;
+  return `tandem; fwd=${REASONS[why].forward}${kept ? '; stored' : ''}; detail=${why}`;
 }
 
 /**
@@ -108,32 +109,6 @@ function ttl({ ageSeconds, reason }: CacheStatusFacts, maxAgeMs: number | null):
 
 function detail(reason: Reason): string {
   return reason === 'fresh' ? '' : `; detail=${reason}`;
-}
-
-function forwardReason(why: Reason): string {
-  switch (why) {
-    case 'missing':
-      return 'uri-miss';
-    case 'requested':
-      return 'request';
-    case 'version_changed':
-    case 'rolled_back':
-      // A stored prediction exists, but it may not be used.
-      return 'miss';
-    case 'context_newer':
-    case 'expired':
-    case 'fresh':
-    case 'features_failed':
-    case 'live_failed':
-    case 'features_unusable':
-    case 'output_unusable':
-    case 'live_timeout':
-    case 'overloaded':
-    case 'unverified':
-      return 'stale';
-    default:
-      return unreachable(why);
-  }
 }
 
 // Entity tags (RFC 9110, 8.8.3): a weak tag that covers everything that decides an answer, and the comparisons for

@@ -2,33 +2,16 @@
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, Source } from '@tandem/client/wire';
+import { REASONS } from '@tandem/freshness/reasons';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 
-/** The text of each reason. */
-const REASONS: Readonly<Record<string, string>> = {
-  fresh: 'stored, and no later event concerns this predictor',
-  context_newer: 'the context is newer than the stored prediction',
-  missing: 'no prediction was stored for this user',
-  expired: 'the stored prediction is older than maxAge',
-  version_changed: 'the stored prediction is of another model version',
-  rolled_back: 'after a rollback: the stored prediction is of the restored generation, or may no longer be used',
-  requested: 'the caller requested live inference',
-  features_failed: 'the feature query fails for this user; tandem explain shows the error',
-  live_failed: 'the model could not be run, or its features could not be read',
-  features_unusable: "the model cannot take the user's features; tandem explain shows why",
-  output_unusable: "the model returns no finite number for the user's features; tandem explain shows them",
-  live_timeout: 'the model did not answer in time',
-  overloaded: 'the model is overloaded',
-  unverified: 'Postgres did not answer, so the prediction may be outdated',
-};
-
 /** Returns the text of an answer's reason. */
 export function reasonText({ source, reason }: Pick<PredictionAnswer, 'source' | 'reason'>): string {
   if (source === 'stale' && reason === 'missing') return 'the feature query has no row for this user any more';
-  return REASONS[reason] ?? '';
+  return REASONS[reason]?.text ?? '';
 }
 
 export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {

@@ -2,8 +2,9 @@
  * Logs why live inference failed for users who got a stale answer, the default, or an error in a read of many. Only a
  * share of successful reads is logged. Reads with such a failure are logged in addition, at a bounded rate.
  */
-import type { ReadResult, Reason } from '@tandem/freshness/answer';
+import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
+import type { Reason } from '@tandem/freshness/reasons';
 import { type Clock, TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
