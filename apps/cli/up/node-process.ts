@@ -13,14 +13,17 @@ interface NodeProgram {
   readonly file: string;
   readonly env: NodeJS.ProcessEnv;
   readonly stateDir: StateDir;
+  /** Whether Node restarts the program when a file that it has loaded changes. */
+  readonly watch: boolean;
 }
 
 /** Milliseconds for work in progress. Then the program is killed, and the next claim repeats the work. */
 const STOP_WITHIN_MS = 12_000;
 
-export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): Started {
+export function startNodeProgram({ name, file, env, stateDir, watch }: NodeProgram): Started {
   const outputFile = join(stateDir.path, 'logs', `${name}.log`);
-  const server = startServerProcess({ program: process.execPath, args: [file], cwd: process.cwd(), env, outputFile });
+  const args = watch ? ['--watch', '--watch-preserve-output', file] : [file];
+  const server = startServerProcess({ program: process.execPath, args, cwd: process.cwd(), env, outputFile });
   stateDir.recordProcess(name, server.pid);
   return {
     pid: server.pid,

@@ -57,7 +57,11 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
       ...context.supervision,
       name,
       say: (line) => say(name, line),
-      start: async () => startNodeProgram({ name, file: FILES[name], env, stateDir: context.stateDir }),
+      start: async () => {
+        // `npm run dev` sets the variable.
+        const watch = cli.env.TANDEM_WATCH === '1';
+        return startNodeProgram({ name, file: FILES[name], env, stateDir: context.stateDir, watch });
+      },
     });
     context.keep(program);
     const shared = name === 'api' && settings.apiProcesses > 1 ? ` with ${settings.apiProcesses} API processes` : '';
