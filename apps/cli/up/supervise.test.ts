@@ -31,7 +31,7 @@ async function run(name: string, program: string): Promise<Supervised> {
   writeFileSync(file, program);
   const supervised = await supervise({
     name,
-    start: async () => startNodeProgram({ name, file, env: process.env, stateDir }),
+    start: async () => startNodeProgram({ name, file, env: process.env, watch: false, stateDir }),
     say: (line) => lines.push(line),
     now: Date.now,
     sleep: async () => undefined,
@@ -86,7 +86,7 @@ test('the next start ends the processes that a killed `up` left', async () => {
   const file = join(folder, 'worker.mjs');
   writeFileSync(file, LIVE);
   // The program is started without a supervisor, as if the supervisor had been killed.
-  const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, stateDir });
+  const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, watch: false, stateDir });
   expect(await waitUntil(() => log('worker') === 'up\n', 30_000)).toBe(true);
   await endLeftovers(stateDir, (line) => lines.push(line));
   expect(isAlive(left)).toBe(false);
@@ -142,7 +142,7 @@ test('a process keeps running if its replacement does not start', async () => {
     start: async () => {
       if (running[0]) wereAlive.push(isAlive(running[0].pid()));
       if (!canStart) throw new Error('no such file');
-      return startNodeProgram({ name: 'kept', file, env: process.env, stateDir });
+      return startNodeProgram({ name: 'kept', file, env: process.env, watch: false, stateDir });
     },
     say: (line) => lines.push(line),
     now: Date.now,
