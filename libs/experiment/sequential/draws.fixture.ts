@@ -49,11 +49,12 @@ export function drawSample(random: Random, users: number, mean: number, deviatio
 }
 
 export function addSamples(one: ArmSample, other: ArmSample): ArmSample {
+  const [largest, less] = [one.largest ?? 0, other.largest ?? 0];
   return {
     users: one.users + other.users,
     sum: one.sum + other.sum,
     sumOfSquares: one.sumOfSquares + other.sumOfSquares,
-    largest: Math.max(one.largest ?? 0, other.largest ?? 0),
+    largest: Math.abs(less) > Math.abs(largest) ? less : largest,
   };
 }
 

@@ -179,9 +179,7 @@ function conclude(question: OutcomeQuestion, compared: ComparedOutcome): Conclus
     case 'no_difference':
       return said(`no difference above ${percent(question.minimumEffect)} between ${armName} and stable`);
     case 'undecided':
-      return said(
-        `not decided between ${armName} and stable; ${unseen}${neededOf(question, compared.power.moreDays)}`,
-      );
+      return said(`not decided between ${armName} and stable; ${unseen}${neededOf(question, compared.power.moreDays)}`);
     case 'no_data':
       return said(`nothing to compare between ${armName} and stable yet; ${lackOf(compared)}`);
   }

@@ -76,6 +76,11 @@ export const SIMULATED_METRICS: readonly SimulatedMetric[] = [
   shopRevenue(),
 ];
 
+/** Sums with heavy tails and no cap, whose largest value grows with the users. */
+export function isUnbounded({ name, cap }: SimulatedMetric): boolean {
+  return cap === null && /^(lognormal|Pareto)/.test(name);
+}
+
 /** Capped sums: rare values up to the cap, and values that never reach it. */
 export const CAPPED_METRICS: readonly SimulatedMetric[] = [
   revenue('lognormal, 8 % buy, cap 20', 0.08, lognormal, 20),

@@ -70,20 +70,28 @@ describe('the users that a step needs', () => {
     expect(neededIn(noted(1))).toBeGreaterThan(1_000_000);
   });
 
-  it.each([1, 10, 50, 95])('are enough for a step of %d %% in about 80 %%', (percent) => {
+  it.each([1, 10, 50, 95])('are enough for a step of %d percent in about 80 of 100', (percent) => {
     const needed = neededIn(noted(1, withSteps(percent)));
     expect(passed(percent, needed, 300)).toBeGreaterThan(0.8 - 2 * 0.023);
     expect(passed(percent, needed / 3, 300)).toBeLessThan(0.4);
   });
 
-  it.each(CAPPED_METRICS.flatMap((metric) => [1, 10, 50].map((percent) => [metric.name, percent, metric] as const)))(
-    'are enough for a sum of %s in a step of %d %%, with the users whom the verdict must survive',
-    (_, percent, metric) => {
-      const { kind, cap } = metric;
-      const plan = { ...withSteps(percent), analysis: { ...ANALYSIS, outcomes: [{ ...ORDER, kind, cap }] } };
-      const needed = neededIn(noted(1, plan, metric.draw(randomFrom(5), 10_000)));
-      expect(passed(percent, needed, 300, metric)).toBeGreaterThan(0.8 - 2 * 0.023);
-      expect(passed(percent, needed / 3, 300, metric)).toBeLessThan(0.4);
+  it.each([
+    ['lognormal, 8 % buy, cap 20', [10, 50]],
+    ['10 ± 8, cap 500', [1, 10, 50]],
+    ['10 ± 8, cap 2000', [1, 10, 50]],
+  ] as const)(
+    'are enough for a sum of %s in the steps %j, and cover the users that are not seen yet',
+    (name, steps) => {
+      const metric = CAPPED_METRICS.find((one) => one.name === name);
+      if (!metric) throw new Error(`no metric ${name}`);
+      for (const percent of steps) {
+        const { kind, cap } = metric;
+        const plan = { ...withSteps(percent), analysis: { ...ANALYSIS, outcomes: [{ ...ORDER, kind, cap }] } };
+        const needed = neededIn(noted(1, plan, metric.draw(randomFrom(5), 10_000)));
+        expect(passed(percent, needed, 300, metric)).toBeGreaterThan(0.8 - 2 * 0.023);
+        expect(passed(percent, needed / 3, 300, metric)).toBeLessThan(0.4);
+      }
     },
   );
 
