@@ -12,6 +12,7 @@ import { judgeRollout } from './judge-rollout.ts';
 import type { ArmFigures, JudgingRules } from './rollout-figures.ts';
 import { stabilityIndex } from './shift-check.ts';
 import {
+  ALPHA,
   armWith,
   type DrawUsers,
   evidenceOfDifference,
@@ -20,7 +21,6 @@ import {
   simulate,
 } from './simulated-experiments.fixture.ts';
 
-const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);
 const EXPERIMENTS = 500;
 const DAYS = 28;

@@ -4,7 +4,7 @@ import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 import { checkOutcome } from './outcome-check.ts';
 import type { OutcomeRule } from './rollout-figures.ts';
-import { armWith, NOBODY } from './simulated-experiments.fixture.ts';
+import { ALPHA, armWith, CANARY_ALPHAS, NOBODY } from './simulated-experiments.fixture.ts';
 
 export interface RareLoss {
   /** The distribution of all other users' values: normal. */
@@ -23,7 +23,6 @@ export interface RareLoss {
   readonly looks?: number;
 }
 
-const ALPHA = 0.05;
 const MIN_USERS = 200;
 export const RULE: OutcomeRule = {
   name: 'spent',
@@ -59,7 +58,7 @@ export function everRuledOut(loss: RareLoss, by: 'guardrail' | 'conclusion', see
   const isRuledOut = (stable: ArmSample, arm: ArmSample) => {
     if (by === 'conclusion') return compareOutcome({ ...ASKED, cap, stable, arm }).conclusion.kind === 'no_difference';
     const arms = [armWith('stable', 'spent', stable), armWith('b', 'spent', arm)] as const;
-    return checkOutcome({ ...RULE, cap }, MIN_USERS, ...arms, { worse: ALPHA / 16, notWorse: ALPHA }).state === 'pass';
+    return checkOutcome({ ...RULE, cap }, MIN_USERS, ...arms, CANARY_ALPHAS).state === 'pass';
   };
   const ruledOut = Array.from({ length: experiments }).filter(() => {
     let [stable, arm] = [NOBODY, NOBODY];

@@ -13,6 +13,12 @@ import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/
 import { checkOutcome } from './outcome-check.ts';
 import type { ArmFigures, OutcomeRule } from './rollout-figures.ts';
 
+export const ALPHA = 0.05;
+/** The parts of alpha of a default canary with one outcome: 4 guardrails in 4 steps. */
+export const PARTS = 16;
+/** The levels of proof of such a canary. */
+export const CANARY_ALPHAS = { worse: ALPHA / PARTS, notWorse: ALPHA };
+
 /** Draws the values of `users` new users of an arm. An effect of -0.1 makes the mean a tenth lower. */
 export type DrawUsers = (random: Random, users: number, effect?: number) => ArmSample;
 
@@ -164,11 +170,10 @@ export function passedSteps(
   { share, users, experiments }: { share: number; users: number; experiments: number },
 ): number {
   const passed = new Set<number>();
-  const alphas = { worse: 0.05 / 16, notWorse: 0.05 };
   const simulation = { draw, share, usersPerLook: Math.round(users / 14), looks: 14, experiments, seed: 6 };
   simulate(simulation, (experiment, _, stable, arm) => {
     const arms = [armWith('stable', rule.name, stable), armWith('b', rule.name, arm)] as const;
-    if (checkOutcome(rule, 200, ...arms, alphas).state !== 'pass') return false;
+    if (checkOutcome(rule, 200, ...arms, CANARY_ALPHAS).state !== 'pass') return false;
     passed.add(experiment);
     return true;
   });

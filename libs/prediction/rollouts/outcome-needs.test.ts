@@ -3,52 +3,13 @@
  * decide almost never. The estimated number of users decides in 80 %, also of a capped sum.
  */
 
-import { drawBinomial, randomFrom } from '@tandem/experiment/sequential/draws.fixture';
+import { randomFrom } from '@tandem/experiment/sequential/draws.fixture';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
-import {
-  CAPPED_METRICS,
-  passedSteps,
-  type SimulatedMetric,
-} from '@tandem/experiment/verdict/simulated-experiments.fixture';
-import type { AnalysisPlan, CanaryPlan, OutcomeMetric } from '@tandem/freshness/rollout';
+import { CAPPED_METRICS } from '@tandem/experiment/verdict/simulated-experiments.fixture';
+import type { CanaryPlan } from '@tandem/freshness/rollout';
 import { describe, expect, it } from 'vitest';
+import { ANALYSIS, CANARY, neededIn, noteOf, ORDER, passed, TENTH } from './outcome-needs.fixture.ts';
 import { outcomeNeeds, provenOutcomes } from './outcome-needs.ts';
-
-const ORDER: OutcomeMetric = {
-  name: 'order',
-  kind: 'binary',
-  windowMs: 1,
-  better: 'higher',
-  guardrail: true,
-  minimumEffect: 0.1,
-};
-const ANALYSIS: AnalysisPlan = {
-  automatic: true,
-  dryRun: false,
-  intervalMs: 1,
-  minStepMs: 0,
-  minUsers: 200,
-  alpha: 0.05,
-  holdDeadlineMs: 7 * 86_400_000,
-  outcomes: [ORDER],
-  guardrails: { errorRate: 0.01, slowShare: 0.05, slowMs: 100, liveShare: null, psi: null },
-};
-const CANARY: CanaryPlan = {
-  kind: 'canary',
-  version: 2,
-  steps: [1, 5, 25, 50, 100],
-  coverage: 'live',
-  analysis: ANALYSIS,
-};
-const TENTH = binary(0.1);
-
-function binary(share: number): SimulatedMetric {
-  const draw: SimulatedMetric['draw'] = (random, users) => {
-    const had = drawBinomial(random, users, share);
-    return { users, sum: had, sumOfSquares: had, largest: 1 };
-  };
-  return { name: 'binary', kind: 'binary', cap: null, draw };
-}
 
 const events = (users: number, share: number): ArmSample => {
   return { users, sum: users * share, sumOfSquares: users * share, largest: 1 };
@@ -56,13 +17,6 @@ const events = (users: number, share: number): ArmSample => {
 const noted = (users: number, plan = CANARY, sample = events(10_000, 0.1)) =>
   outcomeNeeds(plan, { users, samples: [sample] })[0] ?? '';
 const withSteps = (...steps: number[]): CanaryPlan => ({ ...CANARY, steps: [...steps, 100] });
-const neededIn = (note: string) => Number(/needs about ([\d,]+) users/.exec(note)?.[1]?.replaceAll(',', ''));
-const passed = (percent: number, users: number, experiments: number, metric = TENTH) =>
-  passedSteps({ ...ORDER, kind: metric.kind, cap: metric.cap }, metric.draw, {
-    share: percent / 100,
-    users,
-    experiments,
-  });
 
 describe('the users that a step needs', () => {
   it('are far more than 200,000 in a step of 1 %', () => {
@@ -71,7 +25,7 @@ describe('the users that a step needs', () => {
   });
 
   it.each([1, 10, 50, 95])('are enough for a step of %d percent in about 80 of 100', (percent) => {
-    const needed = neededIn(noted(1, withSteps(percent)));
+    const needed = neededIn(noteOf(percent, TENTH, events(10_000, 0.1)));
     expect(passed(percent, needed, 300)).toBeGreaterThan(0.8 - 2 * 0.023);
     expect(passed(percent, needed / 3, 300)).toBeLessThan(0.4);
   });
@@ -86,9 +40,7 @@ describe('the users that a step needs', () => {
       const metric = CAPPED_METRICS.find((one) => one.name === name);
       if (!metric) throw new Error(`no metric ${name}`);
       for (const percent of steps) {
-        const { kind, cap } = metric;
-        const plan = { ...withSteps(percent), analysis: { ...ANALYSIS, outcomes: [{ ...ORDER, kind, cap }] } };
-        const needed = neededIn(noted(1, plan, metric.draw(randomFrom(5), 10_000)));
+        const needed = neededIn(noteOf(percent, metric, metric.draw(randomFrom(5), 10_000)));
         expect(passed(percent, needed, 300, metric)).toBeGreaterThan(0.8 - 2 * 0.023);
         expect(passed(percent, needed / 3, 300, metric)).toBeLessThan(0.4);
       }
