@@ -3,7 +3,7 @@ import { addSamples, randomFrom } from '../sequential/draws.fixture.ts';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 import { uncertain } from './power.ts';
-import { NOBODY, type SimulatedMetric, simulate } from './simulated-experiments.fixture.ts';
+import { ALPHA, NOBODY, type SimulatedMetric, simulate } from './simulated-experiments.fixture.ts';
 
 /** The users of an arm each day: few, and enough for a forecast of each metric. */
 const ARM_USERS = 10_000;
@@ -11,7 +11,7 @@ const USERS = 1_000;
 
 function compared({ kind, cap }: SimulatedMetric, stable: ArmSample, arm: ArmSample) {
   const rule = { name: 'order', kind, cap, better: 'higher', minimumEffect: 0.1 } as const;
-  return compareOutcome({ ...rule, armName: 'b', alpha: 0.05, days: 1, stable, arm });
+  return compareOutcome({ ...rule, armName: 'b', alpha: ALPHA, days: 1, stable, arm });
 }
 
 /**
@@ -39,19 +39,23 @@ export function medianForecast(metric: SimulatedMetric, share: number): number {
   return given[given.length >> 1] ?? Number.NaN;
 }
 
-/** Returns the share of experiments with equal arms that end with "no difference" within this number of users. */
-export function endedWith(metric: SimulatedMetric, share: number, users: number, experiments: number): number {
+/**
+ * Returns the share of experiments that end with the right conclusion within this number of users: with "no difference"
+ * if there is no effect, else by finding it.
+ */
+export function endedWith(
+  metric: SimulatedMetric,
+  share: number,
+  users: number,
+  experiments: number,
+  effect = 0,
+): number {
   const ended = new Set<number>();
-  const simulation = {
-    draw: metric.draw,
-    share,
-    usersPerLook: Math.round(users / 14),
-    looks: 14,
-    experiments,
-    seed: 4,
-  };
+  const usersPerLook = Math.round(users / 14);
+  const simulation = { draw: metric.draw, share, usersPerLook, looks: 14, experiments, effect, seed: 4 };
+  const right = effect === 0 ? 'no_difference' : effect > 0 ? 'better' : 'worse';
   simulate(simulation, (experiment, _, stable, arm) => {
-    if (compared(metric, stable, arm).conclusion.kind !== 'no_difference') return false;
+    if (compared(metric, stable, arm).conclusion.kind !== right) return false;
     ended.add(experiment);
     return true;
   });

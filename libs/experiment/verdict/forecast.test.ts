@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { randomFrom } from '../sequential/draws.fixture.ts';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
-import { endedWith, forecasts } from './forecast.fixture.ts';
+import { endedWith, forecasts, trueNeed } from './forecast.fixture.ts';
 import { CAPPED_METRICS, SIMULATED_METRICS, type SimulatedMetric } from './simulated-experiments.fixture.ts';
 
 const count = (users: number, events: number): ArmSample => ({ users, sum: events, sumOfSquares: events });
@@ -41,7 +41,7 @@ describe('a forecast', () => {
     expect(forecast(9, count(2_000, 200), count(2_000, 30)).power.moreDays).not.toBeNull();
   });
 
-  it.each(CAPPED_METRICS.map(({ name }) => name))(
+  it.each(['10 ± 8, cap 500', '10 ± 8, cap 2000'])(
     'of %s is the number with which about 80 of 100 experiments with equal arms end, with the users whom the conclusion must survive',
     (name) => {
       const metric = metricOf(name);
@@ -53,6 +53,17 @@ describe('a forecast', () => {
       expect(endedWith(metric, 0.5, users / 3, 100)).toBeLessThan(0.4);
     },
   );
+
+  it.each([
+    ['binary, 2 %', 0.1, 0.5],
+    ['binary, 8 %', 0.1, 0.1],
+    ['binary, 8 %', -0.1, 0.1],
+    ['binary, 8 %', 0.1, 0.01],
+    ['the shop’s own', -0.1, 0.5],
+  ] as const)('of %s is enough to find an effect of %d in an arm of %d', (name, effect, share) => {
+    const metric = metricOf(name);
+    expect(endedWith(metric, share, trueNeed(metric, share), 100, effect)).toBeGreaterThan(0.8);
+  });
 
   it.each(['binary, 2 %', 'lognormal, 8 % buy, cap 20', '10 ± 8, cap 500'])(
     'of %s contains the true number in at least 90 of 100',

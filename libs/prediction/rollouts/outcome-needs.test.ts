@@ -31,7 +31,7 @@ describe('the users that a step needs', () => {
   });
 
   it.each([
-    ['lognormal, 8 % buy, cap 20', [10, 50]],
+    ['lognormal, 8 % buy, cap 20', [50]],
     ['10 ± 8, cap 500', [1, 10, 50]],
     ['10 ± 8, cap 2000', [1, 10, 50]],
   ] as const)(
