@@ -42,7 +42,7 @@ describe('a forecast', () => {
   });
 
   it.each(['10 ± 8, cap 500', '10 ± 8, cap 2000'])(
-    'of %s is the number with which about 80 of 100 experiments with equal arms end, with the users whom the conclusion must survive',
+    'of %s is the number with which about 80 of 100 experiments with equal arms end, with the users that the conclusion must survive',
     (name) => {
       const metric = metricOf(name);
       const [stable, arm] = [metric.draw(randomFrom(1), 5_000), metric.draw(randomFrom(2), 5_000)];

@@ -63,7 +63,7 @@ export function drawFigures(random: Random, scored: ScoredUsers): ReportFigures 
   return { users: users.coverage(), outputs, answers: [], decision, segments: [] };
 }
 
-/** Returns the figures of a comparison of users who leave independently, and of whom no other figure is known. */
+/** Returns the figures of a comparison of users who leave independently, without any other figure. */
 export function drawCoverage(random: Random, users: number, loss: number): ReportFigures {
   const gone = drawBinomial(random, users, loss);
   const coverage = { before: users, now: users - gone, both: users - gone, added: 0, gone };
