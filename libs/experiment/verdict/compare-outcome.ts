@@ -70,7 +70,7 @@ interface OutcomePower {
   readonly detectableEffect: number | null;
   /**
    * The number of users in both arms together that is needed to rule out `minimumEffect` if the arms are equal. Fewer
-   * find an effect of this size.
+   * usually find an effect of this size.
    */
   readonly usersNeeded: number | null;
   /** The range of the number of further days, at the current rate of new users; 0 if there are enough users. */

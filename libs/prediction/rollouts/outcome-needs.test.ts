@@ -3,6 +3,7 @@
  * decide almost never. The estimated number of users decides in 80 %, also of a capped sum.
  */
 
+import { readFileSync } from 'node:fs';
 import { randomFrom } from '@tandem/experiment/sequential/draws.fixture';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { CAPPED_METRICS } from '@tandem/experiment/verdict/simulated-experiments.fixture';
@@ -62,6 +63,17 @@ describe('the users that a step needs', () => {
     expect(noted(200_000, withSteps(50))).toMatch(/about 200,000 users are read in 7 days$/);
     expect(noted(40_000)).toMatch(/too few for any step: raise minimumEffect or the hold deadline$/);
     expect(noted(200_000, { ...CANARY, analysis: { ...ANALYSIS, holdDeadlineMs: null } })).toContain('in 7 days');
+  });
+
+  it('of sums with values of 10 ± 8 are those of the page', () => {
+    const sample = { users: 10_000, sum: 100_000, sumOfSquares: 1_640_000, largest: 38 };
+    const needed = (percent: number, cap: number | null) =>
+      neededIn(noteOf(percent, { ...TENTH, kind: 'sum', cap }, sample)).toLocaleString('en');
+    const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
+    expect(page).toContain(
+      `a step of 50 % needs ${needed(50, null)} users without a cap, ${needed(50, 500)} with a cap of 500, and ${needed(50, 2_000)} with a cap of 2,000`,
+    );
+    expect(page).toContain(`a step of 1 % needs ${needed(1, 500)} users, and without a cap ${needed(1, null)}`);
   });
 
   it('are not estimated from fewer than 30 users with the outcome', () => {
