@@ -90,6 +90,11 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
         find: 'told === null || told.serverId !== serverId) return null;',
         replace: 'told === null || (serverId === null && told.serverId !== serverId)) return null;',
       },
+      {
+        file: 'libs/freshness/unverified-read.ts',
+        find: 'told?.serverId !== serverId) return false;',
+        replace: '(serverId === null && told?.serverId !== serverId)) return false;',
+      },
     ],
   },
   {
