@@ -2,8 +2,8 @@
  * Remembers rows with which a model hangs or crashes, so that repeated reads of poison users do not keep every child
  * busy. A poison row has ended its process alone: it is refused, and runs alone again if it is read after a pause. A
  * suspect row was in a live run of several rows that hung: it is refused until it has run alone, for a few seconds at
- * most. One row at a time runs alone, while the other children serve other rows. What is known of a model's rows affects
- * no other model.
+ * most. One row at a time runs alone, while the other children serve other rows. No row of a model affects another
+ * model.
  *
  * Rows are compared by their features, so that a user is served as soon as they change. Batches isolate poison rows
  * themselves (isolate-poison.ts).
