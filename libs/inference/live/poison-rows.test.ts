@@ -6,7 +6,7 @@ import { machineBusy } from '../process/time-limit.ts';
 import { encodeInputs } from '../tensors/batch-tensors.ts';
 import { type LoneRow, PoisonRows } from './poison-rows.ts';
 import type { InferencePool } from './pool.ts';
-import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { batchOf, letRunsBegin, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 import { createPending, cut, type Work } from './waiting-requests.ts';
 
 const loop = matrixPredictor(models.loopModel(), 2);
@@ -217,6 +217,18 @@ describe('a pool with two children', () => {
     await vi.waitFor(async () => expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]), PATIENCE);
     await vi.waitFor(async () => expect(await poison()).toMatchObject({ code: 'live_failed' }), PATIENCE);
   }, 60_000);
+
+  it('runs no row alone after it was closed during a run', async () => {
+    pool = poolOf([loop]);
+    await pool.warmUp(loop.version);
+    const stuck = [1, 2].map((row) => scoresOf(pool, loop, [[FOR_EVER, row]]));
+    const ended = Promise.allSettled(stuck);
+    await letRunsBegin();
+    await pool.close(0);
+    await ended;
+    await letRunsBegin();
+    expect(pool.stats().waitingRows).toEqual({ live: 0, batch: 0 });
+  });
 
   it('isolates a poison row of a request of many rows', async () => {
     pool = poolOf([loop], { maxLostMs: Number.POSITIVE_INFINITY, killGraceMs: 200 });
