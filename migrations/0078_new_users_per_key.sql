@@ -55,12 +55,6 @@ begin
   select k.new_users_per_day, case when k.new_users_per_day < 100000 then 1 else 8 end into quota, slots
     from tandem.api_keys k where k.id = key;
   if quota is null then return; end if;
-  if inserted > quota then
-    -- Without detail: the request would fail at any time.
-    raise exception using errcode = 'TD429',
-      message = format('The events make %s users known, but the API key may make %s known a day.', inserted, quota),
-      hint = 'send events of fewer new users in a request; or raise the quota: tandem key limit ' || key || ' --new-users …';
-  end if;
   insert into tandem.new_users_of_keys as c (key_id, slot, users, at)
     values (key, floor(random() * slots), inserted, clock_timestamp())
     on conflict (key_id, slot) do update set
@@ -73,7 +67,7 @@ begin
     raise exception using errcode = 'TD429', detail = ceil((counted - quota) / quota * 86400)::text,
       message = format('The API key would exceed its quota of %s new users a day.', quota),
       hint = 'retry after the time in Retry-After; or send events of fewer new users in a request; or raise the quota: '
-        || 'tandem key limit ' || key || ' --new-users …';
+        || 'update tandem.api_keys set new_users_per_day = … where id = ''' || key || '''';
   end if;
 end $$;
 

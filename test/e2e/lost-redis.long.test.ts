@@ -9,6 +9,8 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
+/** The audience reads other users than the calm ones: its `no-cache` reads would answer these live. */
+const AUDIENCE = 1_900;
 /** Users without events. */
 const CALM = ['1999'];
 
@@ -27,7 +29,7 @@ it('answers stay right through failures of Redis, acknowledged events count, and
   await deployment.startWorker();
   await deployment.runEveryone(api);
   await untilHitInRedis(api, CALM);
-  const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random });
+  const audience = startAudience({ pool, wire, urls: [api.url], users: AUDIENCE, random });
   await untilMore(audience);
   const old = await redis.copyData();
   const generation = await deployment.runEveryone(api);

@@ -15,6 +15,8 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
+/** The audience reads other users than the calm ones: its `no-cache` reads would answer these live. */
+const AUDIENCE = 1_800;
 /** Users without events, whose buckets are on all primaries. */
 const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));
 
@@ -38,7 +40,7 @@ async function start(name: string, url: string, more: Readonly<Record<string, st
   await deployment.startWorker(environment);
   await deployment.runEveryone(api);
   await untilHitInRedis(api, CALM);
-  const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random: seededRandom(name) });
+  const audience = startAudience({ pool, wire, urls: [api.url], users: AUDIENCE, random: seededRandom(name) });
   await untilMore(audience);
   return { api, audience };
 }

@@ -11,7 +11,9 @@ const USERS = 2_000;
 /** A user with a live answer from before the rollback, and a user scored by a partial run. */
 const LIVE = '1601';
 const PARTIAL = '1602';
+/** Users that the audience does not read: its `no-cache` reads would answer them live. */
 const READ = ['1600', '1800', '2000'];
+const AUDIENCE = 1_500;
 
 let deployment: Deployment;
 let apis: [Api, Api];
@@ -76,7 +78,7 @@ it('a rollback applies to the next read of every API, also if Redis stops right 
   await changeEveryone();
   const { id } = await first.client.runs.start({ predictor: COUNT, scope: 'all' });
   const audience = startAudience({
-    ...{ pool, wire, users: USERS, random: seededRandom('rollback') },
+    ...{ pool, wire, users: AUDIENCE, random: seededRandom('rollback') },
     urls: apis.map(({ url }) => url),
     writers: 1,
   });

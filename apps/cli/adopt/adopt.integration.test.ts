@@ -198,8 +198,8 @@ test('if Redis does not answer, an adoption that replaces a version is complete,
   const silent = createServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as AddressInfo;
-  const replaced = await place.tandem('adopt --run', { REDIS_URL: `redis://127.0.0.1:${port}` });
-  silent.close();
+  const withoutRedis = { REDIS_URL: `redis://127.0.0.1:${port}` };
+  const replaced = await place.tandem('adopt --run', withoutRedis);
   expect(replaced).toMatchObject({ code: 1, out: '' });
   expect(replaced.err).toMatch(/churn: run [0-9a-f-]{36} is in progress\n +→ follow it: /);
   expect(replaced.err).toMatch(
@@ -208,6 +208,13 @@ test('if Redis does not answer, an adoption that replaces a version is complete,
   const { firstRuns, ...again } = await adopt();
   expect(again).toMatchObject({ predictors: [{ change: 'unchanged', modelNumber: 2, servedNumber: 2 }] });
   expect(firstRuns).toEqual([expect.objectContaining({ runId: expect.any(String), modelNumber: 2 })]);
+  // A failure of the runs does not hide that the adoption is complete.
+  await place.sql(`create function no_run() returns trigger language plpgsql as 'begin raise exception ''no run''; end';
+    delete from tandem.runs; create trigger no_run before insert on tandem.runs execute function no_run()`);
+  await place.write('tandem.config.ts', config.replace(/ age\n/, ' age + 2 as age\n'));
+  const third = await place.tandem('adopt --run', withoutRedis);
+  silent.close();
+  expect(third.err).toMatch(/cannot start the first runs: .*\n.*but Redis did not confirm it/s);
 });
 
 test('--run starts a run of all users once, and none if predictions are stored', async () => {

@@ -1,6 +1,6 @@
 /** `tandem adopt`: adopts a config, whose predictors API and worker then serve. */
 import { resolve } from 'node:path';
-import { isTandemError } from '@tandem/freshness/errors';
+import { isTandemError, reasonOf } from '@tandem/freshness/errors';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
@@ -46,8 +46,13 @@ which; runs of --run are started nevertheless), 2 for wrong usage.`,
           redisUrl: knownRedisUrl(cli),
         }).catch(async (error: unknown) => {
           // The adoption is complete, and must not be repeated for its runs.
-          const runs = isTandemError(error, 'not_confirmed') ? await findFirstRuns(databases.pool, !!options.run) : [];
-          for (const line of runs.flatMap(renderFirstRun)) cli.stderr.write(`${line}\n`);
+          if (isTandemError(error, 'not_confirmed')) {
+            const runs = await findFirstRuns(databases.pool, options.run === true).then(
+              (found) => found.flatMap(renderFirstRun),
+              (failure: unknown) => [`cannot start the first runs: ${reasonOf(failure)}`],
+            );
+            for (const line of runs) cli.stderr.write(`${line}\n`);
+          }
           throw error;
         });
         const firstRuns = await findFirstRuns(databases.pool, options.run === true);

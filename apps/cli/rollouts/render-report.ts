@@ -103,7 +103,7 @@ function renderChecks({ checks }: Judgement, paint: Paint, isStarted: boolean): 
 function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   if (outcomes.length === 0) return [];
   const rows = outcomes.map((one) => [
-    one.cap === null ? one.name : `${one.name}, capped at ${figure(one.cap)}`,
+    nameOf(one),
     one.variant,
     `${figure(one.stable.mean)} of ${count(one.stable.users)}`,
     `${figure(one.arm.mean)} of ${count(one.arm.users)}`,
@@ -112,6 +112,11 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   ]);
   const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p'];
   return ['', ...renderTable(titles, rows), '', ...outcomes.map(({ conclusion }) => printable(conclusion.text))];
+}
+
+/** Returns the name with the cap; an API of an earlier release sends no cap. */
+function nameOf({ name, cap = null }: Pick<OutcomeComparisonView, 'name'> & { readonly cap?: number | null }): string {
+  return cap === null ? name : `${name}, capped at ${figure(cap)}`;
 }
 
 /**

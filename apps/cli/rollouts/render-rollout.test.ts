@@ -172,6 +172,9 @@ describe('a report', () => {
   it('shows the cap of an outcome', () => {
     const outcomes = REPORT.outcomes.map((one) => ({ ...one, cap: 500 }));
     expect(renderRolloutReport({ ...REPORT, outcomes }, plain, NOW).at(-3)).toMatch(/^order, capped at 500 +candidate/);
+    // An API of an earlier release sends no cap.
+    const older = outcomes.map(({ cap: _, ...one }) => one as (typeof outcomes)[number]);
+    expect(renderRolloutReport({ ...REPORT, outcomes: older }, plain, NOW).at(-3)).toMatch(/^order +candidate/);
   });
 
   it('says if nothing can be compared yet, and ends with the conclusion', () => {

@@ -75,15 +75,15 @@ describe('a started rollout', () => {
   let server: Server;
   let url: string;
   let asked: unknown[];
+  let notes: readonly string[] | undefined;
   beforeEach(async () => {
     asked = [];
+    notes = ['order: \u001b[2J needs users'];
     server = createServer(async (request, response) => {
       asked.push(await json(request));
       const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
       const plan = { ...PLAN_EXAMPLE, analysis: { ...PLAN_EXAMPLE.analysis, outcomes } };
-      response
-        .writeHead(201, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ ...ROLLOUT, plan, notes: ['order: \u001b[2J needs users'] }));
+      response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan, notes }));
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -105,6 +105,12 @@ describe('a started rollout', () => {
     expect(out).toContain(
       'note: the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
     );
+  });
+
+  it('is shown without notes if an API of an earlier release sends none', async () => {
+    notes = undefined;
+    const { code, out } = await run(`rollout start repurchase 2 --url ${url}`);
+    expect([code, out]).toEqual([0, expect.stringContaining('note: the rollout takes at least 56 days')]);
   });
 
   it('is judged by capped sums with --cap', async () => {

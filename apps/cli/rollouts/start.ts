@@ -191,8 +191,9 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
   return [...before, { variant, version, weight: Number(weight) }];
 }
 
-function notesOn(rollout: RolloutView & { readonly notes: readonly string[] }): string[] {
-  const notes = [leastDurationOf(rollout), ...rollout.notes].filter((note) => note !== null);
+/** An API of an earlier release sends no notes. */
+function notesOn(rollout: RolloutView & { readonly notes?: readonly string[] }): string[] {
+  const notes = [leastDurationOf(rollout), ...(rollout.notes ?? [])].filter((note) => note !== null);
   return notes.map((note) => `note: ${printable(note)}`);
 }
 

@@ -9,6 +9,8 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 /** The number of last days whose new users are reported. */
 const DAYS = 28;
 const DAY_MS = 86_400_000;
+/** The time limit of the lock on the table, behind which other exposures wait. */
+const LOCK_MS = 1_000;
 
 export function createExposureStore(pool: pg.Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
@@ -50,10 +52,11 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 }
 
 /**
- * Deletes the exposures of a user that the transaction has overridden. The lock waits for statements of `putExposures`
- * that have not seen the override.
+ * Deletes the exposures of a user whose override is committed. The lock waits for statements of `putExposures` that have
+ * not seen the override, and for a vacuum.
  */
 export async function deleteOverridden(db: Db, rollout: Pick<Rollout, 'id' | 'step'>, userId: string): Promise<void> {
+  await query(db, { text: `set local lock_timeout = ${LOCK_MS}` });
   await query(db, { text: 'lock table tandem.exposures in share row exclusive mode' });
   await query(db, {
     text: `delete from tandem.exposures

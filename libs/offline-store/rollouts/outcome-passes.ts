@@ -24,8 +24,8 @@ const SLICE_TIMEOUT_MS = 15_000;
 type Step = Pick<Rollout, 'id' | 'step'>;
 
 /**
- * Continues the pass until it has ended or `budgetMs` is over. If another caller is counting, returns the last completed pass at once. Rejects if a
- * slice fails; the pass then resumes at that slice.
+ * Continues the pass until it has ended or `budgetMs` is over. If another caller is counting, returns the last completed
+ * pass at once. Rejects if a slice fails; the pass then resumes at that slice.
  */
 export async function countOutcomes(
   pool: pg.Pool,
@@ -43,7 +43,13 @@ export async function countOutcomes(
   );
   while ((await transaction(pool, (db) => countSlice(db, step, metrics, slice))) && performance.now() < until);
   const { counted = [], counted_as_of: asOf = null } = (await fetchFirst(pool, passOf(step))) ?? {};
+  if (!counted.every(isComplete)) return { arms: [], asOf: null };
   return { arms: counted.flatMap((sums) => armOutcomes(metrics[sums.no - 1], sums)), asOf };
+}
+
+/** Returns whether the sums have all fields. A release before caps wrote sums without the largest value, and no cap. */
+function isComplete({ all }: OutcomeSums): boolean {
+  return 'largest' in all;
 }
 
 function passOf({ id, step }: Step) {
@@ -77,6 +83,11 @@ async function countSlice(
     values: of,
   });
   if (!pass) return false;
+  if (!pass.sums.every(isComplete)) {
+    const restart = `update tandem.outcome_passes set as_of = null, after_user = '', sums = '[]' where rollout_id = $1 and step = $2`;
+    await query(db, { text: restart, values: of });
+    return true;
+  }
   const [last] = await query<{ userId: string }>(db, {
     text: `select user_id as "userId" from tandem.exposures where rollout_id = $1 and step = $2 and user_id > $3
       order by user_id offset $4::int - 1 limit 1`,

@@ -82,6 +82,21 @@ test('a cap limits the sum of a user, in either direction, before users are adde
   ]);
 });
 
+test('a pass of a release without caps starts over, and its sums are not used', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48]);
+  await happen(['1', 47, 9]);
+  const sums = JSON.stringify([{ no: 1, arm: 'stable', all: { users: 1, sum: 9 }, mature: { users: 1, sum: 9 } }]);
+  await database.pool.query(
+    `insert into tandem.outcome_passes (rollout_id, step, as_of, after_user, sums, counted, counted_as_of)
+     values ($1, 0, now(), '1', $2, $2, now())`,
+    [id, sums],
+  );
+  const capped = metric({ kind: 'sum', cap: 5 });
+  // Without time, a call makes one step: it discards the sums.
+  expect(await countOutcomes(database.pool, { id, step: 0 }, [capped], 0)).toEqual({ arms: [], asOf: null });
+  expect(await statistics(capped)).toMatchObject([{ arm: 'stable', all: sumsOf(2, 1, 5, 25, 5) }]);
+});
+
 test('values that are too small or too large for a square cause no failure', async () => {
   await expose(['1', 'stable', 48], ['2', 'stable', 48]);
   await happen(['1', 47, 1e-300], ['2', 47, 1e15]);

@@ -3,19 +3,18 @@
  * certificate carries it to every process) and leaves an audit row, in one transaction. It applies to every read that
  * begins after the commit.
  */
-import { notFound, TandemError } from '@tandem/freshness/errors';
-import { CANDIDATE, isActive, type Rollout, type RolloutState, STABLE } from '@tandem/freshness/rollout';
-import { checkUserId } from '@tandem/freshness/user-id';
-import type { ArmOverride, RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
+import { TandemError } from '@tandem/freshness/errors';
+import { CANDIDATE, isActive, type Rollout, type RolloutState } from '@tandem/freshness/rollout';
+import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
 import { setEventFeatures } from '../events/event-rules.ts';
 import { type AuditAction, insertAudit } from '../sql/audit.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
+import { changeRows, databaseNow, statements } from '../sql/statements.ts';
+import { listOverrides, overrideArm } from './arm-overrides.ts';
 import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
-import { deleteOverridden } from './exposures.ts';
 import { findRollout, listActive, listRollouts, requireRollout } from './rollout-rows.ts';
 
 export function createRolloutStore(pool: pg.Pool): RolloutStore {
@@ -190,104 +189,4 @@ function conflict(rollout: Rollout, why: string, remedy: string): TandemError {
       remedy,
     },
   );
-}
-
-// Overrides: an operator can assign users to an arm, whatever their bucket, to inspect its answers.
-
-/**
- * The maximum number of overrides. They are sent with every change of assignments, and every process keeps them in
- * memory.
- */
-const MAX_OVERRIDES = 1_000;
-
-interface Override {
-  /** The id of the rollout. */
-  readonly id: string;
-  readonly userId: string;
-  /** The arm; null: the user's bucket decides again. */
-  readonly arm: string | null;
-  readonly actor: string;
-}
-
-async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOverride[]> {
-  const overrides = statements.selectFrom('tandem.arm_overrides').select(['user_id as userId', 'arm']);
-  return fetchRows(db, overrides.where('rollout_id', '=', rolloutId).orderBy('user_id'));
-}
-
-async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
-  await transaction(pool, async (db) => {
-    const { keyType } = await lockAssignments(db);
-    const rollout = await requireRollout(db, id);
-    refuseMisfit(rollout, arm);
-    const check = checkUserId(keyType ?? 'text', userId);
-    if (!check.ok) {
-      throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
-        field: 'userId',
-        remedy: check.canonical === undefined ? 'correct the id' : `send ${JSON.stringify(check.canonical)}`,
-      });
-    }
-    if (arm !== null) await refuseErased(db, userId);
-    await write(db, id, userId, arm);
-    if (arm !== null) await deleteOverridden(db, rollout, userId);
-    const detail = { rollout: rollout.number, id, arm };
-    await insertAudit(db, { actor, action: 'override_arm', predictor: rollout.predictor, detail });
-  });
-}
-
-function refuseMisfit(rollout: Rollout, arm: string | null): void {
-  const names = [STABLE, ...rollout.arms.map(({ name }) => name)];
-  if (!isActive(rollout.state) || rollout.kind === 'shadow') {
-    const why = rollout.kind === 'shadow' ? 'a shadow serves no users' : `it is ${rollout.state}`;
-    throw new TandemError(
-      'rollout_conflict',
-      `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
-      {
-        field: 'rolloutId',
-        remedy: 'use the id of an active canary or A/B test',
-      },
-    );
-  }
-  if (arm === null || names.includes(arm)) return;
-  throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
-    field: 'variant',
-    remedy: `use one of ${names.join(', ')}`,
-  });
-}
-
-/** Rejects an erased user, since no record of such a user may be written. */
-async function refuseErased(db: Db, userId: string): Promise<void> {
-  const erased = statements
-    .selectFrom('tandem.user_contexts')
-    .where('user_id', '=', userId)
-    .where('deleted_version', '>', 0)
-    .whereRef('version', '=', 'deleted_version');
-  if (await fetchFirst(db, erased)) throw notFound(userId);
-}
-
-async function write(db: Db, id: string, userId: string, arm: string | null): Promise<void> {
-  if (arm === null) {
-    const override = statements.deleteFrom('tandem.arm_overrides').where('rollout_id', '=', id);
-    await changeRows(db, override.where('user_id', '=', userId));
-    return;
-  }
-  const others = statements
-    .selectFrom('tandem.arm_overrides')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('rollout_id', '=', id)
-    .where('user_id', '<>', userId);
-  if (((await fetchFirst(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
-    throw new TandemError(
-      'invalid_input',
-      `The rollout already has ${MAX_OVERRIDES} users who are assigned by hand, which is the maximum.`,
-      {
-        field: 'userId',
-        remedy: 'remove some assignments by hand first',
-      },
-    );
-  }
-  const override = statements
-    .insertInto('tandem.arm_overrides')
-    .values({ rollout_id: id, user_id: userId, arm })
-    .onConflict((row) => row.columns(['rollout_id', 'user_id']).doUpdateSet({ arm }));
-  await changeRows(db, override);
 }

@@ -50,8 +50,8 @@ interface UserSums {
   readonly usersWith: number;
   readonly sum: number;
   readonly sumOfSquares: number;
-  /** The figure with the greatest amount, with its sign; absent in counts of an earlier release. */
-  readonly largest?: number;
+  /** The figure with the greatest amount, with its sign. */
+  readonly largest: number;
 }
 
 /**
@@ -97,7 +97,7 @@ function addUserSums(sum: OutcomeSums, mature: UserSums, all: UserSums): Outcome
     usersWith: a.usersWith + b.usersWith,
     sum: a.sum + b.sum,
     sumOfSquares: a.sumOfSquares + b.sumOfSquares,
-    largest: [a.largest ?? 0, b.largest ?? 0].sort((one, other) => Math.abs(other) - Math.abs(one))[0] ?? 0,
+    largest: Math.abs(b.largest) > Math.abs(a.largest) ? b.largest : a.largest,
   });
   return { ...sum, mature: add(sum.mature, mature), all: add(sum.all, all) };
 }

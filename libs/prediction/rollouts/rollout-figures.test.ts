@@ -99,7 +99,9 @@ describe('figures of a step', () => {
 });
 
 describe('a report', () => {
-  const sums = (users: number, usersWith: number) => ({ users, usersWith, sum: usersWith, sumOfSquares: usersWith });
+  const sums = (users: number, usersWith: number) => {
+    return { users, usersWith, sum: usersWith, sumOfSquares: usersWith, largest: Math.min(usersWith, 1) };
+  };
   const [order] = ANALYSIS.outcomes;
   const outcome = (name: string, mature: number, all: number) => ({
     ...{ arm: name, metric: order as NonNullable<typeof order> },

@@ -78,6 +78,26 @@ describe('a user who is put into an arm by hand', () => {
     expect(await counted()).toEqual([{ arm: 'stable', source: 'batch', users: 2 }]);
   });
 
+  it('does not delay other changes while a vacuum locks the exposures, and is counted out by the next request', async () => {
+    const store = createExposureStore(api.pool);
+    const exposure = { step: 0, arm: 'stable', userId: '7', source: 'batch' as const, contextVersion: 0, at: 0 };
+    await store.put([{ rolloutId: id, ...exposure }], 0);
+    const vacuum = await api.pool.connect();
+    await vacuum.query('begin; lock table tandem.exposures in share update exclusive mode');
+    const overridden = put('7');
+    try {
+      await expect.poll(() => waitsFor('lock table tandem.exposures')).toBe(true);
+      expect((await api.post(`/v1/rollouts/${id}/hold`)).status).toBe(200);
+      expect(await overridden).toMatchObject([503, { detail: expect.stringContaining('The assignment applies') }]);
+    } finally {
+      await vacuum.query('rollback');
+      vacuum.release();
+    }
+    expect(await variantOf('7')).toBe('candidate');
+    expect((await put('7'))[0]).toBe(200);
+    expect((await findExposed(api.pool, id, 0)).exposed).toEqual([]);
+  });
+
   it('is not named in the audit, which is kept after an erasure', async () => {
     await put('7');
     const { rows } = await api.pool.query(
@@ -86,6 +106,14 @@ describe('a user who is put into an arm by hand', () => {
     expect(rows).toEqual([{ detail: { rollout: expect.any(Number), id, arm: 'candidate' } }]);
   });
 });
+
+async function waitsFor(statement: string): Promise<boolean> {
+  const { rows } = await api.pool.query(
+    `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like $1`,
+    [`${statement}%`],
+  );
+  return rows.length > 0;
+}
 
 /** Returns customers in the stable arm. The other arm has 1 %, so hardly any customer is in it. */
 async function usersOfStable(): Promise<string[]> {

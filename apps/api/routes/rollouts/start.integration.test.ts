@@ -85,6 +85,19 @@ describe('a rollout is started', () => {
     expect([rejected.status, await rejected.text()]).toEqual([422, expect.stringContaining('a cap needs the kind')]);
   });
 
+  it('also if the users that an outcome needs cannot be estimated', async () => {
+    const analysis = { outcomes: [{ name: 'order', guardrail: true }] };
+    const other = await api.pool.connect();
+    await other.query('begin; lock table tandem.read_demand in access exclusive mode');
+    try {
+      const { notes } = (await api.start({ kind: 'canary', version: '1', analysis })) as unknown as { notes: string[] };
+      expect(notes).toEqual(["the users that a step needs could not be estimated; the service's log says why"]);
+    } finally {
+      await other.query('rollback');
+      other.release();
+    }
+  });
+
   it('once for a predictor; the rejection of a second one says how to end the first', async () => {
     await api.start({ kind: 'shadow', version: '1' });
     const second = await api.post(PATH, { kind: 'canary', version: '1' });

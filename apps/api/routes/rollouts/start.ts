@@ -3,6 +3,8 @@ import { unknownPredictor } from '@tandem/freshness/errors';
 import type { OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 import { decidedWithin, outcomeNeeds, provenOutcomes, type ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
+import { within } from '@tandem/timing/within';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, StartedRolloutSchema } from '@tandem/wire/rollouts';
@@ -28,14 +30,23 @@ export interface StartDependencies extends RolloutDependencies {
   findReadUsers(metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers>;
 }
 
-const NO_USERS: ReadUsers = { users: 0, samples: [] };
+/** The time limit of the estimate, in ms. */
+const ESTIMATE_MS = 1_500;
 
 export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUsers }: StartDependencies) {
-  /** An estimate that fails delays no rollout. */
-  const notesOn = async (plan: RolloutPlan): Promise<readonly string[]> => {
+  /** Returns the notes of a started rollout. A failed estimate is logged, and noted. */
+  const notesOn = async (plan: RolloutPlan, event: WideEvent): Promise<readonly string[]> => {
     const metrics = provenOutcomes(plan);
     if (plan.kind !== 'canary' || metrics.length === 0) return [];
-    return outcomeNeeds(plan, await findReadUsers(metrics, decidedWithin(plan)).catch(() => NO_USERS));
+    try {
+      const reading = findReadUsers(metrics, decidedWithin(plan));
+      const tooSlow = () => new Error(`the estimate took more than ${ESTIMATE_MS} ms`);
+      return outcomeNeeds(plan, await within(ESTIMATE_MS, reading, tooSlow));
+    } catch (error) {
+      event.add({ estimateFailed: error });
+      event.markNotable();
+      return ["the users that a step needs could not be estimated; the service's log says why"];
+    }
   };
 
   return jsonEndpoint({
@@ -73,7 +84,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUs
       const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
       return withHeaders(
-        { ...rolloutView(rollout), notes: await notesOn(plan) },
+        { ...rolloutView(rollout), notes: await notesOn(plan, event) },
         { location: `/v1/rollouts/${rollout.id}` },
       );
     },
