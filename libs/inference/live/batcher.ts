@@ -245,7 +245,7 @@ export class Batcher implements Scorer, LoadShedding {
         running.some((part) => part.request === request) || isWaitingFor(request, taken[0]);
       if (rest) this.abandon(rest, isMeant);
       this.#fail(running, error);
-      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error, now() - startedAt);
+      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error);
     } finally {
       run?.end(false);
       for (const part of taken) part.request.running--;

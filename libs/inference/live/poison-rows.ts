@@ -54,7 +54,11 @@ const LONGEST_PAUSE_MS = 600_000;
 const REST = 9;
 /** After this many rows in a row without success, the other suspects are released: the model may be at fault. */
 const MOST_IN_A_ROW = 2;
-/** A run with less than this share of a processor may be late because of the machine. */
+/**
+ * A run that took less CPU than this share of its time limit may be late because of the machine. The child of a row that
+ * hangs gets more even with little of a busy machine (measured: 1 % of a processor at a load of 15 on two processors),
+ * because it is killed a second after the limit.
+ */
 const LEAST_CPU_SHARE = 0.03;
 
 export class PoisonRows {
@@ -92,11 +96,12 @@ export class PoisonRows {
     return this.#models.get(artifactHash)?.mostRows() ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Records a live run that failed after this many ms. Call it after the parts to retry wait again. */
-  failed(parts: readonly Part<Pending>[], error: unknown, ranMs: number): void {
+  /** Records a live run that failed. Call it after the parts to retry wait again. */
+  failed(parts: readonly Part<Pending>[], error: unknown): void {
     const [first] = parts;
+    const limitMs = Math.max(...parts.map(({ request }) => paceOf(request)));
     // A kill from outside says nothing about the rows.
-    if (!first || !(error instanceof ProcessEnded) || mayBeForeign(error) || !tookCpu(error, ranMs)) return;
+    if (!first || !(error instanceof ProcessEnded) || mayBeForeign(error) || !tookCpu(error, limitMs)) return;
     const isAlone = rowsOf(parts) === 1;
     // The caller halves rows that crash together. Rows that hang have no caller any more.
     if (!isAlone && error.why !== 'deadline') return;
@@ -251,9 +256,9 @@ class ModelRows {
   }
 }
 
-/** Returns whether a process that ended after this many ms of a run took enough CPU for it. */
-function tookCpu({ cpuMs = Number.POSITIVE_INFINITY }: ProcessEnded, ranMs: number): boolean {
-  return cpuMs >= ranMs * LEAST_CPU_SHARE;
+/** Returns whether a process took enough CPU for a run with this limit. */
+function tookCpu({ cpuMs = Number.POSITIVE_INFINITY }: ProcessEnded, limitMs: number): boolean {
+  return cpuMs >= limitMs * LEAST_CPU_SHARE;
 }
 
 function cutRows({ version, inputs, outputs }: Omit<LoneRow, 'key' | 'limitMs'>, rows: number, paceMs: number) {
