@@ -196,7 +196,7 @@ describe('suspect rows', () => {
   });
 });
 
-describe('a pool with two children', () => {
+describe('a pool', () => {
   let pool: InferencePool;
   afterEach(() => pool.close(0));
 
@@ -216,6 +216,17 @@ describe('a pool with two children', () => {
     const poison = () => scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: T }).catch((error: unknown) => error);
     await vi.waitFor(async () => expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]), PATIENCE);
     await vi.waitFor(async () => expect(await poison()).toMatchObject({ code: 'live_failed' }), PATIENCE);
+  }, 60_000);
+
+  it('refuses no row of a run whose child was stopped', async () => {
+    const onRestart = vi.fn();
+    pool = poolOf([loop], { processes: 1, maxLostMs: Number.POSITIVE_INFINITY, killGraceMs: 50, onRestart });
+    await pool.warmUp(loop.version);
+    process.kill(pool.stats().pids[0] ?? 0, 'SIGSTOP');
+    const read = (timeoutMs: number) => [1, 2].map((row) => scoresOf(pool, loop, [[1, row]], { timeoutMs }));
+    await Promise.allSettled(read(T));
+    await vi.waitFor(() => expect(onRestart).toHaveBeenCalledOnce(), PATIENCE);
+    expect(await Promise.all(read(PATIENCE))).toEqual([[1], [2]]);
   }, 60_000);
 
   it('runs no row alone after it was closed during a run', async () => {
