@@ -1735,13 +1735,13 @@ export interface RolloutReport {
       readonly arm: { readonly users: number; readonly mean: number };
     };
     /**
-     * Range of the further days until the minimum effect can be detected, at the present rate of new users; null if
-     * there is not enough data
+     * Range of the further days until the minimum effect is found or ruled out, at the present rate of new users;
+     * null if there is not enough data
      */
     readonly moreDays: { readonly lower: number; readonly upper: number } | null;
     /**
-     * Users in both arms together that detect the minimum effect, within a factor of 3; null if there is not enough
-     * data
+     * Users in both arms together that find or rule out the minimum effect, within a factor of 3; null if there is
+     * not enough data
      */
     readonly usersNeeded: number | null;
     /** Conclusion from the same interval; `no_difference`: there is no effect above `minimumEffect` */

@@ -90,11 +90,11 @@ const OutcomeSchema = z.strictObject({
     .meta({ description: 'Mean over all users. For information only: no test uses it' }),
   moreDays: z.strictObject({ lower: z.number(), upper: z.number() }).nullable().meta({
     description:
-      'Range of the further days until the minimum effect can be detected, at the present rate of new users; null if there is not enough data',
+      'Range of the further days until the minimum effect is found or ruled out, at the present rate of new users; null if there is not enough data',
   }),
   usersNeeded: z.number().nullable().meta({
     description:
-      'Users in both arms together that detect the minimum effect, within a factor of 3; null if there is not enough data',
+      'Users in both arms together that find or rule out the minimum effect, within a factor of 3; null if there is not enough data',
   }),
   conclusion: z
     .strictObject({

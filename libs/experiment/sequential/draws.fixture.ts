@@ -1,19 +1,15 @@
 /** Draws a day's counts and sums for simulated experiments, from a seeded generator, so that every run is the same. */
 
 import type { ShareCount } from '../distributions/exact-shares.ts';
+import { createRandom } from '../distributions/random.ts';
 import type { ArmSample } from './effect.ts';
 
 export type Random = () => number;
 
-/** Returns a generator of uniform numbers in (0, 1): mulberry32 (Tommy Ettinger, public domain). */
+/** Returns a generator of uniform numbers in (0, 1), which have a logarithm. */
 export function randomFrom(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 2 ** 32;
-  };
+  const random = createRandom(seed);
+  return () => random() + 2 ** -33;
 }
 
 /** Draws from the standard normal distribution (Box and Muller, 1958). */
@@ -49,11 +45,12 @@ export function drawSample(random: Random, users: number, mean: number, deviatio
 }
 
 export function addSamples(one: ArmSample, other: ArmSample): ArmSample {
+  const [largest, less] = [one.largest ?? 0, other.largest ?? 0];
   return {
     users: one.users + other.users,
     sum: one.sum + other.sum,
     sumOfSquares: one.sumOfSquares + other.sumOfSquares,
-    largest: Math.max(one.largest ?? 0, other.largest ?? 0),
+    largest: Math.abs(less) > Math.abs(largest) ? less : largest,
   };
 }
 

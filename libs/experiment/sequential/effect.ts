@@ -94,16 +94,31 @@ export interface ArmSample {
   readonly largest?: number;
 }
 
+/** The samples of a metric in the two compared arms. */
+export type SamplePair = readonly [stable: ArmSample, arm: ArmSample];
+
+/** Returns the sample with this number of users, whose values have the same distribution. */
+export function scaledTo(users: number, sample: ArmSample): ArmSample {
+  const times = users / sample.users;
+  return { ...sample, users, sum: times * sample.sum, sumOfSquares: times * sample.sumOfSquares };
+}
+
+/** Returns the sample with each user's value moved, so that its mean is `mean`. */
+export function movedTo(mean: number, sample: ArmSample): ArmSample {
+  const { users, sum, sumOfSquares } = sample;
+  return { ...sample, sum: users * mean, sumOfSquares: sumOfSquares - sum * meanOf(sample) + users * mean * mean };
+}
+
 /** Returns the mean; 0 for an empty sample. */
 export function meanOf({ users, sum }: ArmSample): number {
   return users > 0 ? sum / users : 0;
 }
 
 /**
- * Returns the number of equal values with the same relative error of the mean: n × mean² / mean square (L. Kish, Survey
+ * Returns the number of equal events with the same relative error of the mean: n × mean² / mean square (L. Kish, Survey
  * Sampling, 1965). For a binary metric it is the number of users with the event.
  */
-export function effectiveUsers({ sum, sumOfSquares }: ArmSample): number {
+export function effectiveEvents({ sum, sumOfSquares }: ArmSample): number {
   return sumOfSquares > 0 ? (sum * sum) / sumOfSquares : 0;
 }
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  ALPHA,
   evidenceOfDifference,
   SIMULATED_METRICS,
   type SimulatedMetric,
@@ -14,7 +15,6 @@ import {
 import { logEvidenceAbove } from './confidence-sequence.ts';
 import { balancedUsers, differenceOf, zOf } from './effect.ts';
 
-const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);
 const EXPERIMENTS = 2_000;
 const MOST = 0.055;

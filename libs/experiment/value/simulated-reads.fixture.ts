@@ -8,6 +8,9 @@ import { estimate, meanOf, type UserSums } from './user-bootstrap.ts';
 
 type Random = () => number;
 
+/** The draws of each interval. */
+const DRAWS = 200;
+
 export function normal(random: Random): number {
   return normalQuantile((random() * (2 ** 32 - 1) + 0.5) / 2 ** 32);
 }
@@ -96,7 +99,7 @@ export function simulateCoverage({ load, gains, users, experiments }: Simulation
     const random = createRandom(7_919 * experiment + users);
     const counts = LOADS[load](random, users);
     const sums = { counts, sums: counts.map((reads) => draw(random, reads)) };
-    const [figure] = estimate([meanOf(sums)], { counts, seed: experiment + 1, resamples: 200 });
+    const [figure] = estimate([meanOf(sums)], { counts, seed: experiment + 1, resamples: DRAWS });
     if (figure === undefined || Number.isNaN(figure.low)) continue;
     const [low, high] = percentileInterval(sums, experiment + 1);
     told++;
@@ -107,7 +110,7 @@ export function simulateCoverage({ load, gains, users, experiments }: Simulation
 }
 
 /** Returns the percentile interval, which is too narrow for heavy-tailed activity. */
-export function percentileInterval({ sums, counts }: UserSums, seed: number, draws = 200): readonly [number, number] {
+export function percentileInterval({ sums, counts }: UserSums, seed: number, draws = DRAWS): readonly [number, number] {
   const random = createRandom(seed);
   const means = Float64Array.from({ length: draws }, () => {
     let [sum, reads] = [0, 0];

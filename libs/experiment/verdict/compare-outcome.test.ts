@@ -11,7 +11,15 @@ const unequalArms = {
   stable: { users: 60_000, sum: 41701.865, sumOfSquares: 293007.569999 },
   arm: { users: 900, sum: 842.693, sumOfSquares: 6474.262991 },
 };
-const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.05, days: 10 } as const;
+const asked = {
+  name: 'order',
+  kind: 'sum',
+  armName: 'b',
+  better: 'higher',
+  alpha: 0.05,
+  minimumEffect: 0.05,
+  days: 10,
+} as const;
 
 describe('an outcome compared', () => {
   it('of equal arms is close to that of GrowthBook, which is tuned for 5,000 users', () => {

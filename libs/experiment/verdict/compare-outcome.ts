@@ -3,6 +3,7 @@
  * are valid at all looks together; the users still needed; and the conclusion.
  */
 
+import { normalQuantile } from '../distributions/normal.ts';
 import {
   alwaysValidP,
   confidenceInterval,
@@ -17,8 +18,11 @@ import {
   differenceOf,
   type Interval,
   meanOf,
+  movedTo,
   relativeEffectOf,
   relativeInterval,
+  type SamplePair,
+  scaledTo,
   zOf,
 } from '../sequential/effect.ts';
 import { percent, signedPercent } from './evidence.ts';
@@ -31,7 +35,8 @@ import {
   type TestPlan,
   uncertain,
 } from './power.ts';
-import { largestText, type UnseenUsers, unseenText, unseenUsers, withUnseen } from './rare-values.ts';
+import { largestText, unseenText, unseenUsers, withUnseen } from './rare-values.ts';
+import type { OutcomeRule } from './rollout-figures.ts';
 
 /** An estimate, and an interval that contains the true value at all looks together with a probability of 1 − alpha. */
 interface Estimate extends Interval {
@@ -59,14 +64,14 @@ export interface OutcomeComparison {
   readonly conclusion: Conclusion;
 }
 
-/**
- * The size of a sequential test that finds the effect with PLANNED_POWER. A figure is null if it cannot be estimated
- * yet.
- */
+/** The size of a sequential test that decides with PLANNED_POWER. A figure is null if it cannot be estimated yet. */
 interface OutcomePower {
   /** The relative effect that can be found with the users so far. */
   readonly detectableEffect: number | null;
-  /** The number of users in both arms together that is needed to find `minimumEffect`. */
+  /**
+   * The number of users in both arms together that is needed to rule out `minimumEffect` if the arms are equal. Fewer
+   * usually find an effect of this size.
+   */
   readonly usersNeeded: number | null;
   /** The range of the number of further days, at the current rate of new users; 0 if there are enough users. */
   readonly moreDays: Interval | null;
@@ -75,21 +80,14 @@ interface OutcomePower {
 /** The days of users with an ended window that a forecast needs. Users of a day differ from users of an hour. */
 const LEAST_DAYS = 1;
 
-interface OutcomeQuestion {
-  /** The name of the outcome. `armName` is the name of the arm. */
-  readonly name: string;
+interface OutcomeQuestion extends Pick<OutcomeRule, 'name' | 'kind' | 'better' | 'minimumEffect' | 'cap'> {
   readonly armName: string;
-  readonly better: 'higher' | 'lower';
   readonly stable: ArmSample;
   readonly arm: ArmSample;
   /** Two-sided. */
   readonly alpha: number;
-  /** The relative effect to find, above 0. */
-  readonly minimumEffect: number;
   /** The days in which these users arrived. Below LEAST_DAYS there is no forecast. */
   readonly days: number;
-  /** The greatest amount of a user's value; null or absent if it has no bound. */
-  readonly cap?: number | null;
 }
 
 export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
@@ -122,11 +120,11 @@ function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize)
   return estimate === null || interval === null ? null : { estimate, ...interval };
 }
 
-function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): OutcomePower {
+function powerOf(question: OutcomeQuestion): OutcomePower {
+  const { stable, arm, alpha, days } = question;
   const plan: TestPlan = { alpha, power: PLANNED_POWER, looks: 'sequential' };
   const detectable = detectableDifference(stable, arm, plan);
-  const wanted = minimumEffect * Math.abs(meanOf(stable));
-  const growth = wanted > 0 && hasEnough(stable, arm) ? neededGrowth(stable, arm, wanted, plan) : null;
+  const growth = hasEnough(stable, arm) ? neededGrowth((times) => isLikelyToEnd(question, times)) : null;
   const more = (times: number) => Math.max(0, Math.ceil((times - 1) * days));
   const between = growth === null ? null : uncertain(growth);
   return {
@@ -134,6 +132,17 @@ function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): 
     usersNeeded: growth === null ? null : Math.ceil(growth * (stable.users + arm.users)),
     moreDays: between === null || days < LEAST_DAYS ? null : { lower: more(between.lower), upper: more(between.upper) },
   };
+}
+
+/** Chance may move the estimate to either side by this number of standard errors. */
+const SPARE = normalQuantile((1 + PLANNED_POWER) / 2);
+
+/** Returns whether equal arms with this multiple of the users end with `no_difference` with PLANNED_POWER. */
+function isLikelyToEnd(question: OutcomeQuestion, times: number): boolean {
+  const [stable, arm] = [question.stable, question.arm].map((one) => scaledTo(times * one.users, one));
+  if (!stable || !arm) return false;
+  const pair = [stable, movedTo(meanOf(stable), arm)] as const;
+  return differenceOf(...pair).variance > 0 && staysSmall(question, pair, SPARE);
 }
 
 // The conclusion from an outcome's comparison, as a sentence. An A/B test ends with it.
@@ -154,12 +163,14 @@ interface Conclusion {
 type ComparedOutcome = Omit<OutcomeComparison, 'conclusion'>;
 
 function conclude(question: OutcomeQuestion, compared: ComparedOutcome): Conclusion {
-  const { name, armName, stable, arm, cap = null } = question;
-  const unseen = unseenUsers([stable, arm], cap, question.alpha);
+  const { name, armName, stable, arm } = question;
   const seen = kindOf(question, compared);
-  const isUnseen = seen === 'no_difference' && !staysSmall(question, unseen);
+  const isUnseen = seen === 'no_difference' && !staysSmall(question, [stable, arm]);
+  const unseen = isUnseen
+    ? `no difference is seen, but ${unseenText(unseenUsers([stable, arm], question, question.alpha))}; `
+    : '';
   const kind = isUnseen ? 'undecided' : seen;
-  const sums = largestText({ stable, [armName]: arm }, cap);
+  const sums = largestText({ stable, [armName]: arm }, question);
   const said = (text: string): Conclusion => ({ kind, text: `${name}: ${text}${sums}` });
   switch (kind) {
     case 'better':
@@ -168,11 +179,7 @@ function conclude(question: OutcomeQuestion, compared: ComparedOutcome): Conclus
     case 'no_difference':
       return said(`no difference above ${percent(question.minimumEffect)} between ${armName} and stable`);
     case 'undecided':
-      return said(
-        `not decided between ${armName} and stable; ${
-          isUnseen ? `no difference is seen, but ${unseenText(unseen)}` : neededOf(question, compared.power.moreDays)
-        }`,
-      );
+      return said(`not decided between ${armName} and stable; ${unseen}${neededOf(question, compared.power.moreDays)}`);
     case 'no_data':
       return said(`nothing to compare between ${armName} and stable yet; ${lackOf(compared)}`);
   }
@@ -189,10 +196,15 @@ function isSmall(relative: Interval | null, minimumEffect: number): boolean {
   return relative !== null && relative.lower > -minimumEffect && relative.upper < minimumEffect;
 }
 
-/** Returns whether the difference stays small with a few more users of the greatest value. */
-function staysSmall({ stable, arm, alpha, minimumEffect }: OutcomeQuestion, unseen: UnseenUsers): boolean {
-  const critical = criticalZ({ users: balancedUsers(stable.users, arm.users), alpha }, alpha);
-  return withUnseen([stable, arm], unseen).every((pair) => isSmall(relativeInterval(...pair, critical), minimumEffect));
+/**
+ * Returns whether the difference is small, as seen and with a few more users of the greatest value.
+ * @param spare the standard errors by which chance may move it
+ */
+function staysSmall(question: OutcomeQuestion, pair: SamplePair, spare = 0): boolean {
+  const { alpha, minimumEffect } = question;
+  const critical = criticalZ({ users: balancedUsers(pair[0].users, pair[1].users), alpha }, alpha) + spare;
+  const pairs = [pair, ...withUnseen(pair, unseenUsers(pair, question, alpha))];
+  return pairs.every((one) => isSmall(relativeInterval(...one, critical), minimumEffect));
 }
 
 function shownEffect({ relative }: ComparedOutcome): string {
@@ -200,10 +212,10 @@ function shownEffect({ relative }: ComparedOutcome): string {
 }
 
 function neededOf({ minimumEffect }: OutcomeQuestion, moreDays: Interval | null): string {
-  const effect = `a difference of ${percent(minimumEffect)}`;
-  if (moreDays === null) return `there is not enough data yet to estimate the time to find ${effect}`;
+  const effect = `to find or rule out a difference of ${percent(minimumEffect)}`;
+  if (moreDays === null) return `there is not enough data yet to estimate the time ${effect}`;
   const { lower, upper } = moreDays;
-  return `${lower === 0 ? 'at most' : `${lower} to`} ${upper} more ${upper === 1 ? 'day' : 'days'} to find ${effect}`;
+  return `${lower === 0 ? 'at most' : `${lower} to`} ${upper} more ${upper === 1 ? 'day' : 'days'} ${effect}`;
 }
 
 function lackOf({ stable, arm }: ComparedOutcome): string {

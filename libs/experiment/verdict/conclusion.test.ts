@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 
-const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.1, days: 10 } as const;
+const asked = {
+  name: 'order',
+  kind: 'binary',
+  armName: 'b',
+  better: 'higher',
+  alpha: 0.05,
+  minimumEffect: 0.1,
+  days: 10,
+} as const;
 const count = (users: number, events: number): ArmSample => ({ users, sum: events, sumOfSquares: events });
 const concluded = (stable: ArmSample, arm: ArmSample, changes: object = {}) =>
   compareOutcome({ ...asked, stable, arm, ...changes }).conclusion;
@@ -30,7 +38,7 @@ describe('an A/B test ends with a sentence', () => {
     expect(concluded(count(2_000, 200), count(2_000, 205))).toEqual({
       kind: 'undecided',
       text: expect.stringMatching(
-        /^order: not decided between b and stable; \d+ to \d+ more days to find a difference of 10 %$/,
+        /^order: not decided between b and stable; \d+ to \d+ more days to find or rule out a difference of 10 %$/,
       ),
     });
     expect(concluded(count(35_000, 3_500), count(35_000, 3_600)).text).toMatch(/; at most \d+ more days/);

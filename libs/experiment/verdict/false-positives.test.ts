@@ -12,6 +12,8 @@ import { judgeRollout } from './judge-rollout.ts';
 import type { ArmFigures, JudgingRules } from './rollout-figures.ts';
 import { stabilityIndex } from './shift-check.ts';
 import {
+  ALPHA,
+  armWith,
   type DrawUsers,
   evidenceOfDifference,
   NOBODY,
@@ -19,7 +21,6 @@ import {
   simulate,
 } from './simulated-experiments.fixture.ts';
 
-const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);
 const EXPERIMENTS = 500;
 const DAYS = 28;
@@ -73,7 +74,15 @@ describe('a single-look test with daily looks', () => {
 
 describe('an arm of a few users', () => {
   const count = (users: number, events: number): ArmSample => ({ users, sum: events, sumOfSquares: events });
-  const asked = { name: 'order', armName: 'b', better: 'higher', alpha: ALPHA, minimumEffect: 0.1, days: 7 } as const;
+  const asked = {
+    name: 'order',
+    kind: 'binary',
+    armName: 'b',
+    better: 'higher',
+    alpha: ALPHA,
+    minimumEffect: 0.1,
+    days: 7,
+  } as const;
 
   it('without a buyer, where 1.3 are expected, proves nothing', () => {
     // Fisher's exact test gives p = 0.63; with each arm's own variance, p was 0.00019.
@@ -92,14 +101,16 @@ describe('an arm of a few users', () => {
 function rolledBack(name: string, minUsers: number, canaries: number): number {
   const draw = drawOf(name);
   const rules: JudgingRules = {
-    ...{ minStepMs: 0, minUsers, alpha: ALPHA },
+    minStepMs: 0,
+    minUsers,
+    alpha: ALPHA,
     guardrails: { errorRate: null, slowShare: null, liveShare: null, psi: null },
     outcomes: [{ name: 'revenue', kind: 'sum', better: 'higher', guardrail: true, minimumEffect: 0.1 }],
   };
   const random = randomFrom(17);
   const arm = (armName: string, weight: number, revenue: ArmSample): ArmFigures => ({
-    ...{ name: armName, weight, users: revenue.users, reads: revenue.users, errors: 0, slow: 0, scores: [] },
-    ...{ sources: { batch: revenue.users }, outcomes: { revenue } },
+    ...armWith(armName, 'revenue', revenue),
+    weight,
   });
   const isRolledBack = (percent: number) => {
     let [stable, candidate] = [NOBODY, NOBODY];

@@ -1,24 +1,38 @@
 import { describe, expect, it } from 'vitest';
+import { randomFrom } from '../sequential/draws.fixture.ts';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
-import { forecasts } from './forecast.fixture.ts';
-import { SIMULATED_METRICS } from './simulated-experiments.fixture.ts';
+import { endedWith, forecasts, trueNeed } from './forecast.fixture.ts';
+import { CAPPED_METRICS, SIMULATED_METRICS, type SimulatedMetric } from './simulated-experiments.fixture.ts';
 
 const count = (users: number, events: number): ArmSample => ({ users, sum: events, sumOfSquares: events });
-const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.1 } as const;
+const asked = {
+  name: 'order',
+  kind: 'binary',
+  armName: 'b',
+  better: 'higher',
+  alpha: 0.05,
+  minimumEffect: 0.1,
+} as const;
 const forecast = (days: number, one = count(2_000, 200), other = count(2_000, 205)) =>
   compareOutcome({ ...asked, stable: one, arm: other, days });
+
+function metricOf(name: string): SimulatedMetric {
+  const metric = [...SIMULATED_METRICS, ...CAPPED_METRICS].find((one) => one.name === name);
+  if (!metric) throw new Error(`no metric ${name}`);
+  return metric;
+}
 
 describe('a forecast', () => {
   it('is not given 34 s after the start, but after a day', () => {
     const { power, conclusion } = forecast(34 / 86_400);
     expect(power.moreDays).toBeNull();
     expect(conclusion.text).toBe(
-      'order: not decided between b and stable; there is not enough data yet to estimate the time to find a difference of 10 %',
+      'order: not decided between b and stable; there is not enough data yet to estimate the time to find or rule out a difference of 10 %',
     );
     expect(forecast(0.99).power.moreDays).toBeNull();
     const later = forecast(1);
-    expect(later.conclusion.text).toMatch(/; \d+ to \d+ more days to find a difference of 10 %$/);
+    expect(later.conclusion.text).toMatch(/; \d+ to \d+ more days to find or rule out a difference of 10 %$/);
     expect(later.power.moreDays?.upper).toBeGreaterThan(8 * (later.power.moreDays?.lower ?? 0));
   });
 
@@ -27,12 +41,36 @@ describe('a forecast', () => {
     expect(forecast(9, count(2_000, 200), count(2_000, 30)).power.moreDays).not.toBeNull();
   });
 
-  it.each(['binary, 2 %', 'Pareto 2.2, 8 % buy'])('of %s contains the true number in at least 90 %%', (name) => {
-    const metric = SIMULATED_METRICS.find((one) => one.name === name);
-    if (!metric) throw new Error(`no metric ${name}`);
-    const { given, right, withoutData } = forecasts(metric, 0.1, 30);
-    expect(given).toBeGreaterThan(80);
-    expect(withoutData).toBeGreaterThan(10);
-    expect(right / given).toBeGreaterThanOrEqual(0.9);
+  it.each(['10 ± 8, cap 500', '10 ± 8, cap 2000'])(
+    'of %s is the number with which about 80 of 100 experiments with equal arms end, with the users that the conclusion must survive',
+    (name) => {
+      const metric = metricOf(name);
+      const [stable, arm] = [metric.draw(randomFrom(1), 5_000), metric.draw(randomFrom(2), 5_000)];
+      const { kind, cap } = metric;
+      const users = compareOutcome({ ...asked, kind, cap, stable, arm, days: 1 }).power.usersNeeded ?? 0;
+      // Two standard deviations of a share of 100 draws are 0.08.
+      expect(endedWith(metric, 0.5, users, 100)).toBeGreaterThan(0.8 - 0.08);
+      expect(endedWith(metric, 0.5, users / 3, 100)).toBeLessThan(0.4);
+    },
+  );
+
+  it.each([
+    ['binary, 2 %', 0.1, 0.5],
+    ['binary, 8 %', 0.1, 0.1],
+    ['binary, 8 %', -0.1, 0.1],
+    ['binary, 8 %', 0.1, 0.01],
+    ['the shop’s own', -0.1, 0.5],
+  ] as const)('of %s is enough to find an effect of %d in an arm of %d', (name, effect, share) => {
+    const metric = metricOf(name);
+    expect(endedWith(metric, share, trueNeed(metric, share), 100, effect)).toBeGreaterThan(0.8);
   });
+
+  it.each(['binary, 2 %', 'lognormal, 8 % buy, cap 20', '10 ± 8, cap 500'])(
+    'of %s contains the true number in at least 90 of 100',
+    (name) => {
+      const { given, right } = forecasts(metricOf(name), 0.1, 30);
+      expect(given).toBeGreaterThan(80);
+      expect(right / given).toBeGreaterThanOrEqual(0.9);
+    },
+  );
 });

@@ -125,7 +125,9 @@ describe('a guardrail that is proven worse', () => {
     const { verdict, checks } = judgeRollout(shifted, told);
     expect(verdict).toBe('promote');
     expect(checks.find((one) => one.name === 'psi')).toMatchObject({
-      ...{ guardrail: false, state: 'fail', figures: { margin: 0.25 } },
+      guardrail: false,
+      state: 'fail',
+      figures: { margin: 0.25 },
       why: expect.stringContaining('reported only'),
     });
   });
@@ -298,8 +300,12 @@ describe('an outcome', () => {
       const check = judgedBy(sale, figures).checks.find((one) => one.name === 'outcome:sale');
       const [candidate] = figures.arms;
       const report = compareOutcome({
-        ...{ name: 'sale', armName: 'candidate', better: 'higher', alpha: 0.05, minimumEffect: 0.1, days: 1 },
-        ...{ stable: figures.stable.outcomes.sale ?? NONE, arm: candidate?.outcomes.sale ?? NONE },
+        ...sale,
+        armName: 'candidate',
+        alpha: 0.05,
+        days: 1,
+        stable: figures.stable.outcomes.sale ?? NONE,
+        arm: candidate?.outcomes.sale ?? NONE,
       });
       expect(check).toMatchObject({ state, figures: { ...report.difference } });
       if (state === 'fail') expect(report.difference?.upper).toBeLessThan(0);

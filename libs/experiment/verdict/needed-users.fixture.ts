@@ -3,11 +3,9 @@
 import { logEvidenceAbove, logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
 import { drawBinomial, randomFrom } from '../sequential/draws.fixture.ts';
 import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/effect.ts';
+import { ALPHA, PARTS } from './simulated-experiments.fixture.ts';
 
-const ALPHA = 0.05;
 const LOOKS = 28;
-/** The parts of alpha of a default canary with one outcome: 4 guardrails in 4 steps. */
-const PARTS = 16;
 const MIN_USERS = 20;
 
 export interface BinaryEffect {

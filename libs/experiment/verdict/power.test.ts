@@ -4,19 +4,21 @@ import { alwaysValidP, logEvidenceOfDifference } from '../sequential/confidence-
 import { addSamples, drawNormal, drawSample, randomFrom } from '../sequential/draws.fixture.ts';
 import { differenceOf, zOf } from '../sequential/effect.ts';
 import { foundWith } from './needed-users.fixture.ts';
-import { neededGrowth, type TestPlan } from './power.ts';
+import { detectableDifference, neededGrowth, type TestPlan } from './power.ts';
 
 const fixed = { alpha: 0.05, power: 0.8, looks: 'fixed' } as const;
 const sequential = { alpha: 0.05, power: 0.8, looks: 'sequential' } as const;
 
 /** Returns the users of each of two equal arms that find the difference of two means, from large samples. */
 function usersPerArm(mean: number, other: number, variances: readonly [number, number], plan: TestPlan): number | null {
-  const users = 1e9;
-  const [stable, arm] = [mean, other].map((one, no) => {
-    return { users, sum: users * one, sumOfSquares: users * (one * one + (variances[no] ?? 0)) };
+  const growth = neededGrowth((users) => {
+    const [stable, arm] = [mean, other].map((one, no) => {
+      return { users, sum: users * one, sumOfSquares: users * one * one + (users - 1) * (variances[no] ?? 0) };
+    });
+    const detectable = stable && arm && users >= 2 ? detectableDifference(stable, arm, plan) : null;
+    return detectable !== null && detectable <= Math.abs(other - mean);
   });
-  const growth = stable && arm ? neededGrowth(stable, arm, other - mean, plan) : null;
-  return growth === null ? null : Math.ceil(growth * users);
+  return growth === null ? null : Math.ceil(growth);
 }
 
 function usersPerArmForShare(p: number, effect: number, plan: TestPlan): number | null {

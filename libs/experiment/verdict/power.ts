@@ -11,7 +11,7 @@ import {
   type ArmSample,
   balancedUsers,
   differenceOf,
-  effectiveUsers,
+  effectiveEvents,
   type Interval,
   meanOf,
 } from '../sequential/effect.ts';
@@ -28,26 +28,23 @@ export interface TestPlan {
 /** The probability of finding the minimum effect that plans assume. */
 export const PLANNED_POWER = 0.8;
 
-/** The effective users of each sample that an estimate of needed users requires. */
+/** The effective events in each sample that an estimate of needed users requires. */
 const ENOUGH = 30;
 /**
- * The factor of the range of an estimate from that many users. The range contains the true number in at least 90 % of
+ * The factor of the range of an estimate from that many events. The range contains the true number in at least 90 % of
  * simulated experiments for each metric (forecast.test.ts). It is wide because of heavy tails.
  */
 const FACTOR = 3;
 
 /** Returns whether needed users can be estimated from the samples. */
 export function hasEnough(...samples: readonly ArmSample[]): boolean {
-  return samples.every((sample) => effectiveUsers(sample) >= ENOUGH);
+  return samples.every((sample) => effectiveEvents(sample) >= ENOUGH);
 }
 
 /** Returns the range of an estimate of needed users. */
 export function uncertain(estimate: number): Interval {
   return { lower: estimate / FACTOR, upper: estimate * FACTOR };
 }
-
-/** The largest considered multiple of the current users. A test that needs more is assumed never to end. */
-const MOST_GROWTH = 1e6;
 
 /**
  * Returns the difference, in the metric's unit, that can be detected with the current users; null if it cannot be
@@ -59,21 +56,17 @@ export function detectableDifference(stable: ArmSample, arm: ArmSample, plan: Te
   return Math.sqrt(variance) * neededZ(balancedUsers(stable.users, arm.users), plan);
 }
 
+/** The largest considered multiple of the current users. A test that needs more is assumed never to end. */
+const MOST_GROWTH = 1e6;
+
 /**
- * Returns the multiple of the current users that would find a difference of `difference` (not 0), in the metric's unit;
- * at most 1 if the current users suffice. The arms' shares and variances are assumed to stay the same. Returns null if
- * no number is enough, or if nothing is known yet.
+ * Returns the multiple of the current users from which on `isEnough` is true; at most 1 if the current users suffice,
+ * and null if no multiple is enough.
  */
-export function neededGrowth(stable: ArmSample, arm: ArmSample, difference: number, plan: TestPlan): number | null {
-  const { variance } = differenceOf(stable, arm);
-  if (variance === 0) return null;
-  const users = balancedUsers(stable.users, arm.users);
-  const tooFew = (logGrowth: number) => {
-    const growth = Math.exp(logGrowth);
-    return Math.sqrt(variance / growth) * neededZ(users * growth, plan) > Math.abs(difference);
-  };
+export function neededGrowth(isEnough: (growth: number) => boolean): number | null {
   const most = Math.log(MOST_GROWTH);
-  return tooFew(most) ? null : Math.exp(bisect(tooFew, -most, most));
+  const isTooFew = (logGrowth: number) => !isEnough(Math.exp(logGrowth));
+  return isTooFew(most) ? null : Math.exp(bisect(isTooFew, -most, most));
 }
 
 /** Returns a difference relative to |stable mean|; null if that is 0. */

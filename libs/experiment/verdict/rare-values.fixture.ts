@@ -1,17 +1,18 @@
-/** Simulates arms of which one loses rare users with large values. */
+/** Simulates arms that lose rare users with large values, or gain rare users with large negative values. */
 import { addSamples, drawBinomial, drawSample, type Random, randomFrom } from '../sequential/draws.fixture.ts';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 import { checkOutcome } from './outcome-check.ts';
-import type { ArmFigures, OutcomeRule } from './rollout-figures.ts';
-import { NOBODY } from './simulated-experiments.fixture.ts';
+import type { OutcomeRule } from './rollout-figures.ts';
+import { ALPHA, armWith, CANARY_ALPHAS, NOBODY } from './simulated-experiments.fixture.ts';
 
 export interface RareLoss {
   /** The distribution of all other users' values: normal. */
   readonly mean: number;
   readonly deviation: number;
-  /** The value of a rare user, and the share of the users of stable that have it. The arm has none. */
+  /** The value of a rare user. Only stable has such users if it is positive, and only the arm if it is negative. */
   readonly value: number;
+  /** Their share of the users. */
   readonly rate: number;
   readonly share: number;
   readonly usersPerLook: number;
@@ -22,11 +23,17 @@ export interface RareLoss {
   readonly looks?: number;
 }
 
-const ALPHA = 0.05;
 const MIN_USERS = 200;
 export const RULE: OutcomeRule = {
-  ...{ name: 'spent', kind: 'sum', better: 'higher', guardrail: true, minimumEffect: 0.1 },
+  name: 'spent',
+  kind: 'sum',
+  better: 'higher',
+  guardrail: true,
+  minimumEffect: 0.1,
 };
+
+/** The parts of a question that do not depend on the samples. */
+export const ASKED = { ...RULE, armName: 'b', alpha: ALPHA, days: 10 };
 
 /** Returns the rate of users with this value that make a tenth of the mean. */
 export function rateOfATenth(mean: number, value: number): number {
@@ -34,7 +41,7 @@ export function rateOfATenth(mean: number, value: number): number {
 }
 
 function drawUsers(random: Random, users: number, rate: number, { mean, deviation, ...loss }: RareLoss): ArmSample {
-  const value = Math.min(loss.value, loss.cap ?? Number.POSITIVE_INFINITY);
+  const value = Math.sign(loss.value) * Math.min(Math.abs(loss.value), loss.cap ?? Number.POSITIVE_INFINITY);
   const rare = drawBinomial(random, users, rate);
   const others = drawSample(random, Math.max(2, users - rare), mean, deviation);
   // About the largest of these users, whose values are not drawn one by one.
@@ -44,32 +51,21 @@ function drawUsers(random: Random, users: number, rate: number, { mean, deviatio
 
 const hidden = ({ users, sum, sumOfSquares }: ArmSample): ArmSample => ({ users, sum, sumOfSquares });
 
-const armOf = (name: string, spent: ArmSample): ArmFigures => ({
-  ...{ name, weight: 1, users: spent.users, reads: spent.users, errors: 0, slow: 0, scores: [] },
-  ...{ sources: {}, outcomes: { spent } },
-});
-
 /** Returns the share of experiments that ever rule out the loss, as a guardrail or as a conclusion of an A/B test. */
 export function everRuledOut(loss: RareLoss, by: 'guardrail' | 'conclusion', seed: number): number {
   const { share, usersPerLook, rate, cap = null, isHidden = false, experiments = 200, looks = 60 } = loss;
   const random = randomFrom(seed);
   const isRuledOut = (stable: ArmSample, arm: ArmSample) => {
-    if (by === 'guardrail') {
-      const [alphas, rule] = [
-        { worse: ALPHA / 16, notWorse: ALPHA },
-        { ...RULE, cap },
-      ];
-      return checkOutcome(rule, MIN_USERS, armOf('stable', stable), armOf('b', arm), alphas).state === 'pass';
-    }
-    const asked = { name: 'spent', armName: 'b', better: 'higher', alpha: ALPHA, minimumEffect: 0.1, days: 1 } as const;
-    return compareOutcome({ ...asked, stable, arm, cap }).conclusion.kind === 'no_difference';
+    if (by === 'conclusion') return compareOutcome({ ...ASKED, cap, stable, arm }).conclusion.kind === 'no_difference';
+    const arms = [armWith('stable', 'spent', stable), armWith('b', 'spent', arm)] as const;
+    return checkOutcome({ ...RULE, cap }, MIN_USERS, ...arms, CANARY_ALPHAS).state === 'pass';
   };
   const ruledOut = Array.from({ length: experiments }).filter(() => {
     let [stable, arm] = [NOBODY, NOBODY];
     for (let look = 0; look < looks; look++) {
       const users = Math.max(2, drawBinomial(random, usersPerLook, share));
-      arm = addSamples(arm, drawUsers(random, users, 0, loss));
-      stable = addSamples(stable, drawUsers(random, usersPerLook - users, rate, loss));
+      arm = addSamples(arm, drawUsers(random, users, loss.value < 0 ? rate : 0, loss));
+      stable = addSamples(stable, drawUsers(random, usersPerLook - users, loss.value < 0 ? 0 : rate, loss));
       const [one, other] = isHidden ? [hidden(stable), hidden(arm)] : [stable, arm];
       if (Math.min(stable.users, arm.users) >= MIN_USERS && isRuledOut(one, other)) return true;
     }

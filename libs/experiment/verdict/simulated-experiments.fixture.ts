@@ -1,37 +1,74 @@
 /** Simulates experiments without an effect, with typical metrics of services. */
 import { readFileSync } from 'node:fs';
 import { logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
-import { addSamples, drawBinomial, drawNormal, type Random, randomFrom } from '../sequential/draws.fixture.ts';
+import {
+  addSamples,
+  drawBinomial,
+  drawNormal,
+  drawSample,
+  type Random,
+  randomFrom,
+} from '../sequential/draws.fixture.ts';
 import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/effect.ts';
+import { checkOutcome } from './outcome-check.ts';
+import type { ArmFigures, OutcomeRule } from './rollout-figures.ts';
+
+export const ALPHA = 0.05;
+/** The parts of alpha of a default canary with one outcome: 4 guardrails in 4 steps. */
+export const PARTS = 16;
+/** The levels of proof of such a canary. */
+export const CANARY_ALPHAS = { worse: ALPHA / PARTS, notWorse: ALPHA };
 
 /** Draws the values of `users` new users of an arm. An effect of -0.1 makes the mean a tenth lower. */
 export type DrawUsers = (random: Random, users: number, effect?: number) => ArmSample;
 
 export interface SimulatedMetric {
   readonly name: string;
+  readonly kind: OutcomeRule['kind'];
+  readonly cap: number | null;
   readonly draw: DrawUsers;
 }
 
 const binary = (percent: number): SimulatedMetric => ({
   name: `binary, ${percent} %`,
+  kind: 'binary',
+  cap: null,
   draw: (random, users, effect = 0) => {
     const events = drawBinomial(random, users, (percent / 100) * (1 + effect));
-    return { users, sum: events, sumOfSquares: events };
+    return { users, sum: events, sumOfSquares: events, largest: Math.min(1, events) };
   },
 });
 
-/** Returns revenue: this share of the users buys, for different values. */
-const revenue = (name: string, share: number, value: (random: Random) => number): SimulatedMetric => ({
+/** Returns revenue: this share of the users buys, for different values, each up to the cap. */
+const revenue = (
+  name: string,
+  share: number,
+  value: (random: Random) => number,
+  cap: number | null = null,
+): SimulatedMetric => ({
   name,
+  kind: 'sum',
+  cap,
   draw: (random, users, effect = 0) => {
     const buyers = drawBinomial(random, users, share);
-    let [sum, sumOfSquares] = [0, 0];
+    let [sum, sumOfSquares, largest] = [0, 0, 0];
     for (let buyer = 0; buyer < buyers; buyer++) {
-      const worth = value(random) * (1 + effect);
+      const worth = Math.min(value(random) * (1 + effect), cap ?? Number.POSITIVE_INFINITY);
       sum += worth;
       sumOfSquares += worth * worth;
+      if (worth > largest) largest = worth;
     }
-    return { users, sum, sumOfSquares };
+    return { users, sum, sumOfSquares, largest };
+  },
+});
+
+/** Returns a sum with normal values, all far below the cap. */
+const normalSum = (mean: number, deviation: number, cap: number): SimulatedMetric => ({
+  name: `${mean} ± ${deviation}, cap ${cap}`,
+  kind: 'sum',
+  cap,
+  draw: (random, users, effect = 0) => {
+    return { ...drawSample(random, users, mean * (1 + effect), deviation), largest: mean + 3 * deviation };
   },
 });
 
@@ -43,6 +80,18 @@ export const SIMULATED_METRICS: readonly SimulatedMetric[] = [
   ...[1, 8].map((percent) => revenue(`lognormal, ${percent} % buy`, percent / 100, lognormal)),
   ...[1, 8].map((percent) => revenue(`Pareto 2.2, ${percent} % buy`, percent / 100, pareto)),
   shopRevenue(),
+];
+
+/** Sums with heavy tails and no cap, whose largest value grows with the users. */
+export function isUnbounded({ name, cap }: SimulatedMetric): boolean {
+  return cap === null && /^(lognormal|Pareto)/.test(name);
+}
+
+/** Capped sums: rare values up to the cap, and values that never reach it. */
+export const CAPPED_METRICS: readonly SimulatedMetric[] = [
+  revenue('lognormal, 8 % buy, cap 20', 0.08, lognormal, 20),
+  normalSum(10, 8, 500),
+  normalSum(10, 8, 2_000),
 ];
 
 /** Returns the spending of the shop's customers in four weeks of 1997 (apps/shop/data). */
@@ -96,6 +145,39 @@ export function simulate(
       if (look(experiment, no, stable, arm)) break;
     }
   }
+}
+
+/** Returns the figures of an arm that has only this outcome. */
+export function armWith(name: string, outcome: string, sample: ArmSample): ArmFigures {
+  const { users } = sample;
+  return {
+    name,
+    weight: 1,
+    users,
+    reads: users,
+    errors: 0,
+    slow: 0,
+    sources: { batch: users },
+    scores: [],
+    outcomes: { [outcome]: sample },
+  };
+}
+
+/** Returns the share of steps with these users that equally good arms pass, with 14 looks and 4 steps and guardrails. */
+export function passedSteps(
+  rule: OutcomeRule,
+  draw: DrawUsers,
+  { share, users, experiments }: { share: number; users: number; experiments: number },
+): number {
+  const passed = new Set<number>();
+  const simulation = { draw, share, usersPerLook: Math.round(users / 14), looks: 14, experiments, seed: 6 };
+  simulate(simulation, (experiment, _, stable, arm) => {
+    const arms = [armWith('stable', rule.name, stable), armWith('b', rule.name, arm)] as const;
+    if (checkOutcome(rule, 200, ...arms, CANARY_ALPHAS).state !== 'pass') return false;
+    passed.add(experiment);
+    return true;
+  });
+  return passed.size / experiments;
 }
 
 /** Returns the upper bound of a rate's 95 % interval (E. B. Wilson, 1927). */

@@ -1,5 +1,5 @@
 /** Draws two generations of scores of the same users and compares them, for simulations of thresholds. */
-import { drawNormal, type Random } from '@tandem/experiment/sequential/draws.fixture';
+import { drawBinomial, drawNormal, type Random } from '@tandem/experiment/sequential/draws.fixture';
 import { classEnds } from './distribution.ts';
 import type { ReportFigures } from './generation-report.ts';
 import { FlipTally, ShiftTally, UserTally } from './tally.ts';
@@ -61,4 +61,11 @@ export function drawFigures(random: Random, scored: ScoredUsers): ReportFigures 
   const decision = { output: 'score', threshold: 1, ...flips.flips() };
   const outputs = [{ name: 'score', ...tally.shift() }];
   return { users: users.coverage(), outputs, answers: [], decision, segments: [] };
+}
+
+/** Returns the figures of a comparison of users who leave independently, without any other figure. */
+export function drawCoverage(random: Random, users: number, loss: number): ReportFigures {
+  const gone = drawBinomial(random, users, loss);
+  const coverage = { before: users, now: users - gone, both: users - gone, added: 0, gone };
+  return { users: coverage, outputs: [], answers: [], decision: null, segments: [] };
 }

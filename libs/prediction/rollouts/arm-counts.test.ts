@@ -3,11 +3,18 @@ import { expect, test } from 'vitest';
 import { createServedCounter, type ServedRead } from './arm-counts.ts';
 
 const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
-  ...{ id: 'r', kind: 'canary', step: 0, overridden: false },
+  id: 'r',
+  kind: 'canary',
+  step: 0,
+  overridden: false,
   ...changes,
 });
 const read = (changes: Partial<ServedRead> = {}): ServedRead => ({
-  ...{ arm: 'stable', userId: '1', source: 'batch', ms: 1, score: undefined },
+  arm: 'stable',
+  userId: '1',
+  source: 'batch',
+  ms: 1,
+  score: undefined,
   ...changes,
 });
 function counter() {

@@ -182,8 +182,12 @@ class Cell {
 
   counts(): ArmCounts {
     return {
-      ...{ reads: this.#reads, errors: this.#errors, latency: [...this.#latency], scores: [...this.#scores] },
-      ...{ users: this.#users, slowUsers: this.#slowUsers },
+      reads: this.#reads,
+      errors: this.#errors,
+      latency: [...this.#latency],
+      scores: [...this.#scores],
+      users: this.#users,
+      slowUsers: this.#slowUsers,
     };
   }
 

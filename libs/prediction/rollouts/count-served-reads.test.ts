@@ -18,7 +18,10 @@ const CANDIDATE = { ...ASSIGNMENT, arm: 'candidate', modelVersionId: 'the candid
 const ASSIGNMENTS: Assignments = {
   ...everybodyIn(ASSIGNMENT),
   rollout: {
-    ...{ id: 'r', kind: 'canary', step: 2, arms: [CANDIDATE] },
+    id: 'r',
+    kind: 'canary',
+    step: 2,
+    arms: [CANDIDATE],
     plan: { kind: 'shadow', version: 2, share: 0, maxPerSecond: 0 },
     bucketOf: () => 0,
     servedTo: () => ROLLOUT,

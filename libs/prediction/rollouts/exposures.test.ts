@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { createExposureLog, type Exposure } from './exposures.ts';
 
 const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
-  ...{ id: 'r', kind: 'ab', step: 0, overridden: false },
+  id: 'r',
+  kind: 'ab',
+  step: 0,
+  overridden: false,
   ...changes,
 });
 const served = (userId: string, arm = 'stable') => ({ userId, arm, source: 'batch', contextVersion: 0 }) as const;

@@ -6,18 +6,33 @@ import type { ServedSource } from './exposures.ts';
 import { reportOf } from './rollout-figures.ts';
 
 const ANALYSIS: AnalysisPlan = {
-  ...{ automatic: true, dryRun: false, intervalMs: 1, minStepMs: 0, minUsers: 50, alpha: 0.05 },
+  automatic: true,
+  dryRun: false,
+  intervalMs: 1,
+  minStepMs: 0,
+  minUsers: 50,
+  alpha: 0.05,
   guardrails: { errorRate: 0.01, slowShare: 0.05, slowMs: 100, liveShare: null, psi: 0.25 },
   outcomes: [],
 };
 const SERVED: ServedRollout = { id: 'r', kind: 'canary', step: 0, overridden: false, slowMs: 100 };
 const ROLLOUT: Rollout = {
-  ...{ id: 'r', predictor: 'p', number: 1, kind: 'canary', state: 'running', salt: 's', step: 0, reason: '' },
+  id: 'r',
+  predictor: 'p',
+  number: 1,
+  kind: 'canary',
+  state: 'running',
+  salt: 's',
+  step: 0,
+  reason: '',
   plan: { kind: 'canary', version: 2, steps: [50, 100], coverage: 'live', analysis: ANALYSIS },
   arms: [
     ...[{ name: 'candidate', modelVersionId: 'm', modelNumber: 2, generationId: null, generationNumber: null }],
   ].map((arm) => ({ ...arm, firstBucket: 0, endBucket: 5_000 })),
-  ...{ createdBy: 'test', createdAt: new Date(0), stepStartedAt: new Date(0), endedAt: null },
+  createdBy: 'test',
+  createdAt: new Date(0),
+  stepStartedAt: new Date(0),
+  endedAt: null,
 };
 
 const USERS = 200;

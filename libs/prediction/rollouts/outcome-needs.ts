@@ -1,10 +1,10 @@
 /**
  * Estimates, before a canary serves users, how many users the outcomes of its plan need, and which steps the reads of a
- * week can decide. A verdict "not worse" in a step with a share s of the users needs 1 / (2 s (1 − s)) times the users
- * that each of two equal arms needs.
+ * week can decide. The estimates ask the check that decides the verdict (outcome-check.ts).
  */
-import { type ArmSample, meanOf } from '@tandem/experiment/sequential/effect';
+import { type ArmSample, scaledTo } from '@tandem/experiment/sequential/effect';
 import { figure, percent } from '@tandem/experiment/verdict/evidence';
+import { isLikelyToPass } from '@tandem/experiment/verdict/outcome-check';
 import { hasEnough, neededGrowth, PLANNED_POWER, uncertain } from '@tandem/experiment/verdict/power';
 import type { CanaryPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 
@@ -34,33 +34,36 @@ export function decidedWithin({ analysis }: CanaryPlan): number {
 /** Returns a sentence on each of `provenOutcomes`. */
 export function outcomeNeeds(plan: CanaryPlan, { users, samples }: ReadUsers): readonly string[] {
   return provenOutcomes(plan).map((metric, no) => {
-    const perArm = usersPerArm(metric, samples[no], plan.analysis.alpha);
-    if (perArm === null) return `${metric.name}: there is not enough data to estimate the users that a step needs`;
-    const [first = 100] = plan.steps;
-    const needed = usersOf(perArm, first);
+    const sample = samples[no];
+    const unknown = `${metric.name}: there is not enough data to estimate the users that a step needs`;
+    if (!sample || !hasEnough(sample)) return unknown;
+    const isDecided = (step: number, by: number) => {
+      const pair = [scaledTo(by * (1 - step / 100), sample), scaledTo(by * (step / 100), sample)] as const;
+      return isLikelyToPass(metric, plan.analysis.minUsers, pair, plan.analysis.alpha, PLANNED_POWER);
+    };
+    const [hardest] = plan.steps
+      .filter((step) => step < 100)
+      .map((step) => ({ step, growth: neededGrowth((growth) => isDecided(step, growth * sample.users)) ?? Infinity }))
+      .sort((a, b) => b.growth - a.growth);
+    if (!hardest || hardest.growth === Infinity) return unknown;
+    const needed = hardest.growth * sample.users;
     const { lower, upper } = uncertain(needed);
-    const proof = `${metric.name}: to rule out a loss of ${percent(metric.minimumEffect)}, the step of ${first} % needs about ${count(needed)} users (${count(lower)} to ${count(upper)})`;
-    return `${proof}; about ${count(users)} users are read in ${figure(decidedWithin(plan) / DAY_MS)} days${choiceOf(plan.steps, perArm, users)}`;
+    const proof = `${metric.name}: to rule out a loss of ${percent(metric.minimumEffect)}, the step of ${hardest.step} % needs about ${count(needed)} users (${count(lower)} to ${count(upper)})`;
+    const read = `about ${count(users)} users are read in ${figure(decidedWithin(plan) / DAY_MS)} days`;
+    return `${proof}; ${read}${choiceOf(plan.steps, (step) => isDecided(step, users))}`;
   });
 }
 
-function usersPerArm({ minimumEffect }: OutcomeMetric, sample: ArmSample | undefined, alpha: number): number | null {
-  if (!sample || !hasEnough(sample)) return null;
-  const wanted = minimumEffect * Math.abs(meanOf(sample));
-  const growth = neededGrowth(sample, sample, wanted, { alpha, power: PLANNED_POWER, looks: 'sequential' });
-  return growth === null ? null : growth * sample.users;
-}
-
-function usersOf(perArm: number, step: number): number {
-  return perArm / (2 * (step / 100) * (1 - step / 100));
-}
-
-/** Returns the end of the sentence: the steps that so many users can decide. */
-function choiceOf([first = 100, ...others]: readonly number[], perArm: number, read: number): string {
-  if (usersOf(perArm, first) <= read) return '';
-  if (usersOf(perArm, 50) > read) return ', which are too few for any step: raise minimumEffect or the hold deadline';
-  const least = Math.ceil(50 * (1 - Math.sqrt(1 - (2 * perArm) / read)));
-  return `; they can decide steps from ${least} % on, such as --steps ${[least, ...others.filter((step) => step > least)].join()}`;
+/** Returns the end of the sentence: the steps that the read users can decide. Empty if they can decide all. */
+function choiceOf(steps: readonly number[], isDecided: (step: number) => boolean): string {
+  const kept = steps.filter((step) => step === 100 || isDecided(step));
+  if (kept.length === steps.length) return '';
+  const possible = Array.from({ length: 99 }, (_, i) => i + 1).filter(isDecided);
+  const [least, most] = [possible[0], possible.at(-1)];
+  if (least === undefined) return ', which are too few for any step: raise minimumEffect or the hold deadline';
+  const first = kept[0] === steps[0] ? [] : [least];
+  const proposed = [...new Set([...first, ...kept])].sort((a, b) => a - b);
+  return `; they can decide steps from ${least} % to ${most} %, such as --steps ${proposed.join()}`;
 }
 
 /** Formats a number of users with two digits, since it is an estimate. */

@@ -4,7 +4,12 @@ import { LATENCY_BOUNDS_MS, NO_COUNTS } from './arm-counts.ts';
 import { analysisOf, figuresOf, judgedFiguresOf, reportOf, type StepRecord } from './rollout-figures.ts';
 
 const ANALYSIS: AnalysisPlan = {
-  ...{ automatic: true, dryRun: false, intervalMs: 1, minStepMs: 0, minUsers: 100, alpha: 0.05 },
+  automatic: true,
+  dryRun: false,
+  intervalMs: 1,
+  minStepMs: 0,
+  minUsers: 100,
+  alpha: 0.05,
   guardrails: { errorRate: 0.01, slowShare: 0.05, slowMs: 100, liveShare: null, psi: null },
   outcomes: [
     { name: 'order', kind: 'binary', windowMs: 1, better: 'higher', guardrail: false, minimumEffect: 0.1 },
@@ -13,13 +18,29 @@ const ANALYSIS: AnalysisPlan = {
 };
 const CANARY: RolloutPlan = { kind: 'canary', version: 2, steps: [5, 50, 100], coverage: 'live', analysis: ANALYSIS };
 const arm = (name: string, firstBucket: number, endBucket: number) => ({
-  ...{ name, modelVersionId: name, modelNumber: 2, generationId: null, generationNumber: null },
-  ...{ firstBucket, endBucket },
+  name,
+  modelVersionId: name,
+  modelNumber: 2,
+  generationId: null,
+  generationNumber: null,
+  firstBucket,
+  endBucket,
 });
 const rollout = (changes: Partial<Rollout> = {}): Rollout => ({
-  ...{ id: 'r', predictor: 'p', number: 1, kind: 'canary', state: 'running', salt: 's', plan: CANARY, step: 0 },
-  ...{ stepStartedAt: new Date(0), arms: [arm('candidate', 0, 500)], reason: '', createdBy: 'test' },
-  ...{ createdAt: new Date(0), endedAt: null },
+  id: 'r',
+  predictor: 'p',
+  number: 1,
+  kind: 'canary',
+  state: 'running',
+  salt: 's',
+  plan: CANARY,
+  step: 0,
+  stepStartedAt: new Date(0),
+  arms: [arm('candidate', 0, 500)],
+  reason: '',
+  createdBy: 'test',
+  createdAt: new Date(0),
+  endedAt: null,
   ...changes,
 });
 
@@ -77,7 +98,9 @@ describe('figures of a step', () => {
 
   it('count the steps in which the stable arm still serves users; an A/B test is one step', () => {
     const plan: RolloutPlan = {
-      ...{ kind: 'ab', coverage: 'live', analysis: ANALYSIS },
+      kind: 'ab',
+      coverage: 'live',
+      analysis: ANALYSIS,
       arms: [{ name: 'b', version: 2, weight: 33.33 }],
     };
     expect(figures().steps).toBe(2);
@@ -104,7 +127,8 @@ describe('a report', () => {
   };
   const [order] = ANALYSIS.outcomes;
   const outcome = (name: string, mature: number, all: number) => ({
-    ...{ arm: name, metric: order as NonNullable<typeof order> },
+    arm: name,
+    metric: order as NonNullable<typeof order>,
     mature: sums(1_000, mature),
     all: sums(2_000, all),
   });

@@ -3,7 +3,6 @@ import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
-import { capOf } from '@tandem/experiment/verdict/rare-values';
 import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import {
   type AnalysisPlan,
@@ -114,7 +113,8 @@ function armFigures(
   const { scores } = own.reduce<ArmCounts>((total, one) => addCounts(total, one.counts), NO_COUNTS);
   const sumOf = (count: (counts: ArmCounts) => number) => own.reduce((sum, one) => sum + count(one.counts), 0);
   return {
-    ...{ name, weight },
+    name,
+    weight,
     users: exposed.filter(({ arm }) => arm === name).reduce((users, one) => users + one.users, 0),
     // The shares of users add up to whole users; a fraction is the rounding error of the sum.
     reads: Math.round(sumOf(measure.reads)),
@@ -188,11 +188,13 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs 
       metric,
       arm: one.arm,
       mature: compareOutcome({
-        ...{ name: metric.name, armName: one.arm, better: metric.better, minimumEffect: metric.minimumEffect },
-        ...{ stable: stable.mature, arm: one.mature, alpha },
+        ...metric,
+        armName: one.arm,
+        stable: stable.mature,
+        arm: one.mature,
+        alpha,
         // The users whose window has ended were first exposed at least one window ago.
         days: (elapsedMs - metric.windowMs) / DAY_MS,
-        cap: capOf(metric),
       }),
       sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
     }));

@@ -40,6 +40,7 @@ interface BinSums {
   readonly againstLive: UserSums;
 }
 
+/** Adds up the answers of all layers by bin and user. Users are numbered up to `users`. */
 export function sumByAge(layers: readonly AgedAnswers[], users: number): BinSums[] {
   const bins = BINS.map(() => ({ quality: newUserSums(users), againstLive: newUserSums(users) }));
   for (const { users, ages, quality, againstLive } of layers) {
@@ -53,6 +54,7 @@ export function sumByAge(layers: readonly AgedAnswers[], users: number): BinSums
   return bins;
 }
 
+/** Returns the figures of the bins that have answers, by rising age. The seed repeats their intervals. */
 export function ageFigures(bins: readonly BinSums[], seed: number): AgeFigures[] {
   return bins.flatMap(({ quality, againstLive }, i) => {
     const { counts } = quality;
@@ -62,12 +64,12 @@ export function ageFigures(bins: readonly BinSums[], seed: number): AgeFigures[]
     const told = (figure: Estimate | undefined) => (figure === undefined || Number.isNaN(figure.low) ? null : figure);
     return [
       {
-        ...{ fromMs: BINS[i] as number, toMs: BINS[i + 1] ?? null, answers },
-        ...{
-          users: counts.filter((one) => one > 0).length,
-          quality: told(estimates[0]),
-          againstLive: told(estimates[1]),
-        },
+        fromMs: BINS[i] as number,
+        toMs: BINS[i + 1] ?? null,
+        answers,
+        users: counts.filter((one) => one > 0).length,
+        quality: told(estimates[0]),
+        againstLive: told(estimates[1]),
       },
     ];
   });
