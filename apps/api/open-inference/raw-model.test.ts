@@ -1,6 +1,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { Parameters } from '@tandem/open-inference/messages';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { expect, test } from 'vitest';
@@ -45,4 +46,15 @@ test.each([
 test('a call whose deadline has passed does not enter the queue', async () => {
   const infer = () => Promise.reject(new TandemError('overloaded', 'no room'));
   await expect(inferOneRow(0, {}, infer)).rejects.toMatchObject({ code: 'caller_gone' });
+});
+
+test('rows with which the model hung are named, with the time after which they are tried again', async () => {
+  const why = 'these features made the model hang or crash: no answer within 1250 ms';
+  const rows = new Map([3, 7].map((row) => [row, why]));
+  const infer = () => Promise.reject(new RowsRefused('live_failed', rows, { retryAfter: 10 }));
+  await expect(inferOneRow(1_000, {}, infer)).rejects.toMatchObject({
+    ...{ code: 'live_failed', retryAfter: 10 },
+    message: expect.stringMatching(/rows 3, 7 \(counted from 0\).*no answer within 1250 ms/),
+    remedy: expect.stringMatching(/^check the input values of rows 3, 7.* wait 10 s/),
+  });
 });

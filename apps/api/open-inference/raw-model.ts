@@ -17,7 +17,7 @@ import {
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
 import { LIVE_QUEUE_USERS } from '@tandem/prediction/models/model-limits';
-import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import { RowsRefused, ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import type { Caller } from '../keys/access.ts';
 import { type Asked, type FindOpenModel, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
 import type { FindServedVersion, ServedVersion } from './served-versions.ts';
@@ -81,6 +81,7 @@ async function inferRaw(
     return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
+    if (error instanceof RowsRefused && error.code === 'live_failed') throw rowsRefused(error);
     // If the deadline is longer than liveTimeout, the model was too slow; otherwise the caller's deadline was too
     // short.
     const isCallersTime = timeoutMs === callersMs && callersMs < liveTimeoutMs;
@@ -157,6 +158,23 @@ function overloaded(cause: TandemError): TandemError {
   return new TandemError('overloaded', 'Other requests wait for the model, so it cannot answer these rows in time.', {
     retryAfter: cause.retryAfter ?? 1,
     remedy: 'retry after the time in Retry-After, send fewer rows, or allow more time (the parameter timeout)',
+    cause,
+  });
+}
+
+/** The most rows that a text names. */
+const MOST_NAMED = 10;
+
+/** Returns the error of rows that were not run, because the model hung or crashed with them before. */
+function rowsRefused(cause: RowsRefused): TandemError {
+  const { rows, retryAfter = 1 } = cause;
+  const named = [...rows.keys()].slice(0, MOST_NAMED).join(', ');
+  const more = rows.size > MOST_NAMED ? ` and ${rows.size - MOST_NAMED} more` : '';
+  const which = `${rows.size === 1 ? 'row' : 'rows'} ${named}${more}`;
+  const text = `The inputs contain ${which} (counted from 0), with which the model is not run for now: ${cause.message}.`;
+  return new TandemError('live_failed', text, {
+    retryAfter,
+    remedy: `check the input values of ${which}, send the other rows without ${rows.size === 1 ? 'it' : 'them'}, or wait ${retryAfter} s: then the model is tried with the same values`,
     cause,
   });
 }

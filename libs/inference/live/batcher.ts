@@ -20,7 +20,7 @@ import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-t
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
-import { createPoisonRows, type LoneRow, type PoisonRows } from './poison-rows.ts';
+import { type LoneRow, PoisonRows } from './poison-rows.ts';
 import { prepareRun } from './prepare-run.ts';
 import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun, SlotAnswer } from './slot.ts';
@@ -77,7 +77,7 @@ export class Batcher implements Scorer, LoadShedding {
   constructor(options: BatcherOptions) {
     this.#options = options;
     this.#liveRoom = roomOf(options, this.#lines.live);
-    this.#poison = createPoisonRows({ ...options, runAlone: (row) => this.#runAlone(row) });
+    this.#poison = new PoisonRows({ ...options, runAlone: (row) => this.#runAlone(row) });
   }
 
   async score({ batch, onGone, ...request }: ScoreRequest): Promise<ScoreResult> {
@@ -92,7 +92,8 @@ export class Batcher implements Scorer, LoadShedding {
 
   /** Runs tensors that a caller filled, together with those of `score`. Rejects as `score` does. */
   infer(request: InferRequest): Promise<readonly WireTensor[]> {
-    const rows = request.rows === 1 ? ONE_ROW : Array.from({ length: request.rows }, (_, row) => row);
+    const { firstRow = 0 } = request;
+    const rows = Array.from({ length: request.rows }, (_, row) => firstRow + row);
     return this.#submit({ ...request, rows, priority: 'live' }, () => request.inputs, request.onGone);
   }
 
@@ -119,7 +120,7 @@ export class Batcher implements Scorer, LoadShedding {
         else resolve(outcome);
       });
       const pace = paceOf(work);
-      const most = priority === 'live' ? this.#liveRoom.runRows(version, pace) : slices.of(version);
+      const most = priority === 'live' ? this.runRows(version, pace) : slices.of(version);
       for (const part of cut(one, work, most)) {
         part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, pace) : 0;
         one.parts.push(part);
@@ -144,7 +145,8 @@ export class Batcher implements Scorer, LoadShedding {
     return this.#liveRoom.room(version, timeoutMs);
   }
 
-  runRows: LiveRoom['runRows'] = (...asked) => this.#liveRoom.runRows(...asked);
+  runRows: LiveRoom['runRows'] = (version, ...time) =>
+    Math.min(this.#poison.mostRows(version), this.#liveRoom.runRows(version, ...time));
   warmedUp: LiveRoom['warmedUp'] = (...runs) => this.#liveRoom.warmedUp(...runs);
 
   /** Starts runs at the end of this turn of the event loop. Call it when a slot may be free. */
@@ -207,10 +209,15 @@ export class Batcher implements Scorer, LoadShedding {
           first.request.settle(late(null));
           continue;
         }
-        const most = priority === 'live' ? runRows(this.#liveRoom, first, now()) : slices.of(first.version);
+        const most = priority === 'live' ? this.#rowsWith(first, now()) : slices.of(first.version);
         void this.#perform(slot, line.take(most));
       }
     }
+  }
+
+  /** Returns the most rows of the live run that begins with this part. */
+  #rowsWith({ request, version }: Part<Pending>, now: number): number {
+    return this.runRows(version, paceOf(request), request.deadline - now);
   }
 
   async #perform(slot: RunSlot, taken: readonly Part<Pending>[]): Promise<void> {
@@ -238,7 +245,7 @@ export class Batcher implements Scorer, LoadShedding {
         running.some((part) => part.request === request) || isWaitingFor(request, taken[0]);
       if (rest) this.abandon(rest, isMeant);
       this.#fail(running, error);
-      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error, now() - startedAt);
+      if (taken[0]?.request.priority === 'live') this.#poison.failed(running, error);
     } finally {
       run?.end(false);
       for (const part of taken) part.request.running--;
@@ -255,11 +262,11 @@ export class Batcher implements Scorer, LoadShedding {
     const ofTheRows = error instanceof ScoringCrash || isTandemError(error, 'live_failed');
     for (const part of parts) {
       if (part.request.settled) continue;
-      part.suspicions++;
+      part.failedRuns++;
       const { request } = part;
-      const again = ofTheRows && (parts.length > 1 || (mayBeForeign(error) && part.suspicions < 2));
+      const again = ofTheRows && (parts.length > 1 || (mayBeForeign(error) && part.failedRuns < 2));
       if (again) request.restart(this.#options.now());
-      if (again && request.deadline > this.#options.now()) this.#lines[request.priority].addSuspect(part);
+      if (again && request.deadline > this.#options.now()) this.#lines[request.priority].retryAlone(part);
       else request.settle(error instanceof Error ? error : new Error(String(error)));
     }
     this.pumpSoon();
@@ -273,10 +280,6 @@ const ALONE_WAIT_MS = 5_000;
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
   return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
-}
-
-function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {
-  return room.runRows(version, paceOf(request), request.deadline - now);
 }
 
 /** Returns whether a part would be too late. Running it would cost as much as an answer that is in time. */

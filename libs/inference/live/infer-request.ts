@@ -12,6 +12,8 @@ export interface InferRequest {
   /** A filled tensor for each input of the version, in order. */
   readonly inputs: readonly EncodedInput[];
   readonly rows: number;
+  /** The place of the first of these rows in the caller's request, for `RowsRefused`. Default: 0. */
+  readonly firstRow?: number;
   /** Names of the requested outputs, in order. Requests for the same outputs run together. */
   readonly outputs: readonly string[];
   /** Milliseconds until the caller's deadline. */
@@ -54,7 +56,7 @@ export async function inferInRuns(request: InferRequest, line: Line, now: () => 
     const most = Math.min(line.runRows(version, pace, leftMs), start === 0 ? room : rows);
     const count = Math.min(rows - start, most);
     const inputs = count === rows ? request.inputs : cutInputs(request.inputs, start, count);
-    const outputs = await line.infer({ ...request, inputs, rows: count, timeoutMs: leftMs });
+    const outputs = await line.infer({ ...request, inputs, rows: count, firstRow: start, timeoutMs: leftMs });
     bytes += outputs.reduce((sum, { data }) => sum + bytesOf(data), 0);
     if (bytes > MOST_ANSWER_BYTES) throw tooLarge();
     answers.push(outputs);

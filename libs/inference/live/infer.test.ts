@@ -225,4 +225,16 @@ describe('infer', () => {
     });
     await expect(endless).rejects.toThrow('no answer within 150 ms');
   });
+
+  it('names a refused row by its place in the request, whichever run it is in', async () => {
+    const { version } = loop;
+    const hangs = matrix(Float32Array.of(FOR_EVER, 7), 2);
+    const time = { timeoutMs: 20_000, runTimeoutMs: 500 };
+    await pool.infer({ version, inputs: hangs, rows: 1, outputs: ['score'], ...time }).catch(() => {});
+    const rows = 20;
+    const data = new Float32Array(2 * rows);
+    data.set([FOR_EVER, 7], 2 * (rows - 1));
+    const many = pool.infer({ version, inputs: matrix(data, 2), rows, outputs: ['score'], ...TIME });
+    await expect(many).rejects.toMatchObject({ code: 'live_failed', rows: new Map([[19, expect.any(String)]]) });
+  });
 });

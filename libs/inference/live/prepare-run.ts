@@ -28,6 +28,6 @@ export function prepareRun(parts: readonly Part<Pending>[], killGraceMs: number,
 /** Returns the limit of a run: wall time for live readers; CPU time for a batch, where it identifies poison rows. */
 function limitOf(part: Part<Pending> | undefined, ms: number, killGraceMs: number): TimeLimit {
   if (part?.request.priority === 'live') return wallLimit(ms);
-  // Other suspects wait for a row of live reads that runs alone.
+  // Suspect rows wait while a row of live reads runs alone.
   return part?.isAlone ? cpuLimit(ms, ms + killGraceMs) : cpuLimit(ms);
 }

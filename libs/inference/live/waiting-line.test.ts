@@ -14,7 +14,7 @@ const part = (request: string, version = a, rows = 1, outputs = ['score']): Part
   inputs: [],
   outputs,
   isAlone: false,
-  suspicions: 0,
+  failedRuns: 0,
   waiting: false,
 });
 const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
@@ -44,15 +44,15 @@ describe('a waiting line', () => {
     expect(line.rows()).toBe(100);
   });
 
-  it('returns suspects first, each alone', () => {
+  it('returns parts to retry first, each alone', () => {
     const line = createWaitingLine<string>();
     line.add(part('innocent'));
-    line.addSuspect(part('s1'));
-    line.addSuspect(part('s2'));
+    line.retryAlone(part('r1'));
+    line.retryAlone(part('r2'));
     expect([line.first()?.request, names(line.take(256)), names(line.take(256)), names(line.take(256))]).toEqual([
-      's1',
-      ['s1'],
-      ['s2'],
+      'r1',
+      ['r1'],
+      ['r2'],
       ['innocent'],
     ]);
   });

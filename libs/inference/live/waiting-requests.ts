@@ -25,7 +25,7 @@ export interface Part<R> {
   /** The estimated cost in ms of a child, which is set before the part waits. */
   costMs: number;
   /** The number of failed runs that contained the part. */
-  suspicions: number;
+  failedRuns: number;
   /** Whether the part waits; set by the waiting line. */
   waiting: boolean;
 }
@@ -36,8 +36,8 @@ export interface WaitingLine<R> {
   /** Returns the total cost of the waiting rows in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
-  /** Adds a part before all others. It never shares a run again, since a shared run has failed. */
-  addSuspect(part: Part<R>): void;
+  /** Adds a part whose run has failed before all others. It never shares a run again. */
+  retryAlone(part: Part<R>): void;
   remove(part: Part<R>): void;
   /** Returns the part that the next run begins with. */
   first(): Part<R> | undefined;
@@ -51,7 +51,7 @@ const SCANNED = 1_000;
 export function createWaitingLine<R>(): WaitingLine<R> {
   // Arrays instead of sets, although a set could delete a part at once. V8 keeps the old tables of a set with their
   // contents until a full collection. At 100,000 requests/s, minor collections took 9 ms instead of 0.4 ms.
-  let suspects: Part<R>[] = [];
+  let retries: Part<R>[] = [];
   let parts: Part<R>[] = [];
   let rows = 0;
   let costMs = 0;
@@ -72,11 +72,11 @@ export function createWaitingLine<R>(): WaitingLine<R> {
     // Without requests the sum is set to zero, which removes rounding errors.
     costMs = rows === 0 ? 0 : costMs - part.costMs;
     gone++;
-    if (gone > 64 && gone > (suspects.length + parts.length) / 2) compact();
+    if (gone > 64 && gone > (retries.length + parts.length) / 2) compact();
   }
 
   function compact(): void {
-    suspects = suspects.filter(isWaiting);
+    retries = retries.filter(isWaiting);
     parts = parts.filter(isWaiting);
     gone = 0;
   }
@@ -85,12 +85,12 @@ export function createWaitingLine<R>(): WaitingLine<R> {
     rows: () => rows,
     costMs: () => costMs,
     add: (part) => add(parts, part),
-    addSuspect: (part) => add(suspects, part),
+    retryAlone: (part) => add(retries, part),
     remove,
-    first: () => suspects.find(isWaiting) ?? parts.find(isWaiting),
+    first: () => retries.find(isWaiting) ?? parts.find(isWaiting),
     take(maxRows) {
-      const suspect = suspects.find(isWaiting);
-      const taken = suspect ? [suspect] : together(parts, maxRows);
+      const retry = retries.find(isWaiting);
+      const taken = retry ? [retry] : together(parts, maxRows);
       for (const part of taken) remove(part);
       compact();
       return taken;
@@ -222,8 +222,8 @@ export function isWaitingFor({ priority, running, parts }: Pending, part: Part<P
 }
 
 /** Returns whether the request's deadline passed before its part was run. If so, rejects the request. */
-export function expire({ request, suspicions }: Part<Pending>, now: number): boolean {
-  if (suspicions > 0) request.restart(now);
+export function expire({ request, failedRuns }: Part<Pending>, now: number): boolean {
+  if (failedRuns > 0) request.restart(now);
   if (request.deadline > now) return false;
   request.settle(late(null));
   return true;
@@ -275,7 +275,7 @@ export function cut(
     const count = Math.min(most, rows.length - start);
     const cutOff = count === rows.length ? inputs : cutInputs(inputs, start, count);
     const part = { request, version, start, rows: count, inputs: cutOff, outputs, isAlone };
-    parts.push({ ...part, costMs: 0, suspicions: 0, waiting: false });
+    parts.push({ ...part, costMs: 0, failedRuns: 0, waiting: false });
   }
   return parts;
 }

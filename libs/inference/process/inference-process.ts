@@ -76,9 +76,11 @@ interface Loaded {
  * The cause of a child's end:
  * - `deadline`: a run passed its deadline; `starved`: a busy machine gave the child too little CPU
  * - `memory`: it took more memory than allowed; `crash`: its code crashed
- * - `killed`: a signal from an operator, or from the kernel for lack of memory
+ * - `killed`: its parent needed it no longer; or a signal from an operator, or from the kernel for lack of memory
  */
 export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
+
+type KillReason = Omit<TimeUp, 'why'> & { readonly why: ProcessEnd };
 
 /** The error of a child that died. */
 export class ProcessEnded extends ScoringCrash {
@@ -108,7 +110,7 @@ const RETURNED_BYTES = 2_000_000;
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
   const child = spawnWorker(options);
   const { promise: ended, resolve: tellEnd } = Promise.withResolvers<ProcessEnded>();
-  let killedFor: TimeUp | null = null;
+  let killedFor: KillReason | null = null;
   let cpuMs = 0;
   let end: ProcessEnded | null = null;
   let said = '';
@@ -133,8 +135,8 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     tellEnd(how);
   }
 
-  function kill(up: TimeUp): void {
-    killedFor ??= up;
+  function kill(reason: KillReason): void {
+    killedFor ??= reason;
     child.kill('SIGKILL');
   }
 
@@ -164,7 +166,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     ended,
     isAlive: () => end === null && killedFor === null,
     toForeground: priority.lower,
-    kill: (how) => kill({ why: 'deadline', how }),
+    kill: (how) => kill({ why: 'killed', how }),
     cpuMs: () => cpuMs,
     async load(file, limit) {
       const reply = await ask(() => sendModel(child, file), limit);
@@ -263,7 +265,7 @@ function bounded(program: readonly string[], memoryLimitMb: number): readonly st
 }
 
 function explain(
-  killedFor: TimeUp | null,
+  killedFor: KillReason | null,
   said: string,
   code: number | null,
   signal: NodeJS.Signals | null,

@@ -176,10 +176,9 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
     what: 'a live read that is rejected has no Retry-After',
     patches: [
       {
-        file: 'libs/freshness/ladder.ts',
-        find: `    retryAfter: 1,
-    remedy: \`\${first};`,
-        replace: `    remedy: \`\${first};`,
+        file: 'apps/api/http/problem.ts',
+        find: 'const seconds = retryAfter ?? ',
+        replace: `const seconds = code === 'overloaded' ? undefined : retryAfter ?? `,
       },
     ],
   },
