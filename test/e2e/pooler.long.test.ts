@@ -54,9 +54,21 @@ async function leaveSettings(): Promise<void> {
   await client.end();
 }
 
+/** Notes a setting of each transaction that records an event or a chunk. */
+async function noteSettings(): Promise<void> {
+  await deployment.pool.query(`create table noted_settings (synchronous_commit text primary key);
+    create function note_settings() returns trigger language plpgsql security definer as $$ begin
+      insert into public.noted_settings values (current_setting('synchronous_commit')) on conflict do nothing;
+      return null;
+    end $$;
+    create trigger note_settings after insert on tandem.events for each statement execute function note_settings();
+    create trigger note_settings after update on tandem.chunks for each statement execute function note_settings()`);
+}
+
 it('event, live read, run, batch read and rollback work through the pooler under load, and no answer is wrong', async () => {
   const api = await deployment.startApi({ environment: pooled() });
   await deployment.startWorker(pooled());
+  await noteSettings();
   const audience = startAudience({
     ...{ pool: deployment.pool, wire: deployment.wire, urls: [api.url], users: 900, writers: 2, readers: 4 },
     random: seededRandom('pooler'),
@@ -76,6 +88,8 @@ it('event, live read, run, batch read and rollback work through the pooler under
   await until('fresh answers', () => audience.seen.fresh > 500);
   await audience.stop();
   expect([audience.violations, deployment.wire.violations, audience.seen.refused]).toEqual([[], [], 0]);
+  const noted = await deployment.pool.query('select synchronous_commit from noted_settings');
+  expect(noted.rows).toEqual([{ synchronous_commit: 'on' }]);
   expect((await (await fetch(`${api.url}/readyz`)).json()) as unknown).toMatchObject({ status: 'ready' });
 });
 
