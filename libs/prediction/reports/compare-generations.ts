@@ -17,7 +17,7 @@ export interface ComparisonOptions {
   readonly now: readonly OutputField[];
   /** A sample of stored outputs of the current generation, which defines the classes of the distributions. */
   readonly sample: readonly Buffer[];
-  /** The classes of the outputs of the reference, to compare the new generation with as well. */
+  /** The classes of the outputs of the first generation, to compare the new generation with as well. */
   readonly first?: readonly OutputClasses[];
   readonly decision: DecisionPolicy | null;
   /** The feature columns of segments, in the order of a row's segment values. */
@@ -46,8 +46,8 @@ export interface Comparison {
 
 export function createComparison(options: ComparisonOptions): Comparison {
   const { before, now, sample, first = [], decision, segments: columns } = options;
-  const reference = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
-  const { numeric, answers, notes } = commonOutputs(before, now, sample, reference);
+  const firstByName = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
+  const { numeric, answers, notes } = commonOutputs(before, now, sample, firstByName);
   const decided = decision === null ? undefined : numeric.find(({ name }) => name === decision.output);
   // The output that movers and segments are computed from.
   const focus = decided ?? numeric[0];

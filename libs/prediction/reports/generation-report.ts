@@ -97,7 +97,7 @@ export interface OutputClasses extends CountedClasses {
  * The generation that all later ones of its model version are compared with, too: the first with a comparison, or the
  * last that an operator approved in spite of its shift. Each report stores it, so it outlives its generation.
  */
-export interface Reference {
+export interface FirstGeneration {
   readonly generation: number;
   /** Whether only users of some pages were counted. */
   readonly isOfPages: boolean;
@@ -123,7 +123,7 @@ export interface GenerationReport {
   /** The figures of the comparison; null if nothing was compared. */
   readonly figures: ReportFigures | null;
   /** Absent in reports of earlier releases; null if there is none yet. */
-  readonly reference?: Reference | null;
+  readonly first?: FirstGeneration | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
   readonly notes: readonly string[];

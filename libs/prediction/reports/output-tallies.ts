@@ -48,7 +48,7 @@ interface CommonOutputs {
  * Returns the outputs that two generations share, and the outputs that are not compared.
  * @param before the output fields of the currently served generation
  * @param sample stored outputs of some of its users
- * @param first the classes of outputs of the reference, by name
+ * @param first the classes of outputs of the first generation, by name
  */
 export function commonOutputs(
   before: readonly OutputField[],
