@@ -3,7 +3,7 @@ import { normalCdf } from '../distributions/normal.ts';
 import { createRandom } from '../distributions/random.ts';
 import { areaUnderCurve, calibrationBins, calibrationError, logLoss, type ScoredReads } from './quality.ts';
 import { LOADS, normal, simulateCoverage } from './simulated-reads.fixture.ts';
-import { addRead, effectiveUsers, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
+import { addRead, equallyActiveUsers, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
 
 /** Reads of 12 users with many equal scores. */
 function drawReads(seed: number, size = 60): ScoredReads {
@@ -95,7 +95,7 @@ describe('the bootstrap', () => {
     const [even, skewed] = [one, many].map(
       (sums) => estimate([meanOf(sums)], { counts: sums.counts, seed: 1, resamples: 1_000 })[0],
     );
-    expect([effectiveUsers(one.counts), effectiveUsers(many.counts)]).toEqual([100, expect.closeTo(1.23, 2)]);
+    expect([equallyActiveUsers(one.counts), equallyActiveUsers(many.counts)]).toEqual([100, expect.closeTo(1.23, 2)]);
     expect(even?.value).toBe(0.5);
     expect(even?.low).toBeCloseTo(0.4, 1);
     expect(even?.high).toBeCloseTo(0.6, 1);

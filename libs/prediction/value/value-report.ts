@@ -13,7 +13,7 @@ import {
 import {
   addRead,
   type Estimate,
-  effectiveUsers,
+  equallyActiveUsers,
   estimate,
   meanOf,
   newUserSums,
@@ -140,7 +140,7 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
       unknownOutcome: scorable.length - reads.length,
       unscorable: plan.judged.length - scorable.length,
     },
-    users: { scored: history.users, judged: board.counts.length, effective: effectiveUsers(board.counts) },
+    users: { scored: history.users, judged: board.counts.length, effective: equallyActiveUsers(board.counts) },
     outcomeRate,
     ...gainsAndCurve(plan, { judge, scorable }, board, seed),
     policies,
