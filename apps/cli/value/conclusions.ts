@@ -10,7 +10,7 @@ export function conclusionsOf(report: ValueReport): string[] {
 function headline({ gains, simulated, users }: ValueReport): string {
   const [found] = VERDICTS.filter((kind) => gains.some(({ verdict }) => verdict === kind));
   if (found === undefined) {
-    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may differ.`;
+    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may have different answers.`;
   }
   const of = (kind: Gain['verdict']) => gains.filter(({ verdict }) => verdict === kind);
   const told = VERDICTS.filter((kind) => of(kind).length > 0).map(
