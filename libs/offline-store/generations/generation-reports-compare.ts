@@ -160,8 +160,8 @@ export function canSamplePages({
 }
 
 /**
- * SQL of the first generation: that of the compared generation's report `r`. If the model version is another, or an operator
- * approved the compared generation in spite of its shift, that generation becomes the first.
+ * SQL of the first generation: that of the compared generation's report `r`. If the model version is another, or an
+ * operator approved the compared generation in spite of its shift, that generation becomes the first.
  */
 const FIRST = `case when g.model_version_id = $2 and not r.report -> 'crossings' @> '[{"setting": "maxPsi"}]'
   then r.report -> 'first' end`;
