@@ -10,6 +10,7 @@ const WIDTH = 110;
 /** The number of equally active users below which the report warns. */
 const FEW_USERS = 50;
 
+/** Returns the lines of the report, with remarks on the origin of its history. */
 export function renderValueReport(report: ValueReport, notes: readonly string[]): string[] {
   const [headline = '', ...sentences] = conclusionsOf(report);
   return [

@@ -123,10 +123,12 @@ export interface UserSums {
   readonly counts: Float64Array;
 }
 
+/** Returns sums and counts of 0 for this many users. */
 export function newUserSums(users: number): UserSums {
   return { sums: new Float64Array(users), counts: new Float64Array(users) };
 }
 
+/** Adds a read of a user with this value. */
 export function addRead({ sums, counts }: UserSums, user: number, value: number): void {
   sums[user] = (sums[user] as number) + value;
   counts[user] = (counts[user] as number) + 1;

@@ -49,6 +49,7 @@ export interface BudgetFacts {
   readonly groups: readonly WeightGroup[];
 }
 
+/** The estimated effect of a budget. */
 export interface BudgetEstimate {
   /** The scored share of all users. */
   readonly share: number;

@@ -34,6 +34,7 @@ export interface ComparedRow {
   readonly segments: (string | null)[];
 }
 
+/** A comparison of two generations. It takes their users one by one. */
 export interface Comparison {
   add(row: ComparedRow): void;
   figures(): ReportFigures;
@@ -44,6 +45,7 @@ export interface Comparison {
   readonly notes: readonly string[];
 }
 
+/** Creates a comparison without users. */
 export function createComparison(options: ComparisonOptions): Comparison {
   const { before, now, sample, first = [], decision, segments: columns } = options;
   const firstByName = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));

@@ -120,6 +120,7 @@ export function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, n
   if (bytes.compare(bytes, beforeStart, beforeEnd, nowStart, nowEnd) !== 0) output.changed++;
 }
 
+/** Returns the share of users in both generations whose answer changed, 0 to 1. */
 export function answerShare({ name, both, changed }: AnswerOutput): { name: string; changed: number } {
   return { name, changed: rounded(changed / Math.max(1, both)) };
 }

@@ -103,6 +103,7 @@ interface PlanOptions {
   readonly maxAgeMs: number | null;
 }
 
+/** Computes the answers of each policy, and the reads that all policies answer. */
 export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanOptions): ValuePlan {
   const policies: ServingPolicy[] = [
     ...cadencesMs.map((cadenceMs) => ({ kind: 'batch' as const, cadenceMs })),
