@@ -67,7 +67,7 @@ begin
     raise exception using errcode = 'TD429', detail = ceil((counted - quota) / quota * 86400)::text,
       message = format('The API key would exceed its quota of %s new users a day.', quota),
       hint = 'retry after the time in Retry-After; or send events of fewer new users in a request; or raise the quota: '
-        || 'update tandem.api_keys set new_users_per_day = … where id = ''' || key || '''';
+        || 'update tandem.api_keys set new_users_per_day = …';
   end if;
 end $$;
 

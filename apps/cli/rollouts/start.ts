@@ -152,8 +152,16 @@ function analysisOf({ manual, outcome, outcomeWindow: window, cap, ...options }:
   const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
   return given({
-    ...{ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes },
-    ...{ holdDeadline, preparingDeadline, onDeadline },
+    automatic: manual ? false : undefined,
+    dryRun,
+    interval,
+    minStep,
+    minUsers,
+    psi,
+    outcomes,
+    holdDeadline,
+    preparingDeadline,
+    onDeadline,
   });
 }
 

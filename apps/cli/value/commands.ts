@@ -60,8 +60,13 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
       const source = await readSource(cli, predictor, options);
       const { output, top, seed, cadence: cadencesMs = parseTimes(CADENCES) } = options;
       const report = await reportHistory(source, {
-        ...{ predictor, output, top, seed, cadencesMs },
-        ...{ config: resolve(cli.cwd, options.config), memoryLimitMb: modelMemoryMb(cli) },
+        predictor,
+        output,
+        top,
+        seed,
+        cadencesMs,
+        config: resolve(cli.cwd, options.config),
+        memoryLimitMb: modelMemoryMb(cli),
       });
       const picture = resolve(cli.cwd, options.picture ?? `${predictor}-value.svg`);
       await mkdir(dirname(picture), { recursive: true });

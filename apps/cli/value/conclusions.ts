@@ -8,21 +8,24 @@ export function conclusionsOf(report: ValueReport): string[] {
 }
 
 function headline({ gains, simulated, users }: ValueReport): string {
-  const on = simulated ? 'on this simulated history' : 'on this history';
-  const told = (['gain', 'loss'] as const).flatMap((kind) => {
-    const some = gains.filter(({ verdict }) => verdict === kind);
-    return some.length === 0
-      ? []
-      : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
-  });
-  if (gains.every(({ verdict }) => verdict === 'unknown')) {
-    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may differ.`;
+  const [found] = VERDICTS.filter((kind) => gains.some(({ verdict }) => verdict === kind));
+  if (found === undefined) {
+    return `No finding: not enough users to distinguish a gain from chance. The reads of ${users.judged} users weigh like those of ${figure(users.effective, 3)} equally active users, and few of them may have different answers.`;
   }
-  if (told.length === 0)
-    return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;
-  const kind = gains.some(({ verdict }) => verdict === 'gain') ? 'gain' : 'loss';
-  return `A significant ${kind}: ${on}, live answers after events gave ${told.join(', and ')}.`;
+  const of = (kind: Gain['verdict']) => gains.filter(({ verdict }) => verdict === kind);
+  const told = VERDICTS.filter((kind) => of(kind).length > 0).map(
+    (kind) => `${COMPARED[kind]} than batch-only ${everyOf(of(kind))}`,
+  );
+  const open = of('unknown').length > 0 ? ` There are not enough users for a finding ${everyOf(of('unknown'))}.` : '';
+  const on = simulated ? 'on this simulated history' : 'on this history';
+  const start = found === 'none' ? 'No significant gain' : `A ${SAID[found]}`;
+  return `${start}: ${on}, live answers after events were ${told.join(', and ')}.${open}`;
 }
+
+/** Verdicts that are findings. The first of them that a report has begins its headline. */
+const VERDICTS = ['gain', 'loss', 'none'] as const;
+
+const COMPARED = { gain: 'better', loss: 'worse', none: 'not measurably better' } as const;
 
 const SAID: Readonly<Record<Gain['verdict'], string>> = {
   gain: 'significant gain',

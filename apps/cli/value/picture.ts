@@ -24,6 +24,7 @@ interface Frame {
 const COST: Frame = { x: 90, y: 140, w: 500, h: 330 };
 const AGE: Frame = { x: 730, y: 140, w: 310, h: 330 };
 
+/** Returns the report as an SVG document. */
 export function drawValue(report: ValueReport): string {
   const kind = report.simulated ? ' (simulated data)' : '';
   const [headline = ''] = conclusionsOf(report);

@@ -11,8 +11,11 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const HEAD = {
-  ...{ format: 'tandem-value-1', predictor: 'p', features: ['a', 'b'] },
-  ...{ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' },
+  format: 'tandem-value-1',
+  predictor: 'p',
+  features: ['a', 'b'],
+  from: '2026-01-01T00:00:00Z',
+  to: '2026-01-02T00:00:00Z',
 };
 const AT = '2026-01-01T10:00:00Z';
 const READ = { user: '7', at: AT, kind: 'read', outcome: 1 };
@@ -36,7 +39,11 @@ test('a history has the contexts, events and reads of each user in order', async
   const at = Date.parse(AT);
   expect(features).toEqual(['a', 'b']);
   expect(history).toEqual({
-    ...{ predictor: 'p', from: Date.parse(HEAD.from), to: Date.parse(HEAD.to), users: 9, simulated: true },
+    predictor: 'p',
+    from: Date.parse(HEAD.from),
+    to: Date.parse(HEAD.to),
+    users: 9,
+    simulated: true,
     contexts: [
       [1.5, 1],
       [2, null],
@@ -54,10 +61,9 @@ test('a history has the contexts, events and reads of each user in order', async
   });
 });
 
-test('an outcome that is null or left out is unknown', async () => {
-  const { outcome: _, ...unknown } = READ;
-  const { history } = await read(HEAD, READ, { ...READ, outcome: null }, unknown);
-  expect(history.reads.map(({ outcome }) => outcome)).toEqual([1, null, null]);
+test('an outcome of null is unknown', async () => {
+  const { history } = await read(HEAD, READ, { ...READ, outcome: null });
+  expect(history.reads.map(({ outcome }) => outcome)).toEqual([1, null]);
 });
 
 test.each<[string, readonly (object | string)[]]>([
@@ -70,6 +76,17 @@ test.each<[string, readonly (object | string)[]]>([
   ['line 1: from is not before to', [{ ...HEAD, to: HEAD.from }]],
   ['line 1: its users are not a whole number', [{ ...HEAD, users: 1.5 }]],
   ['line 1: simulated is neither true nor false', [{ ...HEAD, simulated: 'yes' }]],
+  ['line 1: the key "user" is unknown: the head has', [{ ...HEAD, user: '7' }]],
+  ['line 2: the key "outcom" is unknown: a read has user, at, kind, outcome', [HEAD, { ...READ, outcom: 1 }]],
+  [
+    'line 2: the key "outcome" is missing; write null if the outcome is unknown',
+    [HEAD, { ...READ, outcome: undefined }],
+  ],
+  ['line 2: the key "outcome" is unknown: a context has', [HEAD, { ...READ, kind: 'context', features: [1, 1] }]],
+  [
+    'line 2: the key "features" is unknown: an event has',
+    [HEAD, { user: '7', at: AT, kind: 'event', features: [1, 1] }],
+  ],
   ['line 2: its user is not a string', [HEAD, { ...READ, user: 7 }]],
   ['line 2: at is not a time', [HEAD, { ...READ, at: 5 }]],
   ['line 2: its kind is not context, event or read', [HEAD, { ...READ, kind: 'reed' }]],

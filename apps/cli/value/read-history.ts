@@ -67,6 +67,7 @@ function parse(text: string, fail: Fail): Line {
 
 function headOf(line: Line, fail: Fail): Head {
   if (line.format !== FORMAT) fail(`the first line has no "format": "${FORMAT}"`);
+  checkKeys(line, 'the head', ['format', 'predictor', 'features', 'users', 'from', 'to', 'simulated'], fail);
   const { predictor, features, users = null, simulated = false } = line;
   if (typeof predictor !== 'string') return fail('its predictor is not a string');
   if (!Array.isArray(features) || features.length === 0 || !features.every((name) => typeof name === 'string')) {
@@ -77,6 +78,18 @@ function headOf(line: Line, fail: Fail): Head {
   const [from, to] = [momentOf(line.from, 'from', fail), momentOf(line.to, 'to', fail)];
   if (from >= to) fail('from is not before to');
   return { predictor, from, to, features: features as string[], users: users as number | null, simulated };
+}
+
+const LINES = {
+  context: { name: 'a context', keys: ['user', 'at', 'kind', 'features'] },
+  event: { name: 'an event', keys: ['user', 'at', 'kind'] },
+  read: { name: 'a read', keys: ['user', 'at', 'kind', 'outcome'] },
+} as const;
+
+/** Fails for a mistyped key, which would otherwise leave a value out. */
+function checkKeys(line: Line, name: string, keys: readonly string[], fail: Fail): void {
+  const odd = Object.keys(line).find((key) => !keys.includes(key));
+  if (odd !== undefined) fail(`the key ${JSON.stringify(odd)} is unknown: ${name} has ${keys.join(', ')}`);
 }
 
 function momentOf(value: unknown, name: string, fail: Fail): number {
@@ -101,7 +114,8 @@ class HistoryBuilder {
 
   /** @param no the number of the line */
   add(line: Line, no: number): void {
-    const { user, kind } = line;
+    const { user } = line;
+    const kind = this.#kindOf(line);
     if (typeof user !== 'string' || user === '') this.#fail('its user is not a string');
     const at = momentOf(line.at, 'at', this.#fail);
     const { place, steps } = this.#userOf(String(user));
@@ -109,8 +123,17 @@ class HistoryBuilder {
     if (at >= this.#head.to) this.#fail('it is not before the end of the history (to)');
     if (kind === 'context') steps.push({ kind, at, context: this.#context(line.features) });
     else if (kind === 'event') steps.push({ kind, at });
-    else if (kind === 'read') steps.push({ kind, at, read: this.#read(place, at, line.outcome, no) });
-    else this.#fail('its kind is not context, event or read');
+    else steps.push({ kind, at, read: this.#read(place, at, line.outcome, no) });
+  }
+
+  #kindOf(line: Line): keyof typeof LINES {
+    const { kind } = line;
+    if (kind !== 'context' && kind !== 'event' && kind !== 'read') {
+      return this.#fail('its kind is not context, event or read');
+    }
+    const { name, keys } = LINES[kind];
+    checkKeys(line, name, keys, this.#fail);
+    return kind;
   }
 
   finish(): HistoryFile {
@@ -119,7 +142,13 @@ class HistoryBuilder {
     const timelines = [...this.#users.values()].map(({ steps }) => steps);
     return {
       history: {
-        ...{ predictor, from, to, simulated, timelines, contexts: this.#contexts, reads: this.#reads },
+        predictor,
+        from,
+        to,
+        simulated,
+        timelines,
+        contexts: this.#contexts,
+        reads: this.#reads,
         users: Math.max(users ?? 0, timelines.length),
       },
       features,
@@ -133,8 +162,9 @@ class HistoryBuilder {
     return known;
   }
 
-  #read(user: number, at: number, outcome: unknown = null, no: number): number {
+  #read(user: number, at: number, outcome: unknown, no: number): number {
     if (at < this.#head.from) this.#fail('it is a read before the beginning of the history (from)');
+    if (outcome === undefined) this.#fail('the key "outcome" is missing; write null if the outcome is unknown');
     if (outcome !== null && typeof outcome !== 'number' && typeof outcome !== 'string')
       this.#fail('its outcome is neither a number nor a string, nor null for an unknown outcome');
     this.#readLines.push(no);

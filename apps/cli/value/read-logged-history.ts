@@ -21,6 +21,7 @@ interface LoggedRequest {
 
 const PAGE = 2_000;
 
+/** Reads the history. Rejects with a CommandFailure if no kept answer can be judged. */
 export async function readLoggedHistory(
   pool: Pool,
   { predictor, outcome, ...asked }: LoggedRequest,

@@ -7,9 +7,10 @@ import { count, counted, moment, renderTable, right, wrap } from '../output/text
 import { conclusionsOf, figure, measureOf } from './conclusions.ts';
 
 const WIDTH = 110;
-/** The effective number of users below which the report warns. */
+/** The number of equally active users below which the report warns. */
 const FEW_USERS = 50;
 
+/** Returns the lines of the report, with remarks on the origin of its history. */
 export function renderValueReport(report: ValueReport, notes: readonly string[]): string[] {
   const [headline = '', ...sentences] = conclusionsOf(report);
   return [
@@ -50,12 +51,20 @@ function policyName({ policy, cadenceMs }: Pick<PolicyFigures, 'policy' | 'caden
 
 function policyTable(report: ValueReport): string[] {
   const columns = [
-    ...['serving', measureOf(report), 'better than live-only'],
-    ...[right('batch inferences'), right('live inferences'), right('a read')],
+    'serving',
+    measureOf(report),
+    'better than live-only',
+    right('batch inferences'),
+    right('live inferences'),
+    right('a read'),
   ];
   const rows = report.policies.map((one) => [
-    ...[policyName(one), estimateText(one.quality), changeText(one.againstLive)],
-    ...[count(one.inferences.batch), count(one.inferences.live), figure(one.inferences.aRead)],
+    policyName(one),
+    estimateText(one.quality),
+    changeText(one.againstLive),
+    count(one.inferences.batch),
+    count(one.inferences.live),
+    figure(one.inferences.aRead),
   ]);
   return renderTable(columns, rows);
 }
@@ -73,7 +82,7 @@ function chanceTable({ policies }: ValueReport): string[] {
 
 function ageTable(report: ValueReport): string[] {
   const ways = [
-    ...[{ name: 'batch-only, all', byAge: report.batchByAge }],
+    { name: 'batch-only, all', byAge: report.batchByAge },
     ...report.policies
       .filter(({ policy }) => policy !== 'live')
       .map((one) => ({ name: policyName(one), byAge: one.byAge })),
@@ -96,8 +105,10 @@ function ageCells({ fromMs, toMs, answers, users, quality, againstLive }: AgeFig
   const few = 'not enough users';
   return [
     ageText({ fromMs, toMs }),
-    ...[count(answers), count(users)],
-    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : quality ? few : ''],
+    count(answers),
+    count(users),
+    quality ? estimateText(quality) : few,
+    againstLive ? changeText(againstLive) : quality ? few : '',
   ];
 }
 

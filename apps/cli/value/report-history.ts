@@ -8,6 +8,7 @@ import { count } from '../output/text.ts';
 import { definePredictor, judgedOutput, loadPredictor } from './define-predictor.ts';
 import { scoreContexts } from './score-contexts.ts';
 
+/** A history and its origin. */
 export interface ValueSource {
   readonly history: ValueHistory;
   /** Feature names in the order of a context's row. */

@@ -72,7 +72,12 @@ function batchOf(
     });
   });
   return {
-    ...{ history: '', readAt: 0, columns, values, faults, unusable: new Map() },
+    history: '',
+    readAt: 0,
+    columns,
+    values,
+    faults,
+    unusable: new Map(),
     userIds: contexts.map(String),
     contextVersions: contexts.map(() => 0),
   };

@@ -51,7 +51,7 @@ export function testValueOfLast(days: number, leastPurchases: number): void {
 
   test('the report says that there is no significant gain at any cadence', () => {
     expect(report.conclusions[0]).toBe(
-      'No significant gain: on this history, live answers after events were not measurably better than batch-only.',
+      'No significant gain: on this history, live answers after events were not measurably better than batch-only every 1h, 6h, 1d, 7d.',
     );
     expect(report.gains).toHaveLength(4);
     for (const [i, { change, verdict }] of report.gains.entries()) {

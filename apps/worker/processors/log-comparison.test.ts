@@ -19,8 +19,8 @@ it('a comparison is logged as one line, and sets the metrics of its predictor', 
   const log = { info: write('info'), warn: write('warn') } as unknown as Log;
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
   const figures = comparison.figures();
-  const reference = { generation: 3, isOfPages: false, outputs: first };
-  const report = { against: { number: 17 }, reference, figures, notes: [], tookMs: 41 };
+  const firstGeneration = { generation: 3, isOfPages: false, outputs: first };
+  const report = { against: { number: 17 }, first: firstGeneration, figures, notes: [], tookMs: 41 };
   logComparison(run, { ...report, verdict: 'passed', crossings: [] }, { log, metrics });
   logComparison(run, { ...report, verdict: 'blocked', crossings: [crossing] }, { log, metrics });
   logComparison(run, { ...report, verdict: 'not_compared', figures: null, crossings: [] }, { log, metrics });

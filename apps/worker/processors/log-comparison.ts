@@ -14,14 +14,14 @@ type MadeReport = NonNullable<PublishOutcome['report']>;
 
 export function logComparison(
   { id, predictor, generationNumber }: Run,
-  { verdict, against, reference, figures, crossings, notes, tookMs }: MadeReport,
+  { verdict, against, first, figures, crossings, notes, tookMs }: MadeReport,
   { log, metrics }: ComparisonLogging,
 ): void {
   metrics.generationReports.inc({ predictor, verdict });
-  for (const { name: output, psi, first } of figures?.outputs ?? []) {
+  for (const { name: output, psi, first: shift } of figures?.outputs ?? []) {
     metrics.generationPsi.set({ predictor, output, against: 'previous' }, psi);
     const labels = { predictor, output, against: 'first' };
-    if (first) metrics.generationPsi.set(labels, first.psi);
+    if (shift) metrics.generationPsi.set(labels, shift.psi);
     else metrics.generationPsi.remove(labels);
   }
   const { users, decision } = figures ?? {};
@@ -35,7 +35,7 @@ export function logComparison(
     predictor,
     generation: generationNumber,
     against: against?.number ?? null,
-    first: reference?.generation ?? null,
+    first: first?.generation ?? null,
     verdict,
     users: users?.both ?? null,
     psi: figures && Object.fromEntries(figures.outputs.map(({ name, psi }) => [name, psi])),

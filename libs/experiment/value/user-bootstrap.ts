@@ -22,7 +22,7 @@ type Studentised = readonly [value: number, error: number];
 /** Computes a figure and its standard error from how often each user was drawn. */
 export type Statistic = (weights: ArrayLike<number>) => Studentised;
 
-/** The least effective number of users for an interval: with fewer users it would be too narrow. */
+/** The least number of equally active users for an interval: with fewer users it would be too narrow. */
 const LEAST_USERS = 20;
 
 interface Resampling {
@@ -35,10 +35,10 @@ interface Resampling {
 }
 
 /**
- * Returns the effective number of users: equally active users whose mean over reads would vary as much, which is
- * `(Σn)² / Σn²` for users with n reads (Kish, Survey Sampling, 1965).
+ * Returns the number of equally active users whose mean over reads would vary as much: `(Σn)² / Σn²` for users with n
+ * reads (Kish, Survey Sampling, 1965).
  */
-export function effectiveUsers(counts: Float64Array): number {
+export function equallyActiveUsers(counts: Float64Array): number {
   const [sum, squares] = counts.reduce(([sum, squares], n) => [sum + n, squares + n * n], [0, 0] as [number, number]);
   return squares === 0 ? 0 : sum ** 2 / squares;
 }
@@ -47,7 +47,7 @@ export function effectiveUsers(counts: Float64Array): number {
 export function estimate(statistics: readonly Statistic[], resampling: Resampling): Estimate[] {
   const { counts, together = false } = resampling;
   const figures = statistics.map((statistic) => statistic(new Uint8Array(counts.length).fill(1)));
-  if (effectiveUsers(counts) < LEAST_USERS) return figures.map(([value]) => ({ value, low: NaN, high: NaN }));
+  if (equallyActiveUsers(counts) < LEAST_USERS) return figures.map(([value]) => ({ value, low: NaN, high: NaN }));
   const drawn = drawDifferences(statistics, figures, resampling);
   const alone = drawn.map((one) => tailsOf([one]));
   const joint = tailsOf(drawn.filter((_, i) => isStable(alone[i])));
@@ -123,10 +123,12 @@ export interface UserSums {
   readonly counts: Float64Array;
 }
 
+/** Returns sums and counts of 0 for this many users. */
 export function newUserSums(users: number): UserSums {
   return { sums: new Float64Array(users), counts: new Float64Array(users) };
 }
 
+/** Adds a read of a user with this value. */
 export function addRead({ sums, counts }: UserSums, user: number, value: number): void {
   sums[user] = (sums[user] as number) + value;
   counts[user] = (counts[user] as number) + 1;

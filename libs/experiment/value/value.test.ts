@@ -3,7 +3,7 @@ import { normalCdf } from '../distributions/normal.ts';
 import { createRandom } from '../distributions/random.ts';
 import { areaUnderCurve, calibrationBins, calibrationError, logLoss, type ScoredReads } from './quality.ts';
 import { LOADS, normal, simulateCoverage } from './simulated-reads.fixture.ts';
-import { addRead, effectiveUsers, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
+import { addRead, equallyActiveUsers, estimate, meanOf, newUserSums } from './user-bootstrap.ts';
 
 /** Reads of 12 users with many equal scores. */
 function drawReads(seed: number, size = 60): ScoredReads {
@@ -13,22 +13,50 @@ function drawReads(seed: number, size = 60): ScoredReads {
   return { users: draw(12), scores, outcomes: draw(2) };
 }
 
+/** Returns the area by its definition, over all pairs of reads. */
+function areaOf({ users, scores, outcomes }: ScoredReads, weights: readonly number[]): number {
+  let [right, pairs] = [0, 0];
+  scores.forEach((yes, i) => {
+    scores.forEach((no, j) => {
+      if (outcomes[i] !== 1 || outcomes[j] !== 0) return;
+      const weight = (weights[users[i] ?? 0] ?? 0) * (weights[users[j] ?? 0] ?? 0);
+      pairs += weight;
+      right += weight * (yes > no ? 1 : yes === no ? 0.5 : 0);
+    });
+  });
+  return right / pairs;
+}
+
 describe('the area under the ROC curve', () => {
   it('is the share of pairs in the right order, with ties as a half and reads weighted by their user', () => {
     for (const seed of [1, 2, 3]) {
-      const { users, scores, outcomes } = drawReads(seed);
+      const reads = drawReads(seed);
       const weights = Array.from({ length: 12 }, (_, user) => (user * seed) % 4);
-      let [right, pairs] = [0, 0];
-      scores.forEach((yes, i) => {
-        scores.forEach((no, j) => {
-          if (outcomes[i] !== 1 || outcomes[j] !== 0) return;
-          const weight = (weights[users[i] ?? 0] ?? 0) * (weights[users[j] ?? 0] ?? 0);
-          pairs += weight;
-          right += weight * (yes > no ? 1 : yes === no ? 0.5 : 0);
-        });
-      });
-      expect(areaUnderCurve({ users, scores, outcomes })(weights)[0]).toBeCloseTo(right / pairs, 12);
+      expect(areaUnderCurve(reads)(weights)[0]).toBeCloseTo(areaOf(reads, weights), 12);
     }
+  });
+
+  it('has the error of the jackknife: the areas without one user each', () => {
+    for (const seed of [1, 2, 3]) {
+      const reads = drawReads(seed);
+      for (const drawn of [1, 4]) {
+        const weights = Array.from({ length: 12 }, (_, user) => (drawn === 1 ? 1 : (user * seed) % drawn));
+        const area = areaOf(reads, weights);
+        const squares = weights.map((weight, user) => {
+          if (weight === 0) return 0;
+          // A user who is drawn several times counts as several users. One of them is left out.
+          const without = areaOf(reads, weights.with(user, weight - 1));
+          return weight * (without - area) ** 2;
+        });
+        const error = Math.sqrt(squares.reduce((sum, one) => sum + one));
+        expect(Math.abs(areaUnderCurve(reads)(weights)[1] - error)).toBeLessThan(1e-12);
+      }
+    }
+  });
+
+  it('has no error if one user has all reads with the outcome: the area without this user has no value', () => {
+    const reads = { users: [0, 0, 1, 2], scores: Float64Array.of(0.5, 0.4, 0.3, 0.6), outcomes: [1, 0, 0, 0] };
+    expect(areaUnderCurve(reads)([1, 1, 1])).toEqual([expect.closeTo(2 / 3, 12), Number.NaN]);
   });
 
   it('has no value if all outcomes are equal', () => {
@@ -67,7 +95,7 @@ describe('the bootstrap', () => {
     const [even, skewed] = [one, many].map(
       (sums) => estimate([meanOf(sums)], { counts: sums.counts, seed: 1, resamples: 1_000 })[0],
     );
-    expect([effectiveUsers(one.counts), effectiveUsers(many.counts)]).toEqual([100, expect.closeTo(1.23, 2)]);
+    expect([equallyActiveUsers(one.counts), equallyActiveUsers(many.counts)]).toEqual([100, expect.closeTo(1.23, 2)]);
     expect(even?.value).toBe(0.5);
     expect(even?.low).toBeCloseTo(0.4, 1);
     expect(even?.high).toBeCloseTo(0.6, 1);

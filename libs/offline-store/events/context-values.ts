@@ -1,7 +1,7 @@
 /**
  * Drops the values of contexts that have not changed for `context_horizon` (tandem.settings). Values are inputs of
- * predictions, so a drop is like an event with these values: the statement that drops them raises the version, also as
- * the version that concerns each predictor that uses one of them. The row, and with it the version, stays.
+ * predictions, so a drop makes predictions stale, as an event does: the same statement raises the context version, and
+ * sets `touched` for each predictor that uses a dropped value. The row stays, because its version must never restart.
  *
  * An index on `updated_at` would make each event slower, so contexts are checked in the order of the key.
  */
@@ -18,13 +18,14 @@ const IS_OLD = `c.updated_at < (select clock_timestamp() - context_horizon from 
   and c.features <> '{}' and not (${IS_ERASED})`;
 
 /**
- * Checks the next contexts in the order of the key, and drops the values of old ones. A locked context is being changed,
- * and is skipped. No row of the outbox is written, since a user without events need not be re-scored.
+ * Checks the next contexts in the order of the key, and drops the values of old contexts. A locked context is skipped,
+ * because another transaction is changing it. A drop writes no row to the outbox: a user without recent events need not
+ * be re-scored.
  *
- * The version rises by two and `touched` by one. The measure of delays (visible-delays.ts) takes a context whose version
- * concerns the predictor for the result of an event, and a drop is none.
- * @param from the last checked user, as the only element; null: the walk begins
- * @returns the number of dropped contexts, whether the round ends, and the next `from`
+ * The version rises by two, and `touched` is set to the version in between. If both were equal, the measure of delays
+ * (visible-delays.ts) would take the drop for an event.
+ * @param from the last checked user, as the only element; null starts with the first user
+ * @returns the number of dropped contexts, whether the round has ended, and the next `from`
  */
 export async function dropContextValues(db: Db, from: readonly string[] | null) {
   await holdRules(db);

@@ -43,8 +43,8 @@ async function publish(by: number, run = start()) {
 }
 
 const firstOf = async (generation: number) => {
-  const { reference, figures } = await reports.find('visits', generation);
-  return [reference?.generation, figures?.outputs[0]?.first?.psi ?? null];
+  const { first, figures } = await reports.find('visits', generation);
+  return [first?.generation, figures?.outputs[0]?.first?.psi ?? null];
 };
 const someIndex = expect.any(Number);
 
@@ -104,7 +104,7 @@ test('another model version has another first generation', async () => {
   await publish(200);
   await publish(200);
   await publish(200);
-  expect(await reports.find('visits', 3)).toMatchObject({ against: 2, reference: null, figures: expect.any(Object) });
+  expect(await reports.find('visits', 3)).toMatchObject({ against: 2, first: null, figures: expect.any(Object) });
   expect(await firstOf(4)).toEqual([3, null]);
   expect(await firstOf(5)).toEqual([3, someIndex]);
 });
@@ -112,7 +112,7 @@ test('another model version has another first generation', async () => {
 test('after reports of an earlier release, the served generation is the first', async () => {
   await publish(0);
   await publish(15);
-  await query(pool, { text: `update tandem.generation_reports set report = report - 'reference'` });
+  await query(pool, { text: `update tandem.generation_reports set report = report - 'first'` });
   expect(await firstOf(2)).toEqual([undefined, null]);
   await publish(15);
   await publish(15);
@@ -134,8 +134,8 @@ test('a first generation of which only some pages were counted is replaced when 
   await publish(0);
   await publish(15);
   await query(pool, {
-    text: `update tandem.generation_reports set report = jsonb_set(report, '{reference,isOfPages}', 'true')
-      where report ? 'reference'`,
+    text: `update tandem.generation_reports set report = jsonb_set(report, '{first,isOfPages}', 'true')
+      where report ? 'first'`,
   });
   await publish(15);
   expect(await firstOf(3)).toEqual([2, null]);

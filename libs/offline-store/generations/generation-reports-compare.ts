@@ -7,10 +7,10 @@
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
 import {
+  type FirstGeneration,
   type GenerationReport,
   judgeReport,
   type Mover,
-  type Reference,
 } from '@tandem/prediction/reports/generation-report';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { TransactionTooLong } from '../features/cancellable.ts';
@@ -102,7 +102,7 @@ interface Task {
   /** Whether the new generation has a base, so that only users that the run scored are compared. */
   readonly isOfSome: boolean;
   /** The generation to compare with as well; null: none yet. */
-  readonly reference: Reference | null;
+  readonly first: FirstGeneration | null;
   readonly modelVersionId: string;
   readonly decision: DecisionPolicy | null;
   readonly segments: readonly string[];
@@ -117,9 +117,9 @@ interface Task {
  * stable arm; null if neither has one.
  */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
-  const rows = await query<Task['against'] & Pick<Task, 'isOfSome' | 'reference'> & PolicyParts>(db, {
+  const rows = await query<Task['against'] & Pick<Task, 'isOfSome' | 'first'> & PolicyParts>(db, {
     text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
-        g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome", ${REFERENCE} as reference,
+        g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome", ${FIRST} as first,
         p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.predictors p on p.name = a.predictor
       join tandem.generations n on n.id = $3 left join tandem.generation_reports r on r.generation_id = g.id
@@ -132,12 +132,12 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
   const { id, number, baseId, users, isOfSome, decision, segments, publish } = row;
   const oneIn = publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED));
   const byPages = canSamplePages({ oneIn, baseId, isOfSome });
-  // Users of some pages are no reference for all users.
-  const reference = row.reference?.isOfPages && !byPages ? null : row.reference;
+  // Counts of some pages do not compare with all users.
+  const first = row.first?.isOfPages && !byPages ? null : row.first;
   return {
     against: { id, number, baseId, users, modelVersionId: row.modelVersionId },
     isOfSome,
-    reference,
+    first,
     modelVersionId,
     decision,
     segments: segments ?? [],
@@ -160,11 +160,11 @@ export function canSamplePages({
 }
 
 /**
- * SQL of the reference: that of the compared generation's report `r`. If the model version is another, or an operator
- * approved the compared generation in spite of its shift, that generation becomes the reference.
+ * SQL of the first generation: that of the compared generation's report `r`. If the model version is another, or an
+ * operator approved the compared generation in spite of its shift, that generation becomes the first.
  */
-const REFERENCE = `case when g.model_version_id = $2 and not r.report -> 'crossings' @> '[{"setting": "maxPsi"}]'
-  then r.report -> 'reference' end`;
+const FIRST = `case when g.model_version_id = $2 and not r.report -> 'crossings' @> '[{"setting": "maxPsi"}]'
+  then r.report -> 'first' end`;
 
 interface PolicyParts {
   readonly decision: DecisionPolicy | null;
@@ -199,8 +199,8 @@ async function compareInTime(
       before: before.outputs,
       now: version.outputs,
       sample,
-      // A run of some users scores users who differ from those of the reference.
-      first: task.isOfSome ? [] : (task.reference?.outputs ?? []),
+      // A run of some users scores users who differ from those of the first generation.
+      first: task.isOfSome ? [] : (task.first?.outputs ?? []),
       decision,
       segments: by,
     });
@@ -236,19 +236,22 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
     notes: [...notes, ...comparison.notes, ...unjudged],
     movers: comparison.movers(),
     tookMs,
-    reference: task.reference ?? newReference(task, comparison),
+    first: task.first ?? newFirst(task, comparison),
     ...(oneIn > 1 ? { sample: { oneIn, users: figures.users.before + figures.users.added } } : {}),
   };
 }
 
 function notCompared(task: Task | null, notes: readonly string[], tookMs: number): ComparedGeneration {
   const against = task && { id: task.against.id, number: task.against.number };
-  const reference = task?.reference ?? null;
-  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs, reference };
+  const first = task?.first ?? null;
+  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs, first };
 }
 
-/** Returns the compared generation as the reference; null if another model version made it, or only some users count. */
-function newReference({ against, isOfSome, byPages, modelVersionId }: Task, comparison: Comparison): Reference | null {
+/** Returns the compared generation as the first; null if another model version made it, or only some users count. */
+function newFirst(
+  { against, isOfSome, byPages, modelVersionId }: Task,
+  comparison: Comparison,
+): FirstGeneration | null {
   if (isOfSome || against.modelVersionId !== modelVersionId) return null;
   return { generation: against.number, isOfPages: byPages, outputs: comparison.classesBefore() };
 }

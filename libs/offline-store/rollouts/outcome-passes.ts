@@ -106,39 +106,52 @@ async function countSlice(
   return upTo !== null;
 }
 
+/** SQL for the metrics as rows `m`. Its parameters are `metricValues`, from $1 on. */
+export const METRICS = `(select no, name, kind, window_ms * interval '1 ms' as lasts, cap
+  from unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) with ordinality as m(name, kind, window_ms, cap, no)) m`;
+
+/** Returns the parameters of `METRICS`. */
+export function metricValues(metrics: readonly OutcomeMetric[]): readonly unknown[] {
+  return [
+    metrics.map(({ name }) => name),
+    metrics.map(({ kind }) => kind),
+    metrics.map(({ windowMs }) => windowMs),
+    metrics.map(({ cap = null }) => cap),
+  ];
+}
+
 /** SQL for the value of a user for the metric `m`, from its outcomes `o`. A cap limits the amount; null is no limit. */
 export const FIGURE = `case when count(*) = 0 then 0 when m.kind = 'binary' then 1
   else greatest(-m.cap, least(m.cap, sum(o.value))) end`;
-/** SQL for the figure with the greatest amount. */
-export const LARGEST = 'case when max(figure) >= -min(figure) then max(figure) else min(figure) end';
+/**
+ * SQL for the sums of `figure`. A square that is too small for a double is an error in Postgres, hence the lower limit.
+ * `largest` is the figure with the greatest amount.
+ */
+export const SUMS = `sum(figure) as sum, sum(case when abs(figure) < 1e-100 then 0 else figure * figure end) as "sumOfSquares",
+  case when max(figure) >= -min(figure) then max(figure) else min(figure) end as largest`;
 
 /**
  * SQL of a slice over users that were exposed to one arm only. A user's window begins with the exposure, and excludes
- * its end. `figure` is the value of a user, within the metric's cap: a limit of the user's sum, so it must apply before users
- * are added up. A square that is too small for a double is an error in Postgres, hence the
- * lower limit. The outcomes of each user are looked up: users and outcomes have the same order, and for a step with few
- * users the outcomes of others are not read. The planner has no statistics of a step that has just begun, so `offset 0`
- * and the settings prevent any other plan.
+ * its end. `figure` is the value of a user, within the metric's cap: a limit of the user's sum, so it must apply before
+ * users are added up. The outcomes of each user are looked up: users and outcomes have the same order, and for a step
+ * with few users the outcomes of others are not read. The planner has no statistics of a step that has just begun, so
+ * `offset 0` and the settings prevent any other plan.
  */
 const SLICE_SQL = `
   with exposed as materialized (
     select user_id, min(arm) as arm, min(at) as at from tandem.exposures
-    where rollout_id = $1 and step = $2 and user_id > $3 and ($4::text is null or user_id <= $4)
+    where rollout_id = $5 and step = $6 and user_id > $7 and ($8::text is null or user_id <= $8)
     group by user_id having count(*) = 1),
   of_user as (
-    select m.no, e.arm, e.at + m.lasts <= $5::timestamptz as mature, f.has, f.figure,
-      case when abs(f.figure) < 1e-100 then 0 else f.figure * f.figure end as square
-    from (select no, name, kind, window_ms * interval '1 ms' as lasts, cap
-      from unnest($6::text[], $7::text[], $8::double precision[], $9::double precision[])
-        with ordinality as m(name, kind, window_ms, cap, no)) m
+    select m.no, e.arm, e.at + m.lasts <= $9::timestamptz as mature, f.has, f.figure
+    from ${METRICS}
     cross join exposed e
     cross join lateral (
       select count(*) > 0 as has, ${FIGURE} as figure
       from tandem.outcomes o
       where o.user_id = e.user_id and o.name = m.name and o.time >= e.at and o.time < e.at + m.lasts offset 0) f),
   sums as (
-    select no, arm, mature, count(*) as users, count(*) filter (where has) as "usersWith", sum(figure) as sum,
-      sum(square) as "sumOfSquares", ${LARGEST} as largest
+    select no, arm, mature, count(*) as users, count(*) filter (where has) as "usersWith", ${SUMS}
     from of_user group by grouping sets ((no, arm), (no, arm, mature)))
   select no, arm,
     json_object_agg(case when mature then 'mature' when mature is null then 'all' else 'young' end,
@@ -157,11 +170,9 @@ async function sumSlice(
     text: `select set_config(name, value, true) from (values ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
       ('enable_indexscan', 'on'), ('enable_indexonlyscan', 'on'), ('jit', 'off')) s(name, value)`,
   });
-  const named = [metrics.map(({ name }) => name), metrics.map(({ kind }) => kind), metrics.map((one) => one.windowMs)];
-  const caps = metrics.map(({ cap = null }) => cap);
   const rows = await query<Pick<OutcomeSums, 'no' | 'arm'> & { sums: Partial<OutcomeSums> }>(db, {
     text: SLICE_SQL,
-    values: [...of, after, upTo, asOf, ...named, caps],
+    values: [...metricValues(metrics), ...of, after, upTo, asOf],
     timeoutMs: SLICE_TIMEOUT_MS,
   });
   return rows.map(({ no, arm, sums: { all = NOBODY, mature = NOBODY } }) => ({ no, arm, all, mature }));

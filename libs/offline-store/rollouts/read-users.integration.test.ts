@@ -42,6 +42,13 @@ test('the values of read users over the last window are summed for each metric',
   expect(users).toBeCloseTo(4 * (1 - Math.exp(-2 * Math.LN2)), 1);
 });
 
+test('the more metrics, the fewer users are sampled', async () => {
+  const counts = Array.from({ length: 12_000 }, (_, i) => ({ userId: `${i}`, reads: 1, contextVersion: 0 }));
+  await createReadCountStore(database.pool).put(counts);
+  const { samples } = await findReadUsers(database.pool, [METRIC, { ...METRIC, name: 'visit' }], DAY_MS);
+  expect(samples.map(({ users }) => users)).toEqual([10_000, 10_000]);
+});
+
 test('without read users there is nothing to estimate from', async () => {
   expect(await findReadUsers(database.pool, [METRIC], DAY_MS)).toMatchObject({ users: 0, samples: [{ sum: 0 }] });
 });

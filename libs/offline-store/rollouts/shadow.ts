@@ -113,7 +113,10 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
     values: [rolloutId],
   });
   return {
-    ...{ predictor, state, plan, movers },
+    predictor,
+    state,
+    plan,
+    movers,
     processes: new Set(rows.map(({ processId }) => processId)).size,
     updatedAt: rows[0]?.updatedAt ?? null,
     rows: rows.map(({ segment, counts }) => ({ segment: segmentOf(segment), counts })),

@@ -32,6 +32,7 @@ interface ReadCountsOptions {
   readonly most?: number;
 }
 
+/** The counter of a process. */
 export interface ReadCounts {
   /**
    * Counts a read that a prediction of the user answers. Errors and defaults are not counted: their ids may not be
@@ -55,6 +56,7 @@ const ROOM = 4;
 /** The lowest share of reads to count. */
 const LEAST_SHARE = 1 / 10_000;
 
+/** Creates a counter that writes to the store every `flushMs` milliseconds. */
 export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOST }: ReadCountsOptions): ReadCounts {
   let share = 1;
   const waiting = new WriteBehind<{ -readonly [Key in keyof ReadCount]: ReadCount[Key] }>({

@@ -26,7 +26,12 @@ describe('a budget', () => {
 describe('an estimate', () => {
   it('gives the share of later reads by the users with the most reads before, and the cost of scoring them', () => {
     expect(estimateBudget(10, GROUPS, COSTS)).toMatchObject({
-      ...{ share: 0.01, users: 10, reads: 0.9, readers: 9 / 67, cpuMinutes: 0.001, seconds: 0.02 },
+      share: 0.01,
+      users: 10,
+      reads: 0.9,
+      readers: 9 / 67,
+      cpuMinutes: 0.001,
+      seconds: 0.02,
     });
     expect(estimateBudget(60, GROUPS, COSTS).reads).toBeCloseTo(0.94, 6);
     expect(estimateBudget(110, GROUPS, COSTS).reads).toBeCloseTo(0.98, 6);
@@ -42,7 +47,13 @@ describe('an estimate', () => {
     const few = GROUPS.map((group) => ({ ...group, reads: group.reads / 5 }));
     for (const groups of [[], few]) {
       expect(estimateBudget(100, groups, { ...COSTS, cpuMsPerUser: null })).toEqual({
-        ...{ share: 0.1, users: 100, reads: null, readsInterval: null, readers: null, cpuMinutes: null, seconds: 0.2 },
+        share: 0.1,
+        users: 100,
+        reads: null,
+        readsInterval: null,
+        readers: null,
+        cpuMinutes: null,
+        seconds: 0.2,
       });
     }
   });

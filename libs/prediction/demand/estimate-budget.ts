@@ -3,8 +3,8 @@
  * the reads after it.
  *
  * The share is measured on recent days: the part of a day's reads that the most read users had, by the counts at the
- * start of the day. A count is thus never tested on the reads that it counts, as in a prequential forecast (Dawid, 1984). Users
- * without a count and users whose habits change are included, without a model of either.
+ * start of the day. A count is thus never tested on the reads that it counts, as in a prequential forecast (Dawid,
+ * 1984). Users without a count and users whose habits change are included, without a model of either.
  */
 import type { Budget } from '../runs/budget.ts';
 
@@ -49,13 +49,14 @@ export interface BudgetFacts {
   readonly groups: readonly WeightGroup[];
 }
 
+/** The estimated effect of a budget. */
 export interface BudgetEstimate {
   /** The scored share of all users. */
   readonly share: number;
   readonly users: number;
   /** The expected share of the next day's reads that read these users; null if too few reads are counted. */
   readonly reads: number | null;
-  /** A 95 % interval of `reads`. In simulations it covers the share in 90 % or more of the cases. */
+  /** A 95 % interval of `reads`. docs/schedules.md says how often it covers the share. */
   readonly readsInterval: { readonly low: number; readonly high: number } | null;
   /** The share of these users in the users that will be read on the next day; null if too few reads are counted. */
   readonly readers: number | null;
@@ -81,7 +82,10 @@ const LEAST_READS = 250;
 const Z = 1.96;
 /** The standard error of `reads` for other reasons than chance, as days with a shorter history. Simulated. */
 const OTHER_ERROR = 0.006;
-/** The factor of the variation of habits: of the measured days, of the next day, and once more for its skewness. Simulated. */
+/**
+ * The factor of the variation of habits: of the measured days, of the next day, and once more for its skewness.
+ * Simulated.
+ */
 const HABITS = 3;
 
 /**

@@ -44,13 +44,14 @@ export function planAgainst(load: Omit<Load, 'seed'>, share: number, repetitions
   }
   const mean = (key: keyof typeof sums) => sums[key] / known;
   return {
-    ...{ estimate: mean('estimate'), truth: mean('truth'), best: mean('best'), ofWeights: mean('ofWeights') },
-    ...{
-      halfWidth: mean('halfWidth'),
-      readersError: mean('readersError'),
-      covered: mean('covered'),
-      near: mean('near'),
-    },
+    estimate: mean('estimate'),
+    truth: mean('truth'),
+    best: mean('best'),
+    ofWeights: mean('ofWeights'),
+    halfWidth: mean('halfWidth'),
+    readersError: mean('readersError'),
+    covered: mean('covered'),
+    near: mean('near'),
     unknown: 1 - known / repetitions,
   };
 }

@@ -17,7 +17,7 @@ export interface ComparisonOptions {
   readonly now: readonly OutputField[];
   /** A sample of stored outputs of the current generation, which defines the classes of the distributions. */
   readonly sample: readonly Buffer[];
-  /** The classes of the outputs of the reference, to compare the new generation with as well. */
+  /** The classes of the outputs of the first generation, to compare the new generation with as well. */
   readonly first?: readonly OutputClasses[];
   readonly decision: DecisionPolicy | null;
   /** The feature columns of segments, in the order of a row's segment values. */
@@ -34,6 +34,7 @@ export interface ComparedRow {
   readonly segments: (string | null)[];
 }
 
+/** A comparison of two generations. It takes their users one by one. */
 export interface Comparison {
   add(row: ComparedRow): void;
   figures(): ReportFigures;
@@ -44,10 +45,11 @@ export interface Comparison {
   readonly notes: readonly string[];
 }
 
+/** Creates a comparison without users. */
 export function createComparison(options: ComparisonOptions): Comparison {
   const { before, now, sample, first = [], decision, segments: columns } = options;
-  const reference = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
-  const { numeric, answers, notes } = commonOutputs(before, now, sample, reference);
+  const firstByName = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
+  const { numeric, answers, notes } = commonOutputs(before, now, sample, firstByName);
   const decided = decision === null ? undefined : numeric.find(({ name }) => name === decision.output);
   // The output that movers and segments are computed from.
   const focus = decided ?? numeric[0];

@@ -76,7 +76,7 @@ describe('PSI', () => {
     expect(swapped.index()).toEqual({ psi: 0, psiLower: 0 });
   });
 
-  it('counts users of the reference as others', () => {
+  it('counts users who are known by their class alone as other users', () => {
     const table = new ClassTable(Float64Array.from([0.5]));
     for (let i = 0; i < 100; i++) table.add(true, i % 2, true, (i + 1) % 2);
     const { ends, counts } = table.before();

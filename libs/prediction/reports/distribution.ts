@@ -72,7 +72,12 @@ export class ClassTable {
   /** A row for each class before, a column for each class now; the last are for users who are not in the generation. */
   readonly #counts: number[][];
 
-  /** @param users the users of each class before, if their classes now are unknown; they count as others than those now */
+  /**
+   * Creates a table.
+   * @param ends the upper ends of all classes except the last
+   * @param users the users of each class before, if their classes now are unknown; they count as other users than those
+   *   of the generation now
+   */
   constructor(ends: Float64Array, users: readonly number[] = []) {
     this.#ends = ends;
     const none = new Array<number>(ends.length + 1).fill(0);

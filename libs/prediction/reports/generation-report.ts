@@ -53,6 +53,7 @@ export interface DecisionFlips {
   readonly rateLower?: number;
 }
 
+/** The figures of the users with one value of a feature. */
 export interface SegmentValue {
   /** The value of the feature; null for users without a value. */
   readonly value: string | null;
@@ -62,6 +63,7 @@ export interface SegmentValue {
   readonly flips: Omit<DecisionFlips, 'output' | 'threshold'> | null;
 }
 
+/** The figures by the value of one feature. */
 export interface Segment {
   readonly column: string;
   /** The first 50 values that occurred, those with most users first. */
@@ -70,6 +72,7 @@ export interface Segment {
   readonly others: SegmentValue | null;
 }
 
+/** The figures of a comparison. */
 export interface ReportFigures {
   readonly users: Coverage;
   /** Outputs with one number a user. */
@@ -97,7 +100,7 @@ export interface OutputClasses extends CountedClasses {
  * The generation that all later ones of its model version are compared with, too: the first with a comparison, or the
  * last that an operator approved in spite of its shift. Each report stores it, so it outlives its generation.
  */
-export interface Reference {
+export interface FirstGeneration {
   readonly generation: number;
   /** Whether only users of some pages were counted. */
   readonly isOfPages: boolean;
@@ -118,12 +121,13 @@ interface Crossing {
 /** The verdict on a generation. `blocked`: it is not published until an operator approves it. */
 type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
+/** The stored result of the comparison of one generation. */
 export interface GenerationReport {
   readonly verdict: ReportVerdict;
   /** The figures of the comparison; null if nothing was compared. */
   readonly figures: ReportFigures | null;
   /** Absent in reports of earlier releases; null if there is none yet. */
-  readonly reference?: Reference | null;
+  readonly first?: FirstGeneration | null;
   readonly crossings: readonly Crossing[];
   /** Outputs that were not compared or not judged, and why. */
   readonly notes: readonly string[];

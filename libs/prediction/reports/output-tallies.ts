@@ -48,7 +48,7 @@ interface CommonOutputs {
  * Returns the outputs that two generations share, and the outputs that are not compared.
  * @param before the output fields of the currently served generation
  * @param sample stored outputs of some of its users
- * @param first the classes of outputs of the reference, by name
+ * @param first the classes of outputs of the first generation, by name
  */
 export function commonOutputs(
   before: readonly OutputField[],
@@ -120,6 +120,7 @@ export function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, n
   if (bytes.compare(bytes, beforeStart, beforeEnd, nowStart, nowEnd) !== 0) output.changed++;
 }
 
+/** Returns the share of users in both generations whose answer changed, 0 to 1. */
 export function answerShare({ name, both, changed }: AnswerOutput): { name: string; changed: number } {
   return { name, changed: rounded(changed / Math.max(1, both)) };
 }

@@ -2,6 +2,7 @@
 import { ClassTable, type CountedClasses, rounded, type ShiftIndex, Z } from './distribution.ts';
 import type { Coverage, DecisionFlips, OutputShift } from './generation-report.ts';
 
+/** A count of users by the generations that they are in. */
 export class UserTally {
   #both = 0;
   #added = 0;
@@ -152,6 +153,7 @@ const double = new Float64Array(1);
 /** Little-endian: the sign, the exponent and 20 bits of the fraction are in the second word. */
 const words = new Uint32Array(double.buffer);
 
+/** A sketch of the quantiles of sizes. */
 export class DeltaSketch {
   readonly #counts = new Uint32Array(DELTA_CLASSES);
   readonly #sums = new Float64Array(DELTA_CLASSES);

@@ -13,7 +13,7 @@ import {
 import {
   addRead,
   type Estimate,
-  effectiveUsers,
+  equallyActiveUsers,
   estimate,
   meanOf,
   newUserSums,
@@ -103,6 +103,7 @@ interface PlanOptions {
   readonly maxAgeMs: number | null;
 }
 
+/** Computes the answers of each policy, and the reads that all policies answer. */
 export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanOptions): ValuePlan {
   const policies: ServingPolicy[] = [
     ...cadencesMs.map((cadenceMs) => ({ kind: 'batch' as const, cadenceMs })),
@@ -140,7 +141,7 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
       unknownOutcome: scorable.length - reads.length,
       unscorable: plan.judged.length - scorable.length,
     },
-    users: { scored: history.users, judged: board.counts.length, effective: effectiveUsers(board.counts) },
+    users: { scored: history.users, judged: board.counts.length, effective: equallyActiveUsers(board.counts) },
     outcomeRate,
     ...gainsAndCurve(plan, { judge, scorable }, board, seed),
     policies,

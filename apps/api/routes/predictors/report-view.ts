@@ -30,7 +30,7 @@ export function reportView(report: KeptReport): GenerationReportView {
     predictor,
     generation: String(generation),
     against: against === null ? null : String(against),
-    first: report.reference ? String(report.reference.generation) : null,
+    first: report.first ? String(report.first.generation) : null,
     verdict,
     madeAt: madeAt.toISOString(),
     tookMs,

@@ -59,7 +59,11 @@ function analysisOf(view: AnalysisView): AnalysisPlan {
   const { automatic, dryRun, interval, minStep, minUsers, alpha, holdDeadline, preparingDeadline, onDeadline } = view;
   const { errorRate, slowShare, slow, liveShare, staleShare, defaultShare, psi } = view;
   return {
-    ...{ automatic, dryRun, minUsers, alpha, onDeadline },
+    automatic,
+    dryRun,
+    minUsers,
+    alpha,
+    onDeadline,
     intervalMs: msOf(interval),
     minStepMs: msOf(minStep),
     holdDeadlineMs: holdDeadline === null ? null : msOf(holdDeadline),
@@ -76,7 +80,9 @@ function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: 
   return {
     ...more,
     ...limits,
-    ...{ staleShare, defaultShare, onDeadline },
+    staleShare,
+    defaultShare,
+    onDeadline,
     interval: formatDuration(intervalMs),
     minStep: formatDuration(minStepMs),
     holdDeadline: holdDeadlineMs === null ? null : formatDuration(holdDeadlineMs),

@@ -16,7 +16,13 @@ export function rolloutView(rollout: Rollout): RolloutView {
     endBucket: arm.endBucket,
   }));
   return {
-    ...{ id, predictor, rollout: String(number), kind, state, reason, step },
+    id,
+    predictor,
+    rollout: String(number),
+    kind,
+    state,
+    reason,
+    step,
     percent: endedAt ? 0 : rollout.arms.reduce((sum, arm) => sum + arm.endBucket - arm.firstBucket, 0) / 100,
     stepStartedAt: stepStartedAt?.toISOString() ?? null,
     arms,

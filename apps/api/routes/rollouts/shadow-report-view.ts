@@ -15,12 +15,19 @@ export function shadowReportView(
 ): ShadowReportView {
   const { outcomes, everybody, segments, joint, servedAgeSeconds, candidate } = reportShadow(rows, decision !== null);
   return {
-    ...{ rolloutId, predictor, state, modelVersion: String(plan.version), share: plan.share, processes },
+    rolloutId,
+    predictor,
+    state,
+    modelVersion: String(plan.version),
+    share: plan.share,
+    processes,
     updatedAt: updatedAt?.toISOString() ?? null,
-    ...{ decision, outcomes },
+    decision,
+    outcomes,
     everybody: comparisonsView(everybody),
     segments: segments.map(({ segment, ...comparisons }) => ({ ...segment, ...comparisonsView(comparisons) })),
-    ...{ joint, servedAgeSeconds },
+    joint,
+    servedAgeSeconds,
     movers: movers.map(({ computedAt, ...mover }) => ({ ...mover, computedAt: new Date(computedAt).toISOString() })),
     candidate,
   };

@@ -17,7 +17,10 @@ import { rolloutView } from './rollout-view.ts';
 
 const PREPARING_EXAMPLE = {
   ...ROLLOUT_EXAMPLE,
-  ...{ state: 'preparing' as const, step: 0, percent: 0, stepStartedAt: null },
+  state: 'preparing' as const,
+  step: 0,
+  percent: 0,
+  stepStartedAt: null,
   reason: 'waits for its model versions and their generations',
   arms: ROLLOUT_EXAMPLE.arms.map((arm) => ({ ...arm, generation: null, percent: 0, endBucket: 0 })),
   notes: [],
