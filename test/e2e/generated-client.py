@@ -55,7 +55,7 @@ def score_everyone():
 
 def event_of(user, **data):
     event = m.Event(m.EventSpecversion.VALUE_0, f"python-{time.monotonic_ns()}", "/python", "changed", user)
-    event.data = m.EventData.from_dict(data)
+    event.data = m.EventDataType0.from_dict(data)
     return event
 
 
@@ -153,7 +153,7 @@ def push(path, **more):
 
 
 def start(plan):
-    rollout = call("start_rollout", 201, "Rollout", "count", body=plan)
+    rollout = call("start_rollout", 201, "StartedRollout", "count", body=plan)
     wait_for("it runs", lambda: call("show_rollout", 200, "Rollout", rollout.id).state == "running")
     return rollout.id
 

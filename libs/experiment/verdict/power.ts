@@ -32,7 +32,7 @@ export const PLANNED_POWER = 0.8;
 const ENOUGH = 30;
 /**
  * The factor of the range of an estimate from that many events. The range contains the true number in at least 90 % of
- * simulated experiments for each metric (forecast.test.ts). It is wide because of heavy tails.
+ * simulated experiments for shares of users and for sums with a cap (forecast.test.ts).
  */
 const FACTOR = 3;
 

@@ -116,6 +116,15 @@ describe('poison rows', () => {
     expect([refused([1, 2, 3]), alone.length]).toEqual([[], 0]);
   });
 
+  it('are not rows whose child was killed from outside while they ran alone', async () => {
+    const { clock, alone, refused, run } = createWorld();
+    run([1, 2], 'deadline');
+    await alone[0]?.end(new ProcessEnded('it was killed', 'killed'));
+    await alone[1]?.end();
+    clock.now += SUSPECT_MS + 1;
+    expect(refused([1, 2])).toEqual([]);
+  });
+
   it('are not rows whose child got too little CPU to prove a fault', async () => {
     const { alone, refused, run } = createWorld();
     run([1], 'deadline', { cpuMs: 0.02 * T });
@@ -129,6 +138,14 @@ describe('poison rows', () => {
 });
 
 describe('suspect rows', () => {
+  it('take the places of released ones while a row runs alone for long', () => {
+    const { clock, refused, run } = createWorld();
+    run(range(1, 32), 'deadline');
+    clock.now += SUSPECT_MS + 1;
+    run([101, 102], 'deadline');
+    expect(refused([2, 101, 102])).toEqual([101, 102]);
+  });
+
   it('run alone, one at a time, and only those that hang again become poison rows', async () => {
     const { alone, refused, run } = createWorld();
     run([1, 2, 3], 'deadline');

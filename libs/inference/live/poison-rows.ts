@@ -49,15 +49,16 @@ const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 600_000;
 /**
  * After a lone run, no poison row of the model is tried again for this multiple of its time. So these retries take at
- * most a tenth of one child. The first runs of suspect rows take more, but begin only within 5 s of a live run that hung.
+ * most a tenth of one child. The first runs of suspect rows take more, but are requested only within 5 s of a live run
+ * that hung.
  */
 const REST = 9;
 /** After this many rows in a row without success, the other suspects are released: the model may be at fault. */
 const MOST_IN_A_ROW = 2;
 /**
- * A run that took less CPU than this share of its time limit may be late because of the machine. The child of a row that
- * hangs gets more even with little of a busy machine (measured: 1 % of a processor at a load of 15 on two processors),
- * because it is killed a second after the limit.
+ * A run that took less CPU than this share of its time limit may be late because of the machine. With a limit of half a
+ * second, a row that hangs takes as much with 1 % of a processor, because its child is killed a second after the limit.
+ * (Measured: 1 to 2.5 % of a processor at a load of 15 on two processors.)
  */
 const LEAST_CPU_SHARE = 0.03;
 
@@ -210,8 +211,10 @@ class ModelRows {
   }
 
   addSuspect(row: LoneRow, how: string): void {
+    const now = this.#now();
+    for (const [key, { until }] of this.#suspects) if (until <= now) this.#suspects.delete(key);
     if (this.#suspects.size >= MAX_SUSPECTS) return;
-    this.#suspects.set(row.key, { row, until: this.#now() + SUSPECT_MS, how });
+    this.#suspects.set(row.key, { row, until: now + SUSPECT_MS, how });
   }
 
   addPoison(key: string, how: string, pauseMs = FIRST_PAUSE_MS): void {
@@ -239,7 +242,7 @@ class ModelRows {
     const before = this.#poison.get(key);
     const end = error instanceof Error && error.cause instanceof ProcessEnded ? error.cause : error;
     const isHealthy = error === undefined || isTandemError(error, 'live_failed');
-    if (end instanceof ProcessEnded && tookCpu(end, limitMs)) {
+    if (end instanceof ProcessEnded && !mayBeForeign(end) && tookCpu(end, limitMs)) {
       this.addPoison(key, end.message, before && Math.min(LONGEST_PAUSE_MS, 2 * before.pauseMs));
     } else if (isHealthy) this.#poison.delete(key);
     else if (before) this.addPoison(key, before.how, before.pauseMs);

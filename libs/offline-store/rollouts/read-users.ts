@@ -7,7 +7,7 @@ import { type Db, limitStatements, query, transaction } from '../sql/database.ts
 import { FIGURE, METRICS, metricValues, SUMS } from './outcome-passes.ts';
 
 /** The number of outcomes that are looked up, at about 20 µs each: one for each metric and user of the sample. */
-const SAMPLE = 20_000;
+const SAMPLE = 10_000;
 /** The time limit of a statement, in ms. */
 const TIMEOUT_MS = 500;
 

@@ -87,6 +87,11 @@ const OTHER_ERROR = 0.006;
  * Simulated.
  */
 const HABITS = 3;
+/**
+ * The part of the reads without a count by which the share of a budget rises as counts accumulate: the measured days had
+ * shorter histories than the next day. It matters most if the budget reaches all users with a count. Simulated.
+ */
+const RISE = 0.2;
 
 /**
  * Estimates the effect of a budget.
@@ -106,7 +111,7 @@ export function estimateBudget(scored: number, groups: readonly WeightGroup[], c
 function estimateReads(scored: number, groups: readonly WeightGroup[], users: number) {
   const all = { reads: 0, readers: 0, squares: 0, frequent: 0 };
   const theirs = { ...all };
-  let guessed = 0;
+  let [guessed, uncounted, counted] = [0, 0, 0];
   let rest = Math.max(
     users,
     sum(groups, (group) => group.users),
@@ -117,7 +122,11 @@ function estimateReads(scored: number, groups: readonly WeightGroup[], users: nu
     const size = group.isCounted ? group.users : rest;
     const part = size === 0 ? Number(left > 0) : Math.min(1, left / size);
     // A run chooses users without a count by their changes, so their part is only known by half.
-    if (!group.isCounted) guessed = (group.reads * part * (1 - part)) / 2;
+    if (group.isCounted) counted += group.users;
+    else {
+      uncounted = group.reads;
+      guessed = (group.reads * part * (1 - part)) / 2;
+    }
     rest -= size;
     left -= size * part;
     for (const key of ['reads', 'readers', 'squares', 'frequent'] as const) {
@@ -128,7 +137,8 @@ function estimateReads(scored: number, groups: readonly WeightGroup[], users: nu
   if (all.reads < LEAST_READS) return { reads: null, readsInterval: null, readers: null };
   const reads = theirs.reads / all.reads;
   const error = Z * Math.sqrt(variance(reads, theirs, all) + (guessed / all.reads) ** 2);
-  const readsInterval = { low: Math.max(0, reads - error), high: Math.min(1, reads + error) };
+  const rise = reads < 1 ? (RISE * uncounted * Math.min(1, scored / Math.max(1, counted))) / all.reads : 0;
+  const readsInterval = { low: Math.max(0, reads - error), high: Math.min(1, reads + error + rise) };
   return { reads, readsInterval, readers: theirs.readers / all.readers };
 }
 

@@ -83,6 +83,13 @@ describe('the users that a step needs', () => {
     expect(outcomeNeeds(CANARY, { users: 0, samples: [] })).toEqual([unknown]);
   });
 
+  it('are more than any number for a margin that is too small', () => {
+    const outcomes = [{ ...ORDER, minimumEffect: 1e-6 }];
+    expect(noted(200_000, { ...CANARY, analysis: { ...ANALYSIS, outcomes } })).toMatch(
+      /^order: no number of users is enough to rule out a loss of .*: raise minimumEffect$/,
+    );
+  });
+
   it('concern only guardrails of a canary that compares arms', () => {
     expect(provenOutcomes(CANARY)).toEqual([ORDER]);
     expect(provenOutcomes({ ...CANARY, steps: [100] })).toEqual([]);

@@ -45,7 +45,9 @@ export function outcomeNeeds(plan: CanaryPlan, { users, samples }: ReadUsers): r
       .filter((step) => step < 100)
       .map((step) => ({ step, growth: neededGrowth((growth) => isDecided(step, growth * sample.users)) ?? Infinity }))
       .sort((a, b) => b.growth - a.growth);
-    if (!hardest || hardest.growth === Infinity) return unknown;
+    if (!hardest || hardest.growth === Infinity) {
+      return `${metric.name}: no number of users is enough to rule out a loss of ${percent(metric.minimumEffect)}: raise minimumEffect`;
+    }
     const needed = hardest.growth * sample.users;
     const { lower, upper } = uncertain(needed);
     const proof = `${metric.name}: to rule out a loss of ${percent(metric.minimumEffect)}, the step of ${hardest.step} % needs about ${count(needed)} users (${count(lower)} to ${count(upper)})`;
