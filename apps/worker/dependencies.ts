@@ -38,7 +38,7 @@ import { findCount } from '@tandem/offline-store/sql/settings';
 import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
-import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
@@ -224,7 +224,7 @@ function createOnline(url: string, log: Log, assertKnown: () => void) {
     assertAllowed: assertKnown,
   });
   return {
-    loader: createGenerationLoader({ connection }),
+    loader: new OnlineGenerationLoader({ connection }),
     sweeper: createGenerationSweeper({ connection }),
     online: createOnlinePredictions({ connection, log: libraryLog }),
     windows: createRefreshWindows({ connection }),

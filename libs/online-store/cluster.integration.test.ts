@@ -10,7 +10,7 @@ import calculateSlot from 'cluster-key-slot';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
-import { createGenerationLoader } from './generation-loader.ts';
+import { OnlineGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createMarkMemory } from './mark-memory.ts';
@@ -46,7 +46,7 @@ async function* page() {
 
 async function loadedGeneration() {
   const generation = newGeneration();
-  const loader = createGenerationLoader({ connection });
+  const loader = new OnlineGenerationLoader({ connection });
   const load = () => loader.loadGeneration(generation, page(), { rowsPerSecond: 1_000_000 });
   // As a worker does, it repeats a load that fails because a slot has just moved.
   await vi.waitFor(async () => expect(await load()).toMatchObject({ complete: true }), PATIENCE);
@@ -62,7 +62,7 @@ async function countFound(generation: ReturnType<typeof newGeneration>): Promise
 describe('a cluster', () => {
   it('spreads the buckets of a generation over its primaries, and finds every user', async () => {
     const generation = await loadedGeneration();
-    expect(await createGenerationLoader({ connection }).isLoaded(generation)).toBe(true);
+    expect(await new OnlineGenerationLoader({ connection }).isLoaded(generation)).toBe(true);
     expect(await countFound(generation)).toBe(USERS.length);
     const held = await Promise.all(
       connection.layout().shards.map(({ server }) => server.redis.keys(`${createKeys().bucketPrefix(generation.id)}*`)),
@@ -130,7 +130,7 @@ describe('a cluster', () => {
 
   it('needs no second load when the slot of a primary’s marker moves', async () => {
     const generation = await loadedGeneration();
-    const loader = createGenerationLoader({ connection });
+    const loader = new OnlineGenerationLoader({ connection });
     const [{ tag } = { tag: '' }] = connection.layout().shards;
     const slot = calculateSlot(tag);
     const from = connection.layout().shardOf(`{${tag}}`);

@@ -3,7 +3,7 @@ import type { OnlineLocations, Tombstone } from '@tandem/prediction/erasure/eras
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { ServerConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
-import { createGenerationLoader } from './generation-loader.ts';
+import { OnlineGenerationLoader } from './generation-loader.ts';
 import { createKeys } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -132,7 +132,7 @@ describe('an erased user', () => {
       outputs: Buffer.from([1, 2, 3, 4]),
     }));
     for (const generation of generations)
-      await createGenerationLoader({ connection, prefix }).loadRows(generation, rows);
+      await new OnlineGenerationLoader({ connection, prefix }).loadRows(generation, rows);
     const overlay = createOverlayStore({ connection, prefix });
     await overlay.put([overlayEntry('42'), overlayEntry('42', { predictor: 'other' }), overlayEntry('43')]);
   }

@@ -3,7 +3,7 @@ import { protocolUnknown } from '@tandem/freshness/protocol';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
 import { createServerConnection, type OnlineConnection, type ServerConnection } from './connection.ts';
-import { createGenerationLoader } from './generation-loader.ts';
+import { OnlineGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
@@ -42,7 +42,7 @@ describe('loading generations', () => {
   });
   afterAll(() => connection.close());
 
-  const loader = () => createGenerationLoader({ connection, prefix, windowRows: 700 });
+  const loader = () => new OnlineGenerationLoader({ connection, prefix, windowRows: 700 });
   const sweeper = () => createGenerationSweeper({ connection, prefix });
   const keysNow = async () => (await connection.redis.keys(`${prefix}:*`)).sort();
   async function usersFound() {
@@ -78,7 +78,7 @@ describe('loading generations', () => {
       yield pages[1] ?? [];
     }
     const refused = { code: 'protocol_unknown' };
-    const load = createGenerationLoader({ connection: stopped, prefix }).loadGeneration(generation, stopping());
+    const load = new OnlineGenerationLoader({ connection: stopped, prefix }).loadGeneration(generation, stopping());
     await expect(load).rejects.toMatchObject(refused);
     expect(await usersFound()).toBe(1_000);
     const sweep = createGenerationSweeper({ connection: stopped, prefix }).sweep(async () => []);
@@ -131,7 +131,9 @@ describe('loading generations', () => {
         return replies;
       },
     };
-    expect(await createGenerationLoader({ connection: losing, prefix }).completeLoad(generation, USERS)).toBe(false);
+    expect(await new OnlineGenerationLoader({ connection: losing, prefix }).completeLoad(generation, USERS)).toBe(
+      false,
+    );
     expect(await loader().isLoaded(generation)).toBe(false);
   });
 

@@ -12,7 +12,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
+import type {
+  GenerationLoader,
+  LoadableGeneration,
+  LoadCount,
+  LoadOptions,
+  ScoredPage,
+} from '@tandem/prediction/runs/online-generations';
+import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { accepted, type OnlineConnection, type Shard, unavailable } from './connection.ts';
 import { createKeys, generationName, IS_WHOLE, WHOLE_FIELD } from './keys.ts';
@@ -36,63 +43,117 @@ const BUCKETS_A_COUNT = 2_000;
 
 const MARK_WHOLE = loadScript('mark-whole.lua');
 
-export function createGenerationLoader(dependencies: GenerationLoaderDependencies): GenerationLoader {
-  const { connection, prefix, windowRows = 10_000 } = dependencies;
-  const keys = createKeys(prefix);
+export class OnlineGenerationLoader implements GenerationLoader {
+  readonly #connection: OnlineConnection;
+  readonly #keys: ReturnType<typeof createKeys>;
+  readonly #windowRows: number;
 
-  function shards(): readonly Shard[] {
-    const found = connection.layout().shards;
-    if (found.length === 0) throw unavailable('it is not connected');
-    return found;
+  constructor({ connection, prefix, windowRows = 10_000 }: GenerationLoaderDependencies) {
+    this.#connection = connection;
+    this.#keys = createKeys(prefix);
+    this.#windowRows = windowRows;
   }
 
-  const begin = (generation: LoadableGeneration, tag: string) => [
-    command('set', [keys.marker(generation.id, tag), markerOf(generation, null), 'NX']),
-    command('sadd', [keys.generations(tag), generationName(generation)]),
-  ];
-
-  /** Creates the markers. Each primary of a cluster gets one, even a primary without rows. */
-  async function beginAll(generation: LoadableGeneration): Promise<void> {
-    await sendAll(
-      connection,
-      shards().flatMap(({ tag }) => begin(generation, tag)),
-    );
+  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount> {
+    return this.#load(generation, stageRows(rows, generation.startedAt));
   }
 
-  async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
-    const layout = connection.layout();
+  loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount> {
+    return this.#load(generation, stagePages(pages, generation.startedAt));
+  }
+
+  async completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
+    // Each primary of a cluster gets a marker, even a primary without rows.
+    await this.#send(this.#tags().flatMap((tag) => this.#begin(generation, tag)));
+    const isComplete = generation.baseId
+      ? await this.#markWhole(generation, users)
+      : (await this.#countFields(generation)) >= users;
+    if (!isComplete) return false;
+    const marker = markerOf(generation, users);
+    const sets = this.#tags().map((tag) => command('set', [this.#keys.marker(generation.id, tag), marker, 'XX']));
+    return (await this.#send(sets)).every((reply) => reply !== null);
+  }
+
+  async loadGeneration(
+    generation: LoadableGeneration,
+    pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
+    { rowsPerSecond = 100_000, signal }: LoadOptions = {},
+  ): Promise<LoadCount & { readonly complete: boolean }> {
+    const total = { loaded: 0, skipped: 0 };
+    const startedAt = performance.now();
+    for await (const page of pages) {
+      // At a low rate, small steps are used, since writing all rows of a second at once would be an uneven load.
+      const step = Math.max(1, Math.min(this.#windowRows, Math.ceil(rowsPerSecond / 10)));
+      for (let i = 0; i < page.length; i += step) {
+        signal?.throwIfAborted();
+        const { loaded, skipped } = await this.loadRows(generation, page.slice(i, i + step));
+        total.loaded += loaded;
+        total.skipped += skipped;
+        const due = ((total.loaded + total.skipped) / rowsPerSecond) * 1_000;
+        const early = startedAt + due - performance.now();
+        if (early > 1) await delay(early, undefined, signal ? { signal } : {});
+      }
+    }
+    // If rows were skipped, mark no bucket as whole. Otherwise a read would take a user's older row from the base.
+    const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
+    return { ...total, complete: await this.completeLoad(whole, total.loaded) };
+  }
+
+  async isLoaded(generation: LoadableGeneration): Promise<boolean> {
+    const gets = this.#tags().map((tag) => command('get', [this.#keys.marker(generation.id, tag)]));
+    const replies = await this.#send(gets);
+    return replies.every((reply) => Buffer.isBuffer(reply) && isComplete(reply.toString(), generation));
+  }
+
+  async #load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
+    const layout = this.#connection.layout();
     const target = {
-      keyPrefix: keys.bucketPrefix(generation.id),
+      keyPrefix: this.#keys.bucketPrefix(generation.id),
       buckets: generation.buckets,
-      shardOf: connection.isCluster ? (key: string) => assigned(layout.shardOf(key)) : undefined,
+      shardOf: this.#connection.isCluster ? (key: string) => assigned(layout.shardOf(key)) : undefined,
     };
     let [loaded, skipped] = [0, 0];
     for (const staged of stages) {
       loaded += staged.rows;
       skipped += staged.skipped;
-      for (const { bytes, commands, shard } of bucketCommands(target, staged, windowRows)) {
+      for (const { bytes, commands, shard } of bucketCommands(target, staged, this.#windowRows)) {
         const { tag, server } = layout.shards[shard] as Shard;
-        await sendAll(server, [...begin(generation, tag), bulkCommand(server.redis, bytes, commands)]);
+        await this.#send([...this.#begin(generation, tag), bulkCommand(server.redis, bytes, commands)], server);
       }
     }
     return { loaded, skipped };
   }
 
-  const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
-    load(generation, stageRows(rows, generation.startedAt));
+  async #send(commands: readonly CommandLike[], to: OnlineConnection = this.#connection) {
+    return accepted(await to.send(commands));
+  }
+
+  /** Returns the hash tags of the markers, one for each server. */
+  #tags(): readonly string[] {
+    const { shards } = this.#connection.layout();
+    if (shards.length === 0) throw unavailable('it is not connected');
+    return shards.map(({ tag }) => tag);
+  }
+
+  #begin(generation: LoadableGeneration, tag: string): CommandLike[] {
+    return [
+      command('set', [this.#keys.marker(generation.id, tag), markerOf(generation, null), 'NX']),
+      command('sadd', [this.#keys.generations(tag), generationName(generation)]),
+    ];
+  }
 
   /** Yields the keys of the generation's buckets, as many at a time as one write may have. */
-  function* bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
+  *#bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
-      yield Array.from({ length }, (_, i) => keys.bucket(id, first + i));
+      yield Array.from({ length }, (_, i) => this.#keys.bucket(id, first + i));
     }
   }
 
-  async function countFields(generation: LoadableGeneration): Promise<number> {
+  async #countFields(generation: LoadableGeneration): Promise<number> {
     let fields = 0;
-    for (const buckets of bucketsOf(generation)) {
-      const replies = await connection.ask(buckets.map((bucket) => ['hlen', bucket]));
+    for (const buckets of this.#bucketsOf(generation)) {
+      const replies = await this.#connection.ask(buckets.map((bucket) => ['hlen', bucket]));
       const failure = replies.find((reply) => reply instanceof Error);
       if (failure) throw unavailable('it did not count the users', failure);
       for (const reply of replies) fields += Number(reply);
@@ -103,64 +164,19 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   /**
    * Counts the users of a generation with a base, and marks its buckets as whole. Returns false if users are missing.
    */
-  async function markWhole(generation: LoadableGeneration, users: number): Promise<boolean> {
+  async #markWhole(generation: LoadableGeneration, users: number): Promise<boolean> {
     const token = randomUUID();
-    for (const buckets of bucketsOf(generation)) {
-      await sendAll(
-        connection,
-        buckets.map((bucket) => command('hset', [bucket, WHOLE_FIELD, token])),
-      );
+    for (const buckets of this.#bucketsOf(generation)) {
+      await this.#send(buckets.map((bucket) => command('hset', [bucket, WHOLE_FIELD, token])));
     }
-    if ((await countFields(generation)) - generation.buckets < users) return false;
-    for (const buckets of bucketsOf(generation)) {
+    if ((await this.#countFields(generation)) - generation.buckets < users) return false;
+    for (const buckets of this.#bucketsOf(generation)) {
       const calls = buckets.map((bucket) => ({ keys: [bucket], args: [WHOLE_FIELD, token, IS_WHOLE] }));
-      const marked = await runScript(connection, MARK_WHOLE, calls);
+      const marked = await runScript(this.#connection, MARK_WHOLE, calls);
       if (!marked.every((one) => Number(one) === 1)) return false;
     }
     return true;
   }
-
-  async function completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
-    await beginAll(generation);
-    const isComplete = generation.baseId
-      ? await markWhole(generation, users)
-      : (await countFields(generation)) >= users;
-    if (!isComplete) return false;
-    const marker = markerOf(generation, users);
-    const sets = shards().map(({ tag }) => command('set', [keys.marker(generation.id, tag), marker, 'XX']));
-    return (await sendAll(connection, sets)).every((reply) => reply !== null);
-  }
-
-  return {
-    loadRows,
-    loadScored: (generation, pages) => load(generation, stagePages(pages, generation.startedAt)),
-    completeLoad,
-    async loadGeneration(generation, pages, { rowsPerSecond = 100_000, signal } = {}) {
-      const total = { loaded: 0, skipped: 0 };
-      const startedAt = performance.now();
-      for await (const page of pages) {
-        // At a low rate, small steps are used, since writing all rows of a second at once would be an uneven load.
-        const step = Math.max(1, Math.min(windowRows, Math.ceil(rowsPerSecond / 10)));
-        for (let i = 0; i < page.length; i += step) {
-          signal?.throwIfAborted();
-          const { loaded, skipped } = await loadRows(generation, page.slice(i, i + step));
-          total.loaded += loaded;
-          total.skipped += skipped;
-          const due = ((total.loaded + total.skipped) / rowsPerSecond) * 1_000;
-          const early = startedAt + due - performance.now();
-          if (early > 1) await delay(early, undefined, signal ? { signal } : {});
-        }
-      }
-      // If rows were skipped, mark no bucket as whole. Otherwise a read would take a user's older row from the base.
-      const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
-      return { ...total, complete: await completeLoad(whole, total.loaded) };
-    },
-    async isLoaded(generation) {
-      const gets = shards().map(({ tag }) => command('get', [keys.marker(generation.id, tag)]));
-      const replies = await sendAll(connection, gets);
-      return replies.every((reply) => Buffer.isBuffer(reply) && isComplete(reply.toString(), generation));
-    },
-  };
 }
 
 function assigned(shard: number): number {
@@ -184,8 +200,4 @@ function isComplete(marker: string, { buckets }: LoadableGeneration): boolean {
   } catch {
     return false;
   }
-}
-
-async function sendAll(connection: OnlineConnection, commands: readonly CommandLike[]): Promise<readonly unknown[]> {
-  return accepted(await connection.send(commands));
 }

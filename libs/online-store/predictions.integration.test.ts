@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { ServerConnection } from './connection.ts';
-import { createGenerationLoader } from './generation-loader.ts';
+import { OnlineGenerationLoader } from './generation-loader.ts';
 import { bucketOf, createKeys, userKeyOf } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -47,7 +47,7 @@ describe('createOnlinePredictions', () => {
 
   const open = () => createOnlinePredictions({ connection, prefix, log: (event) => logged.push(event) });
   const load = (ids: readonly string[]) =>
-    createGenerationLoader({ connection, prefix }).loadRows(
+    new OnlineGenerationLoader({ connection, prefix }).loadRows(
       generation,
       ids.map((id) => rowOf(id)),
     );

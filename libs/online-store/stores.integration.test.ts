@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
 import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';
 import { inject } from 'vitest';
-import { createGenerationLoader } from './generation-loader.ts';
+import { OnlineGenerationLoader } from './generation-loader.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix } from './redis.fixture.ts';
@@ -35,13 +35,13 @@ describeStoredPredictions('Redis', async () => {
     async fill(rows, computedAt) {
       const generation = { id: randomUUID(), buckets: 40, startedAt: computedAt - 1_000, isOutdated: false };
       const loaded = rows.map((row) => ({ ...row, computedAt }));
-      await createGenerationLoader(stores).loadRows(generation, loaded);
+      await new OnlineGenerationLoader(stores).loadRows(generation, loaded);
       return assignmentOf(generation);
     },
     async fillAbove(below, rows, computedAt) {
       const base = below.generation;
       const above = { id: randomUUID(), buckets: 3, startedAt: base?.startedAt ?? 0, baseId: base?.id ?? null };
-      const loader = createGenerationLoader(stores);
+      const loader = new OnlineGenerationLoader(stores);
       await loader.loadRows(
         above,
         rows.map((row) => ({ ...row, computedAt })),

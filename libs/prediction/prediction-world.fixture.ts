@@ -22,7 +22,7 @@ import { findCount } from '@tandem/offline-store/sql/settings';
 import { patientFeatures, patientPredictions } from '@tandem/offline-store/store.fixture';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
-import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { connectTo } from '@tandem/online-store/redis.fixture';
@@ -34,6 +34,7 @@ import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
 import { createConfirming, createKeepWithdrawals } from './rollouts/withdrawals.ts';
 import type { Budget } from './runs/budget.ts';
+import type { GenerationLoader } from './runs/online-generations.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
 import { planNow, publishNow } from './runs/steps.fixture.ts';
@@ -88,7 +89,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const features = patientFeatures(pool);
   const overlay = createOverlayStore({ connection, prefix });
   const overlayRows = createOverlayRows(pool);
-  const loader = createGenerationLoader({ connection, prefix });
+  const loader = new OnlineGenerationLoader({ connection, prefix });
   const online = createOnlinePredictions({ connection, prefix, log: () => {} });
   const erasures = createErasureStore(pool);
   const onlineErasures = createErasures({ connection, prefix });
@@ -200,7 +201,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     /** Executes a run from start to end, in one worker. */
     async run(
       scope: RunScope,
-      parts: Partial<RunChunkDependencies> = {},
+      parts: Partial<
+        RunChunkDependencies & { readonly loader: Pick<GenerationLoader, 'loadScored' | 'completeLoad'> }
+      > = {},
       variant = STABLE,
       budget: Budget | null = null,
     ) {
@@ -208,7 +211,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const runChunk = createRunChunk({ ...chunkParts, ...parts });
       const reports: ChunkReport[] = [];
       for (let no = 0; no < run.chunkCount; no++) reports.push(await runChunk(run.id, no));
-      const outcome = await publishNow(runs, run.id, parts.loader ? { ...loader, ...parts.loader } : loader);
+      const outcome = await publishNow(runs, run.id, parts.loader ?? loader);
       return { runId: run.id, reports, outcome };
     },
     chunkParts,

@@ -20,7 +20,7 @@ import { createStoredPredictions } from '@tandem/offline-store/reads/predictions
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { patientFeatures } from '@tandem/offline-store/store.fixture';
-import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { connectTo } from '@tandem/online-store/redis.fixture';
@@ -145,7 +145,7 @@ export function createWriters(world: World, delay: Delay) {
   const { pool, prefix, connection, inference } = world;
   const runs = delay('runs', createRunStore(pool));
   const generations = createGenerationStore(pool);
-  const loader = delay('loader', createGenerationLoader({ connection, prefix }));
+  const loader = delay('loader', new OnlineGenerationLoader({ connection, prefix }));
   const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
   const runChunk = createRunChunk({
     runs,

@@ -6,7 +6,7 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
 import { createErasures } from '@tandem/online-store/erasures';
-import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/overlay-store';
 import { createCount } from '@tandem/online-store/told-counts';
 import type { HintStore } from '@tandem/prediction/events/events';
@@ -22,7 +22,7 @@ export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'o
   const confirming = open(CONFIRMING_MS);
   return {
     hints: createHintStore(keys),
-    loader: createGenerationLoader(keys),
+    loader: new OnlineGenerationLoader(keys),
     erasures: createErasures(confirming),
     withdrawals: createCount('withdrawals', confirming),
   };

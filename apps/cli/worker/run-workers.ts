@@ -8,7 +8,7 @@ import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
-import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createScaler, type ScaleLimits, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
@@ -33,7 +33,7 @@ export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
         work: createWorkStore(pool),
         schedules: createScheduleStore(pool),
         generations: createGenerationStore(pool),
-        loader: createGenerationLoader({ connection }),
+        loader: new OnlineGenerationLoader({ connection }),
         ...{ latestSlot, nextSlot, deadlineMs },
       };
       await autoscale({

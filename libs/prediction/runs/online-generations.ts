@@ -24,7 +24,7 @@ export interface LoadCount {
   readonly skipped: number;
 }
 
-interface LoadOptions {
+export interface LoadOptions {
   /** The maximum number of rows a second, since reads share the server. Default 100,000. */
   readonly rowsPerSecond?: number;
   readonly signal?: AbortSignal;

@@ -219,7 +219,7 @@ describe('a chunk of a run', () => {
 
 describe('while Redis does not answer', () => {
   it('a run is still committed and published, and reports which chunks were not loaded', async () => {
-    const loader = { ...world.loader, loadScored: redisIsAway, completeLoad: redisIsAway };
+    const loader = { loadScored: redisIsAway, completeLoad: redisIsAway };
     const { reports, runId, outcome } = await world.run({ kind: 'all' }, { loader });
     expect(reports).toMatchObject(
       Array.from({ length: 2 }, () => ({ outcome: 'committed', loadError: 'The online store cannot be reached.' })),

@@ -102,8 +102,8 @@ const ONLINE: readonly OtherMutant[] = [
     patches: [
       {
         file: 'libs/online-store/generation-loader.ts',
-        find: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i))',
-        replace: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i + 1))',
+        find: 'yield Array.from({ length }, (_, i) => this.#keys.bucket(id, first + i))',
+        replace: 'yield Array.from({ length }, (_, i) => this.#keys.bucket(id, first + i + 1))',
       },
     ],
     caughtBy: ['libs/online-store/generation-loader.integration.test.ts'],
