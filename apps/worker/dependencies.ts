@@ -39,7 +39,7 @@ import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
 import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
-import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
+import { OnlineGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
@@ -225,7 +225,7 @@ function createOnline(url: string, log: Log, assertKnown: () => void) {
   });
   return {
     loader: new OnlineGenerationLoader({ connection }),
-    sweeper: createGenerationSweeper({ connection }),
+    sweeper: new OnlineGenerationSweeper({ connection }),
     online: createOnlinePredictions({ connection, log: libraryLog }),
     windows: createRefreshWindows({ connection }),
     overlay: createOverlayStore({ connection }),

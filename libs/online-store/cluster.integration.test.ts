@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
 import { OnlineGenerationLoader } from './generation-loader.ts';
-import { createGenerationSweeper } from './generation-sweeper.ts';
+import { OnlineGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createMarkMemory } from './mark-memory.ts';
 import { createOnlineConnection } from './online-connection.ts';
@@ -102,7 +102,7 @@ describe('a cluster', () => {
 
   it('removes an unlisted generation from every primary, and removes one by name', async () => {
     const [doomed, kept] = [await loadedGeneration(), await loadedGeneration()];
-    const sweeper = createGenerationSweeper({ connection });
+    const sweeper = new OnlineGenerationSweeper({ connection });
     const { generations } = await sweeper.sweep(async () => [kept.id]);
     expect(generations).toContain(doomed.id);
     expect([await countFound(doomed), await countFound(kept)]).toEqual([0, USERS.length]);

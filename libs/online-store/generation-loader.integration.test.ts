@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { checkBuckets } from './bucket-fit.ts';
 import { createServerConnection, type OnlineConnection, type ServerConnection } from './connection.ts';
 import { OnlineGenerationLoader } from './generation-loader.ts';
-import { createGenerationSweeper } from './generation-sweeper.ts';
+import { OnlineGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -43,7 +43,7 @@ describe('loading generations', () => {
   afterAll(() => connection.close());
 
   const loader = () => new OnlineGenerationLoader({ connection, prefix, windowRows: 700 });
-  const sweeper = () => createGenerationSweeper({ connection, prefix });
+  const sweeper = () => new OnlineGenerationSweeper({ connection, prefix });
   const keysNow = async () => (await connection.redis.keys(`${prefix}:*`)).sort();
   async function usersFound() {
     const predictions = createOnlinePredictions({ connection, prefix, log: () => {} });
@@ -81,7 +81,7 @@ describe('loading generations', () => {
     const load = new OnlineGenerationLoader({ connection: stopped, prefix }).loadGeneration(generation, stopping());
     await expect(load).rejects.toMatchObject(refused);
     expect(await usersFound()).toBe(1_000);
-    const sweep = createGenerationSweeper({ connection: stopped, prefix }).sweep(async () => []);
+    const sweep = new OnlineGenerationSweeper({ connection: stopped, prefix }).sweep(async () => []);
     await expect(sweep).rejects.toMatchObject(refused);
     expect(await usersFound()).toBe(1_000);
     stopped.close();
