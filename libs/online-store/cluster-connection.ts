@@ -10,7 +10,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisAddress } from '@tandem/redis/redis-address';
-import { type ClusterTopology, createClusterTopology } from './cluster-topology.ts';
+import { ClusterTopology } from './cluster-topology.ts';
 import {
   connectServer,
   type Layout,
@@ -35,7 +35,7 @@ export function createClusterConnection(
   options: Omit<OnlineConnectionOptions, 'url'>,
 ): OnlineConnection {
   const { log, connectTimeoutMs = 500, commandTimeoutMs = 50 } = options;
-  const topology = createClusterTopology({
+  const topology = new ClusterTopology({
     ...{ seeds, log, connectTimeoutMs },
     connect: (server, logOfServer) =>
       connectServer({ ...server, ...login }, { ...options, log: logOfServer, isOfCluster: true }),
@@ -47,7 +47,7 @@ export function createClusterConnection(
     serverId: createIdentity(topology),
     isCluster: true,
     isOpen,
-    layout: topology.layout,
+    layout: () => topology.layout(),
     async send(commands) {
       if (!isOpen()) throw unavailable('no primary of the cluster is connected');
       const replies = await routed(commands, (server, some) => server.send(some), keyOfCommand, copyOf);
@@ -76,7 +76,7 @@ export function createClusterConnection(
         await pause(RETRY_READY_MS);
       }
     },
-    close: topology.close,
+    close: () => topology.close(),
   };
 }
 

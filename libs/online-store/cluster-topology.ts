@@ -4,7 +4,7 @@
  * is lost or a server reports that a key has moved. Each primary has a separate connection.
  */
 import type { HostAndPort } from '@tandem/redis/redis-address';
-import { repeat } from '@tandem/timing/repeat';
+import { type Repeating, repeat } from '@tandem/timing/repeat';
 import calculateSlot from 'cluster-key-slot';
 import type { Layout, OnlineLog, ServerConnection, Shard } from './connection.ts';
 import { command } from './pipelined-commands.ts';
@@ -24,53 +24,85 @@ interface TopologyOptions {
   readonly connectTimeoutMs: number;
 }
 
-export interface ClusterTopology {
-  layout(): Layout;
+const NO_LAYOUT: Layout = Object.freeze({ shards: [], shardOf: () => -1 });
+
+export class ClusterTopology {
+  readonly #options: TopologyOptions;
+  readonly #servers = new Map<string, ServerConnection>();
+  /** Connections to former primaries, which are closed after a while. */
+  readonly #leaving = new Set<ServerConnection>();
+  readonly #repeating: Repeating;
+  #layout = NO_LAYOUT;
+  /** The last reply with slots, as a text. An equal text needs no new layout. */
+  #known = '';
+  #asking: Promise<void> | null = null;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
+
+  constructor(options: TopologyOptions) {
+    this.#options = options;
+    this.#repeating = repeat(REFRESH_EVERY_MS, () => this.refresh());
+  }
+
+  layout(): Layout {
+    return this.#layout;
+  }
+
   /**
    * Returns the connection to a server, and creates it if there is none.
    * @param near a server with the host that replaces an empty host
    */
-  serverAt(address: HostAndPort, near?: ServerConnection): ServerConnection;
-  /** Reads the slots of the cluster. Concurrent calls share one request. Never rejects. */
-  refresh(): Promise<void>;
-  close(): void;
-}
-
-const NO_LAYOUT: Layout = Object.freeze({ shards: [], shardOf: () => -1 });
-
-export function createClusterTopology(options: TopologyOptions): ClusterTopology {
-  const { seeds, connect, log, connectTimeoutMs } = options;
-  const servers = new Map<string, ServerConnection>();
-  let layout = NO_LAYOUT;
-  /** The last reply with slots, as a text. An equal text needs no new layout. */
-  let known = '';
-  let asking: Promise<void> | null = null;
-  let askedAt = Number.NEGATIVE_INFINITY;
-  let isClosed = false;
-  const leaving = new Set<ServerConnection>();
-
-  function serverAt({ host, port }: HostAndPort, near?: ServerConnection): ServerConnection {
+  serverAt({ host, port }: HostAndPort, near?: ServerConnection): ServerConnection {
     const address = { host: host || (near?.redis.options.host ?? ''), port };
     const name = nameOf(address);
-    const open = servers.get(name);
+    const open = this.#servers.get(name);
     if (open) return open;
-    const server = connect(address, (event, fields) => {
-      log(event, { ...fields, server: name });
-      if (event === 'online_store.lost') void refresh();
+    const server = this.#options.connect(address, (event, fields) => {
+      this.#options.log(event, { ...fields, server: name });
+      if (event === 'online_store.lost') void this.refresh();
     });
-    servers.set(name, server);
-    if (isClosed) server.close();
+    this.#servers.set(name, server);
+    if (this.#isClosed) server.close();
     return server;
+  }
+
+  /** Reads the slots of the cluster. Concurrent calls share one request. Never rejects. */
+  refresh(): Promise<void> {
+    if (this.#asking) return this.#asking;
+    if (this.#isClosed || performance.now() - this.#askedAt < LEAST_PAUSE_MS) return Promise.resolve();
+    this.#asking = this.#ask().finally(() => {
+      this.#asking = null;
+      this.#askedAt = performance.now();
+    });
+    return this.#asking;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    void this.#repeating.stop();
+    for (const server of [...this.#servers.values(), ...this.#leaving]) server.close();
+  }
+
+  async #ask(): Promise<void> {
+    const ranges = await this.#askForSlots();
+    const told = JSON.stringify(ranges);
+    if (ranges === null || this.#isClosed || told === this.#known) return;
+    this.#known = told;
+    this.#layout = layoutOf(ranges, (address) => this.serverAt(address));
+    const held = new Set(this.#layout.shards.map(({ server }) => server));
+    for (const [name, server] of this.#servers) if (!held.has(server)) this.#leave(name, server);
+    this.#options.log('online_store.cluster_changed', { primaries: this.#layout.shards.length });
   }
 
   /**
    * Returns the slots from one of the servers; null if none answers. A server that has left the cluster returns old
    * slots, with a state that is not ok. Its reply is used only if no other server answers.
    */
-  async function askForSlots(): Promise<readonly SlotRange[] | null> {
+  async #askForSlots(): Promise<readonly SlotRange[] | null> {
+    const { seeds, connectTimeoutMs, log } = this.#options;
     let doubtful: readonly SlotRange[] | null = null;
-    const open = [...servers].filter(([, server]) => server.isOpen());
-    const candidates = open.length > 0 ? open : seeds.map((seed) => [nameOf(seed), serverAt(seed)] as const);
+    const open = [...this.#servers].filter(([, server]) => server.isOpen());
+    const candidates = open.length > 0 ? open : seeds.map((seed) => [nameOf(seed), this.serverAt(seed)] as const);
     for (const [name, server] of candidates) {
       try {
         await server.whenReady(connectTimeoutMs);
@@ -86,47 +118,15 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
     return doubtful;
   }
 
-  async function ask(): Promise<void> {
-    const ranges = await askForSlots();
-    const told = JSON.stringify(ranges);
-    if (ranges === null || isClosed || told === known) return;
-    known = told;
-    layout = layoutOf(ranges, serverAt);
-    const held = new Set(layout.shards.map(({ server }) => server));
-    for (const [name, server] of servers) {
-      if (held.has(server)) continue;
-      servers.delete(name);
-      leaving.add(server);
-      const leave = () => {
-        leaving.delete(server);
-        server.close();
-      };
-      setTimeout(leave, LINGER_MS).unref();
-    }
-    log('online_store.cluster_changed', { primaries: layout.shards.length });
+  #leave(name: string, server: ServerConnection): void {
+    this.#servers.delete(name);
+    this.#leaving.add(server);
+    const close = () => {
+      this.#leaving.delete(server);
+      server.close();
+    };
+    setTimeout(close, LINGER_MS).unref();
   }
-
-  function refresh(): Promise<void> {
-    if (isClosed || (asking === null && performance.now() - askedAt < LEAST_PAUSE_MS))
-      return asking ?? Promise.resolve();
-    asking ??= ask().finally(() => {
-      asking = null;
-      askedAt = performance.now();
-    });
-    return asking;
-  }
-
-  const repeating = repeat(REFRESH_EVERY_MS, refresh);
-  return {
-    layout: () => layout,
-    serverAt,
-    refresh,
-    close() {
-      isClosed = true;
-      void repeating.stop();
-      for (const server of [...servers.values(), ...leaving]) server.close();
-    },
-  };
 }
 
 function nameOf({ host, port }: HostAndPort): string {

@@ -37,8 +37,8 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
     patches: [
       {
         file: 'libs/online-store/cluster-topology.ts',
-        find: 'if (ranges === null || isClosed || told === known) return;',
-        replace: `if (ranges === null || isClosed || told === known || known !== '') return;`,
+        find: 'if (ranges === null || this.#isClosed || told === this.#known) return;',
+        replace: `if (ranges === null || this.#isClosed || told === this.#known || this.#known !== '') return;`,
       },
     ],
   },
