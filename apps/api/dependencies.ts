@@ -102,7 +102,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     metrics: sampledMetrics(metrics, {
       ...{ ...listeners, scorer, pool, features, remembered: memory.size },
       overlayWritesDropped: reading.keeper.dropped,
-      isOnlineOpen: connection.isOpen,
+      isOnlineOpen: () => connection.isOpen(),
       workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },

@@ -12,11 +12,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisAddress } from '@tandem/redis/redis-address';
 import { ClusterTopology } from './cluster-topology.ts';
 import {
-  connectServer,
   type Layout,
   type OnlineConnection,
   type OnlineConnectionOptions,
-  type ServerConnection,
+  ServerConnection,
   unavailable,
 } from './connection.ts';
 import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pipelined-commands.ts';
@@ -38,7 +37,7 @@ export function createClusterConnection(
   const topology = new ClusterTopology({
     ...{ seeds, log, connectTimeoutMs },
     connect: (server, logOfServer) =>
-      connectServer({ ...server, ...login }, { ...options, log: logOfServer, isOfCluster: true }),
+      new ServerConnection({ ...server, ...login }, { ...options, log: logOfServer, isOfCluster: true }),
   });
   const routed = createRouted(topology, commandTimeoutMs);
   const isOpen = () => topology.layout().shards.some(({ server }) => server.isOpen());

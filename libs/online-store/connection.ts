@@ -74,11 +74,6 @@ export interface Layout {
   shardOf(key: string): number;
 }
 
-/** A connection to one server, which may belong to a cluster. */
-export interface ServerConnection extends OnlineConnection {
-  readonly redis: Redis;
-}
-
 const MAX_RETRY_DELAY_MS = 1_000;
 
 /** Connects to one server, or to the primary that sentinels name. Throws a TypeError for an address of a cluster. */
@@ -86,7 +81,7 @@ export function createServerConnection({ url, ...options }: OnlineConnectionOpti
   const address = parseRedisAddress(url);
   if (address.kind !== 'server')
     throw new TypeError('the address names a cluster: connect with createOnlineConnection');
-  return connectServer(address.options, options);
+  return new ServerConnection(address.options, options);
 }
 
 interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
@@ -94,83 +89,107 @@ interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
   readonly isOfCluster?: boolean;
 }
 
-/** Connects in the background. Never throws, and never ends the process by an unhandled error. */
-export function connectServer(address: ServerOptions, options: ServerSettings): ServerConnection {
-  const { log, assertAllowed } = options;
-  const redis = connect(address, options);
-  const server = followServerId(redis, options);
-  const circuit = createCircuit({
-    probe: () => redis.ping(),
-    changed: (state) => log(`online_store.circuit_${state}`, {}),
-  });
-  redis.on('ready', () => circuit.reset());
-  const losses = logLosses(redis, log);
-  const database = selectDatabase(redis, address.db ?? 0, log);
+/**
+ * A connection to one server, which may belong to a cluster. It connects in the background. Its constructor never
+ * throws, and no unhandled error ends the process.
+ */
+export class ServerConnection implements OnlineConnection {
+  readonly redis: Redis;
+  readonly isCluster = false;
+  readonly #assertAllowed: (() => void) | undefined;
+  readonly #server: ReturnType<typeof followServerId>;
+  readonly #circuit: ReturnType<typeof createCircuit>;
+  readonly #losses: ReturnType<typeof logLosses>;
+  readonly #database: ReturnType<typeof selectDatabase>;
+  readonly #layout: Layout = Object.freeze({ shards: [{ tag: '', server: this }], shardOf: () => 0 });
 
-  const isOpen = () => redis.status === 'ready' && circuit.isClosed() && database.isSelected();
+  constructor(address: ServerOptions, options: ServerSettings) {
+    const { log, assertAllowed } = options;
+    const redis = connect(address, options);
+    this.redis = redis;
+    this.#assertAllowed = assertAllowed;
+    this.#server = followServerId(redis, options);
+    this.#circuit = createCircuit({
+      probe: () => redis.ping(),
+      changed: (state) => log(`online_store.circuit_${state}`, {}),
+    });
+    redis.on('ready', () => this.#circuit.reset());
+    this.#losses = logLosses(redis, log);
+    this.#database = selectDatabase(redis, address.db ?? 0, log);
+  }
 
-  const connection: ServerConnection = {
-    redis,
-    serverId: server.id,
-    isCluster: false,
-    isOpen,
-    layout: () => layout,
-    async ask(lookups) {
-      const [replies] = await connection.send([gatheredCommand(redis, lookups)]);
-      return replies as readonly unknown[];
-    },
-    async send(commands) {
-      if (!isOpen()) throw unavailable('it is not connected, or hangs');
-      assertAllowed?.();
-      if (commands.length === 0) return [];
-      writeTogether(redis, commands);
-      try {
-        const replies = await Promise.all(commands.map((command) => command.promise));
-        circuit.answered();
-        return replies;
-      } catch {
-        return settle(commands);
-      }
-    },
-    async whenReady(timeoutMs) {
-      if (redis.status === 'ready') return database.whenSelected();
-      await new Promise<void>((resolve, reject) => {
-        const settleOnce = (error: TandemError | null) => {
-          clearTimeout(timer);
-          redis.off('ready', onReady);
-          redis.off('end', onEnd);
-          if (error) reject(error);
-          else resolve();
-        };
-        const onReady = () => settleOnce(null);
-        const onEnd = () => settleOnce(unavailable('the connection was closed'));
-        const timer = setTimeout(() => settleOnce(unavailable(`no connection within ${timeoutMs} ms`)), timeoutMs);
-        redis.on('ready', onReady);
-        redis.on('end', onEnd);
-      });
-      await database.whenSelected();
-    },
-    close() {
-      losses.stop();
-      server.stop();
-      circuit.reset();
-      redis.disconnect();
-    },
-  };
-  const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
-  return connection;
+  serverId(): string | null {
+    return this.#server.id();
+  }
+
+  isOpen(): boolean {
+    return this.redis.status === 'ready' && this.#circuit.isClosed() && this.#database.isSelected();
+  }
+
+  layout(): Layout {
+    return this.#layout;
+  }
+
+  async ask(lookups: readonly Lookup[]): Promise<readonly unknown[]> {
+    const [replies] = await this.send([gatheredCommand(this.redis, lookups)]);
+    return replies as readonly unknown[];
+  }
+
+  async send(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
+    if (!this.isOpen()) throw unavailable('it is not connected, or hangs');
+    this.#assertAllowed?.();
+    if (commands.length === 0) return [];
+    writeTogether(this.redis, commands);
+    try {
+      const replies = await Promise.all(commands.map((command) => command.promise));
+      this.#circuit.answered();
+      return replies;
+    } catch {
+      return this.#settle(commands);
+    }
+  }
+
+  async whenReady(timeoutMs: number): Promise<void> {
+    if (this.redis.status !== 'ready') await becomeReady(this.redis, timeoutMs);
+    await this.#database.whenSelected();
+  }
+
+  close(): void {
+    this.#losses.stop();
+    this.#server.stop();
+    this.#circuit.reset();
+    this.redis.disconnect();
+  }
 
   /** Returns the replies, with an error for each refused command. Rejects with `unavailable` without an answer. */
-  async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
+  async #settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
     if (lost?.status !== 'rejected') {
-      circuit.answered();
+      this.#circuit.answered();
       return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason));
     }
-    if (isTimeout(lost.reason)) circuit.timedOut();
+    if (isTimeout(lost.reason)) this.#circuit.timedOut();
     throw unavailable('it did not answer', lost.reason);
   }
+}
+
+/** Resolves when the connection is established. Rejects after `timeoutMs`, or when it is closed. */
+function becomeReady(redis: Redis, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settleOnce = (error: TandemError | null) => {
+      clearTimeout(timer);
+      redis.off('ready', onReady);
+      redis.off('end', onEnd);
+      if (error) reject(error);
+      else resolve();
+    };
+    const onReady = () => settleOnce(null);
+    const onEnd = () => settleOnce(unavailable('the connection was closed'));
+    const timer = setTimeout(() => settleOnce(unavailable(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    redis.on('ready', onReady);
+    redis.on('end', onEnd);
+  });
 }
 
 export function unavailable(why: string, cause?: unknown): TandemError {

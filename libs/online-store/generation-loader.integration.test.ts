@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { protocolUnknown } from '@tandem/freshness/protocol';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
-import { createServerConnection, type OnlineConnection, type ServerConnection } from './connection.ts';
+import { createServerConnection, type ServerConnection } from './connection.ts';
 import { OnlineGenerationLoader } from './generation-loader.ts';
 import { OnlineGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
@@ -123,13 +123,12 @@ describe('loading generations', () => {
 
   it('does not complete a marker that Redis loses, with rows, during the count', async () => {
     await loader().loadRows(generation, rows);
-    const losing: OnlineConnection = {
-      ...connection,
-      ask: async (commands) => {
-        const replies = await connection.ask(commands);
-        await deleteKeys(connection, prefix);
-        return replies;
-      },
+    const { connection: losing } = await connectTo(inject('redisUrl'));
+    onTestFinished(() => losing.close());
+    losing.ask = async (lookups) => {
+      const replies = await connection.ask(lookups);
+      await deleteKeys(connection, prefix);
+      return replies;
     };
     expect(await new OnlineGenerationLoader({ connection: losing, prefix }).completeLoad(generation, USERS)).toBe(
       false,

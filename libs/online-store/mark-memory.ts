@@ -24,7 +24,7 @@ export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies)
   }
 
   return {
-    serverId: connection.serverId,
+    serverId: () => connection.serverId(),
     async recall() {
       const names = connection.layout().shards.map(({ tag }) => keys.historyMark(tag));
       if (names.length === 0) throw unavailable('it is not connected');

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { findRedis } from '@tandem/local-servers/redis-find';
 import { type ServerProcess, startServerProcess } from '@tandem/local-servers/server-process';
-import { connectServer, type ServerConnection } from '@tandem/online-store/connection';
+import { ServerConnection } from '@tandem/online-store/connection';
 import { command } from '@tandem/online-store/pipelined-commands';
 
 export const LOOPBACK = '127.0.0.1';
@@ -79,7 +79,7 @@ async function follow(port: number, password: string, start: () => ServerProcess
   async function restart() {
     server = start();
     const limits = { commandTimeoutMs: 10_000, connectTimeoutMs: 2_000, log: () => {} };
-    connection = connectServer({ host: LOOPBACK, port, password }, limits);
+    connection = new ServerConnection({ host: LOOPBACK, port, password }, limits);
     await connection.whenReady(READY_WITHIN_MS);
   }
   await restart();

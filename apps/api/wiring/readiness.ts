@@ -147,7 +147,7 @@ async function checkSchema(pool: Pool): Promise<void> {
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }
 
-async function checkRedis({ layout, isOpen }: ReadinessPartsDependencies['connection']): Promise<void> {
-  if (!isOpen()) throw new Error('not connected, or not answering');
-  await Promise.all(layout().shards.map(({ server }) => server.redis.ping()));
+async function checkRedis(connection: ReadinessPartsDependencies['connection']): Promise<void> {
+  if (!connection.isOpen()) throw new Error('not connected, or not answering');
+  await Promise.all(connection.layout().shards.map(({ server }) => server.redis.ping()));
 }

@@ -1,7 +1,7 @@
 /** Connects to a Redis for a check. If that fails, finds the problem of the address. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { connectServer, type OnlineConnection, type OnlineConnectionOptions } from '@tandem/online-store/connection';
+import { type OnlineConnection, type OnlineConnectionOptions, ServerConnection } from '@tandem/online-store/connection';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { command } from '@tandem/online-store/pipelined-commands';
 import { type HostAndPort, parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
@@ -154,7 +154,7 @@ interface Asked {
 
 function askServer({ host, port }: HostAndPort, login: ServerOptions): Promise<Asked> {
   return reach(
-    (options) => connectServer({ ...login, host, port }, { ...options, isOfCluster: true }),
+    (options) => new ServerConnection({ ...login, host, port }, { ...options, isOfCluster: true }),
     async (connection) => {
       const [info, masters] = await connection.send([command('info', ['server']), command('sentinel', ['masters'])]);
       const mode = /^(?:redis|server)_mode:(\w+)/m.exec(String(info))?.[1] ?? null;
