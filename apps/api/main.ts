@@ -22,7 +22,7 @@ import {
   runDeadlineMs,
   watchdogMs,
 } from '@tandem/config/environment/environment-sections';
-import { type Connections, createConnections } from '@tandem/http-server/connections';
+import { Connections } from '@tandem/http-server/connections';
 import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
@@ -174,7 +174,7 @@ interface Places {
 function shareConnections({ grpcPort }: HttpSection, processes: number): Places {
   const all = connectionLimit(processes);
   const overGrpc = grpcPort === null ? 0 : grpcConnectionLimit(all);
-  return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
+  return { all, connections: new Connections({ most: all - overGrpc }), overGrpc };
 }
 
 /** Starts the API, and the separate ports of metrics and gRPC if they are configured. */
@@ -194,7 +194,7 @@ async function listen(
   try {
     if (metricsPort !== null) {
       const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
-      const few = createConnections({ most: MOST_SCRAPING });
+      const few = new Connections({ most: MOST_SCRAPING });
       const metrics = await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled });
       servers = { ...servers, metrics };
     }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
 import { TandemError } from '@tandem/freshness/errors';
-import { type Connections, createConnections } from '@tandem/http-server/connections';
+import { Connections } from '@tandem/http-server/connections';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
 import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
 import { startGrpcServer } from '@tandem/open-inference/grpc-server';
@@ -35,7 +35,7 @@ const METHODS = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';
 /** Starts the server. Rejects if it cannot listen on the address. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { fetch, direct = () => false, onFault = () => {}, host, port } = options;
-  const { connections = createConnections({ most: connectionLimit() }) } = options;
+  const { connections = new Connections({ most: connectionLimit() }) } = options;
   const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
   const server = await startHttpServer({
     answer: (incoming, outgoing) => (direct(incoming, outgoing) ? undefined : listen(incoming, outgoing)),

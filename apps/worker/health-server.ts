@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ERROR_KINDS } from '@tandem/freshness/error-codes';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { createConnections } from '@tandem/http-server/connections';
+import { Connections } from '@tandem/http-server/connections';
 import { checkHost, createHostRule, type HostRule, isOnLoopback } from '@tandem/http-server/foreign-request';
 import { type Reply, replyOn } from '@tandem/http-server/reply';
 import { targetPath } from '@tandem/http-server/request-frame';
@@ -50,7 +50,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     onFault,
     host,
     port,
-    connections: createConnections({ most: MOST_CONNECTIONS }),
+    connections: new Connections({ most: MOST_CONNECTIONS }),
   });
   return {
     port: server.port,

@@ -2,20 +2,20 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { rememberRequest } from './asked-connection.ts';
-import { createConnections } from './connections.ts';
+import { Connections } from './connections.ts';
 
 const MOST = 4;
 let server: Server;
 let port: number;
 let clock: number;
-let connections: ReturnType<typeof createConnections>;
+let connections: Connections;
 const sockets: Socket[] = [];
 /** Functions that answer the waiting requests of GET /slow. The test calls them. */
 const slow: (() => void)[] = [];
 
 beforeEach(async () => {
   clock = 0;
-  connections = createConnections({ most: MOST, now: () => clock });
+  connections = new Connections({ most: MOST, now: () => clock });
   server = createServer((incoming, outgoing) => {
     rememberRequest(incoming, outgoing);
     if (incoming.url === '/large') outgoing.end(Buffer.alloc(64_000_000));

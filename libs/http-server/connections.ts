@@ -14,16 +14,6 @@ import { devNull } from 'node:os';
 import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connection.ts';
 import { createTurns } from './in-turns.ts';
 
-export interface Connections {
-  /** Limits the connections of this server. Several servers may share the limit. */
-  keep(server: Server): void;
-  /**
-   * The part of readiness. It fails while new connections are rejected or replace a connection in use, and while the
-   * process cannot open files.
-   */
-  readonly part: { readonly name: string; readonly isEssential: boolean; check(): Promise<void> };
-}
-
 interface ConnectionsOptions {
   readonly most: number;
   readonly now?: () => number;
@@ -59,94 +49,103 @@ interface OpenConnection {
   untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
 }
 
-export function createConnections({ most, now = () => performance.now() }: ConnectionsOptions): Connections {
+export class Connections {
+  /**
+   * The part of readiness. It fails while new connections are rejected or replace a connection in use, and while the
+   * process cannot open files.
+   */
+  readonly part = { name: 'connections', isEssential: true, check: () => this.#check() };
+  readonly #most: number;
+  readonly #now: () => number;
   /** Open connections in the order in which they were accepted. */
-  const open = new Map<Socket, OpenConnection>();
-  const turns = createTurns();
-  let fullAt = Number.NEGATIVE_INFINITY;
+  readonly #open = new Map<Socket, OpenConnection>();
+  readonly #turns = createTurns();
+  #fullAt = Number.NEGATIVE_INFINITY;
+
+  constructor({ most, now = () => performance.now() }: ConnectionsOptions) {
+    this.#most = most;
+    this.#now = now;
+  }
+
+  /** Limits the connections of this server. Several servers may share the limit. */
+  keep(server: Server): void {
+    server.on('connection', (socket) => this.#take(socket));
+    server.on('request', ({ method, socket }) => {
+      const connection = this.#open.get(socket);
+      if (!connection) return;
+      connection.usedAt = this.#now();
+      if (method !== 'GET') connection.sendingSince = connection.usedAt;
+    });
+    server.timeout = SILENCE_MS;
+    server.on('timeout', (socket) => this.#turns.add(() => leave(socket)));
+    const looking = setInterval(() => this.#look(), LOOK_MS).unref();
+    server.once('close', () => clearInterval(looking));
+  }
+
+  #take(socket: Socket): void {
+    if (this.#open.size >= this.#most && !this.#makeRoom()) {
+      socket.destroy();
+      return;
+    }
+    this.#open.set(socket, { usedAt: this.#now(), sendingSince: 0 });
+    socket.once('close', () => this.#open.delete(socket));
+  }
+
+  #makeRoom(): boolean {
+    const leaving = this.#replaceable() ?? this.#longestSending();
+    const connection = leaving && this.#open.get(leaving);
+    if (!connection || this.#isInUse(connection)) this.#fullAt = this.#now();
+    leaving?.destroy();
+    return leaving !== undefined && this.#open.delete(leaving);
+  }
 
   /**
    * Returns a connection to replace: the oldest connection that has had no request for a second; else a new connection
    * without a request; else a connection that was just answered. It need not be the connection with the longest idle
    * time: an order by last request would cost every request.
    */
-  function replaceable(): Socket | undefined {
-    const haste = now() - HASTE_MS;
+  #replaceable(): Socket | undefined {
+    const haste = this.#now() - HASTE_MS;
     let between: Socket | undefined;
     let silent: Socket | undefined;
-    for (const [socket, connection] of open) {
+    for (const [socket, connection] of this.#open) {
       if (isAnswering(socket) || isSending(socket)) continue;
-      if (!isInUse(connection)) return socket;
+      if (!this.#isInUse(connection)) return socket;
       if (hasAsked(socket)) between ??= socket;
       else if (connection.usedAt <= haste) silent ??= socket;
     }
     return silent ?? between;
   }
 
-  function isInUse({ usedAt }: OpenConnection): boolean {
-    return usedAt > now() - GRACE_MS;
+  #isInUse({ usedAt }: OpenConnection): boolean {
+    return usedAt > this.#now() - GRACE_MS;
   }
 
   /** Returns a connection that has been sending a body for longer than `SENDING_MS`. */
-  function longestSending(): Socket | undefined {
-    const slow = now() - SENDING_MS;
-    for (const [socket, { sendingSince }] of open) if (isSending(socket) && sendingSince <= slow) return socket;
+  #longestSending(): Socket | undefined {
+    const slow = this.#now() - SENDING_MS;
+    for (const [socket, { sendingSince }] of this.#open) if (isSending(socket) && sendingSince <= slow) return socket;
     return undefined;
   }
 
-  function take(socket: Socket): void {
-    if (open.size >= most && !makeRoom()) {
-      socket.destroy();
-      return;
-    }
-    open.set(socket, { usedAt: now(), sendingSince: 0 });
-    socket.once('close', () => open.delete(socket));
-  }
-
-  function makeRoom(): boolean {
-    const leaving = replaceable() ?? longestSending();
-    const connection = leaving && open.get(leaving);
-    if (!connection || isInUse(connection)) fullAt = now();
-    leaving?.destroy();
-    return leaving !== undefined && open.delete(leaving);
-  }
-
   /** Closes connections if their clients take too long to read their answers. */
-  function look(): void {
-    for (const [socket, connection] of open) {
+  #look(): void {
+    const now = this.#now();
+    for (const [socket, connection] of this.#open) {
       const answer = untakenAnswer(socket);
-      if (!answer || connection.untaken?.answer !== answer) connection.untaken = answer && { answer, since: now() };
-      else if (connection.untaken.since <= now() - TAKING_MS) turns.add(() => socket.destroy());
+      if (!answer || connection.untaken?.answer !== answer) connection.untaken = answer && { answer, since: now };
+      else if (connection.untaken.since <= now - TAKING_MS) this.#turns.add(() => socket.destroy());
     }
   }
 
-  /** Closes a connection without traffic, unless its client waits for an answer. */
-  function leave(socket: Socket): void {
-    if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
+  async #check(): Promise<void> {
+    if (this.#now() - this.#fullAt < FULL_MS) throw new Error(`all ${this.#most} connections are taken`);
+    // Without a free file descriptor, connections fail and this process is not notified.
+    await (await openFile(devNull)).close();
   }
+}
 
-  return {
-    keep(server) {
-      server.on('connection', take);
-      server.on('request', ({ method, socket }) => {
-        const connection = open.get(socket);
-        if (!connection) return;
-        connection.usedAt = now();
-        if (method !== 'GET') connection.sendingSince = connection.usedAt;
-      });
-      server.timeout = SILENCE_MS;
-      server.on('timeout', (socket) => turns.add(() => leave(socket)));
-      const looking = setInterval(look, LOOK_MS).unref();
-      server.once('close', () => clearInterval(looking));
-    },
-    part: {
-      name: 'connections',
-      isEssential: true,
-      async check() {
-        if (now() - fullAt < FULL_MS) throw new Error(`all ${most} connections are taken`);
-        // Without a free file descriptor, connections fail and this process is not notified.
-        await (await openFile(devNull)).close();
-      },
-    },
-  };
+/** Closes a connection without traffic, unless its client waits for an answer. */
+function leave(socket: Socket): void {
+  if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
 }

@@ -32,7 +32,6 @@ beforeEach(async () => {
     },
     connections: {
       keep: (kept) => void kept.on('connection', ({ remotePort = 0 }: Socket) => accepted.add(remotePort)),
-      part: { name: 'connections', isEssential: true, check: async () => {} },
     },
   });
 });

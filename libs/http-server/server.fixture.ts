@@ -2,14 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERROR_KINDS } from '@tandem/freshness/error-codes';
 import type { TandemError } from '@tandem/freshness/errors';
-import type { Connections } from './connections.ts';
-import { createConnections } from './connections.ts';
+import { Connections } from './connections.ts';
 import { type HttpServer, startHttpServer } from './server.ts';
 
 export interface TestServerOptions {
   answer(incoming: IncomingMessage, outgoing: ServerResponse): void | Promise<void>;
   onFault?(error: unknown, url: string): void;
-  readonly connections?: Connections;
+  readonly connections?: Pick<Connections, 'keep'>;
 }
 
 export function startTestServer({ answer, onFault, connections }: TestServerOptions): Promise<HttpServer> {
@@ -28,6 +27,6 @@ export function startTestServer({ answer, onFault, connections }: TestServerOpti
       }),
     host: '127.0.0.1',
     port: 0,
-    connections: connections ?? createConnections({ most: 1_000 }),
+    connections: connections ?? new Connections({ most: 1_000 }),
   });
 }

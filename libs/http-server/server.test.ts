@@ -2,7 +2,7 @@ import type { Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createConnections } from './connections.ts';
+import { Connections } from './connections.ts';
 import { startTestServer } from './server.fixture.ts';
 import type { HttpServer } from './server.ts';
 
@@ -62,14 +62,14 @@ it('truncates an answer that fails halfway, so that no client reads it as comple
 
 it('survives connections that it cannot accept', async () => {
   let raw: Server | undefined;
-  const kept = createConnections({ most: 10 });
+  const kept = new Connections({ most: 10 });
   const keep = (one: Server) => {
     raw = one;
     kept.keep(one);
   };
   await server.close(0);
   const answer = (_: unknown, outgoing: ServerResponse) => void outgoing.end('fine');
-  server = await startTestServer({ answer, connections: { ...kept, keep } });
+  server = await startTestServer({ answer, connections: { keep } });
   // Node emits these errors if accept fails. They are emitted twice, in case a listener handles only the first.
   for (const code of ['EMFILE', 'ENFILE']) raw?.emit('error', Object.assign(new Error('accept'), { code }));
   expect(await exchange(last('/'))).toMatch(/fine$/);

@@ -44,7 +44,7 @@ interface HttpServerOptions extends RefusalOptions {
   /** The port; 0 for any free port. */
   readonly port: number;
   /** Limits the connections of the server. */
-  readonly connections: Connections;
+  readonly connections: Pick<Connections, 'keep'>;
   /** Set if another process accepts connections for this process: see createServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
