@@ -21,7 +21,7 @@ interface ServerOptions {
   readonly port: number;
   /** Default: as many as the open-file limit of the process allows. */
   readonly connections?: Connections;
-  /** Set if another process accepts connections for this process: see createServerDrain. */
+  /** Set if another process accepts connections for this process: see ServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 

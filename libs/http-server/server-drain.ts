@@ -22,18 +22,6 @@ export interface DrainTime {
   readonly mostMs: number;
 }
 
-export interface ServerDrain {
-  /** Whether each answer must be the last on its connection. */
-  readonly isLeaving: boolean;
-  /** Resolves when the server need no longer accept connections. */
-  listenOn(time: DrainTime): Promise<void>;
-  /**
-   * Stops listening and lets requests in progress finish. After the grace period, it closes the remaining connections.
-   * @returns whether everything finished in time
-   */
-  close(graceMs: number): Promise<boolean>;
-}
-
 const LOOK_MS = 25;
 /**
  * The number of checks in which a connection must be idle before it is closed. Checks are counted instead of time, so
@@ -53,28 +41,73 @@ interface Idleness {
   bytesRead: number;
 }
 
-/**
- * Creates the drain of a server that does not listen yet.
- * @param settled resolves when all earlier connections are accepted, and a closed listener accepts no more. By default
- * after a turn of the event loop; another process that accepts connections needs longer
- */
-export function createServerDrain(server: Server, settled: () => Promise<unknown> = turn): ServerDrain {
-  const open = new Map<Socket, Idleness>();
-  let isLeaving = false;
-  let accepted = 0;
-  let looking: NodeJS.Timeout | undefined;
+/** The drain of a server, which must not listen yet. */
+export class ServerDrain {
+  readonly #server: Server;
+  readonly #settled: () => Promise<unknown>;
+  readonly #open = new Map<Socket, Idleness>();
+  #isLeaving = false;
+  #accepted = 0;
+  #looking: NodeJS.Timeout | undefined;
 
-  server.on('connection', (socket) => {
-    accepted++;
-    open.set(socket, { looks: 0, last: undefined, bytesRead: 0 });
-    socket.once('close', () => open.delete(socket));
-  });
+  /**
+   * @param settled resolves when all earlier connections are accepted, and a closed listener accepts no more. By default
+   * after a turn of the event loop; another process that accepts connections needs longer
+   */
+  constructor(server: Server, settled: () => Promise<unknown> = turn) {
+    this.#server = server;
+    this.#settled = settled;
+    server.on('connection', (socket) => {
+      this.#accepted++;
+      this.#open.set(socket, { looks: 0, last: undefined, bytesRead: 0 });
+      socket.once('close', () => this.#open.delete(socket));
+    });
+  }
 
-  function look(): void {
-    for (const [socket, idleness] of open) {
-      countIdle(socket, idleness);
-      if (isLeaving && idleness.looks > IDLE_LOOKS && !isClosing(socket)) closeLingering(socket);
+  /** Whether each answer must be the last on its connection. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** Resolves when the server need no longer accept connections. */
+  async listenOn({ leastMs, mostMs }: DrainTime): Promise<void> {
+    this.#lookOften();
+    const startedAt = performance.now();
+    for (let tookMs = 0; tookMs < mostMs; tookMs = performance.now() - startedAt) {
+      if (tookMs >= leastMs && this.#open.size === 0) return;
+      await pause(Math.min(LOOK_MS, mostMs - tookMs));
     }
+  }
+
+  /**
+   * Stops listening and lets requests in progress finish. After the grace period, it closes the remaining connections.
+   * @returns whether everything finished in time
+   */
+  async close(graceMs: number): Promise<boolean> {
+    this.#lookOften();
+    await this.#acceptWaiting();
+    const closed = new Promise((resolve) => this.#server.once('close', resolve));
+    await this.#leave();
+    let isInTime = true;
+    const patience = setTimeout(() => {
+      isInTime = false;
+      this.#server.closeAllConnections();
+    }, graceMs);
+    await closed;
+    clearInterval(this.#looking);
+    clearTimeout(patience);
+    // Stops the checks of time limits.
+    this.#server.close();
+    return isInTime;
+  }
+
+  #lookOften(): void {
+    this.#looking ??= setInterval(() => {
+      for (const [socket, idleness] of this.#open) {
+        countIdle(socket, idleness);
+        if (this.#isLeaving && idleness.looks > IDLE_LOOKS && !isClosing(socket)) closeLingering(socket);
+      }
+    }, LOOK_MS);
   }
 
   /**
@@ -82,55 +115,24 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
    * closes. Node accepts one waiting connection in each turn of the event loop. So after a turn without a new
    * connection none is waiting, except a connection that arrived in that turn.
    */
-  async function acceptWaiting(): Promise<void> {
-    for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {
-      before = accepted;
-      await settled();
+  async #acceptWaiting(): Promise<void> {
+    for (let turns = 0, before = -1; before !== this.#accepted && turns < MOST_TURNS; turns++) {
+      before = this.#accepted;
+      await this.#settled();
     }
   }
 
-  async function leave(): Promise<void> {
+  async #leave(): Promise<void> {
     // `close` of the HTTP server would destroy connections that look idle, and stop checking time limits.
-    Listener.prototype.close.call(server);
+    Listener.prototype.close.call(this.#server);
     // A client with a closed connection reconnects at once, and the listener must not accept it.
-    if (settled !== turn) await settled();
-    isLeaving = true;
-    for (const socket of open.keys()) {
+    if (this.#settled !== turn) await this.#settled();
+    this.#isLeaving = true;
+    for (const socket of this.#open.keys()) {
       const last = lastResponse(socket);
       if (last && !last.headersSent) closeBehind(last, socket);
     }
   }
-
-  return {
-    get isLeaving() {
-      return isLeaving;
-    },
-    async listenOn({ leastMs, mostMs }) {
-      looking = setInterval(look, LOOK_MS);
-      const startedAt = performance.now();
-      for (let tookMs = 0; tookMs < mostMs; tookMs = performance.now() - startedAt) {
-        if (tookMs >= leastMs && open.size === 0) return;
-        await pause(Math.min(LOOK_MS, mostMs - tookMs));
-      }
-    },
-    async close(graceMs) {
-      looking ??= setInterval(look, LOOK_MS);
-      await acceptWaiting();
-      const closed = new Promise((resolve) => server.once('close', resolve));
-      await leave();
-      let isInTime = true;
-      const patience = setTimeout(() => {
-        isInTime = false;
-        server.closeAllConnections();
-      }, graceMs);
-      await closed;
-      clearInterval(looking);
-      clearTimeout(patience);
-      // Stops the checks of time limits.
-      server.close();
-      return isInTime;
-    },
-  };
 }
 
 function countIdle(socket: Socket, idleness: Idleness): void {

@@ -21,7 +21,7 @@ import type { Connections } from './connections.ts';
 import { createTurns, type Turns } from './in-turns.ts';
 import { type Reply, replyOn } from './reply.ts';
 import { frameFault } from './request-frame.ts';
-import { createServerDrain, type ServerDrain } from './server-drain.ts';
+import { ServerDrain } from './server-drain.ts';
 
 /** Limits in milliseconds and bytes. With Node's defaults, a client can keep a connection for five minutes. */
 const LIMITS = Object.freeze({
@@ -45,7 +45,7 @@ interface HttpServerOptions extends RefusalOptions {
   readonly port: number;
   /** Limits the connections of the server. */
   readonly connections: Pick<Connections, 'keep'>;
-  /** Set if another process accepts connections for this process: see createServerDrain. */
+  /** Set if another process accepts connections for this process: see ServerDrain. */
   readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
@@ -68,7 +68,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (fault) refusals.request(fault, incoming, outgoing);
     else answer(incoming, outgoing);
   });
-  const drain = createServerDrain(server, options.settled);
+  const drain = new ServerDrain(server, options.settled);
   connections.keep(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const refuse = () => refusals.malformed(error, socket, LIMITS.maxHeaderSize);
@@ -83,7 +83,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   // A connection could not be accepted, for example without a free file descriptor. Readiness reports it
   // (connections.ts).
   server.on('error', () => {});
-  return { port: (server.address() as AddressInfo).port, listenOn: drain.listenOn, close: drain.close };
+  return {
+    port: (server.address() as AddressInfo).port,
+    listenOn: (time) => drain.listenOn(time),
+    close: (graceMs) => drain.close(graceMs),
+  };
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -166,8 +166,8 @@ create index outcomes_in_time`,
     patches: [
       {
         file: 'libs/http-server/server-drain.ts',
-        find: '      }, graceMs);',
-        replace: '      }, graceMs / 1_000);',
+        find: '    }, graceMs);',
+        replace: '    }, graceMs / 1_000);',
       },
     ],
   },
