@@ -118,14 +118,14 @@ function joinProcesses(): Member {
 async function serveByProcesses({ apiProcesses: processes, logging, watchdogMs }: Settings): Promise<void> {
   const log = createLog({ level: logging.level, name: 'api' });
   watchEventLoop('api', watchdogMs);
-  const { createPrimary } = await import('./processes/primary.ts');
+  const { Primary } = await import('./processes/primary.ts');
   // The API processes share the CPUs, so each gets a share of the inference children.
   const children = Math.max(1, Math.round((availableParallelism() - 1) / processes));
-  const primary = createPrimary({
+  const primary = new Primary({
     ...{ processes, log, killAfterMs: LAST_RESORT_MS + 1_000, exit: (code) => process.exit(code) },
     environment: process.env.INFERENCE_PROCESSES ? {} : { INFERENCE_PROCESSES: String(children) },
   });
-  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, primary.onSignal);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => primary.onSignal(signal));
   process.on('SIGUSR2', () => void primary.restartAll());
   await primary.start();
 }

@@ -24,187 +24,191 @@ interface PrimaryOptions {
   exit(code: number): void;
 }
 
-export interface Primary {
-  /**
-   * Starts the first process alone and then the others, so that a common fault is reported once. If one cannot start,
-   * ends the others and rejects.
-   */
-  start(): Promise<void>;
-  /** Ends all processes in order, then this one. A second signal ends them at once. */
-  onSignal(signal: string): void;
-  /**
-   * Restarts the processes one after the other. Each ends after its replacement listens. If a replacement does not
-   * start, the remaining processes keep running.
-   */
-  restartAll(): Promise<void>;
-}
-
 /**
  * Milliseconds for which the last process keeps serving while the others end. It fits into the grace period of an
  * orchestrator.
  */
 const OTHERS_FIRST_MS = 5_000;
 
-export function createPrimary(options: PrimaryOptions): Primary {
-  const { processes, log, exit } = options;
-  cluster.schedulingPolicy = cluster.SCHED_RR;
-  const supervised: Supervised[] = [];
-  const fleet = createFleet(options);
-  let isEnding = false;
-  let restarting: Promise<void> | null = null;
+export class Primary {
+  readonly #options: PrimaryOptions;
+  readonly #fleet: Fleet;
+  readonly #supervised: Supervised[] = [];
+  #isEnding = false;
+  #restarting: Promise<void> | null = null;
 
-  async function stopAll(): Promise<void> {
-    isEnding = true;
-    const [last, ...others] = supervised;
+  constructor(options: PrimaryOptions) {
+    cluster.schedulingPolicy = cluster.SCHED_RR;
+    this.#options = options;
+    this.#fleet = new Fleet(options);
+  }
+
+  /**
+   * Starts the first process alone and then the others, so that a common fault is reported once. If one cannot start,
+   * ends the others and rejects.
+   */
+  async start(): Promise<void> {
+    const { processes, log } = this.#options;
+    try {
+      await this.#startOne(1);
+      const others = Array.from({ length: processes - 1 }, (_, i) => this.#startOne(i + 2));
+      await Promise.all(others).finally(() => Promise.allSettled(others));
+    } catch (error) {
+      // A start that a signal interrupted is no failure.
+      if (this.#isEnding) return;
+      await this.#stopAll();
+      throw error;
+    }
+    log.info('api.processes_started', { processes });
+  }
+
+  /** Ends all processes in order, then this one. A second signal ends them at once. */
+  onSignal(signal: string): void {
+    const { log, exit } = this.#options;
+    if (this.#isEnding) {
+      killAll();
+      exit(1);
+      return;
+    }
+    log.info('api.stopping', { reason: signal });
+    void this.#end(0);
+  }
+
+  /**
+   * Restarts the processes one after the other. Each ends after its replacement listens. If a replacement does not
+   * start, the remaining processes keep running.
+   */
+  restartAll(): Promise<void> {
+    this.#restarting ??= this.#renewAll().finally(() => {
+      this.#restarting = null;
+    });
+    return this.#restarting;
+  }
+
+  async #startOne(number: number): Promise<void> {
+    const { log } = this.#options;
+    const one = await supervise({
+      name: `process ${number}`,
+      start: (isAgain) => this.#fleet.start(number, isAgain),
+      say: (how) => log.warn('api.process_ended', { process: number, how }),
+      now: () => performance.now(),
+      sleep,
+    });
+    this.#supervised.push(one);
+    void one.givenUp.then((error) => {
+      log.error('api.failed', { error });
+      if (!this.#isEnding) void this.#end(1);
+    });
+  }
+
+  async #renewAll(): Promise<void> {
+    const { processes, log } = this.#options;
+    for (const one of this.#supervised) {
+      try {
+        await one.renew();
+      } catch (error) {
+        if (!this.#isEnding) log.error('api.process_not_replaced', { process: one.name, error });
+        return;
+      }
+      if (this.#isEnding) return;
+    }
+    log.info('api.processes_restarted', { processes });
+  }
+
+  async #end(code: number): Promise<void> {
+    await this.#stopAll();
+    this.#options.exit(this.#fleet.hasFailed ? 1 : code);
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#isEnding = true;
+    const [last, ...others] = this.#supervised;
     // The last process takes the connections that the others refuse.
     const stopped = Promise.all(others.map((one) => one.stop()));
     await Promise.race([stopped, sleep(OTHERS_FIRST_MS, undefined, { ref: false })]);
     await Promise.all([stopped, last?.stop()]);
     killAll();
   }
-
-  async function end(code: number): Promise<void> {
-    await stopAll();
-    exit(fleet.hasFailed() ? 1 : code);
-  }
-
-  async function startOne(number: number): Promise<void> {
-    const one = await supervise({
-      name: `process ${number}`,
-      start: (isAgain) => fleet.start(number, isAgain),
-      say: (how) => log.warn('api.process_ended', { process: number, how }),
-      now: () => performance.now(),
-      sleep,
-    });
-    supervised.push(one);
-    void one.givenUp.then((error) => {
-      log.error('api.failed', { error });
-      if (!isEnding) void end(1);
-    });
-  }
-
-  async function renewAll(): Promise<void> {
-    for (const one of supervised) {
-      try {
-        await one.renew();
-      } catch (error) {
-        if (!isEnding) log.error('api.process_not_replaced', { process: one.name, error });
-        return;
-      }
-      if (isEnding) return;
-    }
-    log.info('api.processes_restarted', { processes });
-  }
-
-  return {
-    async start() {
-      try {
-        await startOne(1);
-        const others = Array.from({ length: processes - 1 }, (_, i) => startOne(i + 2));
-        await Promise.all(others).finally(() => Promise.allSettled(others));
-      } catch (error) {
-        // A start that a signal interrupted is no failure.
-        if (isEnding) return;
-        await stopAll();
-        throw error;
-      }
-      log.info('api.processes_started', { processes });
-    },
-    onSignal(signal) {
-      if (isEnding) {
-        killAll();
-        return exit(1);
-      }
-      log.info('api.stopping', { reason: signal });
-      void end(0);
-    },
-    restartAll() {
-      restarting ??= renewAll().finally(() => {
-        restarting = null;
-      });
-      return restarting;
-    },
-  };
 }
 
 function killAll(): void {
   for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
 }
 
-interface Fleet {
+class Fleet {
+  /** Whether a process that was asked to leave ended with an exit code other than 0. */
+  hasFailed = false;
+  readonly #options: PrimaryOptions;
+  /** Listening processes by number. Metrics count a draining process and its replacement as one. */
+  readonly #listening = new Map<number, { readonly worker: Worker; readonly questions: Questions }>();
+
+  constructor(options: PrimaryOptions) {
+    this.#options = options;
+  }
+
   /**
    * Starts a process and resolves when it listens. If it ends before, a first start rejects and a restart (`isAgain`)
    * resolves.
    */
-  start(number: number, isAgain: boolean): Promise<Started>;
-  /** Returns whether a process that was asked to leave ended with an exit code other than 0. */
-  hasFailed(): boolean;
-}
-
-function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
-  /** Listening processes by number. Metrics count a draining process and its replacement as one. */
-  const listening = new Map<number, { readonly worker: Worker; readonly questions: Questions }>();
-  let hasFailed = false;
-
-  function tell(worker: Worker, order: Order): void {
-    if (worker.isConnected()) worker.send(order, () => {});
+  async start(number: number, isAgain: boolean): Promise<Started> {
+    const { environment, log } = this.#options;
+    const worker = cluster.fork({ ...environment, API_PROCESS: String(number) });
+    closeUndelivered(worker);
+    const { promise: started, resolve: tellStarted } = Promise.withResolvers<null>();
+    let isLeaving = false;
+    const exited = new Promise<string>((resolve) => {
+      worker.once('exit', (code, signal) => {
+        if (this.#listening.get(number)?.worker === worker) this.#listening.delete(number);
+        if (isLeaving && code !== 0) this.hasFailed = true;
+        resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
+      });
+      // Also emitted if a message cannot be sent to a process that was just killed; `exit` then follows.
+      worker.on('error', (error) => {
+        log.warn('api.process_error', { process: number, error });
+        if (worker.process.pid === undefined) resolve(error.message);
+      });
+    });
+    this.#listen(worker, number, () => tellStarted(null));
+    const ended = await Promise.race([started, exited]);
+    if (!isAgain && ended !== null) throw new ProcessNotStarted(number, ended);
+    return {
+      pid: worker.process.pid ?? -1,
+      exited,
+      stop: (isReplaced = false) => {
+        isLeaving = true;
+        return this.#leave(worker, exited, isReplaced ? 'restart' : 'end');
+      },
+      kill: () => void worker.process.kill('SIGKILL'),
+      lastOutput: () => 'its log says why',
+    };
   }
 
-  async function hear(worker: Worker, number: number, report: Report): Promise<void> {
-    if (report.kind === 'flush') tell(worker, { kind: 'answers', id: report.id, answers: [] });
-    if (report.kind !== 'gather') return;
-    const others = [...listening].filter(([other]) => other !== number);
-    const answers = await Promise.all(others.map(([, { questions }]) => questions.ask(report.question)));
-    tell(worker, { kind: 'answers', id: report.id, answers });
+  /** Handles the reports of a process. */
+  #listen(worker: Worker, number: number, onStarted: () => void): void {
+    const questions = createQuestions((id, question) => tell(worker, { kind: 'question', id, question }));
+    worker.on('message', async (report: Report) => {
+      if (report.kind === 'started') {
+        this.#listening.set(number, { worker, questions });
+        onStarted();
+      } else if (report.kind === 'answer') questions.receive(report.id, report.answer);
+      else if (report.kind === 'flush') tell(worker, { kind: 'answers', id: report.id, answers: [] });
+      else if (report.kind === 'gather') {
+        const others = [...this.#listening].filter(([other]) => other !== number);
+        const answers = await Promise.all(others.map(([, other]) => other.questions.ask(report.question)));
+        tell(worker, { kind: 'answers', id: report.id, answers });
+      }
+    });
   }
 
-  function leave(worker: Worker, exited: Promise<string>, cause: 'end' | 'restart'): Promise<void> {
-    const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
+  #leave(worker: Worker, exited: Promise<string>, cause: 'end' | 'restart'): Promise<void> {
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#options.killAfterMs);
     tell(worker, { kind: 'leave', cause, reason: cause });
     return exited.then(() => clearTimeout(timer));
   }
+}
 
-  return {
-    hasFailed: () => hasFailed,
-    async start(number, isAgain) {
-      const worker = cluster.fork({ ...environment, API_PROCESS: String(number) });
-      closeUndelivered(worker);
-      const questions = createQuestions((id, question) => tell(worker, { kind: 'question', id, question }));
-      const { promise: started, resolve: tellStarted } = Promise.withResolvers<null>();
-      let isLeaving = false;
-      const exited = new Promise<string>((resolve) => {
-        worker.once('exit', (code, signal) => {
-          if (listening.get(number)?.worker === worker) listening.delete(number);
-          if (isLeaving && code !== 0) hasFailed = true;
-          resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
-        });
-        // Also emitted if a message cannot be sent to a process that was just killed; `exit` then follows.
-        worker.on('error', (error) => {
-          log.warn('api.process_error', { process: number, error });
-          if (worker.process.pid === undefined) resolve(error.message);
-        });
-      });
-      worker.on('message', (report: Report) => {
-        if (report.kind === 'started') {
-          listening.set(number, { worker, questions });
-          tellStarted(null);
-        } else if (report.kind === 'answer') questions.receive(report.id, report.answer);
-        else void hear(worker, number, report);
-      });
-      const ended = await Promise.race([started, exited]);
-      if (!isAgain && ended !== null) throw new ProcessNotStarted(number, ended);
-      return {
-        pid: worker.process.pid ?? -1,
-        exited,
-        stop: (isReplaced = false) => {
-          isLeaving = true;
-          return leave(worker, exited, isReplaced ? 'restart' : 'end');
-        },
-        kill: () => void worker.process.kill('SIGKILL'),
-        lastOutput: () => 'its log says why',
-      };
-    },
-  };
+function tell(worker: Worker, order: Order): void {
+  if (worker.isConnected()) worker.send(order, () => {});
 }
 
 /** The error of a process that ended before it listened. Its standard error says why. */
