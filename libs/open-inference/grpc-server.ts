@@ -12,7 +12,6 @@ import {
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
-  type ServerInterceptor,
   ServerListenerBuilder,
   type ServerUnaryCall,
   type StatusObject,
@@ -98,19 +97,19 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   // grpc-js writes invalid metadata to stderr with their values, such as a mistyped key.
   setLogVerbosity(logVerbosity.NONE);
   await assertPrivateParts();
-  const calls = new WeakMap<Metadata, CallUnderWay>();
   const connections = createGrpcConnections({
     most: options.connections,
     idleMs: IDLE_MS + TAKING_MS,
     takingMs: TAKING_MS,
   });
+  const serving: Serving = { serve: options.serve, connections, calls: new WeakMap(), arriving: 0 };
   const server = new Server({
     ...LIMITS,
     'grpc.max_receive_message_length': options.mostBytes,
     'grpc.max_send_message_length': options.mostAnswerBytes + HEAD_BYTES,
-    interceptors: [letIn(options.serve, calls, connections)],
+    interceptors: [({ path }, call) => new CallUnderWay(serving, path, call).intercepted()],
   });
-  server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(calls)])));
+  server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(serving.calls)])));
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener = createServer({ noDelay: true }, (socket) => {
     if (connections.take(socket)) injector.injectConnection(socket);
@@ -131,97 +130,119 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 /** The reply if the service itself throws. It contains no details of the error. */
 const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service failed with an error.', trailers: {} } };
 
-/** A call in progress, from its metadata to its answer. */
-interface CallUnderWay {
-  readonly reply: Promise<GrpcReply>;
-  /** Passes on the message that has arrived. The handler then sends the reply. */
-  take(message: unknown): void;
+/** What the calls of a server share. */
+interface Serving {
+  readonly serve: ServeCall;
+  readonly connections: GrpcConnections;
+  /** The calls in progress, by their metadata. */
+  readonly calls: WeakMap<Metadata, CallUnderWay>;
+  /** The number of messages in transit. */
+  arriving: number;
 }
 
-/** Returns an interceptor that passes each call to `serve`, which may answer it before its message is read. */
-function letIn(
-  serve: ServeCall,
-  calls: WeakMap<Metadata, CallUnderWay>,
-  connections: GrpcConnections,
-): ServerInterceptor {
-  /** The number of messages in transit. */
-  let arriving = 0;
-  return ({ path }, call) => {
-    const rpc = path.slice(path.lastIndexOf('/') + 1) as RpcName;
-    const arrival = Promise.withResolvers<unknown>();
-    // A call may end before anything waits for its message.
-    arrival.promise.catch(() => {});
-    const onConnection = callOf(call, connections);
+/** A call in progress. It is passed to `serve`, which may answer it before its message is read. */
+class CallUnderWay {
+  readonly #serving: Serving;
+  readonly #path: string;
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #onConnection: ConnectionCall;
+  readonly #arrival = Promise.withResolvers<unknown>();
+  readonly #reply = Promise.withResolvers<GrpcReply>();
+  readonly #listeners: (() => void)[] = [];
+  #hasMessage = false;
+  #isTaken = false;
+  #isAnswered = false;
+  #isGone = false;
+  #late: NodeJS.Timeout | undefined;
+
+  constructor(serving: Serving, path: string, call: ServerInterceptingCallInterface) {
+    this.#serving = serving;
+    this.#path = path;
+    this.#call = call;
+    this.#onConnection = serving.connections.begin(call.getPeer());
+    // The call is over when its stream closes.
+    onStreamClosed(call, this.#onConnection.over);
     takeOneMessage(call);
-    const listeners: (() => void)[] = [];
-    let hasMessage = false;
-    let isTaken = false;
-    let isAnswered = false;
-    let isGone = false;
-    let late: NodeJS.Timeout | undefined;
+    // A call may end before anything waits for its message.
+    this.#arrival.promise.catch(() => {});
+  }
 
-    function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
-      const header = (name: string) => (name === 'host' ? call.getHost() : headerIn(metadata, name));
-      const onGone = (tell: () => void) => (isGone ? tell() : void listeners.push(tell));
-      const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), onGone };
-      const reply = Promise.withResolvers<GrpcReply>();
-      const take = (message: unknown) => {
-        isTaken = true;
-        clearTimeout(late);
-        if (message instanceof UnreadMessage) arrival.reject(message.error);
-        else arrival.resolve(message);
-      };
-      calls.set(metadata, { reply: reply.promise, take });
-      const read = () => {
-        if (arriving >= MOST_ARRIVING) return Promise.reject(tooMany());
-        arriving++;
-        const arrived = () => arriving--;
-        arrival.promise.then(arrived, arrived);
-        late = setTimeout(() => arrival.reject(tooSlow()), MESSAGE_MS);
-        next(metadata);
-        return arrival.promise;
-      };
-      const answer = (found: GrpcReply) => {
-        isAnswered = true;
-        clearTimeout(late);
-        reply.resolve(found);
-        onConnection.answered();
-        if (isTaken) return;
-        if ('refusal' in found) call.sendStatus(statusOf(found.refusal));
-        // The answer does not depend on the message.
-        else
-          call.sendMessage(found.response, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: null }));
-      };
-      serve(rpc, asked, read).then(answer, () => answer(DEFECT));
-    }
+  get reply(): Promise<GrpcReply> {
+    return this.#reply.promise;
+  }
 
-    /** Runs at the end of each call, answered or not. */
-    function end(): void {
-      clearTimeout(late);
-      if (isAnswered) return;
-      isGone = true;
-      if (!isTaken) arrival.reject(truncated());
-      for (const tell of listeners) tell();
-    }
-
+  /** Returns the call with its listener, for grpc-js. */
+  intercepted(): ServerInterceptingCall {
     const listener = new ServerListenerBuilder()
-      .withOnReceiveMetadata(begin)
+      .withOnReceiveMetadata((metadata, next) => this.#begin(metadata, next))
       .withOnReceiveMessage((message, next) => {
-        hasMessage = true;
+        this.#hasMessage = true;
         next(message);
       })
-      .withOnReceiveHalfClose((next) => (hasMessage ? next() : arrival.reject(truncated())))
-      .withOnCancel(end)
+      .withOnReceiveHalfClose((next) => (this.#hasMessage ? next() : this.#arrival.reject(truncated())))
+      .withOnCancel(() => this.#end())
       .build();
-    return new ServerInterceptingCall(call, { start: (next) => next(listener) });
-  };
-}
+    return new ServerInterceptingCall(this.#call, { start: (next) => next(listener) });
+  }
 
-/** Begins a call on its connection. The call is over when its stream closes. */
-function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
-  const found = connections.begin(call.getPeer());
-  onStreamClosed(call, found.over);
-  return found;
+  /** Passes on the message that has arrived. The handler then sends the reply. */
+  take(message: unknown): void {
+    this.#isTaken = true;
+    clearTimeout(this.#late);
+    if (message instanceof UnreadMessage) this.#arrival.reject(message.error);
+    else this.#arrival.resolve(message);
+  }
+
+  #begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
+    const call = this.#call;
+    const asked: GrpcCall = {
+      url: this.#path,
+      header: (name) => (name === 'host' ? call.getHost() : metadata.get(name)[0]?.toString()),
+      leftMs: () => Math.max(0, Number(call.getDeadline()) - Date.now()),
+      onGone: (tell) => (this.#isGone ? tell() : void this.#listeners.push(tell)),
+    };
+    this.#serving.calls.set(metadata, this);
+    const rpc = this.#path.slice(this.#path.lastIndexOf('/') + 1) as RpcName;
+    this.#serving
+      .serve(rpc, asked, () => this.#read(() => next(metadata)))
+      .then(
+        (reply) => this.#answer(reply),
+        () => this.#answer(DEFECT),
+      );
+  }
+
+  #read(next: () => void): Promise<unknown> {
+    const serving = this.#serving;
+    if (serving.arriving >= MOST_ARRIVING) return Promise.reject(tooMany());
+    serving.arriving++;
+    const { promise, reject } = this.#arrival;
+    const arrived = () => serving.arriving--;
+    promise.then(arrived, arrived);
+    this.#late = setTimeout(() => reject(tooSlow()), MESSAGE_MS);
+    next();
+    return promise;
+  }
+
+  #answer(reply: GrpcReply): void {
+    const call = this.#call;
+    this.#isAnswered = true;
+    clearTimeout(this.#late);
+    this.#reply.resolve(reply);
+    this.#onConnection.answered();
+    if (this.#isTaken) return;
+    if ('refusal' in reply) call.sendStatus(statusOf(reply.refusal));
+    // The answer does not depend on the message.
+    else call.sendMessage(reply.response, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: null }));
+  }
+
+  /** Runs at the end of each call, answered or not. */
+  #end(): void {
+    clearTimeout(this.#late);
+    if (this.#isAnswered) return;
+    this.#isGone = true;
+    if (!this.#isTaken) this.#arrival.reject(truncated());
+    for (const tell of this.#listeners) tell();
+  }
 }
 
 function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unknown, object> {
@@ -234,15 +255,6 @@ function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unkn
       else callback(statusOf(reply.refusal));
     });
   };
-}
-
-function headerIn(metadata: Metadata, name: string): string | undefined {
-  const [value] = metadata.get(name);
-  return value?.toString();
-}
-
-function leftUntil(deadline: Date | number): number {
-  return Math.max(0, Number(deadline) - Date.now());
 }
 
 function statusOf({ code, text, trailers }: GrpcRefusal): StatusObject {
