@@ -9,6 +9,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { openRedis } from '@tandem/redis/open-redis';
 import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
+import { within } from '@tandem/timing/within';
 import type { Redis } from 'ioredis';
 import { createCircuit } from './circuit.ts';
 import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
@@ -175,21 +176,15 @@ export class ServerConnection implements OnlineConnection {
 }
 
 /** Resolves when the connection is established. Rejects after `timeoutMs`, or when it is closed. */
-function becomeReady(redis: Redis, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settleOnce = (error: TandemError | null) => {
-      clearTimeout(timer);
-      redis.off('ready', onReady);
-      redis.off('end', onEnd);
-      if (error) reject(error);
-      else resolve();
-    };
-    const onReady = () => settleOnce(null);
-    const onEnd = () => settleOnce(unavailable('the connection was closed'));
-    const timer = setTimeout(() => settleOnce(unavailable(`no connection within ${timeoutMs} ms`)), timeoutMs);
-    redis.on('ready', onReady);
-    redis.on('end', onEnd);
-  });
+async function becomeReady(redis: Redis, timeoutMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onEnd = () => reject(unavailable('the connection was closed'));
+  redis.on('ready', resolve).on('end', onEnd);
+  try {
+    await within(timeoutMs, promise, () => unavailable(`no connection within ${timeoutMs} ms`));
+  } finally {
+    redis.off('ready', resolve).off('end', onEnd);
+  }
 }
 
 export function unavailable(why: string, cause?: unknown): TandemError {
@@ -198,6 +193,13 @@ export function unavailable(why: string, cause?: unknown): TandemError {
     detail: why,
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** Returns the hash tags of the servers. Throws `unavailable` if none is known yet. */
+export function tagsOf(connection: OnlineConnection): readonly string[] {
+  const { shards } = connection.layout();
+  if (shards.length === 0) throw unavailable('it is not connected');
+  return shards.map(({ tag }) => tag);
 }
 
 /** Returns the replies. Throws `unavailable` if the server rejected a command. */

@@ -21,8 +21,8 @@ import type {
 } from '@tandem/prediction/runs/online-generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
-import { accepted, type OnlineConnection, type Shard, unavailable } from './connection.ts';
-import { createKeys, generationName, IS_WHOLE, WHOLE_FIELD } from './keys.ts';
+import { accepted, type OnlineConnection, type Shard, tagsOf, unavailable } from './connection.ts';
+import { createKeys, generationName, IS_WHOLE, type Keys, WHOLE_FIELD } from './keys.ts';
 import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
@@ -45,7 +45,7 @@ const MARK_WHOLE = loadScript('mark-whole.lua');
 
 export class OnlineGenerationLoader implements GenerationLoader {
   readonly #connection: OnlineConnection;
-  readonly #keys: ReturnType<typeof createKeys>;
+  readonly #keys: Keys;
   readonly #windowRows: number;
 
   constructor({ connection, prefix, windowRows = 10_000 }: GenerationLoaderDependencies) {
@@ -64,13 +64,15 @@ export class OnlineGenerationLoader implements GenerationLoader {
 
   async completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
     // Each primary of a cluster gets a marker, even a primary without rows.
-    await this.#send(this.#tags().flatMap((tag) => this.#begin(generation, tag)));
+    await this.#send(tagsOf(this.#connection).flatMap((tag) => this.#begin(generation, tag)));
     const isComplete = generation.baseId
       ? await this.#markWhole(generation, users)
       : (await this.#countFields(generation)) >= users;
     if (!isComplete) return false;
     const marker = markerOf(generation, users);
-    const sets = this.#tags().map((tag) => command('set', [this.#keys.marker(generation.id, tag), marker, 'XX']));
+    const sets = tagsOf(this.#connection).map((tag) =>
+      command('set', [this.#keys.marker(generation.id, tag), marker, 'XX']),
+    );
     return (await this.#send(sets)).every((reply) => reply !== null);
   }
 
@@ -100,7 +102,7 @@ export class OnlineGenerationLoader implements GenerationLoader {
   }
 
   async isLoaded(generation: LoadableGeneration): Promise<boolean> {
-    const gets = this.#tags().map((tag) => command('get', [this.#keys.marker(generation.id, tag)]));
+    const gets = tagsOf(this.#connection).map((tag) => command('get', [this.#keys.marker(generation.id, tag)]));
     const replies = await this.#send(gets);
     return replies.every((reply) => Buffer.isBuffer(reply) && isComplete(reply.toString(), generation));
   }
@@ -126,13 +128,6 @@ export class OnlineGenerationLoader implements GenerationLoader {
 
   async #send(commands: readonly CommandLike[], to: OnlineConnection = this.#connection) {
     return accepted(await to.send(commands));
-  }
-
-  /** Returns the hash tags of the markers, one for each server. */
-  #tags(): readonly string[] {
-    const { shards } = this.#connection.layout();
-    if (shards.length === 0) throw unavailable('it is not connected');
-    return shards.map(({ tag }) => tag);
   }
 
   #begin(generation: LoadableGeneration, tag: string): CommandLike[] {

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
 import { accepted, type OnlineConnection } from './connection.ts';
-import { createKeys, generationName, parseGenerationName } from './keys.ts';
+import { createKeys, generationName, type Keys, parseGenerationName } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
 
 interface GenerationSweeperDependencies {
@@ -22,7 +22,7 @@ const KEYS_A_STEP = 500;
 
 export class OnlineGenerationSweeper implements GenerationSweeper {
   readonly #connection: OnlineConnection;
-  readonly #keys: ReturnType<typeof createKeys>;
+  readonly #keys: Keys;
   readonly #pauseMs: number;
 
   constructor({ connection, prefix, pauseMs = 20 }: GenerationSweeperDependencies) {

@@ -1,6 +1,6 @@
 /** Remembers the newest mark of the database's history in Redis, so that a restarted process can detect a restore. */
 import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
-import { accepted, type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, tagsOf } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -26,8 +26,7 @@ export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies)
   return {
     serverId: () => connection.serverId(),
     async recall() {
-      const names = connection.layout().shards.map(({ tag }) => keys.historyMark(tag));
-      if (names.length === 0) throw unavailable('it is not connected');
+      const names = tagsOf(connection).map((tag) => keys.historyMark(tag));
       const texts = await recallTexts(names);
       return {
         marks: texts.map(parseMark).filter((mark) => mark !== null),

@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { accepted, type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, tagsOf } from './connection.ts';
 import { type Counted, createKeys } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -26,15 +26,8 @@ export function createCount(of: Counted, { connection, prefix }: CountDependenci
   const keys = createKeys(prefix);
   const script = loadScript('raise-count.lua');
 
-  /**
-   * Returns the hash tags of the counts. Each primary of a cluster has a count, since it may lose its data separately.
-   */
-  function tags(): readonly string[] {
-    const { shards } = connection.layout();
-    if (shards.length === 0) throw unavailable('it is not connected');
-    return shards.map(({ tag }) => tag);
-  }
-
+  /** Returns the tags of the counts. Each primary of a cluster has one, since it may lose its data separately. */
+  const tags = () => tagsOf(connection);
   const send = async (commands: readonly CommandLike[]) => accepted(await connection.send(commands));
 
   async function raise({ history, count }: HistoryCount, announcement: string): Promise<boolean> {
