@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
+import { GrpcConnections } from './grpc-connections.ts';
 
 let now = 0;
 let server: Server;
@@ -11,7 +11,7 @@ const clients: Socket[] = [];
 
 beforeEach(async () => {
   now = 0;
-  connections = createGrpcConnections({ most: 2, idleMs: 30_000, takingMs: 8_000, now: () => now });
+  connections = new GrpcConnections({ most: 2, idleMs: 30_000, takingMs: 8_000, now: () => now });
   server = createServer((socket) => connections.take(socket));
   await once(server.listen(0, '127.0.0.1'), 'listening');
 });

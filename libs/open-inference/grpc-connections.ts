@@ -6,20 +6,6 @@
  */
 import type { Socket } from 'node:net';
 
-export interface GrpcConnections {
-  /** The open connections. */
-  readonly open: ReadonlyMap<Socket, unknown>;
-  /** Keeps a connection if the limit allows it, else closes it. Returns whether it is kept. */
-  take(socket: Socket): boolean;
-  /**
-   * Begins a call.
-   * @param peer address and port of the client
-   */
-  begin(peer: string): ConnectionCall;
-  /** Destroys the connections that exceeded a time limit. To be called at intervals. */
-  look(): void;
-}
-
 /** A call of a connection. It is answered first, and is over when its stream has closed. */
 export interface ConnectionCall {
   answered(): void;
@@ -45,15 +31,77 @@ interface OpenConnection {
 
 const NO_CALL: ConnectionCall = Object.freeze({ answered: () => {}, over: () => {} });
 
-export function createGrpcConnections(options: ConnectionsOptions): GrpcConnections {
-  const { most, idleMs, takingMs, now = () => performance.now() } = options;
-  const open = new Map<Socket, OpenConnection>();
-  const byPeer = new Map<string, OpenConnection>();
+export class GrpcConnections {
+  readonly #options: ConnectionsOptions;
+  readonly #now: () => number;
+  readonly #open = new Map<Socket, OpenConnection>();
+  readonly #byPeer = new Map<string, OpenConnection>();
 
-  function longestIdle(): Socket | undefined {
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** The open connections. */
+  get open(): ReadonlyMap<Socket, unknown> {
+    return this.#open;
+  }
+
+  /** Keeps a connection if the limit allows it, else closes it. Returns whether it is kept. */
+  take(socket: Socket): boolean {
+    const { most } = this.#options;
+    const idle = this.#open.size >= most ? this.#longestIdle() : undefined;
+    if (idle) this.#leave(idle);
+    if (this.#open.size >= most) {
+      socket.destroy();
+      return false;
+    }
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const connection = { waiting: 0, idleSince: this.#now(), leaving: new Map<ConnectionCall, number>() };
+    this.#open.set(socket, connection);
+    this.#byPeer.set(peer, connection);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      if (this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
+    });
+    return true;
+  }
+
+  /**
+   * Begins a call.
+   * @param peer address and port of the client
+   */
+  begin(peer: string): ConnectionCall {
+    const connection = this.#byPeer.get(peer);
+    if (!connection) return NO_CALL;
+    let isWaiting = true;
+    connection.waiting++;
+    const answered = () => {
+      if (!isWaiting) return;
+      isWaiting = false;
+      connection.waiting--;
+      connection.idleSince = this.#now();
+      connection.leaving.set(call, connection.idleSince);
+    };
+    const call: ConnectionCall = {
+      answered,
+      over() {
+        answered();
+        connection.leaving.delete(call);
+      },
+    };
+    return call;
+  }
+
+  /** Destroys the connections that exceeded a time limit. To be called at intervals. */
+  look(): void {
+    for (const [socket, connection] of this.#open) if (this.#isLate(connection)) this.#leave(socket);
+  }
+
+  #longestIdle(): Socket | undefined {
     let found: Socket | undefined;
     let since = Number.POSITIVE_INFINITY;
-    for (const [socket, { waiting, idleSince }] of open) {
+    for (const [socket, { waiting, idleSince }] of this.#open) {
       if (waiting > 0 || idleSince >= since) continue;
       found = socket;
       since = idleSince;
@@ -61,58 +109,15 @@ export function createGrpcConnections(options: ConnectionsOptions): GrpcConnecti
     return found;
   }
 
-  function leave(socket: Socket): void {
+  #leave(socket: Socket): void {
     socket.destroy();
-    open.delete(socket);
+    this.#open.delete(socket);
   }
 
-  function isLate({ waiting, idleSince, leaving }: OpenConnection): boolean {
+  #isLate({ waiting, idleSince, leaving }: OpenConnection): boolean {
+    const { idleMs, takingMs } = this.#options;
     const [answeredAt = Number.POSITIVE_INFINITY] = leaving.values();
-    return now() - answeredAt > takingMs || (waiting === 0 && leaving.size === 0 && now() - idleSince > idleMs);
+    const now = this.#now();
+    return now - answeredAt > takingMs || (waiting === 0 && leaving.size === 0 && now - idleSince > idleMs);
   }
-
-  return {
-    open,
-    take(socket) {
-      const idle = open.size >= most ? longestIdle() : undefined;
-      if (idle) leave(idle);
-      if (open.size >= most) {
-        socket.destroy();
-        return false;
-      }
-      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-      const connection = { waiting: 0, idleSince: now(), leaving: new Map<ConnectionCall, number>() };
-      open.set(socket, connection);
-      byPeer.set(peer, connection);
-      socket.once('close', () => {
-        open.delete(socket);
-        if (byPeer.get(peer) === connection) byPeer.delete(peer);
-      });
-      return true;
-    },
-    begin(peer) {
-      const connection = byPeer.get(peer);
-      if (!connection) return NO_CALL;
-      let isWaiting = true;
-      connection.waiting++;
-      const answered = () => {
-        if (!isWaiting) return;
-        isWaiting = false;
-        connection.waiting--;
-        connection.idleSince = now();
-        connection.leaving.set(call, connection.idleSince);
-      };
-      const call: ConnectionCall = {
-        answered,
-        over() {
-          answered();
-          connection.leaving.delete(call);
-        },
-      };
-      return call;
-    },
-    look() {
-      for (const [socket, connection] of open) if (isLate(connection)) leave(socket);
-    },
-  };
 }

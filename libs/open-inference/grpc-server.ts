@@ -3,9 +3,11 @@
  * reads a call's message, and drains without losing an answer.
  */
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type handleUnaryCall,
+  loadPackageDefinition,
   logVerbosity,
   Metadata,
   Server,
@@ -14,14 +16,17 @@ import {
   type ServerInterceptingCallInterface,
   ServerListenerBuilder,
   type ServerUnaryCall,
+  type ServiceClientConstructor,
+  type ServiceDefinition,
   type StatusObject,
   setLogVerbosity,
   status,
 } from '@grpc/grpc-js';
-import { TandemError } from '@tandem/freshness/errors';
-import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
+import { loadSync } from '@grpc/proto-loader';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { countEntries } from './count-entries.ts';
+import { type ConnectionCall, GrpcConnections } from './grpc-connections.ts';
 import { assertPrivateParts, onStreamClosed, takeOneMessage } from './private-call.ts';
-import { readService, UnreadMessage } from './read-service.ts';
 
 const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
 export type RpcName = (typeof RPCS)[number];
@@ -92,12 +97,16 @@ const LIMITS = Object.freeze({
   'grpc.enable_channelz': 0,
 });
 
+/** The proto file and how it is read: 64-bit integers become objects, so that none loses digits. */
+const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
+const DECODING = { keepCase: true, defaults: true };
+
 /** Starts the server. Rejects with `config_invalid` if grpc-js has other internals, or with Node's error. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   // grpc-js writes invalid metadata to stderr with their values, such as a mistyped key.
   setLogVerbosity(logVerbosity.NONE);
   await assertPrivateParts();
-  const connections = createGrpcConnections({
+  const connections = new GrpcConnections({
     most: options.connections,
     idleMs: IDLE_MS + TAKING_MS,
     takingMs: TAKING_MS,
@@ -115,7 +124,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     if (connections.take(socket)) injector.injectConnection(socket);
   });
   await listen(listener, options);
-  const looking = setInterval(connections.look, LOOK_MS).unref();
+  const looking = setInterval(() => connections.look(), LOOK_MS).unref();
   listener.once('close', () => clearInterval(looking));
   return {
     port: (listener.address() as AddressInfo).port,
@@ -125,6 +134,40 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     },
     close: (graceMs) => closeGently(server, listener, () => connections.open.keys(), graceMs),
   };
+}
+
+/** Reads the protocol's service from its proto file. */
+function readService(): ServiceDefinition {
+  const { inference } = loadPackageDefinition(loadSync(PROTOCOL.file, DECODING)) as unknown as {
+    inference: Record<string, ServiceClientConstructor>;
+  };
+  const { service } = inference[PROTOCOL.service] as ServiceClientConstructor;
+  const methods = Object.entries(service).map(([name, method]) => {
+    const { requestDeserialize } = method;
+    const check = name === 'ModelInfer' ? countEntries : () => {};
+    const read = (bytes: Buffer) => {
+      check(bytes);
+      return requestDeserialize(bytes);
+    };
+    return [name, { ...method, requestDeserialize: (bytes: Buffer) => readOr(read, bytes) }] as const;
+  });
+  return Object.fromEntries(methods);
+}
+
+/** A placeholder for a message that cannot be read. Without it, grpc-js would answer with an internal error. */
+class UnreadMessage {
+  readonly error: Error;
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
+
+function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
+  try {
+    return deserialize(bytes);
+  } catch (error) {
+    return new UnreadMessage(isTandemError(error) ? error : malformed());
+  }
 }
 
 /** The reply if the service itself throws. It contains no details of the error. */
@@ -306,4 +349,11 @@ function tooMany(): TandemError {
 
 function truncated(): TandemError {
   return new TandemError('malformed_request', 'The call ended before its message had arrived.');
+}
+
+function malformed(): TandemError {
+  const remedy = 'send a message as defined in open_inference_grpc.proto';
+  return new TandemError('malformed_request', 'The message does not have the form of the protocol.', {
+    remedy,
+  });
 }
