@@ -9,7 +9,7 @@
  * distinguish the two.
  */
 import type { Generation } from '@tandem/prediction/runs/generations';
-import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
+import { type OnlineConnection, type OnlineLog, type StoreDependencies, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './pipelined-commands.ts';
 
@@ -24,10 +24,8 @@ interface BucketFit {
   readonly layout: 'listpack' | 'hash table';
 }
 
-export interface BucketFitDependencies {
-  readonly connection: OnlineConnection;
+export interface BucketFitDependencies extends StoreDependencies {
   readonly log: OnlineLog;
-  readonly prefix?: string;
 }
 
 /** The lowest default limits of all releases of Redis and Valkey. */

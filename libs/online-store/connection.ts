@@ -60,6 +60,13 @@ export interface OnlineConnection {
   close(): void;
 }
 
+/** The connection and the keys of a part of the online store. */
+export interface StoreDependencies {
+  readonly connection: OnlineConnection;
+  /** The first part of every key, which separates services that share a Redis. */
+  readonly prefix?: string;
+}
+
 /** A server that holds keys. */
 export interface Shard {
   /** A hash tag of keys on this server; empty for a server with all keys. */

@@ -4,11 +4,11 @@
  * a version.
  */
 import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
-import { accepted } from './connection.ts';
+import { accepted, type StoreDependencies } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
-import { type CountDependencies, createCount } from './told-counts.ts';
+import { createCount } from './told-counts.ts';
 
 /** The most commands of a write. A longer write would delay the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;
@@ -18,7 +18,7 @@ interface Delete {
   readonly command: CommandLike;
 }
 
-export function createErasures(dependencies: CountDependencies): OnlineErasures {
+export function createErasures(dependencies: StoreDependencies): OnlineErasures {
   const { connection, prefix } = dependencies;
   const keys = createKeys(prefix);
   const count = createCount('erasures', dependencies);

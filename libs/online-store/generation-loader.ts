@@ -21,18 +21,19 @@ import type {
 } from '@tandem/prediction/runs/online-generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
-import { accepted, type OnlineConnection, type Shard, tagsOf, unavailable } from './connection.ts';
+import {
+  accepted,
+  type OnlineConnection,
+  type Shard,
+  type StoreDependencies,
+  tagsOf,
+  unavailable,
+} from './connection.ts';
 import { createKeys, generationName, IS_WHOLE, type Keys, WHOLE_FIELD } from './keys.ts';
 import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
-interface GenerationLoaderDependencies {
-  /**
-   * A connection with a command timeout of seconds, since a server that loads rows answers later than the 50 ms of a
-   * read.
-   */
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
+interface GenerationLoaderDependencies extends StoreDependencies {
   /**
    * Rows of a write, default 10,000. Measured: 210,000 rows/s with 1,000, 340,000 with 5,000, 430,000 from 20,000 on.
    */
@@ -43,6 +44,10 @@ const BUCKETS_A_COUNT = 2_000;
 
 const MARK_WHOLE = loadScript('mark-whole.lua');
 
+/**
+ * The loader of generations. Its connection needs a command timeout of seconds, since a server that loads rows answers
+ * later than the 50 ms of a read.
+ */
 export class OnlineGenerationLoader implements GenerationLoader {
   readonly #connection: OnlineConnection;
   readonly #keys: Keys;

@@ -6,20 +6,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
-import { accepted, type OnlineConnection } from './connection.ts';
+import { accepted, type OnlineConnection, type StoreDependencies } from './connection.ts';
 import { createKeys, generationName, type Keys, parseGenerationName } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
 
-interface GenerationSweeperDependencies {
-  /** A connection with a command timeout of seconds, like the loader's. */
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
+interface GenerationSweeperDependencies extends StoreDependencies {
   /** Ms between two steps of a scan, default 20: about 25,000 keys per second, concurrently with reads. */
   readonly pauseMs?: number;
 }
 
 const KEYS_A_STEP = 500;
 
+/** The sweeper of generations. Its connection needs a command timeout of seconds, like the loader's. */
 export class OnlineGenerationSweeper implements GenerationSweeper {
   readonly #connection: OnlineConnection;
   readonly #keys: Keys;

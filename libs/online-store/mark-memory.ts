@@ -1,20 +1,15 @@
 /** Remembers the newest mark of the database's history in Redis, so that a restarted process can detect a restore. */
 import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
-import { accepted, type OnlineConnection, tagsOf } from './connection.ts';
+import { accepted, type StoreDependencies, tagsOf } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
-
-interface MarkMemoryDependencies {
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
-}
 
 /**
  * Creates the memory of marks. `recall` and `replace` reject with `unavailable` if Redis does not answer or refuses. A
  * mark may have any age. Each primary of a cluster has a mark, since each may lose its data separately.
  */
-export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {
+export function createMarkMemory({ connection, prefix }: StoreDependencies): MarkMemory {
   const keys = createKeys(prefix);
   const script = loadScript('keep-mark.lua');
 

@@ -4,17 +4,16 @@
  */
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
-import type { OnlineConnection } from './connection.ts';
+import type { StoreDependencies } from './connection.ts';
 import { createKeys, type Keys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
 import { overlayEntryLength, writeOverlayEntry } from './stored-value.ts';
 
-/** How long entries and hints are kept without a change: 7 days. Postgres has the durable copy. */
+/** 7 days. Postgres has the durable copy. */
 const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
 
-interface OverlayStoreDependencies {
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
+interface ExpiringDependencies extends StoreDependencies {
+  /** How long entries and hints are kept without a change, in ms. */
   readonly expiryMs?: number;
 }
 
@@ -30,7 +29,7 @@ const LENGTH_BYTES = 4;
  * Creates the store. `put` rejects with `unavailable` if Redis does not answer or refuses, for example for lack of
  * memory.
  */
-export function createOverlayStore(dependencies: OverlayStoreDependencies): OnlineOverlayStore {
+export function createOverlayStore(dependencies: ExpiringDependencies): OnlineOverlayStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);
   const script = loadScript('put-overlay.lua');
@@ -74,17 +73,10 @@ function resultOf(reply: unknown): PutResult {
 }
 
 /**
- * A user's version hint, with which Redis rejects an answer from before the latest event. The loss of a hint only costs
- * a write.
+ * Creates the store of users' version hints, with which Redis rejects an answer from before the latest event. The loss
+ * of a hint only costs a write. `raise` rejects with `unavailable` if Redis does not answer.
  */
-interface HintStoreDependencies {
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
-  readonly expiryMs?: number;
-}
-
-/** Creates the store of hints. `raise` rejects with `unavailable` if Redis does not answer. */
-export function createHintStore(dependencies: HintStoreDependencies): HintStore {
+export function createHintStore(dependencies: ExpiringDependencies): HintStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);
   const script = loadScript('raise-hint.lua');

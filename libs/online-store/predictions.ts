@@ -7,16 +7,14 @@
 import type { Assignment, GenerationLayer } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
-import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
+import { type OnlineLog, type StoreDependencies, unavailable } from './connection.ts';
 import { bucketOf, createKeys, IS_WHOLE, type Keys, type UserKey, userKeyOf, WHOLE_FIELD } from './keys.ts';
 import { isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 import { createCount } from './told-counts.ts';
 
-interface OnlinePredictionsDependencies {
-  readonly connection: OnlineConnection;
+interface OnlinePredictionsDependencies extends StoreDependencies {
   readonly log: OnlineLog;
-  readonly prefix?: string;
 }
 
 /** One lookup and the positions of its users' replies in the batch. */

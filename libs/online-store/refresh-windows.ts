@@ -3,20 +3,15 @@
  * window, so an erasure need not delete them.
  */
 import type { RefreshWindows } from '@tandem/prediction/refresh/refresh-pass';
-import type { OnlineConnection } from './connection.ts';
+import type { StoreDependencies } from './connection.ts';
 import { createKeys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
-
-interface RefreshWindowsDependencies {
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
-}
 
 /** The most keys of a call, as for overlay entries. A longer call would delay the server's other clients. */
 const KEYS_A_CALL = 250;
 
 /** Creates the windows. `take` rejects with `unavailable` if Redis does not answer. */
-export function createRefreshWindows({ connection, prefix }: RefreshWindowsDependencies): RefreshWindows {
+export function createRefreshWindows({ connection, prefix }: StoreDependencies): RefreshWindows {
   const keys = createKeys(prefix);
   const script = loadScript('take-windows.lua');
   const keysACall = connection.isCluster ? 1 : KEYS_A_CALL;

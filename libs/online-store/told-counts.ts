@@ -11,18 +11,13 @@ import { randomUUID } from 'node:crypto';
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { accepted, type OnlineConnection, tagsOf } from './connection.ts';
+import { accepted, type StoreDependencies, tagsOf } from './connection.ts';
 import { type Counted, createKeys } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
-export interface CountDependencies {
-  readonly connection: OnlineConnection;
-  readonly prefix?: string;
-}
-
 /** Creates the port to a count. All calls reject with `unavailable` if Redis does not answer or refuses. */
-export function createCount(of: Counted, { connection, prefix }: CountDependencies): OnlineCount {
+export function createCount(of: Counted, { connection, prefix }: StoreDependencies): OnlineCount {
   const keys = createKeys(prefix);
   const script = loadScript('raise-count.lua');
 
