@@ -32,7 +32,7 @@ export interface HalvingLimits {
   readonly culprit: string;
 }
 
-interface HalvingWork<T> {
+export interface HalvingWork<T> {
   /** Processes a part. Rejects if no item is the cause, which ends all work. */
   attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
   /** Receives each part that failed for good. */
