@@ -19,7 +19,7 @@ import type { WireTensor } from '../process/protocol.ts';
 import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
-import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
+import { LiveRoom, type RunUnderWay } from './live-room.ts';
 import { type LoneRow, PoisonRows } from './poison-rows.ts';
 import { prepareRun } from './prepare-run.ts';
 import type { SliceRows } from './slice-rows.ts';
@@ -279,7 +279,7 @@ const ALONE_WAIT_MS = 5_000;
 
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
-  return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
+  return new LiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 /** Returns whether a part would be too late. Running it would cost as much as an answer that is in time. */
