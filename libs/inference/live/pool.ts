@@ -20,7 +20,7 @@ import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
 import { type Infer, inferInRuns } from './infer-request.ts';
 import type { LoadArtifact } from './kept-files.ts';
-import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
+import { type InferenceLog, type LoadOccasion, ModelLoader } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
 import { createSliceRows } from './slice-rows.ts';
 import { type FinishedRun, Slot } from './slot.ts';
@@ -101,7 +101,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const process = childOptions(options);
   const { memoryLimitMb } = process;
-  const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
+  const loader = new ModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
   /** The versions that `warmUp` requested. */
   const warm = new Set<string>();
   let closing: Promise<void> | null = null;
