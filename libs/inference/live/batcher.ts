@@ -20,27 +20,25 @@ import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-t
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
 import { LiveRoom, type RunUnderWay } from './live-room.ts';
-import { type LoneRow, PoisonRows } from './poison-rows.ts';
-import { prepareRun } from './prepare-run.ts';
-import type { SliceRows } from './slice-rows.ts';
-import type { PreparedRun, SlotAnswer } from './slot.ts';
 import {
   createPending,
-  createWaitingLine,
   cut,
   deliver,
   expire,
   isWaitingFor,
   late,
   type Outcome,
-  type Part,
   type Pending,
   paceOf,
   refusalOf,
   rowsOf,
-  type WaitingLine,
   type Work,
-} from './waiting-requests.ts';
+} from './pending-requests.ts';
+import { type LoneRow, PoisonRows } from './poison-rows.ts';
+import { prepareRun } from './prepare-run.ts';
+import type { SliceRows } from './slice-rows.ts';
+import type { PreparedRun, SlotAnswer } from './slot.ts';
+import { type Part, WaitingLine } from './waiting-line.ts';
 
 interface BatcherOptions {
   /** Returns a slot that can run the artifact now; null while all are busy. Call `pumpSoon` when a slot may be free. */
@@ -66,10 +64,10 @@ export interface RunSlot {
 
 export class Batcher implements Scorer, LoadShedding {
   readonly #options: BatcherOptions;
-  readonly #lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
+  readonly #lines = { live: new WaitingLine<Pending>(), batch: new WaitingLine<Pending>() };
   readonly #liveRoom: LiveRoom;
   readonly #poison: PoisonRows;
-  // An array, for the reason in createWaitingLine. When a request leaves, the last one takes its index.
+  // An array, for the reason in WaitingLine. When a request leaves, the last one takes its index.
   readonly #pending: Pending[] = [];
   readonly #waitingForDrain: (() => void)[] = [];
   #isPumping = false;

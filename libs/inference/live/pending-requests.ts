@@ -1,131 +1,13 @@
 /**
- * The rows that wait for a child, and the rule for batching them. Rows of the same model version that wait while every
- * child is busy form one batch of any size. No row waits for further rows to arrive.
+ * The pending requests of the batcher. A request is rejected at once if there is no room for it. Otherwise it is cut into
+ * parts that run separately, and is settled once: by the outputs of all its parts, a failure or its deadline.
  */
-
 import { TandemError } from '@tandem/freshness/errors';
-import type { ModelVersion } from '@tandem/freshness/predictor';
 import { RowsRefused, type ScoreRequest } from '@tandem/prediction/scoring/scoring';
 import type { WireTensor } from '../process/protocol.ts';
 import { checkRows, cutInputs, cutOutputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
-
-/** Rows of one request that are run together. A request of many rows has several parts. */
-export interface Part<R> {
-  readonly request: R;
-  readonly version: ModelVersion;
-  /** The part's first row in the request. */
-  readonly start: number;
-  readonly rows: number;
-  readonly inputs: readonly EncodedInput[];
-  /** Names of the wanted outputs, in order. */
-  readonly outputs: readonly string[];
-  /** Whether the part's run must contain no other part. */
-  readonly isAlone: boolean;
-  /** The estimated cost in ms of a child, which is set before the part waits. */
-  costMs: number;
-  /** The number of failed runs that contained the part. */
-  failedRuns: number;
-  /** Whether the part waits; set by the waiting line. */
-  waiting: boolean;
-}
-
-export interface WaitingLine<R> {
-  /** Returns the number of waiting rows. */
-  rows(): number;
-  /** Returns the total cost of the waiting rows in ms of a child. */
-  costMs(): number;
-  add(part: Part<R>): void;
-  /** Adds a part whose run has failed before all others. It never shares a run again. */
-  retryAlone(part: Part<R>): void;
-  remove(part: Part<R>): void;
-  /** Returns the part that the next run begins with. */
-  first(): Part<R> | undefined;
-  /** Removes and returns the parts of the next run: one version, the same outputs, at most `maxRows` rows. */
-  take(maxRows: number): Part<R>[];
-}
-
-/** The most waiting parts that are examined for one run, which limits the cost if many versions wait. */
-const SCANNED = 1_000;
-
-export function createWaitingLine<R>(): WaitingLine<R> {
-  // Arrays instead of sets, although a set could delete a part at once. V8 keeps the old tables of a set with their
-  // contents until a full collection. At 100,000 requests/s, minor collections took 9 ms instead of 0.4 ms.
-  let retries: Part<R>[] = [];
-  let parts: Part<R>[] = [];
-  let rows = 0;
-  let costMs = 0;
-  /** The number of removed parts that are still in the arrays. */
-  let gone = 0;
-
-  function add(line: Part<R>[], part: Part<R>): void {
-    part.waiting = true;
-    line.push(part);
-    rows += part.rows;
-    costMs += part.costMs;
-  }
-
-  function remove(part: Part<R>): void {
-    if (!part.waiting) return;
-    part.waiting = false;
-    rows -= part.rows;
-    // Without requests the sum is set to zero, which removes rounding errors.
-    costMs = rows === 0 ? 0 : costMs - part.costMs;
-    gone++;
-    if (gone > 64 && gone > (retries.length + parts.length) / 2) compact();
-  }
-
-  function compact(): void {
-    retries = retries.filter(isWaiting);
-    parts = parts.filter(isWaiting);
-    gone = 0;
-  }
-
-  return {
-    rows: () => rows,
-    costMs: () => costMs,
-    add: (part) => add(parts, part),
-    retryAlone: (part) => add(retries, part),
-    remove,
-    first: () => retries.find(isWaiting) ?? parts.find(isWaiting),
-    take(maxRows) {
-      const retry = retries.find(isWaiting);
-      const taken = retry ? [retry] : together(parts, maxRows);
-      for (const part of taken) remove(part);
-      compact();
-      return taken;
-    },
-  };
-}
-
-function isWaiting<R>(part: Part<R>): boolean {
-  return part.waiting;
-}
-
-function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
-  const taken: Part<R>[] = [];
-  let rows = 0;
-  let scanned = 0;
-  for (const part of parts) {
-    if (!part.waiting) continue;
-    const first = taken[0] ?? part;
-    if (part === first || (rows + part.rows <= maxRows && fitTogether(part, first))) {
-      taken.push(part);
-      rows += part.rows;
-    }
-    if (rows >= maxRows || ++scanned >= SCANNED) break;
-  }
-  return taken;
-}
-
-function fitTogether<R>(one: Part<R>, other: Part<R>): boolean {
-  if (one.isAlone || other.isAlone) return false;
-  return one.version.id === other.version.id && areSame(one.outputs, other.outputs);
-}
-
-function areSame(one: readonly string[], other: readonly string[]): boolean {
-  return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
-}
+import type { Part } from './waiting-line.ts';
 
 /** A request of the batcher: encoded rows of one model version. */
 export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority' | 'timeoutMs' | 'runTimeoutMs'> {
