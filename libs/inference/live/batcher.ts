@@ -21,14 +21,13 @@ import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } fr
 import { type InferRequest, wantedBy } from './infer-request.ts';
 import { LiveRoom, type RunUnderWay } from './live-room.ts';
 import {
-  createPending,
   cut,
   deliver,
   expire,
   isWaitingFor,
   late,
   type Outcome,
-  type Pending,
+  Pending,
   paceOf,
   refusalOf,
   rowsOf,
@@ -177,7 +176,7 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   #enqueue(asked: Work, { isProbe }: Permit, done: (outcome: Outcome) => void): Pending {
-    const request = createPending(asked, this.#options.now(), (outcome) => {
+    const request = new Pending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
       // If the request is running, the end of the run decides the probe, even if its reader has disconnected.

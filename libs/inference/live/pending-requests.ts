@@ -27,7 +27,7 @@ export function paceOf({ timeoutMs, runTimeoutMs = timeoutMs }: Pick<Work, 'time
 export type Outcome = readonly WireTensor[] | Error;
 
 /** A pending request of the batcher. It is settled once: by an answer, a failure or its deadline. */
-export interface Pending {
+export class Pending {
   readonly priority: ScoreRequest['priority'];
   deadline: number;
   /** The total time limit of the request at its arrival, in ms. */
@@ -35,67 +35,57 @@ export interface Pending {
   /** The time limit of one run of the request's rows, in ms. */
   readonly runTimeoutMs: number;
   /** The parts in the order of the request's rows. */
-  readonly parts: Part<Pending>[];
-  readonly results: Map<Part<Pending>, readonly WireTensor[]>;
-  settled: boolean;
+  readonly parts: Part<Pending>[] = [];
+  readonly results = new Map<Part<Pending>, readonly WireTensor[]>();
+  settled = false;
   /** The request's index among the pending requests. */
-  index: number;
+  index = -1;
   /** The number of parts that are running. */
-  running: number;
+  running = 0;
+  readonly #done: (outcome: Outcome) => void;
+  readonly #timer: NodeJS.Timeout;
+
+  /**
+   * @param now ms on the clock of `deadline`
+   * @param done called once, with the outcome
+   */
+  constructor(
+    { priority, timeoutMs, runTimeoutMs }: Pick<Work, 'priority' | 'timeoutMs' | 'runTimeoutMs'>,
+    now: number,
+    done: (outcome: Outcome) => void,
+  ) {
+    this.priority = priority;
+    this.deadline = now + timeoutMs;
+    this.timeoutMs = timeoutMs;
+    this.runTimeoutMs = runTimeoutMs ?? Number.POSITIVE_INFINITY;
+    this.#done = done;
+    this.#timer = setTimeout(() => this.#expire(), Math.min(timeoutMs, 2 ** 31 - 1));
+  }
+
   /** Settles the request. Only the first call has an effect. */
-  settle(outcome: Outcome): void;
+  settle(outcome: Outcome): void {
+    if (this.settled) return;
+    this.settled = true;
+    clearTimeout(this.#timer);
+    this.#done(outcome);
+  }
+
   /**
    * Restarts the time limit of a batch, and lets it wait, after a run that failed because of another request. Otherwise
    * a row that never ends would be reported as a failure of another chunk's users. A live reader keeps its deadline.
    */
-  restart(now: number): void;
-}
+  restart(now: number): void {
+    if (this.priority === 'live') return;
+    clearTimeout(this.#timer);
+    this.deadline = now + this.timeoutMs;
+  }
 
-/**
- * Creates a pending request.
- * @param now ms on the clock of `deadline`
- * @param done called once, with the outcome
- */
-export function createPending(
-  {
-    priority,
-    timeoutMs,
-    runTimeoutMs = Number.POSITIVE_INFINITY,
-  }: Pick<Work, 'priority' | 'timeoutMs' | 'runTimeoutMs'>,
-  now: number,
-  done: (outcome: Outcome) => void,
-): Pending {
-  // A live reader leaves at the deadline. A batch stays while it runs: the end of its run shows whether a row is
-  // poison.
-  const timer = setTimeout(
-    () => {
-      if (priority === 'live' || request.running === 0) request.settle(late(timeoutMs));
-    },
-    Math.min(timeoutMs, 2 ** 31 - 1),
-  );
-  const request: Pending = {
-    priority,
-    deadline: now + timeoutMs,
-    timeoutMs,
-    runTimeoutMs,
-    parts: [],
-    results: new Map(),
-    settled: false,
-    index: -1,
-    running: 0,
-    settle(outcome) {
-      if (request.settled) return;
-      request.settled = true;
-      clearTimeout(timer);
-      done(outcome);
-    },
-    restart(at) {
-      if (priority === 'live') return;
-      clearTimeout(timer);
-      request.deadline = at + timeoutMs;
-    },
-  };
-  return request;
+  /**
+   * A live reader leaves at the deadline. A batch stays while it runs: the end of its run shows whether a row is poison.
+   */
+  #expire(): void {
+    if (this.priority === 'live' || this.running === 0) this.settle(late(this.timeoutMs));
+  }
 }
 
 /** Returns whether a live request waits, with all its rows, for the model of a part. */
