@@ -12,11 +12,7 @@ import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { createLivePredictor, type LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
-import {
-  createRefresh,
-  type RefreshDependencies,
-  type RefreshObserver,
-} from '@tandem/prediction/refresh/create-refresh';
+import { Refresh, type RefreshDependencies, type RefreshObserver } from '@tandem/prediction/refresh/refresh';
 import { createCpuBudget } from '@tandem/prediction/scoring/cpu-budget';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -48,7 +44,7 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
   if (share === 0) return NO_REFRESH;
   const { pool, registry, online, windows, budget, log, metrics } = options;
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
-  const refresh = createRefresh({
+  const refresh = new Refresh({
     ...{ registry, online, windows, budget },
     authority: createPlainAuthority(pool),
     lostPast: reportLostPast(pool, options),
@@ -66,7 +62,7 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
     observer: observing(log, metrics),
   });
   return {
-    onRelayed: refresh.told,
+    onRelayed: (page) => refresh.told(page),
     sample() {
       metrics.refreshWaiting.set(refresh.waiting());
       metrics.refreshOldest.set(refresh.oldestMs() / 1_000);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { IsolatedPools } from '@tandem/inference/live/pool';
+import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
 import { findScoredUsers } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { type KeptVersions, keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';

@@ -1,6 +1,8 @@
 /** Opens the inference children of a process: those for serving, and those for versions on trial. */
+
+import { IsolatedPools } from '@tandem/inference/live/isolated-pools';
 import { keepFiles } from '@tandem/inference/live/kept-files';
-import { createInferencePool, createIsolatedPools, type IsolatedPools } from '@tandem/inference/live/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -24,7 +26,7 @@ export function openInference(
   opened: (() => unknown)[],
 ): IsolatedPools {
   const loadArtifact = keepFiles(registry.loadArtifact);
-  const scorer = createIsolatedPools((options) =>
+  const scorer = new IsolatedPools((options) =>
     createInferencePool({
       loadArtifact,
       log: createLibraryLog(log),

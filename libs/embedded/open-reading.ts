@@ -6,7 +6,7 @@ import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
 import type { LastKnown } from '@tandem/freshness/unverified-read';
-import type { IsolatedPools } from '@tandem/inference/live/pool';
+import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';

@@ -7,7 +7,7 @@ import { createInferencePool, type InferencePool, type InferencePoolOptions } fr
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createShadowStore } from '@tandem/offline-store/rollouts/shadow';
-import { createShadow, type Shadow, type ShadowDependencies } from '@tandem/prediction/shadow/create-shadow';
+import { Shadow, type ShadowDependencies } from '@tandem/prediction/shadow/shadow';
 import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shadow/shadow-passes';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -54,7 +54,7 @@ export function openShadow(
       ...options,
     }),
   );
-  return createShadow({
+  return new Shadow({
     ...{ assignments, registry, scorer },
     features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: featuresWithinMs }),
     store: createShadowStore(background),

@@ -15,13 +15,7 @@ import {
 } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { readFacts } from '../model-file/model-facts.ts';
-import {
-  type InferenceProcess,
-  type ProcessEnd,
-  ProcessEnded,
-  START_LIMIT,
-  startInferenceProcess,
-} from '../process/inference-process.ts';
+import { InferenceProcess, type ProcessEnd, ProcessEnded, START_LIMIT } from '../process/inference-process.ts';
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { measureOutputs } from './measured-outputs.ts';
@@ -181,7 +175,7 @@ async function withModel<T>(
   if (bytes.length > maxBytes) {
     throw refuse(field, `the file ${tooLargeForModel(bytes.length, maxBytes)}`, SMALLER_MODEL);
   }
-  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
+  const process = new InferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
   try {
     await process.ready;
     const loaded = await process.load({ session: SESSION, bytes, sha256 }, loadLimit).catch((error) => {

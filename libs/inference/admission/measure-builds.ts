@@ -6,7 +6,7 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '../process/inference-process.ts';
+import { InferenceProcess, START_LIMIT } from '../process/inference-process.ts';
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
@@ -73,7 +73,7 @@ export async function measureBuilds(
   build: MeasuredVersion,
   { memoryLimitMb, answersMs = 10_000, pacesMs = 8_000 }: MeasureLimits,
 ): Promise<MeasuredBuilds> {
-  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
+  const process = new InferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
   try {
     await process.ready;
     const sides = [await open(process, 'parent', parent), await open(process, 'build', build)] as const;

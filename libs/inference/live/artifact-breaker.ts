@@ -10,7 +10,8 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { ProcessEnded } from '../process/inference-process.ts';
 import type { InferenceLog } from './model-loader.ts';
-import type { Part, Pending } from './waiting-requests.ts';
+import type { Pending } from './pending-requests.ts';
+import type { Part } from './waiting-line.ts';
 
 interface BreakerOptions {
   /** Returns the milliseconds of a monotonic clock. */

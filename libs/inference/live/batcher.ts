@@ -19,28 +19,25 @@ import type { WireTensor } from '../process/protocol.ts';
 import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
-import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
-import { type LoneRow, PoisonRows } from './poison-rows.ts';
-import { prepareRun } from './prepare-run.ts';
-import type { SliceRows } from './slice-rows.ts';
-import type { PreparedRun, SlotAnswer } from './slot.ts';
+import { LiveRoom, type RunUnderWay } from './live-room.ts';
 import {
-  createPending,
-  createWaitingLine,
   cut,
   deliver,
   expire,
   isWaitingFor,
   late,
   type Outcome,
-  type Part,
-  type Pending,
+  Pending,
   paceOf,
   refusalOf,
   rowsOf,
-  type WaitingLine,
   type Work,
-} from './waiting-requests.ts';
+} from './pending-requests.ts';
+import { type LoneRow, PoisonRows } from './poison-rows.ts';
+import { prepareRun } from './prepare-run.ts';
+import type { SliceRows } from './slice-rows.ts';
+import type { PreparedRun, SlotAnswer } from './slot.ts';
+import { type Part, WaitingLine } from './waiting-line.ts';
 
 interface BatcherOptions {
   /** Returns a slot that can run the artifact now; null while all are busy. Call `pumpSoon` when a slot may be free. */
@@ -66,10 +63,10 @@ export interface RunSlot {
 
 export class Batcher implements Scorer, LoadShedding {
   readonly #options: BatcherOptions;
-  readonly #lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
+  readonly #lines = { live: new WaitingLine<Pending>(), batch: new WaitingLine<Pending>() };
   readonly #liveRoom: LiveRoom;
   readonly #poison: PoisonRows;
-  // An array, for the reason in createWaitingLine. When a request leaves, the last one takes its index.
+  // An array, for the reason in WaitingLine. When a request leaves, the last one takes its index.
   readonly #pending: Pending[] = [];
   readonly #waitingForDrain: (() => void)[] = [];
   #isPumping = false;
@@ -179,7 +176,7 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   #enqueue(asked: Work, { isProbe }: Permit, done: (outcome: Outcome) => void): Pending {
-    const request = createPending(asked, this.#options.now(), (outcome) => {
+    const request = new Pending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
       // If the request is running, the end of the run decides the probe, even if its reader has disconnected.
@@ -279,7 +276,7 @@ const ALONE_WAIT_MS = 5_000;
 
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
-  return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
+  return new LiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 /** Returns whether a part would be too late. Running it would cost as much as an answer that is in time. */

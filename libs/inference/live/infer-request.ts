@@ -4,7 +4,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadShedding } from '@tandem/prediction/scoring/scoring';
 import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { cutInputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
-import { paceOf } from './waiting-requests.ts';
+import { paceOf } from './pending-requests.ts';
 
 /** A live request with rows that a caller filled. */
 export interface InferRequest {

@@ -1,6 +1,6 @@
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createIsolatedPools, type IsolatedPools } from './pool.ts';
+import { IsolatedPools } from './isolated-pools.ts';
 import { createPauseClock, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const stable = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
@@ -28,7 +28,7 @@ let hung = 0;
 beforeEach(() => {
   opened = 0;
   const { options: clock } = createPauseClock();
-  pools = createIsolatedPools((options) => {
+  pools = new IsolatedPools((options) => {
     opened++;
     return poolOf([stable, candidate, hanging], { processes: 1, maxLostMs: 2 * HANG_MS, ...options, ...clock });
   });
@@ -100,7 +100,7 @@ describe('a version on trial in a rollout', () => {
     const many = Array.from({ length: 6 }, (_, i) => matrixPredictor(models.linearModel({ weights: [i, 1] }), 2));
     await pools.close(0);
     const shares: Set<string>[] = [];
-    pools = createIsolatedPools((options) => {
+    pools = new IsolatedPools((options) => {
       const share = new Set<string>();
       shares.push(share);
       const pool = poolOf([stable, ...many], { processes: 1, ...options });
@@ -124,7 +124,7 @@ describe('a version on trial in a rollout', () => {
     const broken = new Set<number>([2]);
     await pools.close(0);
     opened = 0;
-    pools = createIsolatedPools((options) => {
+    pools = new IsolatedPools((options) => {
       opened++;
       const refuse = async () => Promise.reject(new Error('the disk is gone'));
       return poolOf([stable, candidate], {

@@ -1,6 +1,6 @@
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import { createLiveRoom, type LiveRoomOptions } from './live-room.ts';
+import { LiveRoom, type LiveRoomOptions } from './live-room.ts';
 
 const version = { id: 'a' } as ModelVersion;
 const ROW_MS = 5;
@@ -9,7 +9,7 @@ const ROW_MS = 5;
 function createWorld(options: Partial<LiveRoomOptions> = {}) {
   const clock = { now: 0 };
   const waiting = { rows: 0, ms: 0 };
-  const room = createLiveRoom({
+  const room = new LiveRoom({
     slots: 1,
     maxRunRows: 256,
     maxWaitingRows: 1_000,

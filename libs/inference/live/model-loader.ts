@@ -22,26 +22,6 @@ interface ModelLoaderOptions {
   readonly now: () => number;
 }
 
-export interface ModelLoader {
-  /**
-   * Loads the model. Returns its memory in bytes. Rejects with `unavailable` for every failure, since the waiting rows
-   * are never the cause.
-   * @param makeRoom unloads other models until the model `fits`; returns their number
-   */
-  load(child: InferenceProcess, hash: string, when: LoadOccasion, makeRoom: MakeRoom): Promise<number>;
-  unload(child: InferenceProcess, hashes: readonly string[]): Promise<void>;
-  /** Returns whether there is room for a model in a child with `held` bytes of other models. */
-  fits(needed: Needed & { readonly held: number }): boolean;
-  /** Returns the memory of the model when it was loaded; undefined if it never was. */
-  sizeOf(hash: string): Needed | undefined;
-  /** Records that a loaded model ended its process. It is paused like a model that cannot be loaded. */
-  noteFailure(hash: string, cause: unknown): void;
-  /** Returns the last failure of the model, until it is loaded; undefined for none. */
-  failureOf(hash: string): string | undefined;
-  /** Returns whether the model is paused after a failure. */
-  isResting(hash: string): boolean;
-}
-
 /**
  * The occasion of a load. `trial`: in a child that serves no reads; `ahead`: before a read needs the model;
  * `on_demand`: a read or a chunk waits for it.
@@ -73,84 +53,106 @@ interface Failure {
   readonly cause: unknown;
 }
 
-export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
-  const { loadArtifact, loadLimit, memoryLimitMb, log, now } = options;
-  const mostBytes = modelsBytes(memoryLimitMb);
-  const failures = new Map<string, Failure>();
-  const reading = new Map<string, Promise<Uint8Array>>();
+export class ModelLoader {
+  readonly #options: ModelLoaderOptions;
+  readonly #mostBytes: number;
+  readonly #failures = new Map<string, Failure>();
+  readonly #reading = new Map<string, Promise<Uint8Array>>();
   /** The sizes of all models that were ever loaded, about 100 bytes each. */
-  const sizes = new Map<string, Needed>();
+  readonly #sizes = new Map<string, Needed>();
 
-  /** Reads a file once for all children that start together. */
-  function read(hash: string): Promise<Uint8Array> {
-    const under = reading.get(hash);
-    if (under) return under;
-    const bytes = within(
-      READ_MS,
-      loadArtifact(hash, failures.has(hash)),
-      () => new Error(`the artifact was not read within ${READ_MS} ms`),
-    ).finally(() => reading.delete(hash));
-    reading.set(hash, bytes);
-    return bytes;
+  constructor(options: ModelLoaderOptions) {
+    this.#options = options;
+    this.#mostBytes = modelsBytes(options.memoryLimitMb);
   }
 
-  function refuseTooLarge(bytes: number): void {
-    if (bytes > mostBytes) throw new TandemError('model_refused', ...tooLargeForChild(bytes, memoryLimitMb));
+  /**
+   * Loads the model. Returns its memory in bytes. Rejects with `unavailable` for every failure, since the waiting rows
+   * are never the cause.
+   * @param makeRoom unloads other models until the model `fits`; returns their number
+   */
+  async load(child: InferenceProcess, hash: string, when: LoadOccasion, makeRoom: MakeRoom): Promise<number> {
+    const failed = this.#failures.get(hash);
+    if (failed && this.isResting(hash)) throw unavailable(failed.cause, failed.until - this.#options.now());
+    try {
+      const size = await this.#readAndLoad(child, hash, when, makeRoom);
+      this.#failures.delete(hash);
+      return size;
+    } catch (error) {
+      this.noteFailure(hash, error);
+      throw unavailable(error, FIRST_WAIT_MS);
+    }
   }
 
-  function isResting(hash: string): boolean {
-    return (failures.get(hash)?.until ?? 0) > now();
+  unload(child: InferenceProcess, hashes: readonly string[]): Promise<void> {
+    return child.unload(hashes, this.#options.loadLimit);
   }
 
-  function noteFailure(hash: string, cause: unknown): void {
-    const count = (failures.get(hash)?.count ?? 0) + 1;
+  /** Returns whether there is room for a model in a child with `held` bytes of other models. */
+  fits({ bytes, fileBytes, held }: Needed & { readonly held: number }): boolean {
+    const room = (this.#options.memoryLimitMb - PROCESS_MB) * 1024 * 1024;
+    return held === 0 || (held + bytes <= this.#mostBytes && held + fileBytes * LOADING <= room);
+  }
+
+  /** Returns the memory of the model when it was loaded; undefined if it never was. */
+  sizeOf(hash: string): Needed | undefined {
+    return this.#sizes.get(hash);
+  }
+
+  /** Records that a loaded model ended its process. It is paused like a model that cannot be loaded. */
+  noteFailure(hash: string, cause: unknown): void {
+    const { now, log } = this.#options;
+    const count = (this.#failures.get(hash)?.count ?? 0) + 1;
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (count - 1));
-    failures.set(hash, { count, until: now() + wait, cause });
+    this.#failures.set(hash, { count, until: now() + wait, cause });
     log('inference.model_not_loaded', { artifact: hash, error: textOf(cause), failures: count, retryMs: wait });
   }
 
-  const readAndLoad: ModelLoader['load'] = async (child, hash, when, makeRoom) => {
-    const file = await read(hash);
+  /** Returns the last failure of the model, until it is loaded; undefined for none. */
+  failureOf(hash: string): string | undefined {
+    const failed = this.#failures.get(hash);
+    return failed && textOf(failed.cause);
+  }
+
+  /** Returns whether the model is paused after a failure. */
+  isResting(hash: string): boolean {
+    return (this.#failures.get(hash)?.until ?? 0) > this.#options.now();
+  }
+
+  async #readAndLoad(child: InferenceProcess, hash: string, when: LoadOccasion, makeRoom: MakeRoom): Promise<number> {
+    const { loadLimit, onLoad } = this.#options;
+    const file = await this.#read(hash);
     const fileBytes = file.length;
-    refuseTooLarge(fileBytes);
-    const known = sizes.get(hash);
+    this.#refuseTooLarge(fileBytes);
+    const known = this.#sizes.get(hash);
     const unloaded = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
     const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
     // The measured memory of a child's first model is some MB too high.
     const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
-    if (bytes > mostBytes) await child.unload([hash], loadLimit);
-    refuseTooLarge(bytes);
-    sizes.set(hash, { bytes, fileBytes });
-    options.onLoad?.(when, unloaded);
+    if (bytes > this.#mostBytes) await child.unload([hash], loadLimit);
+    this.#refuseTooLarge(bytes);
+    this.#sizes.set(hash, { bytes, fileBytes });
+    onLoad?.(when, unloaded);
     return bytes;
-  };
+  }
 
-  return {
-    async load(child, hash, when, makeRoom) {
-      const failed = failures.get(hash);
-      if (failed && isResting(hash)) throw unavailable(failed.cause, failed.until - now());
-      try {
-        const size = await readAndLoad(child, hash, when, makeRoom);
-        failures.delete(hash);
-        return size;
-      } catch (error) {
-        noteFailure(hash, error);
-        throw unavailable(error, FIRST_WAIT_MS);
-      }
-    },
-    unload: (child, hashes) => child.unload(hashes, loadLimit),
-    fits({ bytes, fileBytes, held }) {
-      const room = (memoryLimitMb - PROCESS_MB) * 1024 * 1024;
-      return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);
-    },
-    sizeOf: (hash) => sizes.get(hash),
-    noteFailure,
-    failureOf(hash) {
-      const failed = failures.get(hash);
-      return failed && textOf(failed.cause);
-    },
-    isResting,
-  };
+  /** Reads a file once for all children that start together. */
+  #read(hash: string): Promise<Uint8Array> {
+    const under = this.#reading.get(hash);
+    if (under) return under;
+    const bytes = within(
+      READ_MS,
+      this.#options.loadArtifact(hash, this.#failures.has(hash)),
+      () => new Error(`the artifact was not read within ${READ_MS} ms`),
+    ).finally(() => this.#reading.delete(hash));
+    this.#reading.set(hash, bytes);
+    return bytes;
+  }
+
+  #refuseTooLarge(bytes: number): void {
+    if (bytes <= this.#mostBytes) return;
+    throw new TandemError('model_refused', ...tooLargeForChild(bytes, this.#options.memoryLimitMb));
+  }
 }
 
 function unavailable(cause: unknown, waitMs: number): TandemError {

@@ -13,12 +13,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
-import {
-  BOUND_STARTS,
-  type InferenceProcess,
-  type ProcessOptions,
-  startInferenceProcess,
-} from '../process/inference-process.ts';
+import { BOUND_STARTS, InferenceProcess, type ProcessOptions } from '../process/inference-process.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import { makeUpRows } from '../tensors/made-up-rows.ts';
@@ -185,7 +180,7 @@ export class ModelLoads {
     isInBackground: boolean,
   ): Promise<HeldModels | null> {
     const boundData = this.#failedStarts < BOUND_STARTS;
-    const child = startInferenceProcess({ ...this.#options.process, boundData, isInBackground });
+    const child = new InferenceProcess({ ...this.#options.process, boundData, isInBackground });
     const models = new HeldModels(child, this.#options.loader);
     this.#raising.add(child);
     try {

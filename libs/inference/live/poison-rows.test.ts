@@ -4,10 +4,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type ProcessEnd, ProcessEnded } from '../process/inference-process.ts';
 import { machineBusy } from '../process/time-limit.ts';
 import { encodeInputs } from '../tensors/batch-tensors.ts';
+import { cut, Pending, type Work } from './pending-requests.ts';
 import { type LoneRow, PoisonRows } from './poison-rows.ts';
 import type { InferencePool } from './pool.ts';
 import { batchOf, letRunsBegin, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
-import { createPending, cut, type Work } from './waiting-requests.ts';
 
 const loop = matrixPredictor(models.loopModel(), 2);
 const FOR_EVER = 2 ** 62;
@@ -49,11 +49,7 @@ function createWorld() {
   /** Ends a run. By default it has taken all its CPU. */
   const run = (values: readonly number[], why: ProcessEnd, { cpuMs = T, model = loop } = {}) => {
     const work = workOf(values, model);
-    const parts = cut(
-      createPending(work, clock.now, () => {}),
-      work,
-      values.length,
-    );
+    const parts = cut(new Pending(work, clock.now, () => {}), work, values.length);
     poison.failed(parts, new ProcessEnded('no answer', why, cpuMs));
     parts[0]?.request.settle([]);
   };

@@ -15,7 +15,8 @@ import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { ProcessEnded } from '../process/inference-process.ts';
 import { cutInputs } from '../tensors/batch-tensors.ts';
 import { mayBeForeign } from './artifact-breaker.ts';
-import { type Part, type Pending, paceOf, rowsOf, type Work } from './waiting-requests.ts';
+import { type Pending, paceOf, rowsOf, type Work } from './pending-requests.ts';
+import type { Part } from './waiting-line.ts';
 
 /** A row to run alone. */
 export interface LoneRow extends Pick<Work, 'version' | 'inputs' | 'outputs'> {

@@ -12,7 +12,7 @@ import {
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
 import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
-import type { LoadShedding, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
+import type { LoadShedding, Scorer } from '@tandem/prediction/scoring/scoring';
 import { within } from '@tandem/timing/within';
 import { type ProcessEnd, type ProcessOptions, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
@@ -20,7 +20,7 @@ import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
 import { type Infer, inferInRuns } from './infer-request.ts';
 import type { LoadArtifact } from './kept-files.ts';
-import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
+import { type InferenceLog, type LoadOccasion, ModelLoader } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
 import { createSliceRows } from './slice-rows.ts';
 import { type FinishedRun, Slot } from './slot.ts';
@@ -59,7 +59,7 @@ export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' |
   readonly now?: () => number;
 }
 
-interface PoolStats {
+export interface PoolStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
@@ -101,7 +101,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const process = childOptions(options);
   const { memoryLimitMb } = process;
-  const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
+  const loader = new ModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
   /** The versions that `warmUp` requested. */
   const warm = new Set<string>();
   let closing: Promise<void> | null = null;
@@ -192,109 +192,4 @@ function childOptions(options: InferencePoolOptions) {
 
 function closed(): TandemError {
   return new TandemError('unavailable', 'the service is shutting down', { retryAfter: 5 });
-}
-
-/**
- * Pools that isolate model versions: a version on trial in a rollout has its own children, queue, breaker and learned
- * cost. A candidate that hangs, crashes or is slow does not affect the children of stable versions, nor those of other
- * candidates up to `MOST_APART`. Further candidates share those pools, which limits memory. All pools share the
- * processors.
- */
-export interface IsolatedPools extends InferencePool {
-  /**
-   * Loads versions like the `load` of a pool.
-   * @param tried ids of the versions on trial; each has separate children while it is listed
-   */
-  load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
-}
-
-/** A version on trial has one child until its load needs more. */
-const TRIED: Partial<InferencePoolOptions> = Object.freeze({ preloadedProcesses: 1 });
-/** The most pools of versions on trial. */
-export const MOST_APART = 4;
-
-/** A pool of versions on trial. */
-interface ApartPool {
-  readonly pool: InferencePool;
-  readonly ids: Set<string>;
-}
-
-/** Creates the pools. `open` creates one without children, for the stable versions and for each version on trial. */
-export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
-  const main = open({});
-  const apart = new Set<ApartPool>();
-  /** Pools by the id of their version. */
-  const homes = new Map<string, ApartPool>();
-  /** Pools that are no longer needed, until they are closed. */
-  const leaving = new Set<Promise<void>>();
-  let isClosed = false;
-
-  const poolOf = ({ id }: ModelVersion) => homes.get(id)?.pool ?? main;
-
-  function leave(home: ApartPool): void {
-    apart.delete(home);
-    const closing = home.pool.close().finally(() => leaving.delete(closing));
-    leaving.add(closing);
-  }
-
-  function findHome(): ApartPool {
-    const least = [...apart].sort((one, other) => one.ids.size - other.ids.size)[0];
-    if (least && apart.size >= MOST_APART) return least;
-    const home = { pool: open(TRIED), ids: new Set<string>() };
-    apart.add(home);
-    return home;
-  }
-
-  /** Opens and closes pools, so that these versions have separate children. */
-  function separate(tried: readonly ModelVersion[]): void {
-    for (const [id, home] of homes) {
-      if (tried.some((version) => version.id === id)) continue;
-      homes.delete(id);
-      home.ids.delete(id);
-      if (home.ids.size === 0) leave(home);
-    }
-    for (const { id } of tried) {
-      if (homes.has(id)) continue;
-      const home = findHome();
-      homes.set(id, home);
-      home.ids.add(id);
-    }
-  }
-
-  return {
-    score: (request: ScoreRequest) => poolOf(request.version).score(request),
-    infer: (request) => poolOf(request.version).infer(request),
-    room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
-    async load(versions, tried = new Set()) {
-      if (!isClosed) separate(versions.filter(({ id }) => tried.has(id)));
-      const [loaded, ...ofTried] = await Promise.all([
-        main.load(versions),
-        ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
-      ]);
-      // A failed load in a version's own pool counts, even if the main pool has loaded the version.
-      const failed = new Map(ofTried.flat().flatMap((one) => (one.error === null ? [] : [[one.modelVersionId, one]])));
-      return loaded.map((one) => (one.error === null && failed.get(one.modelVersionId)) || one);
-    },
-    warmUp: (version) => main.warmUp(version),
-    stats: () => [...apart].reduce((sum, { pool }) => added(sum, pool.stats()), main.stats()),
-    async close(graceMs) {
-      isClosed = true;
-      await Promise.all([main, ...[...apart].map(({ pool }) => pool)].map((pool) => pool.close(graceMs)));
-      await Promise.all(leaving);
-    },
-  };
-}
-
-/** Adds the figures of a pool, except whether a child is free. Only the main pool decides that, for all versions. */
-function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
-  return {
-    ...sum,
-    waitingRows: {
-      live: sum.waitingRows.live + waitingRows.live,
-      batch: sum.waitingRows.batch + waitingRows.batch,
-    },
-    restingModels: sum.restingModels + restingModels,
-    models: { held: sum.models.held + models.held, bytes: sum.models.bytes + models.bytes },
-    pids: [...sum.pids, ...pids],
-  };
 }

@@ -1,8 +1,9 @@
 /** Joins the rows of a run, and sets the time after which its child is killed. */
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { joinInputs } from '../tensors/batch-tensors.ts';
+import { type Pending, rowsOf } from './pending-requests.ts';
 import type { PreparedRun } from './slot.ts';
-import { type Part, type Pending, rowsOf } from './waiting-requests.ts';
+import type { Part } from './waiting-line.ts';
 
 /**
  * Prepares a run of these parts.

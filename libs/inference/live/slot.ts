@@ -5,13 +5,7 @@
  */
 
 import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
-import {
-  BOUND_STARTS,
-  type InferenceProcess,
-  type ProcessEnd,
-  type ProcessEnded,
-  startInferenceProcess,
-} from '../process/inference-process.ts';
+import { BOUND_STARTS, InferenceProcess, type ProcessEnd, type ProcessEnded } from '../process/inference-process.ts';
 import type { ModelRun, RunAnswer } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 import { HeldModels } from './held-models.ts';
@@ -122,7 +116,7 @@ export class Slot {
     this.#state = 'starting';
     const { memoryLimitMb, startLimit, niceSteps, threads, loader } = this.#options;
     const boundData = this.#idleDeaths < BOUND_STARTS;
-    const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps, threads });
+    const started = new InferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps, threads });
     this.#models = new HeldModels(started, loader);
     const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
     this.#backlog = others;

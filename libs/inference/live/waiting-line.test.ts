@@ -1,7 +1,7 @@
 import { linearModel } from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { matrixPredictor } from './toy-predictor.fixture.ts';
-import { createWaitingLine, type Part } from './waiting-requests.ts';
+import { type Part, WaitingLine } from './waiting-line.ts';
 
 const a = matrixPredictor(linearModel({ weights: [1] }), 1).version;
 const b = matrixPredictor(linearModel({ weights: [2] }), 1).version;
@@ -21,14 +21,14 @@ const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => req
 
 describe('a waiting line', () => {
   it('separates requests for different outputs of the same version', () => {
-    const line = createWaitingLine<string>();
+    const line = new WaitingLine<string>();
     for (const each of [part('1'), part('2', a, 1, ['score', 'label']), part('3', a, 1, ['score'])]) line.add(each);
     expect(names(line.take(256))).toEqual(['1', '3']);
     expect(names(line.take(256))).toEqual(['2']);
   });
 
   it('returns the parts that wait for the version of the first, in order, and keeps the rest', () => {
-    const line = createWaitingLine<string>();
+    const line = new WaitingLine<string>();
     for (const each of [part('1'), part('2', b), part('3'), part('4', b)]) line.add(each);
     expect(names(line.take(256))).toEqual(['1', '3']);
     expect(names(line.take(256))).toEqual(['2', '4']);
@@ -37,7 +37,7 @@ describe('a waiting line', () => {
   });
 
   it('fills a run up to its limit of rows, and returns a larger part alone', () => {
-    const line = createWaitingLine<string>();
+    const line = new WaitingLine<string>();
     for (const each of [part('big', a, 300), part('1', a, 200), part('2', a, 100), part('3', a, 56)]) line.add(each);
     expect(names(line.take(256))).toEqual(['big']);
     expect(names(line.take(256))).toEqual(['1', '3']);
@@ -45,7 +45,7 @@ describe('a waiting line', () => {
   });
 
   it('returns parts to retry first, each alone', () => {
-    const line = createWaitingLine<string>();
+    const line = new WaitingLine<string>();
     line.add(part('innocent'));
     line.retryAlone(part('r1'));
     line.retryAlone(part('r2'));
@@ -58,7 +58,7 @@ describe('a waiting line', () => {
   });
 
   it('forgets removed requests', () => {
-    const line = createWaitingLine<string>();
+    const line = new WaitingLine<string>();
     const gone = part('gone', a, 7);
     line.add(gone);
     line.remove(gone);

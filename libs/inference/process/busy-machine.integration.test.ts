@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { checkModel } from '../admission/check-model.ts';
 import type { InferencePool, InferencePoolOptions } from '../live/pool.ts';
 import { batchOf, matrixPredictor, poolOf } from '../live/toy-predictor.fixture.ts';
-import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
+import { InferenceProcess, START_LIMIT } from './inference-process.ts';
 import { childPids, withSlowChildren } from './slowed-children.fixture.ts';
 import { cpuLimit } from './time-limit.ts';
 
@@ -68,7 +68,7 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
 
 describe.runIf(process.platform === 'linux')('a run that takes too much CPU', { timeout: 120_000 }, () => {
   it('is the model’s fault, even on a busy machine', async () => {
-    const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+    const child = new InferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
     await child.load({ session: 'm', bytes: endless.bytes, sha256: null }, cpuLimit(10_000));
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(1, 1) }];
@@ -89,7 +89,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
   };
 
   it('is ended at the limit of wall time', async () => {
-    const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+    const child = new InferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
     const load = () => child.load({ session: 'm', bytes, sha256: null }, cpuLimit(100, 1_000));
     await expect(withSlowChildren(0, load)).rejects.toMatchObject({

@@ -7,10 +7,10 @@ import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
 import { matrixPredictor, poolOf, scoresOf } from '../live/toy-predictor.fixture.ts';
-import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
+import { InferenceProcess, START_LIMIT } from './inference-process.ts';
 import { cpuLimit } from './time-limit.ts';
 
-const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+const start = () => new InferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
 const LIMIT = cpuLimit(10_000);
 /**
  * Returns whether a process is alive. An ended process that its parent has not reaped still answers to kill, but on
@@ -85,7 +85,7 @@ describe('an inference process', () => {
   });
 
   it('is ended when its memory exceeds the limit, unless the kernel refuses the memory before', async () => {
-    const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
+    const child = new InferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
     await child.ready;
     await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, LIMIT);
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];

@@ -9,7 +9,7 @@
  */
 import type { ReadCount, ReadCountStore } from '@tandem/prediction/demand/count-reads';
 import { HALF_LIFE_MS, RECENT_HALF_LIFE_MS, type WeightGroup } from '@tandem/prediction/demand/estimate-budget';
-import type { DemandStore } from '@tandem/prediction/refresh/create-refresh';
+import type { DemandStore } from '@tandem/prediction/refresh/refresh';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query } from '../sql/database.ts';

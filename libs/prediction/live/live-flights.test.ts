@@ -3,7 +3,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { type LiveOutcome, NO_ROOM } from '@tandem/freshness/live-predictor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFlightTable, type Flight, LiveRead } from './live-flights.ts';
+import { type Flight, FlightTable, LiveRead } from './live-flights.ts';
 
 const INPUTS = { batch: {} as FeatureBatch, row: 0 };
 const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true, inputs: INPUTS };
@@ -22,7 +22,7 @@ function createWorld() {
   const versions = new Map<string, number>();
   const asked: Asked[] = [];
   const versionOf = (userId: string) => versions.get(userId) ?? 0;
-  const flights = createFlightTable((flight) => line.push(flight));
+  const flights = new FlightTable((flight) => line.push(flight));
   let clock = 0;
 
   return {
@@ -126,7 +126,7 @@ test('a reader that gives up does not end the flight for its other readers', () 
 
 test('a reader without room is rejected immediately, without effect on readers that have a flight', () => {
   const line: Flight[] = [];
-  const flights = createFlightTable(
+  const flights = new FlightTable(
     (flight) => line.push(flight),
     (deadline) => deadline > 10 && line.length < 1,
   );

@@ -110,47 +110,64 @@ interface Completed {
  */
 const LINGER_MS = 250;
 
-export interface FlightTable {
-  /** Finds a flight for each reader of the read, so that each gets an outcome. */
-  join(read: LiveRead): void;
-  /** Passes a flight's result to its readers. */
-  complete(flight: Flight, outcome: LiveOutcome): void;
-}
-
-/**
- * Creates the table of flights.
- * @param ask queues a flight for the next feature statement, which marks it as sent and completes it
- * @param hasRoom whether this many more rows would be inferred by a deadline. If not, the reader is rejected at once.
- * Sharing a flight costs nothing and is never rejected.
- */
-export function createFlightTable(
-  ask: (flight: Flight) => void,
-  hasRoom: (deadline: number, rows: number) => boolean = () => true,
-): FlightTable {
+/** The flights of one model version, from their request until shortly after their completion. */
+export class FlightTable {
   /** The latest flight of each user. */
-  const flights = new Map<string, Flight>();
+  readonly #flights = new Map<string, Flight>();
   /** Recent results in order of completion, for readers that looked into the overlay before the result was stored. */
-  const completed = new Map<string, Completed>();
+  readonly #completed = new Map<string, Completed>();
+  readonly #ask: (flight: Flight) => void;
+  readonly #hasRoom: (deadline: number, rows: number) => boolean;
 
-  function wait(waiter: Waiter, reader: LiveReader): void {
+  /**
+   * @param ask queues a flight for the next feature statement, which marks it as sent and completes it
+   * @param hasRoom whether this many more rows would be inferred by a deadline. If not, the reader is rejected at once.
+   * Sharing a flight costs nothing and is never rejected.
+   */
+  constructor(ask: (flight: Flight) => void, hasRoom: (deadline: number, rows: number) => boolean = () => true) {
+    this.#ask = ask;
+    this.#hasRoom = hasRoom;
+  }
+
+  /** Finds a flight for each reader of the read, so that each gets an outcome. */
+  join(read: LiveRead): void {
+    for (const [i, reader] of read.readers.entries()) this.#wait({ read, index: i }, reader);
+  }
+
+  /** Passes a flight's result to its readers. */
+  complete(flight: Flight, outcome: LiveOutcome): void {
+    const { userId, waiters, followers } = flight;
+    if (this.#flights.get(userId) === flight) this.#flights.delete(userId);
+    this.#remember(userId, outcome);
+    for (const { read, index } of waiters) read.settle(index, outcome);
+    if (!followers) return;
+    for (const waiter of followers) {
+      const { read, index } = waiter;
+      if (read.isOver) continue;
+      if (isNewEnough(outcome, read.readers[index])) read.settle(index, outcome);
+      else this.#joinUnsent(waiter, userId, this.#flights.get(userId));
+    }
+  }
+
+  #wait(waiter: Waiter, reader: LiveReader): void {
     const { userId, fresh, rows } = reader;
     if (rows) {
-      askAlone(waiter, userId, rows);
+      this.#askAlone(waiter, userId, rows);
       return;
     }
-    const shared = flights.get(userId);
-    const last = shared || fresh || reader.demanded ? undefined : completed.get(userId);
+    const shared = this.#flights.get(userId);
+    const last = shared || fresh || reader.demanded ? undefined : this.#completed.get(userId);
     if (last && last.until > performance.now() && isNewEnough(last.outcome, reader)) {
       waiter.read.settle(waiter.index, last.outcome);
       return;
     }
-    if (!shared?.isSent || fresh || (reader.demanded && !shared.demanded)) joinUnsent(waiter, userId, shared);
+    if (!shared?.isSent || fresh || (reader.demanded && !shared.demanded)) this.#joinUnsent(waiter, userId, shared);
     else if (shared.followers) shared.followers.push(waiter);
     else shared.followers = [waiter];
   }
 
   /** Joins a flight whose statement has not been sent, or starts one. */
-  function joinUnsent(waiter: Waiter, userId: string, last: Flight | undefined): void {
+  #joinUnsent(waiter: Waiter, userId: string, last: Flight | undefined): void {
     const { deadline, readers } = waiter.read;
     const demanded = readers[waiter.index]?.demanded === true;
     if (last && !last.isSent) {
@@ -159,7 +176,7 @@ export function createFlightTable(
       last.deadline = Math.max(last.deadline, deadline);
       return;
     }
-    if (!hasRoom(deadline, 1)) {
+    if (!this.#hasRoom(deadline, 1)) {
       waiter.read.settle(waiter.index, NO_ROOM);
       return;
     }
@@ -168,48 +185,29 @@ export function createFlightTable(
       waiters: [waiter],
       followers: undefined,
     };
-    flights.set(userId, flight);
-    ask(flight);
+    this.#flights.set(userId, flight);
+    this.#ask(flight);
   }
 
   /** Starts a flight that no other reader joins or follows. */
-  function askAlone(waiter: Waiter, userId: string, rows: readonly RequestRow[]): void {
+  #askAlone(waiter: Waiter, userId: string, rows: readonly RequestRow[]): void {
     const { deadline } = waiter.read;
-    if (hasRoom(deadline, rows.length)) {
+    if (this.#hasRoom(deadline, rows.length)) {
       const roomTaken = rows.length;
-      ask({ userId, rows, roomTaken, isSent: false, deadline, waiters: [waiter], followers: undefined });
+      this.#ask({ userId, rows, roomTaken, isSent: false, deadline, waiters: [waiter], followers: undefined });
     } else waiter.read.settle(waiter.index, NO_ROOM);
   }
 
-  function remember(userId: string, outcome: LiveOutcome): void {
+  #remember(userId: string, outcome: LiveOutcome): void {
     const now = performance.now();
-    for (const [first, { until }] of completed) {
+    for (const [first, { until }] of this.#completed) {
       if (until > now) break;
-      completed.delete(first);
+      this.#completed.delete(first);
     }
     if (outcome.kind !== 'predicted') return;
-    completed.delete(userId);
-    completed.set(userId, { outcome, until: now + LINGER_MS });
+    this.#completed.delete(userId);
+    this.#completed.set(userId, { outcome, until: now + LINGER_MS });
   }
-
-  return {
-    join(read) {
-      for (const [i, reader] of read.readers.entries()) wait({ read, index: i }, reader);
-    },
-    complete(flight, outcome) {
-      const { userId, waiters, followers } = flight;
-      if (flights.get(userId) === flight) flights.delete(userId);
-      remember(userId, outcome);
-      for (const { read, index } of waiters) read.settle(index, outcome);
-      if (!followers) return;
-      for (const waiter of followers) {
-        const { read, index } = waiter;
-        if (read.isOver) continue;
-        if (isNewEnough(outcome, read.readers[index])) read.settle(index, outcome);
-        else joinUnsent(waiter, userId, flights.get(userId));
-      }
-    },
-  };
 }
 
 /** Returns whether a reader may accept a result with features that were read before the reader arrived. */

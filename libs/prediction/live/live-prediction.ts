@@ -15,7 +15,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
 import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
 import { createGatheredRefusals } from './gathered-refusals.ts';
-import { createFlightTable, type Flight, type FlightTable, LiveRead } from './live-flights.ts';
+import { type Flight, FlightTable, LiveRead } from './live-flights.ts';
 import { createReaderDeadlines } from './reader-deadlines.ts';
 import { type FlightDependencies, runFlights } from './run-flights.ts';
 import { createSuspects } from './suspects.ts';
@@ -72,7 +72,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       // rejects the rows without room, and measures its speed with the others.
       return room >= rows || (room > 0 && unscored.rows === 0);
     };
-    const table = createFlightTable((flight) => {
+    const table = new FlightTable((flight) => {
       // Rows that exceed the room are not counted, so that they take no room from readers of other models.
       if (flight.rows) flight.roomTaken = Math.min(flight.rows.length, Math.max(1, roomUntil(flight.deadline)));
       unscored.rows += flight.roomTaken;

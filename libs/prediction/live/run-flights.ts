@@ -9,13 +9,8 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { InferenceInputs, LiveOutcome, LiveRequest } from '@tandem/freshness/live-predictor';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import {
-  type Attempted,
-  type HalvingLimits,
-  halveFailing,
-  type IsolatedScores,
-  scoreIsolating,
-} from '../scoring/isolate-poison.ts';
+import { type Attempted, type HalvingLimits, halveFailing } from '../scoring/halve-failing.ts';
+import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { type AnswerStores, keepAnswers } from './keep-answers.ts';
 import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';

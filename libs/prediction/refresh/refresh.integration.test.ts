@@ -20,7 +20,7 @@ import {
 } from '../prediction-world.fixture.ts';
 import { createCpuBudget } from '../scoring/cpu-budget.ts';
 import type { ScoreRequest } from '../scoring/scoring.ts';
-import { createRefresh, type RefreshDependencies } from './create-refresh.ts';
+import { Refresh, type RefreshDependencies } from './refresh.ts';
 
 let world: PredictionWorld;
 beforeEach(async () => {
@@ -52,7 +52,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
       },
     },
   });
-  const refresh = createRefresh({
+  const refresh = new Refresh({
     authority: createPlainAuthority(world.pool),
     registry: world.registry,
     online: world.online,
@@ -77,7 +77,11 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     statements,
     /** Relays the events that have arrived, and re-scores up to the given number of their users. */
     async relay(): Promise<void> {
-      await relayOutbox(createOutbox(world.pool), { raise: async () => {} }, { onRelayed: refresh.told });
+      await relayOutbox(
+        createOutbox(world.pool),
+        { raise: async () => {} },
+        { onRelayed: (page) => refresh.told(page) },
+      );
     },
     skip(ms: number): void {
       skippedMs += ms;

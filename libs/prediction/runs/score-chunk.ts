@@ -4,14 +4,8 @@ import { TandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import {
-  type Attempted,
-  type HalvingLimits,
-  halveFailing,
-  type IsolatedScores,
-  partsOf,
-  scoreIsolating,
-} from '../scoring/isolate-poison.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
+import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import type { ChunkResult, ClaimedChunk, Run, RunFailure } from './runs.ts';
 import { type ScoredUsers, scoredUsers } from './scored-users.ts';

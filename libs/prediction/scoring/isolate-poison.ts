@@ -9,34 +9,62 @@
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
-import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
+import { type Attempted, type Failures, type HalvingWork, halveFailing, partsOf } from './halve-failing.ts';
+import { RowsRefused, type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
+
+type Rows = readonly number[];
 
 /** Rows of the batch that were scored together. Rows without outputs are among the faults. */
 interface ScoredPart {
-  readonly rows: readonly number[];
+  readonly rows: Rows;
   readonly encoded: EncodedBatch;
 }
 
-export interface IsolatedScores {
+/** The outputs of the rows of a batch, and why the other rows have none. */
+export class IsolatedScores {
   /** The scored parts in their order. */
-  readonly parts: readonly ScoredPart[];
+  readonly parts: ScoredPart[] = [];
+  /** Row of the batch → why it has no outputs. */
+  readonly faults = new Map<number, string>();
+  /** Rows of `faults` with features that no input of the model can hold: row of the batch → their names. */
+  readonly unusable = new Map<number, readonly string[]>();
+  /** Rows of `faults` without a usable output of the model, such as NaN. A retry gives the same output. */
+  readonly withoutOutput = new Set<number>();
+  /** Rows of `faults` for which there was no room to wait. Empty for a batch, which is rejected as a whole. */
+  readonly overloaded = new Set<number>();
+  /** Rows of `faults` that were not scored for lack of time. Live requests only. */
+  readonly late = new Set<number>();
+  /** Rows that were not tried, because enough rows were scored. */
+  readonly left: number[] = [];
+  #outputs: ReadonlyMap<number, Buffer> | undefined;
+
   /**
    * Row of the batch → its outputs in the layout of outputs.ts. The first use makes a buffer for each row: for few rows
    * only.
    */
-  readonly outputs: ReadonlyMap<number, Buffer>;
-  /** Row of the batch → why it has no outputs. */
-  readonly faults: ReadonlyMap<number, string>;
-  /** Rows of `faults` with features that no input of the model can hold: row of the batch → their names. */
-  readonly unusable: ReadonlyMap<number, readonly string[]>;
-  /** Rows of `faults` without a usable output of the model, such as NaN. A retry gives the same output. */
-  readonly withoutOutput: ReadonlySet<number>;
-  /** Rows of `faults` for which there was no room to wait. Empty for a batch, which is rejected as a whole. */
-  readonly overloaded: ReadonlySet<number>;
-  /** Rows of `faults` that were not scored for lack of time. Live requests only. */
-  readonly late: ReadonlySet<number>;
-  /** Rows that were not tried, because enough rows were scored. */
-  readonly left: readonly number[];
+  get outputs(): ReadonlyMap<number, Buffer> {
+    this.#outputs ??= byRow(this.parts);
+    return this.#outputs;
+  }
+
+  /** Adds rows that were scored together. */
+  add(rows: Rows, encoded: EncodedBatch): void {
+    for (const [i, fault] of encoded.faults) {
+      const row = rows[i] as number;
+      this.faults.set(row, fault);
+      this.withoutOutput.add(row);
+    }
+    if (encoded.faults.size < rows.length) this.parts.push({ rows, encoded });
+  }
+
+  /** Adds rows that the scorer rejected. */
+  refuse({ code, rows, unusable }: RowsRefused): void {
+    for (const [row, why] of rows) {
+      this.faults.set(row, why);
+      if (code === 'overloaded') this.overloaded.add(row);
+      else if (code === 'features_unusable') this.unusable.set(row, unusable.get(row) ?? []);
+    }
+  }
 }
 
 interface IsolationOptions {
@@ -65,8 +93,6 @@ const FAILING_MS = 120_000;
 const PART_BASE_MS = 1_000;
 const PART_MS_PER_ROW = 2;
 
-type Rows = readonly number[];
-
 /**
  * Scores rows so that a poison row fails alone. For a batch, `timeoutMs` applies to each part; for a live request to
  * all parts together, since its readers then leave. Rejects like the scorer if no row is the cause (overload,
@@ -77,91 +103,77 @@ export async function scoreIsolating(
   request: ScoreRequest,
   options: IsolationOptions = {},
 ): Promise<IsolatedScores> {
-  const { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() } = options;
-  const { partRows = request.rows.length, isEnough = async () => false } = options;
-  const scored: ScoredPart[] = [];
-  const faults = new Map<number, string>();
-  const apart = nobodyApart();
-  const left: number[] = [];
-  const deadline = now() + request.timeoutMs;
+  const { partRows = request.rows.length, budget = budgetOf(request) } = options;
+  const isolation = new Isolation(scorer, request, options);
+  const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
+  await halveFailing(partsOf(request.rows, partRows), isolation, limits);
+  return isolation.scores;
+}
+
+/** The scoring of one request in parts. */
+class Isolation implements HalvingWork<number> {
+  readonly scores = new IsolatedScores();
+  readonly onPart: () => void;
+  readonly now: () => number;
+  readonly #scorer: Scorer;
+  readonly #request: ScoreRequest;
+  readonly #isEnough: () => Promise<boolean>;
+  readonly #deadline: number;
+
+  constructor(scorer: Scorer, request: ScoreRequest, options: IsolationOptions) {
+    const { onPart = () => {}, now = () => performance.now(), isEnough = async () => false } = options;
+    this.onPart = onPart;
+    this.now = now;
+    this.#scorer = scorer;
+    this.#request = request;
+    this.#isEnough = isEnough;
+    this.#deadline = now() + request.timeoutMs;
+  }
 
   /** Scores a part; returns the parts to try instead if some of its rows are rejected. */
-  async function score(rows: Rows, failed: Failures): Promise<Attempted<number>> {
-    if (await isToLeave(failed)) {
-      left.push(...rows);
+  async attempt(rows: Rows, failed: Failures): Promise<Attempted<number>> {
+    if (await this.#isToLeave(failed)) {
+      this.scores.left.push(...rows);
       return 'done';
     }
+    const request = this.#request;
     const isLate = request.priority === 'live' && failed.count > 0;
-    const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
-    if (timeoutMs <= 0) return leave(rows);
+    const timeoutMs = isLate ? this.#deadline - this.now() : request.timeoutMs;
+    if (timeoutMs <= 0) return this.#giveUpLate(rows);
     try {
       const part = { ...request, ...(failed.count > 0 ? runLimit(request, rows) : {}), rows, timeoutMs };
-      take(rows, await scorer.score(part));
+      const { tensors } = await this.#scorer.score(part);
+      this.scores.add(rows, encodeBatch(request.version.outputs, tensors, rows.length));
       return 'done';
     } catch (error) {
-      if (isRefusalOfSome(error, request)) return { instead: withoutRefused(rows, error) };
+      if (isRefusalOfSome(error, request)) {
+        this.scores.refuse(error);
+        return { instead: partsOf(rows.filter((row) => !error.rows.has(row))) };
+      }
       // Rows that were scored before the deadline are still useful for the next reader.
-      if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
+      if (isLate && isTandemError(error, 'live_timeout')) return this.#giveUpLate(rows);
       if (!isOfTheRows(error)) throw error;
       return { failed: reasonOf(error, request), ms: costOf(error) };
     }
   }
 
-  async function isToLeave(failed: Failures): Promise<boolean> {
-    return left.length > 0 || (scored.length > 0 && failed.count === 0 && (await isEnough()));
+  giveUp(rows: Rows, why: string): void {
+    for (const row of rows) this.scores.faults.set(row, why);
   }
 
-  function leave(rows: Rows): 'done' {
-    for (const row of rows) apart.late.add(row);
-    giveUp(rows, OUT_OF_TIME);
+  hasSuccess(): boolean {
+    return this.scores.parts.length > 0;
+  }
+
+  async #isToLeave(failed: Failures): Promise<boolean> {
+    return this.scores.left.length > 0 || (this.hasSuccess() && failed.count === 0 && (await this.#isEnough()));
+  }
+
+  #giveUpLate(rows: Rows): 'done' {
+    for (const row of rows) this.scores.late.add(row);
+    this.giveUp(rows, OUT_OF_TIME);
     return 'done';
   }
-
-  function giveUp(rows: Rows, why: string): void {
-    for (const row of rows) faults.set(row, why);
-  }
-
-  function take(rows: Rows, { tensors }: ScoreResult): void {
-    const encoded = encodeBatch(request.version.outputs, tensors, rows.length);
-    for (const [i, fault] of encoded.faults) {
-      faults.set(rows[i] as number, fault);
-      apart.withoutOutput.add(rows[i] as number);
-    }
-    if (encoded.faults.size < rows.length) scored.push({ rows, encoded });
-  }
-
-  function withoutRefused(rows: Rows, { code, rows: refused, unusable: features }: RowsRefused): readonly Rows[] {
-    for (const [row, why] of refused) {
-      faults.set(row, why);
-      if (code === 'overloaded') apart.overloaded.add(row);
-      else if (code === 'features_unusable') apart.unusable.set(row, features.get(row) ?? []);
-    }
-    return partsOf(rows.filter((row) => !refused.has(row)));
-  }
-
-  const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
-  const hasSuccess = () => scored.length > 0;
-  await halveFailing(partsOf(request.rows, partRows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
-  let outputs: Map<number, Buffer> | undefined;
-  return {
-    parts: scored,
-    get outputs() {
-      outputs ??= byRow(scored);
-      return outputs;
-    },
-    faults,
-    left,
-    ...apart,
-  };
-}
-
-function nobodyApart() {
-  return {
-    unusable: new Map<number, readonly string[]>(),
-    withoutOutput: new Set<number>(),
-    overloaded: new Set<number>(),
-    late: new Set<number>(),
-  };
 }
 
 function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {
@@ -208,92 +220,4 @@ function costOf(error: Error): number | undefined {
 
 function isOfTheRows(error: unknown): error is Error {
   return error instanceof ScoringCrash || isTandemError(error, 'live_failed', 'model_refused');
-}
-
-// `halveFailing` processes many items so that a poison item fails alone: a failing part is halved until the item is
-// alone. One poison item costs about 2·log2(items) attempts. Limits bound the total cost of failing parts.
-
-interface Failures {
-  readonly count: number;
-  /** Total duration of the failing attempts. */
-  readonly ms: number;
-  /** The message of the last failure, or its summary. */
-  readonly last: string;
-}
-
-/** The result of a part: it is finished, other parts must be tried instead, or it failed and may be halved. */
-export type Attempted<T> =
-  | 'done'
-  | { readonly instead: readonly (readonly T[])[] }
-  /**
-   * `ms`: the cost of the attempt, if it is not the elapsed time. `summary`: the reason for parts that are given up,
-   * instead of `failed`, which may quote values of an item.
-   */
-  | { readonly failed: string; readonly summary?: string; readonly ms?: number | undefined };
-
-export interface HalvingLimits {
-  /** After this many failures, a failing part is given up as a whole. */
-  readonly budget: number;
-  /** After this many milliseconds of failing attempts, a failing part is given up as a whole. */
-  readonly failingMs: number;
-  /** After this many failures without a success, nothing more is tried, since no single item is at fault. */
-  readonly brokenAfter: number;
-  /** The failing component, in the reason of parts that are given up: `the model`. */
-  readonly culprit: string;
-}
-
-interface HalvingWork<T> {
-  /** Processes a part. Rejects if no item is the cause, which ends all work. */
-  attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
-  /** Receives each part that failed for good. */
-  giveUp(part: readonly T[], why: string, isProven: boolean): void;
-  /** Returns whether any item has succeeded. */
-  hasSuccess(): boolean;
-  /** Called after each part. An exception ends the work. */
-  onPart?(): void;
-  /** A monotonic clock in milliseconds. */
-  now?(): number;
-}
-
-/** Processes items, which are divided into the parts `whole` at first, and halves failing parts. */
-export async function halveFailing<T>(
-  whole: readonly (readonly T[])[],
-  { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,
-  limits: HalvingLimits,
-): Promise<void> {
-  const failed = { count: 0, ms: 0, last: '' };
-
-  async function work(part: readonly T[]): Promise<readonly (readonly T[])[]> {
-    const started = now();
-    const attempted = await attempt(part, failed);
-    if (attempted === 'done') return [];
-    if ('instead' in attempted) return attempted.instead;
-    failed.count++;
-    failed.ms += attempted.ms ?? now() - started;
-    failed.last = attempted.summary ?? attempted.failed;
-    if (part.length === 1) giveUp(part, attempted.failed, true);
-    else if (failed.count > limits.budget || failed.ms >= limits.failingMs) giveUp(part, givenUp(part), false);
-    else return [part.slice(0, part.length >> 1), part.slice(part.length >> 1)];
-    return [];
-  }
-
-  /** Returns the reason for a part in which most items may be healthy. */
-  function givenUp({ length }: readonly T[]): string {
-    return `given up, like ${length - 1} others of the batch, after ${failed.count} failures of ${limits.culprit}; the last failure: ${failed.last}`;
-  }
-
-  // Large parts come first, so that healthy items are done first, and few items remain when the budget is spent.
-  const parts = [...whole];
-  for (const part of parts) {
-    const isBroken = !hasSuccess() && (failed.count >= limits.brokenAfter || failed.ms >= limits.failingMs);
-    if (isBroken) giveUp(part, givenUp(part), false);
-    else parts.push(...(await work(part)));
-    onPart();
-  }
-}
-
-/** Cuts items into parts. Without items there are no parts. */
-export function partsOf<T>(items: readonly T[], most: number = items.length): (readonly T[])[] {
-  if (items.length <= most) return items.length > 0 ? [items] : [];
-  return Array.from({ length: Math.ceil(items.length / most) }, (_, i) => items.slice(i * most, (i + 1) * most));
 }

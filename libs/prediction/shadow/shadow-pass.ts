@@ -10,14 +10,8 @@ import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { checkRequest, type UserRequest, withRequestRows } from '@tandem/freshness/request-features';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import {
-  type Attempted,
-  type HalvingLimits,
-  halveFailing,
-  type IsolatedScores,
-  partsOf,
-  scoreIsolating,
-} from '../scoring/isolate-poison.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
+import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { type Comparison, compareAnswers, type Yardstick } from './compare-answers.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';

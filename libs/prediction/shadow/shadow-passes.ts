@@ -12,7 +12,7 @@ import type { CpuBudget } from '../scoring/cpu-budget.ts';
 import type { FeatureSource } from '../scoring/feature-source.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { yardstickOf } from './compare-answers.ts';
-import type { ShadowedRollout } from './create-shadow.ts';
+import type { ShadowedRollout } from './shadow.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 import { type PassResult, performPass } from './shadow-pass.ts';
 
@@ -31,16 +31,6 @@ export interface ShadowPassesDependencies {
   readonly now: () => number;
 }
 
-interface ShadowPasses {
-  /** Schedules a pass for waiting answers, unless one is running. */
-  schedule(): void;
-  isOf(one: ShadowedRollout): boolean;
-  /** Ends the scorer's processes if they have been idle for this long. */
-  restAfter(idleMs: number): Promise<void>;
-  /** Begins no further pass; resolves when the current pass has ended. */
-  stop(): Promise<void>;
-}
-
 /** How long answers wait for each other, so that they share a statement and a run. */
 const GATHER_MS = 100;
 /**
@@ -56,83 +46,95 @@ const USERS_A_PASS = 256;
  */
 const LOOP_MS_A_USER = 0.25;
 
-export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
-  const { scorer, observer, budget, next, now, passMs = PASS_MS } = dependencies;
+export class ShadowPasses {
+  readonly #dependencies: ShadowPassesDependencies;
   /** The rollout of the current or last pass, and its cost so far. */
-  let current: ShadowedRollout | undefined;
-  let cost = { cpuMs: 0, ended: 0 };
-  let timer: NodeJS.Timeout | undefined;
-  let passing: Promise<void> | undefined;
-  let isStopped = false;
+  #current: ShadowedRollout | undefined;
+  #cost = { cpuMs: 0, ended: 0 };
+  #timer: NodeJS.Timeout | undefined;
+  #passing: Promise<void> | undefined;
+  #isStopped = false;
   /** The time of the last pass; null if the scorer has no processes. */
-  let lastAt: number | null = null;
+  #lastAt: number | null = null;
 
-  scorer.observe({
-    ran(users, ms, cpuMs) {
-      cost.cpuMs += cpuMs;
-      budget.charge(cpuMs);
-      current?.tally.run(users, ms, cpuMs);
-    },
-    ended() {
-      cost.ended++;
-      current?.tally.processEnded();
-      if (current) observer.processEnded(current.predictor);
-    },
-  });
-
-  function schedule(afterMs: number): void {
-    if (isStopped || passing || timer) return;
-    timer = setTimeout(start, Math.max(afterMs, budget.msToNext())).unref();
-  }
-
-  function start(): void {
-    timer = undefined;
-    const one = next();
-    if (!one || isStopped) return;
-    current = one;
-    lastAt = now();
-    cost = { cpuMs: 0, ended: 0 };
-    const answers = one.line.take(USERS_A_PASS);
-    budget.charge(answers.length * LOOP_MS_A_USER);
-    passing = pass(one, answers).finally(() => {
-      passing = undefined;
-      schedule(answers.length < USERS_A_PASS ? GATHER_MS : 0);
+  constructor(dependencies: ShadowPassesDependencies) {
+    const { scorer, observer, budget } = dependencies;
+    this.#dependencies = dependencies;
+    scorer.observe({
+      ran: (users, ms, cpuMs) => {
+        this.#cost.cpuMs += cpuMs;
+        budget.charge(cpuMs);
+        this.#current?.tally.run(users, ms, cpuMs);
+      },
+      ended: () => {
+        this.#cost.ended++;
+        this.#current?.tally.processEnded();
+        if (this.#current) observer.processEnded(this.#current.predictor);
+      },
     });
   }
 
-  async function pass(one: ShadowedRollout, answers: readonly Answer[]): Promise<void> {
+  /** Schedules a pass for waiting answers, unless one is running. */
+  schedule(afterMs: number = GATHER_MS): void {
+    if (this.#isStopped || this.#passing || this.#timer) return;
+    this.#timer = setTimeout(() => this.#start(), Math.max(afterMs, this.#dependencies.budget.msToNext())).unref();
+  }
+
+  isOf(one: ShadowedRollout): boolean {
+    return this.#passing !== undefined && this.#current === one;
+  }
+
+  /** Ends the scorer's processes if they have been idle for this long. */
+  async restAfter(idleMs: number): Promise<void> {
+    const restedSince = this.#lastAt;
+    if (this.#passing || restedSince === null || this.#dependencies.now() - restedSince < idleMs) return;
+    await this.#dependencies.scorer.rest();
+    if (this.#lastAt === restedSince) this.#lastAt = null;
+  }
+
+  /** Begins no further pass; resolves when the current pass has ended. */
+  async stop(): Promise<void> {
+    const { scorer } = this.#dependencies;
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await scorer.rest();
+    await this.#passing;
+    // A pass that had read its features may have started the processes again.
+    await scorer.rest();
+  }
+
+  #start(): void {
+    const { budget, next, now } = this.#dependencies;
+    this.#timer = undefined;
+    const one = next();
+    if (!one || this.#isStopped) return;
+    this.#current = one;
+    this.#lastAt = now();
+    this.#cost = { cpuMs: 0, ended: 0 };
+    const answers = one.line.take(USERS_A_PASS);
+    budget.charge(answers.length * LOOP_MS_A_USER);
+    this.#passing = this.#pass(one, answers).finally(() => {
+      this.#passing = undefined;
+      this.schedule(answers.length < USERS_A_PASS ? GATHER_MS : 0);
+    });
+  }
+
+  async #pass(one: ShadowedRollout, answers: readonly Answer[]): Promise<void> {
+    const { observer, budget, now, passMs: timeoutMs = PASS_MS } = this.#dependencies;
     const startedAt = now();
-    const found = await candidateOf(dependencies, one).catch(() => undefined);
+    const found = await candidateOf(this.#dependencies, one).catch(() => undefined);
     const { results, featuresMs } = found
-      ? await performPass(dependencies, { ...found, answers, timeoutMs: passMs })
+      ? await performPass(this.#dependencies, { ...found, answers, timeoutMs })
       : { results: answers.map(() => ({ outcome: 'unavailable' as const })), featuresMs: null };
     if (featuresMs !== null) one.tally.read(answers.length, featuresMs);
     for (const [i, answer] of answers.entries()) note(one, answer, results[i] as PassResult, observer);
     const ms = now() - startedAt;
+    const { cpuMs, ended } = this.#cost;
     // The processor time of a process that died or must be ended is unknown, so the whole elapsed time counts.
-    const isLost = cost.ended > 0 || results.some(({ outcome }) => outcome === 'timed_out');
-    if (isLost) budget.charge(Math.max(0, ms - cost.cpuMs));
-    observer.passed(one.predictor, ms, cost.cpuMs);
+    const isLost = ended > 0 || results.some(({ outcome }) => outcome === 'timed_out');
+    if (isLost) budget.charge(Math.max(0, ms - cpuMs));
+    observer.passed(one.predictor, ms, cpuMs);
   }
-
-  return {
-    schedule: () => schedule(GATHER_MS),
-    isOf: (one) => passing !== undefined && current === one,
-    async restAfter(idleMs) {
-      const restedSince = lastAt;
-      if (passing || restedSince === null || now() - restedSince < idleMs) return;
-      await scorer.rest();
-      if (lastAt === restedSince) lastAt = null;
-    },
-    async stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      await scorer.rest();
-      await passing;
-      // A pass that had read its features may have started the processes again.
-      await scorer.rest();
-    },
-  };
 }
 
 /** Returns the candidate version and how to compare it; undefined if the predictor is no longer served. */

@@ -1,5 +1,5 @@
 /** Measures the time of a model in a child of the inference pool, and finds a model size that takes a given time. */
-import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { InferenceProcess, START_LIMIT } from '@tandem/inference/process/inference-process';
 import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { denseModel } from '@tandem/testing/sized-model';
 import { FEATURES } from './predictors.ts';
@@ -29,7 +29,7 @@ export async function modelOfCost(ms: number, layers: number): Promise<CostCurve
 }
 
 async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
-  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+  const child = new InferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   const found = new Map<number, number>();
   try {
     await child.ready;

@@ -6,7 +6,7 @@
 import { asRefusal, checkModel, inspectModel } from '@tandem/inference/admission/check-model';
 import { matrixPredictor, poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
 import { findFault } from '@tandem/inference/model-file/onnx-file';
-import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { InferenceProcess, START_LIMIT } from '@tandem/inference/process/inference-process';
 import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DAMAGED } from './models/damaged-files.ts';
@@ -119,7 +119,7 @@ describe('a model that cannot be loaded', { timeout: 120_000 }, () => {
   afterAll(() => child?.kill('the test is over'));
 
   async function load(bytes: Buffer): Promise<void> {
-    if (!child?.isAlive()) child = startInferenceProcess({ ...LIMITS, boundData: true, startLimit: START_LIMIT });
+    if (!child?.isAlive()) child = new InferenceProcess({ ...LIMITS, boundData: true, startLimit: START_LIMIT });
     await child.ready;
     await child.load({ session: 'trial', bytes, sha256: null }, cpuLimit(10_000)).catch((error) => {
       throw asRefusal(error, 'loading the model', { ...LIMITS, field: FIELD });

@@ -3,7 +3,7 @@
  * loop with `load` iterations for one user after the other.
  */
 import { readFileSync } from 'node:fs';
-import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { InferenceProcess, START_LIMIT } from '@tandem/inference/process/inference-process';
 import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
@@ -48,7 +48,7 @@ const LIMIT = cpuLimit(60_000);
  * Measures the iterations per ms of CPU time, as the median of several calls. Other work on the machine does not count.
  */
 async function turnsAMillisecond(): Promise<number> {
-  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+  const child = new InferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   try {
     await child.ready;
     await child.load({ session: 'm', bytes: loopModel(), sha256: null }, LIMIT);

@@ -17,7 +17,7 @@ import { type Reply, responseOf } from '@tandem/http-server/reply';
 import type { ReadCounts } from '@tandem/prediction/demand/count-reads';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
-import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
+import type { Shadow } from '@tandem/prediction/shadow/shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { PredictionPath } from '@tandem/wire/parameters';

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
-import { MOST_APART } from '@tandem/inference/live/pool';
+import { MOST_APART } from '@tandem/inference/live/isolated-pools';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';

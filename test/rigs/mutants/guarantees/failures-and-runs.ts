@@ -152,9 +152,9 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
     what: 'the halving of a failing batch ends with four users, most of them healthy',
     patches: [
       {
-        file: 'libs/prediction/scoring/isolate-poison.ts',
-        find: '    if (part.length === 1) giveUp',
-        replace: '    if (part.length <= 4) giveUp',
+        file: 'libs/prediction/scoring/halve-failing.ts',
+        find: '    if (part.length === 1) work.giveUp',
+        replace: '    if (part.length <= 4) work.giveUp',
       },
     ],
   },

@@ -8,13 +8,13 @@ export const relabelledRescoring: Plant = {
   what: 'a re-scoring is labelled with the version that the relay named last when it is complete',
   patches: [
     {
-      file: 'libs/prediction/refresh/create-refresh.ts',
-      find: 'for (const { userId, ageMs } of entries) queue.add(userId, ageMs);',
+      file: 'libs/prediction/refresh/refresh.ts',
+      find: 'for (const { userId, ageMs } of entries) this.#queue.add(userId, ageMs);',
       replace: `const planted = ${PLANTED};
       planted.plantedF1 ??= new Map();
       for (const { userId, version, ageMs } of entries) {
         planted.plantedF1.set(userId, Math.max(version, planted.plantedF1.get(userId) ?? 0));
-        queue.add(userId, ageMs);
+        this.#queue.add(userId, ageMs);
       }`,
     },
     {

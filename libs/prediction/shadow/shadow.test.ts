@@ -2,7 +2,7 @@ import { answerOf } from '@tandem/freshness/answer.fixture';
 import { type Assignments, everybodyIn, type ServedRollout } from '@tandem/freshness/certificate';
 import { ASSIGNMENT } from '@tandem/freshness/certified-read.fixture';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createShadow } from './create-shadow.ts';
+import { Shadow } from './shadow.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -22,7 +22,7 @@ const SHADOWED: Assignments = {
 function createWorld() {
   const world = { assignments: SHADOWED, rests: 0, isStuck: false, sums: 0 };
   const asked = () => Promise.reject(new Error('nothing may be asked'));
-  const shadow = createShadow({
+  const shadow = new Shadow({
     assignments: () => world.assignments,
     registry: { predictor: async () => undefined, modelVersion: asked },
     features: { readUsers: asked },

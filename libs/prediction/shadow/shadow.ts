@@ -7,10 +7,10 @@
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
 import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
-import { repeat } from '@tandem/timing/repeat';
+import { type Repeating, repeat } from '@tandem/timing/repeat';
 import { type CpuBudget, createCpuBudget } from '../scoring/cpu-budget.ts';
 import { createShadowLine, type ShadowLine } from './shadow-line.ts';
-import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
+import { ShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
 import type { ShadowStore } from './shadow-report.ts';
 import { ShadowTally } from './shadow-tally.ts';
 
@@ -27,98 +27,109 @@ export interface ShadowDependencies
   readonly now?: () => number;
 }
 
-export interface Shadow {
-  /** Queues a served answer if its user is shadowed. Never throws and never waits. */
-  notice(answer: Answer): void;
-  /** Returns the number of waiting answers. */
-  waiting(): number;
-  /** Ends the current pass and stores the sums. */
-  close(): Promise<void>;
-}
-
 /** The share of one processor, which is enough for a thousand users of most models within seconds. */
 const CPU_SHARE = 0.25;
 const KEEP_EVERY_MS = 5_000;
 /** The time without work after which the shadow's processes are ended. */
 const IDLE_MS = 60_000;
 
-export function createShadow(dependencies: ShadowDependencies): Shadow {
-  const { assignments, store, processId, observer, now = () => performance.now() } = dependencies;
-  const { keepEveryMs = KEEP_EVERY_MS } = dependencies;
-  const budget = createCpuBudget(CPU_SHARE, now);
+/** The shadows of one process. */
+export class Shadow {
+  readonly #dependencies: ShadowDependencies;
+  readonly #now: () => number;
+  readonly #budget: CpuBudget;
   /** Shadowed rollouts by predictor. The predictor of the last turn comes last. */
-  const shadowed = new Map<string, ShadowedRollout>();
+  readonly #shadowed = new Map<string, ShadowedRollout>();
   /** Finished rollouts, until their last sums are stored. */
-  const over = new Set<ShadowedRollout>();
-  const passes = createShadowPasses({ ...dependencies, budget, next, now });
-  // The loop runs in every process. A round without a shadow does nothing.
-  const keeping = repeat(keepEveryMs, keepAll);
-  let isClosed = false;
+  readonly #over = new Set<ShadowedRollout>();
+  readonly #passes: ShadowPasses;
+  readonly #keeping: Repeating;
+  #isClosed = false;
 
-  function next(): ShadowedRollout | undefined {
-    const one = [...shadowed.values()].find(({ line }) => line.size > 0);
+  constructor(dependencies: ShadowDependencies) {
+    const { keepEveryMs = KEEP_EVERY_MS, now = () => performance.now() } = dependencies;
+    const budget = createCpuBudget(CPU_SHARE, now);
+    this.#dependencies = dependencies;
+    this.#now = now;
+    this.#budget = budget;
+    this.#passes = new ShadowPasses({ ...dependencies, budget, next: () => this.#next(), now });
+    // The loop runs in every process. A round without a shadow does nothing.
+    this.#keeping = repeat(keepEveryMs, () => this.#keepAll());
+  }
+
+  /** Queues a served answer if its user is shadowed. Never throws and never waits. */
+  notice(answer: Answer): void {
+    if (!isBesideShadow(answer) || this.#isClosed) return;
+    const one = this.#find(answer);
+    if (!one?.has(answer.userId)) return;
+    const outcome = one.line.add(answer);
+    if (outcome === 'waits') {
+      this.#passes.schedule();
+      return;
+    }
+    one.tally.count(outcome);
+    this.#dependencies.observer.counted(one.predictor, outcome, 1);
+  }
+
+  /** Returns the number of waiting answers. */
+  waiting(): number {
+    return [...this.#shadowed.values()].reduce((sum, { line }) => sum + line.size, 0);
+  }
+
+  /** Ends the current pass and stores the sums. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#passes.stop();
+    await this.#keeping.stop();
+    await this.#keepAll();
+  }
+
+  #next(): ShadowedRollout | undefined {
+    const one = [...this.#shadowed.values()].find(({ line }) => line.size > 0);
     if (!one) return undefined;
-    shadowed.delete(one.predictor);
-    shadowed.set(one.predictor, one);
+    this.#shadowed.delete(one.predictor);
+    this.#shadowed.set(one.predictor, one);
     return one;
   }
 
-  function find({ predictor, rollout }: Answer): ShadowedRollout | undefined {
-    const known = shadowed.get(predictor);
+  #find({ predictor, rollout }: Answer): ShadowedRollout | undefined {
+    const known = this.#shadowed.get(predictor);
     if (known?.id === rollout?.id) return known;
-    const assigned = assignments(predictor)?.rollout;
+    const assigned = this.#dependencies.assignments(predictor)?.rollout;
     // The answer may belong to an earlier or later assignment than the last known one. It is then skipped; others will
     // follow.
     if (!assigned || assigned.id !== rollout?.id) return undefined;
-    const made = shadowedBy(predictor, assigned, budget, now);
+    const made = shadowedBy(predictor, assigned, this.#budget, this.#now);
     if (!made) return undefined;
-    if (known) over.add(known);
-    shadowed.set(predictor, made);
-    observer.began(predictor, made.id);
+    if (known) this.#over.add(known);
+    this.#shadowed.set(predictor, made);
+    this.#dependencies.observer.began(predictor, made.id);
     return made;
   }
 
-  async function keepOne(one: ShadowedRollout): Promise<void> {
+  async #keepOne(one: ShadowedRollout): Promise<void> {
+    const { store, processId, observer } = this.#dependencies;
     const { id: rolloutId, tally } = one;
     const movers = tally.takeMovers();
     try {
       tally.raiseFloor(await store.keep({ rolloutId, processId, rows: tally.rows(), movers }));
-      if (over.delete(one)) observer.ended(one.predictor, rolloutId, tally.outcomes());
+      if (this.#over.delete(one)) observer.ended(one.predictor, rolloutId, tally.outcomes());
     } catch (error) {
       // The next write repeats the sums. The lost users with the largest changes may be found again.
       observer.notKept(rolloutId, error);
     }
   }
 
-  async function keepAll(): Promise<void> {
-    for (const one of [...shadowed.values()]) {
-      if (isUnderWay(one, assignments(one.predictor)) || passes.isOf(one)) continue;
-      shadowed.delete(one.predictor);
-      over.add(one);
+  async #keepAll(): Promise<void> {
+    for (const one of [...this.#shadowed.values()]) {
+      if (isUnderWay(one, this.#dependencies.assignments(one.predictor)) || this.#passes.isOf(one)) continue;
+      this.#shadowed.delete(one.predictor);
+      this.#over.add(one);
     }
-    for (const one of [...over, ...shadowed.values()]) await keepOne(one);
+    for (const one of [...this.#over, ...this.#shadowed.values()]) await this.#keepOne(one);
     // A failed remainder is retried in the next round.
-    await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS).catch(() => {});
+    await this.#passes.restAfter(this.#shadowed.size === 0 ? 0 : IDLE_MS).catch(() => {});
   }
-
-  return {
-    notice(answer) {
-      if (!isBesideShadow(answer) || isClosed) return;
-      const one = find(answer);
-      if (!one?.has(answer.userId)) return;
-      const outcome = one.line.add(answer);
-      if (outcome === 'waits') return passes.schedule();
-      one.tally.count(outcome);
-      observer.counted(one.predictor, outcome, 1);
-    },
-    waiting: () => [...shadowed.values()].reduce((sum, { line }) => sum + line.size, 0),
-    async close() {
-      isClosed = true;
-      await passes.stop();
-      await keeping.stop();
-      await keepAll();
-    },
-  };
 }
 
 // A shadow in this process consists of its users, their waiting answers, and its results so far.

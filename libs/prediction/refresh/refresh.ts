@@ -44,17 +44,6 @@ export interface RefreshObserver {
   failed(users: number, error: unknown): void;
 }
 
-interface Refresh {
-  /** Queues the users of events that the relay has sent to Redis. Never throws and never waits. */
-  told(page: OutboxPage): void;
-  /** Returns the number of waiting users. */
-  waiting(): number;
-  /** Returns how long the first waiting user has waited, in ms. */
-  oldestMs(): number;
-  /** Ends the current pass; waiting users are lost. */
-  stop(): Promise<void>;
-}
-
 const USERS_A_PASS = 256;
 const WEIGHED_A_PASS = 1_000;
 /** How long users wait for each other, so that they share a statement and a run. */
@@ -68,45 +57,80 @@ const SHARE_OF_WINDOW = 1 / 8;
 /** The window before any predictor is known. */
 const USUAL_WINDOW_MS = 2_000;
 
-export function createRefresh(dependencies: RefreshDependencies): Refresh {
-  const { registry, authority, demand, budget, observer, now = () => performance.now(), most } = dependencies;
-  let shortestMs = USUAL_WINDOW_MS;
-  const queue = new RefreshQueue({
-    ...(most === undefined ? {} : { most }),
-    // Events of one action share an inference. Later events wait for the next window.
-    delayMs: () => shortestMs * SHARE_OF_WINDOW,
-    onDropped: observer.dropped,
-    now,
-  });
-  let timer: NodeJS.Timeout | undefined;
-  let passing: Promise<void> | undefined;
-  let isStopped = false;
+/** The re-scoring of one worker. */
+export class Refresh {
+  readonly #dependencies: RefreshDependencies;
+  readonly #queue: RefreshQueue;
+  readonly #now: () => number;
+  #shortestMs = USUAL_WINDOW_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #passing: Promise<void> | undefined;
+  #isStopped = false;
 
-  function schedule(afterMs: number): void {
-    if (isStopped || passing || timer || queue.size === 0) return;
-    timer = setTimeout(start, Math.max(afterMs, budget.msToNext())).unref();
+  constructor(dependencies: RefreshDependencies) {
+    const { observer, now = () => performance.now(), most } = dependencies;
+    this.#dependencies = dependencies;
+    this.#now = now;
+    this.#queue = new RefreshQueue({
+      ...(most === undefined ? {} : { most }),
+      // Events of one action share an inference. Later events wait for the next window.
+      delayMs: () => this.#shortestMs * SHARE_OF_WINDOW,
+      onDropped: observer.dropped,
+      now,
+    });
   }
 
-  function start(): void {
-    timer = undefined;
-    passing = pass().finally(() => {
-      passing = undefined;
-      schedule(GATHER_MS);
+  /** Queues the users of events that the relay has sent to Redis. Never throws and never waits. */
+  told({ entries }: OutboxPage): void {
+    if (this.#isStopped) return;
+    for (const { userId, ageMs } of entries) this.#queue.add(userId, ageMs);
+    this.#schedule();
+  }
+
+  /** Returns the number of waiting users. */
+  waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Returns how long the first waiting user has waited, in ms. */
+  oldestMs(): number {
+    return this.#queue.oldestMs();
+  }
+
+  /** Ends the current pass; waiting users are lost. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#passing;
+  }
+
+  #schedule(): void {
+    if (this.#isStopped || this.#passing || this.#timer || this.#queue.size === 0) return;
+    this.#timer = setTimeout(() => this.#start(), Math.max(GATHER_MS, this.#dependencies.budget.msToNext())).unref();
+  }
+
+  #start(): void {
+    this.#timer = undefined;
+    this.#passing = this.#pass().finally(() => {
+      this.#passing = undefined;
+      this.#schedule();
     });
   }
 
   /** Runs passes without a pause while a full pass of users is due and time is left. */
-  async function pass(): Promise<void> {
-    await weigh();
-    for (let users = queue.takeDue(USERS_A_PASS); users.length > 0 && !isStopped; users = queue.takeDue(USERS_A_PASS)) {
-      for (const predictor of await refreshed(users)) await refresh(predictor, users);
-      if (users.length < USERS_A_PASS || budget.isSpent()) return;
-      await weigh();
+  async #pass(): Promise<void> {
+    for (;;) {
+      await this.#weigh();
+      const users = this.#queue.takeDue(USERS_A_PASS);
+      if (users.length === 0 || this.#isStopped) return;
+      for (const predictor of await this.#refreshed(users)) await this.#refresh(predictor, users);
+      if (users.length < USERS_A_PASS || this.#dependencies.budget.isSpent()) return;
     }
   }
 
   /** Returns the predictors that Postgres currently lists for re-scoring; none if Postgres does not answer. */
-  async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
+  async #refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
+    const { registry, authority, observer } = this.#dependencies;
     try {
       const certificate = await authority.certify([]);
       registry.noticeRevision(certificate.revision, certificate.history);
@@ -117,7 +141,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
         const windowMs = refreshWindowMs(predictor.policy, version);
         if (windowMs !== null) windows.set(predictor, windowMs);
       }
-      shortestMs = windows.size === 0 ? USUAL_WINDOW_MS : Math.min(...windows.values());
+      this.#shortestMs = windows.size === 0 ? USUAL_WINDOW_MS : Math.min(...windows.values());
       return [...windows.keys()];
     } catch (error) {
       observer.failed(users.length, error);
@@ -125,43 +149,26 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     }
   }
 
-  async function refresh(predictor: Predictor, users: readonly StaleUser[]): Promise<void> {
-    budget.charge(users.length * LOOP_MS_A_USER);
+  async #refresh(predictor: Predictor, users: readonly StaleUser[]): Promise<void> {
+    this.#dependencies.budget.charge(users.length * LOOP_MS_A_USER);
     const userIds = users.map(({ userId }) => userId);
-    const outcomes = await refreshUsers(dependencies, predictor, userIds);
-    for (const user of users) note(predictor.name, user, outcomes.get(user.userId));
+    const outcomes = await refreshUsers(this.#dependencies, predictor, userIds);
+    for (const user of users) this.#note(predictor.name, user, outcomes.get(user.userId));
   }
 
-  function note(
-    predictor: string,
-    user: StaleUser,
-    { outcome, waitMs = 0 }: RefreshedUser = { outcome: 'failed' },
-  ): void {
+  #note(predictor: string, user: StaleUser, { outcome, waitMs = 0 }: RefreshedUser = { outcome: 'failed' }): void {
+    const { observer } = this.#dependencies;
     observer.counted(predictor, outcome);
-    if (outcome === 'inferred') observer.stored(predictor, now() - user.at);
-    if (outcome === 'waiting') queue.putBack(user, now() + waitMs);
+    if (outcome === 'inferred') observer.stored(predictor, this.#now() - user.at);
+    if (outcome === 'waiting') this.#queue.putBack(user, this.#now() + waitMs);
   }
 
   /** Reads the weights of users. If they cannot be read, users are taken in the order of their events. */
-  async function weigh(): Promise<void> {
-    const users = queue.unweighed(WEIGHED_A_PASS);
+  async #weigh(): Promise<void> {
+    const users = this.#queue.unweighed(WEIGHED_A_PASS);
     if (users.length === 0) return;
-    const weights = await demand.weightsOf(users.map(({ userId }) => userId)).catch(() => new Map<string, number>());
+    const userIds = users.map(({ userId }) => userId);
+    const weights = await this.#dependencies.demand.weightsOf(userIds).catch(() => new Map<string, number>());
     for (const user of users) user.weight = weights.get(user.userId) ?? 0;
   }
-
-  return {
-    told({ entries }) {
-      if (isStopped) return;
-      for (const { userId, ageMs } of entries) queue.add(userId, ageMs);
-      schedule(GATHER_MS);
-    },
-    waiting: () => queue.size,
-    oldestMs: () => queue.oldestMs(),
-    async stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      await passing;
-    },
-  };
 }
