@@ -33,7 +33,11 @@ function metricOf(series: string): string {
 
 /** Maps each declared metric to its label names. */
 const declared = new Map(
-  [...code.matchAll(/name: '(tandem_\w+)',\s*help: .*?,\n\s*(?:labelNames: \[([^\]]*)\])?/g)].map(
+  [
+    ...code.matchAll(
+      /metric\.\w+\(\s*'(tandem_\w+)',\s*(?:'[^']*'|"[^"]*"),?\s*(?:\w+_BUCKETS,?\s*)?(?:\[([^\]]*)\])?/g,
+    ),
+  ].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map((found) => found[1] ?? '')] as const,
   ),
 );
