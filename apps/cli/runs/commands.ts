@@ -145,10 +145,6 @@ function runListCommand(cli: Cli): Command {
   });
 }
 
-interface ShowOptions extends ApiOptions {
-  readonly follow?: boolean;
-}
-
 function runShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
@@ -157,7 +153,7 @@ function runShowCommand(cli: Cli): Command {
   })
     .argument('<id>')
     .option('--follow', 'wait until the run has finished')
-    .action(async (id: string, options: ShowOptions) => {
+    .action(async (id: string, options: ApiOptions & { readonly follow?: boolean }) => {
       const client = connect(cli, options);
       const found = await client.runs.show(id);
       const run = options.follow ? await followRun(cli, client, found) : found;
