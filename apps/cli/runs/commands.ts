@@ -27,8 +27,8 @@ export function runCommands(cli: Cli): Command {
     runPlanCommand(cli),
     runListCommand(cli),
     runShowCommand(cli),
-    runCancelCommand(cli),
-    runResumeCommand(cli),
+    changing(cli, 'cancel', 'cancel a run: waiting chunks are dropped, and chunks in progress commit no more rows'),
+    changing(cli, 'resume', 'resume a cancelled or failed run'),
   ]);
 }
 
@@ -162,28 +162,12 @@ function runShowCommand(cli: Cli): Command {
     });
 }
 
-function runCancelCommand(cli: Cli): Command {
-  return createApiCommand({
-    name: 'cancel',
-    description: 'cancel a run: waiting chunks are dropped, and chunks in progress commit no more rows',
-    example: 'tandem run cancel 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
-  })
+function changing(cli: Cli, verb: 'cancel' | 'resume', description: string): Command {
+  const example = `tandem run ${verb} 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e`;
+  return createApiCommand({ name: verb, description, example })
     .argument('<id>')
     .action(async (id: string, options: ApiOptions) => {
-      const run = await connect(cli, options).runs.cancel(id);
-      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
-    });
-}
-
-function runResumeCommand(cli: Cli): Command {
-  return createApiCommand({
-    name: 'resume',
-    description: 'resume a cancelled or failed run',
-    example: 'tandem run resume 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
-  })
-    .argument('<id>')
-    .action(async (id: string, options: ApiOptions) => {
-      const run = await connect(cli, options).runs.resume(id);
+      const run = await connect(cli, options).runs[verb](id);
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
     });
 }
