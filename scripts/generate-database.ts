@@ -2,6 +2,7 @@
  * Writes the tables of a freshly migrated database as Kysely's types (`npm run generate`). The project has its own
  * generator because kysely-codegen and kanel read neither unions from check constraints nor the types of jsonb columns.
  */
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,19 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { createPool, type Db, query } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 
-const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta.url);
+const STORE = new URL('../libs/offline-store/', import.meta.url);
+const FILE = new URL('sql/database-schema.ts', STORE);
+
+/** Returns the tables that typed statements name. The other tables are used by plain SQL only, which needs no types. */
+function typedTables(): readonly string[] {
+  const sources = globSync('**/*.ts', { cwd: STORE, exclude: ['sql/database-schema.ts', '**/*.test.ts'] });
+  const texts = sources.map((path) => readFileSync(new URL(path, STORE), 'utf8'));
+  return [
+    ...new Set(
+      texts.flatMap((text) => [...text.matchAll(/'tandem\.(\w+)(?: as \w+)?'/g)].map(([, name = '']) => name)),
+    ),
+  ];
+}
 
 /**
  * Maps each Postgres type to the TypeScript type that the driver's parsers return (libs/offline-store/sql/database.ts).
@@ -80,7 +93,7 @@ interface Column {
   readonly comment: string | null;
 }
 
-/** Lists the columns of all tables, without the tables of Kysely and without partitions. */
+/** Lists the columns of the tables that typed statements name. */
 function listColumns(db: Db): Promise<readonly Column[]> {
   return query<Column>(db, {
     text: `select c.relname as table, a.attname as name, coalesce(e.typname, t.typname) as type, e.oid is not null as "isArray",
@@ -91,9 +104,9 @@ function listColumns(db: Db): Promise<readonly Column[]> {
         col_description(c.oid, a.attnum) as comment
       from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       join pg_type t on t.oid = a.atttypid left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
-      where c.relnamespace = 'tandem'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-        and c.relname <> all (array['migrations', 'contract_migrations', 'migration_lock'])
+      where c.relnamespace = 'tandem'::regnamespace and c.relkind in ('r', 'p') and c.relname = any ($1)
       order by c.relname, a.attnum`,
+    values: [typedTables()],
   });
 }
 

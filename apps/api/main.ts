@@ -7,7 +7,7 @@
 
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { readEnvironment, type Section } from '@tandem/config/environment/environment';
+import { readEnvironment, type VariableReader } from '@tandem/config/environment/environment';
 import {
   apiKeys,
   apiProcesses,
@@ -40,13 +40,11 @@ import { readOneDirectly } from './routes/predictions/read-one.ts';
 import { type RunningServer, startGrpc, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
-interface AnswerCacheSection {
-  /** Memory for recently read predictions, in MB of 10^6 bytes. 0: none; each read then asks Redis. */
-  readonly megabytes: number;
-}
-
-/** Reads `ANSWER_CACHE_MB` (64; 0: off). */
-const answerCache: Section<AnswerCacheSection> = (read) => ({
+/**
+ * Reads `ANSWER_CACHE_MB` (64): the memory for recently read predictions, in MB of 10^6 bytes. With 0, each read asks
+ * Redis.
+ */
+const answerCache = (read: VariableReader) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });
 
@@ -54,7 +52,7 @@ const answerCache: Section<AnswerCacheSection> = (read) => ({
  * Reads `ARTIFACT_UPLOADS_MB` (4,096), the limit of uploaded model files that no model version uses, for all API
  * processes.
  */
-const uploads: Section<{ readonly megabytes: number }> = (read) => ({
+const uploads = (read: VariableReader) => ({
   megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
 });
 

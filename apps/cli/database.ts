@@ -6,11 +6,6 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
 import { findDatabaseUrl, withPool } from './command-line/environment.ts';
 
-interface MigrateOptions extends CommonOptions {
-  readonly contract?: boolean;
-  readonly afterUpgrade?: boolean;
-}
-
 export function migrateCommand(cli: Cli): Command {
   return createCommand({
     name: 'migrate',
@@ -24,7 +19,7 @@ releases use: afterwards you cannot go back to them. It fails while a process of
       '--after-upgrade',
       'after the migration, wait up to 5 minutes until no process of another release is running',
     )
-    .action(async (options: MigrateOptions) => {
+    .action(async (options: CommonOptions & { readonly contract?: boolean; readonly afterUpgrade?: boolean }) => {
       const url = findDatabaseUrl(cli);
       const { migrate } = await import('@tandem/offline-store/sql/migrate');
       const { contractSchema, untilUpgraded } = await import('@tandem/offline-store/upgrade');

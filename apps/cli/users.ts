@@ -9,10 +9,6 @@ export function userCommands(cli: Cli): Command {
   return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);
 }
 
-interface EraseOptions extends ApiOptions {
-  readonly yes?: boolean;
-}
-
 function userEraseCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'erase',
@@ -21,7 +17,7 @@ function userEraseCommand(cli: Cli): Command {
   })
     .argument('<userId>')
     .option('--yes', 'do not ask')
-    .action(async (userId: string, options: EraseOptions) => {
+    .action(async (userId: string, options: ApiOptions & { readonly yes?: boolean }) => {
       if (!options.yes) await confirm(cli, `Erase all stored records of user ${printable(userId)} permanently?`);
       present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
     });

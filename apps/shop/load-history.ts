@@ -6,15 +6,6 @@ import { readFile } from 'node:fs/promises';
 import { type ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
 
-/**
- * The result of a load: the number of purchases that it added (0 if the database already had purchases), and the shop's
- * current day.
- */
-interface LoadedHistory {
-  readonly loaded: number;
-  readonly today: string;
-}
-
 interface LoadHistoryOptions {
   /** The ISO date of the last day to load, which becomes the shop's current day. */
   readonly until: string;
@@ -26,11 +17,9 @@ export const replayEve = '1997-12-31';
 /**
  * Creates the schema, and loads the history up to `until` if no purchase is stored yet. A repeated or concurrent call
  * does nothing, because it is one transaction under a lock. A client that is passed must not be in a transaction.
+ * Returns the number of purchases that it added, and the shop's current day.
  */
-export async function loadHistory(
-  db: Pool | ClientBase,
-  { until }: LoadHistoryOptions = { until: replayEve },
-): Promise<LoadedHistory> {
+export async function loadHistory(db: Pool | ClientBase, { until }: LoadHistoryOptions = { until: replayEve }) {
   const [schema, history] = await Promise.all([readSchema(), readTransactions()]);
   const past = history.filter(({ day }) => day <= until);
   return inTransaction(db, async (client) => {

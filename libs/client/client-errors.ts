@@ -1,10 +1,7 @@
 /** The errors of the client: the service rejected a call, or did not answer. */
+import type { Problem, ProblemCode } from './wire.ts';
 
-import type { ProblemCode } from './problem-codes.ts';
-import type { Problem } from './wire.ts';
-
-export type { ProblemCode } from './problem-codes.ts';
-export type { Problem } from './wire.ts';
+export type { Problem, ProblemCode } from './wire.ts';
 
 /** A problem code of this release, or a code that a later release or a proxy adds. */
 export type AnyCode = ProblemCode | (string & Record<never, never>);

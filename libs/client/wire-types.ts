@@ -14,7 +14,7 @@ import type { ModelDetailSchema, ModelsSchema, MovedLabelSchema } from '@tandem/
 import type { OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { PredictionSchema, PredictionsSchema, ReadManySchema } from '@tandem/wire/predictions';
 import type { PredictorSchema, PredictorsSchema, StableVersionsSchema } from '@tandem/wire/predictors';
-import type { ProblemSchema } from '@tandem/wire/problem';
+import type { ProblemCodeSchema, ProblemSchema } from '@tandem/wire/problem';
 import type { ProcessesSchema } from '@tandem/wire/processes';
 import type { PushSchema } from '@tandem/wire/pushes';
 import type { RankingSchema, RankSchema } from '@tandem/wire/rankings';
@@ -82,6 +82,7 @@ export type ListPredictorsAnswer = Answered<typeof PredictorsSchema>;
 export type ListStableVersionsAnswer = Answered<typeof StableVersionsSchema>;
 export type StableVersion = ListStableVersionsAnswer['versions'][number];
 export type Problem = Answered<typeof ProblemSchema>;
+export type ProblemCode = Answered<typeof ProblemCodeSchema>;
 export type ListProcessesAnswer = Answered<typeof ProcessesSchema>;
 export type Process = ListProcessesAnswer['processes'][number];
 export type Ranking = Answered<typeof RankingSchema>;

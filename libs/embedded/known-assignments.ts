@@ -5,11 +5,6 @@
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { isTandemError } from '@tandem/freshness/errors';
 
-interface KnownAssignmentsDependencies {
-  readonly authority: Pick<Authority, 'certify'>;
-  readonly now?: () => number;
-}
-
 /**
  * Returns a certificate with the assignments. Rejects with `unavailable` if Postgres has never answered, and with
  * `protocol_unknown` if its last answer had a protocol number that this release does not know.
@@ -22,7 +17,10 @@ const KNOWN_MS = 1_000;
 export function createKnownAssignments({
   authority,
   now = () => performance.now(),
-}: KnownAssignmentsDependencies): KnownAssignments {
+}: {
+  readonly authority: Pick<Authority, 'certify'>;
+  readonly now?: () => number;
+}): KnownAssignments {
   let known: Certificate | undefined;
   let asking: Promise<Certificate> | undefined;
   let askAt = Number.NEGATIVE_INFINITY;

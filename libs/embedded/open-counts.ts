@@ -26,11 +26,6 @@ interface CountsParts {
   readonly flushMs?: number;
 }
 
-interface OpenedCounts {
-  readonly servedReads: ServedReads;
-  readonly readCounts: ReadCounts;
-}
-
 /**
  * Opens the counts.
  * @param opened resources to close at the end; this function adds its own
@@ -38,7 +33,7 @@ interface OpenedCounts {
 export function openCounts(
   { pool, metrics, log, assignments, mayInfer, flushMs }: CountsParts,
   opened: (() => unknown)[],
-): OpenedCounts {
+): { readonly servedReads: ServedReads; readonly readCounts: ReadCounts } {
   const servedReads = createServedReads({
     counts: createArmCountStore(pool),
     exposures: createExposureStore(pool),

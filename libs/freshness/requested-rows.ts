@@ -12,10 +12,6 @@ import { checkRequest, namesWithoutDefault, type RequestedRows, type RequestRow 
 /** The results of a read by user: a single result, or one for each row of request features. */
 export type Results = Map<string, ReadResult | readonly ReadResult[]>;
 
-interface Versions {
-  modelVersion(id: string): Promise<ModelVersion>;
-}
-
 export const NOTHING_REQUESTED: RequestedRows = new Map();
 
 /**
@@ -26,7 +22,7 @@ export const NOTHING_REQUESTED: RequestedRows = new Map();
  * @param results receives the errors of single users
  */
 export async function requestedRows(
-  registry: Versions,
+  registry: { modelVersion(id: string): Promise<ModelVersion> },
   assignments: Assignments,
   userIds: readonly string[],
   { rows, at, checkVersion }: RequestRead,

@@ -15,6 +15,10 @@ type UserIdCheck =
 
 const MAX_USER_ID_BYTES = 128;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Returns whether a text is a lower-case uuid. For other texts, Postgres would reject a statement that looks for an id. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 const WHOLE_NUMBER = /^(0|-?[1-9][0-9]{0,18})$/;
 const OK: UserIdCheck = { ok: true };
 

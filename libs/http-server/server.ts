@@ -2,7 +2,8 @@
  * An HTTP server that no request can crash. It limits the cost of a connection, answers invalid input, rejects requests
  * that two programs could read differently, and drains without losing an answer.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
@@ -79,7 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   });
   server.on('checkExpectation', refusals.expectation);
   server.on('connect', refusals.tunnel);
-  await listen(server, host, port);
+  await once(server.listen(port, host), 'listening');
   // A connection could not be accepted, for example without a free file descriptor. Readiness reports it
   // (connections.ts).
   server.on('error', () => {});
@@ -88,16 +89,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     listenOn: (time) => drain.listenOn(time),
     close: (graceMs) => drain.close(graceMs),
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;

@@ -65,7 +65,8 @@ function readPosixProcess(pid: number): ProcessIdentity | undefined {
   return { pid, startedAt, command: ask('command') ?? '', workingDirectory: undefined };
 }
 
-function readOrUndefined<T>(read: () => T): T | undefined {
+/** Returns what `read` returns; undefined if it throws, as for a process that has ended. */
+export function readOrUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {

@@ -82,7 +82,8 @@ export function startServerProcess(command: ServerCommand): ServerProcess {
   };
 }
 
-function waitForExit(child: ChildProcess): Promise<string> {
+/** Returns how a child ended, in words. */
+export function waitForExit(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `ended by ${signal}`));

@@ -8,7 +8,7 @@ import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from
 import type { KeySnapshot, StoredKey } from '@tandem/prediction/keys/key-ring';
 import type pg from 'pg';
 import { insertAudit } from './sql/audit.ts';
-import { type Db, query, transaction } from './sql/database.ts';
+import { type Db, epochMs, query, transaction } from './sql/database.ts';
 
 export interface NewApiKey {
   readonly name: string;
@@ -238,12 +238,12 @@ function refuseUnknown(id: string): never {
 export async function readKeySnapshot(db: Db, knownVersion: string): Promise<KeySnapshot> {
   const rows = await query<{ version: string; now: number; keys: readonly SnapshotKey[] | null }>(db, {
     name: 'tandem-api-keys',
-    text: `select v.version::text as version, ${ms('statement_timestamp()')} as now,
+    text: `select v.version::text as version, ${epochMs('statement_timestamp()')} as now,
         case when v.version::text = $1 then null else coalesce((select json_agg(json_build_object(
           'id', k.id, 'name', k.name, 'scopes', k.scopes, 'pepperId', k.pepper_id,
           'digest', encode(k.digest, 'hex'),
-          'previousDigest', encode(k.previous_digest, 'hex'), 'previousUntil', ${ms('k.previous_until')},
-          'expiresAt', ${ms('k.expires_at')}, 'revokedAt', ${ms('k.revoked_at')},
+          'previousDigest', encode(k.previous_digest, 'hex'), 'previousUntil', ${epochMs('k.previous_until')},
+          'expiresAt', ${epochMs('k.expires_at')}, 'revokedAt', ${epochMs('k.revoked_at')},
           'requestsPerSecond', k.requests_per_second, 'livePerSecond', k.live_per_second))
         from tandem.api_keys k), '[]') end as keys
       from tandem.api_keys_version v`,
@@ -265,8 +265,4 @@ function storedKey({ digest, previousDigest, previousUntil, ...key }: SnapshotKe
   const newest = { digest: Buffer.from(digest, 'hex'), until: null };
   if (previousDigest === null) return { ...key, secrets: [newest] };
   return { ...key, secrets: [newest, { digest: Buffer.from(previousDigest, 'hex'), until: previousUntil }] };
-}
-
-function ms(expression: string): string {
-  return `floor(extract(epoch from ${expression}) * 1000)::float8`;
 }

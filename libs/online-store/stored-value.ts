@@ -78,20 +78,6 @@ export function writeGenerationValue(
   return end;
 }
 
-/** Writes the value into a new buffer; null for a row that is only in Postgres. */
-export function encodeGenerationValue(
-  { contextVersion, computedAt, outputs }: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
-  startedAt: number,
-  userHash: number,
-): Buffer | null {
-  const length = generationValueLength(contextVersion, computedAt, startedAt, outputs.length);
-  if (length === 0) return null;
-  const bytes = Buffer.allocUnsafe(length);
-  const offsetMs = Math.trunc(computedAt) - Math.trunc(startedAt);
-  writeGenerationValue(bytes, 0, { contextVersion, offsetMs, outputs, start: 0, stop: outputs.length }, userHash);
-  return bytes;
-}
-
 /**
  * Returns the candidate in a bucket's value, or null. Its outputs share memory with `bytes`, and `bytes` with the rest
  * of the socket's chunk. Copy values that are kept for long.
@@ -153,13 +139,6 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
   bytes.writeDoubleLE(computedAt, at + COMPUTED_AT);
   bytes.set(outputs, at + OVERLAY_HEADER);
   writeUInt32LE(bytes, at + CRC_AT, overlayCrc(bytes, at, at + OVERLAY_HEADER + outputs.length, userHash));
-}
-
-/** Writes the entry into a new buffer. */
-export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
-  const bytes = Buffer.allocUnsafe(overlayEntryLength(entry));
-  writeOverlayEntry(bytes, 0, entry, userHash);
-  return bytes;
 }
 
 let lastIds = { history: '', modelVersionId: '', bytes: Buffer.alloc(0) };

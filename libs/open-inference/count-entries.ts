@@ -32,12 +32,7 @@ export function countEntries(message: Uint8Array): void {
   }
 }
 
-interface Entries {
-  outer: number;
-  inner: number;
-}
-
-function countIn(bytes: Uint8Array, start: number, end: number, form: Form): Entries {
+function countIn(bytes: Uint8Array, start: number, end: number, form: Form): { outer: number; inner: number } {
   const entries = { outer: 0, inner: 0 };
   for (let at = start; at < end; ) {
     const [tag, afterTag] = varintAt(bytes, at);

@@ -2,6 +2,7 @@
  * The protocol's service over gRPC, without TLS. The server limits the cost of a connection, checks access before it
  * reads a call's message, and drains without losing an answer.
  */
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -306,16 +307,10 @@ function statusOf({ code, text, trailers }: GrpcRefusal): StatusObject {
   return { code: status[code], details: text, metadata };
 }
 
-function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    listener.once('error', reject);
-    listener.listen(port, host, () => {
-      listener.off('error', reject);
-      // Accepting a connection may fail, for example without a free file descriptor.
-      listener.on('error', () => {});
-      resolve();
-    });
-  });
+async function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<void> {
+  await once(listener.listen(port, host), 'listening');
+  // Accepting a connection may fail, for example without a free file descriptor.
+  listener.on('error', () => {});
 }
 
 async function closeGently(

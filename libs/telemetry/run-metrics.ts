@@ -1,291 +1,200 @@
 /** Metrics of the batch path: runs, chunks, jobs and waiting work. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Instruments } from './instruments.ts';
 import { JOB_BUCKETS } from './series.ts';
 
-export function runMetrics(registry: Registry) {
-  const registers = [registry];
-  return {
-    ...chunkMetrics(registers),
-    ...stepMetrics(registers),
-    ...reportMetrics(registers),
-    ...leaseMetrics(registers),
-    ...jobMetrics(registers),
-    ...outboxMetrics(registers),
-    ...progressMetrics(registers),
-    ...rolloutMetrics(registers),
-    ...expiryMetrics(registers),
-  };
-}
+export const runMetrics = (metric: Instruments) => ({
+  ...chunkMetrics(metric),
+  ...stepMetrics(metric),
+  ...reportMetrics(metric),
+  ...leaseMetrics(metric),
+  ...jobMetrics(metric),
+  ...outboxMetrics(metric),
+  ...progressMetrics(metric),
+  ...rolloutMetrics(metric),
+  ...expiryMetrics(metric),
+});
 
-function chunkMetrics(registers: Registry[]) {
-  return {
-    runs: new Counter({
-      name: 'tandem_runs_total',
-      help: 'Batch runs that reached a state.',
-      labelNames: ['predictor', 'scope', 'state'] as const,
-      registers,
-    }),
-    runDuration: new Histogram({
-      name: 'tandem_run_seconds',
-      help: 'Time of a batch run from its start to its end.',
-      labelNames: ['predictor', 'scope'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    chunks: new Counter({
-      name: 'tandem_chunks_total',
-      help: 'Chunks of batch runs by outcome.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-    chunkDuration: new Histogram({
-      name: 'tandem_chunk_seconds',
-      help: 'Time to read, score and commit a chunk.',
-      labelNames: ['predictor'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    usersScored: new Counter({
-      name: 'tandem_users_scored_total',
-      help: 'Users of committed chunks: scored, or failed and named in the report of the run.',
-      labelNames: ['predictor', 'outcome'] as const,
-      registers,
-    }),
-  };
-}
+const chunkMetrics = (metric: Instruments) => ({
+  runs: metric.counter('tandem_runs_total', 'Batch runs that reached a state.', ['predictor', 'scope', 'state']),
+  runDuration: metric.histogram('tandem_run_seconds', 'Time of a batch run from its start to its end.', JOB_BUCKETS, [
+    'predictor',
+    'scope',
+  ]),
+  chunks: metric.counter('tandem_chunks_total', 'Chunks of batch runs by outcome.', ['predictor', 'state']),
+  chunkDuration: metric.histogram('tandem_chunk_seconds', 'Time to read, score and commit a chunk.', JOB_BUCKETS, [
+    'predictor',
+  ]),
+  usersScored: metric.counter(
+    'tandem_users_scored_total',
+    'Users of committed chunks: scored, or failed and named in the report of the run.',
+    ['predictor', 'outcome'],
+  ),
+});
 
 /** Registers the metrics of the steps of a run: planning and publication. */
-function stepMetrics(registers: Registry[]) {
-  return {
-    runSteps: new Counter({
-      name: 'tandem_run_steps_total',
-      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back, stopped or failed.',
-      labelNames: ['predictor', 'step', 'outcome'] as const,
-      registers,
-    }),
-    runStepTakeovers: new Counter({
-      name: 'tandem_run_step_takeovers_total',
-      help: "Plans and publications taken over after a worker's lease expired.",
-      labelNames: ['predictor', 'step'] as const,
-      registers,
-    }),
-  };
-}
+const stepMetrics = (metric: Instruments) => ({
+  runSteps: metric.counter(
+    'tandem_run_steps_total',
+    'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back, stopped or failed.',
+    ['predictor', 'step', 'outcome'],
+  ),
+  runStepTakeovers: metric.counter(
+    'tandem_run_step_takeovers_total',
+    "Plans and publications taken over after a worker's lease expired.",
+    ['predictor', 'step'],
+  ),
+});
 
 /** Registers the metrics of comparisons of new generations with the current ones. */
-function reportMetrics(registers: Registry[]) {
-  return {
-    generationReports: new Counter({
-      name: 'tandem_generation_reports_total',
-      help: 'Comparisons of a new generation with the current generation, by verdict.',
-      labelNames: ['predictor', 'verdict'] as const,
-      registers,
-    }),
-    generationPsi: new Gauge({
-      name: 'tandem_generation_psi',
-      help: 'Population stability index of an output, of the last comparison, against the previous or first generation.',
-      labelNames: ['predictor', 'output', 'against'] as const,
-      registers,
-    }),
-    generationFlips: new Gauge({
-      name: 'tandem_generation_flips_ratio',
-      help: 'Share of users whose decision flipped, of the last comparison of generations: up or down.',
-      labelNames: ['predictor', 'direction'] as const,
-      registers,
-    }),
-  };
-}
+const reportMetrics = (metric: Instruments) => ({
+  generationReports: metric.counter(
+    'tandem_generation_reports_total',
+    'Comparisons of a new generation with the current generation, by verdict.',
+    ['predictor', 'verdict'],
+  ),
+  generationPsi: metric.gauge(
+    'tandem_generation_psi',
+    'Population stability index of an output, of the last comparison, against the previous or first generation.',
+    ['predictor', 'output', 'against'],
+  ),
+  generationFlips: metric.gauge(
+    'tandem_generation_flips_ratio',
+    'Share of users whose decision flipped, of the last comparison of generations: up or down.',
+    ['predictor', 'direction'],
+  ),
+});
 
 /** Registers the metrics of chunks that more than one worker has claimed. */
-function leaseMetrics(registers: Registry[]) {
-  return {
-    chunksAbandoned: new Counter({
-      name: 'tandem_chunks_abandoned_total',
-      help: 'Chunks with results that were not written, by reason: the fence was lost, the history changed, or the run ended.',
-      labelNames: ['predictor', 'why'] as const,
-      registers,
-    }),
-    chunkTakeovers: new Counter({
-      name: 'tandem_chunk_takeovers_total',
-      help: "Chunks taken over after a worker's lease expired.",
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    usersHandedBack: new Counter({
-      name: 'tandem_users_handed_back_total',
-      help: 'Users that a slow or stopping worker returned unscored, as new chunks.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-  };
-}
+const leaseMetrics = (metric: Instruments) => ({
+  chunksAbandoned: metric.counter(
+    'tandem_chunks_abandoned_total',
+    'Chunks with results that were not written, by reason: the fence was lost, the history changed, or the run ended.',
+    ['predictor', 'why'],
+  ),
+  chunkTakeovers: metric.counter('tandem_chunk_takeovers_total', "Chunks taken over after a worker's lease expired.", [
+    'predictor',
+  ]),
+  usersHandedBack: metric.counter(
+    'tandem_users_handed_back_total',
+    'Users that a slow or stopping worker returned unscored, as new chunks.',
+    ['predictor'],
+  ),
+});
 
-function jobMetrics(registers: Registry[]) {
-  return {
-    jobDuration: new Histogram({
-      name: 'tandem_job_seconds',
-      help: 'Time of a job from the queue, by outcome: completed, retrying or failed.',
-      labelNames: ['job', 'state'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    jobWait: new Histogram({
-      name: 'tandem_job_wait_seconds',
-      help: 'Time that a job waited in the queue beyond its requested delay.',
-      labelNames: ['job'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    queueJobs: new Gauge({
-      name: 'tandem_queue_jobs',
-      help: 'Jobs in the queues, at the last check.',
-      labelNames: ['class', 'state'] as const,
-      registers,
-    }),
-    roundsFailed: new Counter({
-      name: 'tandem_rounds_failed_total',
-      help: 'Rounds of housekeeping with a failure; the next round retries.',
-      labelNames: ['round'] as const,
-      registers,
-    }),
-    roundAge: new Gauge({
-      name: 'tandem_round_age_seconds',
-      help: 'Time since the last round of housekeeping without a failure, or since the start if there was none.',
-      labelNames: ['round'] as const,
-      registers,
-    }),
-  };
-}
+const jobMetrics = (metric: Instruments) => ({
+  jobDuration: metric.histogram(
+    'tandem_job_seconds',
+    'Time of a job from the queue, by outcome: completed, retrying or failed.',
+    JOB_BUCKETS,
+    ['job', 'state'],
+  ),
+  jobWait: metric.histogram(
+    'tandem_job_wait_seconds',
+    'Time that a job waited in the queue beyond its requested delay.',
+    JOB_BUCKETS,
+    ['job'],
+  ),
+  queueJobs: metric.gauge('tandem_queue_jobs', 'Jobs in the queues, at the last check.', ['class', 'state']),
+  roundsFailed: metric.counter(
+    'tandem_rounds_failed_total',
+    'Rounds of housekeeping with a failure; the next round retries.',
+    ['round'],
+  ),
+  roundAge: metric.gauge(
+    'tandem_round_age_seconds',
+    'Time since the last round of housekeeping without a failure, or since the start if there was none.',
+    ['round'],
+  ),
+});
 
 /** Registers the metrics of events that are not yet sent to Redis. */
-function outboxMetrics(registers: Registry[]) {
-  return {
-    outboxEntries: new Gauge({
-      name: 'tandem_outbox_entries',
-      help: 'Events not yet sent to Redis, up to 100,000, at the last check.',
-      registers,
-    }),
-    outboxAge: new Gauge({
-      name: 'tandem_outbox_oldest_seconds',
-      help: 'Age of the oldest event not yet sent to Redis; 0 if there is none.',
-      registers,
-    }),
-    outboxRelayed: new Counter({
-      name: 'tandem_outbox_relayed_total',
-      help: 'Events that this worker sent to Redis.',
-      registers,
-    }),
-  };
-}
+const outboxMetrics = (metric: Instruments) => ({
+  outboxEntries: metric.gauge(
+    'tandem_outbox_entries',
+    'Events not yet sent to Redis, up to 100,000, at the last check.',
+  ),
+  outboxAge: metric.gauge(
+    'tandem_outbox_oldest_seconds',
+    'Age of the oldest event not yet sent to Redis; 0 if there is none.',
+  ),
+  outboxRelayed: metric.counter('tandem_outbox_relayed_total', 'Events that this worker sent to Redis.'),
+});
 
-function expiryMetrics(registers: Registry[]) {
-  return {
-    rowsOverdue: new Gauge({
-      name: 'tandem_rows_overdue_seconds',
-      help: 'How long the oldest row of a table has outlived its retention, at the last check; 0 if none has.',
-      labelNames: ['table'] as const,
-      registers,
-    }),
-  };
-}
+const expiryMetrics = (metric: Instruments) => ({
+  rowsOverdue: metric.gauge(
+    'tandem_rows_overdue_seconds',
+    'How long the oldest row of a table has outlived its retention, at the last check; 0 if none has.',
+    ['table'],
+  ),
+});
 
-function rolloutMetrics(registers: Registry[]) {
-  return {
-    rolloutPreparing: new Gauge({
-      name: 'tandem_rollout_preparing_seconds',
-      help: 'Time since the start of a rollout whose arms serve no user yet.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    rolloutOverdue: new Gauge({
-      name: 'tandem_rollout_overdue_seconds',
-      help: 'Time since the deadline of a rollout that is still preparing or held, or that the analysis has not judged.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-  };
-}
+const rolloutMetrics = (metric: Instruments) => ({
+  rolloutPreparing: metric.gauge(
+    'tandem_rollout_preparing_seconds',
+    'Time since the start of a rollout whose arms serve no user yet.',
+    ['predictor'],
+  ),
+  rolloutOverdue: metric.gauge(
+    'tandem_rollout_overdue_seconds',
+    'Time since the deadline of a rollout that is still preparing or held, or that the analysis has not judged.',
+    ['predictor', 'state'],
+  ),
+});
 
-function watchMetrics(registers: Registry[]) {
-  return {
-    watchesMissing: new Gauge({
-      name: 'tandem_watches_missing',
-      help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    watchesFaulted: new Gauge({
-      name: 'tandem_watches_faulted',
-      help: 'Watched tables that may have missed changes: no stored prediction of the predictor is fresh.',
-      labelNames: ['predictor', 'reason'] as const,
-      registers,
-    }),
-  };
-}
+const watchMetrics = (metric: Instruments) => ({
+  watchesMissing: metric.gauge(
+    'tandem_watches_missing',
+    'Tables of features.watch that are not watched, and watched tables that lack a trigger.',
+    ['predictor'],
+  ),
+  watchesFaulted: metric.gauge(
+    'tandem_watches_faulted',
+    'Watched tables that may have missed changes: no stored prediction of the predictor is fresh.',
+    ['predictor', 'reason'],
+  ),
+});
 
-function progressMetrics(registers: Registry[]) {
-  return {
-    ...workMetrics(registers),
-    ...watchMetrics(registers),
-    runsUnfinished: new Gauge({
-      name: 'tandem_runs_unfinished',
-      help: 'Runs that are not finished.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-    runChunks: new Gauge({
-      name: 'tandem_run_chunks',
-      help: 'Chunks of the runs that are not finished, by state.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-    runAge: new Gauge({
-      name: 'tandem_run_oldest_seconds',
-      help: 'Age of the oldest run that is not finished.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    generationAge: new Gauge({
-      name: 'tandem_generation_age_seconds',
-      help: 'Age of the current generation, counted from the planning of its run.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    generationsNotLoaded: new Gauge({
-      name: 'tandem_generations_not_loaded',
-      help: 'Current generations that Redis does not hold completely; their users are read from Postgres.',
-      registers,
-    }),
-  };
-}
+const progressMetrics = (metric: Instruments) => ({
+  ...workMetrics(metric),
+  ...watchMetrics(metric),
+  runsUnfinished: metric.gauge('tandem_runs_unfinished', 'Runs that are not finished.', ['predictor', 'state']),
+  runChunks: metric.gauge('tandem_run_chunks', 'Chunks of the runs that are not finished, by state.', [
+    'predictor',
+    'state',
+  ]),
+  runAge: metric.gauge('tandem_run_oldest_seconds', 'Age of the oldest run that is not finished.', ['predictor']),
+  generationAge: metric.gauge(
+    'tandem_generation_age_seconds',
+    'Age of the current generation, counted from the planning of its run.',
+    ['predictor'],
+  ),
+  generationsNotLoaded: metric.gauge(
+    'tandem_generations_not_loaded',
+    'Current generations that Redis does not hold completely; their users are read from Postgres.',
+  ),
+});
 
-function workMetrics(registers: Registry[]) {
-  const desiredWorkers = new Gauge({
-    name: 'tandem_desired_workers',
-    help: 'Workers needed to finish the waiting work by the deadlines of runs, at the measured rate of a worker.',
-    registers,
-  });
+function workMetrics(metric: Instruments) {
+  const desiredWorkers = metric.gauge(
+    'tandem_desired_workers',
+    'Workers needed to finish the waiting work by the deadlines of runs, at the measured rate of a worker.',
+  );
   // With a label, the series does not exist before its value is known; without labels it would be 0.
   desiredWorkers.remove();
   return {
     desiredWorkers,
-    waitingUsers: new Gauge({
-      name: 'tandem_waiting_users',
-      help: 'Users of unfinished runs that are not scored yet.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    workerRate: new Gauge({
-      name: 'tandem_worker_users_per_second',
-      help: 'Users that one worker scores each second, as measured in an unfinished run and the previous run.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    runOverdue: new Gauge({
-      name: 'tandem_run_overdue_seconds',
-      help: 'Time since the deadline of an unfinished run; 0 before it.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
+    waitingUsers: metric.gauge('tandem_waiting_users', 'Users of unfinished runs that are not scored yet.', [
+      'predictor',
+    ]),
+    workerRate: metric.gauge(
+      'tandem_worker_users_per_second',
+      'Users that one worker scores each second, as measured in an unfinished run and the previous run.',
+      ['predictor'],
+    ),
+    runOverdue: metric.gauge(
+      'tandem_run_overdue_seconds',
+      'Time since the deadline of an unfinished run; 0 before it.',
+      ['predictor'],
+    ),
   };
 }

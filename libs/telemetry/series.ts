@@ -8,7 +8,7 @@ export interface Count {
   inc(by?: number): void;
 }
 
-interface CountSeriesOptions<L extends string> {
+interface SeriesOptions<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly L[];
@@ -19,6 +19,23 @@ export interface CountSeries<L extends string> {
   /** Returns the series with these labels, and creates it if it does not exist. */
   labels(labels: Readonly<Record<L, string>>): Count;
   inc(labels: Readonly<Record<L, string>>, by?: number): void;
+}
+
+/** Returns a map of series, and a function that returns the series of labels and creates it if it does not exist. */
+function createCells<L extends string, T>(
+  labelNames: readonly L[],
+  create: (labels: Readonly<Record<L, string>>) => T,
+) {
+  const cells = new Map<string, T>();
+  const labels = (of: Readonly<Record<L, string>>): T => {
+    const key = JSON.stringify(labelNames.map((label) => of[label]));
+    const known = cells.get(key);
+    if (known) return known;
+    const made = create(of);
+    cells.set(key, made);
+    return made;
+  };
+  return { cells, labels };
 }
 
 class CountCell<L extends string> implements Count {
@@ -40,17 +57,9 @@ class CountCell<L extends string> implements Count {
   }
 }
 
-export function createCountSeries<L extends string>(options: CountSeriesOptions<L>): CountSeries<L> {
+export function createCountSeries<L extends string>(options: SeriesOptions<L>): CountSeries<L> {
   const { labelNames, registers, ...named } = options;
-  const cells = new Map<string, CountCell<L>>();
-  const labels = (of: Readonly<Record<L, string>>): Count => {
-    const key = JSON.stringify(labelNames.map((label) => of[label]));
-    const known = cells.get(key);
-    if (known) return known;
-    const made = new CountCell(of);
-    cells.set(key, made);
-    return made;
-  };
+  const { cells, labels } = createCells(labelNames, (of) => new CountCell(of));
   new Counter({
     ...named,
     labelNames: [...labelNames],
@@ -71,13 +80,9 @@ interface Timer {
   observe(seconds: number): void;
 }
 
-interface TimerSeriesOptions<L extends string> {
-  readonly name: string;
-  readonly help: string;
-  readonly labelNames: readonly L[];
+interface TimerSeriesOptions<L extends string> extends SeriesOptions<L> {
   /** Upper bounds, ascending, in seconds. */
   readonly buckets: readonly number[];
-  readonly registers: readonly Registry[];
 }
 
 export interface TimerSeries<L extends string> {
@@ -112,15 +117,7 @@ class TimerCell implements Timer {
 
 export function createTimerSeries<L extends string>(options: TimerSeriesOptions<L>): TimerSeries<L> {
   const { name, help, labelNames, buckets, registers } = options;
-  const cells = new Map<string, TimerCell>();
-  const labels = (of: Readonly<Record<L, string>>): Timer => {
-    const key = JSON.stringify(labelNames.map((label) => of[label]));
-    const known = cells.get(key);
-    if (known) return known;
-    const made = new TimerCell(of, buckets);
-    cells.set(key, made);
-    return made;
-  };
+  const { cells, labels } = createCells(labelNames, (of) => new TimerCell(of, buckets));
   const metric = {
     name,
     help,

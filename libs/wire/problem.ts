@@ -1,4 +1,5 @@
 /** A problem document (RFC 9457), the body of every error answer. */
+import { ERROR_KINDS, type ErrorCode } from '@tandem/freshness/error-codes';
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
@@ -17,3 +18,9 @@ export const ProblemSchema = z
   .meta({ id: 'Problem' });
 
 export type ProblemView = Answered<typeof ProblemSchema>;
+
+/** The code is the last part of `type`. */
+export const ProblemCodeSchema = z.enum(Object.keys(ERROR_KINDS) as ErrorCode[]).meta({
+  id: 'ProblemCode',
+  description: "The codes of the service's problem documents. docs/failures.md and `/docs` explain each",
+});

@@ -94,8 +94,6 @@ export const UserSchema = z
   })
   .meta({ id: 'User' });
 
-type UserView = Answered<typeof UserSchema>;
-
 export const USER_EXAMPLE = {
   userId: '42',
   history: '9f2c4a1be07d3358',
@@ -110,7 +108,7 @@ export const USER_EXAMPLE = {
       candidates: [CANDIDATE_EXAMPLE],
     },
   ],
-} satisfies UserView;
+} satisfies Answered<typeof UserSchema>;
 
 const count = (description: string) => z.int().meta({ description });
 
@@ -141,8 +139,6 @@ export const ReceiptSchema = z
   })
   .meta({ id: 'ErasureReceipt', description: 'Receipt of an erasure, with counts of deleted records' });
 
-type ErasureReceiptView = Answered<typeof ReceiptSchema>;
-
 export const RECEIPT_EXAMPLE = {
   userId: '42',
   erasedAt: '2026-11-24T11:02:40.117Z',
@@ -162,7 +158,7 @@ export const RECEIPT_EXAMPLE = {
     },
     redis: { predictions: 3, overlayEntries: 1 },
   },
-} satisfies ErasureReceiptView;
+} satisfies Answered<typeof ReceiptSchema>;
 
 export const ReadmissionSchema = z
   .strictObject({
@@ -173,11 +169,9 @@ export const ReadmissionSchema = z
   })
   .meta({ id: 'Readmission' });
 
-type ReadmissionView = Answered<typeof ReadmissionSchema>;
-
 export const READMISSION_EXAMPLE = {
   userId: '42',
   status: 'readmitted',
   contextVersion: 8,
   contextToken: '9f2c4a1be07d3358.8',
-} satisfies ReadmissionView;
+} satisfies Answered<typeof ReadmissionSchema>;

@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/telemetry': [],
   // Of the wire only types, which its package carries written out.
   'libs/client': ['libs/experiment', 'libs/wire'],
-  // The names of reasons.
+  // The names of reasons and the codes of errors.
   'libs/wire': ['libs/freshness'],
   'libs/local-servers': [],
   'libs/redis': [],
@@ -148,7 +148,7 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('defines the wire only in libs/wire, and imports only Zod and the reasons there', () => {
+  it('defines the wire only in libs/wire, and imports only Zod, reasons and codes there', () => {
     const ofRoutes = new Set(['createRoute', 'OpenAPIHono', 'RouteConfig']);
     const elsewhere = product.filter(({ taken }) =>
       taken.some(({ specifier, name }) => specifier === '@hono/zod-openapi' && !ofRoutes.has(name)),
@@ -158,7 +158,7 @@ describe('structure', () => {
       .filter(({ workspace }) => workspace === 'libs/wire')
       .flatMap((file) =>
         file.imports
-          .filter((one) => !/^(\.|zod$|@tandem\/freshness\/reasons$)/.test(one))
+          .filter((one) => !/^(\.|zod$|@tandem\/freshness\/(reasons|error-codes)$)/.test(one))
           .map((one) => `${file.path}: ${one}`),
       );
     expect(more).toEqual([]);

@@ -2,14 +2,13 @@
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, parseShare } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
+import { usageError } from '../command-line/failure.ts';
 import { renderOutputs, renderValue } from '../output/answer.ts';
-import { renderFindings, summarise } from '../output/finding.ts';
+import { presentFindings } from '../output/finding.ts';
 import { createProgressReporter } from '../output/progress.ts';
 import { duration, printable, renderFields } from '../output/text.ts';
-import type { CheckReport } from './check-config.ts';
 import type { GoldenRequest } from './judge-golden.ts';
 import type { Sample } from './predict-sample.ts';
 
@@ -57,8 +56,7 @@ Exit codes: 0 without errors, even if there are warnings; 1 if there are errors;
           reportProgress,
           golden,
         });
-        present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
-        if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
+        presentFindings(cli, options, report, report.samples.flatMap(renderSample));
       });
     });
 }
@@ -69,10 +67,6 @@ function goldenRequest(cli: Cli, options: Options): GoldenRequest | undefined {
   const extra = (['key', 'predictor', 'tolerance'] as const).find((name) => options[name] !== undefined);
   if (extra === undefined) return undefined;
   throw usageError(`--${extra} requires --golden`, 'add --golden <file>, or leave it out');
-}
-
-function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {
-  return [...renderFindings(findings, paint), ...samples.flatMap(renderSample), '', summarise(findings)];
 }
 
 function renderSample({ predictor, userId, features, prediction, featuresMs, inferenceMs }: Sample): string[] {

@@ -17,11 +17,6 @@ export interface GoldenRequest {
   readonly tolerance: number;
 }
 
-interface GoldenJudgement {
-  readonly comparison: GoldenComparison;
-  readonly finding: Finding;
-}
-
 const SHOWN = 5;
 
 /** Compares the file. Rejects with a CommandFailure if it cannot be compared. */
@@ -30,7 +25,7 @@ export async function checkGolden(
   predictors: readonly CheckedPredictor[],
   request: GoldenRequest,
   { memoryLimitMb, reportProgress }: { readonly memoryLimitMb: number; readonly reportProgress: ReportProgress },
-): Promise<GoldenJudgement> {
+) {
   const { file, key, tolerance } = request;
   const predictor = choose(predictors, request);
   const { keyType, outputs } = predictor.definition;

@@ -169,18 +169,13 @@ export interface Databases {
   readonly features: Pool;
 }
 
-interface PoolChoice {
-  readonly applicationName: string;
-  readonly statementTimeoutMs?: number;
-}
-
 /**
  * Opens both pools for the duration of the work. Rejects with `config_invalid` if the login of feature statements
  * reaches another database or lacks a right.
  */
 export async function withDatabases<T>(
   urls: DatabaseUrls,
-  choice: PoolChoice,
+  choice: { readonly applicationName: string; readonly statementTimeoutMs?: number },
   work: (databases: Databases) => Promise<T>,
 ): Promise<T> {
   const { createPool } = await import('@tandem/offline-store/sql/database');

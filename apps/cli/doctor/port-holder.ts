@@ -3,7 +3,7 @@
  * this user's rights.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readProcess } from '@tandem/local-servers/process-identity';
+import { readOrUndefined, readProcess } from '@tandem/local-servers/process-identity';
 
 const LISTENING = '0A';
 
@@ -21,7 +21,7 @@ export function findPortHolder(port: number): string | undefined {
  */
 function listeningSockets(table: string, port: number): string[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  return (attempt(() => readFileSync(table, 'utf8')) ?? '').split('\n').flatMap((line) => {
+  return (readOrUndefined(() => readFileSync(table, 'utf8')) ?? '').split('\n').flatMap((line) => {
     const columns = line.trim().split(/\s+/);
     return columns[1]?.endsWith(`:${hex}`) && columns[3] === LISTENING ? [`socket:[${columns[9]}]`] : [];
   });
@@ -29,17 +29,9 @@ function listeningSockets(table: string, port: number): string[] {
 
 function holdsSocket(pid: string, sockets: ReadonlySet<string>): boolean {
   const folder = `/proc/${pid}/fd`;
-  return list(folder).some((fd) => sockets.has(attempt(() => readlinkSync(`${folder}/${fd}`)) ?? ''));
+  return list(folder).some((fd) => sockets.has(readOrUndefined(() => readlinkSync(`${folder}/${fd}`)) ?? ''));
 }
 
 function list(folder: string): string[] {
-  return attempt(() => readdirSync(folder)) ?? [];
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
+  return readOrUndefined(() => readdirSync(folder)) ?? [];
 }

@@ -62,10 +62,6 @@ no answers, and the command then fails. The example of npm start has the setting
     });
 }
 
-interface ListOptions extends PageOptions {
-  readonly user?: string;
-}
-
 function explanationListCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'list',
@@ -79,7 +75,7 @@ function explanationListCommand(cli: Cli): Command {
     command,
     '--before <position>',
     'only answers after this position: the `next` of the previous page (--json)',
-  ).action(async ({ predictor, user, limit, before, ...options }: ListOptions) => {
+  ).action(async ({ predictor, user, limit, before, ...options }: PageOptions & { readonly user?: string }) => {
     const page = await connect(cli, options).explanations.list({
       limit,
       ...given({ predictor, userId: user, before }),

@@ -29,10 +29,6 @@ export function generationCommands(cli: Cli): Command {
   ]);
 }
 
-interface ListOptions extends ApiOptions {
-  readonly all?: boolean;
-}
-
 function generationListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
@@ -41,7 +37,7 @@ function generationListCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .option('--all', 'also list dropped generations, whose predictions are deleted')
-    .action(async (predictor: string, options: ListOptions) => {
+    .action(async (predictor: string, options: ApiOptions & { readonly all?: boolean }) => {
       const client = connect(cli, options);
       const every = await client.generations(predictor);
       const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
@@ -95,10 +91,6 @@ function generationReportCommand(cli: Cli): Command {
     });
 }
 
-interface ApproveOptions extends ApiOptions {
-  readonly yes?: boolean;
-}
-
 function generationApproveCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'approve',
@@ -108,7 +100,7 @@ function generationApproveCommand(cli: Cli): Command {
     .argument('<predictor>')
     .argument('<generation>', 'its number', parseWhole(1))
     .option('--yes', 'do not ask')
-    .action(async (predictor: string, generation: number, options: ApproveOptions) => {
+    .action(async (predictor: string, generation: number, options: ApiOptions & { readonly yes?: boolean }) => {
       const client = connect(cli, options);
       if (!options.yes) await agreeToApprove(cli, client, predictor, generation);
       const approved = await client.approveGeneration(predictor, generation);

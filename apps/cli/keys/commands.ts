@@ -92,10 +92,6 @@ function keyCreateCommand(cli: Cli): Command {
     });
 }
 
-interface ListOptions extends CommonOptions {
-  readonly all?: boolean;
-}
-
 function keyListCommand(cli: Cli): Command {
   return createCommand({
     name: 'list',
@@ -103,7 +99,7 @@ function keyListCommand(cli: Cli): Command {
     example: 'tandem key list --all',
   })
     .option('--all', 'also list expired and revoked keys (kept for 90 days)')
-    .action(async (options: ListOptions) => {
+    .action(async (options: CommonOptions & { readonly all?: boolean }) => {
       const { listApiKeys } = await import('@tandem/offline-store/api-keys');
       const all = await withKeys(cli, listApiKeys);
       const keys = options.all ? all : all.filter(({ state }) => state === 'active' || state === 'rotating');

@@ -24,10 +24,6 @@ export function modelCommands(cli: Cli): Command {
   ]);
 }
 
-interface ListOptions extends ApiOptions {
-  readonly archived?: boolean;
-}
-
 function modelListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
@@ -36,7 +32,7 @@ function modelListCommand(cli: Cli): Command {
   })
     .argument('[predictor]', 'the predictor (default: all predictors)')
     .option('--archived', 'also list archived versions')
-    .action(async (predictor: string | undefined, options: ListOptions) => {
+    .action(async (predictor: string | undefined, options: ApiOptions & { readonly archived?: boolean }) => {
       const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
       present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
     });

@@ -1,5 +1,6 @@
 /** A finding of a check: ok, a warning or an error, with its remedy. */
-import type { Paint, Tone } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, type Paint, present, type Tone } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
@@ -52,4 +53,17 @@ export function summarise(findings: readonly Finding[]): string {
   return [errors > 0 ? counted(errors, 'error') : '', warnings > 0 ? counted(warnings, 'warning') : '']
     .filter((part) => part !== '')
     .join(', ');
+}
+
+/** Presents the findings of a command, with `more` lines below. Throws an already presented failure if one is an error. */
+export function presentFindings<T extends { readonly findings: readonly Finding[] }>(
+  cli: Cli,
+  options: CommonOptions,
+  report: T,
+  more: readonly string[] = [],
+): void {
+  const { findings } = report;
+  const summary = summarise(findings);
+  present(cli, options, { ...report, summary }, () => [...renderFindings(findings, cli.paint), ...more, '', summary]);
+  if (findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
 }

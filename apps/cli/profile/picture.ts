@@ -1,5 +1,5 @@
 /** Draws a profile as an SVG: throughput against p99, with a point for each measured setting. */
-import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
+import { fixed, INK, niceCeiling, type Scale, svgDocument, svgRule, svgText } from '@tandem/experiment/value/svg';
 import { isSameSetting } from '@tandem/prediction/profile/settings';
 import { count, counted, wrap } from '../output/text.ts';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
@@ -8,8 +8,6 @@ import { conclusions } from './render-profile.ts';
 const WIDTH = 1_000;
 const HEIGHT = 600;
 const FRAME = { x: 90, y: 160, w: 860, h: 360 };
-const INK = '#1f2933';
-const FAINT = '#d9dee4';
 /** The colours of the versions. Later versions share the last colour. */
 const COLOURS = ['#3b6fb6', '#e07b39', '#3a8a5f', '#8a5fa8', '#6b7280'];
 const MARKS_MS = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
@@ -21,16 +19,14 @@ export function drawProfile(report: ProfileReport): string {
   const x = latencies([...measured.map(({ p99Ms }) => p99Ms), ...(targetP99Ms === null ? [] : [targetP99Ms])]);
   const y = throughputs(measured);
   const place = (one: ProfileFigures): Place => ({ x: x.at(one.p99Ms), y: y.at(one.predictionsPerSecond) });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" fill="${INK}">`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
+  return svgDocument(WIDTH, HEIGHT, [
     svgText(30, 36, `Live inference of ${predictor}: throughput and latency under full load`, {
       size: 20,
       weight: 600,
     }),
     ...wrap(headline, 140).map((line, i) => svgText(30, 62 + 18 * i, line)),
     ...legend(report),
-    ...y.marks.map((mark) => rule(mark, y.at)),
+    ...y.marks.map((mark) => svgRule(FRAME, y.at(mark), count(mark))),
     ...x.marks.map((mark) => svgText(x.at(mark), FRAME.y + FRAME.h + 20, count(mark), { anchor: 'middle' })),
     svgText(FRAME.x + FRAME.w / 2, FRAME.y + FRAME.h + 44, 'p99, ms (left is faster)', { anchor: 'middle' }),
     svgText(30, FRAME.y - 14, 'predictions a second', { weight: 600 }),
@@ -38,19 +34,12 @@ export function drawProfile(report: ProfileReport): string {
     ...measured.map((one) => point(place(one), colourOf(grid.version, one.version))),
     // The two named settings are drawn last, so that no point covers them.
     ...named(report, place),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 interface Place {
   readonly x: number;
   readonly y: number;
-}
-
-interface Scale {
-  readonly at: (value: number) => number;
-  readonly marks: readonly number[];
 }
 
 /** The most powers of ten of an axis with additional marks; on a longer axis only the powers have a mark. */
@@ -78,12 +67,6 @@ function throughputs(measured: readonly ProfileFigures[]): Scale {
     at: (value) => FRAME.y + FRAME.h - (value / top) * FRAME.h,
     marks: Array.from({ length: Math.round(top / step) + 1 }, (_, i) => i * step),
   };
-}
-
-function rule(mark: number, at: (value: number) => number): string {
-  const y = fixed(at(mark));
-  const line = `<line x1="${FRAME.x}" x2="${FRAME.x + FRAME.w}" y1="${y}" y2="${y}" stroke="${FAINT}"/>`;
-  return line + svgText(FRAME.x - 8, at(mark) + 4, count(mark), { anchor: 'end', size: 12 });
 }
 
 function target(x: number, ms: number): string {

@@ -4,18 +4,18 @@
  */
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
+import { isUuid } from '@tandem/freshness/user-id';
 import type { Command } from 'commander';
 import { type ApiOptions, type Cli, confirm, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderRollout } from './render-rollout.ts';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);
 
 /** Returns a rollout by its id, or the newest rollout of a predictor. */
 export async function findRollout(client: Client, named: string): Promise<RolloutView> {
-  if (UUID.test(named)) return client.rollouts.find(named);
+  if (isUuid(named)) return client.rollouts.find(named);
   const { rollouts } = await client.rollouts.list({ predictor: named, limit: 1 });
   const [newest] = rollouts;
   if (newest) return newest;

@@ -27,8 +27,8 @@ export function runCommands(cli: Cli): Command {
     runPlanCommand(cli),
     runListCommand(cli),
     runShowCommand(cli),
-    runCancelCommand(cli),
-    runResumeCommand(cli),
+    changing(cli, 'cancel', 'cancel a run: waiting chunks are dropped, and chunks in progress commit no more rows'),
+    changing(cli, 'resume', 'resume a cancelled or failed run'),
   ]);
 }
 
@@ -145,10 +145,6 @@ function runListCommand(cli: Cli): Command {
   });
 }
 
-interface ShowOptions extends ApiOptions {
-  readonly follow?: boolean;
-}
-
 function runShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
@@ -157,7 +153,7 @@ function runShowCommand(cli: Cli): Command {
   })
     .argument('<id>')
     .option('--follow', 'wait until the run has finished')
-    .action(async (id: string, options: ShowOptions) => {
+    .action(async (id: string, options: ApiOptions & { readonly follow?: boolean }) => {
       const client = connect(cli, options);
       const found = await client.runs.show(id);
       const run = options.follow ? await followRun(cli, client, found) : found;
@@ -166,28 +162,12 @@ function runShowCommand(cli: Cli): Command {
     });
 }
 
-function runCancelCommand(cli: Cli): Command {
-  return createApiCommand({
-    name: 'cancel',
-    description: 'cancel a run: waiting chunks are dropped, and chunks in progress commit no more rows',
-    example: 'tandem run cancel 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
-  })
+function changing(cli: Cli, verb: 'cancel' | 'resume', description: string): Command {
+  const example = `tandem run ${verb} 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e`;
+  return createApiCommand({ name: verb, description, example })
     .argument('<id>')
     .action(async (id: string, options: ApiOptions) => {
-      const run = await connect(cli, options).runs.cancel(id);
-      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
-    });
-}
-
-function runResumeCommand(cli: Cli): Command {
-  return createApiCommand({
-    name: 'resume',
-    description: 'resume a cancelled or failed run',
-    example: 'tandem run resume 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
-  })
-    .argument('<id>')
-    .action(async (id: string, options: ApiOptions) => {
-      const run = await connect(cli, options).runs.resume(id);
+      const run = await connect(cli, options).runs[verb](id);
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
     });
 }

@@ -1,5 +1,15 @@
 /** Draws a value report as an SVG: quality against cost, and quality by the age of the context. */
-import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
+import {
+  FAINT,
+  type Frame,
+  fixed,
+  INK,
+  niceCeiling,
+  type Scale,
+  svgDocument,
+  svgRule,
+  svgText,
+} from '@tandem/experiment/value/svg';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
@@ -9,17 +19,8 @@ import { ageText } from './render-value.ts';
 
 const WIDTH = 1_080;
 const HEIGHT = 560;
-const INK = '#1f2933';
-const FAINT = '#d9dee4';
 const COLOURS = { batch: '#3b6fb6', hybrid: '#e07b39', live: '#3a8a5f' };
 const NAMES = { batch: 'batch-only', hybrid: 'hybrid', live: 'live-only' };
-
-interface Frame {
-  readonly x: number;
-  readonly y: number;
-  readonly w: number;
-  readonly h: number;
-}
 
 const COST: Frame = { x: 90, y: 140, w: 500, h: 330 };
 const AGE: Frame = { x: 730, y: 140, w: 310, h: 330 };
@@ -28,27 +29,18 @@ const AGE: Frame = { x: 730, y: 140, w: 310, h: 330 };
 export function drawValue(report: ValueReport): string {
   const kind = report.simulated ? ' (simulated data)' : '';
   const [headline = ''] = conclusionsOf(report);
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" fill="${INK}">`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
+  return svgDocument(WIDTH, HEIGHT, [
     svgText(30, 36, `Value of fresh context: ${report.predictor}${kind}`, { size: 20, weight: 600 }),
     ...wrap(headline, 150).map((line, i) => svgText(30, 62 + 18 * i, line)),
     drawCost(report),
     drawAges(report),
     svgText(30, HEIGHT - 14, footnote(report), { size: 11 }),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 function footnote({ reads, users, outcomeRate }: ValueReport): string {
   const rate = outcomeRate === null ? '' : `, ${(100 * outcomeRate).toFixed(1)} % followed by the outcome`;
   return `${reads.judged.toLocaleString('en-US')} reads by ${users.judged.toLocaleString('en-US')} users${rate}. Bars: 95 % bootstrap intervals by user, of differences on the same reads.`;
-}
-
-interface Scale {
-  readonly at: (value: number) => number;
-  readonly marks: readonly number[];
 }
 
 /** Returns the scale of the quality. Up is better, and 0 is live-only. */
@@ -178,14 +170,8 @@ function ageLabel(x: number, label: string): string {
 }
 
 function drawRules(frame: Frame, { marks, at }: Scale): string {
-  return marks
-    .map((mark) => {
-      const y = fixed(at(mark));
-      const stroke = Math.abs(mark) < 1e-12 ? `${INK}" stroke-dasharray="3 3` : FAINT;
-      const line = `<line x1="${frame.x}" x2="${frame.x + frame.w}" y1="${y}" y2="${y}" stroke="${stroke}"/>`;
-      return line + svgText(frame.x - 8, at(mark) + 4, signed(mark, 2), { anchor: 'end', size: 12 });
-    })
-    .join('\n');
+  const strokeOf = (mark: number) => (Math.abs(mark) < 1e-12 ? `${INK}" stroke-dasharray="3 3` : FAINT);
+  return marks.map((mark) => svgRule(frame, at(mark), signed(mark, 2), strokeOf(mark))).join('\n');
 }
 
 function bar(x: number, { low, high }: Estimate, y: Scale, colour: string): string {

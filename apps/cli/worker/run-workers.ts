@@ -5,6 +5,7 @@ import { sleepFor } from '@tandem/client/retry';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { runDeadlineMs } from '@tandem/config/environment/environment-sections';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
+import { waitForExit } from '@tandem/local-servers/server-process';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
@@ -73,10 +74,7 @@ function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
  */
 function startWorker(env: NodeJS.ProcessEnv, living: Set<WorkerProcess>): WorkerProcess {
   const child = spawn(process.execPath, [WORKER], { env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
-  const exited = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `ended by ${signal}`));
-  });
+  const exited = waitForExit(child);
   const worker = { pid: child.pid ?? -1, exited, end: () => void child.kill('SIGTERM') };
   living.add(worker);
   void exited.then(() => living.delete(worker));

@@ -1,5 +1,5 @@
 /** Draws a replay as an SVG with three panels: live share by day, latency by source, and change of log-loss. */
-import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
+import { FAINT, fixed, INK, niceCeiling, svgDocument, svgRule, svgText } from '@tandem/experiment/value/svg';
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { OccasionResult } from './scorecard.ts';
 
@@ -24,23 +24,15 @@ interface PictureData {
   readonly results: readonly OccasionResult[];
 }
 
-const width = 960;
-const height = 640;
-const ink = '#1f2933';
-const faint = '#d9dee4';
 const colours = { batch: '#3b6fb6', live: '#e07b39', stale: '#8a94a0' };
 
 export function drawReplay(data: PictureData): string {
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="${ink}">`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+  return svgDocument(960, 640, [
     svgText(40, 34, data.title, { size: 19, weight: 600 }),
     drawDays(data.days),
     drawLatencies(data.latencies),
     drawChanges(data.results),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 function drawDays(days: readonly DayShares[]): string {
@@ -55,7 +47,9 @@ function drawDays(days: readonly DayShares[]): string {
       `<rect x="${fixed(x)}" y="${fixed(frame.y + frame.h - offset - size)}" width="${fixed(step * 0.8)}" height="${fixed(size)}" fill="${colour}"/>`;
     return bar(0, live, colours.live) + bar(live, stale, colours.stale);
   });
-  const marks = [0, top / 2, top].map((value) => rule(frame, value / top, percent(value)));
+  const marks = [0, 0.5, 1].map((part) =>
+    svgRule(frame, frame.y + frame.h * (1 - part), percent(part * top), FAINT, 13),
+  );
   const months = days.flatMap((day, i) =>
     i === 0 || (day.day.endsWith('-01') && i * step < frame.w - 70)
       ? [svgText(frame.x + i * step, frame.y + frame.h + 20, day.day)]
@@ -99,7 +93,7 @@ function drawChanges(results: readonly OccasionResult[]): string {
   const bottom = frame.y + 30 + rows.length * 50;
   return [
     svgText(520, 358, 'Log-loss against batch-only answers (left is better)', { weight: 600 }),
-    `<line x1="${at(0)}" x2="${at(0)}" y1="${frame.y + 8}" y2="${bottom - 16}" stroke="${ink}" stroke-dasharray="3 3"/>`,
+    `<line x1="${at(0)}" x2="${at(0)}" y1="${frame.y + 8}" y2="${bottom - 16}" stroke="${INK}" stroke-dasharray="3 3"/>`,
     ...lines,
     svgText(at(-most), bottom, signed(-most), { anchor: 'middle' }),
     svgText(at(0), bottom, '0', { anchor: 'middle' }),
@@ -129,11 +123,6 @@ function drawInterval(
       },
     ),
   ].join('');
-}
-
-function rule(frame: { x: number; y: number; w: number; h: number }, share: number, label: string): string {
-  const y = frame.y + frame.h * (1 - share);
-  return `<line x1="${frame.x}" x2="${frame.x + frame.w}" y1="${y}" y2="${y}" stroke="${faint}"/>${svgText(frame.x - 8, y + 4, label, { anchor: 'end' })}`;
 }
 
 function key(x: number, y: number, colour: string, label: string): string {

@@ -4,13 +4,7 @@ import { drawReplay, type Latencies } from './picture.ts';
 import type { ReplayOptions, ReplayResult } from './replay-history.ts';
 import { type OccasionResult, quantile, summarize } from './scorecard.ts';
 
-interface ReplayReport {
-  readonly table: string;
-  readonly svg: string;
-  readonly results: readonly OccasionResult[];
-}
-
-export function reportReplay(result: ReplayResult, options: ReplayOptions): ReplayReport {
+export function reportReplay(result: ReplayResult, options: ReplayOptions) {
   const results = (['daily', 'after purchase'] as const)
     .map((occasion) => summarize(result.readings, occasion, options.seed))
     .filter(({ reads }) => reads > 0);

@@ -175,16 +175,11 @@ interface NamedFault {
   readonly remedy: string;
 }
 
-interface NamedColumns {
-  readonly matches: readonly NamedMatch[];
-  readonly faults: readonly NamedFault[];
-}
-
 function columnsByName(
   inputs: readonly DescribedTensor[],
   features: readonly FeatureColumn[],
   request: readonly FeatureColumn[],
-): NamedColumns {
+): { readonly matches: readonly NamedMatch[]; readonly faults: readonly NamedFault[] } {
   const matches = inputs.flatMap((tensor) => {
     const column = columnOf(tensor, inputs, features);
     return column ? [{ tensor, column }] : [];

@@ -7,7 +7,7 @@ import {
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
 import { REDIS_SCHEMES, redisAddressProblem } from '@tandem/redis/redis-address';
-import type { Section } from './environment.ts';
+import type { Section, VariableReader } from './environment.ts';
 
 /** The most connections of an API process if `DATABASE_CONNECTIONS` is not set. */
 export const API_CONNECTIONS = 24;
@@ -45,41 +45,31 @@ export const database: Section<DatabaseSection> = (read) => {
   };
 };
 
-export interface RedisSection {
-  /** The online store. */
-  readonly url: string;
-  /** The queue's Redis, which must be `noeviction`. */
-  readonly queueUrl: string;
-}
-
 /** Reads `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: `REDIS_URL`), or each with `_FILE`. */
-export const redis: Section<RedisSection> = (read) => {
+export const redis = (read: VariableReader) => {
   const form = { protocols: REDIS_SCHEMES, problemOf: redisAddressProblem };
+  /** The online store. */
   const url = read.url('REDIS_URL', form, 'redis://localhost:6379');
-  return { url, queueUrl: read.url('QUEUE_REDIS_URL', form, 'redis://localhost:6380', url) };
+  /** The queue's Redis, which must be `noeviction`. */
+  const queueUrl = read.url('QUEUE_REDIS_URL', form, 'redis://localhost:6380', url);
+  return { url, queueUrl };
 };
+export type RedisSection = ReturnType<typeof redis>;
 
 const HTTP = { protocols: ['https:', 'http:'] };
 const LOOPBACK = '127.0.0.1';
 
-export interface HttpSection {
-  readonly host: string;
-  /** The port of the API; 0 for any free port. */
-  readonly port: number;
-  /** The port of metrics; null for the API's port, if that is on loopback. */
-  readonly metricsPort: number | null;
-  /** The port of the Open Inference Protocol over gRPC; null for none. */
-  readonly grpcPort: number | null;
-}
-
 /** Reads `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none) and `GRPC_PORT` (none). */
-export const http: Section<HttpSection> = (read) => {
+export const http = (read: VariableReader) => {
   const host = read.host('HOST', LOOPBACK);
+  /** The port of the API; 0 for any free port. */
   const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
+  /** The port of metrics; null for the API's port, if that is on loopback. */
   const metricsPort = read.optionalWhole('METRICS_PORT', { least: 0, most: 65_535 });
   if (metricsPort !== null && metricsPort === port && port !== 0) {
     read.refuse('METRICS_PORT', `is ${metricsPort}, the same as PORT`, 'choose another port, or unset it');
   }
+  /** The port of the Open Inference Protocol over gRPC; null for none. */
   const grpcPort = read.optionalWhole('GRPC_PORT', { least: 0, most: 65_535 });
   if (grpcPort !== null && grpcPort !== 0 && (grpcPort === port || grpcPort === metricsPort)) {
     const other = grpcPort === port ? 'PORT' : 'METRICS_PORT';
@@ -87,6 +77,7 @@ export const http: Section<HttpSection> = (read) => {
   }
   return { host, port, metricsPort, grpcPort };
 };
+export type HttpSection = ReturnType<typeof http>;
 
 /** An upper limit far above the cores of a machine. */
 export const MOST_API_PROCESSES = 64;
@@ -95,116 +86,85 @@ export const MOST_API_PROCESSES = 64;
 export const apiProcesses: Section<number> = (read) =>
   read.whole('API_PROCESSES', { least: 1, most: MOST_API_PROCESSES, instead: 1 });
 
-export interface ApiKeysSection {
-  /** Whether keys are required. `auto`: off if the API is published on loopback, else required. */
-  readonly mode: 'auto' | 'off' | 'required';
-  /** The pepper of stored keys; null if none is set. */
-  readonly pepper: string | null;
-  /** The address at which clients reach the API. It differs from `HOST` behind a proxy or in a container. */
-  readonly publishedOn: string;
-}
-
 /** The length of 16 random bytes in hex. A secret that a person makes up is usually shorter. */
 const LEAST_PEPPER = 32;
 
 /** Reads `API_KEYS` (auto), `API_KEY_PEPPER` or its `_FILE` (none), and `PUBLISHED_ON` (HOST). */
-export const apiKeys: Section<ApiKeysSection> = (read) => ({
+export const apiKeys = (read: VariableReader) => ({
+  /** Whether keys are required. `auto`: off if the API is published on loopback, else required. */
   mode: read.oneOf('API_KEYS', ['auto', 'off', 'required'], 'auto'),
+  /** The pepper of stored keys; null if none is set. */
   pepper: read.secret('API_KEY_PEPPER', LEAST_PEPPER, 'make one: openssl rand -hex 32'),
+  /** The address at which clients reach the API. It differs from `HOST` behind a proxy or in a container. */
   publishedOn: read.host('PUBLISHED_ON', read.host('HOST', LOOPBACK)),
 });
+export type ApiKeysSection = ReturnType<typeof apiKeys>;
 
 /** Reads `TANDEM_API_KEY` or its `_FILE`, the key that a program sends to the API. */
 export const apiKey: Section<string | null> = (read) =>
   read.secret('TANDEM_API_KEY', 1, 'give the whole key, as tandem key create printed it');
 
-export interface InferenceSection {
-  /** The number of child processes that run models. */
-  readonly processes: number;
-  /** Memory limit of each child, in MiB. A child above the limit is killed and restarted. */
-  readonly memoryMb: number;
-  /**
-   * The most users that may wait for a live answer; further users are rejected as overloaded. A request for many users
-   * counts each of them.
-   */
-  readonly queueLimit: number;
-  /** The most users of one live run. A higher limit raises throughput, and makes each user wait for a longer run. */
-  readonly batchLimit: number;
-  /** The number of threads of ONNX Runtime for one run, in each child. */
-  readonly threads: number;
-}
-
 /**
  * Reads `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
  * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: no batching), `INFERENCE_THREADS` (1).
  */
-export const inference: Section<InferenceSection> = inferenceOf(1);
+export const inference = inferenceOf(1);
+export type InferenceSection = ReturnType<typeof inference>;
 
 /**
  * Reads the same variables for a worker, with a default of at least 2 processes: one runs a model while the other waits
  * for rows.
  */
-export const batchInference: Section<InferenceSection> = inferenceOf(2);
+export const batchInference = inferenceOf(2);
 
-function inferenceOf(leastProcesses: number): Section<InferenceSection> {
-  return (read) => ({
+function inferenceOf(leastProcesses: number) {
+  return (read: VariableReader) => ({
+    /** The number of child processes that run models. */
     processes: read.whole('INFERENCE_PROCESSES', {
       least: 1,
       most: 256,
       instead: Math.max(leastProcesses, availableParallelism() - 1),
     }),
+    /** Memory limit of each child, in MiB. A child above the limit is killed and restarted. */
     memoryMb: read.whole('INFERENCE_MEMORY_MB', {
       least: LEAST_INFERENCE_MEMORY_MB,
       most: 1_048_576,
       instead: INFERENCE_MEMORY_MB,
     }),
+    /**
+     * The most users that may wait for a live answer; further users are rejected as overloaded. A request for many users
+     * counts each of them.
+     */
     queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
+    /** The most users of one live run. A higher limit raises throughput, and makes each user wait for a longer run. */
     batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
+    /** The number of threads of ONNX Runtime for one run, in each child. */
     threads: read.whole('INFERENCE_THREADS', { least: 1, most: 256, instead: 1 }),
   });
 }
 
-export interface WorkerSection {
-  /** The number of chunks that one worker process handles at once. */
-  readonly chunkConcurrency: number;
-}
-
 /** Reads `CHUNK_CONCURRENCY` (3). */
-export const worker: Section<WorkerSection> = (read) => ({
+export const worker = (read: VariableReader) => ({
+  /** The number of chunks that one worker process handles at once. */
   chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
 });
+export type WorkerSection = ReturnType<typeof worker>;
 
 /** Reads `RUN_DEADLINE_MINUTES` (60) as ms: the latest end of a run, which decides how many workers it needs. */
 export const runDeadlineMs: Section<number> = (read) =>
   60_000 * read.whole('RUN_DEADLINE_MINUTES', { least: 1, most: 100_000, instead: 60 });
 
-interface LogSection {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-}
-
 /** Reads `LOG_LEVEL` (info). */
-export const log: Section<LogSection> = (read) => ({
+export const log = (read: VariableReader) => ({
   level: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
 });
 
-/** The bucket of model files that are not in Postgres. */
-interface BucketSection {
-  readonly bucket: string;
-  /** The prefix of objects, without a slash at either end; may be empty. */
-  readonly prefix: string;
-  /** The address of the S3 service. */
-  readonly endpoint: string;
-  readonly region: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
-
 /**
- * Reads `ARTIFACT_URL` (`s3://bucket/prefix`; without it, files are in Postgres), `ARTIFACT_REGION` (us-east-1),
+ * Reads the bucket of model files that are not in Postgres: `ARTIFACT_URL` (`s3://bucket/prefix`; without it, files are in Postgres), `ARTIFACT_REGION` (us-east-1),
  * `ARTIFACT_ENDPOINT` (Amazon's endpoint of the region), `ARTIFACT_ACCESS_KEY_ID` and `ARTIFACT_SECRET_ACCESS_KEY`. All
  * except the region also exist with `_FILE`.
  */
-export const artifacts: Section<BucketSection | null> = (read) => {
+export const artifacts = (read: VariableReader) => {
   const said = read.url('ARTIFACT_URL', { protocols: ['s3:'] }, 's3://bucket/prefix', '');
   if (!URL.canParse(said)) return null;
   const { hostname: bucket, pathname } = new URL(said);
@@ -216,7 +176,9 @@ export const artifacts: Section<BucketSection | null> = (read) => {
   };
   return {
     ...{ bucket, region },
+    /** The prefix of objects, without a slash at either end; may be empty. */
     prefix: pathname.replace(/^\/+|\/+$/g, ''),
+    /** The address of the S3 service. */
     endpoint: read.url('ARTIFACT_ENDPOINT', HTTP, 'https://…', `https://s3.${region}.amazonaws.com`),
     accessKeyId: needed('ARTIFACT_ACCESS_KEY_ID'),
     secretAccessKey: needed('ARTIFACT_SECRET_ACCESS_KEY'),

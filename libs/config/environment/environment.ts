@@ -46,7 +46,7 @@ interface UrlProblem {
  * A reader of single variables that collects their problems. An invalid variable gets a placeholder value until the
  * problems are reported.
  */
-interface VariableReader {
+export interface VariableReader {
   /**
    * Reads a connection URL, which may contain a password; also from the file that `<name>_FILE` names.
    * @param instead the value if the variable is not set; without it, the variable is required

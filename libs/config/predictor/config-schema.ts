@@ -7,7 +7,7 @@ import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
 import { z } from 'zod';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
 import { eventPatternProblem } from './event-patterns.ts';
-import { request, requestFeature } from './request-schema.ts';
+import { request } from './request-schema.ts';
 import { scheduleProblem } from './schedule.ts';
 import { CATEGORIES_FORM, category, categoryValues, form, refuse } from './schema-parts.ts';
 
@@ -223,32 +223,23 @@ export const configSchema = z.strictObject(
 
 /** Returns the settings that exist at a path, for suggestions. */
 export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
-  if (path.length === 0) return Object.keys(configSchema.shape);
-  if (path.length === 2) return Object.keys(predictor.shape);
-  switch (path[2]) {
-    case 'features':
-      if (path[3] === 'watch') return Object.keys(watch.shape);
-      return Object.keys((path[3] === 'categories' ? category : features).shape);
-    case 'request':
-      return Object.keys(requestFeature.shape);
-    case 'inputs':
-      return Object.keys(input.shape);
-    case 'outputs':
-      return Object.keys(output.shape);
-    case 'freshness':
-      return path[3] === 'refresh' ? ['within'] : Object.keys(freshness.shape);
-    case 'batch':
-      if (path[3] === 'schedule') return Object.keys(schedules.shape);
-      return Object.keys((path[3] === 'budget' ? budget : batch).shape);
-    case 'decision':
-      return Object.keys(decision.shape);
-    case 'publish':
-      return Object.keys(publish.shape);
-    case 'explanations':
-      return Object.keys(explanations.shape);
-    default:
-      return [];
-  }
+  const found = path.reduce<Forms>((forms, key) => forms.flatMap((one) => formsAt(one, key)), [configSchema]);
+  return found.flatMap((one) => (one instanceof z.ZodObject ? Object.keys(one.shape) : []));
+}
+
+type Forms = readonly z.core.$ZodType[];
+
+/** Returns the forms that a setting may have. */
+function formsOf(schema: z.core.$ZodType | undefined): Forms {
+  if (schema === undefined) return [];
+  if (schema instanceof z.ZodOptional) return formsOf(schema.unwrap());
+  return schema instanceof z.ZodUnion ? schema.options.flatMap(formsOf) : [schema];
+}
+
+function formsAt(schema: z.core.$ZodType, key: PropertyKey): Forms {
+  if (schema instanceof z.ZodObject) return formsOf(schema.shape[String(key)]);
+  if (schema instanceof z.ZodRecord) return formsOf(schema.valueType);
+  return schema instanceof z.ZodArray ? formsOf(schema.element) : [];
 }
 
 export type ParsedConfig = z.infer<typeof configSchema>;

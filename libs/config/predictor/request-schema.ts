@@ -7,7 +7,7 @@ const REQUEST_VALUE = 'a number, true, false or a text';
 const REQUEST_TYPE = "one of 'number', 'integer', 'boolean', 'string'";
 const requestType = z.enum(['number', 'integer', 'boolean', 'string'], form(REQUEST_TYPE));
 const requestValue = z.union([z.number(), z.boolean(), z.string()], form(REQUEST_VALUE));
-export const requestFeature = z.strictObject(
+const requestFeature = z.strictObject(
   {
     type: requestType,
     min: z.number(form('a number')).optional(),

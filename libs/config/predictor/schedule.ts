@@ -38,13 +38,8 @@ export function nextSlot(schedule: string, at: Date): Date {
   return parse(schedule, at).next().toDate();
 }
 
-interface SlotGaps {
-  readonly shortestMs: number;
-  readonly longestMs: number;
-}
-
 /** Returns the shortest and the longest interval between two slots, in ms, over at most 400 days or 3,000 slots. */
-export function slotGaps(schedule: string): SlotGaps {
+export function slotGaps(schedule: string): { readonly shortestMs: number; readonly longestMs: number } {
   const slots = parse(schedule, FIRST_DAY);
   let [previous, shortestMs, longestMs] = [slots.next().getTime(), Number.POSITIVE_INFINITY, 0];
   for (let count = 0; count < 3000; count++) {

@@ -65,14 +65,11 @@ export function zOf({ estimate, variance }: Effect): number {
   return variance > 0 ? estimate / Math.sqrt(variance) : 0;
 }
 
-/** The parts of a difference's variance: the arm's, and the stable arm's without the scale. */
-interface Spread {
-  readonly own: number;
-  readonly base: number;
-}
-
-/** Returns the spreads by each arm's own variance and by the pooled one. */
-function spreadsOf(stable: ArmSample, arm: ArmSample): readonly Spread[] {
+/**
+ * Returns the parts of a difference's variance, the arm's and the stable arm's without the scale: by each arm's own
+ * variance and by the pooled one.
+ */
+function spreadsOf(stable: ArmSample, arm: ArmSample) {
   if (stable.users === 0 || arm.users === 0) return [{ own: 0, base: 0 }];
   const [own, base] = [varianceOf(arm), varianceOf(stable)];
   const apart = { own: own / arm.users, base: base / stable.users };

@@ -1,6 +1,6 @@
 /** Checks whether there is enough to judge, and whether the arms are samples of the same users. */
 
-import { logGamma, upperGamma } from '../distributions/gamma.ts';
+import { logGamma } from '../distributions/gamma.ts';
 import { alwaysValidP, logOfMean } from '../sequential/confidence-sequence.ts';
 import { evidenceOf, figure, listed, percent } from './evidence.ts';
 import type { ArmFigures, Check, CheckState, Evidence, JudgingRules, RolloutFigures } from './rollout-figures.ts';
@@ -122,20 +122,6 @@ function logEvidenceOf(counts: readonly number[], shares: readonly number[], con
     return logGamma(prior + count) - logGamma(prior) - count * Math.log(share);
   });
   return logGamma(concentration) - logGamma(concentration + total) + parts.reduce((sum, part) => sum + part, 0);
-}
-
-/**
- * Returns the p-value of Pearson's chi-squared test for the same claim. It is valid for one look at a predefined time.
- * Returns 1 without users.
- */
-export function sampleRatioChiSquared(arms: readonly ArmShare[]): { chiSquared: number; pValue: number } {
-  const { counts, shares } = assigned(arms);
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  if (total === 0 || counts.length < 2) return { chiSquared: 0, pValue: 1 };
-  const chiSquared = shares.reduce((sum, share, i) => {
-    return sum + ((counts[i] ?? 0) - share * total) ** 2 / (share * total);
-  }, 0);
-  return { chiSquared, pValue: upperGamma((counts.length - 1) / 2, chiSquared / 2) };
 }
 
 function assigned(arms: readonly ArmShare[]) {

@@ -1,6 +1,7 @@
 /** Reads rows of tandem.rollouts with their arms, as rollouts of the domain. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm, RolloutKind } from '@tandem/freshness/rollout';
+import { isUuid } from '@tandem/freshness/user-id';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
 import { IS_LIVE_ONLY } from '../models/model-versions.ts';
 import { type Db, query } from '../sql/database.ts';
@@ -28,10 +29,8 @@ const SELECT = selectWith('');
 
 type Row = Rollout & { readonly arms: readonly RolloutArm[] };
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 export async function findRollout(db: Db, id: string): Promise<Rollout | undefined> {
-  if (!UUID.test(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   return (await query<Row>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 

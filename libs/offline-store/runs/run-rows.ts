@@ -3,6 +3,7 @@
  * row.
  */
 import { unknownRun } from '@tandem/freshness/errors';
+import { isUuid } from '@tandem/freshness/user-id';
 import { USUAL_CHUNK_MS } from '@tandem/prediction/runs/chunk-sizes';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
@@ -47,10 +48,8 @@ export function freeStep(freeFrom = 'null'): string {
   return `step = null, step_lost_leases = 0, step_lease_until = ${freeFrom}`;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 export async function findRun(db: Db, id: string): Promise<Run | undefined> {
-  if (!UUID.test(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   return (await query<Run>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
@@ -66,7 +65,7 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
  * lock of its chunk when it locks the run, so each transaction that needs both locks them in this order.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
-  if (!UUID.test(runId)) return;
+  if (!isUuid(runId)) return;
   await fetchRows(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
 }
 
@@ -75,7 +74,7 @@ export async function lockChunks(db: Db, runId: string): Promise<void> {
  * are changed.
  */
 export async function lockRun(db: Db, id: string): Promise<Run> {
-  if (UUID.test(id)) await fetchRows(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
+  if (isUuid(id)) await fetchRows(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
   return requireRun(db, id);
 }
 

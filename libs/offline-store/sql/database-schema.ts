@@ -5,7 +5,6 @@ import type { ContextFeatures } from '@tandem/freshness/features';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import type { RolloutPlan } from '@tandem/freshness/rollout';
 import type { KeptInputs, NoInputs, ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
-import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { ArmCounts } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type { OutcomeSums } from '@tandem/prediction/rollouts/outcomes';
@@ -18,27 +17,6 @@ import type { AuditAction } from './audit.ts';
 type Json<Read, Written = string> = ColumnType<Read, Written, Exclude<Written, undefined>>;
 
 export interface Database {
-  'tandem.api_keys': {
-    id: string;
-    name: string;
-    kind: 'live' | 'test';
-    scopes: Scope[];
-    digest: Buffer;
-    previous_digest: Buffer | null;
-    previous_until: Date | null;
-    pepper_id: string;
-    requests_per_second: number | null;
-    live_per_second: number | null;
-    created_at: Generated<Date>;
-    rotated_at: Date | null;
-    expires_at: Date | null;
-    revoked_at: Date | null;
-    new_users_per_day: Generated<number | null>;
-  };
-  'tandem.api_keys_version': {
-    one: Generated<boolean>;
-    version: Generated<string>;
-  };
   'tandem.arm_counts': {
     rollout_id: string;
     step: number;
@@ -91,10 +69,6 @@ export interface Database {
     predictor: string | null;
     detail: Json<Record<string, unknown>, string | undefined>;
   };
-  'tandem.awaited_versions': {
-    model_version_id: string;
-    until: Date;
-  };
   'tandem.changed_slots': {
     predictor: string;
     last_slot: Date;
@@ -129,66 +103,9 @@ export interface Database {
     sweeps: Generated<number>;
     sweep_at: Date | null;
   };
-  'tandem.event_ids': {
-    source: string;
-    id: string;
-    payload_hash: Buffer;
-    user_id: string;
-    context_version: number;
-    accepted_at: Generated<Date>;
-  };
   'tandem.event_rules': {
     one: Generated<boolean>;
     changed_at: Generated<Date>;
-  };
-  'tandem.events': {
-    seq: number;
-    source: Generated<string>;
-    id: Generated<string>;
-    type: Generated<string>;
-    user_id: string;
-    time: Date | null;
-    data: Json<unknown | null, string | null>;
-    accepted_at: Generated<Date>;
-    day: Generated<Date>;
-  };
-  'tandem.events_before': {
-    seq: number;
-    source: Generated<string>;
-    id: Generated<string>;
-    type: Generated<string>;
-    user_id: string;
-    time: Date | null;
-    data: Json<unknown | null, string | null>;
-    accepted_at: Generated<Date>;
-  };
-  'tandem.expiry_steps': {
-    step: string;
-    position: Json<unknown | null, string | null>;
-  };
-  'tandem.exposure_counts': {
-    rollout_id: string;
-    step: number;
-    arm: string;
-    source: ServedSource;
-    day: number;
-    users: number;
-  };
-  'tandem.exposures': {
-    rollout_id: string;
-    step: number;
-    user_id: string;
-    arm: string;
-    source: ServedSource;
-    at: Date;
-    context_version: number;
-  };
-  'tandem.generation_movers': {
-    generation_id: string;
-    user_id: string;
-    before: number;
-    now: number;
-    delta: number;
   };
   'tandem.generation_reports': {
     generation_id: string;
@@ -241,13 +158,6 @@ export interface Database {
     answer: Json<Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<ServedAnswer>>;
     inputs: Json<KeptInputs | NoInputs>;
   };
-  'tandem.loaded_versions': {
-    process_id: string;
-    model_version_id: string;
-    state: 'loading' | 'ready' | 'failed';
-    error: string | null;
-    at: Generated<Date>;
-  };
   'tandem.model_versions': {
     id: string;
     predictor: string;
@@ -270,20 +180,6 @@ export interface Database {
     step: number;
     users: number;
   };
-  'tandem.new_users_of_keys': {
-    key_id: string;
-    slot: number;
-    users: number;
-    at: Date;
-  };
-  'tandem.outbox': {
-    slot: Generated<number>;
-    seq: Generated<number>;
-    user_id: string;
-    context_version: number;
-    unused_names: string[] | null;
-    at: Generated<Date>;
-  };
   'tandem.outcome_passes': {
     rollout_id: string;
     step: number;
@@ -292,36 +188,6 @@ export interface Database {
     sums: Json<OutcomeSums[], string | undefined>;
     counted_as_of: Date | null;
     counted: Json<OutcomeSums[], string | undefined>;
-  };
-  'tandem.outcomes': {
-    source: string;
-    id: string;
-    payload_hash: Buffer;
-    user_id: string | null;
-    name: string | null;
-    value: number | null;
-    time: Date | null;
-    context_version: number;
-    accepted_at: Generated<Date>;
-  };
-  'tandem.overlay': {
-    predictor: string;
-    user_id: string;
-    model_version_id: string;
-    overlay_floor: number;
-    history: string;
-    context_version: number;
-    source: 'batch' | 'live';
-    computed_at: Date;
-    outputs: Buffer;
-    refreshed: Generated<boolean>;
-  };
-  'tandem.pending_rules': {
-    predictor: string;
-    number: Generated<number>;
-    state: Generated<'open' | 'rewriting' | 'rewritten'>;
-    senders: string[] | null;
-    rewritten_to: Generated<string>;
   };
   'tandem.predictions': {
     generation_id: string;
@@ -445,20 +311,6 @@ export interface Database {
     counts: Json<ShadowCounts>;
     updated_at: Generated<Date>;
   };
-  'tandem.shadow_movers': {
-    rollout_id: string;
-    user_id: string;
-    served: number;
-    candidate: number;
-    context_version: number;
-    computed_at: Date;
-  };
-  'tandem.source_changes': {
-    xid: Generated<string>;
-    watch: number;
-    users: string[] | null;
-    lookups: Json<unknown | null, string | null>;
-  };
   'tandem.source_versions': {
     predictor: string;
     version: Generated<number>;
@@ -469,15 +321,6 @@ export interface Database {
     model_version_id: string;
     generation_id: string | null;
     at: Generated<Date>;
-  };
-  'tandem.turns': {
-    name: string;
-    due_at: Date;
-  };
-  'tandem.unused_event_names': {
-    name: string;
-    events: number;
-    last_seen: Generated<Date>;
   };
   'tandem.user_contexts': {
     user_id: string;
@@ -495,15 +338,6 @@ export interface Database {
     model_version_id: string;
     moved_at: Generated<Date>;
     actor: string;
-  };
-  'tandem.watch_faults': {
-    id: GeneratedAlways<number>;
-    watch: number;
-    predictor: string;
-    reason: 'key' | 'ddl' | 'triggers';
-    detail: string;
-    xid: Generated<string>;
-    at: Generated<Date>;
   };
   'tandem.watched_relations': {
     watch: number;

@@ -47,12 +47,6 @@ export interface Analysed {
 
 const ACTOR = 'analysis';
 
-/** The result of one round. If a rollout fails, the others are still judged. */
-interface AnalysisReport {
-  readonly analysed: readonly Analysed[];
-  readonly failed: readonly FailedRollout[];
-}
-
 /** The milliseconds for the outcomes of all rollouts in a round. It is short, so that errors are soon checked again. */
 const OUTCOMES_MS = 30_000;
 /** The milliseconds for the outcomes of one rollout in a round. */
@@ -65,8 +59,11 @@ interface Look {
   readonly served: ServedRecord;
 }
 
-/** Runs a round of looks. Rejects if the rollouts cannot be listed; the next round then repeats the looks. */
-export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<AnalysisReport> {
+/**
+ * Runs a round of looks. If a rollout fails, the others are still judged. Rejects if the rollouts cannot be listed; the
+ * next round then repeats the looks.
+ */
+export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies) {
   const { rollouts, checks } = dependencies;
   const analysed: Analysed[] = [];
   const failed: FailedRollout[] = [];

@@ -23,7 +23,13 @@ const HTTP: readonly OtherMutant[] = [
     what: 'only-if-cached without a stored prediction is answered 503, not 504',
     area,
     isControl: false,
-    patches: [{ file: 'apps/api/http/problem.ts', find: 'not_cached: kind(504,', replace: 'not_cached: kind(503,' }],
+    patches: [
+      {
+        file: 'libs/freshness/error-codes.ts',
+        find: 'not_cached: { status: 504,',
+        replace: 'not_cached: { status: 503,',
+      },
+    ],
     caughtBy: ['apps/api/http/serve-endpoint.test.ts'],
   },
   {

@@ -1,6 +1,7 @@
 /** A kept explanation, and the result of its replay, in the wire format. */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import { TandemError } from '@tandem/freshness/errors';
+import { isUuid } from '@tandem/freshness/user-id';
 import {
   type ExplanationStore,
   isOfSameContext,
@@ -65,11 +66,9 @@ function differenceView({ difference }: Extract<Replay, { readonly recomputed: u
   };
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** Finds a kept explanation. Rejects with `unknown_explanation`. */
 export async function requireKept(store: Pick<ExplanationStore, 'find'>, id: string): Promise<KeptExplanation> {
-  const found = UUID.test(id) ? await store.find(id) : undefined;
+  const found = isUuid(id) ? await store.find(id) : undefined;
   if (found) return found;
   throw new TandemError('unknown_explanation', 'No explanation has this id, or it has expired.', {
     field: 'id',

@@ -2,7 +2,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
-import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
+import type { OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Answered } from '@tandem/wire/schema';
@@ -47,14 +47,10 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDepen
 }
 
 /**
- * Outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a single outcome.
+ * Returns the outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a
+ * single outcome.
  */
-interface Incoming {
-  readonly outcomes: readonly Outcome[];
-  readonly prefix: string;
-}
-
-async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyType']): Promise<Incoming> {
+async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyType']) {
   const { value } = await jsonBody(context, ['application/json']);
   const type = requireKeyType(await keyType());
   if (typeof value !== 'object' || value === null || !('outcomes' in value)) {

@@ -1,11 +1,13 @@
 /** GET /v1/rollouts: the rollouts, newest first, in pages. */
+
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { isRolloutId, rolloutView } from './rollout-view.ts';
+import { rolloutView } from './rollout-view.ts';
 
 export function listRollouts({ rollouts, registry }: RolloutDependencies) {
   return jsonEndpoint({
@@ -19,7 +21,7 @@ export function listRollouts({ rollouts, registry }: RolloutDependencies) {
     answer: { description: 'A page', schema: RolloutPageSchema, example: { rollouts: [ROLLOUT_EXAMPLE], next: null } },
     problems: ['unknown_predictor', 'unknown_rollout', 'invalid_input', 'unavailable'],
     async handle(context) {
-      const asked = pageIn(context, isRolloutId, 'the id of a rollout');
+      const asked = pageIn(context, isUuid, 'the id of a rollout');
       const { limit, predictor } = asked;
       if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const found = await rollouts.list({ ...asked, limit: limit + 1 });

@@ -34,16 +34,9 @@ export function rolloutView(rollout: Rollout): RolloutView {
   };
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Returns whether a text has the form of a rollout's id. */
-export function isRolloutId(id: string): boolean {
-  return UUID.test(id);
-}
-
 /** Finds a rollout. Rejects with `unknown_rollout`. */
 export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: string): Promise<Rollout> {
-  const rollout = isRolloutId(id) ? await rollouts.find(id) : undefined;
+  const rollout = await rollouts.find(id);
   if (rollout) return rollout;
   throw unknownRollout();
 }

@@ -1,11 +1,13 @@
 /** GET /v1/rollouts/{id}/shadow-report: compares the candidate's answers with the served answers. */
+
 import { TandemError } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
+import { isUuid } from '@tandem/freshness/user-id';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema } from '@tandem/wire/shadow-report';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { isRolloutId, unknownRollout } from './rollout-view.ts';
+import { unknownRollout } from './rollout-view.ts';
 import { shadowReportView } from './shadow-report-view.ts';
 
 export interface ShadowReportDependencies {
@@ -28,7 +30,7 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
     problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
     async handle({ req }) {
       const id = req.param('id') ?? '';
-      const found = isRolloutId(id) ? await findShadow(id) : undefined;
+      const found = isUuid(id) ? await findShadow(id) : undefined;
       if (!found) throw unknownRollout();
       if (found === 'not a shadow') throw otherKind(id);
       const predictor = await registry.predictor(found.predictor);

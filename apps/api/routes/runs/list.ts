@@ -1,11 +1,13 @@
 /** GET /v1/runs: the runs, newest first, in pages. */
+
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
 import type { RunDependencies } from './run-dependencies.ts';
-import { isRunId, runView } from './run-view.ts';
+import { runView } from './run-view.ts';
 
 export function listRuns({ runs, registry }: RunDependencies) {
   return jsonEndpoint({
@@ -19,7 +21,7 @@ export function listRuns({ runs, registry }: RunDependencies) {
     answer: { description: 'A page', schema: RunPageSchema, example: { runs: [RUN_EXAMPLE], next: null } },
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
-      const asked = pageIn(context, isRunId, 'the id of a run');
+      const asked = pageIn(context, isUuid, 'the id of a run');
       const { limit, predictor } = asked;
       if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const found = await runs.list({ ...asked, limit: limit + 1 });

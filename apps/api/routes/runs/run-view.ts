@@ -31,16 +31,9 @@ export function runView(run: Run): RunView {
   };
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Returns whether a text has the form of a run's id. For other texts, Postgres would cause an internal error. */
-export function isRunId(id: string): boolean {
-  return UUID.test(id);
-}
-
 /** Finds a run. Rejects with `unknown_run`. */
 export async function requireRun(runs: Pick<RunStore, 'find'>, id: string): Promise<Run> {
-  const run = isRunId(id) ? await runs.find(id) : undefined;
+  const run = await runs.find(id);
   if (!run) throw unknownRun(id);
   return run;
 }
