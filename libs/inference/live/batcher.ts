@@ -73,8 +73,8 @@ export class Batcher implements Scorer, LoadShedding {
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    this.#liveRoom = roomOf(options, this.#lines.live);
     this.#poison = new PoisonRows({ ...options, runAlone: (row) => this.#runAlone(row) });
+    this.#liveRoom = roomOf(options, this.#lines.live, this.#poison);
   }
 
   async score({ batch, onGone, ...request }: ScoreRequest): Promise<ScoreResult> {
@@ -142,8 +142,7 @@ export class Batcher implements Scorer, LoadShedding {
     return this.#liveRoom.room(version, timeoutMs);
   }
 
-  runRows: LiveRoom['runRows'] = (version, ...time) =>
-    Math.min(this.#poison.mostRows(version), this.#liveRoom.runRows(version, ...time));
+  runRows: LiveRoom['runRows'] = (...asked) => this.#liveRoom.runRows(...asked);
   warmedUp: LiveRoom['warmedUp'] = (...runs) => this.#liveRoom.warmedUp(...runs);
 
   /** Starts runs at the end of this turn of the event loop. Call it when a slot may be free. */
@@ -274,9 +273,11 @@ const ONE_ROW = Object.freeze([0]);
 /** How long a row that must run alone waits for a child. */
 const ALONE_WAIT_MS = 5_000;
 
-function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
+function roomOf(options: BatcherOptions, line: WaitingLine<Pending>, poison: PoisonRows): LiveRoom {
+  const { slots, maxLiveRows, maxWaitingRows, now } = options;
+  const maxRunRows = (version: ModelVersion) => Math.min(maxLiveRows, poison.mostRows(version));
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
-  return new LiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
+  return new LiveRoom({ slots, maxRunRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 /** Returns whether a part would be too late. Running it would cost as much as an answer that is in time. */

@@ -11,7 +11,7 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
   const waiting = { rows: 0, ms: 0 };
   const room = new LiveRoom({
     slots: 1,
-    maxRunRows: 256,
+    maxRunRows: () => 256,
     maxWaitingRows: 1_000,
     waiting: () => waiting,
     now: () => clock.now,
@@ -26,6 +26,15 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
 }
 
 describe('room', () => {
+  it('counts runs of the size that the version may have now', () => {
+    let most = 256;
+    const { room, run } = createWorld({ maxRunRows: () => most, slots: 2 });
+    for (const rows of [1, 2, 16, 64, 256]) run(rows, 5);
+    const large = room.room(version, 50);
+    most = 32;
+    expect(room.room(version, 50)).toBeLessThan(large / 2);
+  });
+
   it('allows the rows that can run in half of the time, minus work under way and waiting', () => {
     const { room, waiting, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
@@ -60,7 +69,7 @@ describe('room', () => {
   });
 
   it('ignores an earlier end if no request waited for the child, or if the waiting readers had gone', () => {
-    const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: 8 });
+    const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: () => 8 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     const before = room.costMs(version, 8, 400);
     /** Lets a new request ask for room, and runs it. */
@@ -145,7 +154,7 @@ describe('runRows', () => {
   });
 
   it('never exceeds the limit of a run', () => {
-    const { room, run } = createWorld({ maxRunRows: 4 });
+    const { room, run } = createWorld({ maxRunRows: () => 4 });
     run(4, 1);
     expect(room.runRows(version, 10_000)).toBe(4);
   });

@@ -10,8 +10,8 @@ import { createRunCost, type RunCost, type WarmUpRuns } from './run-cost.ts';
 export interface LiveRoomOptions {
   /** The number of children that run models. */
   readonly slots: number;
-  /** The most rows of one live run. */
-  readonly maxRunRows: number;
+  /** Returns the most rows of one live run of a version. */
+  maxRunRows(version: ModelVersion): number;
   /** The most rows that may wait, however fast the model is. */
   readonly maxWaitingRows: number;
   /** Returns the waiting work: rows, and their cost in ms of a child. */
@@ -82,7 +82,7 @@ export class LiveRoom {
     const cost = this.#cost(version);
     const ms = Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE);
     const rows = cost.rowsWithin(Math.max(ms, cost.ms(1) * COMPANY));
-    return Math.max(1, Math.min(this.#options.maxRunRows, rows));
+    return Math.max(1, Math.min(this.#options.maxRunRows(version), rows));
   }
 
   /** Returns whether waiting rows would be too late even if they ran now, by their number and their remaining ms. */
