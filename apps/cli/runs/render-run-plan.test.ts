@@ -41,6 +41,6 @@ test('unknown values are marked, with the reason', () => {
     'repurchase: 10,000 users; next run at 2026-11-25 02:00:00 UTC',
     '  budget  users  of reads  of readers  CPU  time',
     '  50.0 %  5,000         ?           ?    ?  20 s',
-    'not enough reads: an estimate needs about 2,000 reads in the last two weeks, on four days or more',
+    'not enough reads: an estimate needs about 1,000 reads in the last two weeks, on four days or more',
   ]);
 });

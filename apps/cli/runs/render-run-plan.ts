@@ -21,7 +21,7 @@ export function renderRunPlan({ predictor, users, until, asked, budgets }: RunPl
     ...renderTable(columns, rows),
     isCounted
       ? 'reads and readers of the next day, of all predictors, with a 95 % interval'
-      : 'not enough reads: an estimate needs about 2,000 reads in the last two weeks, on four days or more',
+      : 'not enough reads: an estimate needs about 1,000 reads in the last two weeks, on four days or more',
   ];
 }
 

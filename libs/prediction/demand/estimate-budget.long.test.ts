@@ -67,6 +67,7 @@ test.each([
       show(load, share, found);
       const message = `budget ${share}`;
       expect.soft(found.covered, message).toBeGreaterThanOrEqual(covered);
+      expect.soft(found.unknown, message).toBeLessThanOrEqual(0.1);
       expect.soft(found.estimate - found.truth, message).toBeGreaterThan(-most);
       expect.soft(found.estimate - found.truth, message).toBeLessThan(0.03);
     }

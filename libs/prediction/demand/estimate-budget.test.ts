@@ -44,7 +44,7 @@ describe('an estimate', () => {
   });
 
   it('is null for reads if too few are counted, and for CPU if none is recorded', () => {
-    const few = GROUPS.map((group) => ({ ...group, reads: group.reads / 5 }));
+    const few = GROUPS.map((group) => ({ ...group, reads: group.reads / 10 }));
     for (const groups of [[], few]) {
       expect(estimateBudget(100, groups, { ...COSTS, cpuMsPerUser: null })).toEqual({
         share: 0.1,

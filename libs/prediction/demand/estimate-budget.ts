@@ -76,8 +76,8 @@ export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): 
   return Math.min(users, Math.floor((budget.cpuMinutes * MINUTE_MS) / cpuMsPerUser));
 }
 
-/** The least decayed number of recent reads, from about 2,000 reads in two weeks or 300 in a day. */
-const LEAST_READS = 250;
+/** The least decayed number of recent reads, from about 1,000 reads in two weeks or 200 in a day. */
+const LEAST_READS = 150;
 /** The quantile of the normal distribution for 95 %. */
 const Z = 1.96;
 /** The standard error of `reads` for other reasons than chance, as days with a shorter history. Simulated. */
