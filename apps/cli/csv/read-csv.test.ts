@@ -32,6 +32,10 @@ test('reads rows with their line numbers: quoted commas, quotation marks and lin
       [7, '4', 'é'],
     ],
   });
+  expect((await read('id,name\r1,a\r2,b\r')).rows).toEqual([
+    [2, '1', 'a'],
+    [3, '2', 'b'],
+  ]);
   expect(await read('id,name\n')).toEqual({ head: ['id', 'name'], rows: [] });
 });
 

@@ -47,7 +47,7 @@ async function* readRecords(file: string): AsyncGenerator<readonly CsvRow[]> {
   let rows: CsvRow[] = [];
   let line = 1;
   const parser = parse({
-    record_delimiter: ['\n', '\r\n'],
+    record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     max_record_size: MOST_ROW_BYTES,
     on_record: (cells: readonly string[]) => {

@@ -33,7 +33,7 @@ function sourceLines(
   const rate = outcomeRate === null ? '' : `, an outcome of 1 after ${figure(100 * outcomeRate)} % of them`;
   const left = `${count(reads.unknownContext)} left out because their context is unknown, ${count(reads.unscorable)} because the model cannot score them`;
   const unknown = `${counted(reads.unknownOutcome, 'read')} (${figure((100 * reads.unknownOutcome) / (reads.judged + reads.unknownOutcome), 2)} %) left out because the outcome is unknown. The figures hold for all reads only if the gain does not differ between reads with a known and an unknown outcome.`;
-  const few = `A few users make most of the reads, which weigh like those of ${figure(users.effective, 2)} equally active users: intervals are wide, and may be too narrow if the gain depends on a user's activity.`;
+  const few = `The reads weigh like those of only ${figure(users.effective, 2)} equally active users: intervals are wide, and may be too narrow if the gain depends on a user's activity.`;
   return [
     `Predictor ${predictor}, ${moment(from)} to ${moment(to)} UTC${simulated ? ', SIMULATED' : ''}: ${count(reads.judged)} of ${count(reads.all)} reads by ${count(users.judged)} users judged${rate}; ${left}.`,
     `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets have 95 % bootstrap intervals by user; those of the gains hold together. A run scores ${count(users.scored)} users.`,

@@ -91,7 +91,7 @@ describe('of a file', () => {
     expect(out).toMatch(/44 of 45 reads by 44 users/);
     expect(out).toMatch(/1 read \(2\.2 %\) left out because the outcome is unknown/);
     expect(out).toMatch(/with any values of the\s+unknown outcomes\s+[+−]0\.\d+ to \+0\.\d+/);
-    expect(out).toMatch(/weigh like those of 44 equally/);
+    expect(out).toMatch(/weigh like those of only 44 equally/);
     await place.write('h.ndjson', history(15));
     expect((await place.tandem(FILE, NO_DATABASE)).out).toMatch(/^No finding: not enough users/);
     await place.write('h.ndjson', history(2).replaceAll(/"outcome":[01]/g, '"outcome":null'));
