@@ -163,6 +163,18 @@ function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], 
   return [...arms].sort().map(([arm, { all, mature }]) => ({ arm, all: sums(all), mature: sums(mature) }));
 }
 
+const OPPOSITE = {
+  served: [
+    { userId: '5', arm: 'b', hours: 1 },
+    { userId: '4', arm: 'b', hours: 1 },
+    { userId: '1', arm: 'stable', hours: 0 },
+  ],
+  did: [
+    { userId: '5', name: 'order', value: 3, hours: 0 },
+    { userId: '4', name: 'order', value: -3, hours: 0 },
+  ],
+};
+
 test('for any exposures and outcomes, the statement equals a separate count', async () => {
   const user = fc.constantFrom('1', '2', '3', '4', '5');
   // Exposures are at full hours and outcomes at half hours, so never at the edge of a window.
@@ -197,7 +209,8 @@ test('for any exposures and outcomes, the statement equals a separate count', as
       const inSlices = await countOutcomes(database.pool, { id, step: 0 }, metrics, 60_000, 2);
       expect(inSlices.arms.map(({ arm, all, mature }) => ({ arm, all, mature }))).toEqual(found);
     }),
-    { numRuns: 60 },
+    // Two figures with the same amount, whose slices are added up.
+    { numRuns: 60, examples: [[OPPOSITE]] },
   );
 });
 

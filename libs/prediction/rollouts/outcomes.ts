@@ -97,7 +97,13 @@ function addUserSums(sum: OutcomeSums, mature: UserSums, all: UserSums): Outcome
     usersWith: a.usersWith + b.usersWith,
     sum: a.sum + b.sum,
     sumOfSquares: a.sumOfSquares + b.sumOfSquares,
-    largest: Math.abs(b.largest) > Math.abs(a.largest) ? b.largest : a.largest,
+    largest: largestOf(a.largest, b.largest),
   });
   return { ...sum, mature: add(sum.mature, mature), all: add(sum.all, all) };
+}
+
+/** Returns the figure with the greatest amount; of two with the same amount, the positive one, as Postgres does. */
+function largestOf(one: number, other: number): number {
+  const [low, high] = [Math.min(one, other), Math.max(one, other)];
+  return high >= -low ? high : low;
 }
