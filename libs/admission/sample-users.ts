@@ -63,7 +63,7 @@ export interface SampleLimits {
 
 const KEYS_MS = 5_000;
 const FEATURES_MS = 5_000;
-const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
+const NO_USERS: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
 
 /**
  * Samples users over the pool of feature statements. Returns undefined if the schema does not exist yet, since its
@@ -77,9 +77,9 @@ export async function sampleUsers(
 ): Promise<SampledUsers | undefined> {
   if ((await schemaState(pool)).state !== 'current') return undefined;
   const userIds = await someUsers(pool, definition, keysMs);
-  if (userIds === null) return { ...NOBODY, slow: { what: 'user ids', ms: keysMs, userId: null } };
+  if (userIds === null) return { ...NO_USERS, slow: { what: 'user ids', ms: keysMs, userId: null } };
   const [first] = userIds;
-  if (first === undefined) return NOBODY;
+  if (first === undefined) return NO_USERS;
   const version = { ...definition, id: modelVersionId(definition), number: 0 };
   const source = createFeatureSource(pool, { usersTimeoutMs: featuresMs });
   const read = await ifInTime(source.readUsers(version, userIds)).catch(async (error: unknown) => {
@@ -93,7 +93,7 @@ export async function sampleUsers(
   const readFew = few.length < userIds.length ? await ifInTime(source.readUsers(version, few)) : null;
   if (readFew !== null) return { ...describe(readFew.batch, few), bothWays: undefined };
   const what = `the features of ${few.length === 1 ? '1 user' : `${few.length} users`}`;
-  return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
+  return { ...NO_USERS, slow: { what, ms: featuresMs, userId: first } };
 }
 
 /** Returns user ids in the order of keys; null if none were read in time. */

@@ -2,7 +2,10 @@
 
 interface ReasonKind {
   readonly text: string;
-  /** Why the cache did not answer, if the answer was inferred: `fwd` of Cache-Status (RFC 9211). */
+  /**
+   * Why the cache did not answer, if the answer was inferred: `fwd` of Cache-Status (RFC 9211). With `miss`, a stored
+   * prediction exists, but it may not be used.
+   */
   readonly forward: 'uri-miss' | 'request' | 'miss' | 'stale';
 }
 

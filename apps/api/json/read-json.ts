@@ -8,7 +8,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 
-/** Parses the bytes. Throws a TandemError `malformed_request` or a TandemError `invalid_input`. */
+/** Parses the bytes. Throws `malformed_request` or `invalid_input`. */
 export function readJson(bytes: Uint8Array): unknown {
   const text = decode(bytes);
   if (/^[ \t\r\n]*$/.test(text.slice(0, 100)) && text.trim() === '') throw malformed('the body is empty');

@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { csvFailure, readCsv } from '../csv/read-csv.ts';
+import { lineFailure } from '../command-line/read-text-file.ts';
+import { readCsv } from '../csv/read-csv.ts';
 import { renderComparison } from './render-comparison.ts';
 
 interface Options extends ApiOptions {
@@ -73,5 +74,5 @@ export async function readLabels(file: string): Promise<readonly Label[]> {
 
 function wrongLine(file: string, line: number, problem: string): CommandFailure {
   const remedy = 'write the header user_id,label, and then lines with a user id and a number, such as 0 or 1';
-  return csvFailure(file, line, problem, remedy);
+  return lineFailure(file, line, problem, remedy);
 }

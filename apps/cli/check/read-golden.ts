@@ -2,7 +2,8 @@
 import type { OutputField } from '@tandem/freshness/predictor';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import { CommandFailure } from '../command-line/failure.ts';
-import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
+import { lineFailure } from '../command-line/read-text-file.ts';
+import { type CsvRow, readCsv } from '../csv/read-csv.ts';
 import { count } from '../output/text.ts';
 
 /** The place of a value in a prediction. */
@@ -50,14 +51,14 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
     for (const row of rows) {
       const user = userOf(row, layout, target.keyType, file);
       if (users.has(user.userId)) {
-        throw csvFailure(file, row.line, `user ${user.userId} occurs twice`, 'write one row for each user');
+        throw lineFailure(file, row.line, `user ${user.userId} occurs twice`, 'write one row for each user');
       }
       users.set(user.userId, user);
     }
     if (users.size > MOST_GOLDEN_USERS) throw tooMany(file);
   }
   if (layout === undefined || users.size === 0) {
-    throw csvFailure(
+    throw lineFailure(
       file,
       2,
       'the file has no user',
@@ -81,7 +82,7 @@ function layoutOf(names: readonly string[], { outputs, key }: GoldenTarget, file
   if (columns.length === 0) {
     const wanted = outputs.flatMap(columnNames).join(', ');
     const remedy = `name at least one column like an output of the config: ${wanted}`;
-    throw csvFailure(file, 1, `no column is an output: ${names.join(', ')}`, remedy);
+    throw lineFailure(file, 1, `no column is an output: ${names.join(', ')}`, remedy);
   }
   return { keyAt: keyPlace(names, columns, key, file), columns };
 }
@@ -97,7 +98,7 @@ function keyPlace(
   const others = names.flatMap((_, at) => (outputs.some((output) => output.at === at) ? [] : [at]));
   if (key === null && others.length === 1) return others[0] ?? 0;
   const problem = key === null ? 'no column is named user_id' : `no column is named ${key}`;
-  throw csvFailure(file, 1, problem, `set --key to the column of user ids, one of ${names.join(', ')}`);
+  throw lineFailure(file, 1, problem, `set --key to the column of user ids, one of ${names.join(', ')}`);
 }
 
 /**
@@ -126,7 +127,7 @@ function userOf({ line, cells }: CsvRow, { keyAt, columns }: Layout, keyType: Ke
   const check = checkUserId(keyType, userId);
   if (!check.ok) {
     const remedy = check.canonical === undefined ? 'write the id as the query returns it' : `write ${check.canonical}`;
-    throw csvFailure(file, line, `${JSON.stringify(userId)} is not a user id: ${check.problem}`, remedy);
+    throw lineFailure(file, line, `${JSON.stringify(userId)} is not a user id: ${check.problem}`, remedy);
   }
   const expected = columns.map(({ column, at, isText }) => {
     const cell = cells[at] ?? '';
@@ -141,5 +142,5 @@ function numberOf(cell: string, column: string, line: number, file: string): num
   const value = BOOLEANS[cell.toLowerCase()] ?? (cell.trim() === '' ? Number.NaN : Number(cell));
   if (Number.isFinite(value)) return value;
   const problem = cell.trim() === '' ? `${column} is empty` : `${column} is ${JSON.stringify(cell)}, not a number`;
-  throw csvFailure(file, line, problem, 'write the expected number, or remove the row');
+  throw lineFailure(file, line, problem, 'write the expected number, or remove the row');
 }

@@ -68,7 +68,7 @@ test.each([
   ['Latin 1', Buffer.from('id,a\n1,é\n', 'latin1'), /line 2: it is not UTF-8/, 'convert it: iconv -f latin1 -t utf-8'],
   ['UTF-16', Buffer.from('\uFEFFid,a\n1,é\n', 'utf16le'), /not UTF-8/, 'convert it: iconv -f utf-16 -t utf-8'],
   ['one byte', Buffer.from([0xff]), /line 1: it is not UTF-8/, 'convert it: iconv -f latin1 -t utf-8'],
-  ['no text', Buffer.from([8, 0, 0xff, 0]), /a\.csv is not a text file: it has NUL/, 'name a CSV file in UTF-8'],
+  ['no text', Buffer.from([8, 0, 0xff, 0]), /a\.csv is not a text file: it has NUL/, 'name a text file in UTF-8'],
 ])('names the conversion of a file in %s', async (_, content, message, remedy) => {
   await expect(read(content)).rejects.toMatchObject({ message: expect.stringMatching(message), remedy });
 });

@@ -5,7 +5,8 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
 import type { CommandFailure } from '../command-line/failure.ts';
 import { findByName, suggestion } from '../command-line/names.ts';
-import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
+import { lineFailure } from '../command-line/read-text-file.ts';
+import { type CsvRow, readCsv } from '../csv/read-csv.ts';
 import { addCell, type ColumnFacts, type ColumnType, described, newColumn } from './infer-columns.ts';
 
 interface LoadRequest {
@@ -79,10 +80,10 @@ async function readTypes(file: string, saidKey: string) {
 function checkNames(names: readonly string[], file: string): void {
   const long = names.find((name) => Buffer.byteLength(name) > MOST_NAME_BYTES);
   if (long !== undefined) {
-    throw csvFailure(file, 1, `the name ${long} has more than ${MOST_NAME_BYTES} bytes`, 'shorten it');
+    throw lineFailure(file, 1, `the name ${long} has more than ${MOST_NAME_BYTES} bytes`, 'shorten it');
   }
   if (names.length <= MOST_COLUMNS) return;
-  throw csvFailure(
+  throw lineFailure(
     file,
     1,
     `the file has ${names.length} columns, but a table can have at most ${MOST_COLUMNS}`,
@@ -96,7 +97,7 @@ function keyPlace(names: readonly string[], key: string, file: string): number {
     names.map((name) => ({ name })),
   );
   if (found) return names.indexOf(found.name);
-  throw csvFailure(
+  throw lineFailure(
     file,
     1,
     `no column is named ${key}`,
@@ -105,7 +106,7 @@ function keyPlace(names: readonly string[], key: string, file: string): number {
 }
 
 function emptyKey(file: string, { line }: CsvRow, key: string): CommandFailure {
-  return csvFailure(file, line, `${key} is empty`, 'give each row a user id, or remove the row');
+  return lineFailure(file, line, `${key} is empty`, 'give each row a user id, or remove the row');
 }
 
 /** Yields the rows in the text format of COPY. */
@@ -129,7 +130,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '
 
 function encodeText(cell: string, file: string, line: number): string {
   if (cell === '') return '\\N';
-  if (cell.includes('\0')) throw csvFailure(file, line, 'a text has a NUL character', 'remove it: tr -d "\\000"');
+  if (cell.includes('\0')) throw lineFailure(file, line, 'a text has a NUL character', 'remove it: tr -d "\\000"');
   return /[\\\t\n\r]/.test(cell) ? cell.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? '') : cell;
 }
 
@@ -138,9 +139,9 @@ async function explainRow(refused: RowRefused, file: string, { columns, key }: L
   const keyAt = columns.findIndex(({ name }) => name === key);
   const row = await findRow(file, (_, no) => no === refused.row);
   const userId = row?.cells[keyAt] ?? '';
-  if (!refused.isDuplicate) return csvFailure(file, row?.line ?? 0, refused.message, 'correct the value');
+  if (!refused.isDuplicate) return lineFailure(file, row?.line ?? 0, refused.message, 'correct the value');
   const first = await findRow(file, ({ cells }) => cells[keyAt]?.trim() === userId.trim());
-  return csvFailure(
+  return lineFailure(
     file,
     row?.line ?? 0,
     `${key} ${userId} already occurs in line ${first?.line ?? '?'}`,

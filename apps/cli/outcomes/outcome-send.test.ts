@@ -110,6 +110,22 @@ test.each<[string, string, RegExp]>([
   expect(batches).toEqual([]);
 });
 
+test.each(['o.csv', 'o.jsonl'])(
+  '%s in another encoding is rejected, since ids would change; a byte order mark is ignored',
+  async (name) => {
+    const [csv, line] = ['id,userId,name\na,josé,order\n', '{"id":"a","userId":"josé","name":"order"}\n'];
+    const text = name === 'o.csv' ? csv : line;
+    const file = join(folder, name);
+    await writeFile(file, text, 'latin1');
+    const { code, err } = await run(`outcome send --file ${file} --url ${url}`);
+    expect([code, err]).toEqual([1, expect.stringMatching(/line \d: it is not UTF-8\n.*iconv -f latin1 -t utf-8/)]);
+    expect(batches).toEqual([]);
+    await writeFile(file, `\uFEFF${text}`);
+    expect((await run(`outcome send --file ${file} --url ${url}`)).code).toBe(0);
+    expect(batches).toEqual([[expect.objectContaining({ userId: 'josé' })]]);
+  },
+);
+
 test('an outcome that the service rejects is named by its place in the file', async () => {
   const lines = Array.from({ length: 1_200 }, (_, n) => `o${n},1,${n === 1_100 ? 'refused' : 'order'}`);
   const { code, err } = await sendFile('o.csv', `id,userId,name\n${lines.join('\n')}`);

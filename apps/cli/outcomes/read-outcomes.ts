@@ -2,11 +2,10 @@
  * Reads outcomes from a file of any length, line by line. The file is CSV with a header line, or has one JSON object in each
  * line.
  */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
 import { given } from '../command-line/command.ts';
-import { CommandFailure, unreadable } from '../command-line/failure.ts';
+import type { CommandFailure } from '../command-line/failure.ts';
+import { lineFailure, readLines } from '../command-line/read-text-file.ts';
 import { readCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
@@ -32,16 +31,10 @@ function readOneByOne(file: string): AsyncGenerator<OutcomeInput> {
 }
 
 async function* readJsonOutcomes(file: string): AsyncGenerator<OutcomeInput> {
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
   let no = 0;
-  try {
-    for await (const line of lines) {
-      no++;
-      if (line.trim() !== '') yield outcomeOf(parseLine(line, file, no), file, no);
-    }
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    throw unreadable(file, error);
+  for await (const line of readLines(file)) {
+    no++;
+    if (line.trim() !== '') yield outcomeOf(parseLine(line, file, no), file, no);
   }
 }
 
@@ -117,8 +110,6 @@ function isField(name: string): name is Field {
   return FIELDS.some((field) => field === name);
 }
 
-function wrongLine(file: string, no: number, problem: string, remedy?: string): CommandFailure {
-  return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy: remedy ?? FORM,
-  });
+function wrongLine(file: string, no: number, problem: string, remedy = FORM): CommandFailure {
+  return lineFailure(file, no, problem, remedy);
 }

@@ -2,10 +2,9 @@
  * Reads a history file for `tandem value`: NDJSON with a head, and then a line for each context, event and read
  * (docs/value.md).
  */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { FeatureRow, Outcome, Step, ValueHistory } from '@tandem/prediction/value/value-history';
-import { CommandFailure, unreadable } from '../command-line/failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { lineFailure, readLines } from '../command-line/read-text-file.ts';
 
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';
@@ -31,23 +30,17 @@ type Line = Readonly<Record<string, unknown>>;
 
 /** Reads the file. Rejects with a CommandFailure that names the line. */
 export async function readHistory(file: string): Promise<HistoryFile> {
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
   let no = 0;
   let builder: HistoryBuilder | undefined;
   const fail = (problem: string): never => {
-    throw new CommandFailure(`${file}, line ${no}: ${problem}`, { remedy: FORM });
+    throw lineFailure(file, no, problem, FORM);
   };
-  try {
-    for await (const text of lines) {
-      no++;
-      if (text.trim() === '') continue;
-      const line = parse(text, fail);
-      if (builder) builder.add(line, no);
-      else builder = new HistoryBuilder(headOf(line, fail), fail);
-    }
-  } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw unreadable(file, error);
+  for await (const text of readLines(file)) {
+    no++;
+    if (text.trim() === '') continue;
+    const line = parse(text, fail);
+    if (builder) builder.add(line, no);
+    else builder = new HistoryBuilder(headOf(line, fail), fail);
   }
   if (builder) return builder.finish();
   throw new CommandFailure(`${file}: the file is empty`, { remedy: FORM });

@@ -16,7 +16,7 @@ import {
   armWith,
   type DrawUsers,
   evidenceOfDifference,
-  NOBODY,
+  NO_USERS,
   SIMULATED_METRICS,
   simulate,
 } from './simulated-experiments.fixture.ts';
@@ -113,7 +113,7 @@ function rolledBack(name: string, minUsers: number, canaries: number): number {
     weight,
   });
   const isRolledBack = (percent: number) => {
-    let [stable, candidate] = [NOBODY, NOBODY];
+    let [stable, candidate] = [NO_USERS, NO_USERS];
     for (let day = 0; day < 7; day++) {
       const users = drawBinomial(random, 2_000, percent / 100);
       candidate = addSamples(candidate, draw(random, users));

@@ -3,7 +3,7 @@ import { addSamples, randomFrom } from '../sequential/draws.fixture.ts';
 import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 import { uncertain } from './power.ts';
-import { ALPHA, NOBODY, type SimulatedMetric, simulate } from './simulated-experiments.fixture.ts';
+import { ALPHA, NO_USERS, type SimulatedMetric, simulate } from './simulated-experiments.fixture.ts';
 
 /** The users of an arm each day: few, and enough for a forecast of each metric. */
 const ARM_USERS = 10_000;
@@ -73,7 +73,7 @@ export function forecasts(
   const counted = { given: 0, right: 0, withoutData: 0 };
   for (const usersPerDay of [USERS, ARM_USERS / share]) {
     for (let experiment = 0; experiment < experiments; experiment++) {
-      let [stable, arm] = [NOBODY, NOBODY];
+      let [stable, arm] = [NO_USERS, NO_USERS];
       for (let day = 1; day <= 3; day++) {
         arm = addSamples(arm, metric.draw(random, usersPerDay * share));
         stable = addSamples(stable, metric.draw(random, usersPerDay * (1 - share)));

@@ -22,7 +22,7 @@ import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts
 import { largestText, unseenText, unseenUsers, withUnseen } from './rare-values.ts';
 import type { ArmFigures, Check, CheckState, Evidence, OutcomeRule } from './rollout-figures.ts';
 
-const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
+const NO_USERS: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
 
 export function checkOutcome(
   rule: OutcomeRule,
@@ -31,7 +31,7 @@ export function checkOutcome(
   arm: ArmFigures,
   alphas: Alphas,
 ): Check {
-  const [base, own] = [stable.outcomes[rule.name] ?? NOBODY, arm.outcomes[rule.name] ?? NOBODY];
+  const [base, own] = [stable.outcomes[rule.name] ?? NO_USERS, arm.outcomes[rule.name] ?? NO_USERS];
   const check = { name: `outcome:${rule.name}`, arm: arm.name, guardrail: rule.guardrail };
   const users = { [stable.name]: base.users, [arm.name]: own.users };
   const values = { [stable.name]: meanOf(base), [arm.name]: meanOf(own) };

@@ -4,7 +4,7 @@ import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 import { checkOutcome } from './outcome-check.ts';
 import type { OutcomeRule } from './rollout-figures.ts';
-import { ALPHA, armWith, CANARY_ALPHAS, NOBODY } from './simulated-experiments.fixture.ts';
+import { ALPHA, armWith, CANARY_ALPHAS, NO_USERS } from './simulated-experiments.fixture.ts';
 
 export interface RareLoss {
   /** The distribution of all other users' values: normal. */
@@ -61,7 +61,7 @@ export function everRuledOut(loss: RareLoss, by: 'guardrail' | 'conclusion', see
     return checkOutcome({ ...RULE, cap }, MIN_USERS, ...arms, CANARY_ALPHAS).state === 'pass';
   };
   const ruledOut = Array.from({ length: experiments }).filter(() => {
-    let [stable, arm] = [NOBODY, NOBODY];
+    let [stable, arm] = [NO_USERS, NO_USERS];
     for (let look = 0; look < looks; look++) {
       const users = Math.max(2, drawBinomial(random, usersPerLook, share));
       arm = addSamples(arm, drawUsers(random, users, loss.value < 0 ? rate : 0, loss));

@@ -128,7 +128,7 @@ export interface Simulation {
   readonly seed: number;
 }
 
-export const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
+export const NO_USERS: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
 
 /** Calls `look` with the samples so far, look by look until it returns true, for one experiment after another. */
 export function simulate(
@@ -137,7 +137,7 @@ export function simulate(
 ): void {
   const random = randomFrom(seed);
   for (let experiment = 0; experiment < experiments; experiment++) {
-    let [stable, arm] = [NOBODY, NOBODY];
+    let [stable, arm] = [NO_USERS, NO_USERS];
     for (let no = 1; no <= looks; no++) {
       const users = drawBinomial(random, usersPerLook, share);
       arm = addSamples(arm, draw(random, users, effect));

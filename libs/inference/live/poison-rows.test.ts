@@ -133,6 +133,19 @@ describe('poison rows', () => {
   });
 });
 
+describe('a poison row that was not read for long', () => {
+  it('is still remembered if its lone run ends meanwhile', async () => {
+    const { clock, alone, refused, run } = createWorld();
+    run([7], 'crash');
+    clock.now += 10_000;
+    expect([refused([7]), alone.length]).toEqual([[7], 1]);
+    clock.now += 600_001;
+    refused([1]);
+    await alone[0]?.end(crash);
+    expect(refused([7])).toEqual([7]);
+  });
+});
+
 describe('suspect rows', () => {
   it('take the places of released ones while a row runs alone for long', () => {
     const { clock, refused, run } = createWorld();

@@ -76,7 +76,8 @@ export class PoisonRows {
   /** Returns the error for the rows of a live request that may not run; undefined if all may run. */
   refusal(request: Work): RowsRefused | undefined {
     if (this.#models.size === 0) return undefined;
-    for (const [hash, rows] of this.#models) if (rows.forgetOld()) this.#models.delete(hash);
+    // The result of a lone run belongs to a model that is still remembered.
+    if (!this.#isTrying) for (const [hash, rows] of this.#models) if (rows.forgetOld()) this.#models.delete(hash);
     const model = this.#models.get(request.version.artifactHash);
     if (!model?.hasRows()) return undefined;
     const refused = new Map<number, string>();

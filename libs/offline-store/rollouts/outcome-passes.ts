@@ -158,7 +158,7 @@ const SLICE_SQL = `
       json_build_object('users', users, 'usersWith', "usersWith", 'sum', sum, 'sumOfSquares', "sumOfSquares", 'largest', largest)) as sums
   from sums group by no, arm order by no, arm`;
 
-const NOBODY = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });
+const NO_USERS = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });
 
 async function sumSlice(
   db: Db,
@@ -175,5 +175,5 @@ async function sumSlice(
     values: [...metricValues(metrics), ...of, after, upTo, asOf],
     timeoutMs: SLICE_TIMEOUT_MS,
   });
-  return rows.map(({ no, arm, sums: { all = NOBODY, mature = NOBODY } }) => ({ no, arm, all, mature }));
+  return rows.map(({ no, arm, sums: { all = NO_USERS, mature = NO_USERS } }) => ({ no, arm, all, mature }));
 }

@@ -27,8 +27,16 @@ const ROLLOUT: Rollout = {
   reason: '',
   plan: { kind: 'canary', version: 2, steps: [50, 100], coverage: 'live', analysis: ANALYSIS },
   arms: [
-    ...[{ name: 'candidate', modelVersionId: 'm', modelNumber: 2, generationId: null, generationNumber: null }],
-  ].map((arm) => ({ ...arm, firstBucket: 0, endBucket: 5_000 })),
+    {
+      name: 'candidate',
+      modelVersionId: 'm',
+      modelNumber: 2,
+      generationId: null,
+      generationNumber: null,
+      firstBucket: 0,
+      endBucket: 5_000,
+    },
+  ],
   createdBy: 'test',
   createdAt: new Date(0),
   stepStartedAt: new Date(0),

@@ -8,14 +8,17 @@ import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
 import { linearModel } from '@tandem/testing/onnx-models';
-import type { RolloutView } from '@tandem/wire/rollouts';
+import type { StartedRolloutSchema } from '@tandem/wire/rollouts';
+import type { Answered } from '@tandem/wire/schema';
 import { expect } from 'vitest';
 import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
+
+type StartedRollout = Answered<typeof StartedRolloutSchema>;
 
 export interface RolloutsApi extends TestApi {
   send(method: string, path: string, body?: unknown): Promise<Response>;
   /** Starts a rollout of `repurchase`, and ends others before. */
-  start(plan: unknown): Promise<RolloutView>;
+  start(plan: unknown): Promise<StartedRollout>;
   /** Begins a rollout as the workers do after every process has loaded its versions. */
   begin(id: string): Promise<void>;
   /** Counts reads of a number of users of each arm, as an API does. */
@@ -57,7 +60,7 @@ function callsOf({ app, post, pool, dependencies }: TestApi): Omit<RolloutsApi, 
     async start(plan) {
       for (const { id } of await rollouts.active()) await rollouts.abort(id, { actor: 'test', reason: 'another' });
       const response = await post('/v1/predictors/repurchase/rollouts', plan);
-      const rollout = (await response.json()) as RolloutView;
+      const rollout = (await response.json()) as StartedRollout;
       expect([response.status, rollout]).toMatchObject([201, { state: 'preparing' }]);
       expect(response.headers.get('location')).toBe(`/v1/rollouts/${rollout.id}`);
       return rollout;

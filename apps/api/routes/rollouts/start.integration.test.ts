@@ -90,8 +90,9 @@ describe('a rollout is started', () => {
     const other = await api.pool.connect();
     await other.query('begin; lock table tandem.read_demand in access exclusive mode');
     try {
-      const { notes } = (await api.start({ kind: 'canary', version: '1', analysis })) as unknown as { notes: string[] };
-      expect(notes).toEqual(["the users that a step needs could not be estimated; the service's log says why"]);
+      expect((await api.start({ kind: 'canary', version: '1', analysis })).notes).toEqual([
+        "the users that a step needs could not be estimated; the service's log says why",
+      ]);
     } finally {
       await other.query('rollback');
       other.release();
