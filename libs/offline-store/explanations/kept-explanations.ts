@@ -22,7 +22,7 @@ import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
 import { readUsers } from '../features/features.ts';
 import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
-import { type Db, execute, query } from '../sql/database.ts';
+import { countChanged, type Db, listsOf, query } from '../sql/database.ts';
 import { databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 /** The maximum number of explanations of a predictor. The oldest are removed first. */
@@ -60,8 +60,7 @@ async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise
       textArray(explanations.map(({ answer }) => answer.predictor)),
       textArray(explanations.map(({ answer }) => answer.userId)),
       explanations.map(({ answer }) => answer.modelNumber),
-      explanations.map(({ ageMs }) => ageMs),
-      explanations.map(({ keepForMs }) => keepForMs),
+      ...listsOf(explanations, 'ageMs', 'keepForMs'),
       explanations.map(labelOf),
       explanations.map(({ answer }) => answer.history),
       explanations.map(({ answer }) => JSON.stringify(answer)),
@@ -120,13 +119,12 @@ async function list(db: Db, { predictor, userId, limit, before }: ExplanationQue
 }
 
 /** Deletes explanations of erased users, up to their tombstones; returns the number of rows. */
-export async function deleteKeptExplanations(db: Db, numbers: readonly number[]): Promise<number> {
-  const { rowCount } = await execute(db, {
+export function deleteKeptExplanations(db: Db, numbers: readonly number[]): Promise<number> {
+  return countChanged(db, {
     text: `delete from tandem.kept_explanations k using tandem.erasures t
       where t.number = any($1::bigint[]) and k.user_id = t.user_id and k.context_version <= t.deleted_version`,
     values: [numbers],
   });
-  return rowCount ?? 0;
 }
 
 /**
@@ -135,12 +133,12 @@ export async function deleteKeptExplanations(db: Db, numbers: readonly number[])
  * @param rows the maximum number of rows of each kind
  */
 export async function expireKeptExplanations(db: Db, rows: number, mostKept = MOST_KEPT): Promise<number> {
-  const ended = await execute(db, {
+  const ended = await countChanged(db, {
     text: `delete from tandem.kept_explanations where ctid = any (array(
       select ctid from tandem.kept_explanations where keep_until <= clock_timestamp() limit $1))`,
     values: [rows],
   });
-  const beyond = await execute(db, {
+  const beyond = await countChanged(db, {
     text: `delete from tandem.kept_explanations where ctid = any (array(
       select k.ctid from tandem.predictors p
       cross join lateral (
@@ -155,7 +153,7 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
         order by number limit $1) k))`,
     values: [rows, mostKept],
   });
-  return (ended.rowCount ?? 0) + (beyond.rowCount ?? 0);
+  return ended + beyond;
 }
 
 // The features of users are read again for explanations of answers that were stored long before.

@@ -10,7 +10,7 @@
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
-import { type Db, execute, query } from '../sql/database.ts';
+import { countChanged, type Db, query, queryFirst } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
@@ -57,8 +57,8 @@ interface Layers {
   readonly before: string | null;
 }
 
-async function findLayers(db: Db, generationId: string): Promise<Layers | undefined> {
-  const rows = await query<Layers>(db, {
+function findLayers(db: Db, generationId: string): Promise<Layers | undefined> {
+  return queryFirst<Layers>(db, {
     text: `select g.id, g.base_id as "baseId", (
         select o.id from tandem.arms a join tandem.generations o on o.id = a.generation_id
         join tandem.runs before on before.id = o.run_id
@@ -67,11 +67,10 @@ async function findLayers(db: Db, generationId: string): Promise<Layers | undefi
       from tandem.generations g join tandem.runs r on r.id = g.run_id where g.id = $1 and g.base_id is not null`,
     values: [generationId],
   });
-  return rows[0];
 }
 
-async function carry(db: Db, generationId: string, before: string): Promise<number> {
-  const { rowCount } = await execute(db, {
+function carry(db: Db, generationId: string, before: string): Promise<number> {
+  return countChanged(db, {
     text: `insert into ${partitionOf(generationId)} (generation_id, computed_at, user_id, context_version, outputs)
       select $1, p.computed_at, p.user_id, p.context_version, p.outputs from ${partitionOf(before)} p
       where not exists (select from tandem.user_contexts c
@@ -80,5 +79,4 @@ async function carry(db: Db, generationId: string, before: string): Promise<numb
     values: [generationId],
     timeoutMs: TIMEOUT_MS,
   });
-  return rowCount ?? 0;
 }

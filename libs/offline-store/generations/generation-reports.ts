@@ -5,7 +5,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
 import type { KeptReport } from '@tandem/prediction/runs/run-store';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, listsOf, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import type { ComparedGeneration } from './generation-reports-compare.ts';
@@ -31,13 +31,7 @@ export async function keepReport(db: Db, generationId: string, compared: Compare
       from unnest($2::text[], $3::float8[], $4::float8[], $5::float8[]) as m(user_id, before, now, delta)
       join ${partitionOf(generationId)} p on p.user_id = m.user_id
       where not exists (select from tandem.erasures t where t.user_id = p.user_id and p.context_version <= t.deleted_version)`,
-    values: [
-      generationId,
-      movers.map(({ userId }) => userId),
-      movers.map(({ before }) => before),
-      movers.map(({ now }) => now),
-      movers.map(({ delta }) => delta),
-    ],
+    values: [generationId, ...listsOf(movers, 'userId', 'before', 'now', 'delta')],
   });
 }
 

@@ -12,7 +12,7 @@ import { HALF_LIFE_MS, RECENT_HALF_LIFE_MS, type WeightGroup } from '@tandem/pre
 import type { DemandStore } from '@tandem/prediction/refresh/refresh';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, execute, query } from '../sql/database.ts';
+import { countChanged, type Db, query, queryOne } from '../sql/database.ts';
 
 /** SQL for the number of half-lives since 1970. */
 const NOW = `(extract(epoch from statement_timestamp())::float8 / ${HALF_LIFE_MS / 1000})`;
@@ -92,8 +92,8 @@ async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
 }
 
 /** Deletes the counts of erased users, by the erasures' numbers. Returns how many. */
-export async function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
-  const { rowCount } = await execute(db, {
+export function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
+  return countChanged(db, {
     text: `with locked as materialized (
         select d.user_id, t.deleted_version from tandem.read_demand d join tandem.erasures t on t.user_id = d.user_id
         where t.number = any($1::bigint[]) order by d.user_id for update of d
@@ -102,7 +102,6 @@ export async function deleteReadCounts(db: Db, numbers: readonly number[]): Prom
       where d.user_id = l.user_id and d.context_version <= l.deleted_version`,
     values: [numbers],
   });
-  return rowCount ?? 0;
 }
 
 /**
@@ -110,12 +109,8 @@ export async function deleteReadCounts(db: Db, numbers: readonly number[]): Prom
  * negligible weight. Locked rows are skipped, since their users are being read. There is no index on weights, which
  * each count would have to change.
  */
-export async function expireReadCounts(
-  db: Db,
-  after: string,
-  most: number,
-): Promise<{ readonly rows: number; readonly seen: number; readonly last: string | null }> {
-  const [looked] = await query<{ rows: number; seen: number; last: string | null }>(db, {
+export function expireReadCounts(db: Db, after: string, most: number) {
+  return queryOne<{ rows: number; seen: number; last: string | null }>(db, {
     text: `with looked as materialized (
         select user_id, log_weight < ${NOW} + ${LEAST_LOG} as expired
         from tandem.read_demand where user_id > $1 order by user_id limit $2
@@ -129,7 +124,6 @@ export async function expireReadCounts(
       select (select count(*) from gone) as rows, count(*) as seen, max(user_id) as last from looked`,
     values: [after, most],
   });
-  return looked ?? { rows: 0, seen: 0, last: null };
 }
 
 /**
@@ -141,20 +135,20 @@ const MOST_PAGES = 2_000;
 /** Returns the part of the table that a lookup may read, from 0 to 1. */
 export async function partOfDemand(db: Db): Promise<number> {
   // The size on disk is used, since Postgres knows the number of rows only after the table was analysed.
-  const [table] = await query<{ pages: number }>(db, {
+  const { pages } = await queryOne<{ pages: number }>(db, {
     text: `select pg_relation_size('tandem.read_demand')::float8 / current_setting('block_size')::int as pages`,
   });
-  return Math.min(1, MOST_PAGES / Math.max(1, table?.pages ?? 0));
+  return Math.min(1, MOST_PAGES / Math.max(1, pages));
 }
 
 /** Returns the expected number of users that are read within a time, if each is read as often as before. */
 export async function findReaders(db: Db, part: number, withinMs: number): Promise<number> {
-  const [found] = await query<{ users: number }>(db, {
+  const { users } = await queryOne<{ users: number }>(db, {
     text: `select coalesce(sum(1 - exp(greatest(-700, -${weightNow('log_weight')} * $2::float8))), 0) as users
       from tandem.read_demand tablesample system ($1::float4)`,
     values: [part * 100, (Math.LN2 * withinMs) / HALF_LIFE_MS],
   });
-  return (found?.users ?? 0) / part;
+  return users / part;
 }
 
 /** The number of groups for each doubling of the weight. */

@@ -12,7 +12,7 @@ import {
 } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, listsOf, query } from '../sql/database.ts';
 import { findExposed } from './exposures.ts';
 
 export function createArmCountStore(pool: pg.Pool): ArmCountStore {
@@ -31,11 +31,7 @@ async function putSums(db: Db, sums: readonly ServedSums[]): Promise<void> {
       on conflict (rollout_id, step, arm, source, process_id)
         do update set counts = excluded.counts, updated_at = clock_timestamp()`,
     values: [
-      sums.map(({ rolloutId }) => rolloutId),
-      sums.map(({ step }) => step),
-      sums.map(({ arm }) => arm),
-      sums.map(({ source }) => source),
-      sums.map(({ processId }) => processId),
+      ...listsOf(sums, 'rolloutId', 'step', 'arm', 'source', 'processId'),
       sums.map(({ counts }) => JSON.stringify(counts)),
     ],
   });

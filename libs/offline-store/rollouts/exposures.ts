@@ -3,7 +3,7 @@ import type { Rollout } from '@tandem/freshness/rollout';
 import type { StepFigures } from '@tandem/prediction/rollouts/arm-counts';
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, listsOf, query } from '../sql/database.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
 /** The number of last days whose new users are reported. */
@@ -40,11 +40,7 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
       order by e.rollout_id, e.step, e.user_id collate "C", e.arm
       on conflict do nothing`,
     values: [
-      exposures.map(({ rolloutId }) => rolloutId),
-      exposures.map(({ step }) => step),
-      exposures.map(({ userId }) => userId),
-      exposures.map(({ arm }) => arm),
-      exposures.map(({ source }) => source),
+      ...listsOf(exposures, 'rolloutId', 'step', 'userId', 'arm', 'source'),
       exposures.map(({ at }) => Math.max(0, now - at)),
       exposures.map(({ contextVersion }) => contextVersion),
     ],

@@ -13,7 +13,7 @@ import {
   type OutcomeSums,
 } from '@tandem/prediction/rollouts/outcomes';
 import type pg from 'pg';
-import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
+import { type Db, limitStatements, listsOf, query, transaction } from '../sql/database.ts';
 import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 
 /** The number of exposures in a slice, which takes half a second. */
@@ -112,12 +112,7 @@ export const METRICS = `(select no, name, kind, window_ms * interval '1 ms' as l
 
 /** Returns the parameters of `METRICS`. */
 export function metricValues(metrics: readonly OutcomeMetric[]): readonly unknown[] {
-  return [
-    metrics.map(({ name }) => name),
-    metrics.map(({ kind }) => kind),
-    metrics.map(({ windowMs }) => windowMs),
-    metrics.map(({ cap = null }) => cap),
-  ];
+  return [...listsOf(metrics, 'name', 'kind', 'windowMs'), metrics.map(({ cap = null }) => cap)];
 }
 
 /** SQL for the value of a user for the metric `m`, from its outcomes `o`. A cap limits the amount; null is no limit. */

@@ -10,7 +10,7 @@ import {
 } from '@tandem/prediction/shadow/shadow-report';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, epochMs, execute, query, transaction } from '../sql/database.ts';
+import { countChanged, type Db, epochMs, listsOf, query, transaction } from '../sql/database.ts';
 import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 export function createShadowStore(pool: pg.Pool): ShadowStore {
@@ -52,14 +52,7 @@ async function putMovers(db: Db, rolloutId: string, movers: readonly ShadowMover
       on conflict (rollout_id, user_id) do update set served = excluded.served, candidate = excluded.candidate,
         context_version = excluded.context_version, computed_at = excluded.computed_at
       where abs(excluded.candidate - excluded.served) > abs(m.candidate - m.served)`,
-    values: [
-      rolloutId,
-      textArray(movers.map(({ userId }) => userId)),
-      movers.map(({ served }) => served),
-      movers.map(({ candidate }) => candidate),
-      movers.map(({ contextVersion }) => contextVersion),
-      movers.map(({ computedAt }) => computedAt),
-    ],
+    values: [rolloutId, ...listsOf(movers, 'userId', 'served', 'candidate', 'contextVersion', 'computedAt')],
   });
 }
 
@@ -124,25 +117,23 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
 }
 
 /** Deletes rows of erased users, up to their tombstones; returns the number of rows. */
-export async function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
-  const { rowCount } = await execute(db, {
+export function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
+  return countChanged(db, {
     text: `delete from tandem.shadow_movers m using tandem.erasures t
       where t.number = any($1::bigint[]) and m.user_id = t.user_id and m.context_version <= t.deleted_version`,
     values: [numbers],
   });
-  return rowCount ?? 0;
 }
 
 /**
  * Deletes details of rollouts that ended long ago, when single users are no longer inspected; returns the number of
  * rows.
  */
-export async function expireShadowMovers(db: Db): Promise<number> {
-  const { rowCount } = await execute(db, {
+export function expireShadowMovers(db: Db): Promise<number> {
+  return countChanged(db, {
     text: `delete from tandem.shadow_movers m using tandem.rollouts r
       where r.id = m.rollout_id and r.ended_at < clock_timestamp() - interval '30 days'`,
   });
-  return rowCount ?? 0;
 }
 
 /**

@@ -141,6 +141,28 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
 }
 
 /** The driver's types lack this mode. Without it, a statement without values would use the simple protocol. */
+/** Returns the first row of a statement; undefined if it has none. */
+export async function queryFirst<R extends object>(db: Db, statement: Statement): Promise<R | undefined> {
+  return (await query<R>(db, statement))[0];
+}
+
+/** Returns the row of a statement that always has one, such as a select of aggregates. */
+export async function queryOne<R extends object>(db: Db, statement: Statement): Promise<R> {
+  const row = await queryFirst<R>(db, statement);
+  if (row) return row;
+  throw new Error('Postgres answered no row');
+}
+
+/** Returns the number of rows that a statement changed. */
+export async function countChanged(db: Db, statement: Statement): Promise<number> {
+  return (await execute(db, statement)).rowCount ?? 0;
+}
+
+/** Returns a list of each of these fields, for a statement that joins the lists with `unnest`. */
+export function listsOf<T, K extends keyof T>(rows: readonly T[], ...fields: readonly K[]): T[K][][] {
+  return fields.map((field) => rows.map((row) => row[field]));
+}
+
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** Runs a statement like `query`, and returns the full result. */

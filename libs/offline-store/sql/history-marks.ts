@@ -11,7 +11,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/prediction/events/notice-loss';
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';
-import { type Db, query, transaction } from './database.ts';
+import { type Db, listsOf, query, queryOne, transaction } from './database.ts';
 import { KNOWS_PROTOCOL } from './protocol.ts';
 import { changeRows, databaseNow, statements } from './statements.ts';
 
@@ -81,7 +81,12 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
  * protocol no mark counts as lost; processes that know the protocol also look.
  */
 async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
-  const [row] = await query<{ past: string; seq: number | null; mark: string | null; isLost: boolean }>(db, {
+  const { past, seq, mark, isLost } = await queryOne<{
+    past: string;
+    seq: number | null;
+    mark: string | null;
+    isLost: boolean;
+  }>(db, {
     text: `select p.past, m.seq, m.mark, exists (
         select from rows from (unnest($1::text[]), unnest($2::bigint[]), unnest($3::uuid[])) as known (past, seq, mark)
         where known.past = p.past and known.seq >= coalesce((select min(seq) from tandem.history_marks), 0)
@@ -89,11 +94,9 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
           and ${KNOWS_PROTOCOL}) as "isLost"
       from (select tandem.current_history() as past offset 0) p
       left join lateral (select seq, mark from tandem.history_marks order by seq desc limit 1) m on true`,
-    values: [known.map(({ past }) => past), known.map(({ seq }) => seq), known.map(({ mark }) => mark)],
+    values: listsOf(known, 'past', 'seq', 'mark'),
     ...{ timeoutMs: WITHIN_MS, withinMs: WITHIN_MS },
   });
-  if (!row) throw new Error('Postgres returned no history');
-  const { past, seq, mark, isLost } = row;
   return { newest: seq === null || mark === null ? null : { past, seq, mark }, isLost };
 }
 

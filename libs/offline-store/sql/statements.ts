@@ -14,7 +14,7 @@ import {
   sql,
   type UpdateResult,
 } from 'kysely';
-import { type Db, execute, query } from './database.ts';
+import { countChanged, type Db, query } from './database.ts';
 import type { Database } from './database-schema.ts';
 
 /** Builds statements; it has no connection. */
@@ -39,12 +39,9 @@ export async function fetchFirst<R extends object>(db: Db, statement: Compilable
 }
 
 /** Returns how many rows the statement changed. */
-export async function changeRows(
-  db: Db,
-  statement: Compilable<DeleteResult | InsertResult | UpdateResult>,
-): Promise<number> {
+export function changeRows(db: Db, statement: Compilable<DeleteResult | InsertResult | UpdateResult>): Promise<number> {
   const { sql: text, parameters: values } = statement.compile();
-  return (await execute(db, { text, values })).rowCount ?? 0;
+  return countChanged(db, { text, values });
 }
 
 const { fn } = statements;

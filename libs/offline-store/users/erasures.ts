@@ -17,7 +17,7 @@ import type pg from 'pg';
 import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { deleteReadCounts } from '../reads/read-demand.ts';
-import { type Db, execute, query, transaction } from '../sql/database.ts';
+import { countChanged, type Db, listsOf, query, queryOne, transaction } from '../sql/database.ts';
 import { checkProtocol, holdProtocol, writeKnown } from '../sql/protocol.ts';
 import { findCount, lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
@@ -36,17 +36,18 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     async deleteRows(numbers) {
       // Labels decide which rows are deleted. Each table is processed in a transaction for which a change of the
       // protocol waits.
-      const remove = (deleteFrom: (db: Db, numbers: readonly number[]) => Promise<number>) =>
-        writeKnown(pool, (db) => deleteFrom(db, numbers));
+      const remove = (text: string) => writeKnown(pool, (db) => countChanged(db, { text, values: [numbers] }));
+      const events = (await remove(clearLog('events'))) + (await remove(clearLog('events_before')));
+      const overrides = await deleteOverrides(pool, numbers);
+      await remove(RESET_PASSES);
       return {
-        events: (await remove(clearEvents)) + (await remove(clearEventsBefore)),
-        overlayEntries: await remove(deleteOverlay),
-        runFailures: await remove(deleteFailures),
-        outcomes: await remove(clearOutcomes),
-        exposures:
-          (await deleteOverrides(pool, numbers)) + (await remove(resetPasses)) + (await remove(deleteExposures)),
-        keptExplanations: await remove(deleteKeptExplanations),
-        readCounts: await remove(deleteReadCounts),
+        events,
+        overlayEntries: await remove(DELETE_OVERLAY),
+        runFailures: await remove(DELETE_FAILURES),
+        outcomes: await remove(CLEAR_OUTCOMES),
+        exposures: overrides + (await remove(DELETE_EXPOSURES)),
+        keptExplanations: await writeKnown(pool, (db) => deleteKeptExplanations(db, numbers)),
+        readCounts: await writeKnown(pool, (db) => deleteReadCounts(db, numbers)),
         predictions: await deletePredictionsOf(pool, numbers),
       };
     },
@@ -117,95 +118,69 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
   const context = await lockContext(db, userId);
   await holdProtocol(db);
   const wasErased = context !== undefined && isErased(context);
-  const [row] = await query<{ history: string; version: number }>(db, {
+  const row = await queryOne<{ history: string; version: number }>(db, {
     text: wasErased
       ? `update tandem.user_contexts set version = version + 1, updated_at = clock_timestamp() where user_id = $1
           returning tandem.current_history() as history, version`
       : 'select tandem.current_history() as history, $2::bigint as version where $1::text is not null',
     values: wasErased ? [userId] : [userId, context?.version ?? 0],
   });
-  if (!row) throw new Error('Postgres returned no history');
   return { userId, ...row, wasErased };
 }
+
+// Statements for the erasures with these numbers, $1.
 
 /**
  * Deletes the data of events by the versions that they produced, since a clock may have been set back. Their ids stay
  * as long as other ids, so that a late duplicate is recognised. An event without an id is older than any event that a
  * sweep must delete.
+ * @param table the log; `events_before` is the log from before migrations/0051_events_by_day.sql
  */
-const clearEvents = (db: Db, numbers: readonly number[]) => clearLog(db, 'events', numbers);
+const clearLog = (table: 'events' | 'events_before') => `update tandem.${table} e set data = null from tandem.erasures t
+  where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
+    and not exists (select from tandem.event_ids k
+      where k.source = e.source collate "C" and k.id = e.id collate "C" and k.context_version > t.deleted_version)`;
 
-/** Deletes the data in the log from before migrations/0051_events_by_day.sql. */
-const clearEventsBefore = (db: Db, numbers: readonly number[]) => clearLog(db, 'events_before', numbers);
+const DELETE_OVERLAY = `delete from tandem.overlay o using tandem.erasures t, tandem.model_versions v
+  where t.number = any($1::bigint[]) and o.predictor = v.predictor and o.model_version_id = v.id
+    and o.user_id = t.user_id and o.context_version <= t.deleted_version`;
 
-function clearLog(db: Db, table: 'events' | 'events_before', numbers: readonly number[]): Promise<number> {
-  return change(db, numbers, {
-    text: `update tandem.${table} e set data = null from tandem.erasures t
-      where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
-        and not exists (select from tandem.event_ids k
-          where k.source = e.source collate "C" and k.id = e.id collate "C" and k.context_version > t.deleted_version)`,
-  });
-}
-
-async function deleteOverlay(db: Db, numbers: readonly number[]): Promise<number> {
-  return change(db, numbers, {
-    text: `delete from tandem.overlay o using tandem.erasures t, tandem.model_versions v
-      where t.number = any($1::bigint[]) and o.predictor = v.predictor and o.model_version_id = v.id
-        and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
-  });
-}
-
-async function deleteFailures(db: Db, numbers: readonly number[]): Promise<number> {
-  return change(db, numbers, {
-    text: `delete from tandem.run_failures f using tandem.erasures t
-      where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
-        and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`,
-  });
-}
+const DELETE_FAILURES = `delete from tandem.run_failures f using tandem.erasures t
+  where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
+    and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`;
 
 /** Deletes the outcomes. Their ids stay, so that a late duplicate is recognised. */
-async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number> {
-  return change(db, numbers, {
-    text: `update tandem.outcomes o set user_id = null, name = null, value = null, time = null from tandem.erasures t
-      where t.number = any($1::bigint[]) and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
-  });
-}
+const CLEAR_OUTCOMES = `update tandem.outcomes o set user_id = null, name = null, value = null, time = null
+  from tandem.erasures t
+  where t.number = any($1::bigint[]) and o.user_id = t.user_id and o.context_version <= t.deleted_version`;
 
-/** Restarts outcome passes that have stopped at an erased user. Returns 0, since a pass is not an exposure. */
-async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
-  await change(db, numbers, {
-    text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
-      where t.number = any($1::bigint[]) and p.after_user = t.user_id`,
-  });
-  return 0;
-}
+/** Restarts outcome passes that have stopped at an erased user. */
+const RESET_PASSES = `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]'
+  from tandem.erasures t where t.number = any($1::bigint[]) and p.after_user = t.user_id`;
 
 /**
  * Deletes exposures by the primary key, step by step, including steps that a restore has undone. A user is in few
  * rollouts, and an index by user would have no other use. The planner assumes a thousand steps per rollout, and `offset
  * 0` prevents it from reading all exposures instead.
  */
-async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
-  return change(db, numbers, {
-    text: `delete from tandem.exposures where ctid = any (array(
-      select e.ctid from tandem.erasures t cross join tandem.rollouts r
-      cross join generate_series(0, greatest(r.step, jsonb_array_length(r.plan -> 'steps'))) s
-      cross join lateral (
-        select x.ctid from tandem.exposures x
-        where x.rollout_id = r.id and x.step = s and x.user_id = t.user_id and x.context_version <= t.deleted_version
-        offset 0) e
-      where t.number = any($1::bigint[])))`,
-  });
-}
+const DELETE_EXPOSURES = `delete from tandem.exposures where ctid = any (array(
+  select e.ctid from tandem.erasures t cross join tandem.rollouts r
+  cross join generate_series(0, greatest(r.step, jsonb_array_length(r.plan -> 'steps'))) s
+  cross join lateral (
+    select x.ctid from tandem.exposures x
+    where x.rollout_id = r.id and x.step = s and x.user_id = t.user_id and x.context_version <= t.deleted_version
+    offset 0) e
+  where t.number = any($1::bigint[])))`;
 
 /** Deletes overrides. Locks the assignments first, like each change of an override. */
 async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
-  const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
+  const values = [numbers];
+  const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values });
   if (found.length === 0) return 0;
   return writeKnown(pool, async (db) => {
     await lockAssignments(db);
-    return change(db, numbers, { text: `delete from tandem.arm_overrides o using ${erased}` });
+    return countChanged(db, { text: `delete from tandem.arm_overrides o using ${erased}`, values });
   });
 }
 
@@ -247,23 +222,18 @@ async function countSweeps(db: Db, sweeps: readonly DueSweep[]): Promise<void> {
     text: `update tandem.erasures t set sweeps = t.sweeps + 1, sweep_at = t.erased_at + ${SWEEPS}[t.sweeps + 2]
       from unnest($1::bigint[], $2::int[]) as made(number, sweeps)
       where t.number = made.number and t.sweeps = made.sweeps`,
-    values: [sweeps.map((one) => one.number), sweeps.map((one) => one.sweeps)],
+    values: listsOf(sweeps, 'number', 'sweeps'),
   });
-}
-
-async function change(db: Db, numbers: readonly number[], { text }: { readonly text: string }): Promise<number> {
-  return (await execute(db, { text, values: [numbers] })).rowCount ?? 0;
 }
 
 /**
  * Returns the places where Redis may hold records of users, including predictors that are not served: their entries are
  * kept for a while.
  */
-async function findLocations(db: Db): Promise<OnlineLocations> {
-  const [locations] = await query<{ predictors: string[]; generations: OnlineLocations['generations'] }>(db, {
+function findLocations(db: Db): Promise<OnlineLocations> {
+  return queryOne<OnlineLocations>(db, {
     text: `select array(select name from tandem.predictors) as predictors,
       (select coalesce(json_agg(json_build_object('id', id, 'buckets', buckets)), '[]')
         from tandem.generations where state <> 'dropped') as generations`,
   });
-  return locations ?? { predictors: [], generations: [] };
 }

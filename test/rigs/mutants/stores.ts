@@ -57,8 +57,8 @@ const OFFLINE: readonly OtherMutant[] = [
     patches: [
       {
         file: 'libs/offline-store/users/erasures.ts',
-        find: '        and o.user_id = t.user_id and o.context_version <= t.deleted_version`,\n',
-        replace: '        and o.user_id = t.user_id`,\n',
+        find: '    and o.user_id = t.user_id and o.context_version <= t.deleted_version`;\n',
+        replace: '    and o.user_id = t.user_id`;\n',
       },
     ],
     caughtBy: ['libs/offline-store/users/erasures.integration.test.ts'],
