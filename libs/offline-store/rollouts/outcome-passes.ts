@@ -9,6 +9,7 @@ import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
 import {
   type ArmOutcomes,
   addOutcomeSums,
+  NO_USERS,
   type OutcomeStatistics,
   type OutcomeSums,
 } from '@tandem/prediction/rollouts/outcomes';
@@ -152,8 +153,6 @@ const SLICE_SQL = `
     json_object_agg(case when mature then 'mature' when mature is null then 'all' else 'young' end,
       json_build_object('users', users, 'usersWith', "usersWith", 'sum', sum, 'sumOfSquares', "sumOfSquares", 'largest', largest)) as sums
   from sums group by no, arm order by no, arm`;
-
-const NO_USERS = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });
 
 async function sumSlice(
   db: Db,

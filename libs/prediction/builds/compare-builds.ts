@@ -1,7 +1,8 @@
 /** Compares the answers of an optimised build with those of its parent, for the same users. */
+import { logLoss } from '@tandem/experiment/value/quality';
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
-import { wilsonInterval } from '../shadow/wilson.ts';
+import { type Interval, wilsonInterval } from '../shadow/wilson.ts';
 
 /** The answers of the build or of its parent, user by user: all values of its output fields in order. */
 export interface AnsweredUsers {
@@ -82,8 +83,8 @@ function countFlips(decision: DecisionPolicy, parent: AnsweredUsers, build: Answ
   const up = now.filter((value, i) => reaches(value) && !reaches(before[i])).length;
   const down = before.filter((value, i) => reaches(value) && !reaches(now[i])).length;
   const { output, threshold } = decision;
-  const { low, high } = wilsonInterval(up + down, before.length);
-  return { output, threshold, up, down, rate: (up + down) / before.length, low, high };
+  const interval = wilsonInterval(up + down, before.length);
+  return { output, threshold, up, down, rate: (up + down) / before.length, ...interval };
 }
 
 /** Returns the index of a field's first value among the values of an answer. */
@@ -111,13 +112,11 @@ interface OutputAgreement {
 }
 
 /** The users whose decision differs: `up` reach the threshold only with the build, `down` only with its parent. */
-interface BuildFlips extends DecisionPolicy {
+interface BuildFlips extends DecisionPolicy, Interval {
   readonly up: number;
   readonly down: number;
-  /** Their share of all users, 0 to 1, with its 95 % interval. */
+  /** Their share of all users, 0 to 1; `low` and `high` are its 95 % interval. */
   readonly rate: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 export interface Agreement {
@@ -179,12 +178,6 @@ function centred(ranks: readonly number[]): readonly number[] {
 
 // How well the scores of two models predicted the observed outcomes of the same users.
 
-/**
- * The least distance of a probability from 0 and 1: a wrong score of exactly 0 or 1 would have an infinite loss. A
- * float32 cannot represent a value much nearer to 1.
- */
-const LEAST_CHANCE = 1e-7;
-
 interface LabelledScores {
   readonly labels: readonly number[];
   /** The scores of both models, one for each label. */
@@ -205,10 +198,7 @@ export function scoreLabels({ labels, parent, build }: LabelledScores): LabelFig
 }
 
 function classFigures(labels: readonly number[], scores: readonly number[]): ClassFigures {
-  const loss = mean(labels, (label, i) => {
-    const chance = Math.min(1 - LEAST_CHANCE, Math.max(LEAST_CHANCE, scores[i] ?? 0));
-    return -Math.log(label === 1 ? chance : 1 - chance);
-  });
+  const loss = mean(labels, (label, i) => logLoss(scores[i] ?? 0, label === 1));
   return { auc: areaUnderCurve(labels, scores), logLoss: loss };
 }
 

@@ -5,10 +5,9 @@
  * score.
  */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
-import { asHeld } from '../models/output-fit.ts';
-import { type CountedClasses, rounded } from './distribution.ts';
+import { asHeld, isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
+import { type CountedClasses, classEnds, rounded } from './distribution.ts';
 import type { Mover, OutputClasses, ReportFigures, Segment, SegmentValue } from './generation-report.ts';
-import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredAt } from './output-tallies.ts';
 import { FlipTally, ShiftTally, type Sums, UserTally } from './tally.ts';
 
 export interface ComparisonOptions {
@@ -22,6 +21,12 @@ export interface ComparisonOptions {
   readonly decision: DecisionPolicy | null;
   /** The feature columns of segments, in the order of a row's segment values. */
   readonly segments: readonly string[];
+}
+
+/** The offsets of stored outputs, from `start` up to `end`; `start` is negative if the generation lacks the user. */
+export interface StoredAt {
+  start: number;
+  end: number;
 }
 
 /** A user's row. The next row overwrites its fields. */
@@ -139,6 +144,116 @@ function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
   return { userId: bytes.toString('utf8', userId.start, userId.end), before, now, delta: now - before };
 }
 
+// The outputs that the two generations share, and their sums over users.
+
+type NumberOf = (bytes: Buffer, start: number) => number;
+
+/** An output with one number a user in both generations. */
+interface NumericOutput {
+  readonly name: string;
+  readonly before: NumberOf;
+  readonly now: NumberOf;
+  readonly typeBefore: OutputField['type'];
+  readonly typeNow: OutputField['type'];
+  /** The ends of the classes of its distribution. */
+  readonly ends: Float64Array;
+  readonly tally: ShiftTally;
+}
+
+/** A text or a vector: only counted as changed or unchanged. */
+interface AnswerOutput {
+  readonly name: string;
+  readonly before: readonly [PlaceOf, PlaceOf];
+  readonly now: readonly [PlaceOf, PlaceOf];
+  both: number;
+  changed: number;
+}
+
+/** The maximum number of compared outputs of each kind. */
+const MOST_OUTPUTS = 16;
+
+/**
+ * Returns the outputs that two generations share, and the outputs that are not compared.
+ * @param before the output fields of the currently served generation
+ * @param sample stored outputs of some of its users
+ * @param first the classes of outputs of the first generation, by name
+ */
+function commonOutputs(
+  before: readonly OutputField[],
+  now: readonly OutputField[],
+  sample: readonly Buffer[],
+  first: ReadonlyMap<string, CountedClasses>,
+) {
+  const numeric: NumericOutput[] = [];
+  const answers: AnswerOutput[] = [];
+  /** Outputs that are not compared, and the reasons. */
+  const notes: string[] = [];
+  now.forEach((field, i) => {
+    const at = before.findIndex(({ name }) => name === field.name);
+    const earlier = before[at];
+    const isNumeric = isNumber(field) && earlier !== undefined && isNumber(earlier);
+    if (!earlier) notes.push(`output ${field.name} is new`);
+    else if (!isNumeric && (field.type !== earlier.type || field.width !== earlier.width)) {
+      notes.push(`output ${field.name} has another type or width`);
+    } else if ((isNumeric ? numeric : answers).length >= MOST_OUTPUTS) {
+      notes.push(`output ${field.name} was not compared: a report compares at most ${MOST_OUTPUTS} outputs`);
+    } else if (isNumeric) numeric.push(numericOutput([before, at], [now, i], sample, first.get(field.name)));
+    else answers.push({ name: field.name, before: placesOf(before, at), now: placesOf(now, i), both: 0, changed: 0 });
+  });
+  return { numeric, answers, notes };
+}
+
+function placesOf(fields: readonly OutputField[], index: number) {
+  return [placeOf(fields, index), placeOf(fields, index + 1)] as const;
+}
+
+type FieldAt = readonly [fields: readonly OutputField[], index: number];
+
+function numericOutput(
+  before: FieldAt,
+  now: FieldAt,
+  sample: readonly Buffer[],
+  first: CountedClasses | undefined,
+): NumericOutput {
+  const [was, is] = [fieldOf(before), fieldOf(now)];
+  const readBefore = numberOf(before);
+  const ends = classEnds(Float64Array.from(sample, (bytes) => readBefore(bytes, 0)));
+  return {
+    name: is.name,
+    before: readBefore,
+    now: numberOf(now),
+    typeBefore: was.type,
+    typeNow: is.type,
+    ends,
+    tally: new ShiftTally(ends, first),
+  };
+}
+
+function fieldOf([fields, index]: FieldAt): OutputField {
+  const field = fields[index];
+  if (!field) throw new RangeError(`no output ${index}`);
+  return field;
+}
+
+function numberOf(at: FieldAt): NumberOf {
+  const place = placeOf(...at);
+  const read = numberReader(fieldOf(at).type);
+  return (bytes, start) => read(bytes, place(bytes, start));
+}
+
+/** Counts a user that is in both generations. */
+function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, now: number): void {
+  const [beforeStart, beforeEnd] = [output.before[0](bytes, before), output.before[1](bytes, before)];
+  const [nowStart, nowEnd] = [output.now[0](bytes, now), output.now[1](bytes, now)];
+  output.both++;
+  if (bytes.compare(bytes, beforeStart, beforeEnd, nowStart, nowEnd) !== 0) output.changed++;
+}
+
+/** Returns the share of users in both generations whose answer changed, 0 to 1. */
+function answerShare({ name, both, changed }: AnswerOutput): { name: string; changed: number } {
+  return { name, changed: rounded(changed / Math.max(1, both)) };
+}
+
 // Sums over the users of each value of a feature column.
 
 /** The maximum number of values of a column that are counted separately. Further values are counted together. */
@@ -190,32 +305,28 @@ function segmentValue(value: string | null, { users, shift, flips }: Sums): Segm
   return { value, users: users.coverage(), shift: shift?.shift() ?? null, flips: flips?.flips() ?? null };
 }
 
-// Collects the users with the largest changes in a heap, with the smallest of these changes at the top.
+// Collects the users with the largest changes, the largest first. So few users need no heap.
 
 const MOVERS = 20;
 
 class TopMovers {
-  readonly #heap: Mover[] = [];
+  readonly #movers: Mover[] = [];
 
   /** Returns whether a user with this delta would be among them. Only then the user's id is read. */
   admits(delta: number): boolean {
     const size = Math.abs(delta);
-    return size > 0 && (this.#heap.length < MOVERS || size > movedBy(this.#heap[0]));
+    return size > 0 && (this.#movers.length < MOVERS || size > movedBy(this.#movers.at(-1)));
   }
 
   add(mover: Mover): void {
-    if (this.#heap.length < MOVERS) {
-      this.#heap.push(mover);
-      this.#rise(this.#heap.length - 1);
-    } else {
-      this.#heap[0] = mover;
-      this.#sink();
-    }
+    const smaller = this.#movers.findIndex((other) => movedBy(other) < movedBy(mover));
+    this.#movers.splice(smaller < 0 ? this.#movers.length : smaller, 0, mover);
+    if (this.#movers.length > MOVERS) this.#movers.pop();
   }
 
   /** Returns the users with the largest changes, largest first, then by user id. */
   movers(): readonly Mover[] {
-    return this.#heap
+    return this.#movers
       .toSorted((a, b) => movedBy(b) - movedBy(a) || (a.userId < b.userId ? -1 : 1))
       .map(({ userId, ...values }) => ({
         userId,
@@ -223,31 +334,6 @@ class TopMovers {
         now: rounded(values.now),
         delta: rounded(values.delta),
       }));
-  }
-
-  #rise(from: number): void {
-    for (let at = from; at > 0; ) {
-      const parent = (at - 1) >> 1;
-      if (!this.#swapIfLess(at, parent)) return;
-      at = parent;
-    }
-  }
-
-  #sink(): void {
-    for (let at = 0; ; ) {
-      const [left, right] = [2 * at + 1, 2 * at + 2];
-      const least = right < this.#heap.length && movedBy(this.#heap[right]) < movedBy(this.#heap[left]) ? right : left;
-      if (least >= this.#heap.length || !this.#swapIfLess(least, at)) return;
-      at = least;
-    }
-  }
-
-  #swapIfLess(child: number, parent: number): boolean {
-    const [lower, upper] = [this.#heap[child], this.#heap[parent]];
-    if (!lower || !upper || movedBy(lower) >= movedBy(upper)) return false;
-    this.#heap[child] = upper;
-    this.#heap[parent] = lower;
-    return true;
   }
 }
 

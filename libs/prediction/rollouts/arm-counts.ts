@@ -156,44 +156,31 @@ interface ArmSums {
 }
 
 class Cell {
-  #reads = 0;
-  #errors = 0;
-  #users = 0;
-  #slowUsers = 0;
-  #told: Pick<ArmCounts, 'reads' | 'users' | 'slowUsers'> = { reads: 0, users: 0, slowUsers: 0 };
-  readonly #latency = new Float64Array(LATENCY_BOUNDS_MS.length + 1);
-  readonly #scores = new Float64Array(SCORE_CLASSES);
+  readonly #counts = copyOf(NO_COUNTS);
+  #told = NO_COUNTS;
 
   add({ source, ms }: ServedRead): void {
-    this.#reads++;
-    if (source === 'error' || source === 'default') this.#errors++;
-    increase(this.#latency, latencyClassOf(ms));
+    this.#counts.reads++;
+    if (source === 'error' || source === 'default') this.#counts.errors++;
+    increase(this.#counts.latency, latencyClassOf(ms));
   }
 
   addScore(place: number): void {
-    increase(this.#scores, place);
+    increase(this.#counts.scores, place);
   }
 
   /** Adds the change of a user's share of this source. */
   weigh(share: number, slowShare: number): void {
-    this.#users += share;
-    this.#slowUsers += slowShare;
+    this.#counts.users += share;
+    this.#counts.slowUsers += slowShare;
   }
 
   counts(): ArmCounts {
-    return {
-      reads: this.#reads,
-      errors: this.#errors,
-      latency: [...this.#latency],
-      scores: [...this.#scores],
-      users: this.#users,
-      slowUsers: this.#slowUsers,
-    };
+    return copyOf(this.#counts);
   }
 
   isTold(): boolean {
-    const { reads, users, slowUsers } = this.#told;
-    return reads === this.#reads && users === this.#users && slowUsers === this.#slowUsers;
+    return (['reads', 'users', 'slowUsers'] as const).every((name) => this.#told[name] === this.#counts[name]);
   }
 
   told(counts: ArmCounts): void {
@@ -201,8 +188,33 @@ class Cell {
   }
 }
 
-function increase(classes: Float64Array, index: number): void {
-  classes[index] = (classes[index] ?? 0) + 1;
+export function increase(classes: number[], index: number, by = 1): void {
+  classes[index] = (classes[index] ?? 0) + by;
+}
+
+/** Sums that can be counted up. */
+export type Mutable<T> = { -readonly [K in keyof T]: Mutable<T[K]> };
+
+export function copyOf<T>(sums: T): Mutable<T> {
+  return structuredClone(sums) as Mutable<T>;
+}
+
+export function zeros(length: number): readonly number[] {
+  return Object.freeze(Array.from({ length }, () => 0));
+}
+
+/**
+ * Adds numbers and lists of numbers, for each name of the shape; other fields stay as in the shape. A field that is
+ * missing, since an earlier release wrote the sums, counts as 0.
+ */
+export function addSums<T extends object>(shape: T, one: Partial<T>, other: Partial<T>): T {
+  const added = Object.entries(shape).map(([name, nothing]: [string, unknown]) => {
+    const [a, b] = [one[name as keyof T] ?? nothing, other[name as keyof T] ?? nothing];
+    if (typeof nothing === 'number') return [name, (a as number) + (b as number)];
+    if (!Array.isArray(nothing)) return [name, nothing];
+    return [name, nothing.map((_, i) => ((a as number[])[i] ?? 0) + ((b as number[])[i] ?? 0))];
+  });
+  return Object.fromEntries(added) as T;
 }
 
 // The counts of one arm and source: each process keeps sums since a step began, and the sums of all processes are added
@@ -244,22 +256,14 @@ export interface ArmCounts {
 export const NO_COUNTS: ArmCounts = Object.freeze({
   reads: 0,
   errors: 0,
-  latency: Object.freeze(Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0)),
-  scores: Object.freeze(Array.from({ length: SCORE_CLASSES }, () => 0)),
+  latency: zeros(LATENCY_BOUNDS_MS.length + 1),
+  scores: zeros(SCORE_CLASSES),
   users: 0,
   slowUsers: 0,
 });
 
 export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
-  return {
-    reads: one.reads + other.reads,
-    errors: one.errors + other.errors,
-    latency: one.latency.map((count, i) => count + (other.latency[i] ?? 0)),
-    scores: one.scores.map((count, i) => count + (other.scores[i] ?? 0)),
-    // Sums of an earlier release lack these fields.
-    users: one.users + (other.users ?? 0),
-    slowUsers: one.slowUsers + (other.slowUsers ?? 0),
-  };
+  return addSums(NO_COUNTS, one, other);
 }
 
 export interface ArmSourceCounts {

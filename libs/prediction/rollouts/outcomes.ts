@@ -2,7 +2,9 @@
  * Outcomes: what users did after they were served, as the application reports it, possibly days later. In a rollout an
  * outcome counts if it happened within a metric's window after the user's first exposure, whenever it was reported.
  */
+
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
+import { addSums } from './arm-counts.ts';
 
 /** An outcome. `source` and `id` identify it permanently, so it counts once, however often it is sent. */
 export interface Outcome {
@@ -81,6 +83,8 @@ export interface OutcomeSums {
   readonly all: UserSums;
 }
 
+export const NO_USERS: UserSums = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });
+
 /** Adds up the sums of disjoint groups of users. Returns them ordered by metric and arm. */
 export function addOutcomeSums(one: readonly OutcomeSums[], other: readonly OutcomeSums[]): readonly OutcomeSums[] {
   const cells = Map.groupBy([...one, ...other], ({ no, arm }) => `${no} ${arm}`);
@@ -93,10 +97,7 @@ export function addOutcomeSums(one: readonly OutcomeSums[], other: readonly Outc
 
 function addUserSums(sum: OutcomeSums, mature: UserSums, all: UserSums): OutcomeSums {
   const add = (a: UserSums, b: UserSums): UserSums => ({
-    users: a.users + b.users,
-    usersWith: a.usersWith + b.usersWith,
-    sum: a.sum + b.sum,
-    sumOfSquares: a.sumOfSquares + b.sumOfSquares,
+    ...addSums(NO_USERS, a, b),
     largest: largestOf(a.largest, b.largest),
   });
   return { ...sum, mature: add(sum.mature, mature), all: add(sum.all, all) };

@@ -2,7 +2,7 @@
  * The counts of a shadow's comparisons with the served answers. Each process keeps sums as long as the rollout lasts,
  * and the sums of all processes are added up. Classes are fixed, so that the sums match.
  */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import { addSums, LATENCY_BOUNDS_MS, SCORE_CLASSES, zeros } from '../rollouts/arm-counts.ts';
 
 /**
  * The outcome of a served answer of a shadowed user. Each answer has one of these:
@@ -94,44 +94,26 @@ export const NO_COMPARISONS: Comparisons = Object.freeze({
 });
 
 export const NO_EFFORT: ShadowEffort = Object.freeze({
-  outcomes: Object.freeze(Object.fromEntries(SHADOW_OUTCOMES.map((outcome) => [outcome, 0]))) as Readonly<
-    Record<ShadowOutcome, number>
-  >,
+  outcomes: Object.freeze(
+    Object.fromEntries(SHADOW_OUTCOMES.map((outcome) => [outcome, 0])),
+  ) as ShadowEffort['outcomes'],
   joint: zeros(SCORE_CLASSES ** 2),
   featuresMs: zeros(LATENCY_BOUNDS_MS.length + 1),
   runMs: zeros(LATENCY_BOUNDS_MS.length + 1),
   ...{ usersRun: 0, cpuMs: 0, processesEnded: 0, servedAgeSeconds: 0 },
 });
 
-function zeros(length: number): readonly number[] {
-  return Object.freeze(Array.from({ length }, () => 0));
-}
-
 export function addShadowCounts(one: ShadowCounts, other: ShadowCounts): ShadowCounts {
   const efforts = [one.effort, other.effort].filter((effort) => effort !== undefined);
   return {
-    ...sumOf(NO_COMPARISONS, one, other),
+    ...addSums(NO_COMPARISONS, one, other),
     largest: Math.max(one.largest, other.largest),
     ...(efforts.length === 0 ? {} : { effort: efforts.reduce(addEfforts, NO_EFFORT) }),
   };
 }
 
 function addEfforts(one: ShadowEffort, other: ShadowEffort): ShadowEffort {
-  return { ...sumOf(NO_EFFORT, one, other), outcomes: sumOf(NO_EFFORT.outcomes, one.outcomes, other.outcomes) };
-}
-
-/**
- * Adds numbers and lists of numbers, for each name of the shape; other fields stay as in the shape. A field that is
- * missing, since an earlier release wrote the sums, counts as 0.
- */
-function sumOf<T extends object>(shape: T, one: Partial<T>, other: Partial<T>): T {
-  const added = Object.entries(shape).map(([name, nothing]: [string, unknown]) => {
-    const [a, b] = [one[name as keyof T] ?? nothing, other[name as keyof T] ?? nothing];
-    if (typeof nothing === 'number') return [name, (a as number) + (b as number)];
-    if (!Array.isArray(nothing)) return [name, nothing];
-    return [name, nothing.map((_, i) => ((a as number[])[i] ?? 0) + ((b as number[])[i] ?? 0))];
-  });
-  return Object.fromEntries(added) as T;
+  return { ...addSums(NO_EFFORT, one, other), outcomes: addSums(NO_EFFORT.outcomes, one.outcomes, other.outcomes) };
 }
 
 /** Returns the class of a difference, as an index of `deltas`. */

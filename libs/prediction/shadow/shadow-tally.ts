@@ -1,13 +1,12 @@
 /** The sums of one shadow in one process. */
-import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
+import { copyOf, increase, latencyClassOf, type Mutable, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
 import type { Comparison } from './compare-answers.ts';
 import {
-  DELTA_CLASSES,
+  type Comparisons,
   deltaClassOf,
   NO_COMPARISONS,
   NO_EFFORT,
   type Segment,
-  type ShadowCounts,
   type ShadowOutcome,
 } from './shadow-counts.ts';
 import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-report.ts';
@@ -19,23 +18,19 @@ const MOST_VALUES = 20;
 /** The maximum length of a value's text, which is for display and part of a row's key. */
 const MOST_CHARACTERS = 64;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly number[] ? number[] : T[K] };
+type Sums = Mutable<Comparisons>;
 
 export class ShadowTally {
-  readonly #everybody = emptySums();
-  readonly #outcomes: Record<ShadowOutcome, number> = { ...NO_EFFORT.outcomes };
-  readonly #joint = zeros(SCORE_CLASSES ** 2);
-  readonly #featuresMs = zeros(LATENCY_BOUNDS_MS.length + 1);
-  readonly #runMs = zeros(LATENCY_BOUNDS_MS.length + 1);
-  readonly #plain = { usersRun: 0, cpuMs: 0, processesEnded: 0, servedAgeSeconds: 0 };
+  readonly #everybody = copyOf(NO_COMPARISONS);
+  readonly #effort = copyOf(NO_EFFORT);
   /** Sums by feature, then by value; null: all other values. */
-  readonly #segments = new Map<string, Map<string | null, Mutable<typeof NO_COMPARISONS>>>();
+  readonly #segments = new Map<string, Map<string | null, Sums>>();
   #movers: ShadowMover[] = [];
   /** The difference that a user must exceed to be among those with the largest changes. */
   #floor = 0;
 
   count(outcome: ShadowOutcome, by = 1): void {
-    this.#outcomes[outcome] += by;
+    this.#effort.outcomes[outcome] += by;
   }
 
   /**
@@ -48,7 +43,7 @@ export class ShadowTally {
     segments: readonly { readonly feature: string; readonly value: string }[],
   ): void {
     this.count('compared');
-    this.#plain.servedAgeSeconds += servedAgeSeconds;
+    this.#effort.servedAgeSeconds += servedAgeSeconds;
     add(this.#everybody, comparison);
     for (const segment of segments) add(this.#sumsOf(segment), comparison);
     this.#addJoint(comparison);
@@ -56,19 +51,17 @@ export class ShadowTally {
 
   /** Counts the users in a statement that read the candidate's features, by its duration. */
   read(users: number, ms: number): void {
-    const at = latencyClassOf(ms);
-    this.#featuresMs[at] = (this.#featuresMs[at] ?? 0) + users;
+    increase(this.#effort.featuresMs, latencyClassOf(ms), users);
   }
 
   run(users: number, ms: number, cpuMs: number): void {
-    const at = latencyClassOf(ms);
-    this.#runMs[at] = (this.#runMs[at] ?? 0) + users;
-    this.#plain.usersRun += users;
-    this.#plain.cpuMs += cpuMs;
+    increase(this.#effort.runMs, latencyClassOf(ms), users);
+    this.#effort.usersRun += users;
+    this.#effort.cpuMs += cpuMs;
   }
 
   processEnded(): void {
-    this.#plain.processesEnded++;
+    this.#effort.processesEnded++;
   }
 
   /** Remembers a user that may be among those with the largest changes. */
@@ -98,28 +91,24 @@ export class ShadowTally {
   }
 
   outcomes(): Readonly<Record<ShadowOutcome, number>> {
-    return { ...this.#outcomes };
+    return { ...this.#effort.outcomes };
   }
 
   rows(): readonly ShadowRow[] {
-    const rows: ShadowRow[] = [{ segment: null, counts: this.#counts() }];
+    const counts = { ...copyOf(this.#everybody), effort: copyOf(this.#effort) };
+    const rows: ShadowRow[] = [{ segment: null, counts }];
     for (const [feature, values] of this.#segments) {
       for (const [value, sums] of values) rows.push({ segment: { feature, value }, counts: copyOf(sums) });
     }
     return rows;
   }
 
-  #counts(): ShadowCounts {
-    const lists = { joint: [...this.#joint], featuresMs: [...this.#featuresMs], runMs: [...this.#runMs] };
-    return { ...copyOf(this.#everybody), effort: { outcomes: { ...this.#outcomes }, ...lists, ...this.#plain } };
-  }
-
-  #sumsOf({ feature, value }: NonNullable<Segment>): Mutable<typeof NO_COMPARISONS> {
-    const values = this.#segments.get(feature) ?? new Map<string | null, Mutable<typeof NO_COMPARISONS>>();
+  #sumsOf({ feature, value }: NonNullable<Segment>): Sums {
+    const values = this.#segments.get(feature) ?? new Map<string | null, Sums>();
     this.#segments.set(feature, values);
     const text = value?.slice(0, MOST_CHARACTERS) ?? null;
     const place = values.has(text) || values.size < MOST_VALUES ? text : null;
-    const sums = values.get(place) ?? emptySums();
+    const sums = values.get(place) ?? copyOf(NO_COMPARISONS);
     values.set(place, sums);
     return sums;
   }
@@ -127,12 +116,11 @@ export class ShadowTally {
   #addJoint({ numbers }: Comparison): void {
     const [served, candidate] = [scoreClassOf(numbers?.served ?? -1), scoreClassOf(numbers?.candidate ?? -1)];
     if (served === undefined || candidate === undefined) return;
-    const at = served * SCORE_CLASSES + candidate;
-    this.#joint[at] = (this.#joint[at] ?? 0) + 1;
+    increase(this.#effort.joint, served * SCORE_CLASSES + candidate);
   }
 }
 
-function add(sums: Mutable<typeof NO_COMPARISONS>, { isDifferent, numbers, flip, isAbove }: Comparison): void {
+function add(sums: Sums, { isDifferent, numbers, flip, isAbove }: Comparison): void {
   sums.compared++;
   if (isDifferent) sums.different++;
   if (flip) sums[flip]++;
@@ -143,8 +131,7 @@ function add(sums: Mutable<typeof NO_COMPARISONS>, { isDifferent, numbers, flip,
   sums.sum += delta;
   sums.sumOfSquares += delta ** 2;
   sums.largest = Math.max(sums.largest, Math.abs(delta));
-  const at = deltaClassOf(delta);
-  sums.deltas[at] = (sums.deltas[at] ?? 0) + 1;
+  increase(sums.deltas, deltaClassOf(delta));
 }
 
 function furthest(movers: readonly ShadowMover[]): ShadowMover[] {
@@ -153,16 +140,4 @@ function furthest(movers: readonly ShadowMover[]): ShadowMover[] {
 
 function distance({ served, candidate }: ShadowMover): number {
   return Math.abs(candidate - served);
-}
-
-function emptySums(): Mutable<typeof NO_COMPARISONS> {
-  return { ...NO_COMPARISONS, deltas: zeros(DELTA_CLASSES) };
-}
-
-function copyOf(sums: Mutable<typeof NO_COMPARISONS>): ShadowCounts {
-  return { ...sums, deltas: [...sums.deltas] };
-}
-
-function zeros(length: number): number[] {
-  return Array.from({ length }, () => 0);
 }
