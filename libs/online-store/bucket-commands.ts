@@ -119,11 +119,7 @@ export function* stagePages(pages: readonly ScoredPage[], startedAt: number): Ge
   if (stage) yield stage.staged();
 }
 
-interface Stage {
-  isFull(): boolean;
-  add(row: StageableRow): void;
-  staged(): StagedRows;
-}
+type Stage = ReturnType<typeof createStage>;
 
 /**
  * Creates a stage.
@@ -131,7 +127,7 @@ interface Stage {
  * @param outputBytes the approximate bytes of all outputs
  * @param startedAt the generation's start, in ms since 1970
  */
-function createStage(capacity: number, outputBytes: number, startedAt: number): Stage {
+function createStage(capacity: number, outputBytes: number, startedAt: number) {
   let bytes = Buffer.allocUnsafeSlow(capacity * (ROW_BYTES + VALUE_BYTES) + outputBytes);
   const offsets = new Uint32Array(capacity + 1);
   const hashes = new Uint32Array(capacity);
@@ -146,8 +142,8 @@ function createStage(capacity: number, outputBytes: number, startedAt: number): 
   }
 
   return {
-    isFull: () => rows === capacity,
-    add({ userId, contextVersion, computedAt, outputs, start, stop }) {
+    isFull: (): boolean => rows === capacity,
+    add({ userId, contextVersion, computedAt, outputs, start, stop }: StageableRow): void {
       const length = generationValueLength(contextVersion, computedAt, startedAt, stop - start);
       if (length === 0) {
         skipped++;
@@ -162,7 +158,7 @@ function createStage(capacity: number, outputBytes: number, startedAt: number): 
       hashes[rows] = hash;
       offsets[++rows] = end;
     },
-    staged: () => ({ bytes, offsets, hashes, rows, skipped }),
+    staged: (): StagedRows => ({ bytes, offsets, hashes, rows, skipped }),
   };
 }
 

@@ -17,18 +17,11 @@ import { createRowBounds } from './row-bounds.ts';
 const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
-interface FeatureRows {
-  /** Takes one message of COPY: a row. The last row has [history, clock] instead of a user. */
-  take(bytes: Buffer): void;
-  /** Returns the batch. Throws if the row without a user is missing. */
-  finish(): FeatureBatch;
-}
-
 /**
  * Creates the decoder of the rows of one COPY.
  * @param oids the type OIDs of the feature columns in the query's result
  */
-function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
+function createFeatureRows(version: FeatureVersion, oids: readonly number[]) {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
   const bounds = createRowBounds(version.query.columns);
@@ -75,7 +68,8 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
   }
 
   return {
-    take(bytes) {
+    /** Takes one message of COPY: a row. The last row has [history, clock] instead of a user. */
+    take(bytes: Buffer): void {
       let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
       isFirst = false;
       // Each message is one row.
@@ -88,7 +82,8 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
         at = takeRow(bytes, at + 2, isKept);
       }
     },
-    finish() {
+    /** Returns the batch. Throws if the row without a user is missing. */
+    finish(): FeatureBatch {
       if (!head) throw new Error('COPY gave no history');
       const [history, readAt] = head;
       return table.finish({ history, readAt });

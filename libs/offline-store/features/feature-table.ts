@@ -16,56 +16,46 @@ import type { RefusedRow } from './row-bounds.ts';
 
 export type FeatureVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
-interface FeatureTable {
-  /**
-   * Begins a user's row.
-   * @param context features as JSON; null: none
-   * @param asOf ms since 1970
-   */
-  add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
-  /** Adds a feature of the last added user, in its column's form. A length of -1 means null. */
-  take(column: number, bytes: Buffer, at: number, length: number): void;
-  /** Records that the features of the last added user were not read. */
-  refuse(row: RefusedRow): void;
-  /**
-   * Returns the batch.
-   * @param onOverlay called for each value of an event that overrides the row's own
-   */
-  finish(
-    moment: BatchMoment,
-    onOverlay?: (row: number, column: number, entry: ContextValue) => void,
-  ): Omit<FeatureBatch, 'fromEvents'>;
-}
-
 /**
  * Creates an empty table.
  * @param oids the type OIDs of the feature columns in the query's result
  * @param firstRows the initial capacity in rows
  */
-export function createFeatureTable(
-  { query, keyType }: FeatureVersion,
-  oids: readonly number[],
-  firstRows: number,
-): FeatureTable {
+export function createFeatureTable({ query, keyType }: FeatureVersion, oids: readonly number[], firstRows: number) {
   const columns = query.columns.map((feature, i) => new Column(feature, oids[i] ?? 0, firstRows));
   const userIds: string[] = [];
   const contextVersions: number[] = [];
   const contexts = new Map<number, { readonly context: string; readonly asOf: number | null }>();
   const refused = new Map<number, RefusedRow>();
   return {
-    add(userId, contextVersion, context, asOf) {
+    /**
+     * Begins a user's row.
+     * @param context features as JSON; null: none
+     * @param asOf ms since 1970
+     */
+    add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void {
       if (context !== null) contexts.set(userIds.length, { context, asOf });
       userIds.push(userId);
       contextVersions.push(contextVersion);
     },
-    refuse(why) {
+    /** Records that the features of the last added user were not read. */
+    refuse(why: RefusedRow): void {
       const row = userIds.length - 1;
       refused.set(row, why);
       contexts.delete(row);
       for (const column of columns) column.replace(row, NOT_READ);
     },
-    take: (column, bytes, at, length) => (columns[column] as Column).take(bytes, at, length, userIds.length - 1),
-    finish(moment, onOverlay) {
+    /** Adds a feature of the last added user, in its column's form. A length of -1 means null. */
+    take: (column: number, bytes: Buffer, at: number, length: number): void =>
+      (columns[column] as Column).take(bytes, at, length, userIds.length - 1),
+    /**
+     * Returns the batch.
+     * @param onOverlay called for each value of an event that overrides the row's own
+     */
+    finish(
+      moment: BatchMoment,
+      onOverlay?: (row: number, column: number, entry: ContextValue) => void,
+    ): Omit<FeatureBatch, 'fromEvents'> {
       const overlay = overlayDecoder(query, moment.readAt);
       for (const [row, { context, asOf }] of contexts) {
         overlay(context, asOf, (i, value, entry) => {

@@ -23,26 +23,21 @@ export interface RefusedRow {
 /** The dropped rows by user id. */
 export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
-interface RowBounds {
-  /** Counts a row's bytes. Returns whether the row may be kept. */
-  accept(bytes: number): boolean;
-  /**
-   * Records why a row that was not accepted is dropped.
-   * @param sizes the bytes of each feature's value, in the order of the columns
-   */
-  refuse(bytes: number, sizes: readonly number[]): RefusedRow;
-}
-
 /** Creates the size limits of one statement. */
-export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]): RowBounds {
+export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]) {
   let kept = 0;
   return {
-    accept(bytes) {
+    /** Counts a row's bytes. Returns whether the row may be kept. */
+    accept(bytes: number): boolean {
       if (bytes > MAX_ROW_BYTES || kept + bytes > MAX_BATCH_BYTES) return false;
       kept += bytes;
       return true;
     },
-    refuse(bytes, sizes) {
+    /**
+     * Records why a row that was not accepted is dropped.
+     * @param sizes the bytes of each feature's value, in the order of the columns
+     */
+    refuse(bytes: number, sizes: readonly number[]): RefusedRow {
       const widest = sizes.indexOf(Math.max(...sizes));
       const column = columns[widest]?.name ?? '';
       const why = bytes > MAX_ROW_BYTES ? rowText(column, sizes[widest] ?? 0, bytes) : batchText(column);

@@ -118,23 +118,13 @@ interface LossyWriterOptions {
   readonly flushMs?: number;
 }
 
-interface LossyWriter {
-  keepLater(entries: readonly OverlayEntry[]): void;
-  /** Writes entries at once. Rejects if Postgres does not answer. */
-  keepNow(entries: readonly OverlayEntry[]): Promise<void>;
-  /** Returns the number of entries dropped so far, because too many waited or the store failed. */
-  dropped(): number;
-  /** Writes the waiting entries, then accepts no more. */
-  close(): Promise<void>;
-}
-
 /** The maximum number of entries in a statement. */
 const BATCH = 1_000;
 
 export function createLossyWriter(
   store: OverlayStore,
   { maxEntries = 20_000, flushMs = 500 }: LossyWriterOptions = {},
-): LossyWriter {
+) {
   const writer = new WriteBehind<OverlayEntry>({
     maxWaiting: maxEntries,
     batch: BATCH,
@@ -144,7 +134,7 @@ export function createLossyWriter(
     write: (entries) => store.put(entries),
   });
   return {
-    keepLater(entries) {
+    keepLater(entries: readonly OverlayEntry[]): void {
       for (const entry of entries) {
         // The user id comes last: it may contain spaces, but the two parts before it do not.
         const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
@@ -152,9 +142,12 @@ export function createLossyWriter(
         if (!known || replaces(entry, known)) writer.add(entry, key);
       }
     },
-    keepNow: (entries) => store.put(entries),
-    dropped: () => writer.dropped,
-    close: () => writer.close(),
+    /** Writes entries at once. Rejects if Postgres does not answer. */
+    keepNow: (entries: readonly OverlayEntry[]): Promise<void> => store.put(entries),
+    /** Returns the number of entries dropped so far, because too many waited or the store failed. */
+    dropped: (): number => writer.dropped,
+    /** Writes the waiting entries, then accepts no more. */
+    close: (): Promise<void> => writer.close(),
   };
 }
 

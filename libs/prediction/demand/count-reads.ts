@@ -32,22 +32,6 @@ interface ReadCountsOptions {
   readonly most?: number;
 }
 
-/** The counter of a process. */
-export interface ReadCounts {
-  /**
-   * Counts a read that a prediction of the user answers. Errors and defaults are not counted: their ids may not be
-   * users.
-   */
-  note(userId: string, result: Pick<Answer, 'source' | 'contextVersion'> | TandemError): void;
-  /**
-   * Returns the number of users whose counts were lost since the start, because more users were read than expected or a
-   * write failed.
-   */
-  dropped(): number;
-  /** Writes the waiting counts, then counts nothing more. */
-  close(): Promise<void>;
-}
-
 const FLUSH_MS = 5_000;
 /** The default of `most`, 500 rows a second. They cost Postgres 6 ms of CPU if a million users are counted. */
 const MOST = 2_500;
@@ -56,8 +40,11 @@ const ROOM = 4;
 /** The lowest share of reads to count. */
 const LEAST_SHARE = 1 / 10_000;
 
+/** The counter of a process. */
+export type ReadCounts = ReturnType<typeof createReadCounts>;
+
 /** Creates a counter that writes to the store every `flushMs` milliseconds. */
-export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOST }: ReadCountsOptions): ReadCounts {
+export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOST }: ReadCountsOptions) {
   let share = 1;
   const waiting = new WriteBehind<{ -readonly [Key in keyof ReadCount]: ReadCount[Key] }>({
     maxWaiting: ROOM * most,
@@ -71,7 +58,11 @@ export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOS
     write: (counts) => store.put(counts),
   });
   return {
-    note(userId, result) {
+    /**
+     * Counts a read that a prediction of the user answers. Errors and defaults are not counted: their ids may not be
+     * users.
+     */
+    note(userId: string, result: Pick<Answer, 'source' | 'contextVersion'> | TandemError): void {
       if (result instanceof TandemError || result.source === 'default') return;
       if (share < 1 && random() >= share) return;
       const known = waiting.find(userId);
@@ -81,7 +72,12 @@ export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOS
       }
       waiting.add({ userId, reads: 1 / share, contextVersion: result.contextVersion ?? 0 }, userId);
     },
-    dropped: () => waiting.dropped,
-    close: () => waiting.close(),
+    /**
+     * Returns the number of users whose counts were lost since the start, because more users were read than expected or
+     * a write failed.
+     */
+    dropped: (): number => waiting.dropped,
+    /** Writes the waiting counts, then counts nothing more. */
+    close: (): Promise<void> => waiting.close(),
   };
 }

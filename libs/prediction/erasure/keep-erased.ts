@@ -12,18 +12,12 @@ interface KeepErasedDependencies {
   readonly online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'>;
 }
 
-export interface KeepErased {
-  /**
-   * Runs a round, and returns how many erasures were swept. Rejects with `unavailable` if a store does not answer; the
-   * next round retries.
-   */
-  round(): Promise<number>;
-}
-
 /** The maximum number of users in a round: a few thousand commands for Redis. */
 const MAX_SWEPT = 200;
 
-export function createKeepErased({ store, online }: KeepErasedDependencies): KeepErased {
+export type KeepErased = ReturnType<typeof createKeepErased>;
+
+export function createKeepErased({ store, online }: KeepErasedDependencies) {
   async function restoreCount(): Promise<void> {
     const [told, there] = await Promise.all([online.told(), store.count()]);
     const counted = told?.history === there.history ? told.count : 0;
@@ -35,7 +29,11 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
   }
 
   return {
-    async round() {
+    /**
+     * Runs a round, and returns how many erasures were swept. Rejects with `unavailable` if a store does not answer;
+     * the next round retries.
+     */
+    async round(): Promise<number> {
       const due = await store.due(MAX_SWEPT);
       // Rows are deleted even while Redis does not answer.
       if (due.length > 0) await store.deleteRows(due.map(({ number }) => number));

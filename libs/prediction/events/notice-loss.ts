@@ -51,29 +51,9 @@ export interface MarkMemory {
   recall(): Promise<RecalledMark>;
 }
 
-export interface LossNotice {
-  /** Returns whether the memory of the connected server was read, and its marks were found in the database. */
-  isSure(): boolean;
-  /**
-   * Checks a new connection to the database before any of its results is used. If the memory cannot be read at that
-   * time, `isSure` is false until it was read. Resolves with whether a loss was detected.
-   */
-  connected(look: HistoryMarks['look']): Promise<boolean>;
-  /**
-   * Returns whether a transaction may publish a generation. Without this check the online store could hold rows of a
-   * lost past under the same id. True if the memory was read within the transaction; if the database lacks a remembered
-   * mark, another history has then begun. Also true if an earlier call proved this run of the database server.
-   * @param look looks through the transaction's own connection, which a restore would close
-   * @param server identifies this run of the database server; a restart changes it
-   */
-  prove(look: HistoryMarks['look'], server: string): Promise<boolean>;
-  /**
-   * Writes a mark, looks for the remembered marks, and remembers the newest. Resolves with whether a loss was detected.
-   */
-  round(): Promise<boolean>;
-}
+export type LossNotice = ReturnType<typeof createLossNotice>;
 
-export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossNotice {
+export function createLossNotice(marks: HistoryMarks, memory: MarkMemory) {
   let known: HistoryMark | null = null;
   /** The server with the memory that was read; null while the process is not sure. */
   let sureOf: string | null = null;
@@ -108,8 +88,13 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
     [known, ...(recalled?.marks ?? [])].filter((mark) => mark !== null);
 
   return {
-    isSure: () => sureOf !== null && sureOf === memory.serverId(),
-    async connected(look) {
+    /** Returns whether the memory of the connected server was read, and its marks were found in the database. */
+    isSure: (): boolean => sureOf !== null && sureOf === memory.serverId(),
+    /**
+     * Checks a new connection to the database before any of its results is used. If the memory cannot be read at that
+     * time, `isSure` is false until it was read. Resolves with whether a loss was detected.
+     */
+    async connected(look: HistoryMarks['look']): Promise<boolean> {
       const { recalled, isOfServer, settle } = await recall();
       if (!isOfServer) {
         doubts++;
@@ -119,13 +104,25 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
       settle(newest);
       return isLost;
     },
-    async prove(look, server) {
+    /**
+     * Returns whether a transaction may publish a generation. Without this check the online store could hold rows of a
+     * lost past under the same id. True if the memory was read within the transaction; if the database lacks a
+     * remembered mark, another history has then begun. Also true if an earlier call proved this run of the database
+     * server.
+     * @param look looks through the transaction's own connection, which a restore would close
+     * @param server identifies this run of the database server; a restart changes it
+     */
+    async prove(look: HistoryMarks['look'], server: string): Promise<boolean> {
       const { recalled, isOfServer } = await recall();
       await look(remembered(recalled));
       if (isOfServer) proven = server;
       return proven === server;
     },
-    async round() {
+    /**
+     * Writes a mark, looks for the remembered marks, and remembers the newest. Resolves with whether a loss was
+     * detected.
+     */
+    async round(): Promise<boolean> {
       const { recalled, settle } = await recall();
       await marks.leave();
       const { newest, isLost } = await marks.look(remembered(recalled));

@@ -41,22 +41,6 @@ export interface KeepDependencies {
   readonly maxWaiting?: number;
 }
 
-export interface ExplanationKeeper {
-  /** Queues a given answer if its user is sampled. It never throws and never waits. */
-  notice(answer: Answer, predictor: Predictor): void;
-  /**
-   * Keeps an answer of any user immediately. Returns its id; undefined if the user was erased since. Rejects if it
-   * could not be written.
-   */
-  keepNow(answer: Answer, keepForMs: number): Promise<string | undefined>;
-  /** Returns the number of waiting answers. */
-  waiting(): number;
-  /**
-   * Accepts no further answers, and writes the waiting answers. Begins no write after 5 s; the rest counts as `failed`.
-   */
-  close(): Promise<void>;
-}
-
 /** A separate salt, so that the sampled users do not coincide with the arm of a rollout. */
 const SALT = 'kept explanations';
 const MAX_PER_SECOND = 50;
@@ -77,7 +61,9 @@ export function isKept(share: number, userId: string): boolean {
   return bucketOfUser(SALT, userId) < share * BUCKETS;
 }
 
-export function createExplanationKeeper(dependencies: KeepDependencies): ExplanationKeeper {
+export type ExplanationKeeper = ReturnType<typeof createExplanationKeeper>;
+
+export function createExplanationKeeper(dependencies: KeepDependencies) {
   const { counted, notKept, now = () => performance.now() } = dependencies;
   const { maxPerSecond = MAX_PER_SECOND, maxWaiting = MAX_WAITING } = dependencies;
   const rate = new TokenBucket(maxPerSecond, now);
@@ -121,19 +107,29 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
   }
 
   return {
-    notice(answer, { policy }) {
+    /** Queues a given answer if its user is sampled. It never throws and never waits. */
+    notice(answer: Answer, { policy }: Predictor) {
       const { explanations } = policy;
       if (explanations === undefined || !isKept(explanations.share, answer.userId)) return;
       if (line.size >= maxWaiting) return counted(answer.predictor, 'over_line', 1);
       if (rate.take(1) === 0) return counted(answer.predictor, 'over_rate', 1);
       line.add(waitingOf(answer, explanations.keepForMs));
     },
-    async keepNow(answer, keepForMs) {
+    /**
+     * Keeps an answer of any user immediately. Returns its id; undefined if the user was erased since. Rejects if it
+     * could not be written.
+     */
+    async keepNow(answer: Answer, keepForMs: number): Promise<string | undefined> {
       const [id] = await dependencies.store.keep(await complete([waitingOf(answer, keepForMs)]));
       return id;
     },
-    waiting: () => line.size,
-    close: () => line.close(),
+    /** Returns the number of waiting answers. */
+    waiting: (): number => line.size,
+    /**
+     * Accepts no further answers, and writes the waiting answers. Begins no write after 5 s; the rest counts as
+     * `failed`.
+     */
+    close: (): Promise<void> => line.close(),
   };
 }
 

@@ -11,20 +11,12 @@ const REFUSAL_PATIENCE_MS = 10;
 /** The longest wait of a refusal, as a share of its reader's time limit. */
 const REFUSAL_PATIENCE_SHARE = 0.05;
 
-interface GatheredRefusals {
-  /**
-   * Adds a refusal, which is answered together with others.
-   * @param timeoutMs the time limit of the refused reader
-   */
-  add(tell: () => void, timeoutMs: number): void;
-}
-
 /**
  * Creates a queue of refusals.
  * @param patienceMs the longest wait of a refusal; 0: each is answered immediately, for example if only few clients can
  * be connected
  */
-export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): GatheredRefusals {
+export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS) {
   let waiting: (() => void)[] = [];
   let endsAt = Number.POSITIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
@@ -38,7 +30,11 @@ export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): Gather
   }
 
   return {
-    add(tell, timeoutMs) {
+    /**
+     * Adds a refusal, which is answered together with others.
+     * @param timeoutMs the time limit of the refused reader
+     */
+    add(tell: () => void, timeoutMs: number): void {
       if (patienceMs === 0) {
         tell();
         return;

@@ -13,18 +13,9 @@ export interface Timed {
   end(): void;
 }
 
-interface ReaderDeadlines {
-  /**
-   * Adds a reader, whose wait ends at its deadline.
-   * @param timeoutMs the time until the reader's deadline
-   */
-  add(reader: Timed, timeoutMs: number): void;
-  remove(reader: Timed): void;
-}
-
 const LOOKS = 20;
 
-export function createReaderDeadlines(): ReaderDeadlines {
+export function createReaderDeadlines() {
   // The readers have no order: the last reader takes the place of a removed reader.
   const waiting: Timed[] = [];
   let ticker: NodeJS.Timeout | undefined;
@@ -62,7 +53,11 @@ export function createReaderDeadlines(): ReaderDeadlines {
   }
 
   return {
-    add(reader, timeoutMs) {
+    /**
+     * Adds a reader, whose wait ends at its deadline.
+     * @param timeoutMs the time until the reader's deadline
+     */
+    add(reader: Timed, timeoutMs: number): void {
       reader.index = waiting.push(reader) - 1;
       const wantedMs = Math.max(1, timeoutMs / LOOKS);
       if (wantedMs < tickMs) start(wantedMs);

@@ -40,18 +40,10 @@ export interface ComparedRow {
 }
 
 /** A comparison of two generations. It takes their users one by one. */
-export interface Comparison {
-  add(row: ComparedRow): void;
-  figures(): ReportFigures;
-  /** Returns the users with the largest changes, largest first. */
-  movers(): readonly Mover[];
-  /** Returns the classes of the outputs of the currently served generation. */
-  classesBefore(): readonly OutputClasses[];
-  readonly notes: readonly string[];
-}
+export type Comparison = ReturnType<typeof createComparison>;
 
 /** Creates a comparison without users. */
-export function createComparison(options: ComparisonOptions): Comparison {
+export function createComparison(options: ComparisonOptions) {
   const { before, now, sample, first = [], decision, segments: columns } = options;
   const firstByName = new Map<string, CountedClasses>(first.map((output) => [output.name, output]));
   const { numeric, answers, notes } = commonOutputs(before, now, sample, firstByName);
@@ -73,7 +65,7 @@ export function createComparison(options: ComparisonOptions): Comparison {
       ...notes,
       ...(decision !== null && !decided ? [`decision: output ${decision.output} is not in both generations`] : []),
     ],
-    add(row) {
+    add(row: ComparedRow): void {
       const user = readUser(row);
       addUser(all, user);
       for (let i = 0; i < segments.length; i++) {
@@ -85,15 +77,18 @@ export function createComparison(options: ComparisonOptions): Comparison {
       for (const output of answers) addAnswer(output, row.bytes, was, is);
       if (top.admits(user.now - user.before)) top.add(moverOf(row, user));
     },
-    figures: () => ({
+    figures: (): ReportFigures => ({
       users: all.users.coverage(),
       outputs: numeric.map(({ name, tally }) => ({ name, ...tally.shift() })),
       answers: answers.map(answerShare),
       decision: all.flips && decision && { ...decision, ...all.flips.flips() },
       segments: segments.map(segmentOf),
     }),
-    movers: () => top.movers(),
-    classesBefore: () => numeric.map(({ name, tally }) => ({ name, ...tally.classesBefore() })),
+    /** Returns the users with the largest changes, largest first. */
+    movers: (): readonly Mover[] => top.movers(),
+    /** Returns the classes of the outputs of the currently served generation. */
+    classesBefore: (): readonly OutputClasses[] =>
+      numeric.map(({ name, tally }) => ({ name, ...tally.classesBefore() })),
   };
 }
 

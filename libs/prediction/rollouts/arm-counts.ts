@@ -30,14 +30,6 @@ export interface ServedRead {
   readonly score: number | undefined;
 }
 
-export interface ServedCounter {
-  count(rollout: ServedRollout, read: ServedRead): void;
-  /** Returns the sums that have changed since they were last stored. */
-  changed(): readonly ServedSums[];
-  /** Records that these sums were stored: they are not returned again until they change. */
-  told(sums: readonly ServedSums[]): void;
-}
-
 /**
  * The maximum number of remembered rollouts, which is more than can be active. Above it the oldest is removed; its sums
  * were stored long ago.
@@ -46,11 +38,13 @@ const MAX_ROLLOUTS = 1_000;
 /** The number of remembered steps: the current step and the previous one, whose reads may not have ended. */
 const STEPS = 2;
 
+export type ServedCounter = ReturnType<typeof createServedCounter>;
+
 /**
  * Creates the counter of served reads.
  * @param newId returns a UUID for the sums of each step, so that a restarted process does not replace earlier sums
  */
-export function createServedCounter(newId: () => string): ServedCounter {
+export function createServedCounter(newId: () => string) {
   const rollouts = new Map<string, StepSums[]>();
   const shares = createUserShares();
   /** Sums of finished steps that may not have been stored. */
@@ -76,12 +70,15 @@ export function createServedCounter(newId: () => string): ServedCounter {
 
   return {
     // A user with an override is not representative of the arm's users.
-    count: (rollout, read) => void (rollout.overridden || stepOf(rollout).add(read, isSlow(rollout, read))),
-    changed() {
+    count: (rollout: ServedRollout, read: ServedRead): void =>
+      void (rollout.overridden || stepOf(rollout).add(read, isSlow(rollout, read))),
+    /** Returns the sums that have changed since they were last stored. */
+    changed(): readonly ServedSums[] {
       const all = [...rollouts.values()].flat();
       return [...all, ...past].flatMap((step) => step.changed());
     },
-    told(sums) {
+    /** Records that these sums were stored: they are not returned again until they change. */
+    told(sums: readonly ServedSums[]): void {
       const byId = Map.groupBy(sums, ({ processId }) => processId);
       for (const step of [...[...rollouts.values()].flat(), ...past]) step.told(byId.get(step.processId) ?? []);
       past = past.filter((step) => step.changed().length > 0);

@@ -36,14 +36,6 @@ interface ReadOfUser {
   readonly ms: number;
 }
 
-export interface ServedReads {
-  note(read: ReadOfUser): void;
-  /** Returns the number of exposures that were dropped since the start for lack of room. */
-  dropped(): number;
-  /** Writes the waiting counts, then writes nothing more. */
-  close(): Promise<void>;
-}
-
 const FLUSH_MS = 5_000;
 /** The maximum number of exposures in a statement. This many are written without waiting for the next flush. */
 const BATCH = 5_000;
@@ -64,7 +56,9 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'unavailable',
 ]);
 
-export function createServedReads(dependencies: ServedReadsDependencies): ServedReads {
+export type ServedReads = ReturnType<typeof createServedReads>;
+
+export function createServedReads(dependencies: ServedReadsDependencies) {
   const {
     counts,
     exposures,
@@ -126,13 +120,15 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
   }
 
   return {
-    note(read) {
+    note(read: ReadOfUser): void {
       const { result } = read;
       if (result instanceof TandemError) noteFailed(result, read);
       else if (result.rollout !== null) noteServed(result.rollout, result.variant, result.source, read);
     },
-    dropped: () => waiting.dropped,
-    close: () => waiting.close(),
+    /** Returns the number of exposures that were dropped since the start for lack of room. */
+    dropped: (): number => waiting.dropped,
+    /** Writes the waiting counts, then writes nothing more. */
+    close: (): Promise<void> => waiting.close(),
   };
 }
 

@@ -39,21 +39,17 @@ export interface ExposureStore {
   put(exposures: readonly Exposure[], now: number): Promise<void>;
 }
 
-interface ExposureLog {
-  /** Logs a served answer if it is the first that this process knows of for its user, step and arm. */
-  note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
-}
-
 interface ExposureLogOptions {
   readonly now: () => number;
   /** Adds an exposure. Returns false if there is no room; the exposure is then logged when the user is next served. */
   add(exposure: Exposure): boolean;
 }
 
-export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog {
+export function createExposureLog({ now, add }: ExposureLogOptions) {
   const logged = createUserMemory();
   return {
-    note({ id, step, kind, overridden }, served) {
+    /** Logs a served answer if it is the first that this process knows of for its user, step and arm. */
+    note({ id, step, kind, overridden }: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void {
       // A shadow serves no users, and an override does not assign users at random.
       if (kind === 'shadow' || overridden) return;
       const key = keyOf(served.userId, keyOf(served.arm, keyOf(id, step)));
@@ -70,24 +66,18 @@ export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog
 const FIRST_SLOTS = 4_096;
 const MAX_SLOTS = 2 ** 20;
 
-interface UserMemory {
-  has(key: number): boolean;
-  add(key: number): void;
-  /** Returns the bytes that the tables take. */
-  bytes(): number;
-}
-
 /** @param maxSlots the maximum number of slots of a table, a power of two */
-export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
+export function createUserMemory(maxSlots: number = MAX_SLOTS) {
   let young = new KeyTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new KeyTable(1);
   return {
-    has: (key) => young.slotOf(key) >= 0 || old.slotOf(key) >= 0,
-    add(key) {
+    has: (key: number): boolean => young.slotOf(key) >= 0 || old.slotOf(key) >= 0,
+    add(key: number): void {
       if (young.isFull()) [old, young] = [young, new KeyTable(Math.min(young.slots * 2, maxSlots))];
       young.add(key);
     },
-    bytes: () => 8 * (young.slots + old.slots),
+    /** Returns the bytes that the tables take. */
+    bytes: (): number => 8 * (young.slots + old.slots),
   };
 }
 
@@ -176,15 +166,10 @@ interface ReadOfArm {
 /** Receives each change of a user's share of a source, and of its slow part. */
 type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
 
-export interface UserShares {
-  /** Counts a read of the user with this key (`keyOf` user, arm and step). */
-  note(key: number, read: ReadOfArm, change: ShareChange): void;
-  /** Returns true at the first call for a user, which is the user's first score. */
-  isFirstScore(key: number): boolean;
-}
+export type UserShares = ReturnType<typeof createUserShares>;
 
 /** @param maxSlots the maximum number of slots of a table, a power of two */
-export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS): UserShares {
+export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS) {
   let young = new ShareTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new ShareTable(1);
 
@@ -198,11 +183,13 @@ export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS): UserShares
   }
 
   return {
-    note(key, read, change) {
+    /** Counts a read of the user with this key (`keyOf` user, arm and step). */
+    note(key: number, read: ReadOfArm, change: ShareChange): void {
       const [table, slot] = place(key);
       table.note(slot, read, change);
     },
-    isFirstScore(key) {
+    /** Returns true at the first call for a user, which is the user's first score. */
+    isFirstScore(key: number): boolean {
       const [table, slot] = place(key);
       return table.isFirstScore(slot);
     },

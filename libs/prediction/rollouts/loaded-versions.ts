@@ -54,22 +54,11 @@ interface KeepLoadedParts {
   readonly everyMs?: number;
 }
 
-export interface KeptVersions {
-  /** Resolves when the first wanted versions have been tried, or when the register did not answer. */
-  readonly started: Promise<void>;
-  /** Throws with the reason if a version that serves users is not loaded. */
-  assertServed(): void;
-  /** Returns whether each child has loaded the version. */
-  isLoaded(modelVersionId: string): boolean;
-  /** Returns the versions that serve users, in the order in which they are loaded. */
-  served(): readonly string[];
-  /** Removes the process from the register. Does not wait for running loads. */
-  close(): Promise<void>;
-}
-
 const BEAT_MS = 2_000;
 
-export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
+export type KeptVersions = ReturnType<typeof keepLoaded>;
+
+export function keepLoaded(parts: KeepLoadedParts) {
   const { register, everyMs = BEAT_MS, onSilence = () => {} } = parts;
   const loads = createLoads(
     { ...parts, onReport: (report) => isClosed || parts.onReport?.(report) },
@@ -100,14 +89,19 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   const beats = repeat(everyMs, beat);
   const started = beats.started.then(() => loads.tried());
   return {
+    /** Resolves when the first wanted versions have been tried, or when the register did not answer. */
     started,
+    /** Returns the versions that serve users, in the order in which they are loaded. */
     served,
-    isLoaded: (id) => loads.isReady(id),
-    assertServed() {
+    /** Returns whether each child has loaded the version. */
+    isLoaded: (id: string): boolean => loads.isReady(id),
+    /** Throws with the reason if a version that serves users is not loaded. */
+    assertServed(): void {
       if (wanted === null) throw new Error('the served model versions are not known yet');
       for (const id of served()) loads.assertReady(id);
     },
-    async close() {
+    /** Removes the process from the register. Does not wait for running loads. */
+    async close(): Promise<void> {
       isClosed = true;
       await beats.stop();
       await line.run(async () => {});
@@ -117,23 +111,13 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   };
 }
 
-interface Loads {
-  /** Sets the wanted versions. Each call retries failed versions after their pause. */
-  want(versions: readonly WantedVersion[]): void;
-  reports(): readonly LoadReport[];
-  /** Resolves when all wanted versions have been tried. */
-  tried(): Promise<void>;
-  isReady(id: string): boolean;
-  assertReady(id: string): void;
-}
-
 type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'load'> & { onReport(report: LoadReport): unknown };
 
 /**
  * Creates the loop that loads versions.
  * @param onChange called when a version has become ready or has failed
  */
-function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void): Loads {
+function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void) {
   let wanted: readonly string[] = [];
   let tried: ReadonlySet<string> = new Set();
   let known: ReadonlyMap<string, LoadReport> = new Map();
@@ -157,7 +141,8 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
 
   const reportOf = (id: string): LoadReport => known.get(id) ?? { modelVersionId: id, state: 'loading', error: null };
   return {
-    want(versions) {
+    /** Sets the wanted versions. Each call retries failed versions after their pause. */
+    want(versions: readonly WantedVersion[]): void {
       wanted = versions.map(({ modelVersionId }) => modelVersionId);
       tried = new Set(versions.filter(({ isTried }) => isTried).map(({ modelVersionId }) => modelVersionId));
       isAsked = true;
@@ -165,10 +150,11 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
         underWay = null;
       });
     },
-    reports: () => wanted.map(reportOf),
-    tried: () => underWay ?? Promise.resolve(),
-    isReady: (id) => known.get(id)?.state === 'ready',
-    assertReady(id) {
+    reports: (): readonly LoadReport[] => wanted.map(reportOf),
+    /** Resolves when all wanted versions have been tried. */
+    tried: (): Promise<void> => underWay ?? Promise.resolve(),
+    isReady: (id: string): boolean => known.get(id)?.state === 'ready',
+    assertReady(id: string): void {
       const { state, error } = reportOf(id);
       if (state !== 'ready') throw new Error(`model version ${id} is not loaded: ${error ?? 'it is being loaded'}`);
     },

@@ -1,17 +1,12 @@
 import { reasonOf } from '@tandem/freshness/errors';
 
 /** Runs independent steps of a round. A failed step is recorded by name, and the others still run. */
-interface Stepper {
-  step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T>;
-  /** `name: message` of each step that failed. */
-  readonly errors: readonly string[];
-}
-
-export function createStepper(): Stepper {
+export function createStepper() {
   const errors: string[] = [];
   return {
+    /** `name: message` of each step that failed. */
     errors,
-    async step(name, work, otherwise) {
+    async step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T> {
       try {
         return await work();
       } catch (error) {

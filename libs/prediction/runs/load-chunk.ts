@@ -75,16 +75,6 @@ interface LoadedChunk {
   readonly users: number;
 }
 
-export interface ChunkLoads {
-  /**
-   * Begins a load. Resolves when there is room for another load: immediately, or when enough earlier loads have ended.
-   * @param load returns why it failed, or null
-   */
-  begin(chunk: LoadedChunk, load: () => Promise<string | null>): Promise<void>;
-  /** Resolves when all loads have ended. */
-  settled(): Promise<void>;
-}
-
 interface ChunkLoadsOptions {
   /** The maximum number of users in all current loads, which limits the memory that a slow Redis costs. */
   readonly mostUsers?: number;
@@ -92,7 +82,9 @@ interface ChunkLoadsOptions {
   onFailed(chunk: LoadedChunk, why: string): void;
 }
 
-export function createChunkLoads({ mostUsers = 300_000, onFailed }: ChunkLoadsOptions): ChunkLoads {
+export type ChunkLoads = ReturnType<typeof createChunkLoads>;
+
+export function createChunkLoads({ mostUsers = 300_000, onFailed }: ChunkLoadsOptions) {
   const underWay = new Set<Promise<void>>();
   let users = 0;
 
@@ -104,12 +96,18 @@ export function createChunkLoads({ mostUsers = 300_000, onFailed }: ChunkLoadsOp
   }
 
   return {
-    async begin(chunk, load) {
+    /**
+     * Begins a load. Resolves when there is room for another load: immediately, or when enough earlier loads have
+     * ended.
+     * @param load returns why it failed, or null
+     */
+    async begin(chunk: LoadedChunk, load: () => Promise<string | null>): Promise<void> {
       const running: Promise<void> = run(chunk, load).finally(() => underWay.delete(running));
       underWay.add(running);
       while (users > mostUsers) await Promise.race(underWay);
     },
-    async settled() {
+    /** Resolves when all loads have ended. */
+    async settled(): Promise<void> {
       while (underWay.size > 0) await Promise.all(underWay);
     },
   };

@@ -3,25 +3,20 @@
  * known. No run begins while more was spent than earned.
  */
 
-export interface CpuBudget {
-  isSpent(): boolean;
-  /** Returns the ms until work may begin; 0 if it may begin now. */
-  msToNext(): number;
-  charge(cpuMs: number): void;
-}
-
 /**
  * The most that can be saved up, in ms of elapsed time. So work that paused all night does not occupy a processor in
  * the morning.
  */
 const SAVED_MS = 1_000;
 
+export type CpuBudget = ReturnType<typeof createCpuBudget>;
+
 /**
  * Creates a budget.
  * @param share the share of one processor, above 0; 2 means two processors
  * @param now a clock in milliseconds that only rises
  */
-export function createCpuBudget(share: number, now: () => number): CpuBudget {
+export function createCpuBudget(share: number, now: () => number) {
   let balanceMs = share * SAVED_MS;
   let at = now();
 
@@ -33,10 +28,11 @@ export function createCpuBudget(share: number, now: () => number): CpuBudget {
   }
 
   return {
-    isSpent: () => balance() <= 0,
+    isSpent: (): boolean => balance() <= 0,
     // A millisecond is added, since a timer may fire early.
-    msToNext: () => Math.max(0, Math.ceil(-balance() / share) + (balanceMs <= 0 ? 1 : 0)),
-    charge(cpuMs) {
+    /** Returns the ms until work may begin; 0 if it may begin now. */
+    msToNext: (): number => Math.max(0, Math.ceil(-balance() / share) + (balanceMs <= 0 ? 1 : 0)),
+    charge(cpuMs: number): void {
       balanceMs = balance() - cpuMs;
     },
   };

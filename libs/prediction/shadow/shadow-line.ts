@@ -4,19 +4,6 @@ import { TokenBucket } from '../keys/token-bucket.ts';
 import type { CpuBudget } from '../scoring/cpu-budget.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 
-export interface ShadowLine {
-  readonly size: number;
-  /**
-   * Adds an answer. Returns `waits`, or the outcome if it is not queued. If it replaces an earlier answer of the user,
-   * the earlier one is `coalesced`.
-   */
-  add(answer: Answer): 'waits' | Exclude<ShadowOutcome, 'compared'>;
-  /** Removes and returns the first answers, up to this many. */
-  take(most: number): Answer[];
-  /** Records that an answer was compared. */
-  done(answer: Answer): void;
-}
-
 interface ShadowLineOptions {
   readonly maxPerSecond: number;
   readonly budget: Pick<CpuBudget, 'isSpent'>;
@@ -28,15 +15,21 @@ interface ShadowLineOptions {
 
 const MOST_WAITING = 2_000;
 
-export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITING }: ShadowLineOptions): ShadowLine {
+export type ShadowLine = ReturnType<typeof createShadowLine>;
+
+export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITING }: ShadowLineOptions) {
   const waiting = new Map<string, Answer>();
-  const compared: ComparedAnswers = createComparedAnswers();
+  const compared = createComparedAnswers();
   const rate = new TokenBucket(maxPerSecond, now);
   return {
     get size() {
       return waiting.size;
     },
-    add(answer) {
+    /**
+     * Adds an answer. Returns `waits`, or the outcome if it is not queued. If it replaces an earlier answer of the
+     * user, the earlier one is `coalesced`.
+     */
+    add(answer: Answer): 'waits' | Exclude<ShadowOutcome, 'compared'> {
       const { userId, source } = answer;
       if (source === 'stale' || source === 'default') return 'not_fresh';
       if (waiting.has(userId)) {
@@ -50,7 +43,8 @@ export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITIN
       waiting.set(userId, answer);
       return 'waits';
     },
-    take(wanted) {
+    /** Removes and returns the first answers, up to this many. */
+    take(wanted: number): Answer[] {
       const taken: Answer[] = [];
       for (const [userId, answer] of waiting) {
         if (taken.length >= wanted) break;
@@ -59,7 +53,8 @@ export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITIN
       }
       return taken;
     },
-    done: (answer) => compared.add(answer),
+    /** Records that an answer was compared. */
+    done: (answer: Answer): void => compared.add(answer),
   };
 }
 
@@ -67,22 +62,17 @@ export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITIN
 // user that is read a thousand times an hour must not count a thousand times. Only digests are kept, no user ids: if
 // two users share a digest, at worst a comparison is missing.
 
-interface ComparedAnswers {
-  has(answer: Served): boolean;
-  add(answer: Served): void;
-}
-
 type Served = Pick<Answer, 'userId' | 'computedAt' | 'predictedFromContextVersion'>;
 
 /** The maximum number of remembered users of a shadow, at about 50 bytes each. A forgotten user is compared again. */
 const MOST_USERS = 100_000;
 
-export function createComparedAnswers(most: number = MOST_USERS): ComparedAnswers {
+export function createComparedAnswers(most: number = MOST_USERS) {
   /** Digest of the user → digest of the answer. The oldest entry is removed first. */
   const compared = new Map<number, number>();
   return {
-    has: (answer) => compared.get(digestOf(answer.userId)) === answerDigest(answer),
-    add(answer) {
+    has: (answer: Served): boolean => compared.get(digestOf(answer.userId)) === answerDigest(answer),
+    add(answer: Served): void {
       const user = digestOf(answer.userId);
       compared.delete(user);
       if (compared.size >= most) compared.delete(compared.keys().next().value ?? 0);
