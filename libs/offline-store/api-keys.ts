@@ -24,16 +24,10 @@ export interface NewApiKey {
 }
 
 /** A key as operators see it, with times as ISO texts. */
-export interface ApiKey {
+export interface ApiKey extends Omit<NewApiKey, 'expiresInMs'> {
   readonly id: string;
-  readonly name: string;
-  readonly kind: KeyKind;
-  readonly scopes: readonly Scope[];
   /** `rotating`: the previous secret is still accepted, too. */
   readonly state: 'active' | 'rotating' | 'expired' | 'revoked';
-  readonly requestsPerSecond: number | null;
-  readonly livePerSecond: number | null;
-  readonly newUsersPerDay: number | null;
   readonly createdAt: string;
   readonly rotatedAt: string | null;
   readonly expiresAt: string | null;

@@ -65,12 +65,7 @@ export interface StagedRows {
 }
 
 /** A row to be staged. Its outputs are the bytes from `start` to `stop`. */
-interface StageableRow {
-  readonly userId: string;
-  readonly contextVersion: number;
-  /** The time of computation, in ms since 1970. */
-  readonly computedAt: number;
-  readonly outputs: Buffer;
+interface StageableRow extends StoredRow {
   readonly start: number;
   readonly stop: number;
 }

@@ -24,8 +24,10 @@
  * Buckets have no hash tag, so a cluster spreads them. The keys of one user share a tag, and so do those of the count,
  * so that a script can use them together.
  */
+
 import { hash } from 'node:crypto';
 import { PROTOCOL } from '@tandem/freshness/protocol';
+import type { Generation } from '@tandem/prediction/runs/generations';
 
 /** Returns the first part of all keys of a release with this protocol number. Exported for its test. */
 export function prefixOf(protocol: number): string {
@@ -133,10 +135,7 @@ export function parseGenerationName(name: string): GenerationName | undefined {
   return id === undefined ? undefined : { id, buckets: Number(buckets) };
 }
 
-interface GenerationName {
-  readonly id: string;
-  readonly buckets: number;
-}
+type GenerationName = Pick<Generation, 'id' | 'buckets'>;
 
 function tagged(user: UserKey): string {
   return `{${base36(user.hash)}}${user.field}`;

@@ -43,39 +43,7 @@ interface Estimate extends Interval {
   readonly estimate: number;
 }
 
-interface OutcomeMean {
-  readonly users: number;
-  readonly mean: number;
-  /** The value of a user with the greatest amount; 0 if it is not known. */
-  readonly largest: number;
-}
-
-export interface OutcomeComparison {
-  readonly stable: OutcomeMean;
-  readonly arm: OutcomeMean;
-  /** arm − stable, in the outcome's unit; null if all values are equal, so that there is no estimate. */
-  readonly difference: Estimate | null;
-  /** (arm − stable) / |stable|, from the same test; also null if the stable mean may be 0. */
-  readonly relative: Estimate | null;
-  /** E-value against "no difference", valid at every look. */
-  readonly eValue: number;
-  readonly pValue: number;
-  readonly power: OutcomePower;
-  readonly conclusion: Conclusion;
-}
-
-/** The size of a sequential test that decides with PLANNED_POWER. A figure is null if it cannot be estimated yet. */
-interface OutcomePower {
-  /** The relative effect that can be found with the users so far. */
-  readonly detectableEffect: number | null;
-  /**
-   * The number of users in both arms together that is needed to rule out `minimumEffect` if the arms are equal. Fewer
-   * usually find an effect of this size.
-   */
-  readonly usersNeeded: number | null;
-  /** The range of the number of further days, at the current rate of new users; 0 if there are enough users. */
-  readonly moreDays: Interval | null;
-}
+export type OutcomeComparison = ReturnType<typeof compareOutcome>;
 
 /** The days of users with an ended window that a forecast needs. Users of a day differ from users of an hour. */
 const LEAST_DAYS = 1;
@@ -90,27 +58,35 @@ interface OutcomeQuestion extends Pick<OutcomeRule, 'name' | 'kind' | 'better' |
   readonly days: number;
 }
 
-export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
+export function compareOutcome(question: OutcomeQuestion) {
+  const compared = compare(question);
+  return { ...compared, conclusion: conclude(question, compared) };
+}
+
+function compare(question: OutcomeQuestion) {
   const { stable, arm, alpha } = question;
   const size = { users: balancedUsers(stable.users, arm.users), alpha };
   const difference = differenceOf(stable, arm);
   const logEvidence = logEvidenceOfDifference(zOf(difference), size);
-  const compared = {
+  return {
     stable: shownMean(stable),
     arm: shownMean(arm),
+    /** arm − stable, in the outcome's unit; null if all values are equal, so that there is no estimate. */
     difference:
       difference.variance === 0
         ? null
         : { estimate: difference.estimate, ...confidenceInterval(difference, size, alpha) },
+    /** (arm − stable) / |stable|, from the same test; also null if the stable mean may be 0. */
     relative: difference.variance === 0 ? null : relativeEstimate(stable, arm, size),
+    /** E-value against "no difference", valid at every look. */
     eValue: eValueOf(logEvidence),
     pValue: alwaysValidP(logEvidence),
     power: powerOf(question),
   };
-  return { ...compared, conclusion: conclude(question, compared) };
 }
 
-function shownMean(sample: ArmSample): OutcomeMean {
+/** Returns the mean, and the value of a user with the greatest amount; 0 if it is not known. */
+function shownMean(sample: ArmSample) {
   return { users: sample.users, mean: meanOf(sample), largest: sample.largest ?? 0 };
 }
 
@@ -120,7 +96,8 @@ function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize)
   return estimate === null || interval === null ? null : { estimate, ...interval };
 }
 
-function powerOf(question: OutcomeQuestion): OutcomePower {
+/** The size of a sequential test that decides with PLANNED_POWER. A figure is null if it cannot be estimated yet. */
+function powerOf(question: OutcomeQuestion) {
   const { stable, arm, alpha, days } = question;
   const plan: TestPlan = { alpha, power: PLANNED_POWER, looks: 'sequential' };
   const detectable = detectableDifference(stable, arm, plan);
@@ -128,8 +105,14 @@ function powerOf(question: OutcomeQuestion): OutcomePower {
   const more = (times: number) => Math.max(0, Math.ceil((times - 1) * days));
   const between = growth === null ? null : uncertain(growth);
   return {
+    /** The relative effect that can be found with the users so far. */
     detectableEffect: detectable === null ? null : relativeTo(stable, detectable),
+    /**
+     * The number of users in both arms together that is needed to rule out `minimumEffect` if the arms are equal. Fewer
+     * usually find an effect of this size.
+     */
     usersNeeded: growth === null ? null : Math.ceil(growth * (stable.users + arm.users)),
+    /** The range of the number of further days, at the current rate of new users; 0 if there are enough users. */
     moreDays: between === null || days < LEAST_DAYS ? null : { lower: more(between.lower), upper: more(between.upper) },
   };
 }
@@ -160,7 +143,7 @@ interface Conclusion {
   readonly text: string;
 }
 
-type ComparedOutcome = Omit<OutcomeComparison, 'conclusion'>;
+type ComparedOutcome = ReturnType<typeof compare>;
 
 function conclude(question: OutcomeQuestion, compared: ComparedOutcome): Conclusion {
   const { name, armName, stable, arm } = question;

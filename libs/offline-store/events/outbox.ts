@@ -3,7 +3,7 @@
  * ring of slots (migrations/0056_shared_housekeeping.sql). Each slot is a separate table, so that a slot without rows
  * can be truncated.
  */
-import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';
+import type { Outbox, OutboxEntry, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';
 import type pg from 'pg';
 import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 
@@ -29,12 +29,9 @@ export function createOutbox(pool: pg.Pool, { emptyAboveBytes = 8 * 2 ** 20 }: O
   };
 }
 
-interface Row {
+interface Row extends OutboxEntry {
   readonly place: string;
   readonly history: string;
-  readonly userId: string;
-  readonly version: number;
-  readonly ageMs: number;
   readonly unusedNames: readonly string[] | null;
 }
 

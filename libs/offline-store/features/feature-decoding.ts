@@ -24,11 +24,7 @@ export type Decoded = { readonly value: number | string | null; readonly fault?:
 /** Called for each value of an event that overrides the row's own. */
 export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
 
-export interface BatchMoment {
-  readonly history: string;
-  /** The time at which the rows were read, in ms since 1970. */
-  readonly readAt: number;
-}
+export type BatchMoment = Pick<FeatureBatch, 'history' | 'readAt'>;
 
 interface DecodeOptions {
   readonly onOverlay?: OverlayListener | undefined;

@@ -4,6 +4,7 @@
  * a predictor with thresholds holds the generation back, unless `publish.onTimeout` is `publish`. Without thresholds
  * the report gives the reason. A failed connection ends the attempt, and the publication is retried.
  */
+
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
 import {
@@ -12,6 +13,7 @@ import {
   judgeReport,
   type Mover,
 } from '@tandem/prediction/reports/generation-report';
+import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { TransactionTooLong } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
@@ -90,15 +92,8 @@ function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
 }
 
 interface Task {
-  readonly against: {
-    readonly id: string;
-    readonly number: number;
-    /** The id of the base, which serves the users that the generation lacks; null if there is none. */
-    readonly baseId: string | null;
-    /** The number of users, including those of its base. */
-    readonly users: number;
-    readonly modelVersionId: string;
-  };
+  /** The served generation. Its users include those of its base. */
+  readonly against: Pick<Generation, 'id' | 'number' | 'baseId' | 'users' | 'modelVersionId'>;
   /** Whether the new generation has a base, so that only users that the run scored are compared. */
   readonly isOfSome: boolean;
   /** The generation to compare with as well; null: none yet. */

@@ -4,8 +4,10 @@
  * than two reads in user order and a merge in this process, and it sends half the rows. No row is kept, so memory stays
  * constant. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
+
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { ComparedRow } from '@tandem/prediction/reports/compare-generations';
+import type { ComparedRow, StoredAt } from '@tandem/prediction/reports/compare-generations';
+import type { Generation } from '@tandem/prediction/runs/generations';
 import pg from 'pg';
 import { type Cancellable, cancellableRead } from '../features/cancellable.ts';
 import { asRelation, quoteName } from '../features/feature-statement.ts';
@@ -39,7 +41,7 @@ export async function sampleOutputs(
 
 interface JoinOptions extends Cancellable {
   /** The currently served generation with its base, and the id of the new generation. */
-  readonly before: { readonly id: string; readonly baseId: string | null };
+  readonly before: Pick<Generation, 'id' | 'baseId'>;
   readonly now: string;
   /** Whether to omit users that the new generation lacks, since they are served as before. */
   readonly isOfSome: boolean;
@@ -152,13 +154,7 @@ function emptyRow(segments: number): ComparedRow {
   };
 }
 
-/** The offsets of a field; `start` is -1 for a null. */
-interface FieldPlace {
-  start: number;
-  end: number;
-}
-
-type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
+type TakeField = (bytes: Buffer, field: StoredAt, index: number) => void;
 
 interface Copying extends Cancellable {
   readonly text: string;
@@ -176,7 +172,7 @@ async function copyWithin(pool: pg.Pool, { text, settings = [], ...limits }: Cop
 const SIGNATURE_BYTES = 11;
 
 function createFields(take: TakeField): (bytes: Buffer) => void {
-  const place: FieldPlace = { start: -1, end: -1 };
+  const place: StoredAt = { start: -1, end: -1 };
   let isFirst = true;
   return (bytes) => {
     let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;

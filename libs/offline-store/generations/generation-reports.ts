@@ -44,13 +44,10 @@ export async function deleteMovers(db: Db, numbers: readonly number[]): Promise<
   });
 }
 
-interface Row {
+interface Row extends Pick<KeptReport, 'generation' | 'against' | 'madeAt'> {
   readonly id: string;
-  readonly generation: number;
-  readonly against: number | null;
   readonly verdict: GenerationReport['verdict'] | null;
   readonly report: Omit<GenerationReport, 'verdict'>;
-  readonly madeAt: Date;
 }
 
 /**

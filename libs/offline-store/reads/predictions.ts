@@ -36,17 +36,8 @@ export function createStoredPredictions(
   };
 }
 
-interface Row {
+interface Row extends Omit<StoredPrediction, 'modelVersionId'> {
   readonly userId: string;
-  readonly layer: StoredPrediction['layer'];
-  readonly generationId: string | null;
-  readonly source: StoredPrediction['source'];
-  readonly contextVersion: number;
-  readonly history: string | null;
-  readonly overlayFloor: number | null;
-  readonly refreshed: boolean;
-  readonly computedAt: number;
-  readonly outputs: Buffer;
 }
 
 /**

@@ -8,8 +8,10 @@
  * feature row: a chunk omits users that the feature query no longer returns. Memory stays constant, and all writes are
  * guarded by the fence of the step.
  */
+
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
+import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -25,10 +27,7 @@ import { lockStep } from './run-steps.ts';
 import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
 
 /** The base: the full generation below the new one. */
-export interface BaseGeneration {
-  readonly id: string;
-  readonly number: number;
-  readonly users: number;
+export interface BaseGeneration extends Pick<Generation, 'id' | 'number' | 'users'> {
   readonly startedAt: Date;
   /** The current generation above the base, whose rows may be carried over; 0 if there is none. */
   readonly usersAbove: number;

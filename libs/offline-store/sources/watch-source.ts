@@ -15,13 +15,7 @@ import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { beginRepair, endRepair, findServedObjects } from './watched-relations.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
-export interface Watched {
-  readonly id: number;
-  /** The name of the table: `schema.table`. */
-  readonly name: string;
-  readonly key: string | null;
-  readonly predictors: readonly string[];
-}
+export type Watched = Pick<WatchedSource, 'id' | 'name' | 'key' | 'predictors'>;
 
 interface WatchOptions extends InstallOptions {
   /** The pool of feature statements; default: the same. */
@@ -29,8 +23,8 @@ interface WatchOptions extends InstallOptions {
 }
 
 /**
- * Watches a table. Repeating it adds predictors, replaces key and columns, adds triggers to new partitions, and ends the
- * faults of the watch.
+ * Watches a table. Repeating it adds predictors, replaces key and columns, adds triggers to new partitions, and ends
+ * the faults of the watch.
  */
 export async function watchSource(pool: pg.Pool, request: WatchRequest, options: WatchOptions = {}): Promise<Watched> {
   const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request, options));

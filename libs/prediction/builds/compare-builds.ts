@@ -22,12 +22,9 @@ export function commonFields(parent: readonly OutputField[], build: readonly Out
  * Compares the answers of a build with those of its parent.
  * @param parent the parent's answers, of at least one user; `build` has the same users in the same order
  */
-export function compareBuilds(
-  parent: AnsweredUsers,
-  build: AnsweredUsers,
-  decision: DecisionPolicy | undefined,
-): Agreement {
+export function compareBuilds(parent: AnsweredUsers, build: AnsweredUsers, decision: DecisionPolicy | undefined) {
   const outputs = commonFields(parent.fields, build.fields).map((field) => compareField(field, parent, build));
+  // No decision is compared if the predictor declares none.
   return { outputs, decision: decision === undefined ? null : countFlips(decision, parent, build) };
 }
 
@@ -48,7 +45,7 @@ export function judgedField({ fields, answers }: AnsweredUsers, decision: Decisi
   return names.find((name) => numbersOf({ fields, answers }, name) !== undefined) ?? null;
 }
 
-function compareField(field: OutputField, parent: AnsweredUsers, build: AnsweredUsers): OutputAgreement {
+function compareField(field: OutputField, parent: AnsweredUsers, build: AnsweredUsers) {
   const values = field.width ?? 1;
   const [here, there] = [placeOf(parent.fields, field.name) ?? 0, placeOf(build.fields, field.name) ?? 0];
   let [changed, sum, largest] = [0, 0, 0];
@@ -69,9 +66,12 @@ function compareField(field: OutputField, parent: AnsweredUsers, build: Answered
   const isText = field.type === 'string';
   return {
     name: field.name,
+    /** The share of users whose answers differ, 0 to 1. */
     changed: changed / users,
+    /** The mean absolute difference, for a vector over all its values; null for texts. */
     meanDifference: isText ? null : sum / (users * values),
     largestDifference: isText ? null : largest,
+    /** Spearman's rank correlation over users; null for a vector, texts or a constant. */
     rankCorrelation: ours && theirs ? rankCorrelation(ours, theirs) : null,
   };
 }
@@ -99,18 +99,6 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
 
 // The result of a comparison of an optimised build with its parent.
 
-/** The difference between one field of the build's predictions and of its parent's. */
-interface OutputAgreement {
-  readonly name: string;
-  /** The share of users whose answers differ, 0 to 1. */
-  readonly changed: number;
-  /** The mean absolute difference, for a vector over all its values; null for texts. */
-  readonly meanDifference: number | null;
-  readonly largestDifference: number | null;
-  /** Spearman's rank correlation over users; null for a vector, texts or a constant. */
-  readonly rankCorrelation: number | null;
-}
-
 /** The users whose decision differs: `up` reach the threshold only with the build, `down` only with its parent. */
 interface BuildFlips extends DecisionPolicy, Interval {
   readonly up: number;
@@ -119,11 +107,7 @@ interface BuildFlips extends DecisionPolicy, Interval {
   readonly rate: number;
 }
 
-export interface Agreement {
-  readonly outputs: readonly OutputAgreement[];
-  /** The changed decisions; null if the predictor declares no decision. */
-  readonly decision: BuildFlips | null;
-}
+export type Agreement = ReturnType<typeof compareBuilds>;
 
 /** The observed outcome of a user, as the caller supplied it. */
 export interface Label {
@@ -131,22 +115,7 @@ export interface Label {
   readonly label: number;
 }
 
-/** Figures for labels 0 and 1 and scores from 0 to 1. */
-interface ClassFigures {
-  /** The area under the ROC curve; null if all labels are equal. */
-  readonly auc: number | null;
-  readonly logLoss: number;
-}
-
-/** Figures for any other labels and scores. */
-interface ErrorFigures {
-  readonly meanAbsoluteError: number;
-  readonly rootMeanSquaredError: number;
-}
-
-export type LabelFigures =
-  | { readonly kind: 'classes'; readonly parent: ClassFigures; readonly build: ClassFigures }
-  | { readonly kind: 'errors'; readonly parent: ErrorFigures; readonly build: ErrorFigures };
+export type LabelFigures = ReturnType<typeof scoreLabels>;
 
 // Values by rank only: the order of values matters, not their distance.
 
@@ -189,15 +158,16 @@ interface LabelledScores {
  * Judges both models by the same figures: as probabilities if all labels are 0 or 1 and all scores are from 0 to 1,
  * else as numbers.
  */
-export function scoreLabels({ labels, parent, build }: LabelledScores): LabelFigures {
+export function scoreLabels({ labels, parent, build }: LabelledScores) {
   const isChance = (score: number) => score >= 0 && score <= 1;
   if (labels.every((label) => label === 0 || label === 1) && [...parent, ...build].every(isChance)) {
-    return { kind: 'classes', parent: classFigures(labels, parent), build: classFigures(labels, build) };
+    return { kind: 'classes' as const, parent: classFigures(labels, parent), build: classFigures(labels, build) };
   }
-  return { kind: 'errors', parent: errorFigures(labels, parent), build: errorFigures(labels, build) };
+  return { kind: 'errors' as const, parent: errorFigures(labels, parent), build: errorFigures(labels, build) };
 }
 
-function classFigures(labels: readonly number[], scores: readonly number[]): ClassFigures {
+/** Returns figures for labels 0 and 1 and scores from 0 to 1. */
+function classFigures(labels: readonly number[], scores: readonly number[]) {
   const loss = mean(labels, (label, i) => logLoss(scores[i] ?? 0, label === 1));
   return { auc: areaUnderCurve(labels, scores), logLoss: loss };
 }
@@ -214,7 +184,8 @@ function areaUnderCurve(labels: readonly number[], scores: readonly number[]): n
   return (sum - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
-function errorFigures(labels: readonly number[], scores: readonly number[]): ErrorFigures {
+/** Returns figures for any other labels and scores. */
+function errorFigures(labels: readonly number[], scores: readonly number[]) {
   const error = (label: number, i: number) => (scores[i] ?? 0) - label;
   return {
     meanAbsoluteError: mean(labels, (label, i) => Math.abs(error(label, i))),

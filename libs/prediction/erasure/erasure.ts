@@ -7,6 +7,7 @@
 
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import type { OnlineCount } from '../online-count.ts';
+import type { Generation } from '../runs/generations.ts';
 
 /** A committed erasure. */
 export interface Tombstone {
@@ -41,15 +42,12 @@ interface DeletedRows {
 }
 
 /** The counts of records deleted in Redis. */
-export interface DeletedKeys {
-  readonly predictions: number;
-  readonly overlayEntries: number;
-}
+export type DeletedKeys = Pick<DeletedRows, 'predictions' | 'overlayEntries'>;
 
 /** The predictors and generations under which Redis may hold records of a user. */
 export interface OnlineLocations {
   readonly predictors: readonly string[];
-  readonly generations: readonly { readonly id: string; readonly buckets: number }[];
+  readonly generations: readonly Pick<Generation, 'id' | 'buckets'>[];
 }
 
 export interface ErasureReceipt {

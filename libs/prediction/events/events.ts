@@ -12,11 +12,8 @@ export interface ContextEvent {
   readonly data: Readonly<Record<string, unknown>> | null;
 }
 
-export interface EventResult {
-  readonly id: string;
-  readonly source: string;
+export interface EventResult extends Pick<ContextEvent, 'id' | 'source' | 'userId'> {
   readonly status: 'accepted' | 'duplicate' | 'erased';
-  readonly userId: string;
   readonly contextVersion: number;
   /** `history.version`: the token for Prediction-Min-Context. */
   readonly contextToken: string;

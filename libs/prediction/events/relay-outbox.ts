@@ -10,7 +10,7 @@ export interface OutboxPage {
   readonly entries: readonly OutboxEntry[];
 }
 
-interface OutboxEntry {
+export interface OutboxEntry {
   readonly userId: string;
   readonly version: number;
   /** Milliseconds since the event was accepted, on Postgres' clock. */

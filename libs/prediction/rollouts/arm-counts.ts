@@ -6,14 +6,11 @@ import type { ServedRollout } from '@tandem/freshness/certificate';
 import { createUserShares, type ExposedUsers, keyOf, type ServedSource, type UserShares } from './exposures.ts';
 
 /** The sums of one process since it began to count a step. */
-export interface ServedSums {
+export interface ServedSums extends ArmSourceCounts {
   readonly rolloutId: string;
   readonly step: number;
-  readonly arm: string;
-  readonly source: ServedSource;
   /** The id of the process and step. Later sums with this id replace earlier ones. */
   readonly processId: string;
-  readonly counts: ArmCounts;
 }
 
 /** Port: stores a process's sums in place of its earlier sums. Safe to repeat. */

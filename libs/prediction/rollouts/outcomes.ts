@@ -29,10 +29,7 @@ export const MAX_OUTCOME_VALUE = 1e15;
  */
 type OutcomeStatus = 'accepted' | 'duplicate' | 'erased';
 
-export interface OutcomeResult {
-  readonly id: string;
-  readonly source: string;
-  readonly userId: string;
+export interface OutcomeResult extends Pick<Outcome, 'id' | 'source' | 'userId'> {
   readonly status: OutcomeStatus;
 }
 
@@ -75,12 +72,9 @@ export interface OutcomeStatistics {
 }
 
 /** Outcomes of all or some of an arm's users, for one metric. */
-export interface OutcomeSums {
+export interface OutcomeSums extends Omit<ArmOutcomes, 'metric'> {
   /** Number of the metric in the plan, from 1. */
   readonly no: number;
-  readonly arm: string;
-  readonly mature: UserSums;
-  readonly all: UserSums;
 }
 
 export const NO_USERS: UserSums = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0, largest: 0 });

@@ -19,22 +19,15 @@ export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependenci
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
 }
 
-interface PreparationReport {
-  readonly begun: readonly Rollout[];
-  /** Rollouts that wait, with the reasons. */
-  readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
-  /** Rollouts that were aborted because they were not prepared by their deadline. */
-  readonly aborted: readonly Rollout[];
-  readonly failed: readonly FailedRollout[];
-}
-
 /** How many of a predictor's latest runs are searched for the newest run of an arm. */
 const RUNS = 50;
 
 /** Runs a round. Rejects if the rollouts cannot be listed. */
-export async function prepareRollouts(dependencies: PrepareRolloutsDependencies): Promise<PreparationReport> {
+export async function prepareRollouts(dependencies: PrepareRolloutsDependencies) {
   const begun: Rollout[] = [];
+  /** Rollouts that wait, with the reasons. */
   const waiting: { rollout: Rollout; why: readonly string[] }[] = [];
+  /** Rollouts that were aborted because they were not prepared by their deadline. */
   const aborted: Rollout[] = [];
   const failed: FailedRollout[] = [];
   for (const rollout of await dependencies.rollouts.active()) {

@@ -29,11 +29,8 @@ export interface LoadReport {
 }
 
 /** One live process and one version. */
-export interface VersionReadiness extends LoadReport {
+export interface VersionReadiness extends LoadReport, Pick<ProcessIdentity, 'kind' | 'host' | 'pid'> {
   readonly processId: string;
-  readonly kind: ProcessKind;
-  readonly host: string;
-  readonly pid: number;
   readonly predictor: string;
   /** The version's number for people. */
   readonly modelNumber: number;

@@ -1,9 +1,9 @@
 /** The record of a rollout's step: its reads, for reports, and its users, for judgement. */
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
-import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
+import { compareOutcome } from '@tandem/experiment/verdict/compare-outcome';
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
-import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
+import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import {
   type AnalysisPlan,
   CANDIDATE,
@@ -145,40 +145,24 @@ function samplesOf(outcomes: readonly ArmOutcomes[]): Readonly<Record<string, Ar
 
 const DAY_MS = 86_400_000;
 
-interface OutcomeReport {
-  readonly metric: OutcomeMetric;
-  readonly arm: string;
-  /** Users whose window has ended. Tests use only these. */
-  readonly mature: OutcomeComparison;
-  /** All users so far, for information. No test uses them. */
-  readonly sofar: { readonly stable: { users: number; mean: number }; readonly arm: { users: number; mean: number } };
-}
+export type RolloutReport = ReturnType<typeof reportOf>;
 
-export interface RolloutReport {
-  readonly figures: RolloutFigures;
-  readonly judgement: Judgement;
-  readonly outcomes: readonly OutcomeReport[];
-  /** The time of the outcomes; null if they have not been counted, or the plan has none. */
-  readonly outcomesAsOf: Date | null;
-  /** Users that one step has served from two arms. Outcomes exclude them. */
-  readonly multipleExposures: number;
-  /** First exposures by day of UTC. */
-  readonly newUsers: StepFigures['newUsers'];
-}
-
-export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutReport {
+export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord) {
   const figures = figuresOf(rollout, analysis, record);
   return {
     figures,
     judgement: judgeRollout(judgedFiguresOf(rollout, analysis, record), rulesOf(rollout, analysis)),
     outcomes: analysis.outcomes.flatMap((metric) => outcomesOf(metric, analysis.alpha, record)),
+    /** The time of the outcomes; null if they have not been counted, or the plan has none. */
     outcomesAsOf: record.outcomes.asOf,
+    /** Users that one step has served from two arms. Outcomes exclude them. */
     multipleExposures: record.served.multipleExposures,
+    /** First exposures by day of UTC. */
     newUsers: record.served.newUsers,
   };
 }
 
-function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs }: StepRecord): OutcomeReport[] {
+function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs }: StepRecord) {
   const own = outcomes.arms.filter((one) => one.metric.name === metric.name);
   const stable = own.find(({ arm }) => arm === STABLE);
   if (!stable) return [];
@@ -187,6 +171,7 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs 
     .map((one) => ({
       metric,
       arm: one.arm,
+      /** Users whose window has ended. Tests use only these. */
       mature: compareOutcome({
         ...metric,
         armName: one.arm,
@@ -196,6 +181,7 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs 
         // The users whose window has ended were first exposed at least one window ago.
         days: (elapsedMs - metric.windowMs) / DAY_MS,
       }),
+      /** All users so far, for information. No test uses them. */
       sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
     }));
 }

@@ -2,20 +2,13 @@
  * The CPU time of chunks. A worker has several chunks in progress: it reads one while it scores another, on one event
  * loop. Concurrent chunks share the CPU time equally. The CPU time of inference is added when a run of a model ends.
  */
-export interface ChunkCpu {
-  begin(): ChunkTime;
-}
-
-interface ChunkTime {
-  /** Ends the chunk, and returns its CPU time in ms. A second call returns the same. */
-  end(): number;
-}
+export type ChunkCpu = ReturnType<typeof createChunkCpu>;
 
 /**
  * Creates the meter of chunks.
  * @param total returns the CPU time in ms since the start, of this process and of its inference of batches
  */
-export function createChunkCpu(total: () => number): ChunkCpu {
+export function createChunkCpu(total: () => number) {
   const underWay = new Set<{ ms: number }>();
   let last = 0;
 
@@ -32,7 +25,8 @@ export function createChunkCpu(total: () => number): ChunkCpu {
       const time = { ms: 0 };
       underWay.add(time);
       return {
-        end() {
+        /** Ends the chunk, and returns its CPU time in ms. A second call returns the same. */
+        end(): number {
           divide();
           underWay.delete(time);
           return time.ms;

@@ -26,12 +26,6 @@ interface ExpireOptions {
   readonly roundMs?: number;
 }
 
-interface ExpiryReport {
-  readonly rowsExpired: number;
-  /** Steps that failed or were not finished, by name. All others were done. */
-  readonly errors: readonly string[];
-}
-
 /** The number of concurrent batches, so that a slow table does not delay the others. */
 const LANES = 2;
 const ROUND_MS = 300_000;
@@ -41,7 +35,7 @@ const PAUSE_RATIO = 0.5;
 export async function expire(
   expiries: readonly Expiry[],
   { pause, stopping = new AbortController().signal, whyIdle, roundMs = ROUND_MS }: ExpireOptions,
-): Promise<ExpiryReport> {
+) {
   const { step, errors } = createStepper();
   const deadline = performance.now() + roundMs;
   const waiting = [...expiries];
@@ -60,6 +54,7 @@ export async function expire(
     }
   }
   await Promise.all(Array.from({ length: LANES }, runLane));
+  /** Steps that were not finished, by name. */
   const late = isStopped ? [] : waiting.map(({ name }) => `${name}: not caught up after ${roundMs / 1000} s`);
   return { rowsExpired, errors: [...errors, ...late] };
 }

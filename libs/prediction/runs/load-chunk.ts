@@ -69,9 +69,7 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
 // reconciler loads it from its rows.
 
 /** The chunk of a load. */
-interface LoadedChunk {
-  readonly runId: string;
-  readonly no: number;
+interface LoadedChunk extends Pick<ClaimedChunk, 'runId' | 'no'> {
   readonly users: number;
 }
 

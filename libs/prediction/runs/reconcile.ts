@@ -24,20 +24,8 @@ export interface ReconcileDependencies {
   readonly keepWithdrawals: () => Promise<void>;
 }
 
-/** The counts of a round. A failed step is in `errors`; all others were done. */
-interface ReconcileReport {
-  readonly unfinishedRuns: number;
-  readonly chunksHinted: number;
-  readonly generationsToLoad: number;
-  readonly erasuresSwept: number;
-  /** Detected database restores, after each of which another history began. */
-  readonly lossesNoticed: number;
-  readonly errors: readonly string[];
-}
-
-type Reconcile = () => Promise<ReconcileReport>;
-
-export function createReconcile(dependencies: ReconcileDependencies): Reconcile {
+/** Creates the round, which returns its counts. A failed step is in `errors`; all others were done. */
+export function createReconcile(dependencies: ReconcileDependencies) {
   const { losses, erasures, keepWithdrawals } = dependencies;
   return async function reconcile() {
     const { step, errors } = createStepper();
@@ -48,6 +36,7 @@ export function createReconcile(dependencies: ReconcileDependencies): Reconcile 
     await step('withdrawals', keepWithdrawals, undefined);
     const generationsToLoad = await step('generations', () => hintAtLoads(dependencies), 0);
     const { unfinished: unfinishedRuns, chunks: chunksHinted } = hinted;
+    /** Detected database restores, after each of which another history began. */
     const lossesNoticed = await noticing;
     return { unfinishedRuns, chunksHinted, erasuresSwept, generationsToLoad, lossesNoticed, errors };
   };

@@ -19,18 +19,11 @@ export interface RetainDependencies {
   removeUnusedArtifacts(): Promise<number>;
 }
 
-interface RetentionReport {
-  readonly generationsDropped: number;
-  readonly artifactsRemoved: number;
-  /** The steps that failed. All others were done. */
-  readonly errors: readonly string[];
-}
-
 /** The lease covers a generation of 100 million users: removing its million buckets takes some seconds. */
 const GENERATIONS = { everyMs: 50_000, leaseMs: 600_000 };
 const ARTIFACTS = { everyMs: 3_600_000, leaseMs: 600_000 };
 
-export async function retain(dependencies: RetainDependencies): Promise<RetentionReport> {
+export async function retain(dependencies: RetainDependencies) {
   const { step, errors } = createStepper();
   const dropping = () => dependencies.turns.take('generations', GENERATIONS, () => dropRetired(dependencies));
   const generationsDropped = (await step('retention', dropping, 0)) ?? 0;

@@ -1,8 +1,10 @@
 /** The port of the run use cases to the store of runs, chunks and generations. Each call is one transaction. */
+
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationReport, Mover } from '../reports/generation-report.ts';
 import type { Budget } from './budget.ts';
 import type { Generation } from './generations.ts';
+import type { WantedRollback } from './rollback-target.ts';
 import type {
   ChunkResult,
   ClaimedChunk,
@@ -16,6 +18,7 @@ import type {
   RunStep,
   UnfinishedRun,
 } from './runs.ts';
+import type { ScoredUser } from './scored-users.ts';
 
 export interface NewRun {
   readonly predictor: string;
@@ -34,12 +37,7 @@ export interface NewRun {
   readonly note?: string;
 }
 
-export interface ChunkRef {
-  readonly runId: string;
-  readonly no: number;
-  /** The fence of the last claim. The fence of the next claim is one higher. */
-  readonly fence: number;
-}
+export type ChunkRef = Pick<ClaimedChunk, 'runId' | 'no' | 'fence'>;
 
 export interface PublishOutcome {
   readonly state: 'done' | 'done_with_errors' | 'failed';
@@ -118,12 +116,8 @@ export interface RunStore {
   unfinished(predictor?: string): Promise<readonly UnfinishedRun[]>;
 }
 
-export interface RollbackRequest {
+export interface RollbackRequest extends WantedRollback {
   readonly predictor: string;
-  /** Number of the target generation; null: chosen by rollback-target.ts. */
-  readonly to: number | null;
-  /** Whether the generation may be of a model version that was never stable. */
-  readonly force?: boolean;
   readonly actor: string;
 }
 
@@ -145,12 +139,9 @@ export interface GenerationStore {
   pages(generation: Generation, pageSize: number): AsyncIterable<readonly StoredRow[]>;
 }
 
-export interface StoredRow {
-  readonly userId: string;
-  readonly contextVersion: number;
+export interface StoredRow extends ScoredUser {
   /** The time at which the features were read, in ms since 1970. */
   readonly computedAt: number;
-  readonly outputs: Buffer;
 }
 
 // The port to the queue. A hint says that there may be work in Postgres. It carries only ids, may be lost or

@@ -65,17 +65,21 @@ export interface RunFailure {
 }
 
 /** A step of a run other than its chunks: planning the chunks, or checking, comparing and publishing the result. */
-export type RunStep = 'plan' | 'publish';
-
-/** A claimed step. A later claim has a higher fence. */
-export interface ClaimedStep {
+interface Claim {
   readonly runId: string;
-  readonly predictor: string;
-  readonly step: RunStep;
+  /** Each claim raises the fence by one. */
   readonly fence: number;
   readonly attempts: number;
   /** Whether another worker held the lease until it expired. */
   readonly takenOver: boolean;
+}
+
+export type RunStep = 'plan' | 'publish';
+
+/** A claimed step. A later claim has a higher fence. */
+export interface ClaimedStep extends Claim {
+  readonly predictor: string;
+  readonly step: RunStep;
   /** The database's history at the claim. Results that were read in another history are not written. */
   readonly history: string;
 }
@@ -95,13 +99,8 @@ export interface UnfinishedRun extends Run {
 }
 
 /** A claimed chunk. A later claim has a higher fence. */
-export interface ClaimedChunk {
-  readonly runId: string;
+export interface ClaimedChunk extends Claim {
   readonly no: number;
-  readonly fence: number;
-  readonly attempts: number;
-  /** Whether another worker held the lease until it expired. */
-  readonly takenOver: boolean;
   /** A key range, or named users. */
   readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
 }

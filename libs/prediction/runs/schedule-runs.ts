@@ -39,26 +39,15 @@ export interface ScheduleRunsDependencies {
   latestSlot(schedule: string, at: Date): Date;
 }
 
-interface ScheduledRun {
-  readonly predictor: string;
-  readonly slot: Date;
-  readonly runId: string;
-}
-
-interface ScheduleReport {
-  readonly made: readonly ScheduledRun[];
-  /** Predictors whose run could not be created. Their slots stay due. */
-  readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];
-}
-
 /**
  * Creates the due runs, and returns the runs that this call created. A slot that is due during an unfinished run of its
  * predictor runs after that run, unless a newer slot is due by then. Rejects if the schedules cannot be read.
  */
-export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<ScheduleReport> {
+export async function scheduleRuns(dependencies: ScheduleRunsDependencies) {
   const { schedules, runs, hints, latestSlot } = dependencies;
   const { now, schedules: all } = await schedules.schedules();
-  const made: ScheduledRun[] = [];
+  const made: { predictor: string; slot: Date; runId: string }[] = [];
+  /** Predictors whose run could not be created. Their slots stay due. */
   const failed: { predictor: string; error: unknown }[] = [];
   /** The slots of runs of all users that are due or were just run, by arm. */
   const ofEveryone = new Map<string, Date>();
@@ -82,7 +71,9 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   return { made, failed };
 }
 
-/** Creates a run. If an earlier release is running, which cannot keep a budget, the run is created without its budget. */
+/**
+ * Creates a run. If an earlier release is running, which cannot keep a budget, the run is created without its budget.
+ */
 async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Schedule, slot: Date) {
   try {
     return await runs.create(runOf(schedule, slot));

@@ -8,73 +8,17 @@ import {
   NO_EFFORT,
   type Segment,
   type ShadowCounts,
-  type ShadowOutcome,
 } from './shadow-counts.ts';
-import { type Interval, wilsonInterval } from './wilson.ts';
+import { wilsonInterval } from './wilson.ts';
 
-interface ShadowReport {
-  /** Served answers of shadowed users, by outcome. */
-  readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
-  readonly everybody: ComparisonReport;
-  /** Segments by feature, those with most users first. */
-  readonly segments: readonly (ComparisonReport & { readonly segment: NonNullable<Segment> })[];
-  /**
-   * Scores from 0 to 1 in classes of equal width, with a row for each class of served scores; null if there are no such
-   * scores.
-   */
-  readonly joint: readonly (readonly number[])[] | null;
-  /** The mean age of compared answers when they were served, in seconds; null if none was compared. */
-  readonly servedAgeSeconds: number | null;
-  readonly candidate: CandidateReport;
-}
-
-export interface ComparisonReport {
-  readonly compared: number;
-  /** The share of answers that differ at all. */
-  readonly differentShare: number | null;
-  /** Mean of candidate minus served; null if no two numbers were compared. */
-  readonly meanDelta: number | null;
-  readonly deviation: number | null;
-  readonly largestDelta: number | null;
-  readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-  /** The changed decisions; null if the predictor declares no threshold. */
-  readonly flips: FlipReport | null;
-}
-
-interface FlipReport {
-  /** The numbers of decisions that changed to yes, and to no. */
-  readonly up: number;
-  readonly down: number;
-  readonly rate: number | null;
-  /** The 95 % interval of the rate of all users, with each answer counted as a separate user. */
-  readonly interval: Interval;
-}
-
-/** The cost of the candidate. */
-interface CandidateReport {
-  /**
-   * Users by the duration of the statement that read their features and of the run that scored them, at low priority.
-   */
-  readonly featuresMs: readonly LatencyClass[];
-  readonly runMs: readonly LatencyClass[];
-  readonly usersRun: number;
-  /** The model's processor time for a thousand users, in ms; null if there was no run. */
-  readonly cpuMsPerThousand: number | null;
-  readonly processesEnded: number;
-}
-
-interface LatencyClass {
-  /** The upper bound of the class; null above all bounds. */
-  readonly toMs: number | null;
-  readonly users: number;
-}
+export type ComparisonReport = ReturnType<typeof reportOf>;
 
 /**
  * Builds the report.
  * @param rows the sums of all processes
  * @param hasThreshold whether the predictor's decision has a threshold
  */
-export function reportShadow(rows: readonly ShadowRow[], hasThreshold: boolean): ShadowReport {
+export function reportShadow(rows: readonly ShadowRow[], hasThreshold: boolean) {
   const sums = new Map<string, { segment: Segment; counts: ShadowCounts }>();
   for (const { segment, counts } of rows) {
     const key = JSON.stringify(segment && [segment.feature, segment.value]);
@@ -84,46 +28,62 @@ export function reportShadow(rows: readonly ShadowRow[], hasThreshold: boolean):
   const everybody: ShadowCounts = sums.get('null')?.counts ?? NO_COMPARISONS;
   const effort = everybody.effort ?? NO_EFFORT;
   return {
+    /** Served answers of shadowed users, by outcome. */
     outcomes: effort.outcomes,
     everybody: reportOf(everybody, hasThreshold),
+    /** Segments by feature, those with most users first. */
     segments: [...sums.values()]
       .flatMap(({ segment, counts }) => (segment ? [{ segment, ...reportOf(counts, hasThreshold) }] : []))
       .sort((one, other) => compareTexts(one.segment.feature, other.segment.feature) || other.compared - one.compared),
     joint: jointOf(effort.joint),
+    /** The mean age of compared answers when they were served, in seconds; null if none was compared. */
     servedAgeSeconds: shareOf(effort.servedAgeSeconds, everybody.compared),
+    /** The cost of the candidate. */
     candidate: {
+      /** Users by the duration of the statement that read their features and of the run that scored them. */
       featuresMs: latencies(effort.featuresMs),
       runMs: latencies(effort.runMs),
       usersRun: effort.usersRun,
+      /** The model's processor time for a thousand users, in ms; null if there was no run. */
       cpuMsPerThousand: shareOf(effort.cpuMs * 1_000, effort.usersRun),
       processesEnded: effort.processesEnded,
     },
   };
 }
 
-function reportOf(counts: Comparisons, hasThreshold: boolean): ComparisonReport {
+function reportOf(counts: Comparisons, hasThreshold: boolean) {
   const { compared, different, measured, sum, sumOfSquares, largest, deltas, up, down } = counts;
   const meanDelta = shareOf(sum, measured);
   return {
     compared,
+    /** The share of answers that differ at all. */
     differentShare: shareOf(different, compared),
+    /** Mean of candidate minus served; null if no two numbers were compared. */
     meanDelta,
     // By rounding, the mean of squares can be slightly below the square of the mean.
     deviation: meanDelta === null ? null : Math.sqrt(Math.max(0, sumOfSquares / measured - meanDelta ** 2)),
     largestDelta: measured === 0 ? null : largest,
     deltas: deltas.map((answers, i) => ({ ...deltaRange(i), answers })),
+    /**
+     * The decisions that changed to yes (`up`) and to no; null if the predictor declares no threshold. The rate has the
+     * 95 % interval of the rate of all users, with each answer counted as a separate user.
+     */
     flips: hasThreshold
       ? { up, down, rate: shareOf(up + down, measured), interval: wilsonInterval(up + down, measured) }
       : null,
   };
 }
 
-function jointOf(joint: readonly number[]): ShadowReport['joint'] {
+/**
+ * Returns a row for each class of served scores, from 0 to 1 in classes of equal width; null if there are no scores.
+ */
+function jointOf(joint: readonly number[]): (readonly number[])[] | null {
   if (!joint.some((count) => count > 0)) return null;
   return Array.from({ length: SCORE_CLASSES }, (_, row) => joint.slice(row * SCORE_CLASSES, (row + 1) * SCORE_CLASSES));
 }
 
-function latencies(counts: readonly number[]): LatencyClass[] {
+/** Returns the users of each class, with its upper bound; null above all bounds. */
+function latencies(counts: readonly number[]) {
   return counts.map((users, i) => ({ toMs: LATENCY_BOUNDS_MS[i] ?? null, users }));
 }
 

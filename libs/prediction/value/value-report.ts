@@ -3,13 +3,8 @@
  * with intervals by user, and the inferences spent. All policies are judged by the same reads, so differences are
  * paired.
  */
-import {
-  areaUnderCurve,
-  type CalibrationBin,
-  calibrationBins,
-  calibrationError,
-  type ScoredReads,
-} from '@tandem/experiment/value/quality';
+
+import { areaUnderCurve, calibrationBins, calibrationError, type ScoredReads } from '@tandem/experiment/value/quality';
 import {
   addRead,
   type Estimate,
@@ -19,10 +14,11 @@ import {
   newUserSums,
   type UserSums,
 } from '@tandem/experiment/value/user-bootstrap';
-import { type AgeFigures, ageFigures, sumByAge } from './age-curve.ts';
+import type { Interval } from '../shadow/wilson.ts';
+import { ageFigures, sumByAge } from './age-curve.ts';
 import type { Judge } from './judges.ts';
 import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';
-import { type GainBounds, gainBounds } from './unknown-outcomes.ts';
+import { gainBounds } from './unknown-outcomes.ts';
 import type { ValueHistory } from './value-history.ts';
 
 const RESAMPLES = 1_000;
@@ -39,64 +35,18 @@ interface ValuePlan {
   readonly contexts: readonly number[];
 }
 
-export interface PolicyFigures {
-  readonly policy: ServingPolicy['kind'];
-  /** The time between two runs; null for live-only. */
-  readonly cadenceMs: number | null;
-  readonly quality: Estimate;
-  /** The gain over live-only on the same reads; negative if worse. */
-  readonly againstLive: Estimate;
-  /** The area under the ROC curve; null for a list, or if all outcomes are equal. */
-  readonly auc: Estimate | null;
-  /** The calibration; null for a list. */
-  readonly calibration: Calibration | null;
-  readonly byAge: readonly AgeFigures[];
-  readonly inferences: { readonly batch: number; readonly live: number; readonly aRead: number };
-}
-
-interface Calibration {
-  /** The mean prediction minus the share of reads with the outcome. */
-  readonly bias: Estimate;
-  /** The mean difference between predicted and observed shares, over ten bins. */
-  readonly error: number;
-  readonly bins: readonly CalibrationBin[];
-}
-
 /** The gain of the hybrid over batch-only with the same cadence, on the same reads. */
 export interface Gain {
   readonly cadenceMs: number;
   /** The gain; positive if the hybrid is better. The intervals of all cadences hold together. */
   readonly change: Estimate;
   /** The least and the greatest gain that unknown outcomes permit, on all reads; null if all outcomes are known. */
-  readonly bounds: GainBounds | null;
+  readonly bounds: Interval | null;
   /** The finding; `unknown` if there are not enough users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
 
-export interface ValueReport {
-  readonly predictor: string;
-  readonly simulated: boolean;
-  readonly from: string;
-  readonly to: string;
-  readonly measure: Judge['measure'];
-  readonly top: number | null;
-  readonly reads: {
-    readonly all: number;
-    readonly judged: number;
-    readonly unknownContext: number;
-    readonly unknownOutcome: number;
-    readonly unscorable: number;
-  };
-  /** `effective`: the number of equally active users with as wide intervals. */
-  readonly users: { readonly scored: number; readonly judged: number; readonly effective: number };
-  /** The share of the judged reads with the outcome; null for a list. */
-  readonly outcomeRate: number | null;
-  readonly gains: readonly Gain[];
-  readonly policies: readonly PolicyFigures[];
-  /** The figures of batch-only answers at all cadences. */
-  readonly batchByAge: readonly AgeFigures[];
-  readonly resampling: { readonly resamples: number; readonly seed: number };
-}
+export type ValueReport = ReturnType<typeof reportValue>;
 
 interface PlanOptions {
   readonly cadencesMs: readonly number[];
@@ -123,7 +73,7 @@ export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanO
  * Builds the report of a plan.
  * @param plan the plan, with at least one judged read that can be scored and has a known outcome
  */
-export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
+export function reportValue(plan: ValuePlan, judge: Judge, seed: number) {
   const { history } = plan;
   const scorable = scorableReads(plan, judge);
   const reads = scorable.filter((read) => history.reads[read]?.outcome !== null);
@@ -141,7 +91,9 @@ export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueR
       unknownOutcome: scorable.length - reads.length,
       unscorable: plan.judged.length - scorable.length,
     },
+    /** `effective`: the number of equally active users with as wide intervals. */
     users: { scored: history.users, judged: board.counts.length, effective: equallyActiveUsers(board.counts) },
+    /** The share of the judged reads with the outcome; null for a list. */
     outcomeRate,
     ...gainsAndCurve(plan, { judge, scorable }, board, seed),
     policies,
@@ -208,7 +160,9 @@ function changeOf({ quality, sign }: Board, policy: number, reference: number): 
   return (read) => sign * ((ours[read] as number) - (theirs[read] as number));
 }
 
-function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): PolicyFigures[] {
+export type PolicyFigures = ReturnType<typeof figuresOf>[number];
+
+function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number) {
   const live = plan.served.length - 1;
   const meansOf = (policy: number) => {
     const quality = board.quality[policy] as Float64Array;
@@ -219,9 +173,12 @@ function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): P
   const chances = chanceFigures(plan, judge, board, seed);
   return plan.served.map(({ policy, ages, batchInferences, liveInferences }, i) => ({
     policy: policy.kind,
+    /** The time between two runs; null for live-only. */
     cadenceMs: policy.kind === 'live' ? null : policy.cadenceMs,
     quality: means[2 * i] as Estimate,
+    /** The gain over live-only on the same reads; negative if worse. */
     againstLive: means[2 * i + 1] as Estimate,
+    /** The area under the ROC curve, and the calibration; null for a list. */
     auc: chances[i]?.auc ?? null,
     calibration: chances[i]?.calibration ?? null,
     byAge: ageFigures(sumByAge([layerOf(plan.served, board, i, ages)], board.counts.length), seed),
@@ -261,7 +218,12 @@ function chanceFigures({ served }: ValuePlan, { chance }: Judge, board: Board, s
     const area = areas[i] as Estimate;
     const bins = calibrationBins(reads);
     return {
+      /** Null if all outcomes are equal. */
       auc: Number.isNaN(area.value) ? null : area,
+      /**
+       * The mean prediction minus the share of reads with the outcome, and the mean difference between predicted and
+       * observed shares, over ten bins.
+       */
       calibration: { bias: biases[i] as Estimate, error: calibrationError(bins), bins },
     };
   });
@@ -273,23 +235,19 @@ interface Scorable {
   readonly scorable: Uint32Array;
 }
 
-function gainsAndCurve(
-  { served, history }: ValuePlan,
-  { judge, scorable }: Scorable,
-  board: Board,
-  seed: number,
-): Pick<ValueReport, 'gains' | 'batchByAge'> {
+function gainsAndCurve({ served, history }: ValuePlan, { judge, scorable }: Scorable, board: Board, seed: number) {
   const cadences = served.flatMap(({ policy }) => (policy.kind === 'batch' ? [policy.cadenceMs] : []));
   const changes = cadences.map((_, i) => sumReads(board, changeOf(board, cadences.length + i, i)));
   const options = { counts: board.counts, seed, resamples: RESAMPLES, together: true };
   const estimates = estimate(changes.map(meanOf), options);
-  const gains = cadences.map((cadenceMs, i) => {
+  const gains = cadences.map((cadenceMs, i): Gain => {
     const change = estimates[i] as Estimate;
     const [ours, theirs] = [served[cadences.length + i]?.contexts ?? [], served[i]?.contexts ?? []];
     const bounds = gainBounds(history, judge, scorable, { ours, theirs });
     return { cadenceMs, change, bounds, verdict: verdictOf(change) };
   });
   const layers = cadences.map((_, i) => layerOf(served, board, i, served[i]?.ages ?? new Float64Array()));
+  // The figures of batch-only answers at all cadences.
   return { gains, batchByAge: ageFigures(sumByAge(layers, board.counts.length), seed) };
 }
 

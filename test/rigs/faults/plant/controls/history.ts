@@ -27,7 +27,7 @@ export const recallLost: Plant = {
     },
     {
       file: 'libs/prediction/events/notice-loss.ts',
-      find: 'isSure: () => sureOf !== null && sureOf === memory.serverId(),',
+      find: 'isSure: (): boolean => sureOf !== null && sureOf === memory.serverId(),',
       replace: 'isSure: () => true,',
     },
   ],
