@@ -1,9 +1,11 @@
 /**
- * Erases users in Redis. First the version hint of the user, which rejects older overlay entries, and the count are set.
- * Then the user's fields in all generations and the overlay entries are deleted. The hint is kept, since it contains only
- * a version.
+ * Erases users in Redis. First the version hint of the user, which rejects older overlay entries, and the count are
+ * set. Then the user's fields in all generations and the overlay entries are deleted. The hint is kept, since it
+ * contains only a version.
  */
+
 import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
+import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import { accepted, type StoreDependencies } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
@@ -34,8 +36,7 @@ export function createErasures(dependencies: StoreDependencies): OnlineErasures 
     async forget(userIds, locations) {
       const all = userIds.flatMap((userId) => deletesOf(keys, userId, locations));
       const deleted = { predictions: 0, overlayEntries: 0 };
-      for (let i = 0; i < all.length; i += COMMANDS_A_WRITE) {
-        const some = all.slice(i, i + COMMANDS_A_WRITE);
+      for (const some of partsOf(all, COMMANDS_A_WRITE)) {
         const replies = accepted(await connection.send(some.map((one) => one.command)));
         some.forEach(({ of }, n) => {
           deleted[of] += Number(replies[n]);

@@ -10,13 +10,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseRedisAddress, type RedisAddress } from '@tandem/redis/redis-address';
 import { ClusterTopology } from './cluster-topology.ts';
-import {
-  type Layout,
-  type OnlineConnection,
-  type OnlineConnectionOptions,
-  ServerConnection,
-  unavailable,
-} from './connection.ts';
+import { type OnlineConnection, type OnlineConnectionOptions, ServerConnection, unavailable } from './connection.ts';
 import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pipelined-commands.ts';
 
 /** The most redirections of a command. A key that moves during its lookup is redirected more than once. */
@@ -131,7 +125,7 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
   ): Promise<unknown[]> => {
     const layout = topology.layout();
     const replies: unknown[] = new Array(questions.length);
-    const groups = groupByShard(questions, keyOf, layout);
+    const groups = Map.groupBy(questions.keys(), (place) => layout.shardOf(keyOf(questions[place] as Q)));
     await Promise.all(
       [...groups].map(async ([shard, places]) => {
         const server = layout.shards[shard]?.server;
@@ -152,17 +146,6 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
     );
     return replies;
   };
-}
-
-function groupByShard<Q>(questions: readonly Q[], keyOf: (question: Q) => string, { shardOf }: Layout) {
-  const groups = new Map<number, number[]>();
-  questions.forEach((question, place) => {
-    const shard = shardOf(keyOf(question));
-    const places = groups.get(shard);
-    if (places) places.push(place);
-    else groups.set(shard, [place]);
-  });
-  return groups;
 }
 
 type Redirection =

@@ -2,8 +2,10 @@
  * Stores overlay entries by compare-and-set: put-overlay.lua decides which entry is replaced. Entries of the same
  * moment are sent in one call, as one command with one promise and one timer.
  */
+
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
+import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type { StoreDependencies } from './connection.ts';
 import { createKeys, type Keys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
@@ -37,10 +39,7 @@ export function createOverlayStore(dependencies: ExpiringDependencies): OnlineOv
   const entriesACall = connection.isCluster ? 1 : ENTRIES_A_CALL;
 
   async function putEach(entries: readonly OverlayEntry[]): Promise<readonly PutResult[]> {
-    const calls: ScriptCall[] = [];
-    for (let i = 0; i < entries.length; i += entriesACall) {
-      calls.push(callOf(keys, entries.slice(i, i + entriesACall), expiry));
-    }
+    const calls = partsOf(entries, entriesACall).map((some) => callOf(keys, some, expiry));
     const replies = await runScript(connection, script, calls);
     return replies.flatMap((reply) => (reply as readonly unknown[]).map(resultOf));
   }

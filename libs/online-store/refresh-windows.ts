@@ -2,10 +2,12 @@
  * The windows of re-scoring. In each window, only one worker re-scores a user of a predictor. The keys expire with the
  * window, so an erasure need not delete them.
  */
+
 import type { RefreshWindows } from '@tandem/prediction/refresh/refresh-pass';
+import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type { StoreDependencies } from './connection.ts';
 import { createKeys, userKeyOf } from './keys.ts';
-import { loadScript, runScript, type ScriptCall } from './scripts.ts';
+import { loadScript, runScript } from './scripts.ts';
 
 /** The most keys of a call, as for overlay entries. A longer call would delay the server's other clients. */
 const KEYS_A_CALL = 250;
@@ -18,10 +20,7 @@ export function createRefreshWindows({ connection, prefix }: StoreDependencies):
   return {
     async take(predictor, userIds, forMs) {
       const names = userIds.map((userId) => keys.refreshWindow(userKeyOf(userId), predictor));
-      const calls: ScriptCall[] = [];
-      for (let i = 0; i < names.length; i += keysACall) {
-        calls.push({ keys: names.slice(i, i + keysACall), args: [String(Math.ceil(forMs))] });
-      }
+      const calls = partsOf(names, keysACall).map((some) => ({ keys: some, args: [String(Math.ceil(forMs))] }));
       return (await runScript(connection, script, calls)).flatMap((reply) => reply as readonly number[]);
     },
   };

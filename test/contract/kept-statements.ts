@@ -97,10 +97,12 @@ function sitesOf(file: SourceFile, checker: Checker): Site[] {
   return sites;
 }
 
+const QUERIES = new Set(['query', 'queryFirst', 'queryOne']);
+
 /** `query<Row>(db, …)`, `client.query<Row>(…)`. */
 function isQuery({ expression, typeArguments }: CallExpression): boolean {
   const name = is.isPropertyAccessExpression(expression) ? expression.name : expression;
-  return is.isIdentifier(name) && name.text === 'query' && typeArguments?.length === 1;
+  return is.isIdentifier(name) && QUERIES.has(name.text) && typeArguments?.length === 1;
 }
 
 function textOf({ expression, arguments: [first, second] }: CallExpression): Expression | undefined {

@@ -116,7 +116,7 @@ function weightedSum(values: Float64Array, weights: ArrayLike<number>): number {
 }
 
 /** A bin of reads, by score. */
-export interface CalibrationBin {
+interface CalibrationBin {
   readonly reads: number;
   readonly predicted: number;
   readonly observed: number;

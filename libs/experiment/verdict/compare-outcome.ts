@@ -43,8 +43,6 @@ interface Estimate extends Interval {
   readonly estimate: number;
 }
 
-export type OutcomeComparison = ReturnType<typeof compareOutcome>;
-
 /** The days of users with an ended window that a forecast needs. Users of a day differ from users of an hour. */
 const LEAST_DAYS = 1;
 

@@ -8,13 +8,12 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { withRequestDefaults } from '@tandem/freshness/request-features';
 import type pg from 'pg';
-import { copyOut } from '../sql/copy.ts';
+import { copyOut, createRowReader } from '../sql/copy.ts';
 import { execute } from '../sql/database.ts';
 import { type ChunkPart, chunkCopySql, featureTypesSql, LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion, formOf, readDouble, readInteger } from './feature-table.ts';
 import { createRowBounds } from './row-bounds.ts';
 
-const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
 /**
@@ -26,7 +25,6 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]) {
   const features = version.query.columns.length;
   const bounds = createRowBounds(version.query.columns);
   let head: [string, number] | null = null;
-  let isFirst = true;
 
   /** Reads a row, and returns the offset after it. */
   function takeRow(bytes: Buffer, start: number, isKept: boolean): number {
@@ -69,19 +67,10 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]) {
 
   return {
     /** Takes one message of COPY: a row. The last row has [history, clock] instead of a user. */
-    take(bytes: Buffer): void {
-      let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
-      isFirst = false;
-      // Each message is one row.
-      const isKept = bounds.accept(bytes.length);
-      while (at < bytes.length) {
-        const fields = bytes.readInt16BE(at);
-        // The end of the data.
-        if (fields < 0) return;
-        if (fields !== LEADING_COLUMNS + features) throw new Error(`COPY gave a row of ${fields} fields`);
-        at = takeRow(bytes, at + 2, isKept);
-      }
-    },
+    take: createRowReader((bytes, at, fields) => {
+      if (fields !== LEADING_COLUMNS + features) throw new Error(`COPY gave a row of ${fields} fields`);
+      return takeRow(bytes, at, bounds.accept(bytes.length));
+    }),
     /** Returns the batch. Throws if the row without a user is missing. */
     finish(): FeatureBatch {
       if (!head) throw new Error('COPY gave no history');
@@ -91,14 +80,8 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]) {
   };
 }
 
-interface Field {
-  /** The length of the field; -1 for a null. */
-  readonly length: number;
-  readonly at: number;
-  readonly end: number;
-}
-
-function fieldAt(bytes: Buffer, start: number): Field {
+/** Returns the place of a field, and its length, which is -1 for a null. */
+function fieldAt(bytes: Buffer, start: number) {
   const length = bytes.readInt32BE(start);
   return { length, at: start + 4, end: start + 4 + Math.max(0, length) };
 }
@@ -117,20 +100,11 @@ export async function readChunkRows(
   part: ChunkPart,
   timeoutMs: number,
 ): Promise<FeatureBatch> {
-  return withRequestDefaults(version, await copyRows(db, version, part, timeoutMs));
-}
-
-async function copyRows(
-  db: pg.PoolClient,
-  version: ModelVersion,
-  part: ChunkPart,
-  timeoutMs: number,
-): Promise<FeatureBatch> {
   const { query } = version;
   const { fields } = await execute(db, { text: featureTypesSql(query), timeoutMs });
   const oids = fields.map((field) => field.dataTypeID);
   const rows = createFeatureRows(version, oids);
   const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
   await copyOut(db, { text: chunkCopySql(version, part, asText), timeoutMs }, rows.take);
-  return rows.finish();
+  return withRequestDefaults(version, rows.finish());
 }

@@ -4,6 +4,7 @@
  * This happens page by page before the publication, so that only a few users remain under the lock that erasures wait
  * for.
  */
+import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
 import { type Db, query, sqlState } from '../sql/database.ts';
@@ -30,9 +31,7 @@ export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly numbe
   await writeKnown(pool, (db) => deleteMovers(db, numbers));
   await writeKnown(pool, (db) => deleteShadowMovers(db, numbers));
   let deleted = 0;
-  for (let at = 0; at < published.length; at += PARTITIONS) {
-    deleted += await deleteFromGenerations(pool, published.slice(at, at + PARTITIONS), numbers);
-  }
+  for (const some of partsOf(published, PARTITIONS)) deleted += await deleteFromGenerations(pool, some, numbers);
   return deleted;
 }
 

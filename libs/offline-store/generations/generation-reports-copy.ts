@@ -11,7 +11,7 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 import pg from 'pg';
 import { type Cancellable, cancellableRead } from '../features/cancellable.ts';
 import { asRelation, quoteName } from '../features/feature-statement.ts';
-import { copyOut } from '../sql/copy.ts';
+import { copyOut, createRowReader } from '../sql/copy.ts';
 import { query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 
@@ -169,27 +169,18 @@ async function copyWithin(pool: pg.Pool, { text, settings = [], ...limits }: Cop
   });
 }
 
-const SIGNATURE_BYTES = 11;
-
 function createFields(take: TakeField): (bytes: Buffer) => void {
   const place: StoredAt = { start: -1, end: -1 };
-  let isFirst = true;
-  return (bytes) => {
-    let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
-    isFirst = false;
-    while (at < bytes.length) {
-      const fields = bytes.readInt16BE(at);
-      // The end of the data.
-      if (fields < 0) return;
-      at += 2;
-      for (let index = 0; index < fields; index++) {
-        const length = bytes.readInt32BE(at);
-        at += 4;
-        place.start = length < 0 ? -1 : at;
-        if (length > 0) at += length;
-        place.end = at;
-        take(bytes, place, index);
-      }
+  return createRowReader((bytes, start, fields) => {
+    let at = start;
+    for (let index = 0; index < fields; index++) {
+      const length = bytes.readInt32BE(at);
+      at += 4;
+      place.start = length < 0 ? -1 : at;
+      if (length > 0) at += length;
+      place.end = at;
+      take(bytes, place, index);
     }
-  };
+    return at;
+  });
 }

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Insertable } from 'kysely';
 import type pg from 'pg';
-import { copyOut } from '../sql/copy.ts';
+import { copyOut, createRowReader } from '../sql/copy.ts';
 import { type Db, transaction, withClient } from '../sql/database.ts';
 import type { Database } from '../sql/database-schema.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
@@ -130,10 +130,6 @@ const SLICE_BYTES = 1 << 20;
 /** The number of slices in one statement, so that no statement takes long. */
 const SLICES = 8;
 const TIMEOUT_MS = 10_000;
-/** The bytes of COPY's header: a signature, flags, and the length of an empty extension. */
-const HEADER_BYTES = 19;
-/** The bytes of a row's header: the number of fields, and the length of the only field. */
-const ROW_BYTES = 6;
 
 /**
  * Returns the first `size` bytes of the artifact in Postgres, padded with zeros.
@@ -146,24 +142,15 @@ export async function readSlices(pool: pg.Pool, hash: string, size: number): Pro
       from tandem.artifacts, generate_series(${from}, ${Math.min(from + (SLICES - 1) * SLICE_BYTES, size - 1)}, ${SLICE_BYTES}) at
       where hash = '${hash}' order by at) to stdout (format binary)`;
     const first = from;
-    let length = 0;
-    await withClient(pool, (client) =>
-      copyOut(client, { text, timeoutMs: TIMEOUT_MS }, (bytes) => {
-        length += takeRow(bytes, file, first + length);
-      }),
-    );
-    if (length === 0) break;
-    from += length;
+    const take = createRowReader((bytes, at) => {
+      const end = at + 4 + Math.max(0, bytes.readInt32BE(at));
+      from += bytes.copy(file, from, at + 4, end);
+      return end;
+    });
+    await withClient(pool, (client) => copyOut(client, { text, timeoutMs: TIMEOUT_MS }, take));
+    if (from === first) break;
   }
   return file;
-}
-
-/** Copies a message's bytes, and returns their number. The message that ends the data has none. */
-function takeRow(message: Buffer, file: Buffer, to: number): number {
-  const at = message.subarray(0, 4).toString('latin1') === 'PGCO' ? HEADER_BYTES : 0;
-  if (message.length < at + ROW_BYTES || message.readInt16BE(at) !== 1) return 0;
-  const length = Math.max(0, message.readInt32BE(at + 2));
-  return message.copy(file, to, at + ROW_BYTES, at + ROW_BYTES + length);
 }
 
 /** Returns the SHA-256 in hex, like createHash. */

@@ -13,6 +13,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Run } from '@tandem/prediction/runs/runs';
+import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { IS_ERASED } from '../certificate/erased-users.ts';
@@ -249,8 +250,8 @@ async function chooseChanged(
       timeoutMs,
     });
     const userIds = others.map(({ userId }) => userId);
-    for (let at = 0; at < userIds.length; at += chunkSize) {
-      if (!(await writeNamed(pool, claimed, chunks++, userIds.slice(at, at + chunkSize)))) return null;
+    for (const some of partsOf(userIds, chunkSize)) {
+      if (!(await writeNamed(pool, claimed, chunks++, some))) return null;
     }
     users += userIds.length;
   }

@@ -106,33 +106,20 @@ export async function listUnfinished(db: Db, predictor?: string): Promise<readon
   });
 }
 
-/** Returns the unfinished run of scope `all` of a model version, other than `except`. */
-export async function findUnfinishedAll(
+/** Returns an unfinished run of a model version with one of these scopes, other than the run `except`. */
+export async function findUnfinished(
   db: Db,
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
-  except: string | null,
-): Promise<string | undefined> {
-  const unfinished = statements
-    .selectFrom('tandem.runs')
-    .select('id')
-    .where(({ and }) => and({ predictor, model_version_id: modelVersionId, scope: 'all' }))
-    .where('state', 'in', ['planned', 'running', 'publishing'])
-    .where('id', 'is distinct from', except)
-    .limit(1);
-  return (await fetchFirst(db, unfinished))?.id;
-}
-
-/** Returns an unfinished run over all or stale users of a model version. */
-export async function findUnfinishedOverUsers(
-  db: Db,
-  { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
+  scopes: readonly ('all' | 'stale')[],
+  except: string | null = null,
 ): Promise<string | undefined> {
   const unfinished = statements
     .selectFrom('tandem.runs')
     .select('id')
     .where(({ and }) => and({ predictor, model_version_id: modelVersionId }))
-    .where('scope', 'in', ['all', 'stale'])
+    .where('scope', 'in', scopes)
     .where('state', 'in', ['planned', 'running', 'publishing'])
+    .where('id', 'is distinct from', except)
     .limit(1);
   return (await fetchFirst(db, unfinished))?.id;
 }

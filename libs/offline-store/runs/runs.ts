@@ -14,15 +14,7 @@ import { listProcesses } from '../rollouts/processes.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { checkProtocol } from '../sql/protocol.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
-import {
-  findUnfinishedAll,
-  findUnfinishedOverUsers,
-  isSecondAll,
-  lockChunks,
-  lockRun,
-  requireRun,
-  setRunState,
-} from './run-rows.ts';
+import { findUnfinished, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
 import { OVER_BUDGET } from './spent-budget.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
@@ -47,8 +39,8 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
     const known = await takeSlot(db, run, arm);
     if (known !== undefined) return { run: await requireRun(db, known), created: false };
     const ofVersion = { predictor: run.predictor, modelVersionId: arm.modelVersionId };
-    if (isOfChanged) await refuseBeside(db, ofVersion);
-    else if (run.scope.kind === 'all') await refuseSecondAll(db, ofVersion, null);
+    if (isOfChanged) await refuseUnfinished(db, ofVersion, ['all', 'stale']);
+    else if (run.scope.kind === 'all') await refuseUnfinished(db, ofVersion, ['all']);
     const row = {
       predictor: run.predictor,
       scope: run.scope.kind,
@@ -172,21 +164,17 @@ async function keepSlot(db: Db, { predictor, isOfChanged = false }: NewRun, slot
   await changeRows(db, later);
 }
 
-async function refuseSecondAll(
+/**
+ * Rejects if another run of the model version with one of these scopes is unfinished. With an hourly schedule, a run of
+ * two hours must not be started twice.
+ */
+async function refuseUnfinished(
   db: Db,
   run: Pick<Run, 'predictor' | 'modelVersionId'>,
-  except: string | null,
+  scopes: readonly ('all' | 'stale')[],
+  except: string | null = null,
 ): Promise<void> {
-  const other = await findUnfinishedAll(db, run, except);
-  if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
-}
-
-/**
- * Rejects a second run of all users beside an unfinished one: with an hourly schedule, a run of two hours must not be
- * started twice.
- */
-async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId'>): Promise<void> {
-  const other = await findUnfinishedOverUsers(db, run);
+  const other = await findUnfinished(db, run, scopes, except);
   if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
 }
 
@@ -223,9 +211,9 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
 }
 
 /**
- * Resumes a run with its uncommitted chunks. A run without a plan is planned first. A chunk that was claimed when the run
- * ended waits again, so that the resumption does not wait for its lease. Its claimant can then write nothing: each of its
- * writes requires a claimed chunk of its fence, and the next claim raises the fence.
+ * Resumes a run with its uncommitted chunks. A run without a plan is planned first. A chunk that was claimed when the
+ * run ended waits again, so that the resumption does not wait for its lease. Its claimant can then write nothing: each
+ * of its writes requires a claimed chunk of its fence, and the next claim raises the fence.
  */
 export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
@@ -237,7 +225,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     if (run.state !== 'cancelled' && run.state !== 'failed') {
       throw stateConflict(run, `it is ${run.state}`, 'only a cancelled or failed run can be resumed');
     }
-    if (run.scope === 'all') await refuseSecondAll(db, run, runId);
+    if (run.scope === 'all') await refuseUnfinished(db, run, ['all'], runId);
     await refuseDropped(db, run);
     const waiting = { state: 'waiting', attempts: 0, lost_leases: 0, error: null, lease_until: null } as const;
     const chunks = statements.updateTable('tandem.chunks').set(waiting).where('run_id', '=', runId);

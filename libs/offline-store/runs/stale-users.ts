@@ -2,6 +2,7 @@
  * Selects users whose context is newer than their stored prediction. They are written chunk by chunk while they are
  * read, guarded by the fence of the step, so that memory stays constant. The next attempt first deletes these chunks.
  */
+
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { IS_ERASED } from '../certificate/erased-users.ts';
@@ -9,7 +10,7 @@ import { asRelation } from '../features/feature-statement.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import type { Plan } from './plan.ts';
-import { findUnfinishedAll } from './run-rows.ts';
+import { findUnfinished } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
 
 /** Above this share of the users, a run of all users is cheaper than a stale run. */
@@ -151,7 +152,7 @@ export async function shouldScoreAll(
   { run, version, timeoutMs }: Plan,
   users: number,
 ): Promise<boolean> {
-  if ((await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
+  if ((await findUnfinished(pool, run, ['all'], run.id)) !== undefined) return false;
   const generation = await findServedGeneration(pool, run);
   const { ownSourceVersion = run.sourceVersion, baseSourceVersion = null } = generation ?? {};
   if (Math.min(ownSourceVersion, baseSourceVersion ?? ownSourceVersion) < run.sourceVersion) return true;

@@ -121,3 +121,24 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
   const failed = failure as { readonly error: unknown } | null;
   if (failed) throw failed.error;
 }
+
+/** The bytes of the signature, before four bytes of flags and the length of the header's extension. */
+const SIGNATURE_BYTES = 11;
+
+/**
+ * Creates a reader of the messages of a COPY in binary form. Each message is one row; the first begins with a header.
+ * @param take reads a row with this number of fields, from this offset on; returns the offset after it
+ */
+export function createRowReader(take: (bytes: Buffer, at: number, fields: number) => number): (bytes: Buffer) => void {
+  let isFirst = true;
+  return (bytes) => {
+    let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
+    isFirst = false;
+    while (at < bytes.length) {
+      const fields = bytes.readInt16BE(at);
+      // The end of the data.
+      if (fields < 0) return;
+      at = take(bytes, at + 2, fields);
+    }
+  };
+}

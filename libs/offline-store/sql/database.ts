@@ -143,12 +143,13 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
 /** The driver's types lack this mode. Without it, a statement without values would use the simple protocol. */
 /** Returns the first row of a statement; undefined if it has none. */
 export async function queryFirst<R extends object>(db: Db, statement: Statement): Promise<R | undefined> {
-  return (await query<R>(db, statement))[0];
+  const [row]: R[] = await query(db, statement);
+  return row;
 }
 
 /** Returns the row of a statement that always has one, such as a select of aggregates. */
 export async function queryOne<R extends object>(db: Db, statement: Statement): Promise<R> {
-  const row = await queryFirst<R>(db, statement);
+  const row: R | undefined = await queryFirst(db, statement);
   if (row) return row;
   throw new Error('Postgres answered no row');
 }

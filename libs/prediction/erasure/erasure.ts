@@ -7,7 +7,6 @@
 
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import type { OnlineCount } from '../online-count.ts';
-import type { Generation } from '../runs/generations.ts';
 
 /** A committed erasure. */
 export interface Tombstone {
@@ -47,7 +46,7 @@ export type DeletedKeys = Pick<DeletedRows, 'predictions' | 'overlayEntries'>;
 /** The predictors and generations under which Redis may hold records of a user. */
 export interface OnlineLocations {
   readonly predictors: readonly string[];
-  readonly generations: readonly Pick<Generation, 'id' | 'buckets'>[];
+  readonly generations: readonly { readonly id: string; readonly buckets: number }[];
 }
 
 export interface ErasureReceipt {

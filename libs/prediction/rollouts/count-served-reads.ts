@@ -59,16 +59,8 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export type ServedReads = ReturnType<typeof createServedReads>;
 
 export function createServedReads(dependencies: ServedReadsDependencies) {
-  const {
-    counts,
-    exposures,
-    assignments,
-    newId,
-    now,
-    onFlush,
-    flushMs = FLUSH_MS,
-    mayInfer = () => true,
-  } = dependencies;
+  const { counts, exposures, assignments, newId, now, onFlush } = dependencies;
+  const { flushMs = FLUSH_MS, mayInfer = () => true } = dependencies;
   const counter = createServedCounter(newId);
   const waiting = new WriteBehind<Exposure>({
     maxWaiting: MAX_WAITING,

@@ -47,26 +47,21 @@ export type ChunkReport =
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
 /** The attempt at a chunk, for the log. */
-type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
+type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'> & Pick<Run, 'predictor'>;
 
 type AttemptReport =
   | CommittedReport
   /** Nothing was written: another worker holds the chunk, or the database's history or the run has changed. */
-  | {
-      readonly outcome: 'abandoned';
-      readonly predictor: string;
-      readonly why: Extract<CommitOutcome, { committed: false }>['why'];
-    }
+  | { readonly outcome: 'abandoned'; readonly why: Extract<CommitOutcome, { committed: false }>['why'] }
   /** This process must end: the chunk is free for another worker, and the attempt does not count. */
-  | { readonly outcome: 'stopped'; readonly predictor: string }
+  | { readonly outcome: 'stopped' }
   /** An error occurred; the chunk waits for another attempt. */
-  | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
+  | { readonly outcome: 'given_back'; readonly error: string }
   /** The last allowed error occurred, or too many workers in a row died on the chunk: the run fails. */
-  | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
+  | { readonly outcome: 'failed'; readonly error: string };
 
 interface CommittedReport {
   readonly outcome: 'committed';
-  readonly predictor: string;
   readonly usersScored: number;
   readonly usersFailed: number;
   /** Users that became new chunks, since this worker was slow or must end. */
@@ -103,19 +98,19 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     return isTransient(cause) ? maxTransientAttempts : maxAttempts;
   }
 
-  async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<AttemptReport> {
+  async function giveBack(chunk: ClaimedChunk, cause: unknown): Promise<AttemptReport> {
     const error = reasonOf(cause);
     const state = await runs.giveBack(chunk, error, limitOf(cause));
-    if (state === 'fence_lost') return { outcome: 'abandoned', predictor, why: 'fence_lost' };
-    if (state === 'failed') return { outcome: 'failed', predictor, error };
+    if (state === 'fence_lost') return { outcome: 'abandoned', why: 'fence_lost' };
+    if (state === 'failed') return { outcome: 'failed', error };
     await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
-    return { outcome: 'given_back', predictor, error };
+    return { outcome: 'given_back', error };
   }
 
-  async function release({ predictor }: Run, chunk: ClaimedChunk): Promise<AttemptReport> {
+  async function release(chunk: ClaimedChunk): Promise<AttemptReport> {
     await runs.release(chunk);
     await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
-    return { outcome: 'stopped', predictor };
+    return { outcome: 'stopped' };
   }
 
   async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
@@ -124,9 +119,9 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     try {
       return await work(dependencies, run, chunk, { held, cpu }, onProgress);
     } catch (error) {
-      if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
-      if (stopping?.aborted) return await release(run, chunk);
-      return await giveBack(run, chunk, error);
+      if (held.lost.aborted) return { outcome: 'abandoned', why: 'fence_lost' };
+      if (stopping?.aborted) return await release(chunk);
+      return await giveBack(chunk, error);
     } finally {
       cpu?.end();
       held.release();
@@ -140,10 +135,9 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     const run = await runs.find(runId);
     if (!run) throw unknownRun(runId);
     const { fence, takenOver } = chunk;
-    if ('failed' in chunk) {
-      return { outcome: 'failed', predictor: run.predictor, error: chunk.failed, fence, takenOver };
-    }
-    return { ...(await attempt(run, chunk, onProgress)), fence, takenOver };
+    const claim = { predictor: run.predictor, fence, takenOver };
+    if ('failed' in chunk) return { outcome: 'failed', error: chunk.failed, ...claim };
+    return { ...(await attempt(run, chunk, onProgress)), ...claim };
   };
 }
 
@@ -162,7 +156,7 @@ async function work(
   const result = { ...rest.result, cpuMs: cpu?.end() ?? null };
   const commit = await runs.commit(run, chunk, result);
   held.release();
-  if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };
+  if (!commit.committed) return { outcome: 'abandoned', why: commit.why };
   const committed = performance.now();
   onProgress();
   // The hint to publish does not wait for Redis.
@@ -175,7 +169,6 @@ async function work(
     : await load();
   return {
     outcome: 'committed',
-    predictor: run.predictor,
     usersScored: commit.written.userIds.length,
     usersFailed: result.failures.length,
     usersHandedBack: result.handedBack?.userIds.length ?? 0,
