@@ -221,7 +221,9 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
-/** Deletes one batch of read counts a round: ten million users are checked within a day. Remaining rows cost no read. */
+/**
+ * Deletes one batch of read counts a round: ten million users are checked within a day. Remaining rows cost no read.
+ */
 async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
   const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
   return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };
@@ -264,13 +266,6 @@ async function expireNames(db: Db): Promise<number> {
   return ended.length;
 }
 
-/** How long the oldest row of a table has been expired. */
-export interface OverdueRows {
-  readonly table: string;
-  /** The seconds since its expiry; 0 if no row is expired. */
-  readonly seconds: number;
-}
-
 const reached = (step: string) => `(select position ->> 0 from tandem.expiry_steps where step = '${step}')`;
 
 /** Statements for the oldest remaining row of each table, found by an index. */
@@ -293,7 +288,7 @@ const OVERDUE = OLDEST.map(
     `select '${table}' as table, greatest(0, coalesce(extract(epoch from ${horizon} - (${oldest})), 0))::float8 as seconds`,
 ).join(' union all ');
 
-/** Returns the delays of expiry, for metrics. */
-export function findOverdue(db: Db): Promise<OverdueRows[]> {
-  return query<OverdueRows>(db, { text: OVERDUE });
+/** Returns how long the oldest row of each table has been expired, in seconds; 0 if no row is expired. For metrics. */
+export function findOverdue(db: Db) {
+  return query<{ table: string; seconds: number }>(db, { text: OVERDUE });
 }

@@ -184,29 +184,17 @@ interface BucketTarget {
   readonly shardOf: ((key: string) => number) | undefined;
 }
 
-/** A batch of commands, in one buffer. */
-interface BucketCommands {
-  readonly bytes: Buffer;
-  /** The number of HSET commands, at least one. */
-  readonly commands: number;
-  /** The number of the server for the commands. */
-  readonly shard: number;
-}
-
 /** Bytes around the key of a command, including the bucket's number. */
 const HEAD_BYTES = 48;
 const HSET = Buffer.from('$4\r\nhset\r\n');
 
 /**
- * Yields the commands in batches, each of which is written on demand.
+ * Yields the commands in batches, each of which is written on demand, in one buffer: at least one HSET command, and the
+ * number of the server for the commands.
  * @param staged the staged rows, at most `MAX_STAGED_ROWS`
  * @param batchRows a batch ends with the bucket that reaches this number of rows
  */
-export function* bucketCommands(
-  { keyPrefix, buckets, shardOf }: BucketTarget,
-  staged: StagedRows,
-  batchRows: number,
-): Generator<BucketCommands> {
+export function* bucketCommands({ keyPrefix, buckets, shardOf }: BucketTarget, staged: StagedRows, batchRows: number) {
   const shards = new Map<number, number>();
   /** Returns the rank of a bucket: by server, then by number. */
   function rankOf(bucket: number): number {

@@ -4,21 +4,16 @@
  * contains only a version.
  */
 
-import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
+import type { OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
 import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import { accepted, type StoreDependencies } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
-import { type CommandLike, command } from './pipelined-commands.ts';
+import { command } from './pipelined-commands.ts';
 import { createCount } from './told-counts.ts';
 
 /** The most commands of a write. A longer write would delay the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;
-
-interface Delete {
-  readonly of: keyof DeletedKeys;
-  readonly command: CommandLike;
-}
 
 export function createErasures(dependencies: StoreDependencies): OnlineErasures {
   const { connection, prefix } = dependencies;
@@ -47,7 +42,7 @@ export function createErasures(dependencies: StoreDependencies): OnlineErasures 
   };
 }
 
-function deletesOf(keys: Keys, userId: string, { predictors, generations }: OnlineLocations): Delete[] {
+function deletesOf(keys: Keys, userId: string, { predictors, generations }: OnlineLocations) {
   const user = userKeyOf(userId);
   return [
     ...predictors.map((predictor) => ({

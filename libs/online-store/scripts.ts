@@ -6,11 +6,6 @@ import { readFileSync } from 'node:fs';
 import { accepted, type OnlineConnection } from './connection.ts';
 import { command, isRefusal } from './pipelined-commands.ts';
 
-interface Script {
-  readonly lua: string;
-  readonly digest: string;
-}
-
 /** A call of a script. In a cluster, its keys must share a hash tag. */
 export interface ScriptCall {
   readonly keys: readonly string[];
@@ -29,7 +24,7 @@ export function loadScript(
     | 'keep-mark.lua'
     | 'take-windows.lua'
     | 'mark-whole.lua',
-): Script {
+) {
   const lua = readFileSync(new URL(name, import.meta.url), 'utf8');
   return { lua, digest: createHash('sha1').update(lua).digest('hex') };
 }
@@ -37,7 +32,7 @@ export function loadScript(
 /** Runs all calls in one write. Returns their results in order. Rejects with `unavailable` if any call failed. */
 export async function runScript(
   connection: OnlineConnection,
-  script: Script,
+  script: ReturnType<typeof loadScript>,
   calls: readonly ScriptCall[],
 ): Promise<readonly unknown[]> {
   const results = [...(await connection.send(calls.map((call) => asCommand('evalsha', script.digest, call))))];

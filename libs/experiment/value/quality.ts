@@ -18,16 +18,6 @@ export interface ScoredReads {
   readonly outcomes: ArrayLike<number>;
 }
 
-/** Counts of the reads of each user alone. */
-interface OwnReads {
-  /** The reads with the outcome. */
-  readonly having: Float64Array;
-  /** The reads without the outcome. */
-  readonly without: Float64Array;
-  /** The pairs of a read of each kind in the right order; ties count as a half. */
-  readonly right: Float64Array;
-}
-
 /**
  * Returns a function for the area under the ROC curve: the probability that a read with the outcome has a higher score
  * than a read without it. Ties count as a half; NaN if one kind is missing. The reads are sorted once, and each draw
@@ -73,7 +63,11 @@ export function areaUnderCurve(reads: ScoredReads): Statistic {
  * Counts the reads and pairs of each user alone.
  * @param reads the reads by rising score
  */
-function countOwnReads({ users, scores, outcomes }: ScoredReads): OwnReads {
+/**
+ * Counts the reads of each user alone: reads with the outcome, reads without it, and pairs of a read of each kind in
+ * the right order, where ties count as a half.
+ */
+function countOwnReads({ users, scores, outcomes }: ScoredReads) {
   const size = 1 + Array.from(users).reduce((most, user) => Math.max(most, user), -1);
   const [having, without, right] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   for (let from = 0; from < scores.length; ) {

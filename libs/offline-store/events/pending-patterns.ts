@@ -42,17 +42,11 @@ export async function rewriteContexts(pool: pg.Pool): Promise<number> {
   return rewritten;
 }
 
-interface Batch {
-  readonly rewritten: number;
-  /** Whether another transaction has locked the next context. */
-  readonly isStuck: boolean;
-}
-
 /**
  * Rewrites the next contexts of one predictor, up to the first that another transaction has locked: an event must not
  * wait for a batch that waits for another event. Returns undefined if there is nothing to do or another worker does it.
  */
-async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
+async function rewriteBatch(db: pg.PoolClient, size: number) {
   const [change] = await query<{ predictor: string; place: string }>(db, {
     text: `select predictor, rewritten_to as place from tandem.pending_rules where state = 'rewriting'
       order by number limit 1 for update skip locked`,
@@ -81,6 +75,7 @@ async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | un
       where predictor = $1`,
     values: [change.predictor, place, users === 0],
   });
+  // It is stuck if another transaction has locked the next context.
   return { rewritten, isStuck: users > 0 && place === null };
 }
 

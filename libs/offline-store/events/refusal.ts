@@ -6,12 +6,6 @@ import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
-/** The detail of the database error. */
-interface Refusal {
-  readonly index: number;
-  readonly field: string;
-}
-
 /**
  * Returns the error for senders, with the field `[index].name`. Other errors are returned unchanged.
  * @param sent the sent events, in order
@@ -24,7 +18,7 @@ export function asRefusal(
 ): unknown {
   if (isTandemError(error) || !(error instanceof pg.DatabaseError)) return error;
   if (error.code !== 'TD422' && error.code !== 'TD409') return error;
-  const { index, field } = JSON.parse(error.detail ?? '{}') as Refusal;
+  const { index, field } = JSON.parse(error.detail ?? '{}') as { index: number; field: string };
   return new TandemError(error.code === 'TD409' ? conflict : 'invalid_input', sentence(error.message), {
     field: `[${index}].${field}`,
     ...(error.hint === undefined ? {} : { remedy: error.hint }),

@@ -2,7 +2,7 @@
 import type { UserOutcome } from '@tandem/prediction/value/logged-history';
 
 import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, query, queryOne } from '../sql/database.ts';
 
 interface OutcomeQuery {
   readonly userIds: readonly string[];
@@ -21,23 +21,16 @@ export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: Outc
   });
 }
 
-interface RunSize {
-  /** This database's clock. */
-  readonly now: Date;
-  /** The number of users in the predictor's newest published generation; 0 if there is none. */
-  readonly users: number;
-  /** The share of users whose answers are kept; 0 if none are. */
-  readonly share: number;
-}
-
-export async function findRunSize(db: Db, predictor: string): Promise<RunSize> {
-  const [size] = await query<RunSize>(db, {
+/**
+ * Returns this database's clock, the number of users in the predictor's newest published generation (0 if there is
+ * none), and the share of users whose answers are kept (0 if none are).
+ */
+export function findRunSize(db: Db, predictor: string) {
+  return queryOne<{ now: Date; users: number; share: number }>(db, {
     text: `select clock_timestamp() as now,
         coalesce((select users from tandem.generations
           where predictor = $1 and state = 'published' order by number desc limit 1), 0) as users,
         coalesce((select (policy->'explanations'->>'share')::float8 from tandem.predictors where name = $1), 0) as share`,
     values: [predictor],
   });
-  if (size) return size;
-  throw new Error('the statement gave no row');
 }

@@ -11,21 +11,15 @@ import { remedyOf } from '../sql/query-fault.ts';
 import { readOnly } from './feature-session.ts';
 import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
 
-interface DescribedColumn {
-  readonly name: string;
-  /** The type as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
-  readonly type: string;
-}
-
 /**
  * Returns the columns of a query without running it. Rejects with `config_invalid`, which names the line, if Postgres
  * rejects the query.
  */
-export function describeQuery(pool: pg.Pool, sql: string): Promise<readonly DescribedColumn[]> {
+export function describeQuery(pool: pg.Pool, sql: string) {
   return readOnly(pool, (db) => describe(db, sql));
 }
 
-async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]> {
+async function describe(db: Db, sql: string) {
   const before = 'select * from ';
   const text = `${before}${asRelation(sql)} limit 0`;
   const { fields } = await execute(db, { text }).catch((error: unknown) => {
@@ -36,6 +30,7 @@ async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]
       from unnest($1::oid[], $2::int[]) with ordinality as t(oid, modifier, position) order by position`,
     values: [fields.map((field) => field.dataTypeID), fields.map((field) => field.dataTypeModifier)],
   });
+  // The type is as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`.
   return fields.map((field, i) => ({ name: field.name, type: types[i]?.type ?? 'unknown' }));
 }
 
@@ -141,8 +136,8 @@ function fullScans(node: PlanNode): string[] {
 }
 
 /**
- * Returns the scanned relations with their approximate number of rows, by their statistics, else by their size, and with
- * their indexes.
+ * Returns the scanned relations with their approximate number of rows, by their statistics, else by their size, and
+ * with their indexes.
  */
 function describeScans(db: Db, relations: readonly string[]) {
   return query<FullScan>(db, {

@@ -5,7 +5,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import type pg from 'pg';
 import { NO_ARMS } from '../certificate/certificate-statement.ts';
 import type { Decoded } from './feature-decoding.ts';
-import { readUsers, type UsersRead } from './features.ts';
+import { readUsers } from './features.ts';
 
 interface FeatureProvenance {
   readonly name: string;
@@ -18,28 +18,17 @@ interface FeatureProvenance {
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
 }
 
-interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
-  /**
-   * The features; empty if the user has no row. Request features without a default are omitted, since only a call has
-   * their values.
-   */
-  readonly features: readonly FeatureProvenance[];
-  /** Why the user cannot be scored. */
-  readonly fault: string | null;
-}
-
 /** Reads the features like live inference, in one statement. Rejects like FeatureSource.readUsers. */
-export async function findProvenance(
-  pool: pg.Pool,
-  version: ModelVersion,
-  userId: string,
-  timeoutMs = 2_000,
-): Promise<UserProvenance> {
+export async function findProvenance(pool: pg.Pool, version: ModelVersion, userId: string, timeoutMs = 2_000) {
   const laid = new Map<number, { own: Decoded; entry: ContextValue }>();
   const onOverlay = (row: number, column: number, own: Decoded, entry: ContextValue) => {
     if (row === 0) laid.set(column, { own, entry });
   };
   const { batch, certificate } = await readUsers(pool, version, [userId], { timeoutMs, known: NO_ARMS, onOverlay });
+  /**
+   * The features; empty if the user has no row. Request features without a default are omitted, since only a call has
+   * their values.
+   */
   const features =
     batch.userIds.length === 0
       ? []
@@ -55,5 +44,7 @@ export async function findProvenance(
           return [{ name, value, from: 'event', rowValue: overlay.own.value, event: { source, id, time, accepted } }];
         });
   const scorable = scorableRows(batch).length > 0 || batch.userIds.length === 0;
-  return { batch, certificate, features, fault: scorable ? null : (batch.faults.get(0) ?? null) };
+  /** Why the user cannot be scored. */
+  const fault = scorable ? null : (batch.faults.get(0) ?? null);
+  return { batch, certificate, features, fault };
 }

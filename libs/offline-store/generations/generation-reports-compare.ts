@@ -18,7 +18,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import { TransactionTooLong } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
 import { findModelVersion } from '../models/registry.ts';
-import { type Db, isConnectionFailure, query, sqlState } from '../sql/database.ts';
+import { type Db, isConnectionFailure, queryFirst, sqlState } from '../sql/database.ts';
 import { joinGenerations, sampleOutputs } from './generation-reports-copy.ts';
 
 /** A comparison, or the reason why there is none. */
@@ -91,6 +91,9 @@ function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
   return [`only one in ${oneIn} users was compared${why}`];
 }
 
+/** The parts of a policy that may be missing. */
+type UnsetPolicy = { readonly segments: Task['segments'] | null; readonly publish: PublishPolicy | null };
+
 interface Task {
   /** The served generation. Its users include those of its base. */
   readonly against: Pick<Generation, 'id' | 'number' | 'baseId' | 'users' | 'modelVersionId'>;
@@ -112,7 +115,7 @@ interface Task {
  * stable arm; null if neither has one.
  */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
-  const rows = await query<Task['against'] & Pick<Task, 'isOfSome' | 'first'> & PolicyParts>(db, {
+  const row = await queryFirst<Task['against'] & Pick<Task, 'isOfSome' | 'first' | 'decision'> & UnsetPolicy>(db, {
     text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
         g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome", ${FIRST} as first,
         p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
@@ -122,7 +125,6 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
       order by a.model_version_id = $2 desc limit 1`,
     values: [predictor, modelVersionId, generationId],
   });
-  const [row] = rows;
   if (!row) return null;
   const { id, number, baseId, users, isOfSome, decision, segments, publish } = row;
   const oneIn = publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED));
@@ -161,24 +163,8 @@ export function canSamplePages({
 const FIRST = `case when g.model_version_id = $2 and not r.report -> 'crossings' @> '[{"setting": "maxPsi"}]'
   then r.report -> 'first' end`;
 
-interface PolicyParts {
-  readonly decision: DecisionPolicy | null;
-  readonly segments: readonly string[] | null;
-  readonly publish: PublishPolicy | null;
-}
-
-interface Made {
-  readonly comparison: Comparison;
-  readonly notes: readonly string[];
-}
-
 /** Compares by segments, or without segments if these exceed their share of the time. */
-async function compareInTime(
-  { pool, features }: Pools,
-  task: Task,
-  generationId: string,
-  lost: AbortSignal,
-): Promise<Made> {
+async function compareInTime({ pool, features }: Pools, task: Task, generationId: string, lost: AbortSignal) {
   const deadline = performance.now() + task.policy.reportTimeoutMs;
   const leftMs = () => Math.max(1, Math.round(deadline - performance.now()));
   const version = await findModelVersion(pool, task.modelVersionId);

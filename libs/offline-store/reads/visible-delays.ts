@@ -8,11 +8,6 @@ import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { query } from '../sql/database.ts';
 
-interface VisibleDelay {
-  readonly predictor: string;
-  readonly seconds: number;
-}
-
 /** The maximum number of users from one batch: a sample, which must cost little compared with the write. */
 const MOST_LOOKED_AT = 100;
 
@@ -32,10 +27,10 @@ export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisibl
 }
 
 /** Returns the delays. It must be called before the entries are written. */
-async function findVisibleDelays(pool: pg.Pool, entries: readonly OverlayEntry[]): Promise<readonly VisibleDelay[]> {
+async function findVisibleDelays(pool: pg.Pool, entries: readonly OverlayEntry[]) {
   const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
   if (looked.length === 0) return [];
-  return query<VisibleDelay>(pool, {
+  return query<{ predictor: string; seconds: number }>(pool, {
     name: 'tandem-visible-delays',
     text: FIND,
     values: [

@@ -4,35 +4,11 @@
  */
 import type pg from 'pg';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
-import { findOverdue, type OverdueRows } from '../retention.ts';
-import {
-  countFaultedWatches,
-  countMissingWatches,
-  type FaultedWatches,
-  type MissingWatches,
-} from '../sources/watched-sources.ts';
-import { type Db, query } from '../sql/database.ts';
+import { findOverdue } from '../retention.ts';
+import { countFaultedWatches, countMissingWatches } from '../sources/watched-sources.ts';
+import { type Db, query, queryOne } from '../sql/database.ts';
 
-export interface Backlog {
-  readonly outbox: OutboxBacklog;
-  readonly runs: readonly RunBacklog[];
-  readonly generations: readonly GenerationAge[];
-  readonly preparing: readonly PreparingRollout[];
-  readonly overdue: readonly OverdueRollout[];
-  readonly missingWatches: readonly MissingWatches[];
-  readonly faultedWatches: readonly FaultedWatches[];
-  readonly overdueRows: readonly OverdueRows[];
-}
-
-interface OutboxBacklog {
-  /** The number of entries, counted up to 100,000. */
-  readonly entries: number;
-  /**
-   * The age of the oldest entry in seconds; 0 if there is none. If there are more entries than are counted, it may be
-   * up to a minute too low.
-   */
-  readonly oldestSeconds: number;
-}
+export type Backlog = Awaited<ReturnType<typeof findBacklog>>;
 
 /** The unfinished runs of a predictor in one state. */
 interface RunBacklog {
@@ -45,12 +21,6 @@ interface RunBacklog {
   readonly chunksFailed: number;
 }
 
-/** A preparing rollout, whose arms serve no user yet. */
-interface PreparingRollout {
-  readonly predictor: string;
-  readonly seconds: number;
-}
-
 /** A rollout that is past a deadline of its plan. */
 interface OverdueRollout {
   readonly predictor: string;
@@ -60,15 +30,10 @@ interface OverdueRollout {
   readonly seconds: number;
 }
 
-/** The age of a served predictor's generation. */
-interface GenerationAge {
-  readonly predictor: string;
-  readonly ageSeconds: number;
-}
-
+/** The number of entries of the outbox up to which they are counted. */
 const MOST_COUNTED = 100_000;
 
-export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
+export async function findBacklog(pool: pg.Pool) {
   const outbox = await findOutbox(pool);
   const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
   const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
@@ -77,13 +42,16 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   return { outbox, runs, generations, preparing, overdue, missingWatches, faultedWatches, overdueRows };
 }
 
-async function findOutbox(db: Db): Promise<OutboxBacklog> {
-  const [row] = await query<OutboxBacklog>(db, {
+/**
+ * Counts the entries of the outbox, and returns the age of the oldest in seconds; 0 if there is none. If there are more
+ * entries than are counted, it may be up to a minute too low.
+ */
+function findOutbox(db: Db) {
+  return queryOne<{ entries: number; oldestSeconds: number }>(db, {
     text: `select count(*) as entries, coalesce(greatest(0, ${seconds('min(at)')}), 0) as "oldestSeconds"
       from (select at from tandem.outbox limit $1) o`,
     values: [MOST_COUNTED],
   });
-  return row ?? { entries: 0, oldestSeconds: 0 };
 }
 
 function listRuns(db: Db): Promise<readonly RunBacklog[]> {
@@ -100,8 +68,9 @@ function listRuns(db: Db): Promise<readonly RunBacklog[]> {
   });
 }
 
-function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
-  return query<GenerationAge>(db, {
+/** Returns the ages of the generations of served predictors. */
+function listGenerationAges(db: Db) {
+  return query<{ predictor: string; ageSeconds: number }>(db, {
     text: `select p.name as predictor, ${seconds(PLANNED_AT)} as "ageSeconds"
       from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
       join tandem.generations g on g.id = a.generation_id
@@ -109,8 +78,9 @@ function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
   });
 }
 
-function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
-  return query<PreparingRollout>(db, {
+/** Returns preparing rollouts, whose arms serve no user yet. */
+function listPreparing(db: Db) {
+  return query<{ predictor: string; seconds: number }>(db, {
     text: `select predictor, ${seconds('created_at')} as seconds from tandem.rollouts where state = 'preparing'`,
   });
 }

@@ -8,13 +8,6 @@ import type pg from 'pg';
 import { asRelation } from '../features/feature-statement.ts';
 import { query } from '../sql/database.ts';
 
-interface KeyBoundaries {
-  /** The number of users with a key, each counted once. */
-  readonly users: number;
-  /** The first key of each range except the first, as text of its type. */
-  readonly keys: readonly string[];
-}
-
 /** The number of ranges in one round trip. */
 const STEPS = 64;
 
@@ -22,7 +15,9 @@ const STEPS = 64;
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 /**
- * Reads the boundaries. Needs a transaction (`readOnly` of feature-session.ts), in which it leaves no cursor open.
+ * Reads the boundaries: the number of users with a key, each counted once, and the first key of each range except the
+ * first, as text of its type. Needs a transaction (`readOnly` of feature-session.ts), in which it leaves no cursor
+ * open.
  * @param size the number of users in a range
  * @param timeoutMs the time limit of each round trip
  */
@@ -31,7 +26,7 @@ export async function findBoundaries(
   { sql }: Pick<FeatureQuery, 'sql'>,
   size: number,
   timeoutMs: number,
-): Promise<KeyBoundaries> {
+) {
   // The cursor is read to its end, so a plan with fast first rows would be slower.
   await query(db, { text: 'set local cursor_tuple_fraction = 1' });
   await query(db, {

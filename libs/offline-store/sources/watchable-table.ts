@@ -177,24 +177,19 @@ export interface QueryTable {
   readonly columns: readonly string[];
 }
 
-export interface QueryTables {
-  readonly tables: readonly QueryTable[];
-  /** The application's functions that the query calls, which may read more. */
-  readonly functions: readonly string[];
-}
-
 const VIEW = 'tandem_feature_query';
 
 /**
  * Finds the tables of a query. Rejects if Postgres rejects the query, or if the user may not create temporary tables.
  * @param pool the pool of feature statements: the login's `search_path` and rights decide which tables the query reads
  */
-export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables> {
+export function findQueryTables(pool: pg.Pool, sql: string) {
   return parseOnly(pool, async (db) => {
     // The query may select a name twice, but a view needs each name once.
     await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
     return {
       tables: await tablesOf(db, `pg_temp.${VIEW}`),
+      /** The application's functions that the query calls, which may read more. */
       functions: await functionsOf(db, `pg_temp.${VIEW}`),
     };
   });

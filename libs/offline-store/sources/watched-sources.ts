@@ -110,13 +110,8 @@ function isWhole({ broken }: WatchedSource): boolean {
   return broken.length === 0;
 }
 
-export interface MissingWatches {
-  readonly predictor: string;
-  readonly tables: number;
-}
-
 /** Counts by predictor the declared tables that are not watched, and the watched tables that lack a trigger. */
-export async function countMissingWatches(db: Db): Promise<readonly MissingWatches[]> {
+export async function countMissingWatches(db: Db) {
   const watched = await listWatchedSources(db);
   const missing = new Map<string, Set<string>>();
   const add = (predictor: string, table: string) =>
@@ -130,15 +125,9 @@ export async function countMissingWatches(db: Db): Promise<readonly MissingWatch
   return [...missing].map(([predictor, tables]) => ({ predictor, tables: tables.size }));
 }
 
-export interface FaultedWatches {
-  readonly predictor: string;
-  readonly reason: string;
-  readonly watches: number;
-}
-
 /** Counts the watches with a fault, by predictor and reason. */
-export function countFaultedWatches(db: Db): Promise<FaultedWatches[]> {
-  return query(db, {
+export function countFaultedWatches(db: Db) {
+  return query<{ predictor: string; reason: string; watches: number }>(db, {
     text: 'select predictor, reason, count(distinct watch) as watches from tandem.watch_faults group by 1, 2',
   });
 }

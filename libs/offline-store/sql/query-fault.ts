@@ -4,13 +4,8 @@ import { FeatureQueryFailed } from '@tandem/prediction/scoring/feature-source';
 import pg from 'pg';
 import { isConnectionFailure, sqlState, translated } from './database.ts';
 
-interface Refusal {
-  readonly what: string;
-  readonly remedy: string;
-}
-
 /** Rejections of a feature query by Postgres, by SQLSTATE. For other statements the codes mean something else. */
-const REFUSALS: Readonly<Record<string, Refusal>> = {
+const REFUSALS: Readonly<Record<string, { readonly what: string; readonly remedy: string }>> = {
   '25006': {
     what: 'must not write',
     remedy: 'leave out for update and everything else that writes or locks, also in functions that the query calls',

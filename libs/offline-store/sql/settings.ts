@@ -5,14 +5,8 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
 import { currentHistory, fetchFirst, statements } from './statements.ts';
 
-interface Settings {
-  /** The type of user ids; null until a first config is adopted. */
-  readonly keyType: KeyType | null;
-  readonly revision: number;
-  readonly history: string;
-}
-
-export async function findSettings(db: Db): Promise<Settings> {
+/** Returns the settings. The type of user ids is null until a first config is adopted. */
+export async function findSettings(db: Db) {
   const history = currentHistory().as('history');
   const row = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'revision', history]);
   const settings = await fetchFirst(db, row);

@@ -5,14 +5,11 @@ import { sql } from 'kysely';
 import type { Db } from '../sql/database.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
-interface UserContext {
-  readonly features: ContextFeatures;
-  /** The time of the last update; null for a user without a context. */
-  readonly updatedAt: Date | null;
-}
-
-/** Returns a user's context; an erased user has no features in it. */
-export async function findUserContext(db: Db, userId: string): Promise<UserContext> {
+/**
+ * Returns a user's context; an erased user has no features in it. The time of the last update is null for a user
+ * without a context.
+ */
+export async function findUserContext(db: Db, userId: string) {
   const features = sql<ContextFeatures>`case when deleted_version > 0 and version = deleted_version then '{}' else features end`;
   const context = statements
     .selectFrom('tandem.user_contexts')

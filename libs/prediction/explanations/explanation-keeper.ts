@@ -10,13 +10,14 @@ import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { WriteBehind } from '@tandem/timing/write-behind';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import type {
-  ExplanationStore,
-  ExplanationToKeep,
-  InputSource,
-  KeptInputs,
-  NoInputs,
-  ServedAnswer,
+import {
+  asServed,
+  type ExplanationStore,
+  type ExplanationToKeep,
+  type InputSource,
+  type KeptInputs,
+  type NoInputs,
+  type ServedAnswer,
 } from './kept-explanation.ts';
 
 /**
@@ -130,17 +131,6 @@ export function createExplanationKeeper(dependencies: KeepDependencies) {
      * `failed`.
      */
     close: (): Promise<void> => line.close(),
-  };
-}
-
-/** Returns the answer without fields that only this process uses. */
-function asServed(answer: Answer): ServedAnswer {
-  const { predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber } = answer;
-  const { computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history } =
-    answer;
-  return {
-    ...{ predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber },
-    ...{ computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history },
   };
 }
 

@@ -7,23 +7,29 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
 /** A served answer; times in ms since 1970. */
-export type ServedAnswer = Pick<
-  Answer,
-  | 'predictor'
-  | 'userId'
-  | 'prediction'
-  | 'source'
-  | 'reason'
-  | 'modelNumber'
-  | 'variant'
-  | 'generationNumber'
-  | 'computedAt'
-  | 'ageSeconds'
-  | 'contextVersion'
-  | 'lastConcerningVersion'
-  | 'predictedFromContextVersion'
-  | 'history'
->;
+export type ServedAnswer = Pick<Answer, (typeof SERVED_FIELDS)[number]>;
+
+const SERVED_FIELDS = [
+  'predictor',
+  'userId',
+  'prediction',
+  'source',
+  'reason',
+  'modelNumber',
+  'variant',
+  'generationNumber',
+  'computedAt',
+  'ageSeconds',
+  'contextVersion',
+  'lastConcerningVersion',
+  'predictedFromContextVersion',
+  'history',
+] as const;
+
+/** Returns the answer without fields that only this process uses. */
+export function asServed(answer: Answer): ServedAnswer {
+  return Object.fromEntries(SERVED_FIELDS.map((name) => [name, answer[name]])) as unknown as ServedAnswer;
+}
 
 /**
  * A feature as the model gets it, and the source of its value: the feature source's row, or an event that overlays it.

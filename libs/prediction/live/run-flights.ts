@@ -144,8 +144,8 @@ interface Statement {
  * deadline, so that one caller's values cannot affect other answers. The rows of a caller that may disconnect are
  * scored separately, too. They are removed if the caller disconnects, unless another reader follows one of them. The
  * scorer may run separate rows together, and retries them separately if that fails. Each flight is completed as soon as
- * its own rows are scored. Returns the flights without rows to score. The scorer is called within this turn of the event
- * loop.
+ * its own rows are scored. Returns the flights without rows to score. The scorer is called within this turn of the
+ * event loop.
  */
 function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: Statement): ReadonlySet<Flight> {
   const { table } = context;
@@ -166,12 +166,6 @@ function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: 
   return unscored;
 }
 
-/** The rows of one statement, and the certificate of their users. */
-interface ReadRows {
-  readonly batch: FeatureBatch;
-  readonly certificate: Certificate;
-}
-
 /** Scores rows with the same readers (V2). */
 async function score(
   { dependencies, request }: FlightContext,
@@ -187,7 +181,7 @@ async function score(
 /** Scores the rows of one flight with request features (V2). Never rejects. */
 async function scoreRequest(
   context: FlightContext,
-  { batch, certificate }: ReadRows,
+  { batch, certificate }: CertifiedFeatures,
   flight: Flight,
   rows: number[],
 ): Promise<LiveOutcome> {
@@ -202,7 +196,7 @@ async function scoreRequest(
 /** Scores rows of users' own features, stores the predictions and sets the outcomes (V2 to V4). Never rejects. */
 async function scorePlain(
   context: FlightContext,
-  { batch, certificate }: ReadRows,
+  { batch, certificate }: CertifiedFeatures,
   group: PlainRows,
   { plain }: Outcomes,
 ): Promise<void> {

@@ -28,15 +28,6 @@ export class Outcomes {
   }
 }
 
-/** The rows of a statement's batch that are scored: first the rows of users, then the rows of request features. */
-interface AskedRows {
-  readonly batch: FeatureBatch;
-  /** Rows of users' own features. */
-  readonly groups: readonly PlainRows[];
-  /** The rows of each flight with request features. */
-  readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];
-}
-
 /** Rows of users' own features that are scored together. */
 export interface PlainRows {
   /** The only caller of these rows, if it reports when it disconnects; undefined for the rows of all other callers. */
@@ -55,8 +46,8 @@ export function callerOf({ waiters }: Flight): LiveRead | undefined {
 }
 
 /**
- * Groups rows by caller, so that the rows of a caller that disconnects can be removed. Other rows are grouped by whether
- * their answers are demanded, since those wait for a write to Postgres. Leaves out rows that no flight needs.
+ * Groups rows by caller, so that the rows of a caller that disconnects can be removed. Other rows are grouped by
+ * whether their answers are demanded, since those wait for a write to Postgres. Leaves out rows that no flight needs.
  */
 function groupByCaller(rows: readonly number[], { userIds }: FeatureBatch, wanted: ReadonlyMap<string, Flight>) {
   const groups = new Map<LiveRead | boolean, PlainRows>();
@@ -91,8 +82,11 @@ function tooMuchText(rows: number): LiveOutcome {
   return unusableFeatures(detail, []);
 }
 
-/** Returns the rows that can be inferred, and sets the outcomes of the others. */
-export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flight[], outcomes: Outcomes): AskedRows {
+/**
+ * Returns the rows that can be inferred, and sets the outcomes of the others. The batch has first the rows of users, in
+ * `groups`, then the rows of request features, which `requests` names for each flight.
+ */
+export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flight[], outcomes: Outcomes) {
   const rows: number[] = [];
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);

@@ -19,13 +19,6 @@ interface SearchOptions {
   measure(setting: Setting): Promise<Measurement | null>;
 }
 
-interface SearchResult {
-  /** The measurements in their order. */
-  readonly measured: readonly Measurement[];
-  /** Whether the time was over before the search ended. */
-  readonly isCut: boolean;
-}
-
 type Axis = keyof Setting;
 
 /** A start is near the best start if its throughput is at least this share of the best. */
@@ -38,7 +31,8 @@ const EXCHANGED: { readonly [K in Axis]?: Axis } = { threads: 'processes', proce
 
 class TimeOver extends Error {}
 
-export async function searchSettings(options: SearchOptions): Promise<SearchResult> {
+/** Returns the measurements in their order, and whether the time was over before the search ended. */
+export async function searchSettings(options: SearchOptions) {
   const { grid, target, cores, current } = options;
   const known = new Map<string, Measurement>();
 

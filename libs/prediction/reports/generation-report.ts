@@ -158,14 +158,11 @@ export function crossingText({ setting, output, value, limit, against }: Crossin
 
 // A pure rule decides which thresholds of a predictor's policy the figures of a comparison exceed.
 
-interface Judgement {
-  readonly crossings: readonly Crossing[];
-  /** The checks that were not judged, and why. */
-  readonly notes: readonly string[];
-}
-
-/** Judges shift and delta of the decision's output if there is one, else of every output. */
-export function judgeReport(figures: ReportFigures, policy: PublishPolicy, decided: DecisionPolicy | null): Judgement {
+/**
+ * Judges shift and delta of the decision's output if there is one, else of every output. `notes` are the checks that
+ * were not judged, and why.
+ */
+export function judgeReport(figures: ReportFigures, policy: PublishPolicy, decided: DecisionPolicy | null) {
   const { users } = figures;
   const { maxPsi, maxFlipRate, maxMeanDelta, minCoverage, minUsers } = policy;
   const coverage = users.before === 0 ? 1 : users.both / users.before;

@@ -40,14 +40,8 @@ export async function prepareRollouts(dependencies: PrepareRolloutsDependencies)
   return { begun, waiting, aborted, failed };
 }
 
-interface Prepared {
-  readonly begun?: Rollout;
-  readonly aborted?: Rollout;
-  /** The reasons for waiting. */
-  readonly why: readonly string[];
-}
-
-async function prepare(dependencies: PrepareRolloutsDependencies, rollout: ActiveRollout): Promise<Prepared> {
+/** Begins a rollout, or aborts it, or returns the reasons for waiting. */
+async function prepare(dependencies: PrepareRolloutsDependencies, rollout: ActiveRollout) {
   const { rollouts } = dependencies;
   const why = await whyNotYet(dependencies, rollout);
   if (why.length === 0) {

@@ -15,13 +15,6 @@ export interface ScoreChunkDependencies {
   readonly scorer: Scorer;
 }
 
-/** The results of a chunk, and the durations of its read and its scoring in ms. */
-interface ScoredChunk {
-  readonly result: ChunkResult;
-  readonly readMs: number;
-  readonly scoreMs: number;
-}
-
 /** The time limit for each row. A slower model would take a day for a hundred thousand users. */
 const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
@@ -51,7 +44,7 @@ const MOST_PIECES = 16;
 type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
 
 /**
- * Scores a chunk.
+ * Scores a chunk. Returns the results, and the durations of its read and its scoring in ms.
  * @param onProgress called after the features are read, and after each part of the scoring
  */
 export async function scoreChunk(
@@ -60,7 +53,7 @@ export async function scoreChunk(
   { run: { scope }, chunk: { part } }: { readonly run: Pick<Run, 'scope'>; readonly chunk: Pick<ClaimedChunk, 'part'> },
   { lost, stopping, isEnough }: ChunkEnd,
   onProgress: () => void,
-): Promise<ScoredChunk> {
+) {
   const chunk = { part, scope };
   const started = performance.now();
   const ended = stopping ? AbortSignal.any([lost, stopping]) : lost;

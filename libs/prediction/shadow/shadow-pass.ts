@@ -46,13 +46,6 @@ export type PassResult =
       readonly computedAt: number;
     };
 
-interface Pass {
-  /** The results, in the order of the answers. */
-  readonly results: readonly PassResult[];
-  /** The duration of the statements that read the features in ms; null if there were none. */
-  readonly featuresMs: number | null;
-}
-
 /** The number of statements that a candidate's query costs a pass if it fails for every user. */
 const LIMITS: HalvingLimits = {
   budget: 16,
@@ -61,8 +54,11 @@ const LIMITS: HalvingLimits = {
   culprit: "the candidate's feature query",
 };
 
-/** Computes and compares the answers of a pass. Never rejects. */
-export async function performPass(dependencies: PassDependencies, request: PassRequest): Promise<Pass> {
+/**
+ * Computes and compares the answers of a pass. Never rejects. Returns the results in the order of the answers, and the
+ * duration of the statements that read the features in ms; null if there were none.
+ */
+export async function performPass(dependencies: PassDependencies, request: PassRequest) {
   const { answers, version } = request;
   const results = new Map<Answer, PassResult>();
   const take = (part: readonly Answer[], outcome: Exclude<ShadowOutcome, 'compared'>) => {
