@@ -83,7 +83,7 @@ import { execute, query as select } from '../sql/database.ts';`,
       },
       {
         file: 'libs/offline-store/features/feature-rows.ts',
-        find: `  return rows.finish();
+        find: `  return withRequestDefaults(version, rows.finish());
 `,
         replace: `  const batch = rows.finish();
   const found = await select<{ userId: string; version: number }>(db, {
@@ -91,7 +91,8 @@ import { execute, query as select } from '../sql/database.ts';`,
     values: [textArray(batch.userIds)],
   });
   const versions = new Map(found.map((one) => [one.userId, one.version]));
-  return { ...batch, contextVersions: batch.userIds.map((userId) => versions.get(userId) ?? 0) };
+  const contextVersions = batch.userIds.map((userId) => versions.get(userId) ?? 0);
+  return withRequestDefaults(version, { ...batch, contextVersions });
 `,
       },
     ],

@@ -21,8 +21,8 @@ export const versionAfterContext: Plant = {
     },
     {
       file: 'libs/offline-store/features/feature-rows.ts',
-      find: 'return rows.finish();',
-      replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
+      find: 'return withRequestDefaults(version, rows.finish());',
+      replace: `return withRequestDefaults(version, await (await import(${relabel})).relabel(db, rows.finish()));`,
     },
   ],
 };
