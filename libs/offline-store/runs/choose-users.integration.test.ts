@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { query } from '../sql/database.ts';
-import { findLeastWeight } from './least-weight.ts';
+import { findLeastWeight } from './choose-users.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { staleValues } from './stale-users.ts';
 
