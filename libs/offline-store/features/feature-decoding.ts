@@ -1,19 +1,11 @@
 /**
- * Decodes the rows of a feature statement into columns, and overlays the values of events. For each user that cannot be
- * scored it gives the reason: column, value and fix.
+ * Decodes the values of a feature statement, and finds the values of events that override them. For each user that
+ * cannot be scored it gives the reason: column, value and fix.
  */
 
-import {
-  type ContextFeatures,
-  type ContextValue,
-  type FeatureBatch,
-  type LaidValue,
-  overlays,
-} from '@tandem/freshness/features';
+import { type ContextFeatures, type ContextValue, type FeatureBatch, overlays } from '@tandem/freshness/features';
 import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import { checkUserId } from '@tandem/freshness/user-id';
-import { LEADING_COLUMNS } from './feature-statement.ts';
-import type { RefusedRows } from './row-bounds.ts';
 
 /** A row from Postgres: each value is its text, or null. */
 export type RawRow = readonly (string | null)[];
@@ -21,79 +13,7 @@ export type RawRow = readonly (string | null)[];
 /** The value of a feature for one user, or why the value cannot be used. */
 export type Decoded = { readonly value: number | string | null; readonly fault?: string };
 
-/** Called for each value of an event that overrides the row's own. */
-export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
-
 export type BatchMoment = Pick<FeatureBatch, 'history' | 'readAt'>;
-
-interface DecodeOptions {
-  readonly onOverlay?: OverlayListener | undefined;
-  /** Users whose features were not read. */
-  readonly refused?: RefusedRows;
-}
-
-/**
- * Decodes rows into a batch.
- * @param oids the type OIDs of the feature columns in the statement's result
- */
-export function decodeBatch(
-  version: Pick<ModelVersion, 'query' | 'keyType'>,
-  rows: readonly RawRow[],
-  oids: readonly number[],
-  moment: BatchMoment,
-  { onOverlay = () => {}, refused = new Map() }: DecodeOptions = {},
-): FeatureBatch {
-  const { columns } = version.query;
-  const faults = new Map<number, string>();
-  const unusable = new Map<number, string[]>();
-  const fault = (row: number, why: string) => {
-    if (!faults.has(row)) faults.set(row, why);
-  };
-  const userIds = rows.map((row) => row[0] ?? '');
-  checkIds(version, userIds, fault);
-  const values: (number | string | null)[][] = columns.map(() => new Array(rows.length).fill(null));
-  const decoders = columns.map((column, i) => decoderOf(column, oids[i] ?? 0));
-  const overlay = overlayDecoder(version.query, moment.readAt);
-  const laid = createLaidValues();
-  rows.forEach((raw, row) => {
-    const dropped = refused.get(raw[0] ?? '');
-    if (dropped) {
-      fault(row, dropped.why);
-      unusable.set(row, [dropped.column]);
-      return;
-    }
-    const decoded = decoders.map((decode, i) => decode(raw[LEADING_COLUMNS + i] ?? null));
-    if (raw[2]) {
-      const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
-      overlay(raw[2], asOf, (i, value, entry) => {
-        onOverlay(row, i, decoded[i] as Decoded, entry);
-        laid.note(row, i, entry);
-        decoded[i] = value;
-      });
-    }
-    decoded.forEach(({ value, fault: why }, i) => {
-      (values[i] as (number | string | null)[])[row] = value;
-      if (why === undefined) return;
-      fault(row, why);
-      unusable.set(row, [...(unusable.get(row) ?? []), columns[i]?.name ?? '']);
-    });
-  });
-  const contextVersions = rows.map((row) => Number(row[1]));
-  return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
-}
-
-/** Creates the record of event values that override rows. */
-export function createLaidValues() {
-  const byRow = new Map<number, LaidValue[]>();
-  return {
-    byRow,
-    note(row: number, column: number, entry: ContextValue): void {
-      const laid = byRow.get(row);
-      if (laid) laid.push({ column, entry });
-      else byRow.set(row, [{ column, entry }]);
-    },
-  };
-}
 
 /** Overrides a row's values with the values of the user's context that still count. */
 type Overlay = (

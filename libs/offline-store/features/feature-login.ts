@@ -4,7 +4,7 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
-import { createPool, type PoolOptions, query } from '../sql/database.ts';
+import { createPool, type PoolOptions, query, queryOne } from '../sql/database.ts';
 import { schemaState } from '../sql/migrate.ts';
 import { assertSameDatabase, type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 import { isRefusal, quoteName } from '../sql/rights.ts';
@@ -80,7 +80,7 @@ function readableColumns(): [tables: string[], columns: string[]] {
 
 /** Returns the first missing right as a text; null if none is missing. */
 async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
-  const [row] = await query<{ missing: string | null }>(pool, {
+  const { missing } = await queryOne<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
         select 'may not read tandem.' || r.name || '.' || r.col
         from unnest($2::text[], $3::text[]) with ordinality as r(name, col, no)
@@ -88,7 +88,7 @@ async function findMissing(pool: pg.Pool, user: string): Promise<string | null> 
       end as missing`,
     values: [user, ...readableColumns()],
   });
-  return row?.missing ?? null;
+  return missing;
 }
 
 /** Reads the history, which needs functions of Postgres that may be revoked. Returns the missing right, or null. */
@@ -112,7 +112,7 @@ const TOO_MUCH = [
 
 /** Returns the most serious right of the login beyond its grants, as a text; null if it has none. */
 export async function findExcess(features: pg.Pool): Promise<string | null> {
-  const [row] = await query<{ excess: string | null }>(features, {
+  const { excess } = await queryOne<{ excess: string | null }>(features, {
     text: `with held as (select oid, rolname, rolsuper from pg_catalog.pg_roles where pg_has_role(oid, 'member')),
       relations as (
         select c.oid, c.relname, c.relkind, n.nspname, h.oid as role from pg_catalog.pg_class c
@@ -132,7 +132,7 @@ export async function findExcess(features: pg.Pool): Promise<string | null> {
           order by r.relname, a.attnum limit 1)) as excess`,
     values: [TOO_MUCH, ...readableColumns()],
   });
-  return row?.excess ?? null;
+  return excess;
 }
 
 /**

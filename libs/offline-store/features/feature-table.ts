@@ -1,6 +1,6 @@
 /**
- * Collects features in columns from rows in Postgres' binary form. A column of numbers is one array of doubles. The
- * result equals that of `decodeBatch`.
+ * Collects features in columns, from rows in Postgres' binary form or as texts. A column of numbers is one array of
+ * doubles.
  */
 import type { ContextValue, FeatureBatch, FeatureValues } from '@tandem/freshness/features';
 import type { FeatureColumn, FeatureKind, ModelVersion } from '@tandem/freshness/predictor';
@@ -48,19 +48,23 @@ export function createFeatureTable({ query, keyType }: FeatureVersion, oids: rea
     /** Adds a feature of the last added user, in its column's form. A length of -1 means null. */
     take: (column: number, bytes: Buffer, at: number, length: number): void =>
       (columns[column] as Column).take(bytes, at, length, userIds.length - 1),
+    /** Adds a feature of the last added user, as Postgres' text. */
+    takeText: (column: number, raw: string | null): void =>
+      (columns[column] as Column).takeText(raw, userIds.length - 1),
     /**
      * Returns the batch.
      * @param onOverlay called for each value of an event that overrides the row's own
      */
     finish(
       moment: BatchMoment,
-      onOverlay?: (row: number, column: number, entry: ContextValue) => void,
+      onOverlay?: (row: number, column: number, entry: ContextValue, own: Decoded) => void,
     ): Omit<FeatureBatch, 'fromEvents'> {
       const overlay = overlayDecoder(query, moment.readAt);
       for (const [row, { context, asOf }] of contexts) {
         overlay(context, asOf, (i, value, entry) => {
-          columns[i]?.replace(row, value);
-          onOverlay?.(row, i, entry);
+          const column = columns[i] as Column;
+          onOverlay?.(row, i, entry, column.at(row));
+          column.replace(row, value);
         });
       }
       const faults = new Map<number, string>();
@@ -103,12 +107,23 @@ class Column {
 
   take(bytes: Buffer, at: number, length: number, row: number): void {
     const value = length < 0 ? NOT_NATIVE : this.form.read(bytes, at, length);
-    if (!Number.isNaN(value)) {
-      if (row >= this.numbers.length) this.grow(row);
-      this.numbers[row] = value;
-      return;
-    }
-    this.replace(row, this.decode(length < 0 ? null : this.form.text(bytes, at, length)));
+    if (Number.isNaN(value)) this.replace(row, this.decode(length < 0 ? null : this.form.text(bytes, at, length)));
+    else this.put(row, value);
+  }
+
+  takeText(raw: string | null, row: number): void {
+    const decoded = this.decode(raw);
+    if (typeof decoded.value === 'number') this.put(row, decoded.value);
+    else this.replace(row, decoded);
+  }
+
+  at(row: number): Decoded {
+    return this.others.get(row) ?? { value: (this.texts ?? this.numbers)[row] ?? null };
+  }
+
+  private put(row: number, value: number): void {
+    if (row >= this.numbers.length) this.grow(row);
+    this.numbers[row] = value;
   }
 
   /** Sets a value that is not a plain number: a text, a null, a fault, or an event's value. */

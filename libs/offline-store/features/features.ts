@@ -27,11 +27,11 @@ import { query, sqlState, translated } from '../sql/database.ts';
 import type { ReadStatement } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
-import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
+import type { RawRow } from './feature-decoding.ts';
 import { readChunkRows } from './feature-rows.ts';
 import { readOnce } from './feature-session.ts';
 import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
-import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
+import { decodeBatch, isPackable, type OverlayListener, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
 
 interface FeatureSourceOptions {
@@ -73,12 +73,6 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
   };
 }
 
-type ReadUsers = (
-  version: ModelVersion,
-  userIds: readonly string[],
-  options: Pick<UsersOptions, 'timeoutMs' | 'certified'>,
-) => Promise<CertifiedFeatures>;
-
 /** The facts that a packed read of a version's features needs. */
 interface Packing {
   /** The last known type OIDs of its feature columns. */
@@ -90,12 +84,16 @@ interface Packing {
  * Creates the reader of named users. Reads that certify only users with rows use the packed form, after the types of
  * the version's columns are known. Other reads, and reads with an unexpected form, use the full statement.
  */
-function createUsersReader(pool: pg.Pool): ReadUsers {
+function createUsersReader(pool: pg.Pool) {
   let known = NO_ARMS;
   /** The packed form of each version that the registry keeps; null if its features cannot be read packed. */
   const packings = new WeakMap<ModelVersion, Packing | null>();
 
-  return async (version, userIds, { timeoutMs, certified }) => {
+  return async (
+    version: ModelVersion,
+    userIds: readonly string[],
+    { timeoutMs, certified }: Pick<UsersOptions, 'timeoutMs' | 'certified'>,
+  ): Promise<CertifiedFeatures> => {
     const deadline = performance.now() + timeoutMs;
     const before = known;
     const packing = certified === 'with rows' ? packings.get(version) : null;
@@ -119,8 +117,7 @@ function packingOf(version: ModelVersion, oids: readonly number[]): Packing | nu
   return isPackable(version, oids) ? { oids, text: packedUsersSql(version) } : null;
 }
 
-export interface UsersRead extends CertifiedFeatures {
-  readonly certificate: Certificate;
+interface UsersRead extends CertifiedFeatures {
   readonly arms: KnownArms;
   /** The type OIDs of the feature columns. */
   readonly oids: readonly number[];

@@ -8,8 +8,8 @@
  * carries its type. If it differs from the expected type (an altered table, a column of a domain), the row is not
  * decoded.
  */
-import type { FeatureBatch } from '@tandem/freshness/features';
-import { type BatchMoment, createLaidValues, type RawRow } from './feature-decoding.ts';
+import type { ContextValue, FeatureBatch, LaidValue } from '@tandem/freshness/features';
+import type { BatchMoment, Decoded, RawRow } from './feature-decoding.ts';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion, formOf } from './feature-table.ts';
 import type { RefusedRows, RowForm } from './row-bounds.ts';
@@ -30,13 +30,7 @@ export function unpackRows(
   const table = createFeatureTable(version, oids, rows.length);
   const bytesOf = createHexReader();
   for (const row of rows) {
-    const asOf = row[3] === null || row[3] === undefined ? null : Number(row[3]);
-    table.add(row[0] ?? '', Number(row[1] ?? 0), row[2] ?? null, asOf);
-    const dropped = refused.get(row[0] ?? '');
-    if (dropped) {
-      table.refuse(dropped);
-      continue;
-    }
+    if (!addUser(table, row, refused)) continue;
     const bytes = bytesOf(row[LEADING_COLUMNS] ?? '');
     if (!bytes) return undefined;
     let at = FIELDS_BYTES;
@@ -47,8 +41,53 @@ export function unpackRows(
       at += 8 + Math.max(0, length);
     }
   }
-  const laid = createLaidValues();
-  return { ...table.finish(moment, laid.note), fromEvents: laid.byRow };
+  return batchOf(table, moment);
+}
+
+/** Called for each value of an event that overrides the row's own. */
+export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
+
+/**
+ * Returns the batch of rows whose features are texts.
+ * @param oids the type OIDs of the feature columns in the statement's result
+ * @param refused users whose features were not read
+ */
+export function decodeBatch(
+  version: FeatureVersion,
+  rows: readonly RawRow[],
+  oids: readonly number[],
+  moment: BatchMoment,
+  { onOverlay, refused }: { readonly onOverlay: OverlayListener | undefined; readonly refused: RefusedRows },
+): FeatureBatch {
+  const table = createFeatureTable(version, oids, rows.length);
+  for (const row of rows) {
+    if (!addUser(table, row, refused)) continue;
+    for (const i of version.query.columns.keys()) table.takeText(i, row[LEADING_COLUMNS + i] ?? null);
+  }
+  return batchOf(table, moment, onOverlay);
+}
+
+type FeatureTable = ReturnType<typeof createFeatureTable>;
+
+/** Adds the row of a user. Returns whether its features were read. */
+function addUser(table: FeatureTable, row: RawRow, refused: RefusedRows): boolean {
+  const asOf = row[3] === null || row[3] === undefined ? null : Number(row[3]);
+  table.add(row[0] ?? '', Number(row[1] ?? 0), row[2] ?? null, asOf);
+  const dropped = refused.get(row[0] ?? '');
+  if (dropped) table.refuse(dropped);
+  return !dropped;
+}
+
+/** Returns the batch, with the event values that override rows. */
+function batchOf(table: FeatureTable, moment: BatchMoment, onOverlay?: OverlayListener): FeatureBatch {
+  const fromEvents = new Map<number, LaidValue[]>();
+  const batch = table.finish(moment, (row, column, entry, own) => {
+    onOverlay?.(row, column, own, entry);
+    const laid = fromEvents.get(row);
+    if (laid) laid.push({ column, entry });
+    else fromEvents.set(row, [{ column, entry }]);
+  });
+  return { ...batch, fromEvents };
 }
 
 const FIELDS_BYTES = 4;

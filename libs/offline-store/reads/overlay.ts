@@ -37,7 +37,7 @@ function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
       last = { entry, group };
     }
     const known = last.group.get(entry.userId);
-    if (!known || isLater(entry, known)) last.group.set(entry.userId, entry);
+    if (!known || replaces(entry, known)) last.group.set(entry.userId, entry);
   }
   return groups.values();
 }
@@ -46,12 +46,6 @@ const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'sourc
 
 function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
-}
-
-/** Returns whether an entry is later than another of the same user, history and floor. */
-function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
-  if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
-  return entry.computedAt > known.computedAt;
 }
 
 async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
