@@ -31,7 +31,7 @@ import { keepVersion } from './models/model-versions.ts';
 import { findArm, insertStableArm, moveArm } from './rollouts/arms.ts';
 import { refuseUnderRollout } from './rollouts/rollout-rows.ts';
 import { insertAudit } from './sql/audit.ts';
-import { type Db, query } from './sql/database.ts';
+import { type Db, queryFirst } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from './sql/statements.ts';
 
@@ -254,16 +254,15 @@ function columnsOf({ name, policy }: PredictorToAdopt) {
   return { name, event_patterns: likePatterns(policy.freshness.events), policy: JSON.stringify(policy) };
 }
 
-async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
+function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
   const { name, event_patterns, policy } = columnsOf(predictor);
-  const rows = await query<KnownPredictor>(db, {
+  return queryFirst<KnownPredictor>(db, {
     text: `select active, adopted_version_id as "adoptedVersionId",
         event_patterns = $2::text[] and policy = $3::jsonb as unchanged,
         exists (select from tandem.model_versions where id = $4) as "isKnownVersion"
       from tandem.predictors where name = $1`,
     values: [name, event_patterns, policy, modelVersionId(predictor.definition)],
   });
-  return rows[0];
 }
 
 /** Lets events concern a predictor that is not served yet. */

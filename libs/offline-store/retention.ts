@@ -9,7 +9,7 @@ import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireReadCounts } from './reads/read-demand.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
-import { type Db, limitStatements, query, transaction } from './sql/database.ts';
+import { type Db, limitStatements, query, queryOne, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
 
@@ -119,7 +119,7 @@ async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
  * the same position. A position from a clock that was ahead is ignored.
  */
 async function expireByAge(db: Db, table: string, horizon: string, from: Position): Promise<Batch> {
-  const [found] = await query<{ rows: number; old: number; last: string | null }>(db, {
+  const { rows, old, last } = await queryOne<{ rows: number; old: number; last: string | null }>(db, {
     text: `with old as materialized (
         select ctid, accepted_at from tandem.${table}
         where accepted_at < ${horizon}
@@ -131,7 +131,6 @@ async function expireByAge(db: Db, table: string, horizon: string, from: Positio
       select (select count(*) from gone) as rows, count(*) as old, max(accepted_at)::text as last from old`,
     values: [from?.[0] ?? null],
   });
-  const { rows = 0, old = 0, last = null } = found ?? {};
   return { rows, isDone: old < ROWS, next: last === null || rows < old ? from : [last] };
 }
 

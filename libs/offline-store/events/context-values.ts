@@ -6,7 +6,7 @@
  * An index on `updated_at` would make each event slower, so contexts are checked in the order of the key.
  */
 import { IS_ERASED } from '../certificate/erased-users.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, queryOne } from '../sql/database.ts';
 import { holdRules } from './rule-changes.ts';
 
 /** The maximum number of contexts that a transaction checks. */
@@ -29,7 +29,7 @@ const IS_OLD = `c.updated_at < (select clock_timestamp() - context_horizon from 
  */
 export async function dropContextValues(db: Db, from: readonly string[] | null) {
   await holdRules(db);
-  const [found] = await query<{ rows: number; isCut: boolean; last: string | null }>(db, {
+  const { rows, isCut, last } = await queryOne<{ rows: number; isCut: boolean; last: string | null }>(db, {
     text: `with rules as materialized (
         select name, array(select jsonb_object_keys(event_features)) as features from tandem.predictors
       ), seen as materialized (
@@ -53,6 +53,5 @@ export async function dropContextValues(db: Db, from: readonly string[] | null) 
         (select count(*) as n, max(user_id) as last from old) old`,
     values: [from?.[0] ?? ''],
   });
-  const { rows = 0, isCut = false, last = null } = found ?? {};
   return { rows, isDone: !isCut, next: last === null ? null : [last] };
 }

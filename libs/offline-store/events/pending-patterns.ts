@@ -9,7 +9,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
-import { query, transaction } from '../sql/database.ts';
+import { query, queryOne, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { settleEnded } from './rule-changes.ts';
 
@@ -52,7 +52,7 @@ async function rewriteBatch(db: pg.PoolClient, size: number) {
       order by number limit 1 for update skip locked`,
   });
   if (!change) return undefined;
-  const [found] = await query<{ users: number; place: string | null; rewritten: number }>(db, {
+  const { users, place, rewritten } = await queryOne<{ users: number; place: string | null; rewritten: number }>(db, {
     text: `with next as materialized (
         select user_id, version > coalesce((touched ->> $1)::bigint, 0) as is_behind from tandem.user_contexts
         where user_id > $2 collate "C" order by user_id limit $3
@@ -69,7 +69,6 @@ async function rewriteBatch(db: pg.PoolClient, size: number) {
         (select max(user_id) from next, others where first is null or user_id < first) as place`,
     values: [change.predictor, change.place, size],
   });
-  const { users = 0, place = null, rewritten = 0 } = found ?? {};
   await query(db, {
     text: `update tandem.pending_rules set rewritten_to = coalesce($2, rewritten_to), state = case when $3 then 'rewritten' else state end
       where predictor = $1`,

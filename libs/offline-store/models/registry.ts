@@ -26,9 +26,7 @@ interface Noticed {
   readonly history: string;
 }
 
-interface Loaded {
-  readonly revision: number;
-  readonly history: string;
+interface Loaded extends Noticed {
   readonly at: number;
   readonly predictors: ReadonlyMap<string, Predictor>;
 }

@@ -3,7 +3,7 @@
  * kept for a day after they were last sent. A later push must upload its file again.
  */
 import type pg from 'pg';
-import { query } from '../sql/database.ts';
+import { query, queryOne } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import type { Bucket } from './artifacts.ts';
 
@@ -13,12 +13,12 @@ const MOST_OBJECTS = 1_000;
 
 /** Returns the total size of the files and parts that no model version uses. */
 export async function countUnusedBytes(pool: pg.Pool): Promise<number> {
-  const [unused] = await query<{ bytes: number }>(pool, {
+  const { bytes } = await queryOne<{ bytes: number }>(pool, {
     text: `select (select coalesce(sum(size), 0) from tandem.artifacts a
         where not exists (select from tandem.model_versions m where m.artifact_hash = a.hash))::bigint
       + (select coalesce(sum(octet_length(bytes)), 0) from tandem.artifact_parts)::bigint as bytes`,
   });
-  return unused?.bytes ?? 0;
+  return bytes;
 }
 
 /**

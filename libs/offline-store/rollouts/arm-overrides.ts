@@ -1,9 +1,11 @@
 /** Overrides: an operator can assign users to an arm, whatever their bucket, to inspect its answers. */
+
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import { isActive, type Rollout, STABLE } from '@tandem/freshness/rollout';
 import { checkUserId } from '@tandem/freshness/user-id';
 import type { ArmOverride } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
+import { sentence } from '../events/refusal.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
@@ -42,7 +44,7 @@ export async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Ove
     refuseMisfit(rollout, arm);
     const check = checkUserId(keyType ?? 'text', userId);
     if (!check.ok) {
-      throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
+      throw new TandemError('invalid_input', sentence(check.problem), {
         field: 'userId',
         remedy: check.canonical === undefined ? 'correct the id' : `send ${JSON.stringify(check.canonical)}`,
       });

@@ -1,6 +1,6 @@
 /**
  * The arms of each predictor, which decide what serves its users. Every change of an arm holds `lockAssignments`. A
- * trigger keeps the history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
+ * trigger keeps the history of the stable arm (migrations/0030_stable_history.sql).
  */
 import { STABLE } from '@tandem/freshness/rollout';
 import type { InferResult } from 'kysely';

@@ -3,7 +3,7 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, queryOne } from '../sql/database.ts';
 import { type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 
 /** How long a killed process still counts. */
@@ -49,8 +49,8 @@ export interface ConnectionRoom {
  * Reads how many connections are allowed, open and expected.
  * @param direct the result of `directPools`
  */
-export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
-  const [room] = await query<ConnectionRoom>(db, {
+export function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
+  return queryOne<ConnectionRoom>(db, {
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
       (select count(*) from pg_stat_activity where datid is not null and usesysid is not null
@@ -60,8 +60,6 @@ export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> 
         from tandem.processes where seen_at > clock_timestamp() - ${COUNTS_FOR}) p`,
     values: [direct.source],
   });
-  if (!room) throw new Error('Postgres answered no row');
-  return room;
 }
 
 export function roomProblem({ most, others, processes, fleet }: ConnectionRoom): TandemError | null {

@@ -1,7 +1,7 @@
 /** Facts about a predictor before a budget is spent: the cost of its runs, and how often users are read. */
 import type { BudgetFacts } from '@tandem/prediction/demand/estimate-budget';
 import { findWeights } from '../reads/read-demand.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, queryOne } from '../sql/database.ts';
 
 /** The number of runs over which the CPU time of a user is averaged. */
 const RUNS = 10;
@@ -19,15 +19,15 @@ export function cpuMsPerUser(predictor: string): string {
 
 /** Returns the mean CPU time of a user in ms, over the last runs of a predictor; null if no run has recorded it. */
 export async function findCpuPerUser(db: Db, predictor: string): Promise<number | null> {
-  const [found] = await query<{ cpuMs: number | null }>(db, {
+  const { cpuMs } = await queryOne<{ cpuMs: number | null }>(db, {
     text: `select ${cpuMsPerUser('$1')} as "cpuMs"`,
     values: [predictor],
   });
-  return found?.cpuMs ?? null;
+  return cpuMs;
 }
 
 export async function findBudgetFacts(db: Db, predictor: string): Promise<BudgetFacts> {
-  const [found] = await query<{ now: Date; users: number | null; msPerUser: number | null }>(db, {
+  const facts = await queryOne<{ now: Date; users: number | null; msPerUser: number | null }>(db, {
     text: `select statement_timestamp() as now, l.users, l."msPerUser"
         from tandem.settings left join lateral (
           select users_scored + users_failed as users,
@@ -38,7 +38,7 @@ export async function findBudgetFacts(db: Db, predictor: string): Promise<Budget
           order by created_at desc limit 1) l on true`,
     values: [predictor],
   });
-  const { now = new Date(0), users = null, msPerUser = null } = found ?? {};
+  const { now, users, msPerUser } = facts;
   if (users === null || msPerUser === null) return { now, costs: null, groups: [] };
   const cpuMsPerUser = await findCpuPerUser(db, predictor);
   return { now, costs: { users, msPerUser, cpuMsPerUser }, groups: await findWeights(db) };

@@ -20,7 +20,7 @@ import { IS_ERASED } from '../certificate/erased-users.ts';
 import { cancellable, cancellableRead } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, query, queryFirst } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
@@ -84,8 +84,8 @@ interface PossibleBase extends BaseGeneration {
  */
 const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
-async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
-  const rows = await query<PossibleBase>(db, {
+function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
+  return queryFirst<PossibleBase>(db, {
     text: `select b.id, b.number, b.users, b.started_at as "startedAt", case when g.base_id is null then 0 else g.users end as "usersAbove",
         b.started_at <= clock_timestamp() - interval '${BASE_DAYS} days' as "isOld", r.source_version < $3 as "isOutdated",
         case when greatest(b.started_at, a.expires_from) < e.expiring then e.expiring end as expiring
@@ -96,7 +96,6 @@ async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Ru
       where a.predictor = $1 and a.model_version_id = $2 and b.state = 'published'`,
     values: [predictor, modelVersionId, sourceVersion],
   });
-  return rows[0];
 }
 
 function whyNoBase(base: PossibleBase | undefined): string | null {

@@ -27,7 +27,7 @@ import { type ComparedGeneration, compareWithServed } from '../generations/gener
 import { findGeneration } from '../generations/generation-rows.ts';
 import { type Arm, findArmOfVersion, moveArm, nextUse } from '../rollouts/arms.ts';
 import { insertAudit } from '../sql/audit.ts';
-import { type Db, query, sqlState, transaction } from '../sql/database.ts';
+import { type Db, query, queryOne, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
@@ -109,16 +109,14 @@ interface ChunkCounts {
 }
 
 /** Returns how many chunks are open, and the number of the first failed chunk with its error. */
-async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
-  const rows = await query<ChunkCounts>(db, {
+function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
+  return queryOne<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
         min(no) filter (where state = 'failed') as failed,
         (array_agg(error order by no) filter (where state = 'failed'))[1] as error
       from tandem.chunks where run_id = $1`,
     values: [runId],
   });
-  if (!rows[0]) throw new Error(`the chunks of run ${runId} were not counted`);
-  return rows[0];
 }
 
 /** Returns why a run's predictions must not be published, or null. */

@@ -1,4 +1,5 @@
 /** Requests, cancels and resumes runs. */
+
 import { requestFeaturesRequired, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
@@ -8,6 +9,7 @@ import type { NewRun } from '@tandem/prediction/runs/run-store';
 import { isFinished, NO_ROWS, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
+import { sentence } from '../events/refusal.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { listProcesses } from '../rollouts/processes.ts';
@@ -101,7 +103,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
   userIds.forEach((userId, i) => {
     const check = checkUserId(keyType, userId);
     if (check.ok) return;
-    throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
+    throw new TandemError('invalid_input', sentence(check.problem), {
       field: `scope.userIds[${i}]`,
       remedy:
         check.canonical === undefined

@@ -7,7 +7,7 @@ import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { IS_ERASED } from '../certificate/erased-users.ts';
 import { asRelation } from '../features/feature-statement.ts';
-import { type Db, query, transaction } from '../sql/database.ts';
+import { type Db, query, queryFirst, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import type { Plan } from './plan.ts';
 import { findUnfinished } from './run-rows.ts';
@@ -130,8 +130,8 @@ interface ServedGeneration {
   readonly baseSourceVersion: number | null;
 }
 
-async function findServedGeneration(db: Db, { predictor, modelVersionId }: Run): Promise<ServedGeneration | undefined> {
-  const rows = await query<ServedGeneration>(db, {
+function findServedGeneration(db: Db, { predictor, modelVersionId }: Run): Promise<ServedGeneration | undefined> {
+  return queryFirst<ServedGeneration>(db, {
     text: `select g.id, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
         r.source_version as "ownSourceVersion", br.source_version as "baseSourceVersion"
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.runs r on r.id = g.run_id
@@ -139,7 +139,6 @@ async function findServedGeneration(db: Db, { predictor, modelVersionId }: Run):
       where a.predictor = $1 and a.model_version_id = $2`,
     values: [predictor, modelVersionId],
   });
-  return rows[0];
 }
 
 /**

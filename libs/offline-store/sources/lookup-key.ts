@@ -1,11 +1,11 @@
 /**
  * Keys that look up the user of a row in a parent row: `(select o.customer_id from public.orders o where o.id =
- * changed.order_id)`, or nested. A watch evaluates such a key when the transaction commits (migrations/0073). The key must
- * never miss its parent, or the change would be lost: a foreign key has to guarantee the parent. The parent has to be
- * watched, too: its changes move rows to other users.
+ * changed.order_id)`, or nested. A watch evaluates such a key when the transaction commits (migrations/0073). The key
+ * must never miss its parent, or the change would be lost: a foreign key has to guarantee the parent. The parent has to
+ * be watched, too: its changes move rows to other users.
  */
 import { TandemError } from '@tandem/freshness/errors';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, queryOne } from '../sql/database.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
 const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_][\w$]*)`;
@@ -135,8 +135,8 @@ function pairOf(condition: string, alias: string, steps: Step[]): { column: stri
 }
 
 /** Finds a foreign key that is checked at once and holds for every row. `conenforced` is of Postgres 18. */
-async function findReference(db: Db, table: number, { from, parent, value, columns }: Step) {
-  const [found] = await query<{ parent: number | null; isGuaranteed: boolean; isNotNull: boolean }>(db, {
+function findReference(db: Db, table: number, { from, parent, value, columns }: Step) {
+  return queryOne<{ parent: number | null; isGuaranteed: boolean; isNotNull: boolean }>(db, {
     text: `select to_regclass($2)::oid::int8 as parent, exists (
         select from pg_attribute where attrelid = to_regclass($2) and attname = $6 and attnotnull) as "isNotNull", exists (
         select from pg_constraint c
@@ -150,7 +150,6 @@ async function findReference(db: Db, table: number, { from, parent, value, colum
       ) as "isGuaranteed"`,
     values: [table, parent, from, columns.map(([own]) => own), columns.map(([, parents]) => parents), value],
   });
-  return found ?? { parent: null, isGuaranteed: false, isNotNull: false };
 }
 
 function unquoted(name: string): string {

@@ -3,7 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { parseOnly } from '../features/feature-session.ts';
 import { asRelation } from '../features/feature-statement.ts';
-import { type Db, query, sqlState } from '../sql/database.ts';
+import { type Db, query, queryFirst, sqlState } from '../sql/database.ts';
 import { isRefusal, quoteName } from '../sql/rights.ts';
 
 export interface Watchable {
@@ -39,13 +39,12 @@ interface Relation {
 }
 
 /** Returns the table's oid and `schema.table`, quoted if SQL needs it; undefined if there is no table. */
-export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
-  const [found] = await query<{ oid: number; name: string }>(db, {
+export function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
+  return queryFirst<{ oid: number; name: string }>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
     values: [table],
   }).catch(refuseLongName(table));
-  return found;
 }
 
 /**
@@ -118,8 +117,8 @@ async function refuseOtherKinds(
   }
 }
 
-async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
-  const [facts] = await query<Facts>(db, {
+function findFacts(db: Db, table: string): Promise<Facts | undefined> {
+  return queryFirst<Facts>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind, n.nspname as schema,
         c.relpersistence = 'p' as "isPermanent",
         (select format('%I.%I', pn.nspname, p.relname) from pg_inherits i join pg_class p on p.oid = i.inhparent
@@ -140,7 +139,6 @@ async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
     values: [table],
   }).catch(refuseLongName(table));
-  return facts;
 }
 
 function relationsOf(db: Db, oid: number): Promise<Relation[]> {
@@ -203,14 +201,13 @@ export function findQueryObjects(pool: pg.Pool, sql: string): Promise<{ views: n
   const found = parseOnly(pool, async (db) => {
     await query(db, { text: `select set_config('lock_timeout', '1s', true)` });
     await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
-    const [read] = await query<{ views: number[]; functions: number[] }>(db, {
+    return queryFirst<{ views: number[]; functions: number[] }>(db, {
       text: `${RULES} select array(select distinct view::oid::int8 from rules where view <> $1::text::regclass) as views,
         array(select distinct d.refobjid::int8 from rules join pg_depend d on d.classid = 'pg_rewrite'::regclass
           and d.objid = rules.oid and d.refclassid = 'pg_proc'::regclass
           join pg_proc p on p.oid = d.refobjid where p.pronamespace <> 'pg_catalog'::regnamespace) as functions`,
       values: [`pg_temp.${VIEW}`],
     });
-    return read;
   });
   return found
     .catch((error: unknown) => {

@@ -10,7 +10,7 @@ import { PROTOCOL } from '@tandem/freshness/protocol';
 import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import { type MigrateOptions, type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
-import { createPool, query, sqlState, withClient } from './database.ts';
+import { createPool, query, queryOne, sqlState, withClient } from './database.ts';
 import { assertOwnSession } from './paths.ts';
 import { findProtocol } from './protocol.ts';
 import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
@@ -105,7 +105,7 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
 }
 
 async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
-  const [{ found } = { found: false }] = await query<{ found: boolean }>(pool, {
+  const { found } = await queryOne<{ found: boolean }>(pool, {
     text: `select to_regclass('${SCHEMA}.${record}') is not null as found`,
   });
   const rows = found
@@ -158,10 +158,9 @@ interface Limits {
   readonly lock: string;
 }
 
-async function readLimits(client: pg.PoolClient): Promise<Limits> {
+function readLimits(client: pg.PoolClient): Promise<Limits> {
   const text = `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock`;
-  const [limits] = await query<Limits>(client, { text });
-  return limits ?? { statement: '0', lock: '0' };
+  return queryOne<Limits>(client, { text });
 }
 
 async function setLimits(client: pg.PoolClient, { statement, lock }: Limits): Promise<void> {

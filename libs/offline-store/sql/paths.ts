@@ -5,7 +5,7 @@
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
-import { type Db, driverUrl, query, sqlState, transaction, translated } from './database.ts';
+import { type Db, driverUrl, query, queryOne, sqlState, transaction, translated } from './database.ts';
 import { serverAddresses } from './primary-pool.ts';
 import { PLAN_METHODS } from './session-settings.ts';
 
@@ -228,13 +228,11 @@ interface Place {
  * Returns the identity of the database. Host and port are not compared, since a pooler or another name may lead to the
  * same server. The system identifier is not compared, since providers do not allow pg_control_system.
  */
-async function readPlace(pool: pg.Pool): Promise<Place> {
-  const [place] = await query<Place>(pool, {
+function readPlace(pool: pg.Pool): Promise<Place> {
+  return queryOne<Place>(pool, {
     text: `select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid) as identity,
       concat_ws(':', inet_server_addr(), inet_server_port()) || '/' || d.datname as name, current_user::text as user,
       pg_is_in_recovery() as "inRecovery"
       from pg_catalog.pg_database d where d.datname = current_database()`,
   });
-  if (!place) throw new Error('Postgres answered no row');
-  return place;
 }

@@ -41,7 +41,7 @@ interface DeletedRows {
 }
 
 /** The counts of records deleted in Redis. */
-export type DeletedKeys = Pick<DeletedRows, 'predictions' | 'overlayEntries'>;
+type DeletedKeys = Pick<DeletedRows, 'predictions' | 'overlayEntries'>;
 
 /** The predictors and generations under which Redis may hold records of a user. */
 export interface OnlineLocations {
