@@ -76,23 +76,23 @@ async function findMovers(db: Db, generationId: string): Promise<readonly Mover[
   });
 }
 
-function remedyFor(number: number | null, exists: boolean): string {
-  if (number === null) return 'wait until a run of all users has ended: tandem run list';
-  if (exists) return 'wait for its run: the report is made when the run has scored all users';
-  return 'use a number that tandem generation list, or GET /v1/predictors/{predictor}/generations, returns';
+function noReport(predictor: string, number: number | null, exists: boolean): TandemError {
+  if (number === null) {
+    const remedy = 'wait until a run of all users has ended: tandem run list';
+    return unknownGeneration(`No generation of ${predictor} has a report yet.`, remedy);
+  }
+  if (!exists) return noGeneration(predictor, number);
+  const remedy = 'wait for its run: the report is made when the run has scored all users';
+  return unknownGeneration(`Generation ${number} of ${predictor} has no report.`, remedy);
 }
 
-function noReport(predictor: string, number: number | null, exists: boolean): TandemError {
-  const which =
-    number === null
-      ? `No generation of ${predictor} has a report yet.`
-      : `Generation ${number} of ${predictor} has no report.`;
-  return new TandemError(
-    'unknown_generation',
-    exists || number === null ? which : `${predictor} has no generation ${number}.`,
-    {
-      field: 'generation',
-      remedy: remedyFor(number, exists),
-    },
+export function noGeneration(predictor: string, number: number): TandemError {
+  return unknownGeneration(
+    `${predictor} has no generation ${number}.`,
+    'use a number that tandem generation list, or GET /v1/predictors/{predictor}/generations, returns',
   );
+}
+
+function unknownGeneration(message: string, remedy: string): TandemError {
+  return new TandemError('unknown_generation', message, { field: 'generation', remedy });
 }

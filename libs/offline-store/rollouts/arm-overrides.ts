@@ -11,7 +11,7 @@ import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { deleteOverridden } from './exposures.ts';
-import { requireRollout } from './rollout-rows.ts';
+import { refuseUnknownArm, requireRollout } from './rollout-rows.ts';
 
 /**
  * The maximum number of overrides. They are sent with every change of assignments, and every process keeps them in
@@ -82,11 +82,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
       },
     );
   }
-  if (arm === null || names.includes(arm)) return;
-  throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
-    field: 'variant',
-    remedy: `use one of ${names.join(', ')}`,
-  });
+  if (arm !== null) refuseUnknownArm(rollout, names, arm);
 }
 
 /** Rejects an erased user, since no record of such a user may be written. */

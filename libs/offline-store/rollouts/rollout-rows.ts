@@ -105,3 +105,11 @@ function waysToEnd(predictor: string, kind: RolloutKind): string {
       return `${abort}, ${end}, tandem rollout promote ${predictor} --variant <arm> ends it with the version of the arm`;
   }
 }
+
+export function refuseUnknownArm({ number }: Rollout, names: readonly string[], arm: string): void {
+  if (names.includes(arm)) return;
+  throw new TandemError('invalid_input', `Rollout ${number} has no arm ${JSON.stringify(arm)}.`, {
+    field: 'variant',
+    remedy: `use one of ${names.join(', ')}`,
+  });
+}

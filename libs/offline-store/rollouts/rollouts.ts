@@ -15,7 +15,7 @@ import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 import { listOverrides, overrideArm } from './arm-overrides.ts';
 import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
-import { findRollout, listActive, listRollouts, requireRollout } from './rollout-rows.ts';
+import { findRollout, listActive, listRollouts, refuseUnknownArm, requireRollout } from './rollout-rows.ts';
 
 export function createRolloutStore(pool: pg.Pool): RolloutStore {
   const changed = (id: string, action: AuditAction, change: RolloutChange, move: Move) =>
@@ -137,13 +137,8 @@ async function promoteByHand(db: Db, rollout: Rollout, arm: string): Promise<boo
 }
 
 async function promote(db: Db, rollout: Rollout, arm: string): Promise<boolean> {
-  if (!rollout.arms.some(({ name }) => name === arm)) {
-    const names = rollout.arms.map(({ name }) => name).join(', ');
-    throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
-      field: 'variant',
-      remedy: `use one of ${names}`,
-    });
-  }
+  const names = rollout.arms.map(({ name }) => name);
+  refuseUnknownArm(rollout, names, arm);
   await makeStable(db, rollout, arm);
   return conclude(db, rollout, 'promoted');
 }

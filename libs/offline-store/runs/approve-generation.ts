@@ -5,6 +5,7 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Approval } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { clearErased } from '../generations/erased-predictions.ts';
+import { noGeneration } from '../generations/generation-reports.ts';
 import { findGeneration } from '../generations/generation-rows.ts';
 import { findArmOfVersion } from '../rollouts/arms.ts';
 import { insertAudit } from '../sql/audit.ts';
@@ -64,10 +65,7 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
   if (found) return found;
   const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
   if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);
-  throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
-    field: 'generation',
-    remedy: 'use a number that tandem generation list, or GET /v1/predictors/{predictor}/generations, returns',
-  });
+  throw noGeneration(predictor, generation);
 }
 
 function refused({ predictor, generation }: Approval, why: string): TandemError {

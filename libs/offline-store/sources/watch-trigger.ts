@@ -9,16 +9,12 @@
  */
 import pg from 'pg';
 import { quoteName } from '../features/feature-statement.ts';
+import type { WatchRequest } from './watch-request.ts';
 
-interface WatchTrigger {
+interface WatchTrigger extends Required<Pick<WatchRequest, 'key' | 'columns' | 'maxUsers'>> {
   readonly id: number;
-  /** The SQL expression of the user id over a row, alias `changed`; null: a row belongs to every user. */
-  readonly key: string | null;
-  /** The watched columns; null: all. */
-  readonly columns: readonly string[] | null;
   /** The columns that the key reads, with their types, if it looks up other tables; else null. */
   readonly lookup: readonly LookupColumn[] | null;
-  readonly maxUsers: number;
   /** The columns whose values are stored, if the table has others; else null. */
   readonly stored: readonly string[] | null;
   /** Whether every column type has a binary form, which is compared ten times as fast as text. */

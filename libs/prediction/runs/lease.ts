@@ -15,18 +15,12 @@ export interface LeaseTimes {
 /** A renewal detects within a second that a run was cancelled. The lease of a shorter chunk is never renewed. */
 const LONGEST_RENEW_MS = 1_000;
 
-export interface HeldLease {
-  /** Aborts when another worker holds the chunk or step, or the run has ended: the work is then useless. */
-  readonly lost: AbortSignal;
-  /** Stops the renewals. The lease itself then expires. */
-  release(): void;
-}
-
 /**
- * Renews a lease until it is lost or stopped.
+ * Renews a lease until it is released; the lease itself then expires. `lost` aborts when another worker holds the chunk
+ * or step, or the run has ended: the work is then useless.
  * @param renew extends the lease; returns false if the fence is lost
  */
-export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
+export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes) {
   const controller = new AbortController();
   let renewing = false;
   // `repeat` would renew immediately, although most chunks end before their first renewal.
