@@ -110,7 +110,7 @@ describe('reading users', () => {
       'city 5',
     ]);
     await createEventStore(database.pool).accept([event('4', '5', { orders: 78 }), event('5', '5', { orders: null })]);
-    expect((await features.readUsers(version, ['5'])).batch.values[1]).toEqual([5]);
+    expect((await features.readUsers(version, ['5'])).batch.values[1]?.[0]).toBe(5);
   });
 
   test('overlayForMs limits the time of an event’s value if there is no asOf', async () => {
@@ -118,10 +118,10 @@ describe('reading users', () => {
     const read = async (overlayForMs: number) => {
       const query = { ...version.query, asOf: null, overlayForMs };
       return (await patientFeatures(database.pool).readUsers({ ...version, id: `o${overlayForMs}`, query }, ['6']))
-        .batch.values[1];
+        .batch.values[1]?.[0];
     };
-    expect(await read(60_000)).toEqual([66]);
-    expect(await read(0)).toEqual([6]);
+    expect(await read(60_000)).toBe(66);
+    expect(await read(0)).toBe(6);
   });
 
   test('a failing query is reported, and a prepared statement with changed types is read again', async () => {
@@ -137,7 +137,7 @@ describe('reading users', () => {
     const read = () => features.readUsers(wide, ['1']);
     for (let i = 0; i < 8; i++) await read();
     await database.pool.query('alter table wide alter column orders type bigint');
-    expect((await read()).batch.values[1]).toEqual([1]);
+    expect((await read()).batch.values[1]?.[0]).toBe(1);
     await database.pool.query('alter table wide alter column orders type text using orders::text');
     expect((await read()).batch.faults.get(0)).toContain('feature orders is no longer of kind integer');
   });
@@ -224,7 +224,7 @@ describe('reading ranges', () => {
       `select 'u' || user_id as user_id, recency, orders, member, city, loaded_at from visits`,
       'text',
     );
-    expect((await features.readUsers(text, ['u7'])).batch.values[1]).toEqual([7]);
+    expect((await features.readUsers(text, ['u7'])).batch.values[1]?.[0]).toBe(7);
   });
 });
 
@@ -283,7 +283,7 @@ describe('reading a chunk', () => {
     const source = patientFeatures(database.pool);
     const { batch } = await source.readNamed(version, ['3', '999999']);
     const live = await source.readUsers(version, ['3', '999999']);
-    expect([batch.userIds, batch.values.map((column) => [...column]), batch.contextVersions]).toEqual([
+    expect([batch.userIds, batch.values, batch.contextVersions]).toEqual([
       live.batch.userIds,
       live.batch.values,
       live.batch.contextVersions,

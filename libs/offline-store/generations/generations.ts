@@ -113,7 +113,7 @@ async function dropOne(db: pg.PoolClient, id: string, predictor: string): Promis
  * Lists the periods of a predictor's stable arm, newest first. A period is the time between two changes of its model
  * version. `generation` is the kept generation of the version that the stable arm served last.
  */
-export async function listStableVersions(db: Db, predictor: string, limit: number): Promise<readonly StableVersion[]> {
+async function listStableVersions(db: Db, predictor: string, limit: number): Promise<readonly StableVersion[]> {
   return query<StableVersion>(db, {
     text: `select v.number as "modelNumber", p.since, p.until, kept.number as "generationNumber"
       from (

@@ -269,7 +269,7 @@ function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs
 
 // Stores live answers in the overlay, where the next reader looks first, and in Postgres (V4).
 
-export interface AnswerStores {
+interface AnswerStores {
   /** The online overlay. The write is awaited, so that the next read of the user finds the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
   /** Writes the copy in Postgres after the answer; entries may be lost. */
@@ -284,7 +284,7 @@ export interface AnswerStores {
  * certificates name them, so that no process answers with an older prediction from its memory. If that fails, they are not
  * stored at all.
  */
-export async function keepAnswers(
+async function keepAnswers(
   { overlay, keepLater, keepNow }: AnswerStores,
   entries: readonly OverlayEntry[],
   deadline: number,
