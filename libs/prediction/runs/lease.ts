@@ -15,6 +15,8 @@ export interface LeaseTimes {
 /** A renewal detects within a second that a run was cancelled. The lease of a shorter chunk is never renewed. */
 const LONGEST_RENEW_MS = 1_000;
 
+export type HeldLease = ReturnType<typeof holdLease>;
+
 /**
  * Renews a lease until it is released; the lease itself then expires. `lost` aborts when another worker holds the chunk
  * or step, or the run has ended: the work is then useless.

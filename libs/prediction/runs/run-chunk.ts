@@ -9,7 +9,7 @@ import { isTransient, reasonOf, unknownRun } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { FeaturesTooSlow } from '../scoring/feature-source.ts';
 import type { ChunkCpu } from './chunk-cpu.ts';
-import { holdLease, type LeaseTimes } from './lease.ts';
+import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type ChunkLoads, type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import type { RunHints, RunStore } from './run-store.ts';
 import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
@@ -145,10 +145,7 @@ async function work(
   dependencies: RunChunkDependencies,
   run: Run,
   chunk: ClaimedChunk,
-  {
-    held,
-    cpu,
-  }: { readonly held: ReturnType<typeof holdLease>; readonly cpu: ReturnType<ChunkCpu['begin']> | undefined },
+  { held, cpu }: { readonly held: HeldLease; readonly cpu: ReturnType<ChunkCpu['begin']> | undefined },
   onProgress: () => void,
 ): Promise<AttemptReport> {
   const { runs, registry, hints, loads, stopping } = dependencies;
