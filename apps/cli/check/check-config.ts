@@ -5,6 +5,7 @@ import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
 import type { CheckedModel } from '@tandem/inference/admission/check-model';
 import type { Databases } from '../command-line/environment.ts';
+import { examineColumns } from '../doctor/examine-columns.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import type { GoldenComparison } from './compare-golden.ts';
@@ -47,10 +48,16 @@ export async function checkConfig(
 ): Promise<CheckReport> {
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(features, path, memoryLimitMb, reportProgress, sampling);
-  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [], golden: null };
-  const config: ReadConfig = read;
   const isMigrated = schema.level === 'ok';
+  // Adopting the config fixes them, so they are no errors here.
+  const changed = (isMigrated ? await examineColumns(databases) : []).map((one) => ({
+    ...one,
+    level: 'warning' as const,
+  }));
+  const read = await tryReadConfig(features, path, memoryLimitMb, reportProgress, sampling);
+  if (Array.isArray(read))
+    return { file: null, findings: [schema, ...read, ...changed], trials: [], samples: [], golden: null };
+  const config: ReadConfig = read;
   const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, reportProgress });
   const golden =
     request && isMigrated
@@ -60,6 +67,7 @@ export async function checkConfig(
     schema,
     ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`),
     ...(await checkServed(pool, config)),
+    ...changed,
     ...judged.findings,
     ...(golden ? [golden.finding] : []),
   ];

@@ -19,6 +19,7 @@ import { knownPepperId, withKeys } from '../keys/open-keys.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { counted } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
+import { examineColumns } from './examine-columns.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examineFleet } from './examine-fleet.ts';
 import { examinePaths, examineServers } from './examine-paths.ts';
@@ -83,7 +84,9 @@ async function atAddress<T>(
 async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   try {
     return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>
-      (await examineSchema(databases.pool)).level === 'ok' ? listSources(databases) : [],
+      (await examineSchema(databases.pool)).level === 'ok'
+        ? [...(await examineColumns(databases)), ...(await listSources(databases))]
+        : [],
     );
   } catch (error) {
     return [unreached('sources', '', error)];
