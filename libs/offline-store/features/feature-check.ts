@@ -48,7 +48,7 @@ async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]
 }
 
 /** A column of a model version's query that reads cannot decode, because its type has changed since the adoption. */
-export interface ChangedColumn extends DescribedColumn {
+interface ChangedColumn extends DescribedColumn {
   /** The kind of a feature, or the type of a user id, when the version was adopted. */
   readonly was: string;
 }
