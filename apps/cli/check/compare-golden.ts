@@ -64,7 +64,9 @@ export async function compareGolden(
   { tolerance, memoryLimitMb }: { readonly tolerance: number; readonly memoryLimitMb: number },
 ): Promise<GoldenComparison> {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
-    const sums = newSums();
+    const differences: Difference[] = [];
+    const unknown: string[] = [];
+    const unscorable: { userId: string; why: string }[] = [];
     let first: FeatureBatch | undefined;
     const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
     for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
@@ -73,14 +75,20 @@ export async function compareGolden(
       const { batch } = await source.readUsers(version, ids);
       first ??= batch;
       const predictions = await predictAll(scorer, version, batch);
-      for (const user of users) add(sums, user, predictions.get(user.userId), golden, tolerance);
+      for (const user of users) {
+        const { userId } = user;
+        const predicted = predictions.get(userId);
+        if (predicted === undefined) unknown.push(userId);
+        else if (typeof predicted === 'string') unscorable.push({ userId, why: predicted });
+        else differences.push(...worstDifference(user, predicted, golden, tolerance));
+      }
     }
-    const differences = sums.differences.sort((a, b) => b.excess - a.excess);
-    const judge = (batch: FeatureBatch) => judgeOrder(scorer, version, batch, golden, tolerance);
+    differences.sort((a, b) => b.excess - a.excess);
+    const judge = (batch: FeatureBatch) => misfit(scorer, version, batch, golden, tolerance);
     const order = differences.length === 0 || !first ? null : await findOrder(first, judge);
     const isByName = version.inputs.every(({ columns }) => columns.length === 1);
-    const { equal, unknown, unscorable } = sums;
     const users = golden.users.length;
+    const equal = users - differences.length - unknown.length - unscorable.length;
     return {
       ...{ predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance },
       order: isByName ? null : order,
@@ -93,31 +101,6 @@ function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
   return columns
     .map(({ name }, i) => ({ column: name, valuesOf: order[i] ?? name }))
     .filter(({ column, valuesOf }) => column !== valuesOf);
-}
-
-interface Sums {
-  equal: number;
-  readonly differences: Difference[];
-  readonly unknown: string[];
-  readonly unscorable: { userId: string; why: string }[];
-}
-
-const newSums = (): Sums => ({ equal: 0, differences: [], unknown: [], unscorable: [] });
-
-function add(
-  sums: Sums,
-  user: GoldenUser,
-  predicted: Prediction | string | undefined,
-  golden: Golden,
-  tolerance: number,
-): void {
-  if (predicted === undefined) sums.unknown.push(user.userId);
-  else if (typeof predicted === 'string') sums.unscorable.push({ userId: user.userId, why: predicted });
-  else {
-    const worst = worstDifference(user, predicted, golden, tolerance);
-    if (worst) sums.differences.push(worst);
-    else sums.equal++;
-  }
 }
 
 /**
@@ -145,24 +128,21 @@ async function predictAll(
   return found;
 }
 
+/** Returns the user's largest difference; none if all values are as expected. */
 function worstDifference(
   { userId, expected }: GoldenUser,
   prediction: Prediction,
   { outputs }: Golden,
   tolerance: number,
-): Difference | undefined {
-  let worst: Difference | undefined;
-  outputs.forEach(({ column, field, index }, i) => {
-    const said = prediction[field];
-    const value = Array.isArray(said) ? said[index ?? 0] : said;
+): readonly Difference[] {
+  const differences = outputs.flatMap(({ column, field, index }, i) => {
+    const value = [prediction[field]].flat()[index ?? 0];
     const wanted = expected[i] ?? Number.NaN;
     const got = typeof wanted === 'number' ? Number(value) : String(value);
     const excess = excessOf(wanted, got, tolerance);
-    if (excess !== null && (worst === undefined || excess > worst.excess)) {
-      worst = { userId, column, expected: wanted, got, excess };
-    }
+    return excess === null ? [] : [{ userId, column, expected: wanted, got, excess }];
   });
-  return worst;
+  return differences.sort((a, b) => b.excess - a.excess).slice(0, 1);
 }
 
 /** Returns the difference as a multiple of the allowed difference; null if the values are within the tolerance. */
@@ -177,29 +157,24 @@ function excessOf(expected: number | string, got: number | string, tolerance: nu
  * Returns the misfit between the model's answers for reordered features and the expected scores; 0 if all are as
  * expected.
  */
-async function judgeOrder(
+async function misfit(
   scorer: InferencePool,
   version: ModelVersion,
   batch: FeatureBatch,
   golden: Golden,
   tolerance: number,
 ): Promise<number> {
-  try {
-    return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
-  } catch (error) {
+  const predictions = await predictAll(scorer, version, batch, { budget: 0 }).catch((error: unknown) => {
     // With features in a wrong order, the model may take too long.
-    if (isTandemError(error)) return Number.POSITIVE_INFINITY;
+    if (isTandemError(error)) return null;
     throw error;
-  }
-}
-
-function misfit(predictions: ReadonlyMap<string, Prediction | string>, golden: Golden, tolerance: number): number {
+  });
   let sum = 0;
   for (const user of golden.users) {
-    const predicted = predictions.get(user.userId);
+    const predicted = predictions ? predictions.get(user.userId) : 'none';
     if (predicted === undefined) continue;
     if (typeof predicted === 'string') return Number.POSITIVE_INFINITY;
-    const worst = worstDifference(user, predicted, golden, tolerance);
+    const [worst] = worstDifference(user, predicted, golden, tolerance);
     // The logarithm keeps one user with a large difference from hiding improvements of the others.
     if (worst) sum += 1 + Math.log1p(worst.excess);
   }

@@ -94,7 +94,8 @@ async function unknownUser(
     return new TandemError('unknown_user', `User ${userId} was erased, so no arm serves the user.`, { field, remedy });
   }
   const text = `User ${userId} has no prediction and no feature row, or was erased.`;
-  return new TandemError('unknown_user', text, { field, remedy: notFound(userId).remedy });
+  const { remedy = '' } = notFound(userId);
+  return new TandemError('unknown_user', text, { field, remedy });
 }
 
 function endOverride({ rollouts }: RolloutDependencies) {
