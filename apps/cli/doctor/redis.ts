@@ -18,13 +18,23 @@ export function readRedisFacts(url: string, holdsQueue: boolean, withinMs?: numb
   return withRedis(url, readAll, withinMs);
 }
 
-async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<RedisFacts> {
-  const [info] = await server.send([command('info', [])]);
+export type RedisFacts = Awaited<ReturnType<typeof readFacts>>;
+
+async function readFacts({ tag, server }: Shard, holdsQueue: boolean) {
+  const [info, limit] = await server.send([
+    command('info', []),
+    command('config', ['get', 'hash-max-listpack-entries']),
+  ]);
+  const entries = Array.isArray(limit) ? Number(String(limit[1] ?? '')) : Number.NaN;
   return {
     ...parseInfo(isRefusal(info) ? '' : String(info)),
-    ...(await readLimits(server)),
+    /** The most fields with which a hash keeps its compact form; null if unknown. */
+    maxListpackEntries: Number.isSafeInteger(entries) ? entries : null,
+    /** Commands that this user may not execute. */
     refused: await tryRights(server, tag),
+    /** Whether this server stores BullMQ's jobs. */
     holdsQueue,
+    /** Whether the address says that the server is a node of a Redis Cluster. */
     isAddressedAsCluster: tag !== '',
   };
 }
@@ -32,33 +42,28 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
 /**
  * Returns the relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates.
  */
-export function parseInfo(
-  info: string,
-): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
+export function parseInfo(info: string) {
   const fields = new Map(
     info.split(/\r?\n/).flatMap((line): [string, string][] => {
       const colon = line.indexOf(':');
       return colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)]];
     }),
   );
-  const number = (name: string) => Number(fields.get(name) ?? 0);
   const valkey = fields.get('valkey_version');
   const mode = fields.get('redis_mode') ?? fields.get('server_mode');
   return {
     server: valkey === undefined ? 'Redis' : 'Valkey',
+    /** The version of the server; null if this user may not query it. */
     version: valkey ?? fields.get('redis_version') ?? null,
+    /** The role: `master`, `slave` or `sentinel`. */
     role: mode === 'sentinel' ? mode : (fields.get('role') ?? 'unknown'),
     isCluster: mode === 'cluster',
+    /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
     policy: fields.get('maxmemory_policy') ?? null,
-    maxMemory: number('maxmemory'),
-    usedMemory: number('used_memory'),
+    /** The memory limit in bytes; 0: no limit. */
+    maxMemory: Number(fields.get('maxmemory') ?? 0),
+    usedMemory: Number(fields.get('used_memory') ?? 0),
   };
-}
-
-async function readLimits(connection: ServerConnection): Promise<Pick<RedisFacts, 'maxListpackEntries'>> {
-  const [reply] = await connection.send([command('config', ['get', 'hash-max-listpack-entries'])]);
-  const entries = Array.isArray(reply) ? Number(String(reply[1] ?? '')) : Number.NaN;
-  return { maxListpackEntries: Number.isSafeInteger(entries) ? entries : null };
 }
 
 /** Returns commands that the online store and BullMQ use, on keys that no other client uses. */
@@ -92,28 +97,6 @@ async function tryRights(connection: ServerConnection, tag: string): Promise<str
     const reply = replies[i];
     return isRefusal(reply) && reply.message.startsWith('NOPERM') ? [name] : [];
   });
-}
-
-export interface RedisFacts {
-  readonly server: 'Redis' | 'Valkey';
-  /** The version of the server; null if this user may not query it. */
-  readonly version: string | null;
-  /** The role: `master`, `slave` or `sentinel`. */
-  readonly role: string;
-  /** Whether the server is a node of a Redis Cluster, and whether the address says so. */
-  readonly isCluster: boolean;
-  readonly isAddressedAsCluster: boolean;
-  /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
-  readonly policy: string | null;
-  /** The memory limit in bytes; 0: no limit. */
-  readonly maxMemory: number;
-  readonly usedMemory: number;
-  /** The most fields with which a hash keeps its compact form; null if unknown. */
-  readonly maxListpackEntries: number | null;
-  /** Commands that this user may not execute. */
-  readonly refused: readonly string[];
-  /** Whether this server stores BullMQ's jobs. */
-  readonly holdsQueue: boolean;
 }
 
 /** The releases with which the tests were run. */
