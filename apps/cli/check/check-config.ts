@@ -8,9 +8,9 @@ import type { Databases } from '../command-line/environment.ts';
 import { examineColumns } from '../doctor/examine-columns.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { judgePredictors } from './check-predictor.ts';
 import type { GoldenComparison } from './compare-golden.ts';
 import { checkGolden, type GoldenRequest } from './judge-golden.ts';
-import { judgePredictors } from './judge-predictors.ts';
 import type { Sample } from './predict-sample.ts';
 import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText } from './read-config.ts';
 
@@ -69,7 +69,7 @@ export async function checkConfig(
     ...(await checkServed(pool, config)),
     ...changed,
     ...judged.findings,
-    ...(golden ? [golden.finding] : []),
+    ...(golden?.findings ?? []),
   ];
   const trials = config.predictors.map(({ name, verification: { parity, cost, rssBytes } }) => ({
     predictor: name,

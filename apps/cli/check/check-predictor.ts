@@ -1,4 +1,7 @@
-/** Judges one predictor with the database that would serve it. */
+/**
+ * Judges the predictors of a config with the database that would serve them. `check` shows the findings, and `adopt`
+ * rejects a config with errors.
+ */
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -11,71 +14,107 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import {
   explainRange,
   explainUser,
+  type FullScan,
   findDuplicateKeys,
   type PlanReport,
 } from '@tandem/offline-store/features/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/features/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { checkWatchable } from '@tandem/offline-store/sources/watch-source';
-import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/sources/watched-sources';
+import {
+  type DeclaredWatch,
+  listDeclaredWatches,
+  listWatchedSources,
+  resolveWatches,
+} from '@tandem/offline-store/sources/watched-sources';
 import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import type { Databases } from '../command-line/environment.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '../output/finding.ts';
 import { count, counted, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
-import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
+import { countUnscorable, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
-import { indexStatement, type KeyOfTable } from './index-statement.ts';
+import { judgeProbabilities, judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */
 const KEYS_MS = 10_000;
 
-/**
- * Returns the findings on a predictor.
- * @param isMigrated whether the tables of the schema exist, which the plans and the last run need
- * @param memoryLimitMb the memory limit of the process that tried the model
- */
-export async function checkPredictor(
+interface JudgementOptions {
+  /** Whether the schema exists. Reads of features include a certificate from its tables. */
+  readonly isMigrated: boolean;
+  /** Memory limit of the processes that try a model. */
+  readonly memoryLimitMb: number;
+  readonly reportProgress?: ReportProgress;
+}
+
+/** Returns the findings on each predictor, and one prediction of each that was computed during the check. */
+export async function judgePredictors(
+  databases: Databases,
+  predictors: readonly CheckedPredictor[],
+  { isMigrated, memoryLimitMb, reportProgress = reportNothing }: JudgementOptions,
+) {
+  const findings: Finding[] = [];
+  const samples: Sample[] = [];
+  for (const predictor of predictors) {
+    const { name } = predictor;
+    const found = [
+      ...describeColumns(predictor),
+      ...describeModel(predictor, memoryLimitMb),
+      ...(await checkUsersOf(databases, predictor, isMigrated, reportProgress)),
+    ];
+    if (isMigrated) {
+      found.push(...(await checkServing(databases, predictor, reportProgress)));
+      const predict = () => predictSample(databases.features, predictor, memoryLimitMb);
+      const sample = await reportProgress(`predicting one user of ${name}`, predict);
+      if ('level' in sample) found.push(sample);
+      else {
+        samples.push(sample);
+        found.push(...judgeReadTime(predictor, sample), ...judgeProbabilities(sample));
+      }
+    }
+    findings.push(...ofPredictor(name, found));
+  }
+  return { findings, samples };
+}
+
+function describeColumns({ definition, padded }: CheckedPredictor): Finding[] {
+  const { columns, asOf } = definition.query;
+  const features = `${counted(columns.length, 'feature')}, user ids of type ${KEY_SQL[definition.keyType]}`;
+  return [ok('query', `${features}${asOf === null ? '' : `, as of ${asOf}`}`), ...padded.map(paddedFinding)];
+}
+
+async function checkUsersOf(
   { pool, features }: Databases,
   predictor: CheckedPredictor,
   isMigrated: boolean,
-  memoryLimitMb: number,
-  reportProgress: ReportProgress = reportNothing,
+  reportProgress: ReportProgress,
 ): Promise<Finding[]> {
-  const { definition, name } = predictor;
-  const { columns, asOf } = definition.query;
-  const findings = [
-    ok(
-      'query',
-      `${counted(columns.length, 'feature')}, user ids of type ${KEY_SQL[definition.keyType]}${asOf === null ? '' : `, as of ${asOf}`}`,
-    ),
-    ...predictor.padded.map(paddedFinding),
-    ...describeModel(predictor, memoryLimitMb),
-    await reportProgress(`looking for users of ${name} with two rows`, () =>
-      inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor)),
-    ),
+  const { name } = predictor;
+  const keys = () => inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor));
+  const users = () =>
+    inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
+      checkUsers({ pool, features }, predictor, isMigrated),
+    );
+  return [
+    ...(await reportProgress(`looking for users of ${name} with two rows`, keys)),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
-    await reportProgress(`counting users of ${name} who cannot be scored`, () =>
-      inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
-        checkUsers({ pool, features }, predictor, isMigrated),
-      ),
-    ),
+    ...(await reportProgress(`counting users of ${name} who cannot be scored`, users)),
   ];
-  if (isMigrated) {
-    const plans = reportProgress(`reading the plans of ${name}`, () =>
-      inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans({ pool, features }, predictor)),
-    );
-    findings.push(
-      ...[await plans].flat(),
-      await checkMaxAge(pool, predictor),
-      ...checkBudget(predictor),
-      ...(await checkSources({ pool, features }, predictor)),
-    );
-  }
-  return findings.map((finding) => ({ ...finding, subject: `${predictor.name} ${finding.subject}` }));
+}
+
+/** Checks what needs the tables of the schema: the plans of reads, the last run, and the watched tables. */
+async function checkServing(databases: Databases, predictor: CheckedPredictor, reportProgress: ReportProgress) {
+  const { name } = predictor;
+  const plans = () => inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans(databases, predictor));
+  return [
+    ...(await reportProgress(`reading the plans of ${name}`, plans)),
+    await checkMaxAge(databases.pool, predictor),
+    ...checkBudget(predictor),
+    ...(await checkSources(databases, predictor)),
+  ];
 }
 
 function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {
@@ -84,17 +123,22 @@ function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Find
 }
 
 /** Returns the findings of the work, or one finding if the query failed or took too long. */
-async function inTime<T>(name: string, subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
+async function inTime(
+  name: string,
+  subject: Subject,
+  what: string,
+  work: () => Promise<Finding | Finding[]>,
+): Promise<Finding[]> {
   const begin = performance.now();
   try {
-    return await work();
+    return [await work()].flat();
   } catch (error) {
     const problem = settingProblem(name, error);
     if (problem)
-      return failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy);
+      return [failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy)];
     if (!isTooSlow(error)) throw error;
     const remedy = 'make the query faster, because each run reads all users: add indexes or a materialized view';
-    return warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy);
+    return [warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy)];
   }
 }
 
@@ -129,25 +173,20 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
   ];
 }
 
-const REASONS: Readonly<Record<UnscorableValue, string>> = {
-  null: 'null',
-  unknown: 'a text outside the categories',
-  not_finite: 'NaN or infinite',
-  too_long: 'a text of more than 1 MiB',
+/** What each unscorable value is, and its remedy. */
+const UNSCORABLE: Readonly<Record<UnscorableValue, readonly [said: string, remedy: (column: string) => string]>> = {
+  null: ['null', () => 'set features.nulls to the value that training used for a null'],
+  unknown: [
+    'a text outside the categories',
+    () => 'set unknown of features.categories to the value for texts outside the categories',
+  ],
+  not_finite: [
+    'NaN or infinite',
+    (column) =>
+      `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`,
+  ],
+  too_long: ['a text of more than 1 MiB', (column) => `shorten it in the query: left(${column}, 10000) as ${column}`],
 };
-
-function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
-  switch (reason) {
-    case 'null':
-      return 'set features.nulls to the value that training used for a null';
-    case 'unknown':
-      return 'set unknown of features.categories to the value for texts outside the categories';
-    case 'too_long':
-      return `shorten it in the query: left(${column}, 10000) as ${column}`;
-    case 'not_finite':
-      return `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`;
-  }
-}
 
 async function checkUsers(
   { pool, features }: Databases,
@@ -161,9 +200,12 @@ async function checkUsers(
   if (users === 0) return judgeEmpty(isMigrated && (await isServedFromStore(pool, name)));
   if (unscorable === 0)
     return ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`);
-  const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
+  const why = reasons.map((one) => `${one.column} is ${UNSCORABLE[one.reason][0]} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
-  const remedy = [...new Set(reasons.map(remedyOf)), 'or exclude such rows in the query'].join('; ');
+  const remedy = [
+    ...new Set(reasons.map(({ column, reason }) => UNSCORABLE[reason][1](column))),
+    'or exclude such rows in the query',
+  ].join('; ');
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only if ${policy.batch.minCoverage * 100} % of the users are scored (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
@@ -295,4 +337,22 @@ export function scanSteps(plan: string, relations: readonly string[]): string {
     return [line.trim().replace(/^-> +/, ''), ...details];
   });
   return steps.join('\n');
+}
+
+/** The key of a table, as `features.watch` names it. */
+type KeyOfTable = Pick<DeclaredWatch, 'oid' | 'key'>;
+
+const COLUMN = /^([a-z_][a-z0-9_]*|"([^"]|"")+")$/;
+
+/**
+ * Returns the statement for the first scanned table whose key is known, otherwise for the first table, without the key.
+ * If the key already has an index, the query lacks another index.
+ */
+export function indexStatement(scans: readonly FullScan[], keys: readonly KeyOfTable[]): string {
+  const [known] = scans.flatMap(({ oid, sql, indexed }) => {
+    const key = keys.find((one) => one.oid === oid)?.key ?? null;
+    if (key === null || indexed.some((one) => one === key || one === `(${key})`)) return [];
+    return [`create index on ${sql} (${COLUMN.test(key) ? key : `(${key})`})`];
+  });
+  return known ?? `create index on ${scans[0]?.sql} (…)`;
 }

@@ -3,7 +3,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { findChangedColumns } from '@tandem/offline-store/features/feature-check';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 import type { Databases } from '../command-line/environment.ts';
-import { type Finding, failed } from '../output/finding.ts';
+import { type Finding, failed, ofPredictor } from '../output/finding.ts';
 
 /** Returns a finding for each changed column of each served model version. The schema must exist. */
 export async function examineColumns({ pool, features }: Databases): Promise<Finding[]> {
@@ -18,7 +18,7 @@ export async function examineColumns({ pool, features }: Databases): Promise<Fin
       const text = `${origin ?? `column ${name} of the feature query`} has type ${type} now, but was ${was} when model version ${version.number} was adopted: no user can be scored`;
       const remedy =
         'tandem adopt, which reads the new type, then tandem run start; or give the column its former type';
-      findings.push(failed(`${version.predictor} columns`, text, remedy));
+      findings.push(...ofPredictor(version.predictor, [failed('columns', text, remedy)]));
     }
   }
   return findings;

@@ -2,7 +2,7 @@
 import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';
-import { type Finding, failed } from '../output/finding.ts';
+import { type Finding, failed, type Subject } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';
 import { judgePostgres, readPostgresFacts } from './postgres.ts';
 import { judgeRedis, readRedisFacts } from './redis.ts';
@@ -46,7 +46,7 @@ export async function examineRedis(url: string, queueUrl: string, withinMs?: num
  * Returns the findings of the work. If it fails, returns the finding that says why.
  * @param url the address, which the finding names without its password
  */
-export async function attempt(subject: string, work: () => Promise<Finding[]>, url?: string): Promise<Finding[]> {
+export async function attempt(subject: Subject, work: () => Promise<Finding[]>, url?: string): Promise<Finding[]> {
   try {
     return await work();
   } catch (error) {
