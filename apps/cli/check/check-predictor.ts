@@ -9,7 +9,6 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
-import { modelVersionId } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import {
   explainRange,
@@ -34,9 +33,10 @@ import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '..
 import { count, counted, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
-import { countUnscorable, type UnscorableValue } from './count-unscorable.ts';
+import { countUnscorable } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { judgeProbabilities, judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
+import { versionOf } from './with-scorer.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */
@@ -63,10 +63,9 @@ export async function judgePredictors(
     const found = [
       ...describeColumns(predictor),
       ...describeModel(predictor, memoryLimitMb),
-      ...(await checkUsersOf(databases, predictor, isMigrated, reportProgress)),
+      ...(await checkRows(databases, predictor, isMigrated, reportProgress)),
     ];
     if (isMigrated) {
-      found.push(...(await checkServing(databases, predictor, reportProgress)));
       const predict = () => predictSample(databases.features, predictor, memoryLimitMb);
       const sample = await reportProgress(`predicting one user of ${name}`, predict);
       if ('level' in sample) found.push(sample);
@@ -86,32 +85,30 @@ function describeColumns({ definition, padded }: CheckedPredictor): Finding[] {
   return [ok('query', `${features}${asOf === null ? '' : `, as of ${asOf}`}`), ...padded.map(paddedFinding)];
 }
 
-async function checkUsersOf(
-  { pool, features }: Databases,
+/** Checks what the database has for the predictor: keys and users; with the schema also plans, runs and watches. */
+async function checkRows(
+  databases: Databases,
   predictor: CheckedPredictor,
   isMigrated: boolean,
   reportProgress: ReportProgress,
 ): Promise<Finding[]> {
   const { name } = predictor;
-  const keys = () => inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor));
-  const users = () =>
-    inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
-      checkUsers({ pool, features }, predictor, isMigrated),
-    );
-  return [
-    ...(await reportProgress(`looking for users of ${name} with two rows`, keys)),
-    ...(isMigrated ? await checkKeyType(pool, predictor) : []),
-    ...(await reportProgress(`counting users of ${name} who cannot be scored`, users)),
+  const step = (doing: string, subject: Subject, what: string, work: () => Promise<Finding[]>) =>
+    reportProgress(doing, () => inTime(name, subject, what, work));
+  const keys = () => checkKeys(databases, predictor);
+  const users = () => checkUsers(databases, predictor, isMigrated);
+  const plans = () => checkPlans(databases, predictor);
+  const [ofKeys, ofUsers] = ['whether each user has one row', 'the number of users, and whether each can be scored,'];
+  const found = [
+    ...(await step(`looking for users of ${name} with two rows`, 'keys', ofKeys, keys)),
+    ...(isMigrated ? await checkKeyType(databases, predictor) : []),
+    ...(await step(`counting users of ${name} who cannot be scored`, 'users', ofUsers, users)),
   ];
-}
-
-/** Checks what needs the tables of the schema: the plans of reads, the last run, and the watched tables. */
-async function checkServing(databases: Databases, predictor: CheckedPredictor, reportProgress: ReportProgress) {
-  const { name } = predictor;
-  const plans = () => inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans(databases, predictor));
+  if (!isMigrated) return found;
   return [
-    ...(await reportProgress(`reading the plans of ${name}`, plans)),
-    await checkMaxAge(databases.pool, predictor),
+    ...found,
+    ...(await step(`reading the plans of ${name}`, 'plan', 'the plan of a read of one user', plans)),
+    await checkMaxAge(databases, predictor),
     ...checkBudget(predictor),
     ...(await checkSources(databases, predictor)),
   ];
@@ -127,11 +124,11 @@ async function inTime(
   name: string,
   subject: Subject,
   what: string,
-  work: () => Promise<Finding | Finding[]>,
+  work: () => Promise<Finding[]>,
 ): Promise<Finding[]> {
   const begin = performance.now();
   try {
-    return [await work()].flat();
+    return await work();
   } catch (error) {
     const problem = settingProblem(name, error);
     if (problem)
@@ -142,21 +139,18 @@ async function inTime(
   }
 }
 
-async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<Finding> {
-  const duplicates = await findDuplicateKeys(pool, definition.query.sql, DUPLICATES_SHOWN);
-  if (duplicates.length === 0) return ok('keys', 'one row for each user');
+async function checkKeys({ features }: Databases, { definition }: CheckedPredictor): Promise<Finding[]> {
+  const duplicates = await findDuplicateKeys(features, definition.query.sql, DUPLICATES_SHOWN);
+  if (duplicates.length === 0) return [ok('keys', 'one row for each user')];
   const named = duplicates.map(({ userId, rows }) => `${userId ?? 'null'} (${count(rows)} rows)`).join(', ');
   const remedy =
     'group the query by user_id, or select one row for each user (a user with two rows is not scored), and no row with a null key';
-  return failed(
-    'keys',
-    `not one row for each user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`,
-    remedy,
-  );
+  const more = duplicates.length === DUPLICATES_SHOWN ? ', …' : '';
+  return [failed('keys', `not one row for each user: ${named}${more}`, remedy)];
 }
 
 /** Checks the user-ID type: a database supports one type, that of the users with events. */
-async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
+async function checkKeyType({ pool }: Databases, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
   const [other] = await query<{ known: KeyType }>(pool, {
     text: `select key_type as known from tandem.settings
       where key_type <> $1 and exists (select from tandem.user_contexts)`,
@@ -164,51 +158,28 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
   });
   if (other === undefined) return [];
   const remedy = `use another database (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[other.known]}`;
-  return [
-    failed(
-      'keys',
-      `this database has events of users with ids of type ${KEY_SQL[other.known]}, but the ids of this query are ${KEY_SQL[keyType]}`,
-      remedy,
-    ),
-  ];
+  const text = `this database has events of users with ids of type ${KEY_SQL[other.known]}, but the ids of this query are ${KEY_SQL[keyType]}`;
+  return [failed('keys', text, remedy)];
 }
-
-/** What each unscorable value is, and its remedy. */
-const UNSCORABLE: Readonly<Record<UnscorableValue, readonly [said: string, remedy: (column: string) => string]>> = {
-  null: ['null', () => 'set features.nulls to the value that training used for a null'],
-  unknown: [
-    'a text outside the categories',
-    () => 'set unknown of features.categories to the value for texts outside the categories',
-  ],
-  not_finite: [
-    'NaN or infinite',
-    (column) =>
-      `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`,
-  ],
-  too_long: ['a text of more than 1 MiB', (column) => `shorten it in the query: left(${column}, 10000) as ${column}`],
-};
 
 async function checkUsers(
   { pool, features }: Databases,
-  { name, definition, policy, verification }: CheckedPredictor,
+  predictor: CheckedPredictor,
   isMigrated: boolean,
-): Promise<Finding> {
-  const counted = countUnscorable(features, definition.query);
-  const { users, unscorable, reasons } = await counted.catch((error: unknown) =>
-    throwNamingUser(features, definition, error),
+): Promise<Finding[]> {
+  const { name, definition, policy, verification } = predictor;
+  const { users, unscorable, reasons } = await countUnscorable(features, definition.query).catch((error: unknown) =>
+    throwNamingUser(features, predictor, error),
   );
-  if (users === 0) return judgeEmpty(isMigrated && (await isServedFromStore(pool, name)));
+  if (users === 0) return [judgeEmpty(isMigrated && (await isServedFromStore(pool, name)))];
   if (unscorable === 0)
-    return ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`);
-  const why = reasons.map((one) => `${one.column} is ${UNSCORABLE[one.reason][0]} (${count(one.users)})`).join(', ');
+    return [ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`)];
+  const why = reasons.map((one) => `${one.column} is ${one.said} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
-  const remedy = [
-    ...new Set(reasons.map(({ column, reason }) => UNSCORABLE[reason][1](column))),
-    'or exclude such rows in the query',
-  ].join('; ');
+  const remedy = [...new Set(reasons.map((one) => one.remedy)), 'or exclude such rows in the query'].join('; ');
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only if ${policy.batch.minCoverage * 100} % of the users are scored (batch.minCoverage)`;
-  return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
+  return [isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy)];
 }
 
 /** A new product may have no users yet. For a predictor with served predictions, it is an error. */
@@ -225,14 +196,11 @@ async function isServedFromStore(pool: Pool, name: string): Promise<boolean> {
   return (await query(pool, { text, values: [name] })).length > 0;
 }
 
-async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {
+async function throwNamingUser(pool: Pool, predictor: CheckedPredictor, error: unknown): Promise<never> {
   if (!isOfSomeUser(error)) throw error;
-  const version = { ...definition, id: modelVersionId(definition), number: 0 };
-  const allUsers = { from: null, to: null };
-  const userIds = await createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS })
-    .usersOf(version, allUsers)
-    .catch(() => []);
-  throw await namingUser(pool, definition, userIds, error);
+  const source = createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS });
+  const userIds = await source.usersOf(versionOf(predictor), { from: null, to: null }).catch(() => []);
+  throw await namingUser(pool, predictor.definition, userIds, error);
 }
 
 /** Renders how many of the users the trial ran on: `64 of 200 tried on the model`. */
@@ -265,7 +233,7 @@ ${scanSteps(plan, names)}`;
   return refuse('plan', `${what}: reads the whole of ${whole}`, remedy);
 }
 
-async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Promise<Finding> {
+async function checkMaxAge({ pool }: Databases, { name, policy }: CheckedPredictor): Promise<Finding> {
   const [last] = await query<{ ms: number }>(pool, {
     text: `select (extract(epoch from finished_at - started_at) * 1000)::float8 as ms from tandem.runs
       where predictor = $1 and scope = 'all' and budget is null and state in ('done', 'done_with_errors') order by finished_at desc limit 1`,
@@ -290,13 +258,8 @@ export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): reado
   if (budget === undefined || changedSchedule !== undefined || policy.freshness.maxAgeMs !== null) return [];
   const text =
     'batch.budget limits every scheduled run: users who are not read keep their predictions for up to 40 days';
-  return [
-    warning(
-      'budget',
-      text,
-      'schedule runs of all users, batch.schedule: { everyone, changed }, or set freshness.maxAge',
-    ),
-  ];
+  const remedy = 'schedule runs of all users, batch.schedule: { everyone, changed }, or set freshness.maxAge';
+  return [warning('budget', text, remedy)];
 }
 
 /**

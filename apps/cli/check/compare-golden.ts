@@ -64,6 +64,7 @@ export async function compareGolden(
   { tolerance, memoryLimitMb }: { readonly tolerance: number; readonly memoryLimitMb: number },
 ): Promise<GoldenComparison> {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
+    const trial: Trial = { scorer, version, golden, tolerance };
     const differences: Difference[] = [];
     const unknown: string[] = [];
     const unscorable: { userId: string; why: string }[] = [];
@@ -74,18 +75,17 @@ export async function compareGolden(
       const ids = users.map(({ userId }) => userId);
       const { batch } = await source.readUsers(version, ids);
       first ??= batch;
-      const predictions = await predictAll(scorer, version, batch);
+      const predictions = await predictAll(trial, batch);
       for (const user of users) {
         const { userId } = user;
         const predicted = predictions.get(userId);
         if (predicted === undefined) unknown.push(userId);
         else if (typeof predicted === 'string') unscorable.push({ userId, why: predicted });
-        else differences.push(...worstDifference(user, predicted, golden, tolerance));
+        else differences.push(...worstDifference(trial, user, predicted));
       }
     }
     differences.sort((a, b) => b.excess - a.excess);
-    const judge = (batch: FeatureBatch) => misfit(scorer, version, batch, golden, tolerance);
-    const order = differences.length === 0 || !first ? null : await findOrder(first, judge);
+    const order = differences.length === 0 || !first ? null : await findOrder(first, (batch) => misfit(trial, batch));
     const isByName = version.inputs.every(({ columns }) => columns.length === 1);
     const users = golden.users.length;
     const equal = users - differences.length - unknown.length - unscorable.length;
@@ -95,6 +95,13 @@ export async function compareGolden(
       exchange: isByName && order && first ? exchangeOf(first, order) : null,
     };
   });
+}
+
+interface Trial {
+  readonly scorer: InferencePool;
+  readonly version: ModelVersion;
+  readonly golden: Golden;
+  readonly tolerance: number;
 }
 
 function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
@@ -109,13 +116,12 @@ function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
  * is isolated
  */
 async function predictAll(
-  scorer: InferencePool,
-  version: ModelVersion,
+  { scorer, version }: Trial,
   batch: FeatureBatch,
   isolation: { readonly budget?: number } = {},
 ): Promise<Map<string, Prediction | string>> {
-  const found = new Map<string, Prediction | string>();
-  for (const [row, why] of batch.faults) found.set(batch.userIds[row] ?? '', why);
+  const userOf = (row: number) => batch.userIds[row] ?? '';
+  const found = new Map<string, Prediction | string>([...batch.faults].map(([row, why]) => [userOf(row), why]));
   const rows = scorableRows(batch);
   if (rows.length === 0) return found;
   const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
@@ -123,19 +129,18 @@ async function predictAll(
   for (const row of rows) {
     const bytes = outputs.get(row);
     const why = faults.get(row) ?? 'the model returned nothing';
-    found.set(batch.userIds[row] ?? '', bytes ? decodeOutputs(version.outputs, bytes) : why);
+    found.set(userOf(row), bytes ? decodeOutputs(version.outputs, bytes) : why);
   }
   return found;
 }
 
 /** Returns the user's largest difference; none if all values are as expected. */
 function worstDifference(
+  { golden, tolerance }: Trial,
   { userId, expected }: GoldenUser,
   prediction: Prediction,
-  { outputs }: Golden,
-  tolerance: number,
 ): readonly Difference[] {
-  const differences = outputs.flatMap(({ column, field, index }, i) => {
+  const differences = golden.outputs.flatMap(({ column, field, index }, i) => {
     const value = [prediction[field]].flat()[index ?? 0];
     const wanted = expected[i] ?? Number.NaN;
     const got = typeof wanted === 'number' ? Number(value) : String(value);
@@ -157,24 +162,18 @@ function excessOf(expected: number | string, got: number | string, tolerance: nu
  * Returns the misfit between the model's answers for reordered features and the expected scores; 0 if all are as
  * expected.
  */
-async function misfit(
-  scorer: InferencePool,
-  version: ModelVersion,
-  batch: FeatureBatch,
-  golden: Golden,
-  tolerance: number,
-): Promise<number> {
-  const predictions = await predictAll(scorer, version, batch, { budget: 0 }).catch((error: unknown) => {
+async function misfit(trial: Trial, batch: FeatureBatch): Promise<number> {
+  const predictions = await predictAll(trial, batch, { budget: 0 }).catch((error: unknown) => {
     // With features in a wrong order, the model may take too long.
     if (isTandemError(error)) return null;
     throw error;
   });
   let sum = 0;
-  for (const user of golden.users) {
+  for (const user of trial.golden.users) {
     const predicted = predictions ? predictions.get(user.userId) : 'none';
     if (predicted === undefined) continue;
     if (typeof predicted === 'string') return Number.POSITIVE_INFINITY;
-    const [worst] = worstDifference(user, predicted, golden, tolerance);
+    const [worst] = worstDifference(trial, user, predicted);
     // The logarithm keeps one user with a large difference from hiding improvements of the others.
     if (worst) sum += 1 + Math.log1p(worst.excess);
   }

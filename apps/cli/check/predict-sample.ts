@@ -96,13 +96,12 @@ function whyNobody(predictor: CheckedPredictor): Finding {
   if (read === 0) return warning('sample', 'the feature query returns no user', 'check that its tables have rows');
   const { userId = '', why = '' } = fault ?? {};
   const text = `none of the ${counted(read, 'user')} read can be scored; user ${userId}: ${why}`;
-  return failed('sample', text, remedyFor(why));
-}
-
-function remedyFor(why: string): string {
   const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
-  if (nan === undefined) return 'set a value for nulls in features.nulls, or fix the query';
-  return `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
+  const remedy =
+    nan === undefined
+      ? 'set a value for nulls in features.nulls, or fix the query'
+      : `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
+  return failed('sample', text, remedy);
 }
 
 function infer(
@@ -119,14 +118,11 @@ function infer(
     const fault = outputFault(version.outputs, tensors, 0);
     if (fault !== null) throw new Error(`the model returned no usable answer: ${fault}`);
     return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
-  }).catch((error: unknown) => {
-    throw isTandemError(error, 'live_timeout') ? tooBusy(error) : error;
+  }).catch((cause: unknown) => {
+    if (!isTandemError(cause, 'live_timeout')) throw cause;
+    const text = `${cause.message}, although the model passed its trial: the machine is busy`;
+    throw new TandemError('overloaded', text, { remedy: 'retry when the machine is less busy', cause });
   });
-}
-
-function tooBusy(cause: TandemError): TandemError {
-  const text = `${cause.message}, although the model passed its trial: the machine is busy`;
-  return new TandemError('overloaded', text, { remedy: 'retry when the machine is less busy', cause });
 }
 
 /** The part of a predictor that decides about live reads. */

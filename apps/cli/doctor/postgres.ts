@@ -129,11 +129,8 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
 function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: PostgresFacts): Finding {
   const synchronousCommit = defaults.synchronous_commit;
   if (fsync !== 'on') {
-    return failed(
-      'durability',
-      'fsync is off: a crash loses acknowledged events',
-      "alter system set fsync = 'on', then reload",
-    );
+    const remedy = "alter system set fsync = 'on', then reload";
+    return failed('durability', 'fsync is off: a crash loses acknowledged events', remedy);
   }
   if (fullPageWrites !== 'on') {
     const remedy = "alter system set full_page_writes = 'on', then reload";
@@ -177,19 +174,14 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
   }
   if (defaults.default_transaction_read_only === 'on') {
     const text = 'default_transaction_read_only is on: Tandem still writes, but events inserted in SQL are rejected';
-    return warning(
-      'settings',
-      text,
-      `free disk space if a provider set it because the disk was full; then ${reset('default_transaction_read_only')}`,
-    );
+    const first = 'free disk space if a provider set it because the disk was full';
+    return warning('settings', text, `${first}; then ${reset('default_transaction_read_only')}`);
   }
   const others = Object.entries(USUAL_DEFAULTS).flatMap(([name, usual]) =>
     usual.test(defaults[name] ?? '') ? [] : [`${name} ${defaults[name]}`],
   );
-  return ok(
-    'settings',
-    others.length === 0 ? 'as Tandem sets them' : `${others.join(', ')}: Tandem's connections override them`,
-  );
+  if (others.length === 0) return ok('settings', 'as Tandem sets them');
+  return ok('settings', `${others.join(', ')}: Tandem's connections override them`);
 }
 
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {

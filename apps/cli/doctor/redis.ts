@@ -43,12 +43,8 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean) {
  * Returns the relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates.
  */
 export function parseInfo(info: string) {
-  const fields = new Map(
-    info.split(/\r?\n/).flatMap((line): [string, string][] => {
-      const colon = line.indexOf(':');
-      return colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)]];
-    }),
-  );
+  const lines = info.matchAll(/^(\w+):(.*?)\r?$/gm);
+  const fields = new Map(Array.from(lines, ([, name = '', value = '']) => [name, value]));
   const valkey = fields.get('valkey_version');
   const mode = fields.get('redis_mode') ?? fields.get('server_mode');
   return {
@@ -120,22 +116,16 @@ export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
 
 function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }: RedisFacts): Finding {
   if (version === null) {
-    return warning(
-      'redis',
-      'the server does not show its version to this user',
-      'let the user run INFO: acl setuser … +info',
-    );
+    const remedy = 'let the user run INFO: acl setuser … +info';
+    return warning('redis', 'the server does not show its version to this user', remedy);
   }
   const major = Number.parseInt(version, 10);
   if (major < OLDEST_MAJOR)
     return failed('redis', `${server} ${version} is too old`, 'use Redis 7 or newer, or Valkey');
   if (isCluster && !isAddressedAsCluster) {
     const remedy = 'write redis+cluster:// instead of redis:// (rediss+cluster:// with TLS)';
-    return failed(
-      'redis',
-      `${server} ${version} is a node of a cluster, but the address names a single server`,
-      remedy,
-    );
+    const text = `${server} ${version} is a node of a cluster, but the address names a single server`;
+    return failed('redis', text, remedy);
   }
   if (role !== 'master') {
     const remedy = 'set REDIS_URL to the master: a replica rejects writes';

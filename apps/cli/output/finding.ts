@@ -7,21 +7,14 @@ type Level = 'ok' | 'warning' | 'error';
 
 // All findings of `check` and `doctor`, by what they are about.
 type OfThisMachine = 'node' | 'disk' | 'processes' | 'port';
-type OfPostgres =
-  | 'pooler'
-  | 'postgres'
-  | 'rights'
-  | 'durability'
-  | 'settings'
-  | 'connections'
-  | 'clock'
-  | 'feature login';
+type OfPostgres = 'pooler' | 'postgres' | 'rights' | 'feature login' | 'connections' | 'clock';
+type OfItsSettings = 'durability' | 'settings';
 type OfRedis = 'redis' | 'rights' | 'eviction' | 'memory';
 type OfLiveProcesses = 'keys' | 'fleet' | 'api' | 'worker' | 'embedded';
 type OfConfig = 'config' | 'query' | 'keys' | 'users' | 'plan' | 'maxAge' | 'times' | 'budget';
 type OfModel = 'model' | 'order' | 'parity' | 'cost' | 'sample' | 'outputs' | 'golden';
 
-type OnlyOfDoctor = OfThisMachine | OfPostgres | OfRedis | OfLiveProcesses;
+type OnlyOfDoctor = OfThisMachine | OfPostgres | OfItsSettings | OfRedis | OfLiveProcesses;
 type OnlyOfCheck = OfConfig | OfModel;
 type OfBoth = 'schema' | 'columns' | 'sources';
 export type Subject = OnlyOfDoctor | OnlyOfCheck | OfBoth;
@@ -36,15 +29,10 @@ export interface Finding {
 
 const TONES: Readonly<Record<Level, Tone>> = { ok: 'good', warning: 'warn', error: 'bad' };
 
+type Raise = (subject: Subject, text: string, remedy: string) => Finding;
 export const ok = (subject: Subject, text: string): Finding => ({ subject, level: 'ok', text });
-const withRemedy = (level: Level) => (subject: Subject, text: string, remedy: string) => ({
-  subject,
-  level,
-  text,
-  remedy,
-});
-export const warning = withRemedy('warning');
-export const failed = withRemedy('error');
+export const warning: Raise = (subject, text, remedy) => ({ subject, level: 'warning', text, remedy });
+export const failed: Raise = (subject, text, remedy) => ({ subject, level: 'error', text, remedy });
 
 /** Returns findings on a predictor, which name it. */
 export function ofPredictor(name: string, findings: readonly Finding[]): Finding[] {
