@@ -45,6 +45,21 @@ test.each([
   expect(await columnsBy('check')).toEqual([{ subject: 'churn columns', level: 'warning', text, remedy }]);
 });
 
+test('a time of loading that became a text is reported, since the feature query then fails', async () => {
+  await place.sql('alter table customers add column loaded_at timestamptz not null default now()');
+  const config = await place.read('tandem.config.ts');
+  await place.write(
+    'tandem.config.ts',
+    config.replace(/ age\n(.*\n.*`,\n)/, " age, loaded_at\n$1        asOf: 'loaded_at',\n"),
+  );
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await place.sql('alter table customers alter column loaded_at type timestamp');
+  expect(await columnsBy('doctor')).toEqual([]);
+  await place.sql('alter table customers alter column loaded_at type text');
+  const text = expect.stringContaining('loaded_at has type text now, but was timestamp with time zone when');
+  expect(await columnsBy('doctor')).toMatchObject([{ level: 'error', text }]);
+});
+
 test('a column that the query computes is named as the query names it, and adopting the config again fixes it', async () => {
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace(/ age\n/, ' age + 1 as age\n'));

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 import { remedyOf } from '../sql/query-fault.ts';
-import { fitsKey, fitsKind } from './feature-decoding.ts';
+import { fitsKey, fitsKind, fitsTime } from './feature-decoding.ts';
 import { readOnly } from './feature-session.ts';
 import { asRelation, KEY_SQL, rangeSql, usersSql } from './feature-statement.ts';
 
@@ -49,19 +49,20 @@ async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]
 
 /** A column of a model version's query that reads cannot decode, because its type has changed since the adoption. */
 interface ChangedColumn extends DescribedColumn {
-  /** The kind of a feature, or the type of a user id, when the version was adopted. */
+  /** The kind of a feature, or the type of a user id or of `asOf`, when the version was adopted. */
   readonly was: string;
 }
 
 /** Returns the changed columns of the query. Rejects as `describeQuery` does. */
 export async function findChangedColumns(pool: pg.Pool, version: QueryToExplain): Promise<readonly ChangedColumn[]> {
-  const { keyType } = version;
-  const kinds = new Map<string, FeatureKind>(version.query.columns.map(({ name, kind }) => [name, kind]));
-  return (await describeQuery(pool, version.query.sql)).flatMap((column) => {
-    const kind = kinds.get(column.name);
-    if (column.name === 'user_id')
-      return fitsKey(keyType, column.typeOid) ? [] : [{ ...column, was: KEY_SQL[keyType] }];
-    return kind === undefined || fitsKind(kind, column.typeOid) ? [] : [{ ...column, was: kind }];
+  const { keyType, query } = version;
+  const kinds = new Map<string, FeatureKind>(query.columns.map(({ name, kind }) => [name, kind]));
+  return (await describeQuery(pool, query.sql)).flatMap((column) => {
+    const { name, typeOid } = column;
+    const kind = kinds.get(name);
+    if (name === 'user_id') return fitsKey(keyType, typeOid) ? [] : [{ ...column, was: KEY_SQL[keyType] }];
+    if (name === query.asOf) return fitsTime(typeOid) ? [] : [{ ...column, was: 'timestamp with time zone' }];
+    return kind === undefined || fitsKind(kind, typeOid) ? [] : [{ ...column, was: kind }];
   });
 }
 
