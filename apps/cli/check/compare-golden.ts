@@ -25,27 +25,7 @@ export interface Difference {
   readonly excess: number;
 }
 
-export interface GoldenComparison {
-  readonly predictor: string;
-  /** The number of users in the file. */
-  readonly users: number;
-  /** The number of users whose values are all as expected. */
-  readonly equal: number;
-  /** The largest difference of each user, in descending order. */
-  readonly differences: readonly Difference[];
-  /** Users without a row of the query. */
-  readonly unknown: readonly string[];
-  /** Users that cannot be scored, and why. */
-  readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
-  readonly tolerance: number;
-  /** An order of the feature columns that gives the expected values; null if none was found or needed. */
-  readonly order: readonly string[] | null;
-  /**
-   * Each column with the column whose values it needs. For a model with one column in each input, this list replaces
-   * `order`.
-   */
-  readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
-}
+export type GoldenComparison = Awaited<ReturnType<typeof compareGolden>>;
 
 const USERS_AT_ONCE = 500;
 const READ_MS = 10_000;
@@ -62,36 +42,32 @@ export async function compareGolden(
   predictor: CheckedPredictor,
   golden: Golden,
   { tolerance, memoryLimitMb }: { readonly tolerance: number; readonly memoryLimitMb: number },
-): Promise<GoldenComparison> {
+) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
     const trial: Trial = { scorer, version, golden, tolerance };
-    const differences: Difference[] = [];
-    const unknown: string[] = [];
-    const unscorable: { userId: string; why: string }[] = [];
-    let first: FeatureBatch | undefined;
-    const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
-    for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
-      const users = golden.users.slice(at, at + USERS_AT_ONCE);
-      const ids = users.map(({ userId }) => userId);
-      const { batch } = await source.readUsers(version, ids);
-      first ??= batch;
-      const predictions = await predictAll(trial, batch);
-      for (const user of users) {
-        const { userId } = user;
-        const predicted = predictions.get(userId);
-        if (predicted === undefined) unknown.push(userId);
-        else if (typeof predicted === 'string') unscorable.push({ userId, why: predicted });
-        else differences.push(...worstDifference(trial, user, predicted));
-      }
-    }
-    differences.sort((a, b) => b.excess - a.excess);
+    const { first, differences, unknown, unscorable } = await compareUsers(pool, trial);
     const order = differences.length === 0 || !first ? null : await findOrder(first, (batch) => misfit(trial, batch));
     const isByName = version.inputs.every(({ columns }) => columns.length === 1);
     const users = golden.users.length;
-    const equal = users - differences.length - unknown.length - unscorable.length;
     return {
-      ...{ predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance },
+      predictor: predictor.name,
+      /** The number of users in the file. */
+      users,
+      /** The number of users whose values are all as expected. */
+      equal: users - differences.length - unknown.length - unscorable.length,
+      /** The largest difference of each user, in descending order. */
+      differences,
+      /** Users without a row of the query. */
+      unknown,
+      /** Users that cannot be scored, and why. */
+      unscorable,
+      tolerance,
+      /** An order of the feature columns that gives the expected values; null if none was found or needed. */
       order: isByName ? null : order,
+      /**
+       * Each column with the column whose values it needs. For a model with one column in each input, this list
+       * replaces `order`.
+       */
       exchange: isByName && order && first ? exchangeOf(first, order) : null,
     };
   });
@@ -102,6 +78,31 @@ interface Trial {
   readonly version: ModelVersion;
   readonly golden: Golden;
   readonly tolerance: number;
+}
+
+async function compareUsers(pool: Pool, trial: Trial) {
+  const { version, golden } = trial;
+  const differences: Difference[] = [];
+  const unknown: string[] = [];
+  const unscorable: { userId: string; why: string }[] = [];
+  let first: FeatureBatch | undefined;
+  const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
+  for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
+    const users = golden.users.slice(at, at + USERS_AT_ONCE);
+    const ids = users.map(({ userId }) => userId);
+    const { batch } = await source.readUsers(version, ids);
+    first ??= batch;
+    const predictions = await predictAll(trial, batch);
+    for (const user of users) {
+      const { userId } = user;
+      const predicted = predictions.get(userId);
+      if (predicted === undefined) unknown.push(userId);
+      else if (typeof predicted === 'string') unscorable.push({ userId, why: predicted });
+      else differences.push(...worstDifference(trial, user, predicted));
+    }
+  }
+  differences.sort((a, b) => b.excess - a.excess);
+  return { first, differences, unknown, unscorable };
 }
 
 function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {

@@ -62,9 +62,14 @@ export function parseInfo(info: string) {
   };
 }
 
-/** Returns commands that the online store and BullMQ use, on keys that no other client uses. */
-function trials(key: string) {
-  return [
+/**
+ * Tries the commands that the online store and BullMQ use, on keys that no other client uses. Returns the commands that
+ * this user may not execute.
+ * @param tag a hash tag of keys that this server of a cluster stores
+ */
+async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
+  const key = `tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`;
+  const commands = [
     command('info', ['memory']),
     command('set', [key, '1', 'PX', '1000']),
     command('get', [key]),
@@ -80,19 +85,9 @@ function trials(key: string) {
     command('eval', ['return 1', '1', key]),
     command('unlink', [key, `${key}:h`]),
   ];
-}
-
-/**
- * Tries the commands of Tandem. Returns the commands that this user may not execute.
- * @param tag a hash tag of keys that this server of a cluster stores
- */
-async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
-  const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
-  return commands.flatMap(({ name }, i) => {
-    const reply = replies[i];
-    return isRefusal(reply) && reply.message.startsWith('NOPERM') ? [name] : [];
-  });
+  const isRefused = (reply: unknown) => isRefusal(reply) && reply.message.startsWith('NOPERM');
+  return commands.filter((_, i) => isRefused(replies[i])).map(({ name }) => name);
 }
 
 /** The releases with which the tests were run. */

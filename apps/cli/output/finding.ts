@@ -5,7 +5,8 @@ import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 
-// All findings of `check` and `doctor`, by what they are about.
+// All that `check` and `doctor` find, by what it is about. `check` proves a config before its adoption, and `doctor` looks
+// at a system that runs. A finding is written where its cause is known, with its text and its remedy.
 type OfThisMachine = 'node' | 'disk' | 'processes' | 'port';
 type OfPostgres = 'pooler' | 'postgres' | 'rights' | 'feature login' | 'connections' | 'clock';
 type OfItsSettings = 'durability' | 'settings';
