@@ -1,7 +1,7 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
-import type { GenerationStore } from '@tandem/prediction/runs/run-store';
+import type { GenerationStore, ReportStore } from '@tandem/prediction/runs/run-store';
 import { GENERATION_EXAMPLE, GenerationsSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
@@ -12,7 +12,9 @@ export interface GenerationDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
 }
 
-export function listGenerations({ generations, registry }: GenerationDependencies) {
+type ListDependencies = GenerationDependencies & { readonly reports: Pick<ReportStore, 'listHeld'> };
+
+export function listGenerations({ generations, registry, reports }: ListDependencies) {
   return jsonEndpoint({
     operationId: 'listGenerations',
     method: 'get',
@@ -26,8 +28,9 @@ export function listGenerations({ generations, registry }: GenerationDependencie
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      const found = [...(await generations.list(name))].sort((a, b) => b.number - a.number);
-      return { generations: found.map(generationView) };
+      const [found, held] = await Promise.all([generations.list(name), reports.listHeld(name)]);
+      const newestFirst = [...found].sort((a, b) => b.number - a.number);
+      return { generations: newestFirst.map((one) => generationView(one, held.get(one.number))) };
     },
   });
 }
