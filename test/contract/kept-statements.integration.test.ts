@@ -24,7 +24,6 @@ afterAll(async () => {
 
 /** Files with typed statements that this test does not check, and the reason. */
 const UNCHECKED: readonly (readonly [file: string, why: string])[] = [
-  ['certificate/authority.ts', 'its rows are arrays'],
   ['runs/choose-users.ts', 'a fetch: its rows are those of the cursor, which Postgres does not describe'],
   ['runs/key-boundaries.ts', 'its rows are arrays'],
   ['runs/stale-users.ts', 'a fetch: its rows are those of the cursor, which Postgres does not describe'],
