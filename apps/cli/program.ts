@@ -1,6 +1,7 @@
 /** Composes the CLI, runs one invocation and returns its exit code. */
+
+import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { RELEASE } from '@tandem/telemetry/release';
-import { Command, CommanderError } from 'commander';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
 import { buildCommands } from './builds/commands.ts';
@@ -35,7 +36,7 @@ import { workerCommand } from './worker/commands.ts';
 const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker', 'profile']);
 
 /** The commands in the order of the help. */
-const COMMANDS: readonly ((cli: Cli) => Command)[] = [
+const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   upCommand,
   workerCommand,
   loadCommand,
@@ -69,7 +70,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   historyCommands,
 ];
 
-export function createProgram(cli: Cli): Command {
+export function createProgram(cli: Cli): CommandUnknownOpts {
   const program = new Command('tandem')
     .description("Per-user predictions, computed in batches and refreshed live where a user's context is fresher.")
     .version(RELEASE, '-V, --version')
@@ -137,7 +138,7 @@ function correctionOf(command: Command, field: string): string {
 }
 
 /** Replaces the output and the exit of Commander in every command. */
-function configure(command: Command, cli: Cli): Command {
+function configure(command: CommandUnknownOpts, cli: Cli): CommandUnknownOpts {
   command.exitOverride();
   command.configureOutput({
     writeOut: (text) => void cli.stdout.write(text),
@@ -154,13 +155,13 @@ function configure(command: Command, cli: Cli): Command {
 }
 
 /** Returns the nouns that have a verb, for a verb that was typed without its noun. */
-function nounsOf(command: Command, error: string): string {
+function nounsOf(command: CommandUnknownOpts, error: string): string {
   const verb = /^error: unknown command '(.*)'\n$/.exec(error)?.[1];
   const nouns = command.commands.filter((noun) => noun.commands.some((child) => child.name() === verb));
   const names = nouns.map((noun) => `${noun.name()} ${verb}`);
   return names.length === 0 ? '' : `(Did you mean ${names.length > 1 ? 'one of ' : ''}${names.join(', ')}?)\n`;
 }
 
-function commandPath(command: Command): string {
+function commandPath(command: CommandUnknownOpts): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }

@@ -20,13 +20,14 @@ import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
 import { counted, duration } from '../output/text.ts';
+import type { UpOptions } from './commands.ts';
 import { runFirstBatches } from './first-batch.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
 import { startPrograms } from './programs.ts';
 import { type Stores, startServers } from './start-servers.ts';
 import { createTakedown } from './takedown.ts';
-import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
+import { createSay, orEnd, type Say, type UpContext } from './up-context.ts';
 
 /** Runs until the user ends it. If it cannot start or continue, stops everything and rejects. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
