@@ -1,6 +1,7 @@
 /** Creates a server's password once, and keeps it only in a file that only its owner can read. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { writeWhole } from './process-identity.ts';
 
 /** Returns a password in hexadecimal, which needs no escaping in a URL, a config file or a protocol line. */
 function createSecret(): string {
@@ -15,10 +16,7 @@ export function readOrCreateSecret(path: string, create: () => string = createSe
   const existing = readSecret(path);
   if (existing !== undefined) return existing;
   const secret = create();
-  writeFileSync(`${path}.new`, `${secret}\n`, { mode: 0o600 });
-  chmodSync(`${path}.new`, 0o600);
-  // The file is renamed when complete, so that a kill leaves no incomplete password.
-  renameSync(`${path}.new`, path);
+  writeWhole(path, `${secret}\n`, 0o600);
   return secret;
 }
 
