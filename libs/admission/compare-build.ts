@@ -8,13 +8,14 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { checkUserId } from '@tandem/freshness/user-id';
 import { measureBuilds } from '@tandem/inference/admission/measure-builds';
+import { pickRows } from '@tandem/inference/admission/trial-users';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { commonFields, compareBuilds, type Label } from '@tandem/prediction/builds/compare-builds';
 import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
 import { readLivingUsers } from './read-living-users.ts';
-import { type Pool, pick } from './sample-users.ts';
+import type { Pool } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 import { usersOfHalf } from './user-halves.ts';
 
@@ -140,11 +141,11 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
     throw noUsers(`${why}.`, 'fix the query, or set the value of a null in features.nulls');
   }
   return {
-    parent: pick(
+    parent: pickRows(
       ours.batch,
       both.map(({ row }) => row),
     ),
-    build: pick(
+    build: pickRows(
       theirs.batch,
       both.map(({ other }) => other),
     ),

@@ -4,10 +4,7 @@
  */
 
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import { asRelation } from '@tandem/offline-store/features/feature-statement';
-import { ifInTime, type Pool, readKeys } from './sample-users.ts';
-
-type UserHalf = 'calibration' | 'held out';
+import { type Pool, someUsers, USER_HASH } from './sample-users.ts';
 
 /**
  * Milliseconds to read keys. The first statement reads all keys, so that users are chosen from all of them. If it is
@@ -16,16 +13,12 @@ type UserHalf = 'calibration' | 'held out';
 const KEYS_MS = 5_000;
 
 /** Returns user ids up to a limit, spread over the keys; null if they were not read in time. */
-export async function usersOfHalf(
+export function usersOfHalf(
   pool: Pool,
-  { query: { sql } }: Pick<ModelDefinition, 'query'>,
-  half: UserHalf,
+  definition: Pick<ModelDefinition, 'query'>,
+  half: 'calibration' | 'held out',
   most: number,
 ): Promise<readonly string[] | null> {
-  const hash = 'hashtextextended(f.user_id::text, 0)';
-  const keys = (order: string) => `select distinct key from (
-      select f.user_id as key from ${asRelation(sql)}
-      where f.user_id is not null and ${hash} ${half === 'calibration' ? '<= 0' : '> 0'} ${order} limit ${most}) k order by key`;
-  const spread = await ifInTime(readKeys(pool, keys(`order by ${hash}`), KEYS_MS));
-  return spread ?? (await ifInTime(readKeys(pool, keys(''), KEYS_MS)));
+  const where = `f.user_id is not null and ${USER_HASH} ${half === 'calibration' ? '<= 0' : '> 0'}`;
+  return someUsers(pool, definition, { most, ms: KEYS_MS, where });
 }

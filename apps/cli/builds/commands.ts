@@ -58,7 +58,7 @@ The exit code is 3 if the model has nothing to quantise, for example if it consi
     if (options.output !== undefined) await writeFile(resolve(cli.cwd, options.output), built.model);
     const how = calibration === null ? 'dynamic' : `static, calibrated on ${count(calibration.users)} users`;
     const sizes = `${count(file.length)} → ${count(built.model.length)} bytes`;
-    cli.stderr.write(`made an int8 build: ${how}; ${count(built.products)} products; ${sizes}\n`);
+    cli.stderr.write(`made an int8 build: ${how}; ${count(built.quantised)} products; ${sizes}\n`);
     const note = options.note ?? `${how}, by onnxruntime ${built.onnxruntime}`;
     await pushBuild(cli, { predictor, parent, kind: options.kind, model: built.model }, { ...options, note });
   });

@@ -1,5 +1,6 @@
 /** `tandem build compare`: compares an optimised build with its parent, on real users. */
 import { resolve } from 'node:path';
+import type { Label } from '@tandem/prediction/builds/compare-builds';
 import { type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
@@ -35,11 +36,6 @@ rounds, with the range of the middle 80 % of them.`,
 
 function usersAndLabels(): CommandFailure {
   return usageError('--labels already selects the users, so --users cannot be used', 'leave out --users');
-}
-
-interface Label {
-  readonly userId: string;
-  readonly label: number;
 }
 
 /** The most labels that the service accepts. */
