@@ -14,13 +14,6 @@ import { withScorer } from '../check/with-scorer.ts';
 const AT_ONCE = 5_000;
 const DEADLINE_MS = 30_000;
 
-interface Scored {
-  /** The values of the output by context. */
-  readonly predicted: ReadonlyMap<number, PredictionValue>;
-  /** Why the first unscorable context could not be scored; null if all were scored. */
-  readonly fault: string | null;
-}
-
 interface ContextsToScore {
   readonly history: Pick<ValueHistory, 'contexts'>;
   readonly contexts: readonly number[];
@@ -33,11 +26,13 @@ export async function scoreContexts(
   predictor: Pick<CheckedPredictor, 'definition' | 'artifact'>,
   memoryLimitMb: number,
   { history, contexts, features, output }: ContextsToScore,
-): Promise<Scored> {
+) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
+    /** The values of the output by context. */
     const predicted = new Map<number, PredictionValue>();
     const { columns } = version.query;
     const places = columns.map(({ name }) => features.indexOf(name));
+    /** Why the first unscorable context could not be scored; null if all were scored. */
     let fault: string | null = null;
     for (let at = 0; at < contexts.length; at += AT_ONCE) {
       const part = contexts.slice(at, at + AT_ONCE);

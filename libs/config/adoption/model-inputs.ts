@@ -157,15 +157,6 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
     }));
 }
 
-/**
- * An input and the column of its name. Pipelines and Keras export models with several inputs, each named after the
- * column that it was trained on. SQL folds unquoted names, so the case of letters may differ.
- */
-interface NamedMatch {
-  readonly tensor: DescribedTensor;
-  readonly column: FeatureColumn;
-}
-
 /** The reason why an input matches no column, with the predictor's setting that fixes it. */
 interface NamedFault {
   readonly setting: readonly string[];
@@ -173,11 +164,15 @@ interface NamedFault {
   readonly remedy: string;
 }
 
+/**
+ * Matches each input to the column of its name. Pipelines and Keras export models with several inputs, each named after
+ * the column that it was trained on. SQL folds unquoted names, so the case of letters may differ.
+ */
 function columnsByName(
   inputs: readonly DescribedTensor[],
   features: readonly FeatureColumn[],
   request: readonly FeatureColumn[],
-): { readonly matches: readonly NamedMatch[]; readonly faults: readonly NamedFault[] } {
+) {
   const matches = inputs.flatMap((tensor) => {
     const column = columnOf(tensor, inputs, features);
     return column ? [{ tensor, column }] : [];

@@ -10,7 +10,7 @@ import { InferenceProcess, START_LIMIT } from '../process/inference-process.ts';
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { comparePaces, type Paces } from './paces.ts';
+import { comparePaces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
 import { createWidthCheck } from './signature.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
@@ -32,14 +32,6 @@ export interface RowParity {
    * time.
    */
   readonly largestDifference: number | null;
-}
-
-interface MeasuredBuilds {
-  /** Rows of the batches that both sides answered. The answers are in this order. */
-  readonly rows: readonly number[];
-  readonly parent: SideFigures;
-  readonly build: SideFigures;
-  readonly paces: Paces;
 }
 
 export interface SideFigures {
@@ -72,7 +64,7 @@ export async function measureBuilds(
   parent: MeasuredVersion,
   build: MeasuredVersion,
   { memoryLimitMb, answersMs = 10_000, pacesMs = 8_000 }: MeasureLimits,
-): Promise<MeasuredBuilds> {
+) {
   const process = new InferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
   try {
     await process.ready;
@@ -85,6 +77,7 @@ export async function measureBuilds(
       budgetMs: pacesMs,
     });
     return {
+      /** Rows of the batches that both sides answered. The answers are in this order. */
       rows: answered.rows,
       parent: { answers: answered.answers[0], refused: answered.refused[0], parity: parity[0] },
       build: { answers: answered.answers[1], refused: answered.refused[1], parity: parity[1] },

@@ -33,20 +33,9 @@ export type TrialRun =
   | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
   | { readonly fault: string };
 
-export interface TrialRuns {
-  /**
-   * Runs the model. Rejects with:
-   * - `live_failed`: the model returned another number of rows than users
-   * - `model_refused`: it returned another number of values than the config declares, or the trial took too much CPU
-   * - `overloaded`: the machine gave the trial too little CPU
-   * - ProcessEnded
-   */
-  ask(rows: readonly number[]): Promise<TrialRun>;
-  /** Returns the CPU time of the child since the first run, in ms. */
-  spentCpuMs(): number;
-}
+export type TrialRuns = ReturnType<typeof createTrialRuns>;
 
-export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
+export function createTrialRuns(options: TrialRunsOptions) {
   const { process, session, definition, batch, checkWidths, limits, field } = options;
   const { inputs, outputs, rowByRow = false } = definition;
   const fetches = [...new Set(outputs.map((field) => field.output))];
@@ -54,6 +43,7 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
   const cpuBegin = process.cpuMs();
   let slowestMs = 0;
 
+  /** Returns the CPU time of the child since the first run, in ms. */
   const spentCpuMs = () => process.cpuMs() - cpuBegin;
 
   function checkTime(): void {
@@ -62,6 +52,13 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
     if (spentMs > limits.total.wallMs) throw machineBusy(starvedText(spentCpuMs(), spentMs));
   }
 
+  /**
+   * Runs the model. Rejects with:
+   * - `live_failed`: the model returned another number of rows than users
+   * - `model_refused`: it returned another number of values than the config declares, or the trial took too much CPU
+   * - `overloaded`: the machine gave the trial too little CPU
+   * - ProcessEnded
+   */
   async function ask(rows: readonly number[]): Promise<TrialRun> {
     checkTime();
     const ran = await faultOf(() => {
