@@ -47,8 +47,9 @@ function renderResult({
     [status, `user ${printable(userId)}, context version ${contextVersion}`],
     ['token', `${contextToken}  (require it in a read: --min-context ${contextToken})`],
     ['event', printable(`${id} of ${source}`)],
-    ...(ignored.length === 0
-      ? []
-      : [['ignored', `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`] as const]),
+    [
+      'ignored',
+      ignored.length === 0 ? null : `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`,
+    ],
   ]);
 }

@@ -88,9 +88,6 @@ function renderRanking(ranking: Ranking, paint: Paint): string[] {
     ...renderTable([right('rank'), 'id', ...names.map((name) => right(printable(name)))], rows),
     ...refused.map(({ id, error }) => `${printable(id)}  ${paint('bad', printable(error.detail))}`),
     '',
-    ...renderFields([
-      ...certified,
-      ...(itemsAsOf === null ? [] : [['items', `as of ${printable(itemsAsOf)}`] as const]),
-    ]),
+    ...renderFields([...certified, ['items', itemsAsOf && `as of ${printable(itemsAsOf)}`]]),
   ];
 }

@@ -18,9 +18,9 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
   const lines = renderFields([
     ['run', run.id],
     ['state', `${paint(STATE_TONES[run.state], run.state)}${run.error === null ? '' : `: ${printable(run.error)}`}`],
-    ...attemptsOf(run),
+    ['attempts', attemptsOf(run)],
     ['predictor', `${run.predictor}, scope ${run.scope}, model version ${run.modelVersion}${generationOf(run)}`],
-    ...budgetOf(run),
+    ['budget', budgetOf(run)],
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
     ['created', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
@@ -53,17 +53,15 @@ function renderFailures(failures: NonNullable<Run['failures']>, failed: number):
   return ['not scored:', ...renderFields(rows, '  '), ...more];
 }
 
-/** Renders the attempts at a step; empty if it succeeded or is tried for the first time. */
-function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
-  if (attempts < 2 && attemptError === null) return [];
-  return [
-    ['attempts', `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`],
-  ];
+/** Renders the attempts at a step; null if it succeeded or is tried for the first time. */
+function attemptsOf({ attempts, attemptError }: Run): string | null {
+  if (attempts < 2 && attemptError === null) return null;
+  return `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`;
 }
 
-function budgetOf({ budget }: Run): [string, string][] {
-  if (budget === null) return [];
-  return [['budget', 'share' in budget ? `${budget.share * 100} % of the users` : `${budget.cpuMinutes} CPU minutes`]];
+function budgetOf({ budget }: Run): string | null {
+  if (budget === null) return null;
+  return 'share' in budget ? `${budget.share * 100} % of the users` : `${budget.cpuMinutes} CPU minutes`;
 }
 
 function usersOf({ usersScored, usersFailed, usersExpected }: Run): string {
