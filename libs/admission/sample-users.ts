@@ -100,7 +100,7 @@ export async function sampleUsers(
  * Returns user ids in the order of keys; null if none were read in time.
  * @param where an SQL condition on `f.user_id`
  */
-export async function someUsers(
+async function someUsers(
   pool: Pool,
   { query: { sql } }: Pick<ModelDefinition, 'query'>,
   {
@@ -118,7 +118,7 @@ export async function someUsers(
 }
 
 /** A hash of a user in SQL. Half of the users have a hash up to 0. */
-export const USER_HASH = 'hashtextextended(f.user_id::text, 0)';
+const USER_HASH = 'hashtextextended(f.user_id::text, 0)';
 
 /** Returns the keys of a select, within the given ms. */
 function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
@@ -196,4 +196,15 @@ function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUs
 function spread<T>(all: readonly T[], most: number): readonly T[] {
   if (all.length <= most) return all;
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
+}
+
+/** Returns user ids up to a limit, spread over the keys; null if they were not read in time. */
+export function usersOfHalf(
+  pool: Pool,
+  definition: Pick<ModelDefinition, 'query'>,
+  half: 'calibration' | 'held out',
+  most: number,
+): Promise<readonly string[] | null> {
+  const where = `f.user_id is not null and ${USER_HASH} ${half === 'calibration' ? '<= 0' : '> 0'}`;
+  return someUsers(pool, definition, { most, ms: KEYS_MS, where });
 }

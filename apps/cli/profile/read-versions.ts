@@ -1,6 +1,6 @@
 /** The model versions that a profile compares, with their files and users. */
 import { readLivingUsers } from '@tandem/admission/read-living-users';
-import { usersOfHalf } from '@tandem/admission/user-halves';
+import { usersOfHalf } from '@tandem/admission/sample-users';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { artifacts as artifactsSection } from '@tandem/config/environment/environment-sections';
 import type { ProfiledVersion } from '@tandem/inference/profile/measure-setting';

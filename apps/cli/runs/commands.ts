@@ -17,8 +17,7 @@ import {
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
-import { renderRun, renderRuns } from './render-run.ts';
-import { renderRunPlan } from './render-run-plan.ts';
+import { renderRun, renderRunPlan, renderRuns } from './render-run.ts';
 
 export function runCommands(cli: Cli) {
   return group('run', 'batch runs: start, plan, list, show, cancel, resume', [

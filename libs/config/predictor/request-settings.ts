@@ -10,7 +10,6 @@ import { type At, type PartialPredictor, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { canNameFeature } from './feature-name.ts';
 import type { ParsedRequest, ParsedRequestFeature } from './request-schema.ts';
-import { resolveCategories } from './resolve-categories.ts';
 
 type Fault = Omit<SettingProblem, 'path'>;
 
@@ -46,7 +45,7 @@ function asFeature(value: Value): number | string {
 }
 
 /** Returns a request feature in the form of a config. */
-export function wordsOfRequest(column: RequestColumn, wordsOf: (categories: Categories) => unknown): unknown {
+export function wordsOfRequest(column: RequestColumn): unknown {
   const { kind, default: value, nullAs, min, max, categories, examples } = column;
   const said = (one: number | string) => (kind === 'boolean' ? one === 1 : one);
   return {
@@ -157,4 +156,23 @@ function settingFault({ type, min, max, categories }: Settings): (Fault & { read
   const counts = as === 'one-hot' ? "'zeros'" : "a number or 'nan'";
   const problem = `set unknown: ${shown(unknown)}, but with as: '${as}' an unknown text counts as ${counts}`;
   return { setting: 'categories', problem, remedy: `write ${counts}` };
+}
+
+interface SaidCategories {
+  readonly values: readonly string[];
+  readonly as: Categories['encoding'];
+  readonly unknown?: Categories['unknownAs'] | undefined;
+}
+
+export function resolveCategories(said: readonly string[] | SaidCategories): Categories {
+  if ('values' in said && !Array.isArray(said)) {
+    const { values, as: encoding, unknown } = said as SaidCategories;
+    return { values, encoding, ...(unknown === undefined ? {} : { unknownAs: unknown }) };
+  }
+  return { values: said as readonly string[], encoding: 'index' };
+}
+
+/** Returns the categories as a config declares them. */
+export function wordsOf({ values, encoding, unknownAs }: Categories) {
+  return { values, as: encoding, ...(unknownAs === undefined ? {} : { unknown: unknownAs }) };
 }

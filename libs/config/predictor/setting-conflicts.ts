@@ -4,14 +4,14 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
-import { parseDuration } from '@tandem/wire/durations';
+import { formatDuration, parseDuration } from '@tandem/wire/durations';
 import { type At, type PartialPredictor, pathText, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { publicationProblems } from './publication-settings.ts';
 import { requestProblems } from './request-settings.ts';
-import { expiryProblems, scheduleProblems } from './schedule-settings.ts';
+import { slotGaps } from './schedule.ts';
 
 export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
   const at: At = (...keys) => pathText(['predictors', name, ...keys]);
@@ -256,3 +256,51 @@ const CHECKS: readonly Check[] = [
   publicationProblems,
   explanationProblems,
 ];
+
+// Checks schedules, budgets and expiry against each other.
+
+/** Yields problems of schedules and budgets that would have no effect. */
+function* scheduleProblems({ features, freshness, batch }: PartialPredictor, at: At): Iterable<SettingProblem> {
+  if (batch?.budget !== undefined && batch.schedule === undefined) {
+    yield {
+      path: at('batch', 'budget'),
+      problem: 'has no effect without a schedule: it limits scheduled runs',
+      remedy: 'add batch.schedule; or remove batch.budget, and start runs with --share or --cpu-minutes',
+    };
+  }
+  if (typeof batch?.schedule !== 'object') return;
+  const { everyone, changed } = batch.schedule;
+  if (everyone === changed) {
+    yield {
+      path: at('batch', 'schedule', 'changed'),
+      problem: 'has no effect: the schedule of everyone scores all users at the same times',
+      remedy: 'write a more frequent schedule, or one cron expression for everyone',
+    };
+  }
+  if (freshness?.events?.length === 0 && !features?.watch?.length && batch.budget === undefined) {
+    yield {
+      path: at('batch', 'schedule', 'changed'),
+      problem: 'has no effect with events: [], since no event makes a user stale',
+      remedy: 'write one cron expression for everyone, or name events or watched tables',
+    };
+  }
+}
+
+/**
+ * Yields the problems of expiry that need no database. For `check`, `maxAgeTooShort` also takes the last run's time
+ * into account.
+ */
+function* expiryProblems({ freshness, batch }: PartialPredictor, at: At): Iterable<SettingProblem> {
+  const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
+  if (maxAgeMs === null || batch?.schedule === undefined) return;
+  const everyone = typeof batch.schedule === 'string' ? batch.schedule : batch.schedule.everyone;
+  // The other schedule only re-scores changed users.
+  const { longestMs } = slotGaps(everyone);
+  if (maxAgeMs >= longestMs) return;
+  const interval = formatDuration(longestMs);
+  yield {
+    path: at('freshness', 'maxAge'),
+    problem: `${freshness?.maxAge} is shorter than the schedule's longest interval (${interval}): every prediction would expire before the next run replaces it`,
+    remedy: `write a maxAge above ${interval} plus twice the time of a run, or schedule runs more often`,
+  };
+}

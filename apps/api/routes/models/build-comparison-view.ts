@@ -1,5 +1,5 @@
 /** The comparison of an optimised build with its parent in the wire format. */
-import type { BuildFigures, BuildSide } from '@tandem/admission/build-figures';
+import type { BuildFigures, BuildSide } from '@tandem/admission/compare-build';
 import type { BuildComparisonView } from '@tandem/wire/builds';
 
 export function buildComparisonView(predictor: string, figures: BuildFigures): BuildComparisonView {
