@@ -38,7 +38,7 @@ interface BuildToCompare {
   readonly labels?: readonly Label[] | undefined;
 }
 
-interface CompareBuildDependencies {
+export interface CompareBuildDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;

@@ -101,7 +101,8 @@ async function endLeftoverRedis(folder: string, password: string, log: (line: st
   const isOurs = async () => ['ready', 'loading'].includes(await probeRedis(address));
   if (!(await isOurs())) return;
   log(`stopping the Redis that an earlier run left on port ${port}`);
-  await shutDownRedis(address);
+  // The server writes its data and ends, if it accepts our password.
+  await ask(address, 'SHUTDOWN');
   if (await waitUntil(async () => !(await isOurs()), LEFTOVER_ENDS_WITHIN_MS)) return;
   const problem = `A Redis of an earlier run on port ${port} still uses ${folder} and does not stop.`;
   throw new LocalServerError('in_use', problem, `Stop its process: ss -ltnp "sport = :${port}" names it.`);
@@ -177,11 +178,6 @@ async function probeRedis(address: RedisAddress): Promise<'ready' | 'loading' | 
   if (login === undefined) return 'silent';
   if (login.startsWith('-LOADING') || answer?.startsWith('-LOADING')) return 'loading';
   return login === '+OK' && answer === '+PONG' ? 'ready' : 'foreign';
-}
-
-/** Requests the server at this address to write its data and end, if it accepts our password. */
-async function shutDownRedis(address: RedisAddress): Promise<void> {
-  await ask(address, 'SHUTDOWN');
 }
 
 /** Returns the reply lines to the login and to one command; fewer if the server is silent or closes the connection. */

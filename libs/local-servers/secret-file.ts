@@ -3,19 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeWhole } from './process-identity.ts';
 
-/** Returns a password in hexadecimal, which needs no escaping in a URL, a config file or a protocol line. */
-function createSecret(): string {
-  return randomBytes(24).toString('hex');
-}
-
 /**
- * Returns the secret in `path`, and creates it with `create` if there is none. The file has mode 0600, whatever the
+ * Returns the secret in `path`, and creates it if there is none. The file has mode 0600, whatever the
  * umask.
  */
-export function readOrCreateSecret(path: string, create: () => string = createSecret): string {
+export function readOrCreateSecret(path: string): string {
   const existing = readSecret(path);
   if (existing !== undefined) return existing;
-  const secret = create();
+  // Hexadecimal needs no escaping in a URL, a config file or a protocol line.
+  const secret = randomBytes(24).toString('hex');
   writeWhole(path, `${secret}\n`, 0o600);
   return secret;
 }

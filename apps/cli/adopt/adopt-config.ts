@@ -1,8 +1,7 @@
 /** Adopts a config. API and worker serve its predictors from then on. */
 import { relative } from 'node:path';
-import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { CheckedPredictor, JudgeOptions } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
-import type { SampleLimits } from '@tandem/admission/sample-users';
 import { TandemError } from '@tandem/freshness/errors';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import { lookupDepth } from '@tandem/offline-store/sources/lookup-key';
@@ -42,16 +41,11 @@ export interface ToTry {
   readonly eventType: string | null;
 }
 
-interface AdoptionOptions {
-  /** Memory limit of the process that tries a model. */
-  readonly memoryLimitMb: number;
+interface AdoptionOptions extends Pick<JudgeOptions, 'memoryLimitMb' | 'reportProgress' | 'sampling'> {
   /** Adopts the config even if `check` finds errors. */
   readonly force: boolean;
   /** The command that the remedy of a rejection names. */
   readonly command: 'tandem adopt' | 'tandem up';
-  readonly reportProgress?: ReportProgress;
-  /** Time limits of the queries that read users for the trials of models. */
-  readonly sampling?: SampleLimits;
   /**
    * Receives lines for warnings, for ignored errors and for predictors that will no longer be served, before the
    * adoption.

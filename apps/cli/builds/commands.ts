@@ -48,7 +48,9 @@ The exit code is 3 if the model has nothing to quantise, for example if it consi
     .option('--python <path>', 'the Python that makes the build (default: python3)')
     .option('--output <file>', 'also write the build to this file, even if the service rejects it');
   return withBuildWords(command).action(async (predictor, parent, options) => {
-    if (options.rows !== undefined && !options.static) throw rowsWithoutStatic();
+    if (options.rows !== undefined && !options.static) {
+      throw usageError('--rows requires a static build', 'add --static');
+    }
     const python = await findPython(cli, options.python);
     const client = connect(cli, options);
     const version = await client.modelVersion(predictor, String(parent), { signal: cli.signal });
@@ -78,10 +80,6 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
       },
     );
   });
-}
-
-function rowsWithoutStatic(): CommandFailure {
-  return usageError('--rows requires a static build', 'add --static');
 }
 
 export function buildCommands(cli: Cli) {

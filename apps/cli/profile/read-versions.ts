@@ -10,23 +10,17 @@ import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-stor
 import type { Cli } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
+import type { ProfileOptions } from './commands.ts';
 
 export interface VersionToProfile extends ProfiledVersion {
   readonly record: ModelVersionRecord;
-}
-
-interface ReadOptions {
-  readonly predictor: string;
-  readonly versions?: readonly number[] | undefined;
-  /** The most users. */
-  readonly rows: number;
 }
 
 /** Reads the requested versions; by default the serving versions and their builds. The stable version comes first. */
 export async function readVersions(
   cli: Cli,
   { pool, features }: Databases,
-  { predictor, versions, rows }: ReadOptions,
+  { predictor, versions, rows }: Pick<ProfileOptions, 'versions' | 'rows'> & { readonly predictor: string },
 ): Promise<readonly VersionToProfile[]> {
   const bucket = readEnvironment(cli.env, { artifactsSection }).artifactsSection;
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));

@@ -7,7 +7,6 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { InferenceProcess, START_LIMIT } from '../process/inference-process.ts';
-import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
 import { comparePaces } from './paces.ts';
@@ -115,12 +114,8 @@ async function open(process: InferenceProcess, session: string, version: Measure
     definition,
     runs: runsOf(rowByRow),
     unpinned: runsOf(false),
-    tolerance: unpinnedTolerance(version, signature),
+    tolerance: toleranceOf({ ...definition, rowByRow: false }, takesHalves(definition, signature)),
   };
-}
-
-function unpinnedTolerance({ definition }: MeasuredVersion, signature: Signature): number {
-  return toleranceOf({ ...definition, rowByRow: false }, takesHalves(definition, signature));
 }
 
 interface Answered {

@@ -4,6 +4,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from '../process/inference-process.ts';
+import type { RunAnswer } from '../process/protocol.ts';
 import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type Answer, answerOf } from './parity.ts';
@@ -23,10 +24,7 @@ interface TrialRunsOptions {
 }
 
 /** Duration of a run in the child, in ms. */
-export interface RunTime {
-  readonly ms: number;
-  readonly cpuMs: number;
-}
+export type RunTime = Pick<RunAnswer, 'ms' | 'cpuMs'>;
 
 /** The result of a run. A `fault` is caused by its users. A wrong number of rows is thrown instead. */
 export type TrialRun =

@@ -36,8 +36,11 @@ import {
 } from './pending-requests.ts';
 import { type LoneRow, PoisonRows } from './poison-rows.ts';
 import type { SliceRows } from './slice-rows.ts';
-import type { PreparedRun, SlotAnswer } from './slot.ts';
+import type { PreparedRun, Slot, SlotAnswer } from './slot.ts';
 import { type Part, WaitingLine } from './waiting-line.ts';
+
+/** The part of a slot that runs models. */
+export type RunSlot = Pick<Slot, 'run'>;
 
 interface BatcherOptions {
   /** Returns a slot that can run the artifact now; null while all are busy. Call `pumpSoon` when a slot may be free. */
@@ -55,10 +58,6 @@ interface BatcherOptions {
   /** The breaker of live requests. */
   readonly breaker: ArtifactBreaker;
   readonly now: () => number;
-}
-
-export interface RunSlot {
-  run(hash: string, make: () => PreparedRun | null): Promise<SlotAnswer | null>;
 }
 
 export class Batcher implements Scorer, LoadShedding {
