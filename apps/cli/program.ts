@@ -82,7 +82,7 @@ export function createProgram(cli: Cli): CommandUnknownOpts {
 
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
-  let running: Command | undefined;
+  let running: CommandUnknownOpts | undefined;
   const program = createProgram(cli).hook('preAction', (_, command) => {
     running = command;
   });
@@ -104,7 +104,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function report(cli: Cli, args: readonly string[], error: unknown, running: Command | undefined): number {
+function report(cli: Cli, args: readonly string[], error: unknown, running: CommandUnknownOpts | undefined): number {
   if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
   const explained = explainFailure(error);
   const isOfBody = running && explained.remedy?.startsWith('send a JSON object');
@@ -124,7 +124,7 @@ function report(cli: Cli, args: readonly string[], error: unknown, running: Comm
  * Returns the remedy for a rejected field of a request: the option or argument of the command with its value. For
  * `outcomes[0].window` that is `--window`, else `--outcome-window`, else `--outcome`.
  */
-function correctionOf(command: Command, field: string): string {
+function correctionOf(command: CommandUnknownOpts, field: string): string {
   const parts = field.replaceAll(/\[\d+\]/g, '').split('.');
   const singular = parts.map((part) => part.replace(/s$/, ''));
   for (const [i, part] of [...parts.entries()].reverse()) {
