@@ -7,37 +7,30 @@ import {
   type Reading,
   type ReadingSettings,
 } from '@tandem/embedded/open-reading';
-import type { Part } from '@tandem/embedded/prove-database';
-import { proveDatabase } from '@tandem/embedded/prove-database';
-import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
+import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import type { HostRule } from '@tandem/http-server/foreign-request';
-import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { findSettings } from '@tandem/offline-store/sql/settings';
-import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { findUserContext } from '@tandem/offline-store/users/user-context';
-import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
+import { createLiveFailureLog } from './http/live-failure-log.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
-import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
 import { openShadow, type ShadowTimes } from './wiring/open-shadow.ts';
-import { openWorkSignal } from './wiring/open-work-signal.ts';
-import { openOnlineWriting, openWriting } from './wiring/open-writing.ts';
+import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
   createReadinessParts,
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
-import { sampledMetrics } from './wiring/sampled-metrics.ts';
+import { openWorkSignal, sampledMetrics } from './wiring/sampled-metrics.ts';
 
 export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   /** `connections`: the total of all pools. */
@@ -111,11 +104,9 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     liveFailureLog: createLiveFailureLog(),
     ...{ readPrediction, registry, authority, online, offline, ...listeners },
     infer: (request) => scorer.infer(request),
-    findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
-    ...erasing(pool, writing, memory),
+    ...openUsers(pool, writing.erasures, memory),
     keyType,
-    contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
@@ -155,16 +146,6 @@ async function openProvedPools({ database, limitMs }: ApiSettings, opened: Opene
   const pools = openPools(database, database.connections, limitMs);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
-}
-
-/** Opens the dependencies of erasing and readmitting users. */
-function erasing(
-  pool: ApiPools['pool'],
-  { erasures: online }: ReturnType<typeof openOnlineWriting>,
-  memory: PredictionMemory,
-) {
-  const store = createErasureStore(pool);
-  return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit };
 }
 
 async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): Promise<Queue> {

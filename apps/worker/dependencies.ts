@@ -67,7 +67,7 @@ import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
 import { createRefreshBudget, openRefresh } from './open-refresh.ts';
-import { createCheckFit } from './processors/check-fit.ts';
+import { createCheckFit } from './processors/load-generation.ts';
 import { createProtocolGate } from './protocol-gate.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';

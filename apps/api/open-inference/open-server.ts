@@ -3,7 +3,9 @@ import { TandemError } from '@tandem/freshness/errors';
 import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
 import type { ProblemView } from '@tandem/wire/problem';
-import type { ReadyDependencies } from '../routes/health/ready.ts';
+import type { RouteDependencies } from '../wiring/route-dependencies.ts';
+
+export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
 
 /** The server's metadata over HTTP. gRPC does not have the binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });

@@ -1,9 +1,15 @@
 /** Metrics that are sampled at each scrape: states, and counts that other parts keep. */
+
+import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import type { InferencePool } from '@tandem/inference/live/pool';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
 import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired-workers';
+import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
+import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
-import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
@@ -88,4 +94,20 @@ function setWork(metrics: Metrics, waiting: WaitingWork): void {
     metrics.runOverdue.set({ predictor }, Math.max(0, -secondsLeft));
     if (usersPerSecond !== null) metrics.workerRate.set({ predictor }, usersPerSecond);
   }
+}
+
+const USUAL_DEADLINE_MS = 3_600_000;
+
+/** Reads the waiting work; rejects while Postgres does not answer. */
+type WorkSignal = () => Promise<WaitingWork>;
+
+export function openWorkSignal(
+  pool: Parameters<typeof createWorkStore>[0],
+  loader: Pick<GenerationLoader, 'isLoaded'>,
+  deadlineMs: number = USUAL_DEADLINE_MS,
+): WorkSignal {
+  const schedules = createScheduleStore(pool);
+  const stores = { work: createWorkStore(pool), schedules, generations: createGenerationStore(pool), loader };
+  const dependencies = { ...stores, latestSlot, nextSlot, deadlineMs };
+  return () => findWaitingWork(dependencies);
 }

@@ -7,9 +7,8 @@ import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
-
-type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn } from './artifact-checks.ts';
 
 const PIECE_BYTES = 262_144;
 /**
@@ -18,7 +17,7 @@ const PIECE_BYTES = 262_144;
  */
 const SEND_WITHIN_MS = 300_000;
 
-export function downloadArtifact({ artifacts, downloadRoom }: DownloadDependencies): Endpoint {
+export function downloadArtifact({ artifacts, downloadRoom }: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'models:read',

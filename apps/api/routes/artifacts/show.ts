@@ -3,9 +3,10 @@ import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn } from './artifact-checks.ts';
 
-export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies) {
+export function showArtifact({ artifacts, artifactParts }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'showArtifact',
     method: 'get',

@@ -19,14 +19,15 @@ import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../htt
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, hashIn, otherFile, refuseOverLimit } from './artifact-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn, otherFile, refuseOverLimit } from './artifact-checks.ts';
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
 const WHOLE = { most: MAX_MODEL_BYTES, remedy: SMALLER_MODEL };
 const PART = { most: MOST_PART, remedy: 'send smaller parts' };
 
-export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
+export function uploadArtifact(dependencies: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'models:write',
@@ -47,7 +48,7 @@ export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
   };
 }
 
-async function takeWhole(dependencies: ArtifactDependencies, context: Context, hash: string): Promise<Response> {
+async function takeWhole(dependencies: RouteDependencies, context: Context, hash: string): Promise<Response> {
   return dependencies.uploadRoom.hold(async () => {
     const { bytes, sha256 } = await readChecked(context, WHOLE);
     if (sha256 !== hash) throw otherFile(hash, sha256, 'sha256');
@@ -58,7 +59,7 @@ async function takeWhole(dependencies: ArtifactDependencies, context: Context, h
 }
 
 async function takePart(
-  dependencies: ArtifactDependencies,
+  dependencies: RouteDependencies,
   context: Context,
   hash: string,
   { first, last, total }: ContentRange,
@@ -80,7 +81,7 @@ async function takePart(
 }
 
 async function joinParts(
-  { artifacts, artifactParts }: ArtifactDependencies,
+  { artifacts, artifactParts }: RouteDependencies,
   hash: string,
   total: number,
 ): Promise<Response> {

@@ -1,16 +1,11 @@
 /** GET /v1/audit: changes of generations, rollouts, labels and keys, newest first, in pages. */
-import type { AuditPage, AuditRow } from '@tandem/offline-store/sql/audit';
 import { AUDIT_EXAMPLE, AuditPageSchema } from '@tandem/wire/audit';
 import { PageQuery } from '@tandem/wire/page';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface AuditDependencies {
-  /** Lists a page of rows, newest first. */
-  listAudit(page: AuditPage): Promise<readonly AuditRow[]>;
-}
-
-export function listAuditRows({ listAudit }: AuditDependencies) {
+export function listAuditRows({ listAudit }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listAudit',
     method: 'get',

@@ -5,7 +5,6 @@
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
-import type { Metrics } from '@tandem/telemetry/metrics';
 import {
   AttributeHeaders,
   BATCHED,
@@ -22,13 +21,8 @@ import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from 
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { readJson } from '../../json/read-json.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
-import type { RecordEvents } from './record-events.ts';
-
-export interface SendDependencies {
-  readonly recordEvents: RecordEvents;
-  readonly metrics: Pick<Metrics, 'events' | 'eventsIgnored'>;
-}
 
 type EventMediaType = typeof STRUCTURED | typeof BATCHED | 'application/json';
 
@@ -41,7 +35,7 @@ interface Incoming {
 }
 
 /** Returns both endpoints: that of single events, which takes batches too, and that of batches only. */
-export function sendEvents(dependencies: SendDependencies): readonly Endpoint[] {
+export function sendEvents(dependencies: RouteDependencies): readonly Endpoint[] {
   return [
     sending(dependencies, route, [STRUCTURED, BATCHED, 'application/json']),
     sending(dependencies, batchRoute, [BATCHED]),
@@ -49,7 +43,7 @@ export function sendEvents(dependencies: SendDependencies): readonly Endpoint[] 
 }
 
 function sending(
-  { recordEvents, metrics }: SendDependencies,
+  { recordEvents, metrics }: RouteDependencies,
   ofRoute: Endpoint['route'],
   mediaTypes: readonly EventMediaType[],
 ): Endpoint {

@@ -3,26 +3,18 @@
  * inputs. A key sees no more here than with `GET` of the same path. If the predictor keeps no explanations, this
  * request keeps none either.
  */
-import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
-import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
-import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { checkNoBody } from '../../http/body.ts';
 import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
-import type { ShowKeptDependencies } from './show-kept.ts';
 
-export interface KeepDependencies extends ShowKeptDependencies {
-  readonly registry: Pick<Registry, 'predictor'>;
-  readonly readPrediction: PredictionReader;
-  readonly explanationKeeper: Pick<ExplanationKeeper, 'keepNow'>;
-}
-
-export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: KeepDependencies) {
+export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'keepExplanation',
     method: 'post',
@@ -55,9 +47,8 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
     ],
     async handle({ req }, event, { liveQuota }) {
       checkNoBody(req);
-      const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, req.param('predictor'));
+      const [{ name }, userId] = [predictor, req.param('userId') ?? ''];
       const refused = userIdProblem(predictor.keyType, userId, 'userId') ?? keepsNone(predictor);
       if (refused) throw refused;
       event.add({ predictor: name });

@@ -1,21 +1,12 @@
 /** GET /v1/explanations: kept answers, newest first, in pages. */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
-import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
-import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView } from './kept-view.ts';
 
-export interface ListKeptDependencies {
-  readonly explanations: Pick<ExplanationStore, 'list'>;
-  readonly registry: Pick<Registry, 'predictor'>;
-  /** Returns the key type of the service; null until a first config is adopted. */
-  keyType(): Promise<KeyType | null>;
-}
-
-export function listKeptExplanations({ explanations, registry, keyType }: ListKeptDependencies) {
+export function listKeptExplanations({ explanations, registry, keyType }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listKeptExplanations',
     method: 'get',
@@ -35,7 +26,7 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
     async handle(context) {
       const { before, ...asked } = pageIn(context, isRowNumber, 'the position of an explanation');
       const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      if (predictor !== undefined) await requirePredictor(registry, predictor);
       const userId = context.req.query('userId');
       const refused = userId === undefined ? undefined : await refusalOf(userId, keyType);
       if (refused) throw refused;
@@ -52,6 +43,6 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
 }
 
 /** Rejects other spellings of a user id, which would find no rows although the user may have some. */
-async function refusalOf(userId: string, keyType: ListKeptDependencies['keyType']) {
+async function refusalOf(userId: string, keyType: RouteDependencies['keyType']) {
   return userIdProblem(requireKeyType(await keyType()), userId, 'userId');
 }

@@ -2,13 +2,11 @@
 import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { replayView, requireKept } from './kept-view.ts';
-import { type ReplayDependencies, replayKept } from './replay-kept.ts';
-import type { ShowKeptDependencies } from './show-kept.ts';
+import { replayKept } from './replay-kept.ts';
 
-export interface ReplayEndpointDependencies extends ReplayDependencies, ShowKeptDependencies {}
-
-export function replayExplanation(dependencies: ReplayEndpointDependencies) {
+export function replayExplanation(dependencies: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'replayExplanation',
     method: 'post',

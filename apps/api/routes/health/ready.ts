@@ -5,13 +5,9 @@ import type { Answered } from '@tandem/wire/schema';
 import { jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import type { ReadinessChecker } from '../../wiring/readiness.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface ReadyDependencies {
-  readonly readiness: ReadinessChecker;
-}
-
-export function showReady({ readiness }: ReadyDependencies): Endpoint {
+export function showReady({ readiness }: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'public',

@@ -2,16 +2,12 @@
  * GET /metrics: metrics for Prometheus. The API's port serves them only on loopback; otherwise a separate port does.
  */
 import { createRoute } from '@hono/zod-openapi';
-import type { Metrics } from '@tandem/telemetry/metrics';
 import { TextSchema } from '@tandem/wire/documents';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface MetricsDependencies {
-  readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;
-}
-
-export function showMetrics({ metrics }: MetricsDependencies): Endpoint {
+export function showMetrics({ metrics }: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'public',

@@ -1,9 +1,10 @@
 /** GET /v1/models: the model versions of all predictors. */
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { listed, type ModelDependencies, modelView } from './model-view.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { listed, modelView } from './model-view.ts';
 
-export function listModels({ models }: Pick<ModelDependencies, 'models'>) {
+export function listModels({ models }: Pick<RouteDependencies, 'models'>) {
   return jsonEndpoint({
     operationId: 'listModels',
     method: 'get',

@@ -4,8 +4,8 @@
  * repeat.
  */
 import { createRoute } from '@hono/zod-openapi';
-import type { Push, PushVersion } from '@tandem/admission/push-version';
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { Push } from '@tandem/admission/push-version';
+import { TandemError } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
@@ -16,14 +16,9 @@ import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, otherFile, refuseOverLimit } from '../artifacts/artifact-dependencies.ts';
-import { type ModelDependencies, modelDetail } from './model-view.ts';
-
-export interface PushDependencies
-  extends Pick<ModelDependencies, 'registry'>,
-    Pick<ArtifactDependencies, 'artifacts' | 'uploads' | 'uploadRoom'> {
-  readonly pushVersion: PushVersion;
-}
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { otherFile, refuseOverLimit } from '../artifacts/artifact-checks.ts';
+import { modelDetail } from './model-view.ts';
 
 type Said = Omit<Push, 'predictor' | 'actor'>;
 
@@ -39,7 +34,7 @@ const EXAMPLE = {
 };
 const BODY = { schema: PushSchema, example: EXAMPLE };
 
-export function pushModel(dependencies: PushDependencies): Endpoint {
+export function pushModel(dependencies: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'models:write',
@@ -47,11 +42,10 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
     query: ['note', 'label'],
     async handle(context, event, { actor }) {
       const { req } = context;
-      const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
       // The predictor is checked before the file is received.
-      if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(dependencies.registry, req.param('predictor'));
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });
       const { version, isNew } = await dependencies.pushVersion({ ...said, predictor, actor });
@@ -91,7 +85,7 @@ function pushOf(body: PushBody): Said {
 }
 
 /** Reads a request whose body is the model file. The new version has the settings of the served version. */
-async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
+async function withFile({ artifacts, uploads, uploadRoom }: RouteDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();
   const text = noteText.optional().safeParse(note);

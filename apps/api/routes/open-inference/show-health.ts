@@ -3,10 +3,10 @@ import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inf
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { assertReady } from '../../open-inference/open-server.ts';
-import type { ReadyDependencies } from '../health/ready.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
-export function showInferenceHealth({ readiness }: ReadyDependencies): readonly Endpoint[] {
+export function showInferenceHealth({ readiness }: RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: 'public', refusals: INFERENCE_ERRORS } as const;
   return [
     jsonEndpoint({

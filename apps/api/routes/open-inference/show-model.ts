@@ -15,8 +15,8 @@ import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { assertReady } from '../../open-inference/open-server.ts';
-import type { ReadyDependencies } from '../health/ready.ts';
-import { versionIn } from '../models/version-number.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { versionIn } from '../models/model-view.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
 export interface OpenModelDependencies {
@@ -36,7 +36,7 @@ export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDepe
   return findOpenModel(req.param('model') ?? '', version);
 }
 
-export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDependencies): readonly Endpoint[] {
+export function showInferenceModel(dependencies: OpenModelDependencies & RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: MODEL_SCOPES, refusals: INFERENCE_ERRORS } as const;
   return MODEL_PATHS.flatMap(({ path, id, of, params }) => [
     jsonEndpoint({

@@ -1,25 +1,18 @@
 /** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
-import type { OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
-import type { Metrics } from '@tandem/telemetry/metrics';
+import { requireKeyType } from '@tandem/freshness/user-id';
+import type { OutcomeResult } from '@tandem/prediction/rollouts/outcomes';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { jsonBody, jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { parseOutcome } from './outcome.ts';
 
-export interface OutcomeDependencies {
-  readonly outcomes: OutcomeStore;
-  /** Returns the key type of the service; null until a first config is adopted. */
-  keyType(): Promise<KeyType | null>;
-  readonly metrics: Pick<Metrics, 'outcomes'>;
-}
-
-export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDependencies): Endpoint {
+export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'outcomes:write',
@@ -50,7 +43,7 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDepen
  * Returns the outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a
  * single outcome.
  */
-async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyType']) {
+async function readOutcomes(context: Context, keyType: RouteDependencies['keyType']) {
   const { value } = await jsonBody(context, ['application/json']);
   const type = requireKeyType(await keyType());
   if (typeof value !== 'object' || value === null || !('outcomes' in value)) {

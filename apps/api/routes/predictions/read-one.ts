@@ -25,9 +25,9 @@ import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } 
 import { cacheStatus, checkIfMatch, matchesETag } from '../../http/caching.ts';
 import { problems } from '../../http/describe-problems.ts';
 import { createServing, type Endpoint, type ServeOptions } from '../../http/endpoint.ts';
+import type { LiveFailureLog } from '../../http/live-failure-log.ts';
 import { problemReply } from '../../http/problem.ts';
 import type { Caller } from '../../keys/access.ts';
-import type { LiveFailureLog } from './live-failure-log.ts';
 import { renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 

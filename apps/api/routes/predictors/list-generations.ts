@@ -1,18 +1,12 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
-import type { GenerationStore } from '@tandem/prediction/runs/run-store';
-import { GENERATION_EXAMPLE, GenerationsSchema } from '@tandem/wire/generations';
+
+import type { Generation } from '@tandem/prediction/runs/generations';
+import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { generationView } from './generation-view.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
-export interface GenerationDependencies {
-  readonly generations: Pick<GenerationStore, 'list' | 'rollBack' | 'stableVersions'>;
-  readonly registry: Pick<Registry, 'predictor'>;
-}
-
-export function listGenerations({ generations, registry }: GenerationDependencies) {
+export function listGenerations({ generations, registry }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listGenerations',
     method: 'get',
@@ -24,10 +18,30 @@ export function listGenerations({ generations, registry }: GenerationDependencie
     answer: { description: 'Newest first', schema: GenerationsSchema, example: { generations: [GENERATION_EXAMPLE] } },
     problems: ['unknown_predictor', 'unavailable'],
     async handle({ req }) {
-      const name = req.param('predictor') ?? '';
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const { name } = await requirePredictor(registry, req.param('predictor'));
       const found = [...(await generations.list(name))].sort((a, b) => b.number - a.number);
       return { generations: found.map(generationView) };
     },
   });
+}
+
+export function generationView(generation: Generation): GenerationView {
+  const { number, predictor, state, inForce, wasStable, servedStable } = generation;
+  const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
+  return {
+    generation: String(number),
+    predictor,
+    state,
+    inForce,
+    wasStable,
+    servedStable,
+    modelVersion: String(modelNumber),
+    kind: baseNumber === null ? 'everyone' : 'budgeted',
+    users,
+    base: baseNumber === null ? null : String(baseNumber),
+    usersLeft,
+    runId,
+    startedAt: new Date(plannedAt).toISOString(),
+    publishedAt: publishedAt?.toISOString() ?? null,
+  };
 }

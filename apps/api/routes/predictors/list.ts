@@ -1,9 +1,10 @@
 /** GET /v1/predictors: the adopted predictors, by name. */
 import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type PredictorDependencies, predictorView } from './predictor-view.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { predictorView } from './predictor-view.ts';
 
-export function listPredictors({ registry, authority }: PredictorDependencies) {
+export function listPredictors({ registry, authority }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listPredictors',
     method: 'get',

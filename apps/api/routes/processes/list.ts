@@ -2,13 +2,9 @@
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface ProcessDependencies {
-  /** Port: lists the live processes, oldest first. */
-  listProcesses(): Promise<readonly LiveProcess[]>;
-}
-
-export function listProcesses({ listProcesses }: ProcessDependencies) {
+export function listProcesses({ listProcesses }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listProcesses',
     method: 'get',

@@ -1,6 +1,5 @@
 /** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
 import { createRankCandidates } from '@tandem/embedded/rank-candidates';
-import { unknownPredictor } from '@tandem/freshness/errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
@@ -15,6 +14,7 @@ import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
+import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import type { ReadDependencies } from '../predictions/read-one.ts';
 import { optionsFor, readOptions } from '../predictions/read-options.ts';
 
@@ -41,15 +41,13 @@ export function rank(dependencies: ReadDependencies) {
       ...(['no_prediction', 'live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown'] as const),
     ],
     async handle(context, event, caller) {
-      const name = context.req.param('predictor') ?? '';
       const ofHeaders = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const asked = await parseBody(context, BODY);
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, context.req.param('predictor'));
       const options = optionsFor(ofHeaders, predictor.policy.freshness.maxAgeMs);
       const times: ReadTimes = {};
       event.add(times);
-      event.add({ predictor: name, candidates: asked.candidates.length });
+      event.add({ predictor: predictor.name, candidates: asked.candidates.length });
       const { refused, ...ranking } = await rankCandidates(predictor, asked, options, times);
       const problems = refused.map(({ id, at, error }) => ({ id, error: toProblem(error, undefined, at).problem }));
       return { ...ranking, refused: problems };

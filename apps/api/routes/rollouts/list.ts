@@ -1,15 +1,14 @@
 /** GET /v1/rollouts: the rollouts, newest first, in pages. */
 
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 
-export function listRollouts({ rollouts, registry }: RolloutDependencies) {
+export function listRollouts({ rollouts, registry }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listRollouts',
     method: 'get',
@@ -23,7 +22,7 @@ export function listRollouts({ rollouts, registry }: RolloutDependencies) {
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a rollout');
       const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      if (predictor !== undefined) await requirePredictor(registry, predictor);
       const found = await rollouts.list({ ...asked, limit: limit + 1 });
       const { page, next } = pageOf(found, limit, ({ id }) => id);
       return { rollouts: page.map(rolloutView), next };

@@ -15,7 +15,7 @@ import {
 import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
@@ -79,11 +79,11 @@ const MOVES: readonly MoveKind[] = [
   },
 ];
 
-export function moveRollout(dependencies: RolloutDependencies): readonly Endpoint[] {
+export function moveRollout(dependencies: RouteDependencies): readonly Endpoint[] {
   return MOVES.map((kind) => moveEndpoint(dependencies, kind));
 }
 
-function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
+function moveEndpoint({ rollouts }: RouteDependencies, kind: MoveKind) {
   const { verb, operationId, summary, state } = kind;
   const body = formOf(kind);
   return jsonEndpoint({

@@ -7,8 +7,8 @@ import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@t
 import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type ExplanationDependencies, requireKnown } from '../explanations/explain.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
 const BODY = { schema: ArmOverrideSchema, example: { variant: 'candidate' } } as const;
@@ -19,13 +19,13 @@ const ANSWER = {
   example: ARM_OVERRIDES_EXAMPLE,
 };
 
-type OverrideDependencies = RolloutDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
+type OverrideDependencies = RouteDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
 
 export function overrideArms(dependencies: OverrideDependencies): readonly Endpoint[] {
   return [listOverrides(dependencies), putOverride(dependencies), endOverride(dependencies)];
 }
 
-function listOverrides({ rollouts }: RolloutDependencies) {
+function listOverrides({ rollouts }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listArmOverrides',
     method: 'get',
@@ -69,7 +69,7 @@ function putOverride(dependencies: OverrideDependencies) {
   });
 }
 
-function endOverride({ rollouts }: RolloutDependencies) {
+function endOverride({ rollouts }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'endArmOverride',
     method: 'delete',
@@ -89,7 +89,7 @@ function endOverride({ rollouts }: RolloutDependencies) {
   });
 }
 
-async function overridesOf(rollouts: RolloutDependencies['rollouts'], id: string) {
+async function overridesOf(rollouts: RouteDependencies['rollouts'], id: string) {
   const found = await rollouts.overrides(id);
   return { overrides: found.map(({ userId, arm }) => ({ userId, variant: arm })) };
 }

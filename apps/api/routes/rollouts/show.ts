@@ -2,10 +2,10 @@
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
-export function showRollout({ rollouts }: RolloutDependencies) {
+export function showRollout({ rollouts }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'showRollout',
     method: 'get',

@@ -2,11 +2,10 @@
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-
-import type { RunDependencies } from './run-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
-export function cancelRun({ runs }: RunDependencies) {
+export function cancelRun({ runs }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'cancelRun',
     method: 'post',

@@ -1,15 +1,14 @@
 /** GET /v1/runs: the runs, newest first, in pages. */
 
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { runView } from './run-view.ts';
 
-export function listRuns({ runs, registry }: RunDependencies) {
+export function listRuns({ runs, registry }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'listRuns',
     method: 'get',
@@ -23,7 +22,7 @@ export function listRuns({ runs, registry }: RunDependencies) {
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a run');
       const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      if (predictor !== undefined) await requirePredictor(registry, predictor);
       const found = await runs.list({ ...asked, limit: limit + 1 });
       const { page, next } = pageOf(found, limit, ({ id }) => id);
       return { runs: page.map(runView), next };

@@ -9,13 +9,13 @@ import { RUN_EXAMPLE, RunEventSchema } from '@tandem/wire/runs';
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import type { Caller } from '../../keys/access.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
 /** Milliseconds between heartbeats. Proxies commonly close connections that are silent for a minute. */
 const HEARTBEAT_MS = 15_000;
 
-export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
+export function showProgress({ runs, runWatcher }: RouteDependencies): Endpoint {
   return {
     route,
     scope: 'runs:read',
@@ -35,7 +35,7 @@ export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
   };
 }
 
-function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller: Caller): ReadableStream<Uint8Array> {
+function streamOf(runId: string, watcher: RouteDependencies['runWatcher'], caller: Caller): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let stop = () => {};
   let heartbeat: NodeJS.Timeout | undefined;

@@ -2,10 +2,10 @@
 import { locationHeader, RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
-import { hintWorker, type RunDependencies } from './run-dependencies.ts';
-import { requireRun, runView } from './run-view.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hintWorker, requireRun, runView } from './run-view.ts';
 
-export function resumeRun({ runs, ...rest }: RunDependencies) {
+export function resumeRun({ runs, ...rest }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'resumeRun',
     method: 'post',

@@ -2,12 +2,12 @@
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunDetailSchema } from '@tandem/wire/runs';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
 const MAX_FAILURES = 1_000;
 
-export function showRun({ runs }: RunDependencies) {
+export function showRun({ runs }: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'showRun',
     method: 'get',

@@ -4,9 +4,10 @@ import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { askedUserId } from './asked-user.ts';
 
-export function eraseUser(dependencies: ErasureDependencies) {
+export function eraseUser(dependencies: RouteDependencies) {
   return jsonEndpoint({
     operationId: 'eraseUser',
     method: 'delete',
