@@ -1,12 +1,12 @@
 /** GET /v1/audit: changes of generations, rollouts, labels and keys, newest first, in pages. */
 import { AUDIT_EXAMPLE, AuditPageSchema } from '@tandem/wire/audit';
 import { PageQuery } from '@tandem/wire/page';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listAuditRows({ listAudit }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listAudit',
     method: 'get',
     path: '/v1/audit',

@@ -10,12 +10,12 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { checkNoBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
 export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'keepExplanation',
     method: 'post',
     path: '/v1/users/{userId}/explanations/{predictor}',

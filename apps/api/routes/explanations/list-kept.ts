@@ -1,13 +1,13 @@
 /** GET /v1/explanations: kept answers, newest first, in pages. */
 import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView } from './kept-view.ts';
 
 export function listKeptExplanations({ explanations, registry, keyType }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listKeptExplanations',
     method: 'get',
     path: '/v1/explanations',

@@ -1,13 +1,13 @@
 /** POST /v1/explanations/{id}/replay: computes the answer of an explanation again, and says whether both agree. */
 import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { replayView, requireKept } from './kept-view.ts';
 import { replayKept } from './replay-kept.ts';
 
 export function replayExplanation(dependencies: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'replayExplanation',
     method: 'post',
     path: '/v1/explanations/{id}/replay',

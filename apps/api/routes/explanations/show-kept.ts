@@ -1,12 +1,12 @@
 /** GET /v1/explanations/{id}: a kept answer with its inputs. */
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
 export function showKeptExplanation({ explanations }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showKeptExplanation',
     method: 'get',
     path: '/v1/explanations/{id}',

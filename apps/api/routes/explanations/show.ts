@@ -6,14 +6,14 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import { EXPLANATION_EXAMPLE, ExplanationSchema, type ExplanationView } from '@tandem/wire/explanations';
 import { ExplanationPath } from '@tandem/wire/parameters';
 import { cacheStatus } from '../../http/caching.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import { candidatesView } from '../users/find-candidates.ts';
 import { type ExplainedFeature, type Explanation, type ExplanationDependencies, explain } from './explain.ts';
 
 export function showExplanation(dependencies: ExplanationDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'explainPrediction',
     method: 'get',
     path: '/v1/users/{userId}/explanations/{predictor}',

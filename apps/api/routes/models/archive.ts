@@ -3,7 +3,7 @@ import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { modelDetail, versionIn } from './model-view.ts';
 
@@ -11,7 +11,7 @@ const BODY = { schema: ArchiveSchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
 
 export function archiveModel({ models, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'archiveModel',
     method: 'put',
     path: '/v1/models/{predictor}/versions/{version}/archived',

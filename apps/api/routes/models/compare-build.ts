@@ -14,14 +14,14 @@ import {
 } from '@tandem/wire/builds';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { versionIn } from './model-view.ts';
 
 const BODY = { schema: CompareBuildSchema, example: { users: 2_000 }, optional: true };
 
 export function compareBuild(dependencies: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'compareBuild',
     method: 'post',
     path: '/v1/models/{predictor}/versions/{version}/comparison',

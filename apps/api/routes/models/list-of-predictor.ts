@@ -1,12 +1,12 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { listed, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listModelsOfPredictor',
     method: 'get',
     path: '/v1/models/{predictor}',

@@ -5,13 +5,13 @@
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };
 
 export function moveModelLabel({ models, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'moveModelLabel',
     method: 'put',
     path: '/v1/models/{predictor}/labels/{label}',

@@ -2,12 +2,12 @@
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { modelDetail, versionIn } from './model-view.ts';
 
 export function showModel({ models, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showModel',
     method: 'get',
     path: '/v1/models/{predictor}/versions/{version}',

@@ -14,8 +14,8 @@ import {
 import type { Context } from 'hono';
 import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { readJson } from '../../json/read-json.ts';
 import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
@@ -38,7 +38,7 @@ const PROBLEMS: readonly ErrorCode[] = [
 
 export function inferTensors(dependencies: OpenModelDependencies): readonly Endpoint[] {
   return MODEL_PATHS.map(({ path, id, of, params }) =>
-    jsonEndpoint({
+    defineEndpoint({
       operationId: `infer${id}`,
       method: 'post',
       path: `${path}/infer`,

@@ -11,8 +11,8 @@ import {
   InferenceVersionPath,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { assertReady } from '../../open-inference/open-server.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
@@ -39,7 +39,7 @@ export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDepe
 export function showInferenceModel(dependencies: OpenModelDependencies & RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: MODEL_SCOPES, refusals: INFERENCE_ERRORS } as const;
   return MODEL_PATHS.flatMap(({ path, id, of, params }) => [
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: `showInference${id}`,
       path,
@@ -51,7 +51,7 @@ export function showInferenceModel(dependencies: OpenModelDependencies & RouteDe
         return metadataView((await modelIn(context, dependencies)).metadata);
       },
     }),
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: `showInference${id}Ready`,
       path: `${path}/ready`,

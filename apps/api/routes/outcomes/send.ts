@@ -1,22 +1,26 @@
 /** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
-import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { requireKeyType } from '@tandem/freshness/user-id';
 import type { OutcomeResult } from '@tandem/prediction/rollouts/outcomes';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
-import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
-import { jsonBody, jsonResponse } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { parseOutcome } from './outcome.ts';
 
-export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDependencies): Endpoint {
-  return {
-    route,
+export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'sendOutcomes',
+    method: 'post',
+    path: '/v1/outcomes',
+    tag: 'rollouts',
+    summary: 'Send outcomes',
+    description: `Takes up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
     scope: 'outcomes:write',
-    produces: 'application/json',
+    bodies: { 'application/json': { schema: OutcomesBodySchema } },
+    answer: { status: 202, description: 'Accepted; one result per outcome, in order', schema: OutcomeResultsSchema },
+    problems: ['outcome_conflict', 'unavailable'],
     async handle(context, event) {
       try {
         const { outcomes, prefix } = await readOutcomes(context, keyType);
@@ -30,13 +34,13 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDepende
             return countStatuses(results);
           },
         });
-        return jsonResponse({ results } satisfies Answered<typeof OutcomeResultsSchema>, 202);
+        return { results };
       } catch (error) {
         metrics.outcomes.inc({ outcome: 'refused' });
         throw error;
       }
     },
-  };
+  });
 }
 
 /**
@@ -83,25 +87,3 @@ function countStatuses(results: readonly OutcomeResult[]): Record<string, number
 function refuse(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
 }
-
-const route = createRoute({
-  operationId: 'sendOutcomes',
-  method: 'post',
-  path: '/v1/outcomes',
-  tags: ['rollouts'],
-  summary: 'Send outcomes',
-  description: `Takes up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
-  request: {
-    body: {
-      required: true,
-      content: { 'application/json': { schema: OutcomesBodySchema } },
-    },
-  },
-  responses: {
-    202: {
-      description: 'Accepted; one result per outcome, in order',
-      content: { 'application/json': { schema: OutcomeResultsSchema } },
-    },
-    ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'outcome_conflict', 'unavailable'),
-  },
-});

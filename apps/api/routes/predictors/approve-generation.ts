@@ -1,13 +1,13 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: publishes a generation that was held back. */
 import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 import { generationNumber } from './show-report.ts';
 
 export function approveGeneration({ reports, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'approveGeneration',
     method: 'post',
     path: '/v1/predictors/{predictor}/generations/{generation}/approve',

@@ -3,11 +3,11 @@
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 export function listGenerations({ generations, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listGenerations',
     method: 'get',
     path: '/v1/predictors/{predictor}/generations',

@@ -3,12 +3,12 @@ import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 export function listStableVersions({ generations, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listStableVersions',
     method: 'get',
     path: '/v1/predictors/{predictor}/stable-versions',

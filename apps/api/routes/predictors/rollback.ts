@@ -5,14 +5,14 @@
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 
 const BODY = { schema: RollbackSchema, example: { to: '16' }, optional: true };
 
 export function rollBack({ generations, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'rollBack',
     method: 'post',
     path: '/v1/predictors/{predictor}/rollback',

@@ -12,14 +12,14 @@ import {
 } from '@tandem/wire/generation-report';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** The value in place of a number that selects the newest generation with a report. */
 const NEWEST = 'newest';
 
 export function showReport({ reports, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showGenerationReport',
     method: 'get',
     path: '/v1/predictors/{predictor}/generations/{generation}/report',

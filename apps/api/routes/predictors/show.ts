@@ -1,12 +1,12 @@
 /** GET /v1/predictors/{predictor}: the policies, the stable model version and the current generation of a predictor. */
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { predictorView } from './predictor-view.ts';
 
 export function showPredictor({ registry, authority }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showPredictor',
     method: 'get',
     path: '/v1/predictors/{predictor}',

@@ -12,7 +12,7 @@ import {
 } from '@tandem/wire/rankings';
 import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import type { ReadDependencies } from '../predictions/read-one.ts';
@@ -23,7 +23,7 @@ const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 export function rank(dependencies: ReadDependencies) {
   const { registry } = dependencies;
   const rankCandidates = createRankCandidates(dependencies);
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'rank',
     method: 'post',
     path: '/v1/rankings/{predictor}',

@@ -2,14 +2,14 @@
 import { LimitQuery } from '@tandem/wire/page';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { JUDGEMENT_EXAMPLE, RolloutChecksSchema } from '@tandem/wire/rollout-report';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { judgementView } from './report.ts';
 import { requireRollout } from './rollout-view.ts';
 
 export function listRolloutChecks({ rollouts, listChecks }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listRolloutChecks',
     method: 'get',
     path: '/v1/rollouts/{id}/checks',

@@ -3,13 +3,13 @@
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 
 export function listRollouts({ rollouts, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listRollouts',
     method: 'get',
     path: '/v1/rollouts',

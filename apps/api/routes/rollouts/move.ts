@@ -13,8 +13,8 @@ import {
   RolloutSchema,
 } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
@@ -86,7 +86,7 @@ export function moveRollout(dependencies: RouteDependencies): readonly Endpoint[
 function moveEndpoint({ rollouts }: RouteDependencies, kind: MoveKind) {
   const { verb, operationId, summary, state } = kind;
   const body = formOf(kind);
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId,
     method: 'post',
     path: `/v1/rollouts/{id}/${verb}`,

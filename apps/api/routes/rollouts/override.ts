@@ -5,8 +5,8 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type ExplanationDependencies, requireKnown } from '../explanations/explain.ts';
 import { requireRollout } from './rollout-view.ts';
@@ -26,7 +26,7 @@ export function overrideArms(dependencies: OverrideDependencies): readonly Endpo
 }
 
 function listOverrides({ rollouts }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listArmOverrides',
     method: 'get',
     path: '/v1/rollouts/{id}/overrides',
@@ -42,7 +42,7 @@ function listOverrides({ rollouts }: RouteDependencies) {
 
 function putOverride(dependencies: OverrideDependencies) {
   const { rollouts, registry } = dependencies;
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'overrideArm',
     method: 'put',
     path: '/v1/rollouts/{id}/overrides/{userId}',
@@ -70,7 +70,7 @@ function putOverride(dependencies: OverrideDependencies) {
 }
 
 function endOverride({ rollouts }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'endArmOverride',
     method: 'delete',
     path: '/v1/rollouts/{id}/overrides/{userId}',

@@ -11,7 +11,7 @@ import {
   type RolloutReportView,
 } from '@tandem/wire/rollout-report';
 import type { RolloutView } from '@tandem/wire/rollouts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
@@ -20,7 +20,7 @@ const OUTCOMES_MS = 3_000;
 const NONE = Object.freeze({ arms: [], asOf: null });
 
 export function showRolloutReport({ rollouts, rolloutChecks }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showRolloutReport',
     method: 'get',
     path: '/v1/rollouts/{id}/report',

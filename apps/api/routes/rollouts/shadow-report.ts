@@ -7,12 +7,12 @@ import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema, type ShadowReportView } from '@tandem/wire/shadow-report';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { unknownRollout } from './rollout-view.ts';
 
 export function showShadowReport({ findShadow, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showShadowReport',
     method: 'get',
     path: '/v1/rollouts/{id}/shadow-report',

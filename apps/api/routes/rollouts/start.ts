@@ -8,7 +8,7 @@ import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, StartedRolloutSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { hintWorker } from '../runs/run-view.ts';
 import { planOf } from './plan-view.ts';
@@ -46,7 +46,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUs
     }
   };
 
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'startRollout',
     method: 'post',
     path: '/v1/predictors/{predictor}/rollouts',

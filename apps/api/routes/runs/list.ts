@@ -3,13 +3,13 @@
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { runView } from './run-view.ts';
 
 export function listRuns({ runs, registry }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listRuns',
     method: 'get',
     path: '/v1/runs',

@@ -11,7 +11,7 @@ import {
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { BudgetSchema, RUN_PLAN_EXAMPLE, RunPlanQuery, RunPlanSchema } from '@tandem/wire/runs';
 import type { HonoRequest } from 'hono';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** Shares that the answer compares with the requested budget. */
@@ -19,7 +19,7 @@ const SHARES = [0.05, 0.1, 0.25, 0.5, 1];
 const DAY_MS = 86_400_000;
 
 export function planRun({ registry, findBudgetFacts }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'planRun',
     method: 'get',
     path: '/v1/runs/plan',

@@ -5,7 +5,7 @@ import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { hintWorker, runView } from './run-view.ts';
 
@@ -16,7 +16,7 @@ const BODY = {
 } as const;
 
 export function startRun({ runs, registry, ...rest }: RouteDependencies) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'startRun',
     method: 'post',
     path: '/v1/runs',

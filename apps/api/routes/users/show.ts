@@ -6,13 +6,13 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { UserPath } from '@tandem/wire/parameters';
 import { type EventValueView, USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { candidatesView, findCandidates } from './find-candidates.ts';
 
 export function showUser(dependencies: RouteDependencies) {
   const { registry, authority, findUserContext } = dependencies;
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showUser',
     method: 'get',
     path: '/v1/users/{userId}',
