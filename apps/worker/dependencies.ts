@@ -71,7 +71,6 @@ import { createCheckFit } from './processors/load-generation.ts';
 import { createProtocolGate } from './protocol-gate.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -84,9 +83,7 @@ export interface WorkerEnvironment {
   readonly workerProcess: WorkerProcessSection;
 }
 
-export interface BuiltDependencies extends WorkerDependencies {
-  close(): Promise<void>;
-}
+export type BuiltDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
 /**
  * The time limit of bulk writes, in ms. A bulk write waits while the server is busy with earlier writes, so the 50 ms
@@ -98,7 +95,7 @@ const BULK_SILENCE_MS = 10_000;
  * Builds the dependencies. Rejects with `config_invalid` if another release migrated the schema, or if the queue's
  * Redis may evict keys.
  */
-export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
+export async function createDependencies(environment: WorkerEnvironment, ownLog: Log) {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
   const pools = await openProvedPools(environment);

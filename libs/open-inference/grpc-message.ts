@@ -17,7 +17,7 @@ import {
   type Parameters,
   refused,
   refuseForeign,
-  type TensorMetadata,
+  tensorView,
   typeOf,
 } from './messages.ts';
 
@@ -199,6 +199,5 @@ function parameterOf(value: Parameter): object {
 
 /** Returns `ModelMetadataResponse`. */
 export function grpcMetadata({ name, versions, platform, inputs, outputs }: ModelMetadata) {
-  const tensorOf = ({ name, type, shape }: TensorMetadata) => ({ name, datatype: datatypeOf(type), shape });
-  return { name, versions, platform, inputs: inputs.map(tensorOf), outputs: outputs.map(tensorOf) };
+  return { name, versions, platform, inputs: inputs.map(tensorView), outputs: outputs.map(tensorView) };
 }

@@ -71,6 +71,11 @@ export function datatypeOf(type: TensorType): string {
   return DATATYPES[type];
 }
 
+/** Returns the metadata of a tensor in the form of both transports. */
+export function tensorView({ name, type, shape }: TensorMetadata) {
+  return { name, datatype: datatypeOf(type), shape };
+}
+
 /**
  * Returns the element type for a name of the protocol. Throws `invalid_input`.
  * @param field the path of the tensor

@@ -11,6 +11,7 @@ import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/ke
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { checkNoBody } from '../../http/body.ts';
 import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
+import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
@@ -32,19 +33,7 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
       example: KEPT_EXPLANATION_EXAMPLE,
       headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
     },
-    problems: [
-      ...([
-        'unknown_predictor',
-        'unknown_user',
-        'invalid_input',
-        'no_prediction',
-        'features_failed',
-        'live_timeout',
-        'live_failed',
-      ] as const),
-      ...(['features_unusable', 'output_unusable', 'request_features_required', 'rate_limited'] as const),
-      ...(['overloaded', 'unavailable', 'protocol_unknown'] as const),
-    ],
+    problems: ['unknown_predictor', 'unknown_user', 'invalid_input', ...LIVE_PROBLEMS, 'request_features_required'],
     async handle({ req }, event, { liveQuota }) {
       checkNoBody(req);
       const predictor = await requirePredictor(registry, req.param('predictor'));

@@ -13,6 +13,7 @@ import {
 import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import { toProblem } from '../../http/problem.ts';
 import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import type { ReadDependencies } from '../predictions/read-one.ts';
@@ -36,9 +37,12 @@ export function rank(dependencies: ReadDependencies) {
     body: BODY,
     answer: { description: 'The candidates in order', schema: RankingSchema, example: RANKING_EXAMPLE },
     problems: [
-      ...(['unknown_predictor', 'unknown_user', 'history_changed', 'context_not_reached', 'not_cached'] as const),
-      ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited'] as const),
-      ...(['no_prediction', 'live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown'] as const),
+      'unknown_predictor',
+      'unknown_user',
+      'history_changed',
+      'context_not_reached',
+      'not_cached',
+      ...LIVE_PROBLEMS,
     ],
     async handle(context, event, caller) {
       const ofHeaders = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
