@@ -12,11 +12,13 @@ import type { HostRule } from '@tandem/http-server/foreign-request';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
+import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createLiveFailureLog } from './http/live-failure-log.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
+import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
@@ -30,7 +32,6 @@ import {
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
-import { openWorkSignal, sampledMetrics } from './wiring/sampled-metrics.ts';
 
 export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   /** `connections`: the total of all pools. */
@@ -92,11 +93,12 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
-    metrics: sampledMetrics(metrics, {
-      ...{ ...listeners, scorer, pool, features, remembered: memory.size },
-      overlayWritesDropped: reading.keeper.dropped,
-      isOnlineOpen: () => connection.isOpen(),
-      workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+    metrics: sampledMetrics(metrics, 'api', {
+      ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
+      samples: apiSamples(metrics, {
+        ...{ ...listeners, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+        workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+      }),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,

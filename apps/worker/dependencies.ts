@@ -62,7 +62,7 @@ import { createLoadLog } from '@tandem/telemetry/load-log';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
-import { countLoads } from '@tandem/telemetry/sampled-stats';
+import { countLoads, sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
@@ -70,7 +70,6 @@ import { createRefreshBudget, openRefresh } from './open-refresh.ts';
 import { createCheckFit } from './processors/load-generation.ts';
 import { createProtocolGate } from './protocol-gate.ts';
 import { createRoundMetrics } from './round-metrics.ts';
-import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -120,7 +119,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound, whyIdle: protocol.whyIdle },
-    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
+    metrics: sampledMetrics(metrics, 'worker', { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
     ...housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed }),

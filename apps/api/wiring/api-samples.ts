@@ -1,7 +1,6 @@
 /** Metrics that are sampled at each scrape: states, and counts that other parts keep. */
 
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
-import type { InferencePool } from '@tandem/inference/live/pool';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
@@ -9,19 +8,13 @@ import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired
 import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
+import type { SampledParts } from '@tandem/telemetry/sampled-stats';
 
-interface SampledParts {
-  readonly scorer: Pick<InferencePool, 'stats'>;
-  /** The connections of all pools except the pool of certificates. */
-  readonly pool: ConnectionPool;
-  /** Connections of statements with a feature query. */
-  readonly features: ConnectionPool;
+interface SampledCounts {
   /** The answers that wait for a comparison. */
   readonly shadow: { waiting(): number };
   /** The answers that wait to be kept. */
   readonly explanationKeeper: { waiting(): number };
-  isOnlineOpen(): boolean;
   /** Returns the number of predictions in memory. */
   remembered(): number;
   readonly servedReads: { dropped(): number };
@@ -35,45 +28,42 @@ interface SampledParts {
 /** The least milliseconds between two samples of waiting work, for any number of scrapers. */
 const LOOK_AT_WORK_EVERY_MS = 5_000;
 
-export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
-  const told = { overlayWrites: 0, exposures: 0, readCounts: 0 };
+/** Returns the samples of an API. */
+export function apiSamples(metrics: Metrics, counts: SampledCounts): SampledParts['samples'] {
+  const { shadow, explanationKeeper, remembered, servedReads, readCounts, overlayWritesDropped } = counts;
+  return [
+    samplingWork(metrics, counts.workSignal),
+    () => metrics.rememberedPredictions.set(remembered()),
+    () => metrics.shadowWaiting.set(shadow.waiting()),
+    () => metrics.explanationsWaiting.set(explanationKeeper.waiting()),
+    raising(metrics.overlayWritesDropped, overlayWritesDropped),
+    raising(metrics.exposuresDropped, () => servedReads.dropped()),
+    raising(metrics.readCountsDropped, () => readCounts.dropped()),
+  ];
+}
+
+/** Returns a sample that raises a counter to a count since the start. */
+function raising(counter: Metrics['exposuresDropped'], count: () => number): () => void {
+  let told = 0;
+  return () => {
+    const now = count();
+    counter.inc(now - told);
+    told = now;
+  };
+}
+
+function samplingWork(metrics: Metrics, workSignal: WorkSignal): () => Promise<void> {
   let lookedAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> = Promise.resolve();
-  async function lookAtWork(): Promise<void> {
-    await parts.workSignal().then(
-      (waiting) => setWork(metrics, waiting),
-      () => forgetWork(metrics),
-    );
-  }
-  function sampleWork(): Promise<void> {
+  return () => {
     if (performance.now() - lookedAt >= LOOK_AT_WORK_EVERY_MS) {
       lookedAt = performance.now();
-      looking = lookAtWork();
+      looking = workSignal().then(
+        (waiting) => setWork(metrics, waiting),
+        () => forgetWork(metrics),
+      );
     }
     return looking;
-  }
-  return {
-    ...metrics,
-    async exposition() {
-      await sampleWork();
-      sampleInference(metrics, parts.scorer.stats());
-      sampleConnections(metrics, 'api', parts.pool);
-      sampleConnections(metrics, 'features', parts.features);
-      metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
-      metrics.rememberedPredictions.set(parts.remembered());
-      metrics.shadowWaiting.set(parts.shadow.waiting());
-      metrics.explanationsWaiting.set(parts.explanationKeeper.waiting());
-      const overlayWrites = parts.overlayWritesDropped();
-      metrics.overlayWritesDropped.inc(overlayWrites - told.overlayWrites);
-      told.overlayWrites = overlayWrites;
-      const exposures = parts.servedReads.dropped();
-      metrics.exposuresDropped.inc(exposures - told.exposures);
-      told.exposures = exposures;
-      const readCounts = parts.readCounts.dropped();
-      metrics.readCountsDropped.inc(readCounts - told.readCounts);
-      told.readCounts = readCounts;
-      return metrics.exposition();
-    },
   };
 }
 
