@@ -55,16 +55,13 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly shadow?: ShadowTimes;
 }
 
-export interface ApiDependencies {
-  readonly app: AppDependencies;
-  /** Closes resources in the reverse order of opening. */
-  close(): Promise<void>;
-}
+export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
 /** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
 
-export async function createDependencies(settings: ApiSettings): Promise<ApiDependencies> {
+/** Builds the dependencies. `close` closes resources in the reverse order of opening. */
+export async function createDependencies(settings: ApiSettings) {
   const opened: Opened = [];
   const close = () => closeOpened(opened);
   try {

@@ -6,12 +6,14 @@ import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
 import type { LastKnown } from '@tandem/freshness/unverified-read';
-import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
+import { IsolatedPools } from '@tandem/inference/live/isolated-pools';
+import { keepFiles } from '@tandem/inference/live/kept-files';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
-import { createRegistry } from '@tandem/offline-store/models/registry';
+import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
@@ -22,14 +24,14 @@ import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
-import type { Log } from '@tandem/telemetry/log';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
+import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
 import { observeCertificates, observeLive, observeStatements } from './observe-stores.ts';
 import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
 import { openCounts } from './open-counts.ts';
-import { type InferenceSettings, openInference } from './open-inference.ts';
 import { openLossNotice } from './open-loss-notice.ts';
 import { type OpenedOnline, openOnline } from './open-online.ts';
 import type { ReadingPools } from './open-pools.ts';
@@ -187,4 +189,41 @@ function openPostgres(
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
   opened.push(() => keeper.close());
   return { featureSource, offline, keeper, authority, registry, losses };
+}
+
+interface InferenceSettings {
+  readonly processes: number;
+  readonly memoryMb: number;
+  readonly queueLimit: number;
+  readonly batchLimit?: number;
+  readonly threads?: number;
+}
+
+/**
+ * Opens the children.
+ * @param opened resources to close at the end; this function adds its own
+ */
+function openInference(
+  { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
+  registry: StoredRegistry,
+  opened: (() => unknown)[],
+): IsolatedPools {
+  const loadArtifact = keepFiles(registry.loadArtifact);
+  const scorer = new IsolatedPools((options) =>
+    createInferencePool({
+      loadArtifact,
+      log: createLibraryLog(log),
+      onLoad: countLoads(metrics),
+      onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
+      onRest: (predictor) => metrics.modelRests.inc({ predictor }),
+      processes: inference.processes,
+      memoryLimitMb: inference.memoryMb,
+      maxQueue: inference.queueLimit,
+      threads: inference.threads,
+      ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
+      ...options,
+    }),
+  );
+  opened.push(() => scorer.close());
+  return scorer;
 }

@@ -35,7 +35,7 @@ function metricOf(series: string): string {
 const declared = new Map(
   [
     ...code.matchAll(
-      /metric\.\w+\(\s*'(tandem_\w+)',\s*(?:'[^']*'|"[^"]*"),?\s*(?:\w+_BUCKETS,?\s*)?(?:\[([^\]]*)\])?/g,
+      /(?:counter|gauge|histogram|countSeries|timerSeries)\(\s*'(tandem_\w+)',\s*(?:'[^']*'|"[^"]*"),?\s*(?:\w+_BUCKETS,?\s*)?(?:\[([^\]]*)\])?/g,
     ),
   ].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map((found) => found[1] ?? '')] as const,

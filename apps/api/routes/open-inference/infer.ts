@@ -19,7 +19,7 @@ import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { readJson } from '../../json/read-json.ts';
 import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.ts';
 
 const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };

@@ -2,9 +2,8 @@
 import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { assertReady } from '../../open-inference/open-server.ts';
+import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
 
 export function showInferenceHealth({ readiness }: RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: 'public', refusals: INFERENCE_ERRORS } as const;

@@ -14,10 +14,9 @@ import type { Context } from 'hono';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
-import { assertReady } from '../../open-inference/open-server.ts';
+import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { versionIn } from '../models/model-view.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
 
 export interface OpenModelDependencies {
   readonly findOpenModel: FindOpenModel;

@@ -2,8 +2,7 @@
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { SERVER } from '../../open-inference/open-server.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { INFERENCE_ERRORS, SERVER } from '../../open-inference/open-server.ts';
 
 /**
  * Returns an endpoint for each spelling of the path. The protocol's text uses the first, its OpenAPI document the

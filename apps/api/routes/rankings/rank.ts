@@ -15,13 +15,12 @@ import { patienceOf } from '../../http/caller-patience.ts';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import { toProblem } from '../../http/problem.ts';
-import { requirePredictor } from '../../wiring/route-dependencies.ts';
-import type { ReadDependencies } from '../predictions/read-one.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { optionsFor, readOptions } from '../predictions/read-options.ts';
 
 const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 
-export function rank(dependencies: ReadDependencies) {
+export function rank(dependencies: RouteDependencies) {
   const { registry } = dependencies;
   const rankCandidates = createRankCandidates(dependencies);
   return defineEndpoint({
