@@ -1,14 +1,7 @@
 /** Builds all dependencies of the API, and closes them in reverse order. */
 
-import {
-  closeOpened,
-  type Opened,
-  openReading,
-  type Reading,
-  type ReadingSettings,
-} from '@tandem/embedded/open-reading';
+import { closeOpened, type Opened, openReading, type Reading } from '@tandem/embedded/open-reading';
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
-import type { HostRule } from '@tandem/http-server/foreign-request';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
@@ -17,14 +10,14 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createLiveFailureLog } from './http/live-failure-log.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
-import type { KeyMode } from './keys/choose-mode.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
+import type { ApiSettings } from './wiring/api-settings.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow, type ShadowTimes } from './wiring/open-shadow.ts';
+import { openShadow } from './wiring/open-shadow.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
@@ -32,28 +25,6 @@ import {
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
-
-export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
-  /** `connections`: the total of all pools. */
-  readonly database: ReadingSettings['database'] & { readonly connections?: number };
-  readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
-  /** The total size of uploaded files that no model version uses; absent: a default. */
-  readonly uploads?: { readonly megabytes: number };
-  readonly servesMetrics: boolean;
-  /** API keys; absent: off. */
-  readonly keys?: KeyMode;
-  /** Time in which runs should end, for the metric of needed workers; absent: one hour. */
-  readonly runDeadlineMs?: number;
-  /** Milliseconds between two checks for changed keys. */
-  readonly keysEveryMs?: number;
-  /** Returns whether a Host header names this service. */
-  readonly isOurHost: HostRule;
-  /** Further parts of the service's readiness. */
-  readonly parts?: readonly Part[];
-  /** Share of successful requests that are logged, 0 to 1. */
-  readonly logShare?: number;
-  readonly shadow?: ShadowTimes;
-}
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
@@ -107,7 +78,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openUsers(pool, writing.erasures, memory),
     keyType,
     ...openModels(settings, pools, registry),
-    ...openExplanations(settings, { pool, features, registry }, opened),
+    ...openExplanations(settings, pools, registry, opened),
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };

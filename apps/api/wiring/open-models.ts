@@ -3,7 +3,7 @@ import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
 import { TandemError } from '@tandem/freshness/errors';
-import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
+import { createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import {
   type ArtifactPart,
   createArtifactStore,
@@ -21,6 +21,7 @@ import {
   type LabelMove,
   moveLabel,
 } from '@tandem/offline-store/models/version-labels';
+import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
 
 /** The most files in memory at a time for uploads, each of at most 256 MiB; as many again for downloads. */
@@ -31,16 +32,9 @@ const PARTS_AT_ONCE = 16;
 /** Limit of uploads without a model version, over all processes: 16 of the largest files. */
 const UPLOADS = { megabytes: 4_096 };
 
-interface ModelSettings {
-  readonly artifacts?: BucketOptions | null;
-  readonly uploads?: { readonly megabytes: number };
-  /** Memory of the process that tries a model, in addition to that of the serving processes. */
-  readonly inference: { readonly memoryMb: number };
-}
-
 export function openModels(
-  { inference, artifacts: bucket = null, uploads = UPLOADS }: ModelSettings,
-  { models: pool, modelFeatures: features }: Pick<ApiPools, 'models' | 'modelFeatures'>,
+  { inference, artifacts: bucket = null, uploads = UPLOADS }: ApiSettings,
+  { models: pool, modelFeatures: features }: ApiPools,
   registry: StoredRegistry,
 ) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
