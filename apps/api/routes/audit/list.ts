@@ -18,13 +18,8 @@ export function listAuditRows({ listAudit }: RouteDependencies) {
     problems: ['invalid_input', 'unavailable'],
     async handle(context) {
       const { before, ...asked } = pageIn(context, isRowNumber, 'the number of a row');
-      const { limit } = asked;
-      const found = await listAudit({
-        ...asked,
-        limit: limit + 1,
-        ...(before === undefined ? {} : { before: Number(before) }),
-      });
-      const { page, next } = pageOf(found, limit, ({ number }) => String(number));
+      const from = before === undefined ? asked : { ...asked, before: Number(before) };
+      const { page, next } = await pageOf(from, listAudit, ({ number }) => String(number));
       const rows = page.map(({ number, at, ...row }) => ({ number: String(number), at: at.toISOString(), ...row }));
       return { rows, next };
     },

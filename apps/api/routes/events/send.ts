@@ -3,7 +3,7 @@
  * POST /v1/events/batch: only the batched mode.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
+import type { ContextEvent } from '@tandem/prediction/events/events';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import {
   AttributeHeaders,
@@ -16,6 +16,7 @@ import {
   STRUCTURED,
 } from '@tandem/wire/events';
 import type { Context } from 'hono';
+import { countStatuses, withField } from '../../http/batch.ts';
 import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
@@ -95,13 +96,6 @@ function sending({ recordEvents, metrics }: RouteDependencies, mediaTypes: reado
   } as const;
 }
 
-/** Counts the results by status, when the wide event is written. */
-function countStatuses(results: readonly EventResult[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
-}
-
 async function readEvents({ req }: Context, mediaTypes: readonly EventMediaType[]): Promise<Incoming> {
   refuseContentEncoding(req.header('content-encoding'));
   const bytes = await readBody(req.raw, req.header('content-length'));
@@ -161,14 +155,4 @@ function ofHeader(error: unknown): unknown {
 /** Removes the index from the error of a single event: the sender sent no list. */
 function withoutIndex(error: unknown): unknown {
   return isTandemError(error) && error.field?.startsWith('[0].') ? withField(error, error.field.slice(4)) : error;
-}
-
-function withField(error: TandemError, field: string): TandemError {
-  const { code, message, remedy, retryAfter } = error;
-  return new TandemError(code, message, {
-    field,
-    cause: error,
-    ...(remedy === undefined ? {} : { remedy }),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
 }

@@ -25,18 +25,16 @@ export function listKeptExplanations({ explanations, registry, keyType }: RouteD
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
       const { before, ...asked } = pageIn(context, isRowNumber, 'the position of an explanation');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined) await requirePredictor(registry, predictor);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
       const userId = context.req.query('userId');
       const refused = userId === undefined ? undefined : await refusalOf(userId, keyType);
       if (refused) throw refused;
-      const found = await explanations.list({
+      const from = {
         ...asked,
-        limit: limit + 1,
         ...(userId === undefined ? {} : { userId }),
         ...(before === undefined ? {} : { before: Number(before) }),
-      });
-      const { page, next } = pageOf(found, limit, ({ number }) => String(number));
+      };
+      const { page, next } = await pageOf(from, explanations.list, ({ number }) => String(number));
       return { explanations: page.map(keptView), next };
     },
   });

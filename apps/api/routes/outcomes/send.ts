@@ -1,9 +1,9 @@
 /** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { requireKeyType } from '@tandem/freshness/user-id';
-import type { OutcomeResult } from '@tandem/prediction/rollouts/outcomes';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Context } from 'hono';
+import { countStatuses, withField } from '../../http/batch.ts';
 import { jsonBody } from '../../http/body.ts';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
@@ -69,19 +69,7 @@ async function readOutcomes(context: Context, keyType: RouteDependencies['keyTyp
 /** Removes the index from the error of a single outcome: the sender sent no list. */
 function placed(error: unknown, prefix: string): unknown {
   if (!isTandemError(error) || error.field === undefined) return error;
-  const { code, message, remedy, field } = error;
-  return new TandemError(code, message, {
-    field: prefix === '' ? field.replace(/^\[0\]\./, '') : `${prefix}${field}`,
-    cause: error,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
-}
-
-/** Counts the results by status, when the wide event is written. */
-function countStatuses(results: readonly OutcomeResult[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
+  return withField(error, prefix === '' ? error.field.replace(/^\[0\]\./, '') : `${prefix}${error.field}`);
 }
 
 function refuse(field: string, problem: string, remedy: string): TandemError {

@@ -21,10 +21,8 @@ export function listRollouts({ rollouts, registry }: RouteDependencies) {
     problems: ['unknown_predictor', 'unknown_rollout', 'invalid_input', 'unavailable'],
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a rollout');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined) await requirePredictor(registry, predictor);
-      const found = await rollouts.list({ ...asked, limit: limit + 1 });
-      const { page, next } = pageOf(found, limit, ({ id }) => id);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
+      const { page, next } = await pageOf(asked, rollouts.list, ({ id }) => id);
       return { rollouts: page.map(rolloutView), next };
     },
   });

@@ -21,10 +21,8 @@ export function listRuns({ runs, registry }: RouteDependencies) {
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a run');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined) await requirePredictor(registry, predictor);
-      const found = await runs.list({ ...asked, limit: limit + 1 });
-      const { page, next } = pageOf(found, limit, ({ id }) => id);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
+      const { page, next } = await pageOf(asked, runs.list, ({ id }) => id);
       return { runs: page.map(runView), next };
     },
   });
