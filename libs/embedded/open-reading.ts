@@ -20,6 +20,10 @@ import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
@@ -29,11 +33,10 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
-import { observeCertificates, observeLive, observeStatements } from './observe-stores.ts';
+import { observeCertificates, observeLive, observeOnline, observeStatements } from './observe-stores.ts';
 import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
 import { openCounts } from './open-counts.ts';
 import { openLossNotice } from './open-loss-notice.ts';
-import { type OpenedOnline, openOnline } from './open-online.ts';
 import type { ReadingPools } from './open-pools.ts';
 
 export interface ReadingSettings {
@@ -204,9 +207,9 @@ interface InferenceSettings {
  * @param opened resources to close at the end; this function adds its own
  */
 function openInference(
-  { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
+  { inference, log, metrics }: ReadingSettings,
   registry: StoredRegistry,
-  opened: (() => unknown)[],
+  opened: Opened,
 ): IsolatedPools {
   const loadArtifact = keepFiles(registry.loadArtifact);
   const scorer = new IsolatedPools((options) =>
@@ -226,4 +229,31 @@ function openInference(
   );
   opened.push(() => scorer.close());
   return scorer;
+}
+
+export type OpenedOnline = ReturnType<typeof openOnline>;
+
+/**
+ * Opens the online store.
+ * @param opened resources to close at the end; this function adds its own
+ */
+function openOnline({ redis, log, metrics, prefix }: ReadingSettings, opened: Opened) {
+  const libraries = createLibraryLog(log);
+  const open = (commandTimeoutMs?: number) => {
+    const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+    const connection = createOnlineConnection({ url: redis.url, log: libraries, ...limit });
+    opened.push(() => connection.close());
+    return { connection, ...(prefix === undefined ? {} : { prefix }) };
+  };
+  const keys = open(redis.commandTimeoutMs);
+  return {
+    /** The connection with the prefix of its keys. */
+    keys,
+    /** Opens another connection with its own time limit. */
+    open,
+    connection: keys.connection,
+    online: observeOnline(createOnlinePredictions({ ...keys, log: libraries }), metrics),
+    overlay: createOverlayStore(keys),
+    markMemory: createMarkMemory(keys),
+  };
 }

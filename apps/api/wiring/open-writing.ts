@@ -1,7 +1,7 @@
 /** Opens the dependencies that write to the stores: events, outcomes, erasures, generations in Redis. */
 
 import { observeEvents } from '@tandem/embedded/observe-stores';
-import type { OpenedOnline } from '@tandem/embedded/open-online';
+import type { OpenedOnline } from '@tandem/embedded/open-reading';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
