@@ -324,6 +324,11 @@ test('an archived version is not listed, and no rollout starts with it until it 
   expect(archived).toMatchObject({ code: 0, out: 'repurchase: model version 2 is archived\n' });
   expect(await listed()).toEqual(['1']);
   expect(await listed('--archived')).toEqual(['2', '1']);
+  const tooFew = await tandem('rollout', 'start', 'repurchase', '2', '--min-users', '5');
+  expect(tooFew).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^tandem: analysis\.minUsers: .*\n {2}correct --min-users\n$/),
+  });
   const rollout = await tandem('rollout', 'start', 'repurchase', '2', '--shadow');
   expect(rollout.code).toBe(1);
   expect(rollout.err).toMatch(/Model version 2 of repurchase is archived.*\n.*tandem model unarchive repurchase 2/);

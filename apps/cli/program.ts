@@ -81,14 +81,18 @@ export function createProgram(cli: Cli): Command {
 
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
-  const done = createProgram(cli).parseAsync([...args], { from: 'user' });
+  let running: Command | undefined;
+  const program = createProgram(cli).hook('preAction', (_, command) => {
+    running = command;
+  });
+  const done = program.parseAsync([...args], { from: 'user' });
   try {
     await (ENDS_IN_ITS_OWN_ORDER.has(args[0] ?? '') ? done : Promise.race([done, rejectWhenAborted(cli.signal)]));
     return 0;
   } catch (error) {
     // Help and version end this way too, with code 0. Commander has already printed the problem.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    return report(cli, args, error);
+    return report(cli, args, error, running);
   }
 }
 
@@ -99,9 +103,11 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function report(cli: Cli, args: readonly string[], error: unknown): number {
+function report(cli: Cli, args: readonly string[], error: unknown, running: Command | undefined): number {
   if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
-  const failure = explainFailure(error);
+  const explained = explainFailure(error);
+  const isOfBody = running && explained.remedy?.startsWith('send a JSON object');
+  const failure = isOfBody ? { ...explained, remedy: correctionOf(running, explained.where ?? '') } : explained;
   const paint = createPaint(cli.stderr, cli.env);
   const [what = '', ...more] = renderFailure(failure);
   if (failure.message !== '') for (const line of [paint('bad', what), ...more]) cli.stderr.write(`${line}\n`);
@@ -111,6 +117,23 @@ function report(cli: Cli, args: readonly string[], error: unknown): number {
     cli.stdout.write(`${JSON.stringify({ error: { code, message, where, remedy } }, null, 2)}\n`);
   }
   return failure.exitCode;
+}
+
+/**
+ * Returns the remedy for a rejected field of a request: the option or argument of the command with its value. For
+ * `outcomes[0].window` that is `--window`, else `--outcome-window`, else `--outcome`.
+ */
+function correctionOf(command: Command, field: string): string {
+  const parts = field.replaceAll(/\[\d+\]/g, '').split('.');
+  const singular = parts.map((part) => part.replace(/s$/, ''));
+  for (const [i, part] of [...parts.entries()].reverse()) {
+    const joined = `${singular[i - 1]}${part.charAt(0).toUpperCase()}${part.slice(1)}`;
+    const names = [part, joined, singular[i]];
+    const option = command.options.find((one) => names.includes(one.attributeName()));
+    const argument = command.registeredArguments.find((one) => one.name() === part);
+    if (option || argument) return `correct ${option?.long ?? `<${part}>`}`;
+  }
+  return `see ${commandPath(command)} --help`;
 }
 
 /** Replaces the output and the exit of Commander in every command. */

@@ -2,8 +2,8 @@
  * Prediction memory: keeps in this process the predictions of generations that a read found fresh, so that the next
  * read of the same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing:
  * each read judges it under its own certificate. Only rows of generations are remembered, since they never change;
- * overlay entries are not. A row of a base is remembered under the generation above it, which has no row of the user;
- * the next generation above may have one.
+ * overlay entries are not. A large read adds no users: they would displace users that are read often. A row of a base is
+ * remembered under the generation above it, which has no row of the user; the next generation above may have one.
  *
  * The memory has two halves, which limit its size. Entries that are read move to the young half. When the young half is
  * full, it becomes the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer

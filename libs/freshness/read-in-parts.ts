@@ -16,9 +16,10 @@ export function inParts(read: PredictionReader): PredictionReader {
   return async (predictorName, userIds, options, times) => {
     if (userIds.length <= USERS_A_PART || options.request) return read(predictorName, userIds, options, times);
     const distinct = [...new Set(userIds)];
+    const ofPart = { ...options, isPart: true };
     const parts = Array.from({ length: Math.ceil(distinct.length / USERS_A_PART) }, (_, i) => {
       const part = distinct.slice(i * USERS_A_PART, (i + 1) * USERS_A_PART);
-      return turnstile.pass(() => read(predictorName, part, options, times));
+      return turnstile.pass(() => read(predictorName, part, ofPart, times));
     });
     const results = (await Promise.all(parts)).flat();
     if (distinct.length === userIds.length) return results;

@@ -54,6 +54,8 @@ export interface ReadOptions {
   readonly patience?: CallerPatience;
   /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;
+  /** Whether the read is a part of a large one, whose users would displace those that are read often from memory. */
+  readonly isPart?: boolean;
 }
 
 export const PLAIN_READ: ReadOptions = Object.freeze({

@@ -58,6 +58,17 @@ describe('a prediction in memory', () => {
     expect(fromRedis).toMatchObject(answer);
   });
 
+  it('answers a large read, which adds no others', async () => {
+    await world.run({ kind: 'all' });
+    const { asked, memory, short } = createReader();
+    await short(['1']);
+    asked.length = 0;
+    const many = Array.from({ length: 101 }, (_, i) => String(i + 1));
+    expect((await short(many)).slice(0, 40)).toEqual(Array(40).fill('batch fresh 0'));
+    expect(asked).not.toContain('1');
+    expect(memory.size()).toBe(1);
+  });
+
   it('is not served after an event, nor if a newer answer was stored since', async () => {
     await world.run({ kind: 'all' });
     const { short } = createReader();

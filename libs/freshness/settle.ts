@@ -79,7 +79,9 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
   for (const { candidate, state } of inOrder(read, standing)) {
     const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);
     const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
-    if (answer && answer.source !== 'stale') return remember(memory, read.assignment.generation, candidate, answer);
+    if (answer && answer.source !== 'stale') {
+      return options.isPart ? answer : remember(memory, read.assignment.generation, candidate, answer);
+    }
     // A caller that accepts a stale answer still gets a fresh one if a later candidate is fresh.
     if (answer && versionOf(answer) > versionOf(stale)) stale = answer;
   }

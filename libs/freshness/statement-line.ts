@@ -155,7 +155,8 @@ class StatementBatcher<Q, A> {
   readonly #send: (questions: readonly Q[]) => Promise<A>;
   readonly #limit: QuestionLimit | undefined;
   readonly #line: StatementLine<Waiting<Q, A>>;
-  readonly #underWay = new Set<readonly Waiting<Q, A>[]>();
+  // Not a Set: its discarded tables refer to the next table, so one in the old generation keeps all that follow.
+  readonly #underWay: (readonly Waiting<Q, A>[])[] = [];
   #ticker: NodeJS.Timeout | undefined;
 
   constructor(options: StatementBatcherOptions<Q, A>) {
@@ -177,14 +178,14 @@ class StatementBatcher<Q, A> {
   }
 
   async #run(batch: readonly Waiting<Q, A>[]): Promise<void> {
-    this.#underWay.add(batch);
+    this.#underWay.push(batch);
     try {
       const answer = await this.#send(batch.map((one) => one.question));
       for (const one of batch) one.resolve(answer);
     } catch (error) {
       for (const one of batch) one.reject(error);
     } finally {
-      this.#underWay.delete(batch);
+      this.#underWay.splice(this.#underWay.indexOf(batch), 1);
     }
   }
 

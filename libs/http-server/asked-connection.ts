@@ -122,7 +122,8 @@ export function closeLingering(connection: ClosingConnection, last?: string): vo
  */
 export function closeBehind(answer: ServerResponse, connection: ClosingConnection): void {
   answer.shouldKeepAlive = false;
-  connection.destroySoon = () => closeLingering(connection);
+  const destroySoon = () => closeLingering(connection);
+  connection.destroySoon = destroySoon;
 }
 
 /** Closes a connection like `closeBehind`, and stops reading from it. Earlier requests are still answered. */

@@ -1,3 +1,4 @@
+import { bytesLeftBy, MAX_BYTES_LEFT } from '@tandem/testing/bytes-left';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { ServerConnection } from './connection.ts';
 import { bulkCommand, command, gatheredCommand, isRefusal } from './pipelined-commands.ts';
@@ -54,6 +55,11 @@ describe('many lookups as one command', () => {
   afterAll(async () => {
     await deleteKeys(connection, prefix);
     connection.close();
+  });
+
+  it('leave nothing behind for a full garbage collection', async () => {
+    const ask = () => connection.ask([['hmget', `${prefix}:hash`, 'a', 'ü']]);
+    expect(await bytesLeftBy(1_000, ask)).toBeLessThan(MAX_BYTES_LEFT);
   });
 
   const gathered = (...lookups: readonly (readonly string[])[]) => gatheredCommand(connection.redis, lookups);

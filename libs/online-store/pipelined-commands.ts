@@ -87,36 +87,85 @@ interface Many {
   result(): unknown;
 }
 
-/** Creates a command for several commands. A timeout or a lost connection rejects its promise at once. */
-function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: Many): CommandLike {
-  if (replies < 1) throw new RangeError(`${name}: there is no command to wait for`);
-  const many = command(name, []);
-  many.toWritable = () => protocol;
-  const place = { command: many, stream: undefined, select: redis.condition?.select ?? 0 };
-  const { resolve, reject } = many;
-  let left = replies;
+/** The parts of an ioredis command that its types hide. */
+type DriverCommand = new (
+  name: string,
+  args: [],
+  options: typeof AS_BUFFERS,
+) => Pick<Command, 'promise' | 'isResolved' | 'isSettled'> & {
+  initPromise(): void;
+  toWritable(): string | Buffer;
+  resolve(reply: unknown): void;
+  reject(error: Error): void;
+  _clearTimers(): void;
+};
 
-  function replied(reply: unknown): void {
-    take(reply);
-    left--;
-    if (left > 0) {
+/**
+ * The combined command. A timeout or a lost connection rejects its promise at once.
+ *
+ * Its functions are methods. ioredis assigns function literals to properties of a command, which V8 allocates in the old
+ * generation, and everything that they capture survives with them until a full garbage collection: a tenth of all bytes
+ * that a read allocated.
+ */
+class CommandOfMany extends (Command as unknown as DriverCommand) {
+  private readonly redis: Redis;
+  private readonly many: Many;
+  private left: number;
+  declare private promised: PromiseWithResolvers<unknown>;
+
+  constructor(redis: Redis, many: Many) {
+    if (many.replies < 1) throw new RangeError(`${many.name}: there is no command to wait for`);
+    super(many.name, [], AS_BUFFERS);
+    this.redis = redis;
+    this.many = many;
+    this.left = many.replies;
+  }
+
+  /** Called by ioredis' constructor. */
+  override initPromise(): void {
+    this.promised = Promise.withResolvers();
+    this.promise = this.promised.promise;
+  }
+
+  override toWritable(): string | Buffer {
+    return this.many.protocol;
+  }
+
+  override resolve(reply: unknown): void {
+    this.many.take(reply);
+    this.left--;
+    if (this.left > 0) {
+      const place = { command: this, stream: undefined, select: this.redis.condition?.select ?? 0 };
       // The queue's type does not allow this kind of command.
-      redis.commandQueue.unshift(place as unknown as Parameters<typeof redis.commandQueue.unshift>[0]);
+      this.redis.commandQueue.unshift(place as unknown as Parameters<typeof this.redis.commandQueue.unshift>[0]);
       return;
     }
+    this.settled();
     try {
-      resolve(result());
+      this.promised.resolve(this.many.result());
     } catch (error) {
-      reject(error as Error);
+      this.promised.reject(error);
     }
   }
 
-  many.resolve = replied;
-  many.reject = (error: Error) => {
-    if (isRefusal(error)) replied(error);
-    else reject(error);
-  };
-  return many;
+  override reject(error: Error): void {
+    if (isRefusal(error)) this.resolve(error);
+    else {
+      this.settled();
+      this.promised.reject(error);
+    }
+  }
+
+  private settled(): void {
+    this._clearTimers();
+    this.isSettled = true;
+    this.isResolved = true;
+  }
+}
+
+/** Creates the combined command. */
+function combined(redis: Redis, many: Many): CommandLike {
+  return new CommandOfMany(redis, many) as unknown as CommandLike;
 }
 
 /** A command and its arguments. */
@@ -130,7 +179,7 @@ export type Lookup = readonly string[];
  */
 export function gatheredCommand(redis: Redis, lookups: readonly Lookup[]): CommandLike {
   const found: unknown[] = [];
-  return commandOfMany(redis, {
+  return combined(redis, {
     name: 'gathered',
     protocol: protocolOf(lookups),
     replies: lookups.length,
@@ -158,7 +207,7 @@ function protocolOf(lookups: readonly Lookup[]): string {
 export function bulkCommand(redis: Redis, bytes: Buffer, replies: number): CommandLike {
   let sum = 0;
   let refusal: Error | null = null;
-  return commandOfMany(redis, {
+  return combined(redis, {
     name: 'bulk',
     protocol: bytes,
     replies,

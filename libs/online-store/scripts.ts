@@ -59,9 +59,8 @@ export async function runScript(
 function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: ScriptCall) {
   const one = command(name, []);
   const protocol = protocolOf([name, script, String(keys.length), ...keys, ...args]);
-  one.toWritable = () => protocol;
-  one.routeKey = keys[0];
-  return one;
+  const toWritable = () => protocol;
+  return Object.assign(one, { toWritable, routeKey: keys[0] });
 }
 
 function protocolOf(words: readonly (string | Buffer)[]): Buffer {

@@ -31,7 +31,7 @@ export function takeOneMessage(call: ServerInterceptingCallInterface): void {
   const { decoder } = call as unknown as PrivateCall;
   const write = decoder.write.bind(decoder);
   let messages = 0;
-  decoder.write = (data) => {
+  const writeOne: typeof write = (data) => {
     const found = write(data);
     messages += found.length;
     if (messages <= 1) return found;
@@ -39,6 +39,7 @@ export function takeOneMessage(call: ServerInterceptingCallInterface): void {
     call.sendStatus({ code: status.INVALID_ARGUMENT, details, metadata: new Metadata() });
     return [];
   };
+  decoder.write = writeOne;
 }
 
 const PROBE_MS = 10_000;

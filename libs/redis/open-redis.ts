@@ -13,7 +13,8 @@ class QuietSentinels extends SentinelConnector {
     // The driver's types hide the method.
     const hidden = this as unknown as { connectToSentinel(...args: unknown[]): Redis };
     const connect = hidden.connectToSentinel.bind(this);
-    hidden.connectToSentinel = (...args) => connect(...args).on('error', () => {});
+    const quietly = (...args: unknown[]) => connect(...args).on('error', () => {});
+    hidden.connectToSentinel = quietly;
   }
 }
 

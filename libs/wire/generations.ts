@@ -7,7 +7,12 @@ export const GenerationSchema = z
   .strictObject({
     generation: z.string().meta({ description: 'Number of the generation' }),
     predictor: z.string(),
-    state: z.enum(['building', 'published', 'dropped']),
+    state: z.enum(['building', 'held_back', 'published', 'dropped']).meta({
+      description: '`held_back`: its run failed at a threshold of `publish`. It can be approved until it is dropped',
+    }),
+    approvalRefused: z.string().nullable().meta({
+      description: 'Why a generation that is held back can no longer be approved; null if it can, or in other states',
+    }),
     inForce: z.boolean(),
     wasStable: z.boolean().meta({ description: 'Whether its model version was ever stable' }),
     servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
@@ -39,6 +44,7 @@ export const GENERATION_EXAMPLE: GenerationView = {
   generation: '17',
   predictor: 'repurchase',
   state: 'published',
+  approvalRefused: null,
   inForce: true,
   wasStable: true,
   servedStable: true,

@@ -241,6 +241,17 @@ describe('structure', () => {
     expect(long).toEqual([]);
   });
 
+  // V8 allocates such a function in the old generation. What it captures then survives until a full collection.
+  it('assigns no function literal to a property', () => {
+    const assigned = /^\s*[\w.]+\.\w+ (\?\?)?= (async )?(function\b|(\([^()]*\)|\w+)(: [^=]+)? =>)/;
+    const wrong = product
+      .filter(({ workspace }) => workspace.startsWith('libs/') || workspace === 'apps/api')
+      .flatMap(({ path, code }) =>
+        code.split('\n').flatMap((line, i) => (assigned.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
+      );
+    expect(wrong).toEqual([]);
+  });
+
   it('has no folder for miscellaneous code', () => {
     const drawers = new Set(['shared', 'utils', 'util', 'helpers', 'helper', 'common', 'core', 'misc', 'lib', 'stuff']);
     const named = [...listFolders(), ...files.map((file) => file.path)];

@@ -1,6 +1,7 @@
 /** Checks the pages for operators: each metric, log event, label and anchor that they name exists. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { REASON_NAMES } from '@tandem/freshness/reasons';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { describe, expect, it } from 'vitest';
 import { ROUNDS } from '../../apps/worker/housekeeping.ts';
@@ -78,6 +79,10 @@ describe.each([
     const named = backticked(page).filter((word) => /^[a-z_]+\.[a-z_]+$/.test(word) && !/\.(md|yml)$/.test(word));
     expect(named.length).toBeGreaterThan(2);
     expect(named.filter((event) => !isWritten(event))).toEqual([]);
+  });
+
+  it('names every reason of an answer', () => {
+    expect(backticked(page)).toEqual(expect.arrayContaining([...REASON_NAMES]));
   });
 
   it('names labels and values of them that there are', () => {

@@ -26,6 +26,7 @@ export interface Caller {
   readonly liveQuota: TokenBucket | undefined;
   /** Throws a TandemError `missing_scope` if the key lacks the scope. For routes with several scopes. */
   requireScope(scope: Scope): void;
+  hasScope(scope: Scope): boolean;
   /** Returns whether the caller still has access. For answers that last long, such as streams. */
   hasAccess(): boolean;
 }
@@ -42,6 +43,7 @@ const ANYBODY: Caller = Object.freeze({
   keyId: undefined,
   liveQuota: undefined,
   requireScope: () => {},
+  hasScope: () => true,
   hasAccess: () => true,
 });
 
@@ -67,7 +69,15 @@ export function createKeyedAccess(ring: KeyRing): Access {
     };
     const wanted = [scope].flat() as Scope[];
     requireScope(...wanted);
-    return { actor: `key:${name}`, keyId, liveQuota, requireScope, hasAccess: () => hasAccess(ring, text, wanted) };
+    const hasScope = (one: Scope) => scopes.has(one);
+    return {
+      actor: `key:${name}`,
+      keyId,
+      liveQuota,
+      requireScope,
+      hasScope,
+      hasAccess: () => hasAccess(ring, text, wanted),
+    };
   };
 }
 

@@ -7,7 +7,7 @@ import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-stor
 import { lookupDepth } from '@tandem/offline-store/sources/lookup-key';
 import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
 import { checkWatchable, type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
-import { judgePredictors } from '../check/judge-predictors.ts';
+import { judgePredictors } from '../check/check-predictor.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
 import { plain } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';

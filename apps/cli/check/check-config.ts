@@ -2,37 +2,20 @@
 import { basename } from 'node:path';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
-import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
-import type { CheckedModel } from '@tandem/inference/admission/check-model';
+import { problemsOf } from '@tandem/config/predictor/config-problem';
 import type { Databases } from '../command-line/environment.ts';
+import { examineColumns } from '../doctor/examine-columns.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import type { GoldenComparison } from './compare-golden.ts';
+import { judgePredictors } from './check-predictor.ts';
 import { checkGolden, type GoldenRequest } from './judge-golden.ts';
-import { judgePredictors } from './judge-predictors.ts';
-import type { Sample } from './predict-sample.ts';
 import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText } from './read-config.ts';
-
-export interface CheckReport {
-  readonly file: string | null;
-  readonly findings: readonly Finding[];
-  /** The results of the trial of each model. */
-  readonly trials: readonly Trial[];
-  /** One prediction of each predictor, computed now. */
-  readonly samples: readonly Sample[];
-  /** The comparison with the predictions of `--golden`; null without the option, or if there was nothing to compare. */
-  readonly golden: GoldenComparison | null;
-}
 
 interface CheckOptions {
   readonly reportProgress?: ReportProgress;
   /** Time limits of the queries that read users for the trials of models. */
   readonly sampling?: SampleLimits;
   readonly golden?: GoldenRequest | undefined;
-}
-
-interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
-  readonly predictor: string;
 }
 
 /**
@@ -44,33 +27,43 @@ export async function checkConfig(
   path: string,
   memoryLimitMb: number,
   { reportProgress = reportNothing, sampling = {}, golden: request }: CheckOptions = {},
-): Promise<CheckReport> {
+) {
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(features, path, memoryLimitMb, reportProgress, sampling);
-  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [], golden: null };
-  const config: ReadConfig = read;
   const isMigrated = schema.level === 'ok';
-  const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, reportProgress });
-  const golden =
-    request && isMigrated
-      ? await checkGolden(features, config.predictors, request, { memoryLimitMb, reportProgress })
-      : undefined;
-  const findings = [
-    schema,
-    ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`),
-    ...(await checkServed(pool, config)),
-    ...judged.findings,
-    ...(golden ? [golden.finding] : []),
-  ];
-  const trials = config.predictors.map(({ name, verification: { parity, cost, rssBytes } }) => ({
-    predictor: name,
-    parity,
-    cost,
-    rssBytes,
-  }));
-  return { file: config.file, findings, trials, samples: judged.samples, golden: golden?.comparison ?? null };
+  // Adopting the config fixes these, so they are no errors here.
+  const changed = (isMigrated ? await examineColumns(databases) : []).map((one) => ({ ...one, level: WARNING }));
+  const config = await readConfig(features, path, memoryLimitMb, reportProgress, sampling).catch(problemFindings);
+  if (Array.isArray(config)) {
+    return { file: null, findings: [schema, ...config, ...changed], trials: [], samples: [], golden: null };
+  }
+  const { file, predictors } = config;
+  const judged = await judgePredictors(databases, predictors, { isMigrated, memoryLimitMb, reportProgress });
+  const limits = { memoryLimitMb, reportProgress };
+  const golden = request && isMigrated ? await checkGolden(features, predictors, request, limits) : undefined;
+  return {
+    file,
+    findings: [
+      schema,
+      ok('config', `${file}: ${predictors.map(({ name }) => name).join(', ')}`),
+      ...(await checkServed(pool, config)),
+      ...changed,
+      ...judged.findings,
+      ...(golden?.findings ?? []),
+    ],
+    /** The results of the trial of each model. */
+    trials: predictors.map(({ name, verification }) => {
+      const { parity, cost, rssBytes } = verification;
+      return { predictor: name, parity, cost, rssBytes };
+    }),
+    /** One prediction of each predictor, computed now. */
+    samples: judged.samples,
+    /** The comparison with the predictions of `--golden`; null without the option, or if there was nothing to compare. */
+    golden: golden?.comparison ?? null,
+  };
 }
+
+const WARNING = 'warning' as const;
 
 /** Reports predictors that the adoption would withdraw, because a database serves exactly one config. */
 async function checkServed(pool: Pool, { file, predictors }: ReadConfig): Promise<Finding[]> {
@@ -78,22 +71,11 @@ async function checkServed(pool: Pool, { file, predictors }: ReadConfig): Promis
   return withdrawn.length === 0 ? [] : [warning('config', withdrawalText(withdrawn, basename(file)), KEEP_SERVED)];
 }
 
-async function tryReadConfig(
-  features: Pool,
-  path: string,
-  memoryLimitMb: number,
-  reportProgress: ReportProgress,
-  sampling: SampleLimits,
-): Promise<ReadConfig | Finding[]> {
-  try {
-    return await readConfig(features, path, memoryLimitMb, reportProgress, sampling);
-  } catch (error) {
-    const problems = problemsOf(error);
-    if (problems.length === 0) throw error;
-    return problems.map((problem) => {
-      // The text of a problem has two lines: its place and problem, then the remedy.
-      const [text = '', ...remedy] = formatProblem(problem).split('\n');
-      return failed('config', text.trim(), remedy.join('\n').trim().replace(/^→ /, ''));
-    });
-  }
+/** Returns a finding for each problem of a config. Throws other errors. */
+function problemFindings(error: unknown): Finding[] {
+  const problems = problemsOf(error);
+  if (problems.length === 0) throw error;
+  return problems.map(({ file, path, problem, remedy }) =>
+    failed('config', [file, path, problem].filter((part) => part !== '').join(': '), remedy),
+  );
 }

@@ -1,4 +1,7 @@
-/** Judges one predictor with the database that would serve it. */
+/**
+ * Judges the predictors of a config with the database that would serve them. `check` shows the findings, and `adopt`
+ * rejects a config with errors.
+ */
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
@@ -6,76 +9,109 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
-import { modelVersionId } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import {
   explainRange,
   explainUser,
+  type FullScan,
   findDuplicateKeys,
   type PlanReport,
 } from '@tandem/offline-store/features/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/features/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { checkWatchable } from '@tandem/offline-store/sources/watch-source';
-import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/sources/watched-sources';
+import {
+  type DeclaredWatch,
+  listDeclaredWatches,
+  listWatchedSources,
+  resolveWatches,
+} from '@tandem/offline-store/sources/watched-sources';
 import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import type { Databases } from '../command-line/environment.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '../output/finding.ts';
 import { count, counted, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
-import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
+import { countUnscorable } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
-import { indexStatement, type KeyOfTable } from './index-statement.ts';
+import { judgeProbabilities, judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
+import { versionOf } from './with-scorer.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */
 const KEYS_MS = 10_000;
 
-/**
- * Returns the findings on a predictor.
- * @param isMigrated whether the tables of the schema exist, which the plans and the last run need
- * @param memoryLimitMb the memory limit of the process that tried the model
- */
-export async function checkPredictor(
-  { pool, features }: Databases,
+interface JudgementOptions {
+  /** Whether the schema exists. Reads of features include a certificate from its tables. */
+  readonly isMigrated: boolean;
+  /** Memory limit of the processes that try a model. */
+  readonly memoryLimitMb: number;
+  readonly reportProgress?: ReportProgress;
+}
+
+/** Returns the findings on each predictor, and one prediction of each that was computed during the check. */
+export async function judgePredictors(
+  databases: Databases,
+  predictors: readonly CheckedPredictor[],
+  { isMigrated, memoryLimitMb, reportProgress = reportNothing }: JudgementOptions,
+) {
+  const findings: Finding[] = [];
+  const samples: Sample[] = [];
+  for (const predictor of predictors) {
+    const { name } = predictor;
+    const found = [
+      ...describeColumns(predictor),
+      ...describeModel(predictor, memoryLimitMb),
+      ...(await checkRows(databases, predictor, isMigrated, reportProgress)),
+    ];
+    if (isMigrated) {
+      const predict = () => predictSample(databases.features, predictor, memoryLimitMb);
+      const sample = await reportProgress(`predicting one user of ${name}`, predict);
+      if ('level' in sample) found.push(sample);
+      else {
+        samples.push(sample);
+        found.push(...judgeReadTime(predictor, sample), ...judgeProbabilities(sample));
+      }
+    }
+    findings.push(...ofPredictor(name, found));
+  }
+  return { findings, samples };
+}
+
+function describeColumns({ definition, padded }: CheckedPredictor): Finding[] {
+  const { columns, asOf } = definition.query;
+  const features = `${counted(columns.length, 'feature')}, user ids of type ${KEY_SQL[definition.keyType]}`;
+  return [ok('query', `${features}${asOf === null ? '' : `, as of ${asOf}`}`), ...padded.map(paddedFinding)];
+}
+
+/** Checks what the database has for the predictor: keys and users; with the schema also plans, runs and watches. */
+async function checkRows(
+  databases: Databases,
   predictor: CheckedPredictor,
   isMigrated: boolean,
-  memoryLimitMb: number,
-  reportProgress: ReportProgress = reportNothing,
+  reportProgress: ReportProgress,
 ): Promise<Finding[]> {
-  const { definition, name } = predictor;
-  const { columns, asOf } = definition.query;
-  const findings = [
-    ok(
-      'query',
-      `${counted(columns.length, 'feature')}, user ids of type ${KEY_SQL[definition.keyType]}${asOf === null ? '' : `, as of ${asOf}`}`,
-    ),
-    ...predictor.padded.map(paddedFinding),
-    ...describeModel(predictor, memoryLimitMb),
-    await reportProgress(`looking for users of ${name} with two rows`, () =>
-      inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor)),
-    ),
-    ...(isMigrated ? await checkKeyType(pool, predictor) : []),
-    await reportProgress(`counting users of ${name} who cannot be scored`, () =>
-      inTime(name, 'users', 'the number of users, and whether each can be scored,', () =>
-        checkUsers({ pool, features }, predictor, isMigrated),
-      ),
-    ),
+  const { name } = predictor;
+  const step = (doing: string, subject: Subject, what: string, work: () => Promise<Finding[]>) =>
+    reportProgress(doing, () => inTime(name, subject, what, work));
+  const keys = () => checkKeys(databases, predictor);
+  const users = () => checkUsers(databases, predictor, isMigrated);
+  const plans = () => checkPlans(databases, predictor);
+  const [ofKeys, ofUsers] = ['whether each user has one row', 'the number of users, and whether each can be scored,'];
+  const found = [
+    ...(await step(`looking for users of ${name} with two rows`, 'keys', ofKeys, keys)),
+    ...(isMigrated ? await checkKeyType(databases, predictor) : []),
+    ...(await step(`counting users of ${name} who cannot be scored`, 'users', ofUsers, users)),
   ];
-  if (isMigrated) {
-    const plans = reportProgress(`reading the plans of ${name}`, () =>
-      inTime(name, 'plan', 'the plan of a read of one user', () => checkPlans({ pool, features }, predictor)),
-    );
-    findings.push(
-      ...[await plans].flat(),
-      await checkMaxAge(pool, predictor),
-      ...checkBudget(predictor),
-      ...(await checkSources({ pool, features }, predictor)),
-    );
-  }
-  return findings.map((finding) => ({ ...finding, subject: `${predictor.name} ${finding.subject}` }));
+  if (!isMigrated) return found;
+  return [
+    ...found,
+    ...(await step(`reading the plans of ${name}`, 'plan', 'the plan of a read of one user', plans)),
+    await checkMaxAge(databases, predictor),
+    ...checkBudget(predictor),
+    ...(await checkSources(databases, predictor)),
+  ];
 }
 
 function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {
@@ -84,35 +120,37 @@ function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Find
 }
 
 /** Returns the findings of the work, or one finding if the query failed or took too long. */
-async function inTime<T>(name: string, subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
+async function inTime(
+  name: string,
+  subject: Subject,
+  what: string,
+  work: () => Promise<Finding[]>,
+): Promise<Finding[]> {
   const begin = performance.now();
   try {
     return await work();
   } catch (error) {
     const problem = settingProblem(name, error);
     if (problem)
-      return failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy);
+      return [failed(subject, `${what} could not be checked: ${problem.problem} (${problem.path})`, problem.remedy)];
     if (!isTooSlow(error)) throw error;
     const remedy = 'make the query faster, because each run reads all users: add indexes or a materialized view';
-    return warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy);
+    return [warning(subject, `${what} could not be checked within ${duration(performance.now() - begin)}`, remedy)];
   }
 }
 
-async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<Finding> {
-  const duplicates = await findDuplicateKeys(pool, definition.query.sql, DUPLICATES_SHOWN);
-  if (duplicates.length === 0) return ok('keys', 'one row for each user');
+async function checkKeys({ features }: Databases, { definition }: CheckedPredictor): Promise<Finding[]> {
+  const duplicates = await findDuplicateKeys(features, definition.query.sql, DUPLICATES_SHOWN);
+  if (duplicates.length === 0) return [ok('keys', 'one row for each user')];
   const named = duplicates.map(({ userId, rows }) => `${userId ?? 'null'} (${count(rows)} rows)`).join(', ');
   const remedy =
     'group the query by user_id, or select one row for each user (a user with two rows is not scored), and no row with a null key';
-  return failed(
-    'keys',
-    `not one row for each user: ${named}${duplicates.length === DUPLICATES_SHOWN ? ', …' : ''}`,
-    remedy,
-  );
+  const more = duplicates.length === DUPLICATES_SHOWN ? ', …' : '';
+  return [failed('keys', `not one row for each user: ${named}${more}`, remedy)];
 }
 
 /** Checks the user-ID type: a database supports one type, that of the users with events. */
-async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
+async function checkKeyType({ pool }: Databases, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
   const [other] = await query<{ known: KeyType }>(pool, {
     text: `select key_type as known from tandem.settings
       where key_type <> $1 and exists (select from tandem.user_contexts)`,
@@ -120,53 +158,28 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
   });
   if (other === undefined) return [];
   const remedy = `use another database (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[other.known]}`;
-  return [
-    failed(
-      'keys',
-      `this database has events of users with ids of type ${KEY_SQL[other.known]}, but the ids of this query are ${KEY_SQL[keyType]}`,
-      remedy,
-    ),
-  ];
-}
-
-const REASONS: Readonly<Record<UnscorableValue, string>> = {
-  null: 'null',
-  unknown: 'a text outside the categories',
-  not_finite: 'NaN or infinite',
-  too_long: 'a text of more than 1 MiB',
-};
-
-function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
-  switch (reason) {
-    case 'null':
-      return 'set features.nulls to the value that training used for a null';
-    case 'unknown':
-      return 'set unknown of features.categories to the value for texts outside the categories';
-    case 'too_long':
-      return `shorten it in the query: left(${column}, 10000) as ${column}`;
-    case 'not_finite':
-      return `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`;
-  }
+  const text = `this database has events of users with ids of type ${KEY_SQL[other.known]}, but the ids of this query are ${KEY_SQL[keyType]}`;
+  return [failed('keys', text, remedy)];
 }
 
 async function checkUsers(
   { pool, features }: Databases,
-  { name, definition, policy, verification }: CheckedPredictor,
+  predictor: CheckedPredictor,
   isMigrated: boolean,
-): Promise<Finding> {
-  const counted = countUnscorable(features, definition.query);
-  const { users, unscorable, reasons } = await counted.catch((error: unknown) =>
-    throwNamingUser(features, definition, error),
+): Promise<Finding[]> {
+  const { name, definition, policy, verification } = predictor;
+  const { users, unscorable, reasons } = await countUnscorable(features, definition.query).catch((error: unknown) =>
+    throwNamingUser(features, predictor, error),
   );
-  if (users === 0) return judgeEmpty(isMigrated && (await isServedFromStore(pool, name)));
+  if (users === 0) return [judgeEmpty(isMigrated && (await isServedFromStore(pool, name)))];
   if (unscorable === 0)
-    return ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`);
-  const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
+    return [ok('users', `${count(users)}, all with the required values; ${triedText(verification, users)}`)];
+  const why = reasons.map((one) => `${one.column} is ${one.said} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
-  const remedy = [...new Set(reasons.map(remedyOf)), 'or exclude such rows in the query'].join('; ');
+  const remedy = [...new Set(reasons.map((one) => one.remedy)), 'or exclude such rows in the query'].join('; ');
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only if ${policy.batch.minCoverage * 100} % of the users are scored (batch.minCoverage)`;
-  return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
+  return [isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy)];
 }
 
 /** A new product may have no users yet. For a predictor with served predictions, it is an error. */
@@ -183,14 +196,11 @@ async function isServedFromStore(pool: Pool, name: string): Promise<boolean> {
   return (await query(pool, { text, values: [name] })).length > 0;
 }
 
-async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {
+async function throwNamingUser(pool: Pool, predictor: CheckedPredictor, error: unknown): Promise<never> {
   if (!isOfSomeUser(error)) throw error;
-  const version = { ...definition, id: modelVersionId(definition), number: 0 };
-  const allUsers = { from: null, to: null };
-  const userIds = await createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS })
-    .usersOf(version, allUsers)
-    .catch(() => []);
-  throw await namingUser(pool, definition, userIds, error);
+  const source = createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS });
+  const userIds = await source.usersOf(versionOf(predictor), { from: null, to: null }).catch(() => []);
+  throw await namingUser(pool, predictor.definition, userIds, error);
 }
 
 /** Renders how many of the users the trial ran on: `64 of 200 tried on the model`. */
@@ -223,7 +233,7 @@ ${scanSteps(plan, names)}`;
   return refuse('plan', `${what}: reads the whole of ${whole}`, remedy);
 }
 
-async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Promise<Finding> {
+async function checkMaxAge({ pool }: Databases, { name, policy }: CheckedPredictor): Promise<Finding> {
   const [last] = await query<{ ms: number }>(pool, {
     text: `select (extract(epoch from finished_at - started_at) * 1000)::float8 as ms from tandem.runs
       where predictor = $1 and scope = 'all' and budget is null and state in ('done', 'done_with_errors') order by finished_at desc limit 1`,
@@ -248,13 +258,8 @@ export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): reado
   if (budget === undefined || changedSchedule !== undefined || policy.freshness.maxAgeMs !== null) return [];
   const text =
     'batch.budget limits every scheduled run: users who are not read keep their predictions for up to 40 days';
-  return [
-    warning(
-      'budget',
-      text,
-      'schedule runs of all users, batch.schedule: { everyone, changed }, or set freshness.maxAge',
-    ),
-  ];
+  const remedy = 'schedule runs of all users, batch.schedule: { everyone, changed }, or set freshness.maxAge';
+  return [warning('budget', text, remedy)];
 }
 
 /**
@@ -295,4 +300,22 @@ export function scanSteps(plan: string, relations: readonly string[]): string {
     return [line.trim().replace(/^-> +/, ''), ...details];
   });
   return steps.join('\n');
+}
+
+/** The key of a table, as `features.watch` names it. */
+type KeyOfTable = Pick<DeclaredWatch, 'oid' | 'key'>;
+
+const COLUMN = /^([a-z_][a-z0-9_]*|"([^"]|"")+")$/;
+
+/**
+ * Returns the statement for the first scanned table whose key is known, otherwise for the first table, without the key.
+ * If the key already has an index, the query lacks another index.
+ */
+export function indexStatement(scans: readonly FullScan[], keys: readonly KeyOfTable[]): string {
+  const [known] = scans.flatMap(({ oid, sql, indexed }) => {
+    const key = keys.find((one) => one.oid === oid)?.key ?? null;
+    if (key === null || indexed.some((one) => one === key || one === `(${key})`)) return [];
+    return [`create index on ${sql} (${COLUMN.test(key) ? key : `(${key})`})`];
+  });
+  return known ?? `create index on ${scans[0]?.sql} (…)`;
 }

@@ -25,27 +25,7 @@ export interface Difference {
   readonly excess: number;
 }
 
-export interface GoldenComparison {
-  readonly predictor: string;
-  /** The number of users in the file. */
-  readonly users: number;
-  /** The number of users whose values are all as expected. */
-  readonly equal: number;
-  /** The largest difference of each user, in descending order. */
-  readonly differences: readonly Difference[];
-  /** Users without a row of the query. */
-  readonly unknown: readonly string[];
-  /** Users that cannot be scored, and why. */
-  readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
-  readonly tolerance: number;
-  /** An order of the feature columns that gives the expected values; null if none was found or needed. */
-  readonly order: readonly string[] | null;
-  /**
-   * Each column with the column whose values it needs. For a model with one column in each input, this list replaces
-   * `order`.
-   */
-  readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
-}
+export type GoldenComparison = Awaited<ReturnType<typeof compareGolden>>;
 
 const USERS_AT_ONCE = 500;
 const READ_MS = 10_000;
@@ -62,31 +42,67 @@ export async function compareGolden(
   predictor: CheckedPredictor,
   golden: Golden,
   { tolerance, memoryLimitMb }: { readonly tolerance: number; readonly memoryLimitMb: number },
-): Promise<GoldenComparison> {
+) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
-    const sums = newSums();
-    let first: FeatureBatch | undefined;
-    const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
-    for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
-      const users = golden.users.slice(at, at + USERS_AT_ONCE);
-      const ids = users.map(({ userId }) => userId);
-      const { batch } = await source.readUsers(version, ids);
-      first ??= batch;
-      const predictions = await predictAll(scorer, version, batch);
-      for (const user of users) add(sums, user, predictions.get(user.userId), golden, tolerance);
-    }
-    const differences = sums.differences.sort((a, b) => b.excess - a.excess);
-    const judge = (batch: FeatureBatch) => judgeOrder(scorer, version, batch, golden, tolerance);
-    const order = differences.length === 0 || !first ? null : await findOrder(first, judge);
+    const trial: Trial = { scorer, version, golden, tolerance };
+    const { first, differences, unknown, unscorable } = await compareUsers(pool, trial);
+    const order = differences.length === 0 || !first ? null : await findOrder(first, (batch) => misfit(trial, batch));
     const isByName = version.inputs.every(({ columns }) => columns.length === 1);
-    const { equal, unknown, unscorable } = sums;
     const users = golden.users.length;
     return {
-      ...{ predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance },
+      predictor: predictor.name,
+      /** The number of users in the file. */
+      users,
+      /** The number of users whose values are all as expected. */
+      equal: users - differences.length - unknown.length - unscorable.length,
+      /** The largest difference of each user, in descending order. */
+      differences,
+      /** Users without a row of the query. */
+      unknown,
+      /** Users that cannot be scored, and why. */
+      unscorable,
+      tolerance,
+      /** An order of the feature columns that gives the expected values; null if none was found or needed. */
       order: isByName ? null : order,
+      /**
+       * Each column with the column whose values it needs. For a model with one column in each input, this list
+       * replaces `order`.
+       */
       exchange: isByName && order && first ? exchangeOf(first, order) : null,
     };
   });
+}
+
+interface Trial {
+  readonly scorer: InferencePool;
+  readonly version: ModelVersion;
+  readonly golden: Golden;
+  readonly tolerance: number;
+}
+
+async function compareUsers(pool: Pool, trial: Trial) {
+  const { version, golden } = trial;
+  const differences: Difference[] = [];
+  const unknown: string[] = [];
+  const unscorable: { userId: string; why: string }[] = [];
+  let first: FeatureBatch | undefined;
+  const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
+  for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
+    const users = golden.users.slice(at, at + USERS_AT_ONCE);
+    const ids = users.map(({ userId }) => userId);
+    const { batch } = await source.readUsers(version, ids);
+    first ??= batch;
+    const predictions = await predictAll(trial, batch);
+    for (const user of users) {
+      const { userId } = user;
+      const predicted = predictions.get(userId);
+      if (predicted === undefined) unknown.push(userId);
+      else if (typeof predicted === 'string') unscorable.push({ userId, why: predicted });
+      else differences.push(...worstDifference(trial, user, predicted));
+    }
+  }
+  differences.sort((a, b) => b.excess - a.excess);
+  return { first, differences, unknown, unscorable };
 }
 
 function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
@@ -95,44 +111,18 @@ function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
     .filter(({ column, valuesOf }) => column !== valuesOf);
 }
 
-interface Sums {
-  equal: number;
-  readonly differences: Difference[];
-  readonly unknown: string[];
-  readonly unscorable: { userId: string; why: string }[];
-}
-
-const newSums = (): Sums => ({ equal: 0, differences: [], unknown: [], unscorable: [] });
-
-function add(
-  sums: Sums,
-  user: GoldenUser,
-  predicted: Prediction | string | undefined,
-  golden: Golden,
-  tolerance: number,
-): void {
-  if (predicted === undefined) sums.unknown.push(user.userId);
-  else if (typeof predicted === 'string') sums.unscorable.push({ userId: user.userId, why: predicted });
-  else {
-    const worst = worstDifference(user, predicted, golden, tolerance);
-    if (worst) sums.differences.push(worst);
-    else sums.equal++;
-  }
-}
-
 /**
  * Returns the prediction by user, or the reason why there is none. Users without a row are missing.
  * @param isolation `budget`: the number of failures after which all failed rows are given up; otherwise each bad user
  * is isolated
  */
 async function predictAll(
-  scorer: InferencePool,
-  version: ModelVersion,
+  { scorer, version }: Trial,
   batch: FeatureBatch,
   isolation: { readonly budget?: number } = {},
 ): Promise<Map<string, Prediction | string>> {
-  const found = new Map<string, Prediction | string>();
-  for (const [row, why] of batch.faults) found.set(batch.userIds[row] ?? '', why);
+  const userOf = (row: number) => batch.userIds[row] ?? '';
+  const found = new Map<string, Prediction | string>([...batch.faults].map(([row, why]) => [userOf(row), why]));
   const rows = scorableRows(batch);
   if (rows.length === 0) return found;
   const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
@@ -140,29 +130,25 @@ async function predictAll(
   for (const row of rows) {
     const bytes = outputs.get(row);
     const why = faults.get(row) ?? 'the model returned nothing';
-    found.set(batch.userIds[row] ?? '', bytes ? decodeOutputs(version.outputs, bytes) : why);
+    found.set(userOf(row), bytes ? decodeOutputs(version.outputs, bytes) : why);
   }
   return found;
 }
 
+/** Returns the user's largest difference; none if all values are as expected. */
 function worstDifference(
+  { golden, tolerance }: Trial,
   { userId, expected }: GoldenUser,
   prediction: Prediction,
-  { outputs }: Golden,
-  tolerance: number,
-): Difference | undefined {
-  let worst: Difference | undefined;
-  outputs.forEach(({ column, field, index }, i) => {
-    const said = prediction[field];
-    const value = Array.isArray(said) ? said[index ?? 0] : said;
+): readonly Difference[] {
+  const differences = golden.outputs.flatMap(({ column, field, index }, i) => {
+    const value = [prediction[field]].flat()[index ?? 0];
     const wanted = expected[i] ?? Number.NaN;
     const got = typeof wanted === 'number' ? Number(value) : String(value);
     const excess = excessOf(wanted, got, tolerance);
-    if (excess !== null && (worst === undefined || excess > worst.excess)) {
-      worst = { userId, column, expected: wanted, got, excess };
-    }
+    return excess === null ? [] : [{ userId, column, expected: wanted, got, excess }];
   });
-  return worst;
+  return differences.sort((a, b) => b.excess - a.excess).slice(0, 1);
 }
 
 /** Returns the difference as a multiple of the allowed difference; null if the values are within the tolerance. */
@@ -177,29 +163,18 @@ function excessOf(expected: number | string, got: number | string, tolerance: nu
  * Returns the misfit between the model's answers for reordered features and the expected scores; 0 if all are as
  * expected.
  */
-async function judgeOrder(
-  scorer: InferencePool,
-  version: ModelVersion,
-  batch: FeatureBatch,
-  golden: Golden,
-  tolerance: number,
-): Promise<number> {
-  try {
-    return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
-  } catch (error) {
+async function misfit(trial: Trial, batch: FeatureBatch): Promise<number> {
+  const predictions = await predictAll(trial, batch, { budget: 0 }).catch((error: unknown) => {
     // With features in a wrong order, the model may take too long.
-    if (isTandemError(error)) return Number.POSITIVE_INFINITY;
+    if (isTandemError(error)) return null;
     throw error;
-  }
-}
-
-function misfit(predictions: ReadonlyMap<string, Prediction | string>, golden: Golden, tolerance: number): number {
+  });
   let sum = 0;
-  for (const user of golden.users) {
-    const predicted = predictions.get(user.userId);
+  for (const user of trial.golden.users) {
+    const predicted = predictions ? predictions.get(user.userId) : 'none';
     if (predicted === undefined) continue;
     if (typeof predicted === 'string') return Number.POSITIVE_INFINITY;
-    const worst = worstDifference(user, predicted, golden, tolerance);
+    const [worst] = worstDifference(trial, user, predicted);
     // The logarithm keeps one user with a large difference from hiding improvements of the others.
     if (worst) sum += 1 + Math.log1p(worst.excess);
   }

@@ -6,24 +6,11 @@ import { asRelation, quoteName } from '@tandem/offline-store/features/feature-st
 import { MAX_ROW_BYTES } from '@tandem/offline-store/features/row-bounds';
 import { query } from '@tandem/offline-store/sql/database';
 
-export interface UnscorableUsers {
-  /** The number of users of the query. */
-  readonly users: number;
-  /** The number of users that cannot be scored. */
-  readonly unscorable: number;
-  /** The reasons by column. A user may have several. */
-  readonly reasons: readonly { readonly column: string; readonly reason: UnscorableValue; readonly users: number }[];
-}
-
-/**
- * Why a value cannot be used: a null without a declared value, a text outside the categories, NaN or infinity, or a
- * text above the size limit of a row.
- */
-export type UnscorableValue = 'null' | 'unknown' | 'not_finite' | 'too_long';
-
+/** Why a value cannot be used: the words for it, the remedy, and the condition in SQL. */
 interface Reason {
   readonly column: string;
-  readonly reason: UnscorableValue;
+  readonly said: string;
+  readonly remedy: string;
   readonly condition: string;
 }
 
@@ -32,7 +19,7 @@ interface Reason {
  * in several conditions. With `offset 0`, Postgres computes the column once and not for each condition: for 20,000
  * users and two subqueries this takes 0.6 s instead of 3 s.
  */
-export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery): Promise<UnscorableUsers> {
+export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery) {
   const values: string[][] = [];
   const reasons = columns.flatMap((column) => reasonsOf(column, values));
   const any = reasons.map(({ condition }) => condition).join(' or ') || 'false';
@@ -46,35 +33,42 @@ export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery
   const { users = 0, unscorable = 0, each: counts = [] } = row ?? {};
   return {
     users,
+    /** The number of users that cannot be scored. */
     unscorable,
-    reasons: reasons
-      .map(({ column, reason }, i) => ({ column, reason, users: counts[i] ?? 0 }))
-      .filter((one) => one.users > 0),
+    /** The reasons by column. A user may have several. */
+    reasons: reasons.map((reason, i) => ({ ...reason, users: counts[i] ?? 0 })).filter((one) => one.users > 0),
   };
 }
 
 /**
- * Returns the reasons why a value of the column cannot be used, each with its condition in SQL.
+ * Returns the reasons why a value of the column cannot be used: a null without a declared value, NaN or infinity, a text
+ * above the size limit of a row, or a text outside the categories.
  * @param values the parameters of the statement, to which this appends
  */
-function reasonsOf({ name, kind, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
-  const column = `f.${quoteName(name)}`;
+function reasonsOf({ name: column, kind, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
+  const value = `f.${quoteName(column)}`;
   const reasons: Reason[] = [];
-  if (nullAs === undefined) reasons.push({ column: name, reason: 'null', condition: `${column} is null` });
+  if (nullAs === undefined) {
+    const remedy = 'set features.nulls to the value that training used for a null';
+    reasons.push({ column, said: 'null', remedy, condition: `${value} is null` });
+  }
   if (kind === 'number') {
     // In Postgres a NaN is equal to itself.
-    const condition = `${column} = any('{NaN,Infinity,-Infinity}'::float8[])`;
-    reasons.push({ column: name, reason: 'not_finite', condition });
+    const condition = `${value} = any('{NaN,Infinity,-Infinity}'::float8[])`;
+    const remedy = `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`;
+    reasons.push({ column, said: 'NaN or infinite', remedy, condition });
   }
   if (kind === 'string') {
     // For a text stored outside its row, Postgres reads only the length.
-    const condition = `octet_length(${column}::text) > ${MAX_ROW_BYTES}`;
-    reasons.push({ column: name, reason: 'too_long', condition });
+    const condition = `octet_length(${value}::text) > ${MAX_ROW_BYTES}`;
+    const remedy = `shorten it in the query: left(${column}, 10000) as ${column}`;
+    reasons.push({ column, said: 'a text of more than 1 MiB', remedy, condition });
   }
   if (categories && categories.unknownAs === undefined) {
     values.push([...categories.values]);
-    const condition = `${column} <> all($${values.length}::text[])`;
-    reasons.push({ column: name, reason: 'unknown', condition });
+    const condition = `${value} <> all($${values.length}::text[])`;
+    const remedy = 'set unknown of features.categories to the value for texts outside the categories';
+    reasons.push({ column, said: 'a text outside the categories', remedy, condition });
   }
   return reasons;
 }

@@ -57,8 +57,8 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   const company =
     largest === 1 ? 'inferred twice, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
   const text = `the same answer for ${who}: ${company}`;
-  const untried = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
-  if (untried) return (untried.isRefused ? failed : warning)('parity', `${text}; ${untried.why}`, untried.remedy);
+  const untried = users.real + refused.real === 0 ? whyNobodyReal(predictor, text) : null;
+  if (untried) return untried;
   if (refused.real === 0) return ok('parity', text);
   return warning(
     'parity',
@@ -67,30 +67,19 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   );
 }
 
-interface WhyNobody {
-  readonly why: string;
-  readonly remedy: string;
-  /** Whether the predictor must not be adopted. */
-  readonly isRefused?: boolean;
-}
-
-/** Returns why the trial had no real user; null if the query returns none. */
-function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
+/** Returns the finding that the trial had no real user, and why; null if the query returns none. */
+function whyNobodyReal({ users }: CheckedPredictor, text: string): Finding | null {
   if (users === undefined) {
-    return { why: 'no real user can be read before the schema exists', remedy: 'run tandem migrate, then check again' };
+    const why = `${text}; no real user can be read before the schema exists`;
+    return warning('parity', why, 'run tandem migrate, then check again');
   }
   if (users.slow) {
-    return {
-      why: `with no real users, because ${users.slow.what} were not read in time`,
-      remedy: 'make the query faster (see sample and plan), then check again',
-      isRefused: true,
-    };
+    const why = `${text}; with no real users, because ${users.slow.what} were not read in time`;
+    return failed('parity', why, 'make the query faster (see sample and plan), then check again');
   }
   if (users.read === 0) return null;
-  return {
-    why: 'with no real users, because none of the users read can be scored',
-    remedy: 'fix the reasons why they cannot be scored, then check again',
-  };
+  const why = `${text}; with no real users, because none of the users read can be scored`;
+  return warning('parity', why, 'fix the reasons why they cannot be scored, then check again');
 }
 
 function costText({ verification: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {

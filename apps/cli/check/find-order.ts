@@ -26,12 +26,11 @@ export async function findOrder(
   const deadline = performance.now() + SEARCH_MS;
   const judge = (order: readonly number[]) => misfit(reordered(users, order));
   const asIs = batch.columns.map((_, i) => i);
-  let best = { order: asIs, misfit: await judge(asIs) };
   for (const start of [asIs, byName(batch, places)]) {
     const found = await descend(start, places, judge, deadline);
-    if (found.misfit < best.misfit) best = found;
+    if (found.misfit === 0) return found.order.map((place) => batch.columns[place]?.name ?? '');
   }
-  return best.misfit === 0 ? best.order.map((place) => batch.columns[place]?.name ?? '') : null;
+  return null;
 }
 
 /** Returns the columns of numbers. Texts and categories do not fill exactly one value of an input. */

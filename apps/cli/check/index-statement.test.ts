@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { indexStatement } from './index-statement.ts';
+import { indexStatement } from './check-predictor.ts';
 
 const scan = { relation: 'public.My table', sql: 'public."My table"', oid: 7, rows: 5_000, indexed: [] };
 

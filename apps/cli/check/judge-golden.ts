@@ -4,7 +4,7 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
 import { CommandFailure } from '../command-line/failure.ts';
-import { type Finding, failed, ok } from '../output/finding.ts';
+import { type Finding, failed, ofPredictor, ok } from '../output/finding.ts';
 import { count, counted } from '../output/text.ts';
 import { compareGolden, type Difference, type GoldenComparison } from './compare-golden.ts';
 import { readGolden } from './read-golden.ts';
@@ -33,7 +33,7 @@ export async function checkGolden(
     const golden = await readGolden(file, { keyType, outputs, key });
     return compareGolden(pool, predictor, golden, { tolerance, memoryLimitMb });
   });
-  return { comparison, finding: judgeComparison(comparison, basename(file)) };
+  return { comparison, findings: ofPredictor(predictor.name, [judgeComparison(comparison, basename(file))]) };
 }
 
 function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRequest): CheckedPredictor {
@@ -49,15 +49,13 @@ function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRe
  * @param file the name of the file in the text
  */
 function judgeComparison(comparison: GoldenComparison, file: string): Finding {
-  const { predictor, users, equal, tolerance } = comparison;
-  const subject = `${predictor} golden`;
-  if (equal === users)
-    return ok(
-      subject,
-      `${file}: all predictions of ${usersText(users)} are as expected, within ${tolerance} of the value`,
-    );
+  const { users, equal, tolerance } = comparison;
+  if (equal === users) {
+    const text = `${file}: all predictions of ${usersText(users)} are as expected, within ${tolerance} of the value`;
+    return ok('golden', text);
+  }
   const lines = [...differenceLines(comparison), ...missingLines(comparison)];
-  return failed(subject, `${file}: ${lines.join('\n')}`, remedyFor(comparison));
+  return failed('golden', `${file}: ${lines.join('\n')}`, remedyFor(comparison));
 }
 
 function differenceLines({ differences, users, tolerance, equal }: GoldenComparison): string[] {

@@ -1,10 +1,7 @@
 import { expect, test } from 'vitest';
-import { judgeProbabilities } from './judge-predictors.ts';
+import { judgeProbabilities } from './predict-sample.ts';
 
-const sampleOf = (prediction: Record<string, number | string | number[]>) => ({
-  ...{ predictor: 'churn', userId: '7', features: [], featuresMs: 1, inferenceMs: 1 },
-  prediction,
-});
+const sampleOf = (prediction: Record<string, number | string | number[]>) => ({ userId: '7', prediction });
 
 test('values from 0 to 1 are probabilities, and fields with other names may have any values', () => {
   expect(judgeProbabilities(sampleOf({ probabilities: [0, 0.3, 1.000001], label: 'a' }))).toEqual([]);
@@ -15,7 +12,7 @@ test('check warns of margins that are named probabilities, as of an SVC without 
   expect(judgeProbabilities(sampleOf({ probabilities: [2.2, 1.1, -0.25] }))).toMatchObject([
     {
       level: 'warning',
-      subject: 'churn outputs',
+      subject: 'outputs',
       text: expect.stringContaining('probabilities of user 7 has the value 2.2, which is not a probability'),
       remedy: expect.stringContaining('rename the field'),
     },

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { judgeReadTime, noUserInTime, tooSlowForReads } from './predict-sample.ts';
 
 const reader = (live: boolean, definition: { readonly request?: readonly RequestColumn[] } = {}) => ({
-  ...{ name: 'churn', definition },
+  definition,
   policy: { freshness: { live, liveTimeoutMs: 50 } },
 });
 
@@ -19,7 +19,7 @@ test('a model that leaves too little of liveTimeout is a separate warning', () =
   expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([]);
   expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([
     {
-      ...{ subject: 'churn model', level: 'warning', remedy: expect.stringMatching(/^raise freshness.liveTimeout/) },
+      ...{ subject: 'model', level: 'warning', remedy: expect.stringMatching(/^raise freshness.liveTimeout/) },
       text: expect.stringMatching(/user 7 took 60 ms \(20 ms .*, 40 ms .*\), and freshness.liveTimeout is 50 ms/),
     },
   ]);
@@ -27,12 +27,12 @@ test('a model that leaves too little of liveTimeout is a separate warning', () =
 
 test('a user that cannot be read is an error, unless no read is live', () => {
   const text = expect.stringContaining('the features of user 7 were not read within 10 s');
-  expect(tooSlowForReads(reader(true), 'sample', '7', 10_000)).toMatchObject({ level: 'error', text });
-  expect(tooSlowForReads(reader(false), 'sample', '7', 10_000)).toMatchObject({ level: 'warning', text });
+  expect(tooSlowForReads(reader(true), '7', 10_000)).toMatchObject({ level: 'error', text });
+  expect(tooSlowForReads(reader(false), '7', 10_000)).toMatchObject({ level: 'warning', text });
 });
 
 test('reports only measured times of a query that is slow for all users', () => {
-  const finding = noUserInTime(reader(true), 'sample', { what: 'user ids', ms: 5_000, userId: null });
+  const finding = noUserInTime(reader(true), { what: 'user ids', ms: 5_000, userId: null });
   expect(finding).toMatchObject({
     level: 'warning',
     text: expect.stringMatching(/^user ids were not read within 5.0 s/),
@@ -45,8 +45,8 @@ test('a predictor with request features gets no advice to turn off live inferenc
   const times = (featuresMs: number) => ({ userId: '7', featuresMs, inferenceMs: 40 });
   const findings = (judged: ReturnType<typeof reader>) => [
     ...[...judgeReadTime(judged, times(20)), ...judgeReadTime(judged, times(60))],
-    tooSlowForReads(judged, 'sample', '7', 10_000),
-    noUserInTime(judged, 'sample', { what: 'user ids', ms: 5_000, userId: null }),
+    tooSlowForReads(judged, '7', 10_000),
+    noUserInTime(judged, { what: 'user ids', ms: 5_000, userId: null }),
   ];
   const remedies = findings(reader(true, { request: [{ name: 'amount', kind: 'number' }] })).map(
     ({ remedy }) => remedy,

@@ -44,23 +44,19 @@ export async function predictSample(
   pool: Pool,
   predictor: CheckedPredictor,
   memoryLimitMb: number,
-): Promise<Sample | { finding: Finding }> {
-  const subject = `${predictor.name} sample`;
+): Promise<Sample | Finding> {
   const { users } = predictor;
   const version = versionOf(predictor);
   const userId = users?.scorable?.userIds[0] ?? users?.slow?.userId ?? undefined;
-  if (userId === undefined) return { finding: whyNobody(subject, predictor) };
+  if (userId === undefined) return whyNobody(predictor);
   try {
     const { liveTimeoutMs } = predictor.policy.freshness;
     const read = await timed(() => findProvenance(pool, version, userId, DEADLINE_MS), liveTimeoutMs);
     const { result: user, quickestMs: featuresMs } = read;
     // If the query is too slow to choose a scorable user, this user may have a null, which the finding `users` reports.
-    if (user.fault !== null && predictor.users?.slow)
-      return { finding: noUserInTime(predictor, subject, predictor.users.slow) };
     if (user.fault !== null) {
-      return {
-        finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'fix the query for such rows'),
-      };
+      if (predictor.users?.slow) return noUserInTime(predictor, predictor.users.slow);
+      return failed('sample', `user ${userId} cannot be scored: ${user.fault}`, 'fix the query for such rows');
     }
     // Runs score with the defaults of request features. Without defaults, each request sends values.
     const isComplete = namesWithoutDefault(version).length === 0;
@@ -73,11 +69,9 @@ export async function predictSample(
       ...(await infer(predictor, batch, { memoryLimitMb, withinMs: liveTimeoutMs - featuresMs })),
     };
   } catch (error) {
-    if (isTooSlow(error)) {
-      return { finding: tooSlowForReads(predictor, subject, userId, DEADLINE_MS) };
-    }
+    if (isTooSlow(error)) return tooSlowForReads(predictor, userId, DEADLINE_MS);
     const { message, remedy } = explainFailure(error);
-    return { finding: failed(subject, message, remedy ?? 'fix the query or the model') };
+    return failed('sample', message, remedy ?? 'fix the query or the model');
   }
 }
 
@@ -96,19 +90,18 @@ async function timed<T>(work: () => Promise<T>, withinMs: number): Promise<{ res
   }
 }
 
-function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
+function whyNobody(predictor: CheckedPredictor): Finding {
   const { read = 0, fault = null, slow = null } = predictor.users ?? {};
-  if (slow !== null) return noUserInTime(predictor, subject, slow);
-  if (read === 0) return warning(subject, 'the feature query returns no user', 'check that its tables have rows');
+  if (slow !== null) return noUserInTime(predictor, slow);
+  if (read === 0) return warning('sample', 'the feature query returns no user', 'check that its tables have rows');
   const { userId = '', why = '' } = fault ?? {};
   const text = `none of the ${counted(read, 'user')} read can be scored; user ${userId}: ${why}`;
-  return failed(subject, text, remedyFor(why));
-}
-
-function remedyFor(why: string): string {
   const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
-  if (nan === undefined) return 'set a value for nulls in features.nulls, or fix the query';
-  return `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
+  const remedy =
+    nan === undefined
+      ? 'set a value for nulls in features.nulls, or fix the query'
+      : `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
+  return failed('sample', text, remedy);
 }
 
 function infer(
@@ -125,29 +118,22 @@ function infer(
     const fault = outputFault(version.outputs, tensors, 0);
     if (fault !== null) throw new Error(`the model returned no usable answer: ${fault}`);
     return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
-  }).catch((error: unknown) => {
-    throw isTandemError(error, 'live_timeout') ? tooBusy(error) : error;
+  }).catch((cause: unknown) => {
+    if (!isTandemError(cause, 'live_timeout')) throw cause;
+    const text = `${cause.message}, although the model passed its trial: the machine is busy`;
+    throw new TandemError('overloaded', text, { remedy: 'retry when the machine is less busy', cause });
   });
-}
-
-function tooBusy(cause: TandemError): TandemError {
-  const text = `${cause.message}, although the model passed its trial: the machine is busy`;
-  return new TandemError('overloaded', text, { remedy: 'retry when the machine is less busy', cause });
 }
 
 /** The part of a predictor that decides about live reads. */
 interface LiveReader {
-  readonly name: string;
   readonly policy: { readonly freshness: { readonly live: boolean; readonly liveTimeoutMs: number } };
   readonly definition: Pick<CheckedPredictor['definition'], 'request'>;
 }
 
 const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction of the batch';
 
-/**
- * Returns the remedy for a slow query. For a predictor with request features, which need live inference, it does not
- * suggest turning live inference off.
- */
+/** Remedies. A predictor with request features needs live inference, so they do not suggest turning it off. */
 function queryRemedy({ definition }: LiveReader): string {
   const last = definition.request ? 'raise freshness.liveTimeout' : WITHOUT_LIVE;
   return `create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or ${last}`;
@@ -155,9 +141,7 @@ function queryRemedy({ definition }: LiveReader): string {
 
 function modelRemedy({ definition }: LiveReader): string {
   const build = 'serve a faster build (tandem build create)';
-  return definition.request
-    ? `raise freshness.liveTimeout, or ${build}`
-    : `raise freshness.liveTimeout, ${build}, or ${WITHOUT_LIVE}`;
+  return `raise freshness.liveTimeout, ${definition.request ? `or ${build}` : `${build}, or ${WITHOUT_LIVE}`}`;
 }
 
 /** Returns a finding if the sample was not read in time, unless the predictor answers no read live. */
@@ -165,37 +149,53 @@ export function judgeReadTime(
   reader: LiveReader,
   { userId, featuresMs, inferenceMs }: Pick<Sample, 'userId' | 'featuresMs' | 'inferenceMs'>,
 ): Finding[] {
-  const { name, policy } = reader;
-  const { live, liveTimeoutMs } = policy.freshness;
+  const { live, liveTimeoutMs } = reader.policy.freshness;
   const ms = featuresMs + inferenceMs;
   if (!live || ms <= liveTimeoutMs) return [];
   const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of changed users would return the stored prediction`;
   if (featuresMs > liveTimeoutMs) {
     const text = `the features of user ${userId} took ${inMs(featuresMs)}, ${limit}`;
-    return [warning(`${name} query`, text, queryRemedy(reader))];
+    return [warning('query', text, queryRemedy(reader))];
   }
   const parts = `${inMs(featuresMs)} for the features, ${inMs(inferenceMs)} for the model`;
   const text = `a live read of user ${userId} took ${inMs(ms)} (${parts}), ${limit}`;
-  return [warning(`${name} model`, text, modelRemedy(reader))];
+  return [warning('model', text, modelRemedy(reader))];
 }
 
 /** Reports that reading the features of a single user took longer than any read waits. */
-export function tooSlowForReads(reader: LiveReader, subject: string, userId: string, ms: number): Finding {
+export function tooSlowForReads(reader: LiveReader, userId: string, ms: number): Finding {
   const { live, liveTimeoutMs } = reader.policy.freshness;
   const text = `the features of user ${userId} were not read within ${inMs(ms)}`;
-  if (!live) return warning(subject, text, 'check that the tables have the indexes that the query needs');
+  if (!live) return warning('sample', text, 'check that the tables have the indexes that the query needs');
   const most = `the query is too slow for live reads, which have ${inMs(liveTimeoutMs)} (freshness.liveTimeout)`;
-  return failed(subject, `${text}: ${most}`, queryRemedy(reader));
+  return failed('sample', `${text}: ${most}`, queryRemedy(reader));
 }
 
 /** Reports that not even user ids were read in time. A query that is slow for all users may still be fast for one. */
-export function noUserInTime(reader: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
+export function noUserInTime(reader: LiveReader, { what, ms }: SlowUsers): Finding {
   const most = inMs(reader.policy.freshness.liveTimeoutMs);
   const text = `${what} were not read within ${inMs(ms)}, so the query is slow for all users; whether it is fast enough for a live read of one user (${most}, freshness.liveTimeout) was not measured`;
-  return warning(subject, text, queryRemedy(reader));
+  return warning('sample', text, queryRemedy(reader));
 }
 
 /** Renders a limit of 250 ms as 250 ms, not as 0.3 s. */
 function inMs(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : duration(ms);
+}
+
+/** How far a probability may lie outside 0 to 1, because floats of a softmax may be slightly above 1. */
+const TOLERANCE = 1e-5;
+
+/**
+ * Warns of a field that is named a probability but has another value. Some exporters give margins and distances such
+ * names.
+ */
+export function judgeProbabilities({ userId, prediction }: Pick<Sample, 'userId' | 'prediction'>): Finding[] {
+  return Object.entries(prediction).flatMap(([field, value]) => {
+    const odd = [value].flat().find((one) => typeof one === 'number' && (one < -TOLERANCE || one > 1 + TOLERANCE));
+    if (!/prob/i.test(field) || odd === undefined) return [];
+    const text = `${field} of user ${userId} has the value ${odd}, which is not a probability; it may be a margin or a distance`;
+    const remedy = `rename the field, for example to scores, or export probabilities (scikit-learn: SVC(probability=True))`;
+    return [warning('outputs', text, remedy)];
+  });
 }

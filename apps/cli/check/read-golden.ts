@@ -6,25 +6,16 @@ import { lineFailure } from '../command-line/read-text-file.ts';
 import { type CsvRow, readCsv } from '../csv/read-csv.ts';
 import { count } from '../output/text.ts';
 
-/** The place of a value in a prediction. */
-interface GoldenOutput {
-  /** The column of the file. */
-  readonly column: string;
-  /** The field of the prediction. */
-  readonly field: string;
-  /** The index from 0, for a field with several values. */
-  readonly index: number | null;
+export interface Golden {
+  /** The columns of the file, each with the field of the prediction and, for a field with several values, the index. */
+  readonly outputs: readonly { readonly column: string; readonly field: string; readonly index: number | null }[];
+  readonly users: readonly GoldenUser[];
 }
 
 export interface GoldenUser {
   readonly userId: string;
   /** Expected values in the order of `outputs`; numbers for outputs of numbers or booleans. */
   readonly expected: readonly (number | string)[];
-}
-
-export interface Golden {
-  readonly outputs: readonly GoldenOutput[];
-  readonly users: readonly GoldenUser[];
 }
 
 interface GoldenTarget {
@@ -35,17 +26,12 @@ interface GoldenTarget {
 }
 
 /** The most users. All are kept in memory, and read again if the order of columns is searched. */
-const MOST_GOLDEN_USERS = 10_000;
-
-interface Layout {
-  readonly keyAt: number;
-  readonly columns: readonly (GoldenOutput & { readonly at: number; readonly isText: boolean })[];
-}
+const MOST = 10_000;
 
 /** Reads the file. Rejects with a CommandFailure that names file and line. */
 export async function readGolden(file: string, target: GoldenTarget): Promise<Golden> {
   const users = new Map<string, GoldenUser>();
-  let layout: Layout | undefined;
+  let layout: ReturnType<typeof layoutOf> | undefined;
   for await (const { names, rows } of readCsv(file)) {
     layout ??= layoutOf(names, target, file);
     for (const row of rows) {
@@ -55,74 +41,56 @@ export async function readGolden(file: string, target: GoldenTarget): Promise<Go
       }
       users.set(user.userId, user);
     }
-    if (users.size > MOST_GOLDEN_USERS) throw tooMany(file);
+    if (users.size > MOST) {
+      throw new CommandFailure(`${file} has more than ${count(MOST)} users`, {
+        remedy: `write at most ${count(MOST)} users`,
+      });
+    }
   }
   if (layout === undefined || users.size === 0) {
-    throw lineFailure(
-      file,
-      2,
-      'the file has no user',
-      'below the header, write one row for each user, with the id and the expected outputs',
-    );
+    const remedy = 'below the header, write one row for each user, with the id and the expected outputs';
+    throw lineFailure(file, 2, 'the file has no user', remedy);
   }
   const outputs = layout.columns.map(({ column, field, index }) => ({ column, field, index }));
   return { outputs, users: [...users.values()] };
 }
 
-function tooMany(file: string): CommandFailure {
-  const most = count(MOST_GOLDEN_USERS);
-  return new CommandFailure(`${file} has more than ${most} users`, { remedy: `write at most ${most} users` });
-}
-
-function layoutOf(names: readonly string[], { outputs, key }: GoldenTarget, file: string): Layout {
+/** Returns the positions of the columns of user ids and of outputs. */
+function layoutOf(names: readonly string[], { outputs, key }: GoldenTarget, file: string) {
+  const places = new Map(outputs.flatMap(placesOf));
+  const wanted = [...places.keys()].join(', ');
+  const [only] = places.size === 1 ? places.values() : [];
+  // The only output may also be named `score`.
+  if (only?.index === null) places.set('score', only);
   const columns = names.flatMap((column, at) => {
-    const found = outputOf(column, outputs);
-    return found && column !== key ? [{ ...found, column, at }] : [];
+    const place = places.get(column);
+    return place && column !== key ? [{ ...place, column, at }] : [];
   });
   if (columns.length === 0) {
-    const wanted = outputs.flatMap(columnNames).join(', ');
     const remedy = `name at least one column like an output of the config: ${wanted}`;
     throw lineFailure(file, 1, `no column is an output: ${names.join(', ')}`, remedy);
   }
-  return { keyAt: keyPlace(names, columns, key, file), columns };
-}
-
-function keyPlace(
-  names: readonly string[],
-  outputs: readonly { readonly at: number }[],
-  key: string | null,
-  file: string,
-): number {
   const named = names.indexOf(key ?? 'user_id');
-  if (named >= 0) return named;
-  const others = names.flatMap((_, at) => (outputs.some((output) => output.at === at) ? [] : [at]));
-  if (key === null && others.length === 1) return others[0] ?? 0;
-  const problem = key === null ? 'no column is named user_id' : `no column is named ${key}`;
-  throw lineFailure(file, 1, problem, `set --key to the column of user ids, one of ${names.join(', ')}`);
+  const others = [...names.keys()].filter((at) => columns.every((column) => column.at !== at));
+  const keyAt = named < 0 && key === null && others.length === 1 ? others[0] : named;
+  if (keyAt !== undefined && keyAt >= 0) return { keyAt, columns };
+  const remedy = `set --key to the column of user ids, one of ${names.join(', ')}`;
+  throw lineFailure(file, 1, `no column is named ${key ?? 'user_id'}`, remedy);
 }
 
-/**
- * Returns the place of a column: `score`, `perClass_0` for a field with several values, or `score` for the only output.
- */
-function outputOf(column: string, outputs: readonly OutputField[]) {
-  for (const field of outputs) {
-    const index = columnNames(field).indexOf(column);
-    if (index >= 0) return described(field, field.width === null ? null : index);
-  }
-  const [only, ...more] = outputs;
-  if (column !== 'score' || only === undefined || more.length > 0 || only.width !== null) return undefined;
-  return described(only, null);
+/** Returns the columns of an output, such as `score`, or `perClass_0` and `perClass_1`, each with its place. */
+function placesOf({ name: field, type, width }: OutputField) {
+  const place = (index: number | null) => ({ field, index, isText: type === 'string' });
+  if (width === null) return [[field, place(null)] as const];
+  return Array.from({ length: width }, (_, index) => [`${field}_${index}`, place(index)] as const);
 }
 
-function described({ name, type }: OutputField, index: number | null) {
-  return { field: name, index, isText: type === 'string' };
-}
-
-function columnNames({ name, width }: OutputField): string[] {
-  return width === null ? [name] : Array.from({ length: width }, (_, i) => `${name}_${i}`);
-}
-
-function userOf({ line, cells }: CsvRow, { keyAt, columns }: Layout, keyType: KeyType, file: string): GoldenUser {
+function userOf(
+  { line, cells }: CsvRow,
+  { keyAt, columns }: ReturnType<typeof layoutOf>,
+  keyType: KeyType,
+  file: string,
+): GoldenUser {
   const userId = cells[keyAt] ?? '';
   const check = checkUserId(keyType, userId);
   if (!check.ok) {

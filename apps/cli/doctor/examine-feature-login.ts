@@ -10,23 +10,24 @@ import {
 import { createPool } from '@tandem/offline-store/sql/database';
 import type { DatabaseUrls } from '../command-line/environment.ts';
 import { type Finding, ok, warning } from '../output/finding.ts';
-import { unreached } from './examine-stores.ts';
+import { attempt } from './examine-stores.ts';
 
 const SUBJECT = 'feature login';
 const DOCUMENT = 'docs/postgres.md, "A login for feature queries"';
 
-export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]> {
+export function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]> {
+  return attempt(SUBJECT, () => judgeLogin(urls));
+}
+
+async function judgeLogin(urls: DatabaseUrls): Promise<Finding[]> {
   const { url, featuresUrl } = urls;
   const pool = createPool({ url, max: 1, applicationName: 'tandem-doctor' });
   const features = createFeaturePool(urls, { max: 1, applicationName: 'tandem-doctor-features' });
   try {
     if (url === featuresUrl) {
-      const shared = ok(
-        SUBJECT,
-        'the user of DATABASE_URL: a key with models:write can read all that this user may read',
-      );
+      const shared = 'the user of DATABASE_URL: a key with models:write can read all that this user may read';
       // examine-stores.ts reports a database that does not answer.
-      return [shared, ...(await outward(features).catch(() => []))];
+      return [ok(SUBJECT, shared), ...(await outward(features).catch(() => []))];
     }
     const isMigrated = await assertFeatureLogin(pool, features);
     const excess = await findExcess(features);
@@ -36,8 +37,6 @@ export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]
         ? ok(SUBJECT, reach)
         : warning(SUBJECT, `the user of FEATURES_DATABASE_URL ${excess}`, `give it exactly the grants of ${DOCUMENT}`);
     return [rights, ...(await outward(features))];
-  } catch (error) {
-    return [unreached(SUBJECT, '', error)];
   } finally {
     await Promise.all([pool.end(), features.end()]);
   }

@@ -36,10 +36,8 @@ export function judgeRoom(room: ConnectionRoom, { processes, connections }: Plan
   const { most, others, fleet, besideApis } = room;
   const apis = processes * (connections ?? 0);
   if (connections === null || apis + besideApis + others <= most) {
-    return ok(
-      'fleet',
-      `${counted(room.processes, 'live process', 'live processes')} may open ${fleet} of ${most} connections`,
-    );
+    const live = counted(room.processes, 'live process', 'live processes');
+    return ok('fleet', `${live} may open ${fleet} of ${most} connections`);
   }
   const text = `${counted(processes, 'API process', 'API processes')} (API_PROCESSES) may open ${apis} connections, workers and embedded readers ${besideApis}, and other programs hold ${others}, but max_connections allows only ${most}`;
   return failed('fleet', text, 'lower API_PROCESSES or DATABASE_CONNECTIONS, or raise max_connections');
@@ -49,13 +47,6 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   api: ['API process', 'API processes'],
   worker: ['worker', 'workers'],
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
-};
-
-/** The effect on processes whose release does not know the protocol number of the schema. */
-const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
-  api: ['it answers no read', 'they answer no read'],
-  worker: ['it takes no work', 'they take no work'],
-  embedded: ['it answers no read', 'they answer no read'],
 };
 
 /** The most processes that are named. */
@@ -77,8 +68,9 @@ export function judgeProcesses(processes: readonly LiveProcess[], protocol: numb
     // Releases that report no number know at most number 1.
     const known = first.protocol ?? 1;
     if (known === protocol) return [ok(kind, text)];
-    const [one, many] = IDLE[kind];
-    const problem = `the database follows protocol ${protocol}, so ${group.length === 1 ? one : many}`;
+    const idle =
+      kind === 'worker' ? ['it takes no work', 'they take no work'] : ['it answers no read', 'they answer no read'];
+    const problem = `the database follows protocol ${protocol}, so ${idle[group.length === 1 ? 0 : 1]}`;
     const remedy =
       known > protocol
         ? `tandem migrate, of release ${release}`

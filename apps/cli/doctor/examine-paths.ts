@@ -28,14 +28,8 @@ export async function examinePaths(paths: DatabasePaths): Promise<Finding[]> {
     if (!isTandemError(error, 'unavailable')) throw error;
     const isPooler = isPooled && (await answers(pools.vital)) === null;
     if (!isPooler) return [];
-    const problem = `${maskUrl(paths.url)}: ${error.detail ?? error.message}`;
-    return [
-      failed(
-        'pooler',
-        problem,
-        'check that the pooler in DATABASE_URL runs and reaches Postgres, which answers directly',
-      ),
-    ];
+    const remedy = 'check that the pooler in DATABASE_URL runs and reaches Postgres, which answers directly';
+    return [failed('pooler', `${maskUrl(paths.url)}: ${error.detail ?? error.message}`, remedy)];
   } finally {
     await Promise.all(Object.values(pools).map((pool) => pool.end()));
   }
@@ -70,11 +64,9 @@ async function examineServersOf(url: string, variable: string, paths: DatabasePa
 }
 
 /** Returns why the server does not answer; null if it answers, even as a standby. */
-async function answers(pool: ReturnType<typeof createPool>): Promise<string | null> {
-  try {
-    await pool.query('select 1');
-    return null;
-  } catch (error) {
-    return explainFailure(error).message;
-  }
+function answers(pool: ReturnType<typeof createPool>): Promise<string | null> {
+  return pool.query('select 1').then(
+    () => null,
+    (error: unknown) => explainFailure(error).message,
+  );
 }

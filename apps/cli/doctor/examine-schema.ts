@@ -16,6 +16,8 @@ export async function examineSchema(pool: Pool): Promise<Finding> {
   }
 }
 
+const RUN_IT = 'run that release';
+
 async function judgeSchema(pool: Pool): Promise<Finding> {
   const { state, applied, pending, unknown, protocol } = await schemaState(pool);
   switch (state) {
@@ -26,13 +28,9 @@ async function judgeSchema(pool: Pool): Promise<Finding> {
       return failed('schema', message, remedy);
     }
     case 'ahead':
-      return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, 'run that release');
+      return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, RUN_IT);
     case 'contracted':
-      return failed(
-        'schema',
-        `a newer release dropped objects that this release uses (${unknown.join(', ')})`,
-        'run that release',
-      );
+      return failed('schema', `a newer release dropped objects that this release uses (${unknown.join(', ')})`, RUN_IT);
     case 'missing':
     case 'behind':
       return warning('schema', `lacks ${pending.join(', ')}`, 'run tandem migrate (tandem up does this too)');

@@ -2,7 +2,7 @@
 import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';
-import { type Finding, failed } from '../output/finding.ts';
+import { type Finding, failed, type Subject } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';
 import { judgePostgres, readPostgresFacts } from './postgres.ts';
 import { judgeRedis, readRedisFacts } from './redis.ts';
@@ -12,7 +12,7 @@ import { judgeRedis, readRedisFacts } from './redis.ts';
  * @param now returns the ms since 1970 by this machine's clock
  */
 export function examinePostgres(url: string, now: () => number): Promise<Finding[]> {
-  return reached('postgres', url, async () => {
+  const look = async () => {
     const pool = createPool({ url, max: 1, applicationName: 'tandem-doctor' });
     try {
       // Connects before the clocks are compared, so that the time of connecting does not count.
@@ -23,7 +23,8 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
     } finally {
       await pool.end();
     }
-  });
+  };
+  return attempt('postgres', look, url);
 }
 
 /**
@@ -34,27 +35,23 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
 export async function examineRedis(url: string, queueUrl: string, withinMs?: number): Promise<Finding[]> {
   const isShared = queueUrl === url;
   const examine = (one: string, holdsQueue: boolean) =>
-    reached('redis', one, async () => judgeRedis(await readRedisFacts(one, holdsQueue, withinMs)));
+    attempt('redis', async () => judgeRedis(await readRedisFacts(one, holdsQueue, withinMs)), one);
   const findings = await examine(url, isShared);
   if (isShared) return findings;
   const ofQueue = await examine(queueUrl, true);
   return [...findings, ...ofQueue.map((finding) => ({ ...finding, subject: `queue ${finding.subject}` }))];
 }
 
-async function reached(subject: string, url: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+/**
+ * Returns the findings of the work. If it fails, returns the finding that says why.
+ * @param url the address, which the finding names without its password
+ */
+export async function attempt(subject: Subject, work: () => Promise<Finding[]>, url?: string): Promise<Finding[]> {
   try {
-    return await look();
+    return await work();
   } catch (error) {
-    return [unreached(subject, `${maskUrl(url)}: `, error)];
+    const { message, remedy } = explainFailure(error);
+    const text = url === undefined ? message : `${maskUrl(url)}: ${message}`;
+    return [failed(subject, text, remedy ?? 'check that it runs and that the address and the password are right')];
   }
-}
-
-/** Returns the finding for a store that could not be checked. */
-export function unreached(subject: string, where: string, error: unknown): Finding {
-  const { message, remedy } = explainFailure(error);
-  return failed(
-    subject,
-    `${where}${message}`,
-    remedy ?? 'check that it runs and that the address and the password are right',
-  );
 }

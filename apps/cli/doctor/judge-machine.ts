@@ -41,11 +41,8 @@ function freeMegabytes(folder: string): number {
 export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
   const text = `${counted(processes, 'API process', 'API processes')} on ${counted(cores, 'core')}`;
   if (processes <= cores) return ok('processes', text);
-  return warning(
-    'processes',
-    `${text}: more processes than cores use more memory, but serve no more reads`,
-    'lower API_PROCESSES',
-  );
+  const cost = 'more processes than cores use more memory, but serve no more reads';
+  return warning('processes', `${text}: ${cost}`, 'lower API_PROCESSES');
 }
 
 /**
@@ -61,11 +58,9 @@ export async function judgePort(port: number, apiUrl: string | null): Promise<Fi
   return warning('port', `${port} is taken${holder === undefined ? '' : ` by ${holder}`}`, remedy);
 }
 
-async function isTandem(apiUrl: string): Promise<boolean> {
-  try {
-    const response = await fetch(`${apiUrl}/livez`, { signal: AbortSignal.timeout(2_000), redirect: 'error' });
-    return response.ok;
-  } catch {
-    return false;
-  }
+function isTandem(apiUrl: string): Promise<boolean> {
+  return fetch(`${apiUrl}/livez`, { signal: AbortSignal.timeout(2_000), redirect: 'error' }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 }

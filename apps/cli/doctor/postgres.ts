@@ -4,8 +4,12 @@ import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { duration } from '../output/text.ts';
 
+/** Functions that distinguish one past of the cluster from another: tandem.current_history() calls them. */
+const HISTORY_FUNCTIONS = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];
+
+/** Reads the facts. `reset_val` does not show the values that Tandem's sessions set. */
 export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
-  const rows = await query<Omit<PostgresFacts, 'defaults' | 'schema'>>(db, {
+  const [facts] = await query<PostgresFacts>(db, {
     text: `select current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber",
       current_database() as database, current_user as user, pg_is_in_recovery() as "inRecovery",
       current_setting('fsync') as fsync, current_setting('full_page_writes') as "fullPageWrites",
@@ -15,40 +19,19 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
         as "closedFunctions",
       current_setting('max_connections')::int as "maxConnections",
       (select count(*)::int from pg_stat_activity where datid is not null and usesysid is not null) as connections,
+      (select json_object_agg(name, reset_val) from pg_settings where name = any($2)) as defaults,
+      (select json_build_object('owner', pg_get_userbyid(n.nspowner), 'isOwner', pg_has_role(n.nspowner, 'usage'),
+          'ownerIsSuperuser', (select r.rolsuper from pg_roles r where r.oid = n.nspowner),
+          'closedTables', array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p')
+            and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+              and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')
+              and has_table_privilege(c.oid, 'delete')) order by 1))
+        from pg_namespace n where n.nspname = 'tandem') as schema,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
-    values: [HISTORY_FUNCTIONS],
+    values: [HISTORY_FUNCTIONS, JUDGED_DEFAULTS],
   });
-  const [facts] = rows;
   if (facts === undefined) throw new Error('Postgres answered no row');
-  return { ...facts, schema: await readSchemaRights(db), defaults: await readDefaults(db) };
-}
-
-/** Functions that distinguish one past of the cluster from another: tandem.current_history() calls them. */
-const HISTORY_FUNCTIONS = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];
-
-async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
-  const rows = await query<SchemaRights>(db, {
-    text: `select pg_get_userbyid(n.nspowner) as owner, pg_has_role(n.nspowner, 'usage') as "isOwner",
-      (select r.rolsuper from pg_roles r where r.oid = n.nspowner) as "ownerIsSuperuser",
-      array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p')
-        and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
-          and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')
-          and has_table_privilege(c.oid, 'delete')) order by 1) as "closedTables"
-      from pg_namespace n where n.nspname = 'tandem'`,
-  });
-  return rows[0] ?? null;
-}
-
-/**
- * Reads the defaults of this user's sessions on this database. `reset_val` does not show the values that Tandem's
- * sessions set.
- */
-async function readDefaults(db: Db): Promise<PostgresFacts['defaults']> {
-  const rows = await query<{ name: string; value: string }>(db, {
-    text: 'select name, reset_val as value from pg_settings where name = any($1)',
-    values: [JUDGED_DEFAULTS],
-  });
-  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  return facts;
 }
 
 export interface PostgresFacts {
@@ -65,23 +48,21 @@ export interface PostgresFacts {
   readonly mayCreate: boolean;
   /** Functions that identify the past of the cluster, but that this user may not execute. */
   readonly closedFunctions: readonly string[];
-  /** The values of `JUDGED_DEFAULTS` in sessions that set nothing. */
+  /** The values of `JUDGED_DEFAULTS` in this user's sessions on this database that set nothing. */
   readonly defaults: Readonly<Record<string, string>>;
   /** The schema `tandem`, if it exists: its owner, and this user's rights in it. */
-  readonly schema: SchemaRights | null;
+  readonly schema: {
+    readonly owner: string;
+    readonly ownerIsSuperuser: boolean;
+    /** Whether this user owns the schema. Only the owner can create and drop the partitions of generations. */
+    readonly isOwner: boolean;
+    /** Tables that this user may not read and write. */
+    readonly closedTables: readonly string[];
+  } | null;
   readonly maxConnections: number;
   readonly connections: number;
   /** Postgres' clock, in ms since 1970. */
   readonly now: number;
-}
-
-interface SchemaRights {
-  readonly owner: string;
-  readonly ownerIsSuperuser: boolean;
-  /** Whether this user owns the schema. Only the owner can create and drop the partitions of generations. */
-  readonly isOwner: boolean;
-  /** Tables that this user may not read and write. */
-  readonly closedTables: readonly string[];
 }
 
 /** The releases with which the tests were run. */
@@ -148,11 +129,8 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
 function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: PostgresFacts): Finding {
   const synchronousCommit = defaults.synchronous_commit;
   if (fsync !== 'on') {
-    return failed(
-      'durability',
-      'fsync is off: a crash loses acknowledged events',
-      "alter system set fsync = 'on', then reload",
-    );
+    const remedy = "alter system set fsync = 'on', then reload";
+    return failed('durability', 'fsync is off: a crash loses acknowledged events', remedy);
   }
   if (fullPageWrites !== 'on') {
     const remedy = "alter system set full_page_writes = 'on', then reload";
@@ -196,19 +174,14 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
   }
   if (defaults.default_transaction_read_only === 'on') {
     const text = 'default_transaction_read_only is on: Tandem still writes, but events inserted in SQL are rejected';
-    return warning(
-      'settings',
-      text,
-      `free disk space if a provider set it because the disk was full; then ${reset('default_transaction_read_only')}`,
-    );
+    const first = 'free disk space if a provider set it because the disk was full';
+    return warning('settings', text, `${first}; then ${reset('default_transaction_read_only')}`);
   }
   const others = Object.entries(USUAL_DEFAULTS).flatMap(([name, usual]) =>
     usual.test(defaults[name] ?? '') ? [] : [`${name} ${defaults[name]}`],
   );
-  return ok(
-    'settings',
-    others.length === 0 ? 'as Tandem sets them' : `${others.join(', ')}: Tandem's connections override them`,
-  );
+  if (others.length === 0) return ok('settings', 'as Tandem sets them');
+  return ok('settings', `${others.join(', ')}: Tandem's connections override them`);
 }
 
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {

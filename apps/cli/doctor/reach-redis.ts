@@ -57,26 +57,22 @@ async function reach<T, C extends OnlineConnection>(
   }
 }
 
-/** The servers of an address, and how to query them. */
-interface Named {
-  readonly kind: 'server' | 'cluster' | 'sentinel';
-  readonly hosts: readonly HostAndPort[];
-  readonly login: ServerOptions;
-  /** The name of the primary in the Sentinels. */
-  readonly name: string;
-}
+type Named = ReturnType<typeof namedBy>;
 
-function namedBy(url: string): Named {
+/** Returns the servers of an address, how to query them, and the name of the primary in the Sentinels. */
+function namedBy(url: string) {
   const address = parseRedisAddress(url);
-  if (address.kind === 'cluster') return { kind: 'cluster', hosts: address.seeds, login: address.login, name: '' };
+  if (address.kind === 'cluster') {
+    return { kind: 'cluster', hosts: address.seeds, login: address.login, name: '' } as const;
+  }
   const { sentinels, sentinelPassword, name = '', host = '', port = 0, username, password, tls } = address.options;
   const secured = tls === undefined ? {} : { tls };
   if (sentinels === undefined) {
     const login = { ...secured, ...(username ? { username } : {}), ...(password ? { password } : {}) };
-    return { kind: 'server', hosts: [{ host, port }], login, name };
+    return { kind: 'server', hosts: [{ host, port }], login, name } as const;
   }
   const login = { ...secured, ...(sentinelPassword ? { password: sentinelPassword } : {}) };
-  return { kind: 'sentinel', hosts: sentinels as readonly HostAndPort[], login, name };
+  return { kind: 'sentinel', hosts: sentinels as readonly HostAndPort[], login, name } as const;
 }
 
 /**
@@ -143,16 +139,13 @@ function explainRefusal(at: string, error: Error): CommandFailure | undefined {
   });
 }
 
-/**
- * The role of a server and, for a Sentinel, the names of the primaries that it watches; null if this user may not query
- * them.
- */
-interface Asked {
-  readonly mode: string | null;
-  readonly primaries: readonly string[] | null;
-}
+type Asked = Awaited<ReturnType<typeof askServer>>;
 
-function askServer({ host, port }: HostAndPort, login: ServerOptions): Promise<Asked> {
+/**
+ * Returns the role of a server and, for a Sentinel, the names of the primaries that it watches; null if this user may
+ * not query them.
+ */
+function askServer({ host, port }: HostAndPort, login: ServerOptions) {
   return reach(
     (options) => new ServerConnection({ ...login, host, port }, { ...options, isOfCluster: true }),
     async (connection) => {

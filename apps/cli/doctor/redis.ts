@@ -18,13 +18,23 @@ export function readRedisFacts(url: string, holdsQueue: boolean, withinMs?: numb
   return withRedis(url, readAll, withinMs);
 }
 
-async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<RedisFacts> {
-  const [info] = await server.send([command('info', [])]);
+export type RedisFacts = Awaited<ReturnType<typeof readFacts>>;
+
+async function readFacts({ tag, server }: Shard, holdsQueue: boolean) {
+  const [info, limit] = await server.send([
+    command('info', []),
+    command('config', ['get', 'hash-max-listpack-entries']),
+  ]);
+  const entries = Array.isArray(limit) ? Number(String(limit[1] ?? '')) : Number.NaN;
   return {
     ...parseInfo(isRefusal(info) ? '' : String(info)),
-    ...(await readLimits(server)),
+    /** The most fields with which a hash keeps its compact form; null if unknown. */
+    maxListpackEntries: Number.isSafeInteger(entries) ? entries : null,
+    /** Commands that this user may not execute. */
     refused: await tryRights(server, tag),
+    /** Whether this server stores BullMQ's jobs. */
     holdsQueue,
+    /** Whether the address says that the server is a node of a Redis Cluster. */
     isAddressedAsCluster: tag !== '',
   };
 }
@@ -32,38 +42,34 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
 /**
  * Returns the relevant fields of an INFO reply. Valkey reports both its version and the Redis version that it emulates.
  */
-export function parseInfo(
-  info: string,
-): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
-  const fields = new Map(
-    info.split(/\r?\n/).flatMap((line): [string, string][] => {
-      const colon = line.indexOf(':');
-      return colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)]];
-    }),
-  );
-  const number = (name: string) => Number(fields.get(name) ?? 0);
+export function parseInfo(info: string) {
+  const lines = info.matchAll(/^(\w+):(.*?)\r?$/gm);
+  const fields = new Map(Array.from(lines, ([, name = '', value = '']) => [name, value]));
   const valkey = fields.get('valkey_version');
   const mode = fields.get('redis_mode') ?? fields.get('server_mode');
   return {
     server: valkey === undefined ? 'Redis' : 'Valkey',
+    /** The version of the server; null if this user may not query it. */
     version: valkey ?? fields.get('redis_version') ?? null,
+    /** The role: `master`, `slave` or `sentinel`. */
     role: mode === 'sentinel' ? mode : (fields.get('role') ?? 'unknown'),
     isCluster: mode === 'cluster',
+    /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
     policy: fields.get('maxmemory_policy') ?? null,
-    maxMemory: number('maxmemory'),
-    usedMemory: number('used_memory'),
+    /** The memory limit in bytes; 0: no limit. */
+    maxMemory: Number(fields.get('maxmemory') ?? 0),
+    usedMemory: Number(fields.get('used_memory') ?? 0),
   };
 }
 
-async function readLimits(connection: ServerConnection): Promise<Pick<RedisFacts, 'maxListpackEntries'>> {
-  const [reply] = await connection.send([command('config', ['get', 'hash-max-listpack-entries'])]);
-  const entries = Array.isArray(reply) ? Number(String(reply[1] ?? '')) : Number.NaN;
-  return { maxListpackEntries: Number.isSafeInteger(entries) ? entries : null };
-}
-
-/** Returns commands that the online store and BullMQ use, on keys that no other client uses. */
-function trials(key: string) {
-  return [
+/**
+ * Tries the commands that the online store and BullMQ use, on keys that no other client uses. Returns the commands that
+ * this user may not execute.
+ * @param tag a hash tag of keys that this server of a cluster stores
+ */
+async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
+  const key = `tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`;
+  const commands = [
     command('info', ['memory']),
     command('set', [key, '1', 'PX', '1000']),
     command('get', [key]),
@@ -79,41 +85,9 @@ function trials(key: string) {
     command('eval', ['return 1', '1', key]),
     command('unlink', [key, `${key}:h`]),
   ];
-}
-
-/**
- * Tries the commands of Tandem. Returns the commands that this user may not execute.
- * @param tag a hash tag of keys that this server of a cluster stores
- */
-async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
-  const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
-  return commands.flatMap(({ name }, i) => {
-    const reply = replies[i];
-    return isRefusal(reply) && reply.message.startsWith('NOPERM') ? [name] : [];
-  });
-}
-
-export interface RedisFacts {
-  readonly server: 'Redis' | 'Valkey';
-  /** The version of the server; null if this user may not query it. */
-  readonly version: string | null;
-  /** The role: `master`, `slave` or `sentinel`. */
-  readonly role: string;
-  /** Whether the server is a node of a Redis Cluster, and whether the address says so. */
-  readonly isCluster: boolean;
-  readonly isAddressedAsCluster: boolean;
-  /** The eviction policy, for example `noeviction` or `allkeys-lru`; null if unknown. */
-  readonly policy: string | null;
-  /** The memory limit in bytes; 0: no limit. */
-  readonly maxMemory: number;
-  readonly usedMemory: number;
-  /** The most fields with which a hash keeps its compact form; null if unknown. */
-  readonly maxListpackEntries: number | null;
-  /** Commands that this user may not execute. */
-  readonly refused: readonly string[];
-  /** Whether this server stores BullMQ's jobs. */
-  readonly holdsQueue: boolean;
+  const isRefused = (reply: unknown) => isRefusal(reply) && reply.message.startsWith('NOPERM');
+  return commands.filter((_, i) => isRefused(replies[i])).map(({ name }) => name);
 }
 
 /** The releases with which the tests were run. */
@@ -137,22 +111,16 @@ export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
 
 function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }: RedisFacts): Finding {
   if (version === null) {
-    return warning(
-      'redis',
-      'the server does not show its version to this user',
-      'let the user run INFO: acl setuser … +info',
-    );
+    const remedy = 'let the user run INFO: acl setuser … +info';
+    return warning('redis', 'the server does not show its version to this user', remedy);
   }
   const major = Number.parseInt(version, 10);
   if (major < OLDEST_MAJOR)
     return failed('redis', `${server} ${version} is too old`, 'use Redis 7 or newer, or Valkey');
   if (isCluster && !isAddressedAsCluster) {
     const remedy = 'write redis+cluster:// instead of redis:// (rediss+cluster:// with TLS)';
-    return failed(
-      'redis',
-      `${server} ${version} is a node of a cluster, but the address names a single server`,
-      remedy,
-    );
+    const text = `${server} ${version} is a node of a cluster, but the address names a single server`;
+    return failed('redis', text, remedy);
   }
   if (role !== 'master') {
     const remedy = 'set REDIS_URL to the master: a replica rejects writes';

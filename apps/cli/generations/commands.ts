@@ -3,7 +3,6 @@ import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView, Run } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
-import { HELD_BACK } from '@tandem/prediction/runs/runs';
 import type { Command } from 'commander';
 import {
   type ApiOptions,
@@ -44,15 +43,15 @@ function generationListCommand(cli: Cli): Command {
       const failed = options.json ? [] : await findFailedRuns(client, generations);
       present(cli, options, { generations }, () => [
         ...renderGenerations(generations, failed, cli.paint, cli.now()),
-        ...approvals(failed),
+        ...approvals(generations),
       ]);
     });
 }
 
-/** Returns the failed runs, whose generations stay in the state `building` until they are dropped. */
+/** Returns the failed runs of generations that are not published. They keep their generations until they are dropped. */
 async function findFailedRuns(client: Client, generations: readonly GenerationView[]): Promise<readonly Run[]> {
   const failed: Run[] = [];
-  for (const { runId } of generations.filter(({ state }) => state === 'building')) {
+  for (const { runId } of generations.filter(({ state }) => state === 'building' || state === 'held_back')) {
     const run = await client.runs.show(runId).catch((error: unknown) => {
       // The key may list generations only.
       if (isProblem(error, 'missing_scope')) return undefined;
@@ -63,18 +62,15 @@ async function findFailedRuns(client: Client, generations: readonly GenerationVi
   return failed;
 }
 
-/** Returns a line for each generation that was held back: the command that publishes it. */
-function approvals(failed: readonly Run[]): readonly string[] {
-  return failed
-    .filter(isHeldBack)
-    .map(
-      ({ predictor, generation }) =>
-        `generation ${generation} was held back; publish it: tandem generation approve ${predictor} ${generation}`,
+/** Returns a line for each generation that was held back: the command that publishes it, or why none can. */
+function approvals(generations: readonly GenerationView[]): readonly string[] {
+  return generations
+    .filter(({ state }) => state === 'held_back')
+    .map(({ predictor, generation, approvalRefused: refusal }) =>
+      refusal === null
+        ? `generation ${generation} was held back; publish it: tandem generation approve ${predictor} ${generation}`
+        : `generation ${generation} was held back and cannot be published: ${refusal}`,
     );
-}
-
-function isHeldBack({ error }: Run): boolean {
-  return error?.startsWith(HELD_BACK) ?? false;
 }
 
 function generationReportCommand(cli: Cli): Command {
@@ -86,8 +82,14 @@ function generationReportCommand(cli: Cli): Command {
     .argument('<predictor>')
     .argument('[generation]', 'the number (default: the newest with a report)', parseWhole(1))
     .action(async (predictor: string, generation: number | undefined, options: ApiOptions) => {
-      const report = await connect(cli, options).generationReport(predictor, generation);
-      present(cli, options, report, () => renderReport(report, cli.paint));
+      const client = connect(cli, options);
+      const report = await client.generationReport(predictor, generation);
+      const held = report.verdict === 'blocked' && !options.json ? await client.generations(predictor) : [];
+      const approval = approvals(held.filter((one) => one.generation === report.generation)).flatMap((line) => [
+        '',
+        line,
+      ]);
+      present(cli, options, report, () => [...renderReport(report, cli.paint), ...approval]);
     });
 }
 
@@ -185,14 +187,14 @@ function renderGenerations(
   ];
   const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => {
     const failed = failedRuns.find(({ id }) => id === runId);
-    const held = failed !== undefined && isHeldBack(failed);
-    const shown = held ? 'held back' : failed ? `${state} (run failed)` : state;
+    const isHeld = state === 'held_back';
+    const shown = isHeld ? 'held back' : failed ? `${state} (run failed)` : state;
     return [
       generation,
-      inForce ? paint('good', 'current') : failed ? paint('bad', shown) : shown,
+      inForce ? paint('good', 'current') : isHeld || failed ? paint('bad', shown) : shown,
       modelVersion,
       // Until its publication, a generation counts no users.
-      count(held ? failed.usersScored : users),
+      count(isHeld && failed ? failed.usersScored : users),
       base ?? '',
       moment(publishedAt),
       publishedAt === null ? '' : ago(publishedAt, now),

@@ -1,6 +1,7 @@
 /** Tests the list of generations, with a service on a real socket. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { GENERATION_REPORT_EXAMPLE } from '@tandem/wire/generation-report';
 import { GENERATION_EXAMPLE } from '@tandem/wire/generations';
 import { RUN_EXAMPLE } from '@tandem/wire/runs';
 import { afterEach, expect, test } from 'vitest';
@@ -16,18 +17,27 @@ function closeServer(): void {
 
 const building = { ...GENERATION_EXAMPLE, state: 'building', users: 0, inForce: false, publishedAt: null };
 
-/** Returns what the command prints if the service answers a request for the run of the generation like this. */
-async function listWith(status: number, answer: object): Promise<string> {
+/**
+ * Returns what the command prints if the service answers a request for the run of the generation like this.
+ * @param listed the only generation
+ */
+async function listWith(
+  status: number,
+  answer: object,
+  listed: object = building,
+  command = 'generation list repurchase',
+): Promise<string> {
   closeServer();
   server = createServer(({ url }, response) => {
     const isRun = url === `/v1/runs/${building.runId}`;
     const type = isRun && status !== 200 ? 'application/problem+json' : 'application/json';
     response.writeHead(isRun ? status : 200, { 'content-type': type });
-    response.end(JSON.stringify(isRun ? answer : { generations: [building] }));
+    const report = { ...GENERATION_REPORT_EXAMPLE, generation: building.generation };
+    response.end(JSON.stringify(isRun ? answer : url?.endsWith('/report') ? report : { generations: [listed] }));
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const env = { TANDEM_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-  const { code, out, err } = await run('generation list repurchase', { env });
+  const { code, out, err } = await run(command, { env });
   expect({ code, err }).toEqual({ code: 0, err: '' });
   return out;
 }
@@ -39,15 +49,24 @@ test('a generation whose run failed is not shown as being built', async () => {
 });
 
 test('a generation that was held back is shown with its users and the command that approves it', async () => {
-  const held = {
-    id: building.runId,
-    state: 'failed',
-    usersScored: 2356,
-    error: 'held back: PSI of score is above 0.25',
-  };
-  const out = await listWith(200, { ...RUN_EXAMPLE, ...held });
+  const ofRun = { ...RUN_EXAMPLE, id: building.runId, state: 'failed', usersScored: 2356 };
+  const held = { ...building, state: 'held_back' };
+  const out = await listWith(200, ofRun, held);
   expect(out).toMatch(/^ +17 {2}held back +2 +2,356 /m);
   expect(out).toContain('generation 17 was held back; publish it: tandem generation approve repurchase 17\n');
+  const approvalRefused = 'the newer generation 18 is current';
+  const refused = await listWith(200, ofRun, { ...held, approvalRefused });
+  expect(refused).toContain(`generation 17 was held back and cannot be published: ${approvalRefused}\n`);
+  expect(refused).not.toContain('generation approve');
+});
+
+test('a report proposes the approval only while it is possible', async () => {
+  const reportOf = (listed: object) =>
+    listWith(200, RUN_EXAMPLE, { ...building, ...listed }, 'generation report repurchase');
+  const proposal = 'publish it: tandem generation approve repurchase 17';
+  expect(await reportOf({ state: 'held_back' })).toContain(proposal);
+  expect(await reportOf({ state: 'published' })).not.toContain(proposal);
+  expect(await reportOf({ state: 'held_back', approvalRefused: 'late' })).toMatch(/cannot be published: late\n$/);
 });
 
 test('a key that may not read runs lists the generations', async () => {

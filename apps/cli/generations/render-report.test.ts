@@ -21,8 +21,6 @@ it('the report of a held-back generation shows the reason, figures, largest chan
     '',
     'country  users   PSI  mean before  mean now  mean |Δ|  p99 |Δ|  changed  flips',
     'de       2,360  0.41        0.312     0.395     0.097     0.44     97 %  9.4 %',
-    '',
-    'publish it: tandem generation approve repurchase 18',
   ]);
 });
 

@@ -21,7 +21,6 @@ export function renderReport(report: GenerationReportView, paint: Paint): string
     ...(figures === null ? [] : shiftTable(figures)),
     ...moverTable(report),
     ...(figures === null ? [] : figures.segments.flatMap(segmentTable)),
-    ...(verdict === 'blocked' ? ['', `publish it: tandem generation approve ${predictor} ${generation}`] : []),
   ];
 }
 

@@ -5,8 +5,23 @@ import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 
+// All that `check` and `doctor` find, by what it is about. `check` proves a config before its adoption, and `doctor` looks
+// at a system that runs. A finding is written where its cause is known, with its text and its remedy.
+type OfThisMachine = 'node' | 'disk' | 'processes' | 'port';
+type OfPostgres = 'pooler' | 'postgres' | 'rights' | 'feature login' | 'connections' | 'clock';
+type OfItsSettings = 'durability' | 'settings';
+type OfRedis = 'redis' | 'rights' | 'eviction' | 'memory';
+type OfLiveProcesses = 'keys' | 'fleet' | 'api' | 'worker' | 'embedded';
+type OfConfig = 'config' | 'query' | 'keys' | 'users' | 'plan' | 'maxAge' | 'times' | 'budget';
+type OfModel = 'model' | 'order' | 'parity' | 'cost' | 'sample' | 'outputs' | 'golden';
+
+type OnlyOfDoctor = OfThisMachine | OfPostgres | OfItsSettings | OfRedis | OfLiveProcesses;
+type OnlyOfCheck = OfConfig | OfModel;
+type OfBoth = 'schema' | 'columns' | 'sources';
+export type Subject = OnlyOfDoctor | OnlyOfCheck | OfBoth;
+
 export interface Finding {
-  /** The checked part, for example `postgres`. */
+  /** The checked part, for example `postgres`, or `churn query` for a part of a predictor. */
   readonly subject: string;
   readonly level: Level;
   readonly text: string;
@@ -15,19 +30,15 @@ export interface Finding {
 
 const TONES: Readonly<Record<Level, Tone>> = { ok: 'good', warning: 'warn', error: 'bad' };
 
-export const ok = (subject: string, text: string): Finding => ({ subject, level: 'ok', text });
-export const warning = (subject: string, text: string, remedy: string): Finding => ({
-  subject,
-  level: 'warning',
-  text,
-  remedy,
-});
-export const failed = (subject: string, text: string, remedy: string): Finding => ({
-  subject,
-  level: 'error',
-  text,
-  remedy,
-});
+type Raise = (subject: Subject, text: string, remedy: string) => Finding;
+export const ok = (subject: Subject, text: string): Finding => ({ subject, level: 'ok', text });
+export const warning: Raise = (subject, text, remedy) => ({ subject, level: 'warning', text, remedy });
+export const failed: Raise = (subject, text, remedy) => ({ subject, level: 'error', text, remedy });
+
+/** Returns findings on a predictor, which name it. */
+export function ofPredictor(name: string, findings: readonly Finding[]): Finding[] {
+  return findings.map((finding) => ({ ...finding, subject: `${name} ${finding.subject}` }));
+}
 
 /** Renders a line for each finding, with its remedy below. */
 export function renderFindings(findings: readonly Finding[], paint: Paint): string[] {
@@ -47,12 +58,11 @@ export function renderFindings(findings: readonly Finding[], paint: Paint): stri
 }
 
 export function summarise(findings: readonly Finding[]): string {
-  const of = (level: Level) => findings.filter((finding) => finding.level === level).length;
-  const [errors, warnings] = [of('error'), of('warning')];
-  if (errors + warnings === 0) return 'no problems found';
-  return [errors > 0 ? counted(errors, 'error') : '', warnings > 0 ? counted(warnings, 'warning') : '']
-    .filter((part) => part !== '')
-    .join(', ');
+  const counts = (['error', 'warning'] as const).flatMap((level) => {
+    const found = findings.filter((finding) => finding.level === level).length;
+    return found === 0 ? [] : [counted(found, level)];
+  });
+  return counts.join(', ') || 'no problems found';
 }
 
 /** Presents the findings of a command, with `more` lines below. Throws an already presented failure if one is an error. */

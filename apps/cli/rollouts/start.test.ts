@@ -13,6 +13,7 @@ describe('tandem rollout start', () => {
     ['2 --shadow --psi off', '--psi does not apply to a shadow'],
     ['2 --outcome-window 2d', '--outcome-window requires --outcome'],
     ['2 --cap 500', '--cap requires --outcome'],
+    ['2 --minimum-effect 0.2', '--minimum-effect requires --outcome'],
     ['2 --shadow --cap 500', '--cap does not apply to a shadow'],
     ['2 --shadow --hold-deadline 1h', '--hold-deadline does not apply to a shadow'],
     ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
@@ -76,13 +77,20 @@ describe('a started rollout', () => {
   let url: string;
   let asked: unknown[];
   let notes: readonly string[] | undefined;
+  let refusal: Readonly<Record<string, string>> | undefined;
   beforeEach(async () => {
     asked = [];
+    refusal = undefined;
     notes = ['order: \u001b[2J needs users'];
     server = createServer(async (request, response) => {
       asked.push(await json(request));
       const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
       const plan = { ...PLAN_EXAMPLE, analysis: { ...PLAN_EXAMPLE.analysis, outcomes } };
+      if (refusal) {
+        const problem = { type: 'urn:tandem:problem:invalid_input', title: 'no', status: 422, ...refusal };
+        response.writeHead(422, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
+        return;
+      }
       response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan, notes }));
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
@@ -105,6 +113,33 @@ describe('a started rollout', () => {
     expect(out).toContain(
       'note: the rollout takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
     );
+  });
+
+  it('is judged by the smallest effect of --minimum-effect', async () => {
+    expect((await run(`rollout start repurchase 2 --outcome order --minimum-effect 0.2 --url ${url}`)).code).toBe(0);
+    expect(asked).toEqual([
+      {
+        ...{ kind: 'canary', version: '2' },
+        analysis: { outcomes: [{ name: 'order', guardrail: true, minimumEffect: 0.2 }] },
+      },
+    ]);
+  });
+
+  it.each([
+    ['analysis.minUsers', 'correct --min-users'],
+    ['analysis.outcomes[0].window', 'correct --outcome-window'],
+    ['analysis.outcomes[0].name', 'correct --outcome'],
+    ['arms[1].weight', 'correct --arm'],
+    ['version', 'correct <version>'],
+    ['analysis.alpha', 'see tandem rollout start --help'],
+  ])('is rejected with the option in place of the field %s of its request', async (field, remedy) => {
+    refusal = {
+      field,
+      detail: `${field}: wrong.`,
+      remedy: 'send a JSON object, such as {"kind":"canary","version":"3"}',
+    };
+    const { code, err } = await run(`rollout start repurchase 2 --url ${url}`);
+    expect({ code, err }).toEqual({ code: 1, err: `tandem: ${field}: wrong.\n  ${remedy}\n` });
   });
 
   it('is shown without notes if an API of an earlier release sends none', async () => {

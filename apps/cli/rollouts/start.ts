@@ -28,6 +28,7 @@ interface Options extends ApiOptions {
   readonly outcome?: readonly string[];
   readonly outcomeWindow?: string;
   readonly cap?: number;
+  readonly minimumEffect?: number;
   readonly psi?: number | 'off';
 }
 
@@ -39,6 +40,8 @@ interface ArmOption {
 
 const CAP =
   "judge each --outcome by the sum of its values, of which a user's counts up to this amount (default: by the users who have it)";
+
+const PSI = 'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)';
 
 export function rolloutStartCommand(cli: Cli): Command {
   return createApiCommand({
@@ -73,11 +76,8 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--outcome <name>', 'an outcome that must not get worse; may be repeated', collect)
     .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
     .option('--cap <value>', CAP, parseNumber)
-    .option(
-      '--psi <index>',
-      'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)',
-      parseLimit,
-    )
+    .option('--minimum-effect <share>', 'the loss of each --outcome to rule out (default: 0.1)', parseNumber)
+    .option('--psi <index>', PSI, parseLimit)
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
       present(cli, options, rollout, () => [...renderRollout(rollout, cli.paint, cli.now()), ...notesOn(rollout)]);
@@ -87,7 +87,7 @@ export function rolloutStartCommand(cli: Cli): Command {
 type Kind = RolloutInput['kind'];
 const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
 const DEADLINES = ['holdDeadline', 'preparingDeadline', 'onDeadline'] as const;
-const OUTCOMES = ['outcome', 'outcomeWindow', 'cap'] as const;
+const OUTCOMES = ['outcome', 'outcomeWindow', 'cap', 'minimumEffect'] as const;
 const ANALYSED = [
   'live',
   'manual',
@@ -144,11 +144,12 @@ function refuseOthers(kind: Kind, options: Options): void {
   throw usageError(`${flag} does not apply to ${SAID[kind]}`, 'leave it out');
 }
 
-function analysisOf({ manual, outcome, outcomeWindow: window, cap, ...options }: Options) {
-  if (window !== undefined && !outcome) throw usageError('--outcome-window requires --outcome', 'add --outcome <name>');
-  if (cap !== undefined && !outcome) throw usageError('--cap requires --outcome', 'add --outcome <name>');
+function analysisOf({ manual, outcome, outcomeWindow: window, cap, minimumEffect, ...options }: Options) {
+  const ofOutcomes = { '--outcome-window': window, '--cap': cap, '--minimum-effect': minimumEffect };
+  const [without] = Object.entries(ofOutcomes).find(([, value]) => value !== undefined && !outcome) ?? [];
+  if (without !== undefined) throw usageError(`${without} requires --outcome`, 'add --outcome <name>');
   const kind = cap === undefined ? undefined : ('sum' as const);
-  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window, kind, cap }) }));
+  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window, kind, cap, minimumEffect }) }));
   const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
   return given({

@@ -28,7 +28,7 @@ export function problemsOf(error: unknown): readonly ConfigProblem[] {
 }
 
 /** Returns two lines for a terminal: place and problem, then the remedy. */
-export function formatProblem({ file, path, problem, remedy }: ConfigProblem): string {
+function formatProblem({ file, path, problem, remedy }: ConfigProblem): string {
   return `  ${[file, path, problem].filter((part) => part !== '').join(': ')}\n    → ${remedy}`;
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { bytesLeftBy, MAX_BYTES_LEFT } from '@tandem/testing/bytes-left';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createEventStore } from '../events/events.ts';
@@ -67,20 +68,32 @@ test('if the arms are known, a certificate does not wait for a concurrent change
   await authority.close();
 });
 
+/** A statement as the authority passes it to the driver. */
+interface SentStatement {
+  readonly name?: string;
+  readonly callback: (...answer: unknown[]) => void;
+}
+
 test('an answer that was overtaken by a later revision undoes nothing', async () => {
   const pool = createPool({ url: database.url, max: 4, applicationName: 'authority-late' });
   const held = Promise.withResolvers<void>();
-  const arrived = Promise.withResolvers<unknown>();
+  const arrived = Promise.withResolvers<void>();
   let holdNext = false;
   // The answer to one certificate is delayed until the test releases it.
   pool.on('connect', (client) => {
-    const send = client.query.bind(client) as (...sent: unknown[]) => unknown;
-    const query = (...sent: [{ name?: string }, ...unknown[]]) => {
-      const answer = send(...sent) as Promise<unknown>;
-      if (!holdNext || sent[0].name !== 'tandem-certificate-known-arms') return answer;
-      holdNext = false;
-      arrived.resolve(answer);
-      return Promise.all([answer, held.promise]).then(([result]) => result);
+    const send = client.query.bind(client) as (statement: SentStatement) => unknown;
+    const query = (statement: SentStatement) => {
+      const { name, callback } = statement;
+      if (holdNext && name === 'tandem-certificate-known-arms') {
+        holdNext = false;
+        Object.assign(statement, {
+          callback(...answer: unknown[]) {
+            arrived.resolve();
+            void held.promise.then(() => callback(...answer));
+          },
+        });
+      }
+      return send(statement);
     };
     Object.assign(client, { query });
   });
@@ -214,4 +227,10 @@ test('the authority with a separate pool answers while all other connections are
   });
   await authority.close();
   await pool.end();
+});
+
+test('a certificate leaves nothing behind for a full garbage collection', async () => {
+  const authority = createAuthority(database.url, PATIENT);
+  expect(await bytesLeftBy(1_000, () => authority.certify(['7'], 'visits'))).toBeLessThan(MAX_BYTES_LEFT);
+  await authority.close();
 });

@@ -12,8 +12,9 @@ import {
   type TombstoneMemory,
 } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import type pg from 'pg';
+import pg from 'pg';
 import { createPool, tooLate, translated } from '../sql/database.ts';
+import { sendWithoutLimit } from '../sql/driver-connection.ts';
 import { AUTHORITY_SQL, type AuthorityRow, KNOWN_ARMS_SQL, tellsArms, tombstonesOf } from './authority-statement.ts';
 import { type AskedUsers, armsOf, certificateOf, type KnownArms, NO_ARMS, textArray } from './certificate-statement.ts';
 import { Lanes } from './lanes.ts';
@@ -168,8 +169,11 @@ async function certificateRow(lanes: Lanes, timeoutMs: number, values: Values): 
 type Values = [userIds: string, history: string, revision: number, erasures: number | null, predictors: string];
 
 async function rowOf(client: pg.PoolClient, statement: typeof STATEMENT, values: Values): Promise<AuthorityRow> {
-  const query = { ...statement, values, rowMode: 'array' } as pg.QueryArrayConfig;
-  const { rows } = await client.query<[...AuthorityRow]>(query);
+  const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<[...AuthorityRow]>>();
+  const done = (error: Error | undefined, result: typeof promise extends Promise<infer R> ? R : never) =>
+    error ? reject(error) : resolve(result);
+  sendWithoutLimit(client, new pg.Query({ ...statement, values, rowMode: 'array' } as pg.QueryArrayConfig, done));
+  const { rows } = await promise;
   if (!rows[0]) throw new Error('tandem.settings has lost its row');
   return rows[0];
 }

@@ -22,7 +22,8 @@ export class Lanes {
   readonly #options: LanesOptions;
   readonly #idle: pg.PoolClient[] = [];
   readonly #waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
-  readonly #busy = new Set<Promise<unknown>>();
+  // An array, not a Set, as in statement-line.ts.
+  readonly #busy: Promise<unknown>[] = [];
   readonly #endsAt = new WeakMap<pg.PoolClient, number>();
   #opening = 0;
   #isClosed = false;
@@ -39,11 +40,9 @@ export class Lanes {
    */
   run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const running = this.#attempt(timeoutMs, statement);
-    const settled: Promise<unknown> = running.then(
-      () => this.#busy.delete(settled),
-      () => this.#busy.delete(settled),
-    );
-    this.#busy.add(settled);
+    const end = () => this.#busy.splice(this.#busy.indexOf(settled), 1);
+    const settled: Promise<unknown> = running.then(end, end);
+    this.#busy.push(settled);
     return running;
   }
 

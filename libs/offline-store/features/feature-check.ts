@@ -3,18 +3,22 @@
  * function takes the pool of feature statements.
  */
 import { TandemError } from '@tandem/freshness/errors';
-import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { FeatureKind, ModelVersion } from '@tandem/freshness/predictor';
 import pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 import { remedyOf } from '../sql/query-fault.ts';
+import { fitsKey, fitsKind, fitsTime } from './feature-decoding.ts';
 import { readOnly } from './feature-session.ts';
-import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
+import { asRelation, KEY_SQL, rangeSql, usersSql } from './feature-statement.ts';
 
 interface DescribedColumn {
   readonly name: string;
   /** The type as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
   readonly type: string;
+  readonly typeOid: number;
+  /** The column of a table that it returns, `schema.table.column`; null if the query computes it. */
+  readonly origin: string | null;
 }
 
 /**
@@ -31,12 +35,35 @@ async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]
   const { fields } = await execute(db, { text }).catch((error: unknown) => {
     throw queryError(error, sql, before.length + 2);
   });
-  const types = await query<{ type: string }>(db, {
-    text: `select format_type(oid, modifier) as type
-      from unnest($1::oid[], $2::int[]) with ordinality as t(oid, modifier, position) order by position`,
-    values: [fields.map((field) => field.dataTypeID), fields.map((field) => field.dataTypeModifier)],
+  return query<DescribedColumn>(db, {
+    text: `select t.name, format_type(t.oid, modifier) as type, t.oid::int8 as "typeOid",
+        quote_ident(nspname) || '.' || quote_ident(relname) || '.' || quote_ident(attname) as origin
+      from unnest($1::text[], $2::oid[], $3::int[], $4::oid[], $5::int[]) with ordinality as t(name, oid, modifier, "table", "column", position)
+      left join (pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace)
+        on attrelid = "table" and attnum = "column" order by position`,
+    values: (['name', 'dataTypeID', 'dataTypeModifier', 'tableID', 'columnID'] as const).map((fact) =>
+      fields.map((field) => field[fact]),
+    ),
   });
-  return fields.map((field, i) => ({ name: field.name, type: types[i]?.type ?? 'unknown' }));
+}
+
+/** A column of a model version's query that reads cannot decode, because its type has changed since the adoption. */
+interface ChangedColumn extends DescribedColumn {
+  /** The kind of a feature, or the type of a user id or of `asOf`, when the version was adopted. */
+  readonly was: string;
+}
+
+/** Returns the changed columns of the query. Rejects as `describeQuery` does. */
+export async function findChangedColumns(pool: pg.Pool, version: QueryToExplain): Promise<readonly ChangedColumn[]> {
+  const { keyType, query } = version;
+  const kinds = new Map<string, FeatureKind>(query.columns.map(({ name, kind }) => [name, kind]));
+  return (await describeQuery(pool, query.sql)).flatMap((column) => {
+    const { name, typeOid } = column;
+    const kind = kinds.get(name);
+    if (name === 'user_id') return fitsKey(keyType, typeOid) ? [] : [{ ...column, was: KEY_SQL[keyType] }];
+    if (name === query.asOf) return fitsTime(typeOid) ? [] : [{ ...column, was: 'timestamp with time zone' }];
+    return kind === undefined || fitsKind(kind, typeOid) ? [] : [{ ...column, was: kind }];
+  });
 }
 
 function queryError(error: unknown, sql: string, offset: number): unknown {

@@ -11,7 +11,7 @@ import {
   overlays,
 } from '@tandem/freshness/features';
 import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
-import { checkUserId } from '@tandem/freshness/user-id';
+import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import type { RefusedRows } from './row-bounds.ts';
 
@@ -161,6 +161,9 @@ const INTEGER_OIDS = new Set([20, 21, 23]);
 const NUMBER_OIDS = new Set([20, 21, 23, 700, 701, 1700]);
 const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
 const BOOLEAN_OID = 16;
+const UUID_OID = 2950;
+/** date, timestamp and timestamptz, of which Postgres extracts the seconds since 1970. */
+const TIME_OIDS = new Set([1082, 1114, 1184]);
 
 const DECLARED_NULL: Decoded = { value: null };
 
@@ -179,7 +182,18 @@ export function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): D
   return (raw) => (raw === null ? missing : numberOf(name, kind, raw));
 }
 
-function fitsKind(kind: FeatureKind, oid: number): boolean {
+/** Returns whether Postgres can compare user ids of this type with keys of the version. */
+export function fitsKey(keyType: KeyType, oid: number): boolean {
+  return keyType === 'uuid' ? oid === UUID_OID : fitsKind(keyType === 'text' ? 'string' : 'number', oid);
+}
+
+/** Returns whether Postgres can turn `asOf` of this type into a time. */
+export function fitsTime(oid: number): boolean {
+  return TIME_OIDS.has(oid);
+}
+
+/** Returns whether values of this type can be decoded as a feature of the kind. */
+export function fitsKind(kind: FeatureKind, oid: number): boolean {
   switch (kind) {
     case 'string':
       return TEXT_OIDS.has(oid);

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
+import { bytesLeftBy, MAX_BYTES_LEFT } from '@tandem/testing/bytes-left';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createInputSource } from '../explanations/kept-explanations.ts';
@@ -177,14 +178,19 @@ test.each(['live read', 'chunk', 'run of all', 'duplicate keys'])(
 
 describe('a live read', () => {
   const one = async (text: string, name?: string) =>
-    (await readOnce<[string]>(features, { text, rowMode: 'array', ...(name === undefined ? {} : { name }) }))
+    (await readOnce<[string]>(features, { text, timeoutMs: 10_000, rowMode: 'array', ...(name && { name }) }))
       .rows[0]?.[0];
+
+  test('leaves nothing behind for a full garbage collection', async () => {
+    const read = () => readOnce(database.pool, { text: 'select 1', name: 'left', timeoutMs: 10_000, rowMode: 'array' });
+    expect(await bytesLeftBy(1_000, read)).toBeLessThan(MAX_BYTES_LEFT);
+  });
 
   test('takes one round trip, prepared or not', async () => {
     const fresh = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
     const sentFor = async (name: string) => {
       proxy.sent.length = 0;
-      await readOnce(fresh, { text: 'select 1', name, rowMode: 'array' });
+      await readOnce(fresh, { text: 'select 1', name, timeoutMs: 10_000, rowMode: 'array' });
       return proxy.sent.map(({ type }) => type).join('');
     };
     await withClient(fresh, async () => {});

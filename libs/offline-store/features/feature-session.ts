@@ -8,9 +8,17 @@
  *
  * `parseOnly` is for statements that Postgres only parses.
  */
+import { within } from '@tandem/timing/within';
 import type pg from 'pg';
 import { isConnectionFailure, withClient } from '../sql/database.ts';
-import { type DriverConnection, execute, FramedQuery, type ReadStatement, submit } from '../sql/driver-connection.ts';
+import {
+  type DriverConnection,
+  execute,
+  FramedQuery,
+  type ReadStatement,
+  sendWithoutLimit,
+  submit,
+} from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
 import { beginOf, frameOf } from '../sql/session-settings.ts';
 
@@ -24,19 +32,21 @@ export interface Pools {
 /** The isolation level is explicit, since a role may have another default. */
 const BEGIN = 'begin isolation level read committed read only';
 
+export type LimitedStatement = ReadStatement & { readonly timeoutMs: number };
+
 /** Runs one statement. Begin, statement and rollback are sent together: one round trip. */
 export function readOnce<R extends unknown[]>(
   pool: pg.Pool,
-  statement: ReadStatement,
+  { timeoutMs, ...statement }: LimitedStatement,
 ): Promise<pg.QueryArrayResult<R>> {
   return withClient(pool, async (client) => {
     const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
     const done: Done<R> = (error, result) => (error ? reject(error) : resolve(result));
     const settings = frameOf(client);
     const sent = settings === undefined ? new ReadOnlyQuery(statement, done) : pooledQuery(statement, done, settings);
-    client.query(sent);
+    sendWithoutLimit(client, sent);
     try {
-      return await promise;
+      return await within(timeoutMs, promise, () => new Error(`Query read timeout: no answer in ${timeoutMs} ms`));
     } catch (error) {
       if (!isConnectionFailure(error)) await recover(client, sent instanceof ReadOnlyQuery ? sent.unsure : []);
       throw queryFault(error);

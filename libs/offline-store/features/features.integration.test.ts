@@ -293,13 +293,14 @@ describe('reading a chunk', () => {
 
 describe('checks', () => {
   test('a query is described without being run, and an error names the line', async () => {
-    expect(await describeQuery(database.pool, `${VISITS_SQL} -- all of them`)).toEqual([
-      { name: 'user_id', type: 'bigint' },
-      { name: 'recency', type: 'double precision' },
-      { name: 'orders', type: 'integer' },
-      { name: 'member', type: 'boolean' },
-      { name: 'city', type: 'text' },
-      { name: 'loaded_at', type: 'timestamp with time zone' },
+    const columns = await describeQuery(database.pool, `${VISITS_SQL} -- all of them`);
+    expect(columns.map(({ name, type, origin }) => [name, type, origin])).toEqual([
+      ['user_id', 'bigint', 'public.visits.user_id'],
+      ['recency', 'double precision', 'public.visits.recency'],
+      ['orders', 'integer', 'public.visits.orders'],
+      ['member', 'boolean', 'public.visits.member'],
+      ['city', 'text', 'public.visits.city'],
+      ['loaded_at', 'timestamp with time zone', 'public.visits.loaded_at'],
     ]);
     const error = describeQuery(database.pool, 'select user_id,\n  recency,\n  nothing\nfrom visits');
     await expect(error).rejects.toMatchObject({ code: 'config_invalid', message: expect.stringContaining('line 3') });

@@ -24,12 +24,11 @@ import {
 } from '../certificate/certificate-statement.ts';
 import { findErasedUsers } from '../certificate/erased-users.ts';
 import { query, sqlState, translated } from '../sql/database.ts';
-import type { ReadStatement } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { readChunkRows } from './feature-rows.ts';
-import { readOnce } from './feature-session.ts';
+import { type LimitedStatement, readOnce } from './feature-session.ts';
 import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
 import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
@@ -179,7 +178,7 @@ function usersStatement(
   return {
     text: usersSql(version),
     values: [ids, certified === 'all' ? ids : textArray([]), known.history, known.revision],
-    query_timeout: timeoutMs,
+    timeoutMs,
   };
 }
 
@@ -207,7 +206,7 @@ async function readPacked(
   { oids, text }: Packing,
 ): Promise<CertifiedFeatures | 'other arms' | 'other types'> {
   const name = `tandem-packed-${version.id}`;
-  const statement = { name, text, values: [textArray(userIds)], query_timeout: timeoutMs };
+  const statement = { name, text, values: [textArray(userIds)], timeoutMs };
   const found = await select(pool, version, statement, PACKED_FORM).catch((error: unknown) => {
     // Postgres has no binary form of a column's new type.
     if (sqlState(error) !== '42883') throw error;
@@ -226,7 +225,7 @@ async function readPacked(
   return { batch: withRequestDefaults(version, batch), certificate: certifiedByRows(whole, version, rows, known) };
 }
 
-type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;
+type FeatureStatement = Omit<LimitedStatement, 'rowMode' | 'types' | 'onRow'>;
 
 async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement, form: RowForm): Promise<Read> {
   const run = async (asked: FeatureStatement) => {

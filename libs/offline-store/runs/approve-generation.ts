@@ -3,6 +3,7 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Approval } from '@tandem/prediction/runs/run-store';
+import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { clearErased } from '../generations/erased-predictions.ts';
 import { findGeneration } from '../generations/generation-rows.ts';
@@ -11,9 +12,9 @@ import { insertAudit } from '../sql/audit.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
+import { currentHistory, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { conclude, forgetNames, whyNotInForce } from './publish.ts';
-import { lockRun } from './run-rows.ts';
+import { findRun, lockRun } from './run-rows.ts';
 
 /**
  * Approves a generation. Repeating it has no effect. Rejects with `unknown_generation`, or with `run_conflict` if the
@@ -38,9 +39,7 @@ export async function approveGeneration(
     const conflict =
       held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
         ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'deleted'}`}`
-        : run.history !== held.history
-          ? 'the database was restored since'
-          : whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
+        : await whyRefused(db, run, held);
     if (conflict !== null) throw refused(approval, conflict);
     const { predictor, actor } = approval;
     const detail = { run: run.id, generation: approval.generation, why: run.error };
@@ -53,14 +52,33 @@ export async function approveGeneration(
   return approved;
 }
 
-/** Returns the generation with the database's current history. */
-async function findHeld(db: Db, { predictor, generation }: Approval) {
-  const held = statements
+/** Returns the generations of a predictor that are held back, by number, each with why it cannot be approved, or null. */
+export async function listHeld(db: Db, predictor: string): Promise<ReadonlyMap<number, string | null>> {
+  const held = new Map<number, string | null>();
+  const candidates = withReports(predictor).where(({ and }) => and({ 'g.state': 'building', 'r.verdict': 'blocked' }));
+  for (const { number, runId, history } of await fetchRows(db, candidates)) {
+    const run = await findRun(db, runId);
+    if (run?.state === 'failed') held.set(number, await whyRefused(db, run, { history }));
+  }
+  return held;
+}
+
+async function whyRefused(db: Db, run: Run, { history }: { readonly history: string }): Promise<string | null> {
+  if (run.history !== history) return 'the database was restored since';
+  return whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
+}
+
+/** Returns a query of the generations of a predictor, each with its verdict and the database's current history. */
+function withReports(predictor: string) {
+  return statements
     .selectFrom('tandem.generations as g')
     .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
-    .select(['g.id', 'g.run_id as runId', 'g.state', 'r.verdict', currentHistory().as('history')])
-    .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
-  const found = await fetchFirst(db, held);
+    .select(['g.id', 'g.number', 'g.run_id as runId', 'g.state', 'r.verdict', currentHistory().as('history')])
+    .where('g.predictor', '=', predictor);
+}
+
+async function findHeld(db: Db, { predictor, generation }: Approval) {
+  const found = await fetchFirst(db, withReports(predictor).where('g.number', '=', generation));
   if (found) return found;
   const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
   if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);

@@ -5,7 +5,7 @@ import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { ReportStore, RunStore } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { findReport } from '../generations/generation-reports.ts';
-import { approveGeneration } from './approve-generation.ts';
+import { approveGeneration, listHeld } from './approve-generation.ts';
 import { claimChunk, giveBackChunk, isDry, listClaimable, markLoaded, releaseChunk, renewLease } from './chunks.ts';
 import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
@@ -53,6 +53,7 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
 export function createReportStore(pool: pg.Pool, prove: LossNotice['prove']): ReportStore {
   return {
     find: (predictor, generation) => findReport(pool, predictor, generation),
+    listHeld: (predictor) => listHeld(pool, predictor),
     approve: (approval) => approveGeneration(pool, approval, prove),
   };
 }

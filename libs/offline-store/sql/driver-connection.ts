@@ -55,8 +55,23 @@ export function submit(client: pg.PoolClient, steps: StatementSteps): Promise<vo
   return promise;
 }
 
+/**
+ * Sends a statement without the driver's time limit, for callers that have their own. With it, each statement and its
+ * rows would stay in memory until a full garbage collection. The driver's timer assigns a function literal to a
+ * property; V8 allocates such a function in the old generation, and what it captures survives with it.
+ */
+export function sendWithoutLimit(client: pg.PoolClient, statement: pg.Submittable): void {
+  const { connectionParameters } = client as unknown as { connectionParameters: { query_timeout: number | false } };
+  const limit = connectionParameters.query_timeout;
+  connectionParameters.query_timeout = false;
+  try {
+    client.query(statement);
+  } finally {
+    connectionParameters.query_timeout = limit;
+  }
+}
+
 export type ReadStatement = pg.QueryArrayConfig & {
-  readonly query_timeout?: number;
   /** Receives each row before it is kept, and may replace its fields by nulls. */
   readonly onRow?: (row: ArrivedRow) => void;
 };
@@ -82,6 +97,8 @@ type DriverQuery = new (
   handleReadyForQuery(connection: DriverConnection): void;
 };
 
+type FramedStatement = pg.QueryConfig & Pick<ReadStatement, 'onRow'> & { readonly query_timeout?: number };
+
 /** The statements before and after another statement, without parameters and rows. */
 interface Frame {
   readonly before: readonly string[];
@@ -100,12 +117,11 @@ export class FramedQuery<R> extends (pg.Query as unknown as DriverQuery) {
   private readonly onRow: ReadStatement['onRow'];
   private commands = 0;
 
-  constructor(statement: pg.QueryConfig | ReadStatement, done: Done<R>, frame: Frame = NO_FRAME) {
+  constructor(statement: FramedStatement, done: Done<R>, frame: Frame = NO_FRAME) {
     const extended = { ...statement, queryMode: 'extended' };
     super(extended, undefined, done as Done<unknown>);
-    const { query_timeout, onRow }: Partial<ReadStatement> = statement;
-    this.query_timeout = query_timeout;
-    this.onRow = onRow;
+    this.query_timeout = statement.query_timeout;
+    this.onRow = statement.onRow;
     this.frame = frame;
   }
 

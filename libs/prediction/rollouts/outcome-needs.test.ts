@@ -61,7 +61,9 @@ describe('the users that a step needs', () => {
     expect(noted(200_000, withSteps(1, 50, 95, 99))).toMatch(/the step of 99 % needs .* such as --steps \d+,50,100$/);
     expect(noted(200_000, withSteps(50, 99))).toMatch(/the step of 99 % needs .* such as --steps 50,100$/);
     expect(noted(200_000, withSteps(50))).toMatch(/about 200,000 users are read in 7 days$/);
-    expect(noted(40_000)).toMatch(/too few for any step: raise minimumEffect or the hold deadline$/);
+    expect(noted(40_000)).toMatch(
+      /too few for any step: raise minimumEffect \(--minimum-effect\) or the hold deadline \(--hold-deadline\)$/,
+    );
     expect(noted(200_000, { ...CANARY, analysis: { ...ANALYSIS, holdDeadlineMs: null } })).toContain('in 7 days');
   });
 
@@ -86,7 +88,7 @@ describe('the users that a step needs', () => {
   it('are more than any number for a margin that is too small', () => {
     const outcomes = [{ ...ORDER, minimumEffect: 1e-6 }];
     expect(noted(200_000, { ...CANARY, analysis: { ...ANALYSIS, outcomes } })).toMatch(
-      /^order: no number of users is enough to rule out a loss of .*: raise minimumEffect$/,
+      /^order: no number of users is enough to rule out a loss of .*: raise minimumEffect \(--minimum-effect\)$/,
     );
   });
 

@@ -46,7 +46,7 @@ export function outcomeNeeds(plan: CanaryPlan, { users, samples }: ReadUsers): r
       .map((step) => ({ step, growth: neededGrowth((growth) => isDecided(step, growth * sample.users)) ?? Infinity }))
       .sort((a, b) => b.growth - a.growth);
     if (!hardest || hardest.growth === Infinity) {
-      return `${metric.name}: no number of users is enough to rule out a loss of ${percent(metric.minimumEffect)}: raise minimumEffect`;
+      return `${metric.name}: no number of users is enough to rule out a loss of ${percent(metric.minimumEffect)}: raise minimumEffect (--minimum-effect)`;
     }
     const needed = hardest.growth * sample.users;
     const { lower, upper } = uncertain(needed);
@@ -62,7 +62,8 @@ function choiceOf(steps: readonly number[], isDecided: (step: number) => boolean
   if (kept.length === steps.length) return '';
   const possible = Array.from({ length: 99 }, (_, i) => i + 1).filter(isDecided);
   const [least, most] = [possible[0], possible.at(-1)];
-  if (least === undefined) return ', which are too few for any step: raise minimumEffect or the hold deadline';
+  if (least === undefined)
+    return ', which are too few for any step: raise minimumEffect (--minimum-effect) or the hold deadline (--hold-deadline)';
   const first = kept[0] === steps[0] ? [] : [least];
   const proposed = [...new Set([...first, ...kept])].sort((a, b) => a - b);
   return `; they can decide steps from ${least} % to ${most} %, such as --steps ${proposed.join()}`;

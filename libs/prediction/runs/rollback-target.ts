@@ -5,7 +5,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { Generation } from './generations.ts';
 
-type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStable' | 'modelNumber'>;
+type Choosable = Pick<Generation, 'number' | 'wasStable' | 'servedStable' | 'modelNumber'> & { readonly state: string };
 
 export interface WantedRollback {
   /**

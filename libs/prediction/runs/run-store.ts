@@ -196,6 +196,8 @@ export interface ReportStore {
    * @param generation the number of the generation; null: the newest generation with a report
    */
   find(predictor: string, generation: number | null): Promise<KeptReport>;
+  /** Returns the held-back generations of a predictor by number, each with why it cannot be approved, or null. */
+  listHeld(predictor: string): Promise<ReadonlyMap<number, string | null>>;
   /**
    * Publishes a generation that was held back and makes it current, in one transaction with its audit row. Repeating it
    * has no effect. Rejects with `unknown_generation`, or with `run_conflict` if it was not held back or may no longer

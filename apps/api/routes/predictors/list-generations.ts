@@ -6,7 +6,7 @@ import { PredictorPath } from '@tandem/wire/parameters';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
-export function listGenerations({ generations, registry }: RouteDependencies) {
+export function listGenerations({ generations, registry, reports }: RouteDependencies) {
   return defineEndpoint({
     operationId: 'listGenerations',
     method: 'get',
@@ -19,19 +19,25 @@ export function listGenerations({ generations, registry }: RouteDependencies) {
     problems: ['unknown_predictor', 'unavailable'],
     async handle({ req }) {
       const { name } = await requirePredictor(registry, req.param('predictor'));
-      const found = [...(await generations.list(name))].sort((a, b) => b.number - a.number);
-      return { generations: found.map(generationView) };
+      const [found, held] = await Promise.all([generations.list(name), reports.listHeld(name)]);
+      const newestFirst = [...found].sort((a, b) => b.number - a.number);
+      return { generations: newestFirst.map((one) => generationView(one, held.get(one.number))) };
     },
   });
 }
 
-export function generationView(generation: Generation): GenerationView {
+/**
+ * Returns a generation as the API shows it.
+ * @param refusal why a held-back generation cannot be approved, or null; undefined if it is not held back
+ */
+export function generationView(generation: Generation, refusal?: string | null): GenerationView {
   const { number, predictor, state, inForce, wasStable, servedStable } = generation;
   const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
   return {
     generation: String(number),
     predictor,
-    state,
+    state: refusal === undefined ? state : 'held_back',
+    approvalRefused: refusal ?? null,
     inForce,
     wasStable,
     servedStable,

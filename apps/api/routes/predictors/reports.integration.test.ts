@@ -14,6 +14,11 @@ const runAll = async () => {
   return (await api.get(`/v1/runs/${run.id}`)).json();
 };
 const report = async (generation: string | number) => (await api.get(`${path(generation)}/report`)).json();
+const listed = async () => {
+  const answer = await (await api.get('/v1/predictors/repurchase/generations')).json();
+  const { generations } = answer as { generations: readonly Record<string, unknown>[] };
+  return generations.map(({ generation, state, approvalRefused }) => [generation, state, approvalRefused]);
+};
 const inForce = async () =>
   ((await (await api.get('/v1/predictors/repurchase')).json()) as { generation: string }).generation;
 
@@ -40,6 +45,10 @@ it('a generation above a threshold is held back, shown with its report, and publ
     ),
   });
   expect(await inForce()).toBe('1');
+  expect(await listed()).toEqual([
+    ['2', 'held_back', null],
+    ['1', 'published', null],
+  ]);
   expect(await report('newest')).toMatchObject({
     generation: '2',
     against: '1',
@@ -56,8 +65,24 @@ it('a generation above a threshold is held back, shown with its report, and publ
     expect(await approved.json()).toMatchObject({ generation: '2', inForce: true, state: 'published', users: 9 });
   }
   expect(await inForce()).toBe('2');
+  expect((await listed())[0]).toEqual(['2', 'published', null]);
   const { rows } = await api.pool.query(`select actor from tandem.audit where action = 'approve'`);
   expect(rows).toEqual([{ actor: 'api' }]);
+});
+
+it('a held-back generation is listed with the reason for which its approval is rejected', async () => {
+  await api.pool.query('update customers set orders = 0 where user_id <= 3');
+  await runAll();
+  await api.pool.query("update tandem.predictors set policy = policy - 'publish'");
+  await runAll();
+  const refusal = 'the newer generation 4 is current';
+  expect((await listed()).slice(0, 2)).toEqual([
+    ['4', 'published', null],
+    ['3', 'held_back', refusal],
+  ]);
+  expect(await (await api.post(`${path(3)}/approve`)).json()).toMatchObject({
+    detail: expect.stringContaining(refusal),
+  });
 });
 
 it.each([

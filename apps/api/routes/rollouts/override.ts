@@ -1,6 +1,9 @@
 /**
  * PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: assigns a user to an arm by hand, to see the answers of the arm.
  */
+import { isErased } from '@tandem/freshness/certificate';
+import { isTandemError, notFound, TandemError } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
@@ -55,18 +58,44 @@ function putOverride(dependencies: OverrideDependencies) {
     body: BODY,
     answer: ANSWER,
     problems: ['unknown_rollout', 'unknown_user', 'rollout_conflict', 'unavailable'],
-    async handle(context, event, { actor }) {
+    async handle(context, event, { actor, hasScope }) {
       const { variant } = await parseBody(context, BODY);
       const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
       const userId = context.req.param('userId') ?? '';
       const served = await registry.predictor(predictor);
       // The store rejects an id that is not canonical, with the canonical one.
-      if (served && !userIdProblem(served.keyType, userId, 'userId')) await requireKnown(dependencies, served, userId);
+      if (served && !userIdProblem(served.keyType, userId, 'userId')) {
+        await requireKnown(dependencies, served, userId).catch(async (error: unknown) => {
+          if (!isTandemError(error, 'unknown_user')) throw error;
+          throw await unknownUser(dependencies, served, userId, hasScope('users:erase'));
+        });
+      }
       await rollouts.override(id, userId, variant, actor);
       event.add({ predictor, rolloutId: id, variant });
       return overridesOf(rollouts, id);
     },
   });
+}
+
+/**
+ * Returns the error of a user that no arm can serve.
+ * @param mayErase whether the caller may erase users. Only then the error says that the user was erased
+ */
+async function unknownUser(
+  { authority }: OverrideDependencies,
+  { name }: Predictor,
+  userId: string,
+  mayErase: boolean,
+): Promise<TandemError> {
+  const field = 'userId';
+  if (mayErase && isErased((await authority.certify([userId], name)).user(userId, name))) {
+    const path = `/v1/users/${encodeURIComponent(userId)}/readmit`;
+    const remedy = `end the erasure first: tandem user readmit ${userId}, or POST ${path}`;
+    return new TandemError('unknown_user', `User ${userId} was erased, so no arm serves the user.`, { field, remedy });
+  }
+  const text = `User ${userId} has no prediction and no feature row, or was erased.`;
+  const { remedy = '' } = notFound(userId);
+  return new TandemError('unknown_user', text, { field, remedy });
 }
 
 function endOverride({ rollouts }: RouteDependencies) {

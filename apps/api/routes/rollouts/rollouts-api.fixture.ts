@@ -38,7 +38,7 @@ export async function createRolloutsApi(): Promise<RolloutsApi> {
 }
 
 /** Adopts version 2, whose weights differ from those of version 1. */
-async function serveSecondVersion({ pool }: Pick<TestApi, 'pool'>): Promise<void> {
+export async function serveSecondVersion({ pool }: Pick<TestApi, 'pool'>): Promise<void> {
   const artifact = linearModel({ weights: [0.1, -0.5] });
   const artifactHash = createHash('sha256').update(artifact).digest('hex');
   const first = repurchase();

@@ -22,7 +22,7 @@ export async function listGenerations(parts: LoadParts, dice: Dice): Promise<boo
   const answer =
     call.status === 200 ? (body as { readonly generations: readonly GenerationView[] } | undefined) : undefined;
   const bases = (answer?.generations ?? [])
-    .filter(({ state }) => state !== 'building')
+    .filter(({ state }) => state !== 'building' && state !== 'held_back')
     .flatMap(({ generation, base }) => (base === null ? [] : [{ generation, base }]))
     .slice(0, MOST_LISTED);
   parts.sink.write({ kind: 'generations', ...call, bases } satisfies ListGenerations);
