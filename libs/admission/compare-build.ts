@@ -54,7 +54,7 @@ export interface CompareBuildDependencies {
  * build, or an invalid user id), `features_unusable` (no users to compare), `model_refused`, `overloaded`,
  * `unavailable`.
  */
-export type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
+type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
 
 export function createCompareBuild(dependencies: CompareBuildDependencies): CompareBuild {
   return async function compareBuild(asked) {

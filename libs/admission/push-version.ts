@@ -60,7 +60,7 @@ interface Pushed {
  * Pushes a model version. The `field` of an error is a field of the push. `overloaded` says nothing about the model:
  * the queue of trials is full, or the machine was too busy for the trial.
  */
-export type PushVersion = (push: Push) => Promise<Pushed>;
+type PushVersion = (push: Push) => Promise<Pushed>;
 
 export function createPushVersion(dependencies: PushDependencies): PushVersion {
   return async function pushVersion(push) {

@@ -18,7 +18,7 @@ import {
 import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { createAnswerMany } from './answer-many.ts';
 import type { ReadDependencies } from './read-one.ts';
@@ -34,7 +34,7 @@ const FORM = {
 
 export function readMany(dependencies: ReadDependencies) {
   const answerMany = createAnswerMany(dependencies);
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'readPredictions',
     method: 'post',
     path: '/v1/predictions/{predictor}',
