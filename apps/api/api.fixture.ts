@@ -27,7 +27,8 @@ import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
 import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.fixture.ts';
-import { type ApiDependencies, type ApiSettings, createDependencies } from './dependencies.ts';
+import { type ApiDependencies, createDependencies } from './dependencies.ts';
+import type { ApiSettings } from './wiring/api-settings.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

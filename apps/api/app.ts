@@ -3,13 +3,14 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { Hono } from 'hono';
-import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
+import { createEndpoints } from './endpoints.ts';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
 import { type HttpProblem, problemResponse, toProblem } from './http/problem.ts';
 import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
+import type { RouteDependencies } from './wiring/route-dependencies.ts';
 
-export interface AppDependencies extends EndpointDependencies, ServeOptions {}
+export interface AppDependencies extends RouteDependencies, ServeOptions {}
 
 export type App = ReturnType<typeof createApp>;
 

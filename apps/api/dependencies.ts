@@ -1,76 +1,38 @@
 /** Builds all dependencies of the API, and closes them in reverse order. */
 
-import {
-  closeOpened,
-  type Opened,
-  openReading,
-  type Reading,
-  type ReadingSettings,
-} from '@tandem/embedded/open-reading';
-import type { Part } from '@tandem/embedded/prove-database';
-import { proveDatabase } from '@tandem/embedded/prove-database';
-import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
-import type { HostRule } from '@tandem/http-server/foreign-request';
-import { findShadow } from '@tandem/offline-store/rollouts/shadow';
+import { closeOpened, type Opened, openReading, type Reading } from '@tandem/embedded/open-reading';
+import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { findSettings } from '@tandem/offline-store/sql/settings';
-import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { findUserContext } from '@tandem/offline-store/users/user-context';
-import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
+import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
+import { createLiveFailureLog } from './http/live-failure-log.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
-import type { KeyMode } from './keys/choose-mode.ts';
-import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
+import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
+import type { ApiSettings } from './wiring/api-settings.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow, type ShadowTimes } from './wiring/open-shadow.ts';
-import { openWorkSignal } from './wiring/open-work-signal.ts';
-import { openOnlineWriting, openWriting } from './wiring/open-writing.ts';
+import { openShadow } from './wiring/open-shadow.ts';
+import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
   createReadinessParts,
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
-import { sampledMetrics } from './wiring/sampled-metrics.ts';
 
-export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
-  /** `connections`: the total of all pools. */
-  readonly database: ReadingSettings['database'] & { readonly connections?: number };
-  readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
-  /** The total size of uploaded files that no model version uses; absent: a default. */
-  readonly uploads?: { readonly megabytes: number };
-  readonly servesMetrics: boolean;
-  /** API keys; absent: off. */
-  readonly keys?: KeyMode;
-  /** Time in which runs should end, for the metric of needed workers; absent: one hour. */
-  readonly runDeadlineMs?: number;
-  /** Milliseconds between two checks for changed keys. */
-  readonly keysEveryMs?: number;
-  /** Returns whether a Host header names this service. */
-  readonly isOurHost: HostRule;
-  /** Further parts of the service's readiness. */
-  readonly parts?: readonly Part[];
-  /** Share of successful requests that are logged, 0 to 1. */
-  readonly logShare?: number;
-  readonly shadow?: ShadowTimes;
-}
-
-export interface ApiDependencies {
-  readonly app: AppDependencies;
-  /** Closes resources in the reverse order of opening. */
-  close(): Promise<void>;
-}
+export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
 /** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
 
-export async function createDependencies(settings: ApiSettings): Promise<ApiDependencies> {
+/** Builds the dependencies. `close` closes resources in the reverse order of opening. */
+export async function createDependencies(settings: ApiSettings) {
   const opened: Opened = [];
   const close = () => closeOpened(opened);
   try {
@@ -99,11 +61,12 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
-    metrics: sampledMetrics(metrics, {
-      ...{ ...listeners, scorer, pool, features, remembered: memory.size },
-      overlayWritesDropped: reading.keeper.dropped,
-      isOnlineOpen: () => connection.isOpen(),
-      workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+    metrics: sampledMetrics(metrics, 'api', {
+      ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
+      samples: apiSamples(metrics, {
+        ...{ ...listeners, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+        workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+      }),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
@@ -111,13 +74,11 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     liveFailureLog: createLiveFailureLog(),
     ...{ readPrediction, registry, authority, online, offline, ...listeners },
     infer: (request) => scorer.infer(request),
-    findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
-    ...erasing(pool, writing, memory),
+    ...openUsers(pool, writing.erasures, memory),
     keyType,
-    contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
-    ...openExplanations(settings, { pool, features, registry }, opened),
+    ...openExplanations(settings, pools, registry, opened),
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
@@ -155,16 +116,6 @@ async function openProvedPools({ database, limitMs }: ApiSettings, opened: Opene
   const pools = openPools(database, database.connections, limitMs);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
-}
-
-/** Opens the dependencies of erasing and readmitting users. */
-function erasing(
-  pool: ApiPools['pool'],
-  { erasures: online }: ReturnType<typeof openOnlineWriting>,
-  memory: PredictionMemory,
-) {
-  const store = createErasureStore(pool);
-  return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit };
 }
 
 async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): Promise<Queue> {

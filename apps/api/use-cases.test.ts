@@ -15,7 +15,7 @@ function importsOf(file: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-it.each(['routes/events/record-events.ts', 'routes/explanations/explain.ts'])('%s does not depend on HTTP', (file) => {
+it.each(['wiring/record-events.ts', 'routes/explanations/explain.ts'])('%s does not depend on HTTP', (file) => {
   const imports = [...importsOf(file)];
   expect(imports.length).toBeGreaterThan(1);
   const ofHttp = imports.filter((one) =>

@@ -1,17 +1,16 @@
 /** `tandem audit list`: changes of generations, rollouts, labels and keys, with actor, time and reason. */
 import type { AuditRow } from '@tandem/client/audit';
-import type { Command } from 'commander';
-import { type Cli, createApiCommand, given, group, type PageOptions, paged, present } from './command-line/command.ts';
+import { type Cli, createApiCommand, given, group, paged, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { moment, printable, renderClipped } from './output/text.ts';
 
-export function auditCommands(cli: Cli): Command {
+export function auditCommands(cli: Cli) {
   return group('audit', 'changes of generations, rollouts, labels and keys, with actor, time and reason', [
     auditListCommand(cli),
   ]);
 }
 
-function auditListCommand(cli: Cli): Command {
+function auditListCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'list',
     description: 'list changes of generations, rollouts, labels and keys, newest first',
@@ -22,7 +21,7 @@ function auditListCommand(cli: Cli): Command {
     command,
     '--before <number>',
     'only changes before this row; for the next page, the last row of a page',
-  ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
+  ).action(async ({ predictor, limit, before, ...options }) => {
     const page = await connect(cli, options).audit({ limit, ...given({ predictor, before }) });
     present(cli, options, page, ({ rows }) => render(rows, predictor));
   });

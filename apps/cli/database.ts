@@ -2,11 +2,10 @@
  * `tandem migrate` and `tandem history rotate`: the commands for a database after an upgrade of Tandem and after a
  * restore.
  */
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
+import { type Cli, createCommand, group, present } from './command-line/command.ts';
 import { findDatabaseUrl, withPool } from './command-line/environment.ts';
 
-export function migrateCommand(cli: Cli): Command {
+export function migrateCommand(cli: Cli) {
   return createCommand({
     name: 'migrate',
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
@@ -19,7 +18,7 @@ releases use: afterwards you cannot go back to them. It fails while a process of
       '--after-upgrade',
       'after the migration, wait up to 5 minutes until no process of another release is running',
     )
-    .action(async (options: CommonOptions & { readonly contract?: boolean; readonly afterUpgrade?: boolean }) => {
+    .action(async (options) => {
       const url = findDatabaseUrl(cli);
       const { migrate } = await import('@tandem/offline-store/sql/migrate');
       const { contractSchema, untilUpgraded } = await import('@tandem/offline-store/upgrade');
@@ -34,17 +33,17 @@ releases use: afterwards you cannot go back to them. It fails while a process of
     });
 }
 
-export function historyCommands(cli: Cli): Command {
+export function historyCommands(cli: Cli) {
   return group('history', 'the history: the identity of the past of the database', [historyRotateCommand(cli)]);
 }
 
-function historyRotateCommand(cli: Cli): Command {
+function historyRotateCommand(cli: Cli) {
   return createCommand({
     name: 'rotate',
     description:
       'reject context tokens and ignore overlay entries from before a restore of Postgres; run it after the restore',
     example: 'DATABASE_URL=postgres://… tandem history rotate',
-  }).action(async (options: CommonOptions) => {
+  }).action(async (options) => {
     const change = await withPool(cli, { applicationName: 'tandem-history', max: 1 }, async (pool) => {
       const { rotateHistory } = await import('@tandem/offline-store/sql/history-marks');
       return rotateHistory(pool, 'cli');

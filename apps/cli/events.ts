@@ -1,32 +1,15 @@
 /** `tandem event send`: reports that a user's context changed. */
-import type { EventInput, EventResult } from '@tandem/client/wire';
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  createApiCommand,
-  given,
-  group,
-  parseJsonObject,
-  present,
-} from './command-line/command.ts';
+import type { EventResult } from '@tandem/client/wire';
+import { type Cli, createApiCommand, given, group, parseJsonObject, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
 import { printable, renderFields } from './output/text.ts';
 
-export function eventCommands(cli: Cli): Command {
+export function eventCommands(cli: Cli) {
   return group('event', "report changes of users' contexts", [eventSendCommand(cli)]);
 }
 
-interface Options extends ApiOptions {
-  readonly type: string;
-  readonly data?: Record<string, unknown>;
-  readonly id?: string;
-  readonly source?: string;
-  readonly time?: string;
-}
-
-function eventSendCommand(cli: Cli): Command {
+function eventSendCommand(cli: Cli) {
   return createApiCommand({
     name: 'send',
     description: 'send an event; after its acknowledgement, no read returns an older prediction as fresh',
@@ -42,20 +25,13 @@ function eventSendCommand(cli: Cli): Command {
     .option('--id <id>', 'the id of the event (default: a new one); a repeated id changes nothing')
     .option('--source <source>', 'the sender (default: tandem-cli)')
     .option('--time <moment>', 'the time of the event, ISO 8601 (default: when it is accepted)')
-    .action(async (userId: string, options: Options) => {
-      const [result] = await connect(cli, options).sendEvents([eventOf(userId, options)], { signal: cli.signal });
+    .action(async (subject, { type, data, id, source, time, ...options }) => {
+      const event = { subject, type, ...given({ data, id, source, time }) };
+      const [result] = await connect(cli, options).sendEvents([event], { signal: cli.signal });
       if (result === undefined)
         throw new CommandFailure('the service acknowledged no event', { remedy: 'see its log' });
       present(cli, options, result, () => renderResult(result));
     });
-}
-
-function eventOf(subject: string, { type, data, id, source, time }: Options): EventInput {
-  return {
-    subject,
-    type,
-    ...given({ data, id, source, time }),
-  };
 }
 
 function renderResult({
@@ -71,8 +47,9 @@ function renderResult({
     [status, `user ${printable(userId)}, context version ${contextVersion}`],
     ['token', `${contextToken}  (require it in a read: --min-context ${contextToken})`],
     ['event', printable(`${id} of ${source}`)],
-    ...(ignored.length === 0
-      ? []
-      : [['ignored', `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`] as const]),
+    [
+      'ignored',
+      ignored.length === 0 ? null : `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`,
+    ],
   ]);
 }

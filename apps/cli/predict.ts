@@ -1,24 +1,15 @@
 /** `tandem predict`: reads the predictions of one or more users. */
+
+import { InvalidArgumentError } from '@commander-js/extra-typings';
 import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
-import { type Command, InvalidArgumentError } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from './command-line/command.ts';
+import { type Cli, createApiCommand, given, type OptionsOf, parseWhole, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure, usageError } from './command-line/failure.ts';
 import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 
 type Features = UserWithFeatures['features'];
 
-interface Options extends ApiOptions {
-  readonly feature?: Features;
-  readonly cache: boolean;
-  readonly onlyIfCached?: boolean;
-  readonly maxAge?: number;
-  readonly maxStale?: number | true;
-  readonly minContext?: string;
-  readonly ifNoneMatch?: string;
-}
-
-export function predictCommand(cli: Cli): Command {
+function createPredictCommand() {
   return createApiCommand({
     name: 'predict',
     description: 'read the predictions of one or more users',
@@ -40,13 +31,18 @@ export function predictCommand(cli: Cli): Command {
       '--min-context <token>',
       'require this context or a newer one (the contextToken of an event); one user only',
     )
-    .option('--if-none-match <etag>', 'print nothing if the answer with this etag is still current; one user only')
-    .action(async (predictor: string, userIds: string[], options: Options) => {
-      const [first, ...others] = userIds;
-      if (options.feature) await predictUsers(cli, predictor, userIds, options.feature, options);
-      else if (first !== undefined && others.length === 0) await predictOne(cli, predictor, first, options);
-      else await predictMany(cli, predictor, userIds, options);
-    });
+    .option('--if-none-match <etag>', 'print nothing if the answer with this etag is still current; one user only');
+}
+
+type Options = OptionsOf<typeof createPredictCommand>;
+
+export function predictCommand(cli: Cli) {
+  return createPredictCommand().action(async (predictor, userIds, options) => {
+    const [first, ...others] = userIds;
+    if (options.feature) await predictUsers(cli, predictor, userIds, options.feature, options);
+    else if (first !== undefined && others.length === 0) await predictOne(cli, predictor, first, options);
+    else await predictMany(cli, predictor, userIds, options);
+  });
 }
 
 async function predictOne(cli: Cli, predictor: string, userId: string, options: Options): Promise<void> {

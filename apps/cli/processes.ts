@@ -1,28 +1,19 @@
 /** `tandem process`: lists the live processes and the model versions that each has loaded. */
 import type { ProcessView } from '@tandem/client/wire';
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  createApiCommand,
-  group,
-  type Paint,
-  present,
-  type Tone,
-} from './command-line/command.ts';
+import { type Cli, createApiCommand, group, type Paint, present, type Tone } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { ago, printable, renderTable } from './output/text.ts';
 
-export function processCommands(cli: Cli): Command {
+export function processCommands(cli: Cli) {
   return group('process', 'the live processes: APIs, workers and embedded readers', [processListCommand(cli)]);
 }
 
-function processListCommand(cli: Cli): Command {
+function processListCommand(cli: Cli) {
   return createApiCommand({
     name: 'list',
     description: 'list the live processes and the model versions that each has loaded',
     example: 'tandem process list',
-  }).action(async (options: ApiOptions) => {
+  }).action(async (options) => {
     const processes = await connect(cli, options).processes();
     present(cli, options, { processes }, () => renderProcesses(processes, cli.paint, cli.now()));
   });

@@ -1,6 +1,7 @@
 /** Composes the CLI, runs one invocation and returns its exit code. */
+
+import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { RELEASE } from '@tandem/telemetry/release';
-import { Command, CommanderError } from 'commander';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
 import { buildCommands } from './builds/commands.ts';
@@ -35,7 +36,7 @@ import { workerCommand } from './worker/commands.ts';
 const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker', 'profile']);
 
 /** The commands in the order of the help. */
-const COMMANDS: readonly ((cli: Cli) => Command)[] = [
+const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   upCommand,
   workerCommand,
   loadCommand,
@@ -69,7 +70,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   historyCommands,
 ];
 
-export function createProgram(cli: Cli): Command {
+export function createProgram(cli: Cli): CommandUnknownOpts {
   const program = new Command('tandem')
     .description("Per-user predictions, computed in batches and refreshed live where a user's context is fresher.")
     .version(RELEASE, '-V, --version')
@@ -81,7 +82,7 @@ export function createProgram(cli: Cli): Command {
 
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
-  let running: Command | undefined;
+  let running: CommandUnknownOpts | undefined;
   const program = createProgram(cli).hook('preAction', (_, command) => {
     running = command;
   });
@@ -103,7 +104,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function report(cli: Cli, args: readonly string[], error: unknown, running: Command | undefined): number {
+function report(cli: Cli, args: readonly string[], error: unknown, running: CommandUnknownOpts | undefined): number {
   if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
   const explained = explainFailure(error);
   const isOfBody = running && explained.remedy?.startsWith('send a JSON object');
@@ -123,7 +124,7 @@ function report(cli: Cli, args: readonly string[], error: unknown, running: Comm
  * Returns the remedy for a rejected field of a request: the option or argument of the command with its value. For
  * `outcomes[0].window` that is `--window`, else `--outcome-window`, else `--outcome`.
  */
-function correctionOf(command: Command, field: string): string {
+function correctionOf(command: CommandUnknownOpts, field: string): string {
   const parts = field.replaceAll(/\[\d+\]/g, '').split('.');
   const singular = parts.map((part) => part.replace(/s$/, ''));
   for (const [i, part] of [...parts.entries()].reverse()) {
@@ -137,7 +138,7 @@ function correctionOf(command: Command, field: string): string {
 }
 
 /** Replaces the output and the exit of Commander in every command. */
-function configure(command: Command, cli: Cli): Command {
+function configure(command: CommandUnknownOpts, cli: Cli): CommandUnknownOpts {
   command.exitOverride();
   command.configureOutput({
     writeOut: (text) => void cli.stdout.write(text),
@@ -154,13 +155,13 @@ function configure(command: Command, cli: Cli): Command {
 }
 
 /** Returns the nouns that have a verb, for a verb that was typed without its noun. */
-function nounsOf(command: Command, error: string): string {
+function nounsOf(command: CommandUnknownOpts, error: string): string {
   const verb = /^error: unknown command '(.*)'\n$/.exec(error)?.[1];
   const nouns = command.commands.filter((noun) => noun.commands.some((child) => child.name() === verb));
   const names = nouns.map((noun) => `${noun.name()} ${verb}`);
   return names.length === 0 ? '' : `(Did you mean ${names.length > 1 ? 'one of ' : ''}${names.join(', ')}?)\n`;
 }
 
-function commandPath(command: Command): string {
+function commandPath(command: CommandUnknownOpts): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }

@@ -5,30 +5,13 @@ import { text } from 'node:stream/consumers';
 import type { RankInput } from '@tandem/client/predictions';
 import type { Ranking } from '@tandem/client/wire';
 import { MAX_CANDIDATES } from '@tandem/wire/rankings';
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  createApiCommand,
-  given,
-  type Paint,
-  parseWhole,
-  present,
-} from './command-line/command.ts';
+import { type Cli, createApiCommand, given, type Paint, parseWhole, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure, unreadable, usageError } from './command-line/failure.ts';
 import { answerFields, renderValue } from './output/answer.ts';
 import { printable, renderFields, renderTable, right } from './output/text.ts';
 
-interface Options extends ApiOptions {
-  readonly candidates?: string;
-  readonly by?: string;
-  readonly limit?: number;
-  readonly itemsAsOf?: string;
-  readonly minContext?: string;
-}
-
-export function rankCommand(cli: Cli): Command {
+export function rankCommand(cli: Cli) {
   return createApiCommand({
     name: 'rank',
     description: 'rank candidates for one user by a prediction for each candidate',
@@ -49,7 +32,7 @@ Exit codes: 0 if all are ranked; 1 if a candidate is not ranked or the request f
     .option('--limit <count>', 'the number of top candidates to return', parseWhole(1, MAX_CANDIDATES))
     .option('--items-as-of <moment>', 'when the features of the candidates were read, ISO 8601; the answer repeats it')
     .option('--min-context <token>', 'require this context or a newer one (the contextToken of an event)')
-    .action(async (predictor: string, userId: string, options: Options) => {
+    .action(async (predictor, userId, options) => {
       const { by, limit, itemsAsOf, minContext } = options;
       const input = {
         ...{ userId, candidates: await readCandidates(cli, options.candidates) },
@@ -105,9 +88,6 @@ function renderRanking(ranking: Ranking, paint: Paint): string[] {
     ...renderTable([right('rank'), 'id', ...names.map((name) => right(printable(name)))], rows),
     ...refused.map(({ id, error }) => `${printable(id)}  ${paint('bad', printable(error.detail))}`),
     '',
-    ...renderFields([
-      ...certified,
-      ...(itemsAsOf === null ? [] : [['items', `as of ${printable(itemsAsOf)}`] as const]),
-    ]),
+    ...renderFields([...certified, ['items', itemsAsOf && `as of ${printable(itemsAsOf)}`]]),
   ];
 }

@@ -1,15 +1,14 @@
 /** `tandem user`: erases a user from every store, and ends an erasure. */
 import type { ErasureReceipt } from '@tandem/client/wire';
-import type { Command } from 'commander';
-import { type ApiOptions, type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';
+import { type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { printable, renderFields } from './output/text.ts';
 
-export function userCommands(cli: Cli): Command {
+export function userCommands(cli: Cli) {
   return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);
 }
 
-function userEraseCommand(cli: Cli): Command {
+function userEraseCommand(cli: Cli) {
   return createApiCommand({
     name: 'erase',
     description: 'erase a user from every store, with a receipt; earlier predictions are never served again',
@@ -17,7 +16,7 @@ function userEraseCommand(cli: Cli): Command {
   })
     .argument('<userId>')
     .option('--yes', 'do not ask')
-    .action(async (userId: string, options: ApiOptions & { readonly yes?: boolean }) => {
+    .action(async (userId, options) => {
       if (!options.yes) await confirm(cli, `Erase all stored records of user ${printable(userId)} permanently?`);
       present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
     });
@@ -34,14 +33,14 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
   ]);
 }
 
-function userReadmitCommand(cli: Cli): Command {
+function userReadmitCommand(cli: Cli) {
   return createApiCommand({
     name: 'readmit',
     description: 'serve an erased user again, with predictions computed from now on',
     example: 'tandem user readmit 42',
   })
     .argument('<userId>')
-    .action(async (userId: string, options: ApiOptions) => {
+    .action(async (userId, options) => {
       const readmission = await connect(cli, options).readmitUser(userId);
       present(cli, options, readmission, ({ status, contextVersion }) => [
         `user ${printable(userId)}: ${status === 'readmitted' ? 'readmitted' : 'was not erased'}, context version ${contextVersion}`,

@@ -1,35 +1,26 @@
 /** `tandem version`: lists the model versions that were stable, and rolls back to one with its stored predictions. */
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  confirm,
-  createApiCommand,
-  group,
-  type Paint,
-  present,
-} from './command-line/command.ts';
+import { type Cli, confirm, createApiCommand, group, type Paint, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
 import { ago, moment, renderTable, right } from './output/text.ts';
 
-export function versionCommands(cli: Cli): Command {
+export function versionCommands(cli: Cli) {
   return group('version', 'the model versions that were stable', [
     versionListCommand(cli),
     versionRollbackCommand(cli),
   ]);
 }
 
-function versionListCommand(cli: Cli): Command {
+function versionListCommand(cli: Cli) {
   return createApiCommand({
     name: 'list',
     description: 'list the model versions that were stable, newest first',
     example: 'tandem version list repurchase',
   })
     .argument('<predictor>')
-    .action(async (predictor: string, options: ApiOptions) => {
+    .action(async (predictor, options) => {
       const versions = await connect(cli, options).stableVersions(predictor);
       present(cli, options, { versions }, () => renderStableVersions(versions, cli.paint, cli.now()));
     });
@@ -47,13 +38,7 @@ function renderStableVersions(versions: readonly StableVersionView[], paint: Pai
   return renderTable(columns, rows);
 }
 
-interface Options extends ApiOptions {
-  readonly to?: string;
-  readonly force?: boolean;
-  readonly yes?: boolean;
-}
-
-function versionRollbackCommand(cli: Cli): Command {
+function versionRollbackCommand(cli: Cli) {
   return createApiCommand({
     name: 'rollback',
     description: 'serve an earlier model version again, from its kept generation',
@@ -64,7 +49,7 @@ function versionRollbackCommand(cli: Cli): Command {
     .option('--to <number>', 'the model version (default: the previous stable version)')
     .option('--force', 'allow a version that was never stable')
     .option('--yes', 'do not ask')
-    .action(async (predictor: string, { to, force = false, yes, ...options }: Options) => {
+    .action(async (predictor, { to, force = false, yes, ...options }) => {
       const client = connect(cli, options);
       const stable = await client.stableVersions(predictor);
       const served = stable[0]?.modelVersion;

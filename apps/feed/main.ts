@@ -1,9 +1,8 @@
 /** `npm run feed`: writes the simulated feed as a history for `tandem value`. */
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { feedHistory } from './feed-history.ts';
 
@@ -30,9 +29,8 @@ else if (!/^[1-9]\d{0,8}$/.test(values.seed)) {
 
 async function write(seed: number, file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const stream = createWriteStream(file);
-  for (const line of feedHistory({ seed })) if (!stream.write(`${line}\n`)) await once(stream, 'drain');
-  stream.end();
-  await finished(stream);
+  await pipeline(function* () {
+    for (const line of feedHistory({ seed })) yield `${line}\n`;
+  }, createWriteStream(file));
   console.log(`Simulated history: ${file}\nnpx tandem value offer --config apps/feed --history ${file}`);
 }

@@ -3,23 +3,17 @@
  * day. Later days are left for a replay.
  */
 import { readFile } from 'node:fs/promises';
-import { type ClientBase, Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
-
-interface LoadHistoryOptions {
-  /** The ISO date of the last day to load, which becomes the shop's current day. */
-  readonly until: string;
-}
 
 /** The last day before the replay of the example. The model has seen no later purchase. */
 export const replayEve = '1997-12-31';
 
 /**
  * Creates the schema, and loads the history up to `until` if no purchase is stored yet. A repeated or concurrent call
- * does nothing, because it is one transaction under a lock. A client that is passed must not be in a transaction.
- * Returns the number of purchases that it added, and the shop's current day.
+ * does nothing, because it is one transaction under a lock. Returns the number of purchases that it added, and the shop's current day.
  */
-export async function loadHistory(db: Pool | ClientBase, { until }: LoadHistoryOptions = { until: replayEve }) {
+export async function loadHistory(db: Pool, { until }: { readonly until: string } = { until: replayEve }) {
   const [schema, history] = await Promise.all([readSchema(), readTransactions()]);
   const past = history.filter(({ day }) => day <= until);
   return inTransaction(db, async (client) => {
@@ -70,23 +64,18 @@ async function startClock(client: ClientBase, until: string): Promise<string> {
   return rows[0]?.today ?? until;
 }
 
-async function inTransaction<T>(db: Pool | ClientBase, work: (client: ClientBase) => Promise<T>): Promise<T> {
-  if (db instanceof Pool) {
-    const client = await db.connect();
-    try {
-      return await inTransaction(client, work);
-    } finally {
-      client.release();
-    }
-  }
-  await db.query('begin');
+async function inTransaction<T>(db: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
+  const client = await db.connect();
   try {
-    const result = await work(db);
-    await db.query('commit');
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
     return result;
   } catch (error) {
     // After a lost connection there is nothing to roll back. The first error is reported.
-    await db.query('rollback').catch(() => undefined);
+    await client.query('rollback').catch(() => undefined);
     throw error;
+  } finally {
+    client.release();
   }
 }

@@ -62,16 +62,14 @@ import { createLoadLog } from '@tandem/telemetry/load-log';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
-import { countLoads } from '@tandem/telemetry/sampled-stats';
+import { countLoads, sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
 import { createRefreshBudget, openRefresh } from './open-refresh.ts';
-import { createCheckFit } from './processors/check-fit.ts';
+import { createCheckFit } from './processors/load-generation.ts';
 import { createProtocolGate } from './protocol-gate.ts';
 import { createRoundMetrics } from './round-metrics.ts';
-import { sampledMetrics } from './sampled-metrics.ts';
-import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -84,9 +82,7 @@ export interface WorkerEnvironment {
   readonly workerProcess: WorkerProcessSection;
 }
 
-export interface BuiltDependencies extends WorkerDependencies {
-  close(): Promise<void>;
-}
+export type BuiltDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
 /**
  * The time limit of bulk writes, in ms. A bulk write waits while the server is busy with earlier writes, so the 50 ms
@@ -98,7 +94,7 @@ const BULK_SILENCE_MS = 10_000;
  * Builds the dependencies. Rejects with `config_invalid` if another release migrated the schema, or if the queue's
  * Redis may evict keys.
  */
-export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
+export async function createDependencies(environment: WorkerEnvironment, ownLog: Log) {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
   const pools = await openProvedPools(environment);
@@ -123,7 +119,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound, whyIdle: protocol.whyIdle },
-    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
+    metrics: sampledMetrics(metrics, 'worker', { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
     ...housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed }),

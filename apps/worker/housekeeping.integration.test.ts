@@ -148,7 +148,7 @@ describe('the relay of events', () => {
   it('re-scores users after events: the new answer is stored before any read', async () => {
     await runToTheEnd(await startAll());
     await pool.query(`insert into tandem.events (user_id) values ('7'), ('9')`);
-    const { outbox, userHints, onRelayed = () => {} } = worker.relaying;
+    const { outbox, userHints, onRelayed } = worker.relaying;
     expect(await relayOutbox(outbox, userHints, { onRelayed })).toBe(2);
     const stored = 'select user_id, context_version::int as version, source, refreshed from tandem.overlay order by 1';
     const rows = async () => (await pool.query(stored)).rows;
@@ -221,16 +221,13 @@ describe('reconciliation', () => {
     const hangs = () => new Promise<never>(() => {});
     const sweeper = { forget: hangs, sweep: hangs, sweepLost: hangs };
     const housekeeping = startHousekeeping({
+      ...worker,
       reconciling: { ...worker.reconciling, hints },
-      relaying: worker.relaying,
       retaining: { ...worker.retaining, sweeper },
       expiring: [{ name: 'events', expireSome: hangs }],
       scheduling: { ...worker.scheduling, hints },
-      rolling: worker.rolling,
-      rewriting: worker.rewriting,
-      watching: worker.watching,
       log: silentLog,
-      reconcileEveryMs: 10,
+      everyMs: { reconcile: 10 },
     });
     await expect.poll(() => hinted.filter((hint) => hint === `plan ${runId}`).length).toBeGreaterThan(2);
     await pool.query("insert into tandem.events (user_id) values ('1')");
@@ -244,15 +241,10 @@ describe('reconciliation', () => {
     const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
     const told: EndedRound[] = [];
     const housekeeping = startHousekeeping({
+      ...worker,
       reconciling: { ...worker.reconciling, hints },
-      relaying: worker.relaying,
-      retaining: worker.retaining,
       expiring: [{ name: 'outcomes', expireSome: () => Promise.reject(new Error('no room')) }, ...worker.expiring],
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
-      rolling: worker.rolling,
-      rewriting: worker.rewriting,
-      watching: worker.watching,
-      observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });

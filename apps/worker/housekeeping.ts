@@ -8,6 +8,7 @@
  * with its work and its failures.
  */
 import { setTimeout } from 'node:timers/promises';
+import type { TandemError } from '@tandem/freshness/errors';
 import type { HintStore } from '@tandem/prediction/events/events';
 import { type Outbox, type OutboxPage, relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import {
@@ -24,11 +25,27 @@ import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 
+/** The rounds, with the milliseconds between two of each. */
+const EVERY_MS = {
+  reconcile: 3_000,
+  outbox: 500,
+  retention: 60_000,
+  expiry: 60_000,
+  lost_keys: 600_000,
+  schedule: 5_000,
+  rollouts: 1_000,
+  contexts: 1_000,
+  watches: 3_000,
+  backlog: 10_000,
+} as const;
+export type RoundName = keyof typeof EVERY_MS;
+export const ROUNDS = Object.keys(EVERY_MS) as readonly RoundName[];
+
 interface RelayDependencies {
   readonly outbox: Outbox;
   readonly userHints: HintStore;
   /** Called after each page that Redis has received. */
-  onRelayed?(page: OutboxPage): void;
+  onRelayed(page: OutboxPage): void;
 }
 
 export interface HousekeepingDependencies {
@@ -42,38 +59,16 @@ export interface HousekeepingDependencies {
   readonly rewriting: { rewriteContexts(): Promise<number> };
   /** Compares and repairs watches; returns how many still have a fault, or 0 if another worker has done it. */
   readonly watching: { examineWatches(): Promise<number> };
-  /** Measures waiting work; absent: it is not measured. */
-  readonly observeBacklog?: () => Promise<void>;
+  /** Measures waiting work, for metrics. */
+  observeBacklog(): Promise<void>;
   readonly log: Log;
-  /** Returns why no round may begin now, or null if a round may begin. Absent: rounds may always begin. */
-  readonly whyIdle?: () => Promise<unknown>;
+  /** Returns why no round may begin now, or null if a round may begin. */
+  whyIdle(): Promise<TandemError | null>;
   /** Called after each round, for metrics. */
-  readonly onRound?: (round: EndedRound) => void;
-  readonly reconcileEveryMs?: number;
-  readonly relayEveryMs?: number;
-  readonly scheduleEveryMs?: number;
-  readonly rollEveryMs?: number;
-  readonly retainEveryMs?: number;
-  readonly expireEveryMs?: number;
-  readonly sweepEveryMs?: number;
-  readonly rewriteEveryMs?: number;
-  readonly watchEveryMs?: number;
-  readonly observeEveryMs?: number;
+  onRound(round: EndedRound): void;
+  /** Milliseconds between two rounds, in place of the usual ones. */
+  readonly everyMs?: Partial<Record<RoundName, number>>;
 }
-
-export const ROUNDS = [
-  'reconcile',
-  'outbox',
-  'retention',
-  'expiry',
-  'lost_keys',
-  'schedule',
-  'rollouts',
-  'contexts',
-  'watches',
-  'backlog',
-] as const;
-export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
   /** Counts of work done, by name. */
@@ -87,57 +82,39 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, watching, observeBacklog, log } =
-    dependencies;
-  const { whyIdle } = dependencies;
-  const { reconcileEveryMs = 3_000, relayEveryMs = 500, scheduleEveryMs = 5_000 } = dependencies;
-  const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
-  const {
-    sweepEveryMs = 600_000,
-    rewriteEveryMs = 1_000,
-    watchEveryMs = 3_000,
-    observeEveryMs = 10_000,
-  } = dependencies;
+  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, watching, log } = dependencies;
+  const { observeBacklog, whyIdle, everyMs } = dependencies;
   const reconcile = createReconcile(reconciling);
   const stopping = new AbortController();
-  const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
-    repeat(everyMs, () => runRound(round, work, dependencies));
-  const loops = [
-    each('reconcile', reconcileEveryMs, async () => {
+  const { signal } = stopping;
+  const pause = (ms: number) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
+  const works: Readonly<Record<RoundName, () => Promise<Partial<RoundReport>>>> = {
+    async reconcile() {
       const { unfinishedRuns: _, errors, ...done } = await reconcile();
       return { done, errors };
-    }),
-    each('outbox', relayEveryMs, async () => {
+    },
+    async outbox() {
       const { outbox, userHints, onRelayed } = relaying;
-      const hintsRelayed = await relayOutbox(outbox, userHints, onRelayed ? { onRelayed } : {});
-      return { done: { hintsRelayed }, errors: [] };
-    }),
-    each('retention', retainEveryMs, async () => {
+      return { done: { hintsRelayed: await relayOutbox(outbox, userHints, { onRelayed }) } };
+    },
+    async retention() {
       const { errors, ...done } = await retain(retaining);
       return { done, errors };
-    }),
-    each('expiry', expireEveryMs, async () => {
-      const { signal } = stopping;
-      const pause = (ms: number) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
-      const { errors, ...done } = await expire(expiring, { pause, stopping: signal, ...(whyIdle ? { whyIdle } : {}) });
+    },
+    async expiry() {
+      const { errors, ...done } = await expire(expiring, { pause, stopping: signal, whyIdle });
       return { done, errors };
-    }),
-    each('lost_keys', sweepEveryMs, async () => {
-      const keysSwept = await sweepLostKeys(retaining, stopping.signal);
-      return { done: { keysSwept }, errors: [] };
-    }),
-    each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
-    each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
-    each('contexts', rewriteEveryMs, async () => ({
-      done: { contextsRewritten: await rewriting.rewriteContexts() },
-      errors: [],
-    })),
-    each('watches', watchEveryMs, async () => ({
-      done: { watchesFaulted: await watching.examineWatches() },
-      errors: [],
-    })),
-  ];
-  if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
+    },
+    lost_keys: async () => ({ done: { keysSwept: await sweepLostKeys(retaining, signal) } }),
+    schedule: () => makeDueRuns(scheduling, log),
+    rollouts: () => moveRollouts(rolling, log),
+    contexts: async () => ({ done: { contextsRewritten: await rewriting.rewriteContexts() } }),
+    watches: async () => ({ done: { watchesFaulted: await watching.examineWatches() } }),
+    backlog: () => observeBacklog().then(() => ({})),
+  };
+  const loops = ROUNDS.map((round) =>
+    repeat(everyMs?.[round] ?? EVERY_MS[round], () => runRound(round, works[round], dependencies)),
+  );
   return {
     async stop() {
       stopping.abort(new Error('the worker was stopped'));
@@ -146,22 +123,21 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
   };
 }
 
-const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });
-
 /** Runs one round, and never rejects. A round without work is logged at debug level only. */
 async function runRound(
   round: RoundName,
-  work: () => Promise<RoundReport>,
+  work: () => Promise<Partial<RoundReport>>,
   { log, onRound, whyIdle }: Pick<HousekeepingDependencies, 'log' | 'onRound' | 'whyIdle'>,
 ): Promise<void> {
-  if (whyIdle && (await whyIdle())) return;
+  if (await whyIdle()) return;
   const event = startWideEvent('round.ended', { round }, { log });
-  const { done, errors } = await work().catch((error: unknown) => ({ done: {}, errors: [describe(error)] }));
+  const report: Partial<RoundReport> = await work().catch((error: unknown) => ({ errors: [describe(error)] }));
+  const { done = {}, errors = [] } = report;
   const isIdle = Object.values(done).every((count) => count === 0);
   const outcome = errors.length > 0 ? 'failed' : isIdle ? 'nothing_to_do' : 'done';
   event.add({ outcome, ...done, ...(errors.length > 0 ? { errors } : {}) });
   event.end({ level: errors.length > 0 ? 'warn' : isIdle ? 'debug' : 'info' });
-  onRound?.({ round, done, errors });
+  onRound({ round, done, errors });
 }
 
 async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Promise<RoundReport> {

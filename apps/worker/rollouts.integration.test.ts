@@ -251,7 +251,7 @@ describe('a canary', () => {
       ...silentLog,
       warn: (event: string, facts: unknown) => event === 'rollout.look_failed' && resolve(facts),
     };
-    const housekeeping = startHousekeeping({ ...worker, log: log as never, rollEveryMs: 20 });
+    const housekeeping = startHousekeeping({ ...worker, log: log as never, everyMs: { rollouts: 20 } });
     expect(await told).toMatchObject({
       rolloutId: id,
       verdict: 'hold',

@@ -2,29 +2,22 @@
  * A worker: it runs jobs from the queues, and the loops that reconcile the queues with Postgres. It depends neither on
  * its process nor on how its dependencies were built.
  */
-import type { TandemError } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
-import type { Expiry } from '@tandem/prediction/runs/expire';
 import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
-import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
-import type { RetainDependencies } from '@tandem/prediction/runs/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';
 import type { GenerationStore, RunHints, RunStore } from '@tandem/prediction/runs/run-store';
-import type { ScheduleRunsDependencies } from '@tandem/prediction/runs/schedule-runs';
 import type { JobName } from '@tandem/queue/catalog';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handler, type Handlers } from '@tandem/queue/run-worker';
-import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { repeat } from '@tandem/timing/repeat';
-import { type EndedRound, type HousekeepingDependencies, startHousekeeping } from './housekeeping.ts';
-import type { CheckFit } from './processors/check-fit.ts';
-import { createLoadGeneration } from './processors/load-generation.ts';
+import { type HousekeepingDependencies, startHousekeeping } from './housekeeping.ts';
+import { type CheckFit, createLoadGeneration } from './processors/load-generation.ts';
 import { createPlanRun } from './processors/plan-run.ts';
 import { createPublishRun } from './processors/publish-run.ts';
 import { createRunChunkProcessor } from './processors/run-chunk.ts';
 
-export interface WorkerDependencies {
+interface WorkerDependencies extends HousekeepingDependencies {
   readonly runs: RunStore;
   readonly generations: GenerationStore;
   readonly loader: GenerationLoader;
@@ -32,24 +25,9 @@ export interface WorkerDependencies {
   readonly losses: Pick<LossNotice, 'prove'>;
   readonly checkFit: CheckFit;
   readonly chunks: RunChunkDependencies;
-  readonly reconciling: ReconcileDependencies;
-  readonly relaying: HousekeepingDependencies['relaying'];
-  readonly retaining: RetainDependencies;
-  readonly expiring: readonly Expiry[];
-  readonly scheduling: ScheduleRunsDependencies;
-  readonly rolling: HousekeepingDependencies['rolling'];
-  readonly rewriting: HousekeepingDependencies['rewriting'];
-  readonly watching: HousekeepingDependencies['watching'];
-  /** Measures waiting work, for metrics. */
-  observeBacklog(): Promise<void>;
-  /** Returns why this worker may begin no work now, or null if it may. */
-  whyIdle(): Promise<TandemError | null>;
-  /** Called after each round of housekeeping. */
-  onRound(round: EndedRound): void;
   readonly queue: Queue;
   /** How many plans run at once, and how many publications. */
   readonly steps: number;
-  readonly log: Log;
   readonly metrics: Metrics;
 }
 

@@ -3,7 +3,7 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { readCalibrationRows } from './calibration-rows.ts';
-import { usersOfHalf } from './user-halves.ts';
+import { usersOfHalf } from './sample-users.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -6,7 +6,7 @@ import type { WireTensor } from '@tandem/inference/process/protocol';
 import { encodeInputs, joinInputs } from '@tandem/inference/tensors/batch-tensors';
 import { readLivingUsers } from './read-living-users.ts';
 import type { Pool } from './sample-users.ts';
-import { usersOfHalf } from './user-halves.ts';
+import { usersOfHalf } from './sample-users.ts';
 
 export interface CalibrationRows {
   readonly users: number;

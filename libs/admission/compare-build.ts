@@ -5,18 +5,28 @@
 
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
-import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
+import type { DecisionPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { checkUserId } from '@tandem/freshness/user-id';
-import { measureBuilds } from '@tandem/inference/admission/measure-builds';
+import { measureBuilds, type RowParity, type SideFigures } from '@tandem/inference/admission/measure-builds';
+import type { Paces } from '@tandem/inference/admission/paces';
+import { pickRows } from '@tandem/inference/admission/trial-users';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
-import { commonFields, compareBuilds, type Label } from '@tandem/prediction/builds/compare-builds';
-import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
+import {
+  type Agreement,
+  type AnsweredUsers,
+  commonFields,
+  compareBuilds,
+  judgedField,
+  type Label,
+  type LabelFigures,
+  numbersOf,
+  scoreLabels,
+} from '@tandem/prediction/builds/compare-builds';
 import { readLivingUsers } from './read-living-users.ts';
-import { type Pool, pick } from './sample-users.ts';
+import { type Pool, usersOfHalf } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
-import { usersOfHalf } from './user-halves.ts';
 
 interface BuildToCompare {
   readonly predictor: string;
@@ -28,7 +38,7 @@ interface BuildToCompare {
   readonly labels?: readonly Label[] | undefined;
 }
 
-interface CompareBuildDependencies {
+export interface CompareBuildDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;
@@ -44,7 +54,7 @@ interface CompareBuildDependencies {
  * build, or an invalid user id), `features_unusable` (no users to compare), `model_refused`, `overloaded`,
  * `unavailable`.
  */
-export type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
+type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
 
 export function createCompareBuild(dependencies: CompareBuildDependencies): CompareBuild {
   return async function compareBuild(asked) {
@@ -140,11 +150,11 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
     throw noUsers(`${why}.`, 'fix the query, or set the value of a null in features.nulls');
   }
   return {
-    parent: pick(
+    parent: pickRows(
       ours.batch,
       both.map(({ row }) => row),
     ),
-    build: pick(
+    build: pickRows(
       theirs.batch,
       both.map(({ other }) => other),
     ),
@@ -153,4 +163,67 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
 
 function noUsers(why: string, remedy: string): TandemError {
   return new TandemError('features_unusable', `There are no users to compare the versions on: ${why}`, { remedy });
+}
+
+export interface BuildFigures {
+  readonly parent: BuildSide;
+  readonly build: BuildSide;
+  /** `asked`: users requested; `read`: users that both models can score; `compared`: users with both answers. */
+  readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
+  readonly agreement: Agreement;
+  /** The comparison with the labels; null if no labels were given. */
+  readonly labels: JudgedLabels | null;
+  readonly paces: Paces;
+}
+
+export interface BuildSide {
+  readonly number: number;
+  /** The kind of the build; null if the version is not an optimised build. */
+  readonly kind: string | null;
+  readonly artifact: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** Whether the version is pinned to infer each user alone. */
+  readonly rowByRow: boolean;
+  /** Whether answers are the same alone and in a batch, measured without the pin. */
+  readonly parity: RowParity;
+  /** The number of users without a usable answer from this version. */
+  readonly refused: number;
+}
+
+interface JudgedLabels {
+  /** The output field that was compared with the labels. */
+  readonly output: string;
+  /** The number of users with a label and both answers. */
+  readonly users: number;
+  readonly figures: LabelFigures;
+}
+
+function sideOf(version: ModelVersionRecord, { parity, refused }: SideFigures): BuildSide {
+  const { number, build, artifactHash: artifact, size: bytes, rowByRow = false } = version;
+  return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
+}
+
+/** Judges both versions by the labels. Throws `invalid_input` if the predictor has no output with a single number. */
+function judgeLabels(
+  labels: readonly Label[],
+  userIds: readonly string[],
+  { parent, build }: { readonly parent: AnsweredUsers; readonly build: AnsweredUsers },
+  decision: DecisionPolicy | undefined,
+): JudgedLabels {
+  const output = judgedField(parent, decision);
+  const [ours, theirs] = output === null ? [] : [numbersOf(parent, output), numbersOf(build, output)];
+  if (output === null || !ours || !theirs) {
+    throw new TandemError(
+      'invalid_input',
+      'Labels cannot be used, because this predictor has no output with one number for each user.',
+      {
+        field: 'labels',
+        remedy: 'leave the labels out, or set decision.output in the config to an output with one number',
+      },
+    );
+  }
+  const known = new Map(labels.map(({ userId, label }) => [userId, label]));
+  const figures = scoreLabels({ labels: userIds.map((id) => known.get(id) ?? 0), parent: ours, build: theirs });
+  return { output, users: userIds.length, figures };
 }

@@ -13,8 +13,7 @@ import {
 import type { SettingProblem } from '@tandem/config/predictor/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';
-import type { TrialLimits } from '@tandem/inference/admission/check-model';
+import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import {
@@ -28,9 +27,9 @@ import { insertAudit } from '@tandem/offline-store/sql/audit';
 import { transaction } from '@tandem/offline-store/sql/database';
 import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import type { Verification } from '@tandem/prediction/models/verification';
+import type { CompareBuildDependencies } from './compare-build.ts';
 import { type Defined, type JudgeOptions, settingProblem, tryPredictor, withDefined } from './judge-predictor.ts';
-import type { Pool, SampleLimits, SlowUsers } from './sample-users.ts';
-import type { TrialQueue } from './trial-queue.ts';
+import type { Pool, SlowUsers } from './sample-users.ts';
 
 export interface Push {
   readonly predictor: string;
@@ -45,18 +44,10 @@ export interface Push {
   readonly actor: string;
 }
 
-interface PushDependencies {
-  readonly pool: Pool;
-  /** The pool of feature statements. */
-  readonly features: Pool;
+interface PushDependencies
+  extends Omit<CompareBuildDependencies, 'artifacts'>,
+    Pick<JudgeOptions, 'trial' | 'sampling'> {
   readonly artifacts: ArtifactStore;
-  readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
-  readonly trials: TrialQueue;
-  /** Memory limit of the process that tries a model. */
-  readonly memoryLimitMb: number;
-  readonly trial?: TrialLimits;
-  /** Time limits for reading the users of the trial. */
-  readonly sampling?: SampleLimits;
 }
 
 interface Pushed {
@@ -69,7 +60,7 @@ interface Pushed {
  * Pushes a model version. The `field` of an error is a field of the push. `overloaded` says nothing about the model:
  * the queue of trials is full, or the machine was too busy for the trial.
  */
-export type PushVersion = (push: Push) => Promise<Pushed>;
+type PushVersion = (push: Push) => Promise<Pushed>;
 
 export function createPushVersion(dependencies: PushDependencies): PushVersion {
   return async function pushVersion(push) {

@@ -3,9 +3,10 @@
 import { isErased } from '@tandem/freshness/certificate';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { joinBatches, pickRows } from '@tandem/inference/admission/trial-users';
 import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
-import { type Pool, pick } from './sample-users.ts';
+import type { Pool } from './sample-users.ts';
 
 interface LivingUsers {
   /** Users that can be scored. */
@@ -31,20 +32,14 @@ export async function readLivingUsers(
     const rows = scorableRows(batch).filter((row) => !isGone(row));
     const [fault = null] = [...batch.faults].filter(([row]) => !isGone(row)).map(([, why]) => why);
     // Request features get trial values. With defaults alone, a build would be measured on one value of each.
-    return { batch: withTrialRequests(version, pick(batch, rows)), fault };
+    return { batch: withTrialRequests(version, pickRows(batch, rows)), fault };
   };
-  let all = await read(0);
-  for (let from = USERS_OF_A_READ; from < userIds.length; from += USERS_OF_A_READ) all = join(all, await read(from));
-  return all;
-}
-
-function join(first: LivingUsers, second: LivingUsers): LivingUsers {
-  const [a, b] = [first.batch, second.batch];
-  const batch = {
-    ...a,
-    userIds: [...a.userIds, ...b.userIds],
-    contextVersions: [...a.contextVersions, ...b.contextVersions],
-    values: a.values.map((values, column) => [...values, ...(b.values[column] ?? [])]),
+  const first = await read(0);
+  const parts = [first];
+  for (let from = USERS_OF_A_READ; from < userIds.length; from += USERS_OF_A_READ) parts.push(await read(from));
+  const batches = parts.map(({ batch }) => batch);
+  return {
+    batch: joinBatches(first.batch, batches),
+    fault: parts.find(({ fault }) => fault !== null)?.fault ?? null,
   };
-  return { batch, fault: first.fault ?? second.fault };
 }

@@ -2,7 +2,7 @@
 
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
-import { SAMPLE_USERS } from '@tandem/inference/admission/trial-users';
+import { pickRows, SAMPLE_USERS } from '@tandem/inference/admission/trial-users';
 import { readOnly } from '@tandem/offline-store/features/feature-session';
 import { asRelation, KEY_SQL } from '@tandem/offline-store/features/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
@@ -76,7 +76,7 @@ export async function sampleUsers(
   { keysMs = KEYS_MS, featuresMs = FEATURES_MS }: SampleLimits = {},
 ): Promise<SampledUsers | undefined> {
   if ((await schemaState(pool)).state !== 'current') return undefined;
-  const userIds = await someUsers(pool, definition, keysMs);
+  const userIds = await someUsers(pool, definition, { most: USERS_READ, ms: keysMs });
   if (userIds === null) return { ...NO_USERS, slow: { what: 'user ids', ms: keysMs, userId: null } };
   const [first] = userIds;
   if (first === undefined) return NO_USERS;
@@ -96,18 +96,32 @@ export async function sampleUsers(
   return { ...NO_USERS, slow: { what, ms: featuresMs, userId: first } };
 }
 
-/** Returns user ids in the order of keys; null if none were read in time. */
-async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: number): Promise<string[] | null> {
+/**
+ * Returns user ids in the order of keys; null if none were read in time.
+ * @param where an SQL condition on `f.user_id`
+ */
+async function someUsers(
+  pool: Pool,
+  { query: { sql } }: Pick<ModelDefinition, 'query'>,
+  {
+    most,
+    ms,
+    where = 'f.user_id is not null',
+  }: { readonly most: number; readonly ms: number; readonly where?: string },
+): Promise<string[] | null> {
   const keys = (order: string) => `select distinct key from (
-      select f.user_id as key from ${asRelation(sql)} where f.user_id is not null ${order} limit ${USERS_READ}) k order by key`;
+      select f.user_id as key from ${asRelation(sql)} where ${where} ${order} limit ${most}) k order by key`;
   // The first rows of a table are often its oldest, and similar. The order of a hash selects rows from everywhere, and
   // the same rows each time.
-  const spread = await ifInTime(readKeys(pool, keys('order by hashtextextended(f.user_id::text, 0)'), ms));
+  const spread = await ifInTime(readKeys(pool, keys(`order by ${USER_HASH}`), ms));
   return spread ?? (await ifInTime(readKeys(pool, keys(''), ms)));
 }
 
+/** A hash of a user in SQL. Half of the users have a hash up to 0. */
+const USER_HASH = 'hashtextextended(f.user_id::text, 0)';
+
 /** Returns the keys of a select, within the given ms. */
-export function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
+function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
   return readOnly(pool, async (db) => {
     await limitStatements(db, ms);
     const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o`, values });
@@ -137,11 +151,11 @@ async function readBothWays(
   const both = [...inLive.keys()].filter((userId) => inRun.has(userId));
   if (both.length === 0) return undefined;
   return {
-    live: pick(
+    live: pickRows(
       live,
       both.map((userId) => inLive.get(userId) ?? 0),
     ),
-    run: pick(
+    run: pickRows(
       run,
       both.map((userId) => inRun.get(userId) ?? 0),
     ),
@@ -149,7 +163,7 @@ async function readBothWays(
 }
 
 /** Returns the result of a statement; null if the statement was too slow. */
-export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
+async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;
   } catch (error) {
@@ -172,7 +186,7 @@ function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUs
   const [[faulty, why] = []] = batch.faults;
   return {
     read: batch.userIds.length,
-    scorable: rows.length === 0 ? undefined : pick(batch, rows),
+    scorable: rows.length === 0 ? undefined : pickRows(batch, rows),
     fault: faulty === undefined || why === undefined ? null : { userId: batch.userIds[faulty] ?? '', why },
     slow: null,
   };
@@ -184,14 +198,13 @@ function spread<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }
 
-/** Returns a batch of these rows, none of which has a fault. */
-export function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
-  return {
-    ...batch,
-    userIds: rows.map((row) => batch.userIds[row] ?? ''),
-    contextVersions: rows.map((row) => batch.contextVersions[row] ?? 0),
-    values: batch.values.map((values) => rows.map((row) => values[row] ?? null)),
-    faults: new Map(),
-    unusable: new Map(),
-  };
+/** Returns user ids up to a limit, spread over the keys; null if they were not read in time. */
+export function usersOfHalf(
+  pool: Pool,
+  definition: Pick<ModelDefinition, 'query'>,
+  half: 'calibration' | 'held out',
+  most: number,
+): Promise<readonly string[] | null> {
+  const where = `f.user_id is not null and ${USER_HASH} ${half === 'calibration' ? '<= 0' : '> 0'}`;
+  return someUsers(pool, definition, { most, ms: KEYS_MS, where });
 }

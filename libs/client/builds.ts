@@ -2,7 +2,7 @@
 import { UnreachableError } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
-import { answerOf, sha256, type Transport } from './transport.ts';
+import { methodsOf, sha256, type Transport } from './transport.ts';
 import type { BuildComparison, ComparisonInput } from './wire.ts';
 
 export type { BuildComparison, ComparedPace, ComparedVersion, ComparisonInput } from './wire.ts';
@@ -44,7 +44,7 @@ export function buildCalls(transport: Transport, patience: RetryOptions): BuildC
     compareBuild: async (predictor, version, body = {}, { timeoutMs = COMPARISON_MS, signal } = {}) => {
       const path = `/v1/models/${encodeURIComponent(predictor)}/versions/${encodeURIComponent(version)}/comparison`;
       const { retryForMs } = patience;
-      return answerOf(transport, { method: 'POST', isRepeatable: true, path, body, timeoutMs, retryForMs, signal });
+      return methodsOf(transport).post(path, { isRepeatable: true, timeoutMs, retryForMs, signal }, body);
     },
   };
 }

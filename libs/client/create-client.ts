@@ -33,12 +33,11 @@ import type {
   RequestPredictorName,
   UserWithFeatures,
 } from './predictor-types.ts';
-import { type RetryOptions, sleepFor } from './retry.ts';
-import { createRetryBudget } from './retry-budget.ts';
+import { createRetryBudget, type RetryOptions, sleepFor } from './retry.ts';
 import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { type ContextTokens, createSession, type Session } from './session.ts';
-import { answerOf, createTransport, pagePath, type Transport } from './transport.ts';
+import { createTransport, methodsOf, pagePath, type Transport } from './transport.ts';
 import type {
   ErasureReceipt,
   EventInput,
@@ -233,7 +232,7 @@ type OperatorCalls = Omit<Client, keyof ReturnType<typeof applicationCalls> | 's
 
 /** Returns the calls for operators. */
 function operatorCalls({ transport, retry }: ClientParts): OperatorCalls {
-  const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
+  const { get, post, remove } = methodsOf(transport);
   return {
     runs: runCalls(transport, retry),
     rollouts: rolloutCalls(transport),
@@ -245,10 +244,8 @@ function operatorCalls({ transport, retry }: ClientParts): OperatorCalls {
     predictors: async (call) => (await get<ListPredictorsAnswer>('/v1/predictors', call)).predictors,
     processes: async (call) => (await get<ListProcessesAnswer>('/v1/processes', call)).processes,
     user: (userId, call) => get(userPath(userId), call),
-    eraseUser: (userId, call) =>
-      answerOf(transport, { method: 'DELETE', isRepeatable: true, path: userPath(userId), ...call }),
-    readmitUser: (userId, call) =>
-      answerOf(transport, { method: 'POST', path: `${userPath(userId)}/readmit`, ...call }),
+    eraseUser: (userId, call) => remove(userPath(userId), { isRepeatable: true, ...call }),
+    readmitUser: (userId, call) => post(`${userPath(userId)}/readmit`, call),
     explanation: (predictor, userId, call) =>
       get(`${userPath(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
   };
@@ -260,7 +257,7 @@ type GenerationCalls = Pick<
 >;
 
 function generationCalls(transport: Transport): GenerationCalls {
-  const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
+  const { get, post } = methodsOf(transport);
   return {
     generations: async (predictor, call) =>
       (await get<ListGenerationsAnswer>(`${predictorPath(predictor)}/generations`, call)).generations,
@@ -270,14 +267,12 @@ function generationCalls(transport: Transport): GenerationCalls {
     },
     rollback: (predictor, to, { force, ...call } = {}) => {
       const body = { ...(to === undefined ? {} : { to: String(to) }), ...(force ? { force } : {}) };
-      return answerOf(transport, { method: 'POST', path: `${predictorPath(predictor)}/rollback`, body, ...call });
+      return post(`${predictorPath(predictor)}/rollback`, call, body);
     },
     generationReport: (predictor, generation, call) =>
       get(`${predictorPath(predictor)}/generations/${generation ?? 'newest'}/report`, call),
-    approveGeneration: (predictor, generation, call) => {
-      const path = `${predictorPath(predictor)}/generations/${generation}/approve`;
-      return answerOf(transport, { method: 'POST', path, ...call });
-    },
+    approveGeneration: (predictor, generation, call) =>
+      post(`${predictorPath(predictor)}/generations/${generation}/approve`, call),
   };
 }
 

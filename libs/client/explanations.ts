@@ -1,7 +1,7 @@
 /** Calls for kept explanations, and for replays. */
 
 import type { CallOptions } from './predictions.ts';
-import { answerOf, pagePath, type Transport } from './transport.ts';
+import { methodsOf, pagePath, type Transport } from './transport.ts';
 import type { KeptExplanation, KeptPage, Replay } from './wire.ts';
 
 export type { KeptExplanation, KeptFeature, KeptInputs, KeptPage, Replay } from './wire.ts';
@@ -24,14 +24,13 @@ export interface ExplanationCalls {
 }
 
 export function explanationCalls(transport: Transport): ExplanationCalls {
+  const { get, post } = methodsOf(transport);
   const pathOf = (id: string) => `/v1/explanations/${encodeURIComponent(id)}`;
   return {
-    list: (query = {}, call) => answerOf(transport, { path: pagePath('/v1/explanations', { ...query }), ...call }),
-    find: (id, call) => answerOf(transport, { path: pathOf(id), ...call }),
-    keep: (predictor, userId, call) => {
-      const path = `/v1/users/${encodeURIComponent(userId)}/explanations/${encodeURIComponent(predictor)}`;
-      return answerOf(transport, { method: 'POST', path, ...call });
-    },
-    replay: (id, call) => answerOf(transport, { method: 'POST', path: `${pathOf(id)}/replay`, ...call }),
+    list: (query = {}, call) => get(pagePath('/v1/explanations', { ...query }), call),
+    find: (id, call) => get(pathOf(id), call),
+    keep: (predictor, userId, call) =>
+      post(`/v1/users/${encodeURIComponent(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
+    replay: (id, call) => post(`${pathOf(id)}/replay`, call),
   };
 }

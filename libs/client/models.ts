@@ -1,7 +1,7 @@
 /** Calls for model versions: list and push. An interrupted push is retried and resumes where it stopped. */
 import { isProblem } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
-import { answerOf, type Call, sha256, type Transport } from './transport.ts';
+import { methodsOf, sha256, type Transport } from './transport.ts';
 import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './wire.ts';
 import type { ListModelsAnswer } from './wire-types.ts';
 
@@ -51,37 +51,25 @@ const TRIAL_MS = 300_000;
  * @param retryForMs for a push; each of its parts is safe to repeat
  */
 export function modelCalls(transport: Transport, retryForMs: number): ModelCalls {
-  const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
+  const { get, post, put } = methodsOf(transport);
+  const pathOf = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
+  const versionOf = (predictor: string, version: string) =>
+    `${pathOf(predictor)}/versions/${encodeURIComponent(version)}`;
   return {
     models: async (predictor, { archived = false, ...call } = {}) => {
-      const list = predictor === undefined ? '/v1/models' : path(predictor);
-      const answer = await answerOf<ListModelsAnswer>(transport, {
-        path: archived ? `${list}?archived=true` : list,
-        ...call,
-      });
-      return answer.models;
+      const list = predictor === undefined ? '/v1/models' : pathOf(predictor);
+      return (await get<ListModelsAnswer>(archived ? `${list}?archived=true` : list, call)).models;
     },
-    modelVersion: (predictor, version, call) =>
-      answerOf(transport, { path: `${path(predictor)}/versions/${encodeURIComponent(version)}`, ...call }),
+    modelVersion: (predictor, version, call) => get(versionOf(predictor, version), call),
     pushVersion: async (predictor, file, push = {}, { onProgress, timeoutMs = TRIAL_MS, signal } = {}) => {
       const artifact = await upload({ transport, retryForMs, signal, onProgress }, file);
-      const call = { isRepeatable: true, body: { artifact, ...push }, timeoutMs, retryForMs, signal };
-      return answerOf(transport, { method: 'POST', path: `${path(predictor)}/versions`, ...call });
+      const call = { isRepeatable: true, timeoutMs, retryForMs, signal };
+      return post(`${pathOf(predictor)}/versions`, call, { artifact, ...push });
     },
     moveLabel: (predictor, label, version, call) =>
-      answerOf(transport, {
-        method: 'PUT',
-        path: `${path(predictor)}/labels/${encodeURIComponent(label)}`,
-        body: { version },
-        ...call,
-      }),
+      put(`${pathOf(predictor)}/labels/${encodeURIComponent(label)}`, call, { version }),
     archiveVersion: (predictor, version, archived, call) =>
-      answerOf(transport, {
-        method: 'PUT',
-        path: `${path(predictor)}/versions/${encodeURIComponent(version)}/archived`,
-        body: { archived },
-        ...call,
-      }),
+      put(`${versionOf(predictor, version)}/archived`, call, { archived }),
   };
 }
 
@@ -97,35 +85,25 @@ async function upload(
   { transport, retryForMs, signal, onProgress = () => undefined }: UploadParts,
   file: Uint8Array,
 ): Promise<string> {
+  const { get, put } = methodsOf(transport);
   const hash = await sha256(file);
   const path = `/v1/artifacts/${hash}`;
-  let received = await receivedOf(transport, { path, retryForMs, signal });
+  let { received } = await get<Pick<ArtifactView, 'received'>>(path, { retryForMs, signal }).catch((error: unknown) => {
+    if (isProblem(error, 'unknown_artifact')) return { received: 0 };
+    throw error;
+  });
   onProgress(received, file.length);
   while (received < file.length) {
     const last = Math.min(received + PART_BYTES, file.length) - 1;
-    const bytes = file.subarray(received, last + 1);
-    const range = { 'content-range': `bytes ${received}-${last}/${file.length}` };
-    const put = {
-      method: 'PUT',
-      path,
-      bytes,
-      headers: range,
+    ({ received } = await put<ArtifactView>(path, {
+      bytes: file.subarray(received, last + 1),
+      headers: { 'content-range': `bytes ${received}-${last}/${file.length}` },
       contentType: 'application/octet-stream',
       isRepeatable: true,
       retryForMs,
       signal,
-    } as const;
-    received = (await answerOf<ArtifactView>(transport, put)).received;
+    }));
     onProgress(received, file.length);
   }
   return hash;
-}
-
-async function receivedOf(transport: Transport, call: Call): Promise<number> {
-  try {
-    return (await answerOf<ArtifactView>(transport, call)).received;
-  } catch (error) {
-    if (isProblem(error, 'unknown_artifact')) return 0;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 /** Reads predictions. The demands on freshness are those of HTTP's Cache-Control. */
 import type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
-import { answerOf, type Call, type Transport } from './transport.ts';
+import { methodsOf, type Transport } from './transport.ts';
 import type { PredictionAnswer, Problem } from './wire.ts';
 import type { ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
 
@@ -75,8 +75,7 @@ export async function predict(
 ): Promise<Answered | NotModified> {
   const { status, headers, body } = await transport.call<PredictionAnswer>({
     path: `/v1/predictions/${encodeURIComponent(predictor)}/${encodeURIComponent(userId)}`,
-    headers: readHeaders(options),
-    ...limitsOf(options),
+    ...callOf(options),
   });
   const said = answerHeaders(headers);
   if (status === 304 || body === undefined) return { ...said, notModified: true, answer: null };
@@ -98,14 +97,8 @@ async function postMany(
   body: ReadMany,
   options: PredictManyOptions,
 ): Promise<readonly ManyResult[]> {
-  const { results } = await answerOf<ReadPredictionsAnswer>(transport, {
-    method: 'POST',
-    path: `/v1/predictions/${encodeURIComponent(predictor)}`,
-    body,
-    isRepeatable: true,
-    headers: readHeaders(options),
-    ...limitsOf(options),
-  });
+  const path = `/v1/predictions/${encodeURIComponent(predictor)}`;
+  const { results } = await methodsOf(transport).post<ReadPredictionsAnswer>(path, callOf(options), body);
   return results.map((result) =>
     'error' in result
       ? { userId: result.userId, answer: null, problem: result.error }
@@ -132,22 +125,12 @@ export async function rank(
   input: RankInput,
   options: RankOptions = {},
 ): Promise<RankingOf> {
-  return answerOf<RankingOf>(transport, {
-    method: 'POST',
-    path: `/v1/rankings/${encodeURIComponent(predictor)}`,
-    body: input,
-    isRepeatable: true,
-    headers: readHeaders(options),
-    ...limitsOf(options),
-  });
+  return methodsOf(transport).post(`/v1/rankings/${encodeURIComponent(predictor)}`, callOf(options), input);
 }
 
-function limitsOf({
-  timeoutMs,
-  retryForMs,
-  signal,
-}: RepeatedCallOptions): Pick<Call, 'timeoutMs' | 'retryForMs' | 'signal'> {
-  return { timeoutMs, retryForMs, signal };
+/** Returns the headers and the limits of a read, which is safe to repeat. */
+function callOf({ timeoutMs, retryForMs, signal, ...demands }: PredictOptions) {
+  return { isRepeatable: true, headers: readHeaders(demands), timeoutMs, retryForMs, signal };
 }
 
 /** Returns the request headers that carry a caller's demands. */

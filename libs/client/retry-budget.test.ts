@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createRetryBudget } from './retry-budget.ts';
+import { createRetryBudget } from './retry.ts';
 
 test('a burst of 100 retries is free; later retries wait for a token, or are refused', () => {
   const clock = { now: 0 };

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
-import { retry, sleepFor } from './retry.ts';
-import { createRetryBudget } from './retry-budget.ts';
+import { createRetryBudget, retry, sleepFor } from './retry.ts';
 
 const problem = (status: number, retryAfter?: number) =>
   new ProblemError({ type: 'https://example.test/problems/unavailable', status, title: 'x' }, retryAfter);

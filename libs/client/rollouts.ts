@@ -2,7 +2,7 @@
 
 import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
 import type { CallOptions } from './predictions.ts';
-import { answerOf, pagePath, type Transport } from './transport.ts';
+import { methodsOf, pagePath, type Transport } from './transport.ts';
 import type {
   ArmOverrideView,
   RolloutCheck,
@@ -62,38 +62,25 @@ export interface RolloutCalls {
 }
 
 export function rolloutCalls(transport: Transport): RolloutCalls {
-  const rolloutPath = (id: string) => `/v1/rollouts/${encodeURIComponent(id)}`;
-  const overridesOf = async (call: Parameters<typeof answerOf>[1]) =>
-    (await answerOf<ArmOverrides>(transport, call)).overrides;
+  const { get, post, put, remove } = methodsOf(transport);
+  const pathOf = (id: string) => `/v1/rollouts/${encodeURIComponent(id)}`;
   return {
-    start: (predictor, body, call) =>
-      answerOf(transport, {
-        method: 'POST',
-        path: `/v1/predictors/${encodeURIComponent(predictor)}/rollouts`,
-        body,
-        ...call,
-      }),
-    list: (query = {}, call) => answerOf(transport, { path: pagePath('/v1/rollouts', { ...query }), ...call }),
-    find: (id, call) => answerOf(transport, { path: rolloutPath(id), ...call }),
+    start: (predictor, body, call) => post(`/v1/predictors/${encodeURIComponent(predictor)}/rollouts`, call, body),
+    list: (query = {}, call) => get(pagePath('/v1/rollouts', { ...query }), call),
+    find: (id, call) => get(pathOf(id), call),
     move: (id, move, { reason, variant, ...call } = {}) => {
       const body = { ...(reason === undefined ? {} : { reason }), ...(variant === undefined ? {} : { variant }) };
-      return answerOf(transport, { method: 'POST', path: `${rolloutPath(id)}/${move}`, body, ...call });
+      return post(`${pathOf(id)}/${move}`, call, body);
     },
-    report: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/report`, ...call }),
-    shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
+    report: (id, call) => get(`${pathOf(id)}/report`, call),
+    shadowReport: (id, call) => get(`${pathOf(id)}/shadow-report`, call),
     checks: async (id, limit, call) =>
-      (
-        await answerOf<ListRolloutChecksAnswer>(transport, {
-          path: pagePath(`${rolloutPath(id)}/checks`, { limit }),
-          ...call,
-        })
-      ).checks,
-    overrides: (id, call) => overridesOf({ path: `${rolloutPath(id)}/overrides`, ...call }),
-    override: (id, userId, variant, call) => {
-      const path = `${rolloutPath(id)}/overrides/${encodeURIComponent(userId)}`;
-      return overridesOf(
-        variant === null ? { method: 'DELETE', path, ...call } : { method: 'PUT', path, body: { variant }, ...call },
-      );
+      (await get<ListRolloutChecksAnswer>(pagePath(`${pathOf(id)}/checks`, { limit }), call)).checks,
+    overrides: async (id, call) => (await get<ArmOverrides>(`${pathOf(id)}/overrides`, call)).overrides,
+    override: async (id, userId, variant, call) => {
+      const path = `${pathOf(id)}/overrides/${encodeURIComponent(userId)}`;
+      const changed = variant === null ? remove<ArmOverrides>(path, call) : put<ArmOverrides>(path, call, { variant });
+      return (await changed).overrides;
     },
   };
 }

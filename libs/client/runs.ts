@@ -2,7 +2,7 @@
 
 import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
-import { answerOf, pagePath, type Transport } from './transport.ts';
+import { methodsOf, pagePath, type Transport } from './transport.ts';
 import { watchRun } from './watch-run.ts';
 import type { Budget, Run, RunPage, RunPlan, RunRequest } from './wire.ts';
 
@@ -36,16 +36,15 @@ export interface RunCalls {
 }
 
 export function runCalls(transport: Transport, retry: RetryOptions): RunCalls {
-  const change = (runId: string, verb: 'cancel' | 'resume', options?: CallOptions) =>
-    answerOf<Run>(transport, { method: 'POST', path: `${runPath(runId)}/${verb}`, ...options });
+  const { get, post } = methodsOf(transport);
   return {
-    start: (body, options) => answerOf(transport, { method: 'POST', path: '/v1/runs', body, ...options }),
+    start: (body, options) => post('/v1/runs', options, body),
     list: ({ predictor, limit, before, ...options } = {}) =>
-      answerOf(transport, { path: pagePath('/v1/runs', { predictor, limit, before }), ...options }),
-    plan: (predictor, budget, options) => answerOf(transport, { path: planPath(predictor, budget), ...options }),
-    show: (runId, options) => answerOf(transport, { path: runPath(runId), ...options }),
-    cancel: (runId, options) => change(runId, 'cancel', options),
-    resume: (runId, options) => change(runId, 'resume', options),
+      get(pagePath('/v1/runs', { predictor, limit, before }), options),
+    plan: (predictor, budget, options) => get(planPath(predictor, budget), options),
+    show: (runId, options) => get(runPath(runId), options),
+    cancel: (runId, options) => post(`${runPath(runId)}/cancel`, options),
+    resume: (runId, options) => post(`${runPath(runId)}/resume`, options),
     watch: (runId, { signal } = {}) => watchRun({ transport, retry, idleMs: IDLE_MS }, runId, signal),
   };
 }

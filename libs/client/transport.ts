@@ -178,10 +178,13 @@ function malformed(detail: string, remedy: string, field?: string): ProblemError
   });
 }
 
-/** Returns the body of an answer that always has one. */
-export async function answerOf<T>(transport: Transport, call: Call): Promise<T> {
-  const { body } = await transport.call<T>(call);
-  return body as T;
+/** Returns a function for each method. It sends a call, and returns the body of an answer that always has one. */
+export function methodsOf(transport: Transport) {
+  const sending =
+    (method: Call['method'] & string) =>
+    async <T>(path: string, options: Omit<Call, 'method' | 'path' | 'body'> = {}, body?: unknown): Promise<T> =>
+      (await transport.call<T>({ method, path, body, ...options })).body as T;
+  return { get: sending('GET'), post: sending('POST'), put: sending('PUT'), remove: sending('DELETE') };
 }
 
 function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {

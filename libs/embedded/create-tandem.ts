@@ -24,11 +24,12 @@ import { createRankCandidates, type RankCandidates, type Ranking } from './rank-
 import {
   copyOf,
   type ManyDemand,
-  manyOptionsOf,
+  OF_MANY,
+  OF_ONE,
+  OF_RANKING,
+  optionsOf,
   type RankDemand,
   type ReadDemand,
-  rankOptionsOf,
-  readOptionsOf,
   requestOfOne,
   type UserWithFeatures,
   usersOf,
@@ -165,21 +166,21 @@ class EmbeddedTandem implements Tandem {
   }
 
   async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {
-    const [options, request] = [readOptionsOf(demand), requestOfOne(demand)];
+    const [options, request] = [optionsOf(demand, OF_ONE), requestOfOne(demand)];
     const [result] = await this.#read(name, { userIds: [userId], fieldOf: () => 'userId', options, request });
     if (result === undefined || result instanceof TandemError) throw result ?? notFound(userId);
     return predictionView(result);
   }
 
   async readMany(name: string, users: readonly string[] | readonly UserWithFeatures[], demand?: ManyDemand) {
-    const options = manyOptionsOf(demand);
+    const options = optionsOf(demand, OF_MANY);
     if (users.length > MAX_USERS) throw tooMany('users', users.length);
     const results = await this.#read(name, { ...usersOf(users), options });
     return results.map((result) => (result instanceof TandemError ? result : predictionView(result)));
   }
 
   async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
-    const options = rankOptionsOf(demand);
+    const options = optionsOf(demand, OF_RANKING);
     const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked, ARGUMENT);
     return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
   }

@@ -6,32 +6,37 @@ import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
 import type { LastKnown } from '@tandem/freshness/unverified-read';
-import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
+import { IsolatedPools } from '@tandem/inference/live/isolated-pools';
+import { keepFiles } from '@tandem/inference/live/kept-files';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
-import { createRegistry } from '@tandem/offline-store/models/registry';
+import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
-import type { Log } from '@tandem/telemetry/log';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
+import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
-import { observeCertificates, observeLive, observeStatements } from './observe-stores.ts';
+import { observeCertificates, observeLive, observeOnline, observeStatements } from './observe-stores.ts';
 import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
 import { openCounts } from './open-counts.ts';
-import { type InferenceSettings, openInference } from './open-inference.ts';
 import { openLossNotice } from './open-loss-notice.ts';
-import { type OpenedOnline, openOnline } from './open-online.ts';
 import type { ReadingPools } from './open-pools.ts';
 
 export interface ReadingSettings {
@@ -187,4 +192,68 @@ function openPostgres(
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
   opened.push(() => keeper.close());
   return { featureSource, offline, keeper, authority, registry, losses };
+}
+
+interface InferenceSettings {
+  readonly processes: number;
+  readonly memoryMb: number;
+  readonly queueLimit: number;
+  readonly batchLimit?: number;
+  readonly threads?: number;
+}
+
+/**
+ * Opens the children.
+ * @param opened resources to close at the end; this function adds its own
+ */
+function openInference(
+  { inference, log, metrics }: ReadingSettings,
+  registry: StoredRegistry,
+  opened: Opened,
+): IsolatedPools {
+  const loadArtifact = keepFiles(registry.loadArtifact);
+  const scorer = new IsolatedPools((options) =>
+    createInferencePool({
+      loadArtifact,
+      log: createLibraryLog(log),
+      onLoad: countLoads(metrics),
+      onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
+      onRest: (predictor) => metrics.modelRests.inc({ predictor }),
+      processes: inference.processes,
+      memoryLimitMb: inference.memoryMb,
+      maxQueue: inference.queueLimit,
+      threads: inference.threads,
+      ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
+      ...options,
+    }),
+  );
+  opened.push(() => scorer.close());
+  return scorer;
+}
+
+export type OpenedOnline = ReturnType<typeof openOnline>;
+
+/**
+ * Opens the online store.
+ * @param opened resources to close at the end; this function adds its own
+ */
+function openOnline({ redis, log, metrics, prefix }: ReadingSettings, opened: Opened) {
+  const libraries = createLibraryLog(log);
+  const open = (commandTimeoutMs?: number) => {
+    const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+    const connection = createOnlineConnection({ url: redis.url, log: libraries, ...limit });
+    opened.push(() => connection.close());
+    return { connection, ...(prefix === undefined ? {} : { prefix }) };
+  };
+  const keys = open(redis.commandTimeoutMs);
+  return {
+    /** The connection with the prefix of its keys. */
+    keys,
+    /** Opens another connection with its own time limit. */
+    open,
+    connection: keys.connection,
+    online: observeOnline(createOnlinePredictions({ ...keys, log: libraries }), metrics),
+    overlay: createOverlayStore(keys),
+    markMemory: createMarkMemory(keys),
+  };
 }

@@ -41,26 +41,21 @@ export interface UserWithFeatures {
   readonly features: RequestFeatures;
 }
 
-const OF_MANY = ['noCache', 'onlyIfCached', 'maxAge', 'maxStale'] as const satisfies readonly (keyof ManyDemand)[];
-const OF_RANKING = [...OF_MANY, 'minContext'] as const satisfies readonly (keyof RankDemand)[];
-const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (keyof ReadDemand)[];
+export const OF_MANY = [
+  'noCache',
+  'onlyIfCached',
+  'maxAge',
+  'maxStale',
+] as const satisfies readonly (keyof ManyDemand)[];
+export const OF_RANKING = [...OF_MANY, 'minContext'] as const satisfies readonly (keyof RankDemand)[];
+export const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (keyof ReadDemand)[];
 
-/** Returns the demands on a read of one user as options of the reader. Throws `invalid_input`, naming the option. */
-export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
-  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_ONE);
-}
-
-/** Returns the demands on a read of several users as options of the reader. Throws `invalid_input`, naming the option. */
-export function manyOptionsOf(demand: ManyDemand | undefined): ReadOptions {
-  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_MANY);
-}
-
-/** Returns the demands on a ranking as options of the reader. Throws `invalid_input`, naming the option. */
-export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
-  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_RANKING);
-}
-
-function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
+/**
+ * Returns the demands of a caller as options of the reader. Throws `invalid_input`, naming the option.
+ * @param names the options of this read
+ */
+export function optionsOf(demand: ReadDemand | undefined, names: readonly string[]): ReadOptions {
+  if (demand === undefined) return PLAIN_READ;
   const unknown = Object.keys(demand).find((name) => !names.includes(name));
   if (unknown === 'minContext') throw invalid(unknown, 'is the token of a single user', 'read this user with read()');
   if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);

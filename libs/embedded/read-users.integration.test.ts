@@ -1,7 +1,7 @@
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { manyOptionsOf, usersOf } from './read-demand.ts';
+import { OF_MANY, optionsOf, usersOf } from './read-demand.ts';
 import { createReadUsers } from './read-users.ts';
 
 let world: PredictionWorld;
@@ -29,6 +29,6 @@ it('reads the users of the call, even if the caller changes its list after they 
   });
   const predictor = await world.registry.predictor(PREDICTOR);
   if (!predictor) throw new Error('the predictor is not known');
-  const { results } = await readUsers({ predictor, ...usersOf(userIds), options: manyOptionsOf(undefined) });
+  const { results } = await readUsers({ predictor, ...usersOf(userIds), options: optionsOf(undefined, OF_MANY) });
   expect(results).toMatchObject([{ userId: '1', source: 'batch', reason: 'fresh' }]);
 });

@@ -33,13 +33,14 @@ export function explainFolderError(folder: string, error: unknown): unknown {
     const remedy = `Make the user who runs this the owner of the folder: chown -R "$(id -un)" "${folder}"; or start from a folder that you may write.`;
     return new LocalServerError('no_permission', `${folder} cannot be written (${code}).`, remedy, error);
   }
-  if (code === 'ENOSPC') {
-    return new LocalServerError(
-      'disk_full',
-      `The disk of ${folder} is full.`,
-      'Free some space, then start again.',
-      error,
-    );
-  }
-  return error;
+  return code === 'ENOSPC' ? diskFull(folder, error) : error;
+}
+
+export function diskFull(folder: string, cause?: unknown): LocalServerError {
+  return new LocalServerError(
+    'disk_full',
+    `The disk of ${folder} is full.`,
+    'Free some space, then start again.',
+    cause,
+  );
 }

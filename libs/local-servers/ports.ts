@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LocalServerError } from './local-server-error.ts';
+import { readOrUndefined } from './process-identity.ts';
 
 /**
  * The range of ports. It is below the ports of outgoing connections, one of which could occupy a server's port during a
@@ -56,12 +57,8 @@ export async function choosePort({ server, requested, rememberIn, log }: PortCho
 }
 
 export function readRememberedPort(file: string): number | undefined {
-  try {
-    const port = Number(readFileSync(file, 'utf8'));
-    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-  } catch {
-    return undefined;
-  }
+  const port = Number(readOrUndefined(() => readFileSync(file, 'utf8')));
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
 }
 
 export function rememberPort(file: string, port: number): void {

@@ -4,17 +4,30 @@
  *
  * Files in its folder: `cluster/` (the data), `password`, `port`, `server.log`.
  */
-import { mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { explainFolderError, LocalServerError } from './local-server-error.ts';
+import { diskFull, explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, rememberPort } from './ports.ts';
 import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
 import { DATABASE, ensureCluster, place, SUPERUSER } from './postgres-cluster.ts';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.ts';
-import { type EndStep, endProcess, type ProcessIdentity, readProcess, waitUntil } from './process-identity.ts';
+import {
+  type EndStep,
+  endProcess,
+  type ProcessIdentity,
+  readOrUndefined,
+  readProcess,
+  waitUntil,
+} from './process-identity.ts';
 import { readOrCreateSecret } from './secret-file.ts';
-import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
+import {
+  type LocalServer,
+  lastLines,
+  prepareFolder,
+  type ServerProcess,
+  startServerProcess,
+} from './server-process.ts';
 
 interface PostgresOptions {
   /** The folder of the server, which is created if it is missing. A folder has one server. */
@@ -34,61 +47,48 @@ const RETRY_EVERY_MS = 150;
 /** The time limit of a start. Recovery after a crash replays up to `max_wal_size`, which takes long on a slow disk. */
 const READY_WITHIN_MS = 120_000;
 
-interface Plan {
+interface Plan extends PostgresOptions {
   readonly folder: string;
   readonly cluster: string;
   readonly programs: PostgresPrograms;
   readonly account: PostgresAccount;
-  readonly requestedPort: number | undefined;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly log: (line: string) => void;
 }
 
 /**
  * Starts the server of a folder, after it has ended a server that a killed run left there. Throws `LocalServerError`.
  */
-export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
-  try {
-    return await start(options);
-  } catch (error) {
+export function startPostgres(options: PostgresOptions): Promise<LocalServer> {
+  return start(options).catch((error: unknown) => {
     throw explainFolderError(options.dataDir, error);
-  }
+  });
 }
 
 async function start(options: PostgresOptions): Promise<LocalServer> {
-  const { dataDir, port, binDir, environment = {}, log } = options;
+  const { dataDir, binDir, log } = options;
   const programs = await findPostgresPrograms(binDir);
-  const folder = prepareFolder(dataDir);
+  // Other users may traverse the folder but not list it: Postgres' account must reach `cluster/`, which only that
+  // account can open.
+  const folder = prepareFolder(dataDir, 0o711);
   const account = await choosePostgresAccount({ programs, folder, log });
   const password = readOrCreateSecret(join(folder, 'password'));
   const cluster = await ensureCluster({ folder, programs, account, password, log });
   await endLeftoverPostmaster(cluster, log);
-  const plan = { folder, cluster, programs, account, requestedPort: port, environment, log };
-  const started = await startUntilReady(plan);
-  const { server } = started;
+  const { server, port } = await startUntilReady({ ...options, folder, cluster, programs, account });
   return {
-    url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${started.port}/${DATABASE}`,
-    port: started.port,
+    url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${DATABASE}`,
+    port,
     pid: server.pid,
     exited: server.exited,
     stop: () => server.end(postgresShutdown),
   };
 }
 
-function prepareFolder(dataDir: string): string {
-  // Other users may traverse the folder but not list it: Postgres' account must reach `cluster/`, which only that
-  // account can open.
-  mkdirSync(dirname(dataDir), { recursive: true });
-  mkdirSync(dataDir, { recursive: true, mode: 0o711 });
-  return realpathSync(dataDir);
-}
-
 async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {
-  const { folder, cluster, requestedPort, log } = plan;
+  const { folder, cluster, port: requested, log } = plan;
   const deadline = performance.now() + RETRY_FOR_MS;
   for (;;) {
     const portFile = join(folder, 'port');
-    const port = await choosePort({ server: 'Postgres', requested: requestedPort, rememberIn: portFile, log });
+    const port = await choosePort({ server: 'Postgres', requested, rememberIn: portFile, log });
     const server = spawnPostmaster(plan, port);
     await waitUntil(() => server.hasExited() || isReady(cluster, server.pid), READY_WITHIN_MS);
     if (!server.hasExited() && isReady(cluster, server.pid)) {
@@ -96,7 +96,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
       return { server, port };
     }
     const failure = await explainFailure(server, plan, port);
-    const passing = failure.code === 'in_use' || (failure.code === 'port_taken' && requestedPort === undefined);
+    const passing = failure.code === 'in_use' || (failure.code === 'port_taken' && requested === undefined);
     if (!passing || performance.now() > deadline) throw failure;
     await sleep(RETRY_EVERY_MS);
   }
@@ -139,9 +139,7 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
     return new LocalServerError('in_use', `${folder} is still in use:\n${lastLines(said)}`, remedy);
   }
   if (/Address already in use|could not bind/.test(said)) return portTaken('Postgres', port);
-  if (/No space left on device/.test(said)) {
-    return new LocalServerError('disk_full', `The disk of ${folder} is full.`, 'Free some space, then start again.');
-  }
+  if (/No space left on device/.test(said)) return diskFull(folder);
   const problem = `Postgres ended during its start (${await server.exited}):\n${lastLines(said)}`;
   return new LocalServerError('start_failed', problem, `See the whole log: ${join(folder, 'server.log')}.`);
 }
@@ -192,9 +190,5 @@ function servesFolder({ workingDirectory, command }: ProcessIdentity, cluster: s
 }
 
 function readPidFile(cluster: string): string[] {
-  try {
-    return readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n');
-  } catch {
-    return [];
-  }
+  return readOrUndefined(() => readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')) ?? [];
 }

@@ -3,7 +3,7 @@
  * reboot or a container's restart. Ending the wrong process would be worse than leaving one running.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { chmodSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessIdentity {
@@ -28,8 +28,26 @@ export function readProcess(pid: number): ProcessIdentity | undefined {
   return process.platform === 'linux' ? readLinuxProcess(pid) : readPosixProcess(pid);
 }
 
+/** The part of an identity that a file records, for a later start. */
+export type ProcessRecord = Pick<ProcessIdentity, 'pid' | 'startedAt'>;
+
+/** Returns the record in a file with its other fields; undefined if the file has none. */
+export function readRecord(path: string): (ProcessRecord & Readonly<Record<string, unknown>>) | undefined {
+  const record: Record<string, unknown> | undefined = readOrUndefined(() => JSON.parse(readFileSync(path, 'utf8')));
+  const { pid, startedAt } = record ?? {};
+  return typeof pid === 'number' && typeof startedAt === 'string' ? { ...record, pid, startedAt } : undefined;
+}
+
+/** Writes a file that appears completely or not at all, so that a reader never sees an incomplete one. */
+export function writeWhole(path: string, text: string, mode?: number): void {
+  writeFileSync(`${path}.new`, text, { mode });
+  // The umask may have changed the mode.
+  if (mode !== undefined) chmodSync(`${path}.new`, mode);
+  renameSync(`${path}.new`, path);
+}
+
 /** Returns whether this same process still runs. */
-export function isRunning(identity: Pick<ProcessIdentity, 'pid' | 'startedAt'>): boolean {
+export function isRunning(identity: ProcessRecord): boolean {
   return readProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
@@ -89,10 +107,7 @@ const POLL_MS = 10;
  * Sends each step's signal in turn until the process has ended. Never signals a later process with the same id. Returns
  * false if the process outlived every step, or if this user may not signal it.
  */
-export async function endProcess(
-  target: Pick<ProcessIdentity, 'pid' | 'startedAt'>,
-  steps: readonly EndStep[],
-): Promise<boolean> {
+export async function endProcess(target: ProcessRecord, steps: readonly EndStep[]): Promise<boolean> {
   for (const { signal, waitMs } of steps) {
     if (!isRunning(target)) return true;
     try {

@@ -23,11 +23,11 @@ interface RedisSearch {
  * reasons and remedies.
  */
 export async function findRedis(search: RedisSearch): Promise<RedisLaunch> {
-  const { serverDir, folder, log } = search;
-  const present = (await findOnPath(search)) ?? (await findUnpacked(serverDir, log));
+  const { serverDir, folder, path, log } = search;
+  const present = (await findOnPath(path, log)) ?? (await findUnpacked(serverDir, log));
   if (present !== undefined) return launchProgram(present);
   const reasons = await installRedis(search);
-  const installed = reasons.length === 0 ? await findOnPath(search) : undefined;
+  const installed = reasons.length === 0 ? await findOnPath(path, log) : undefined;
   if (installed !== undefined) return launchProgram(installed);
   reasons.push((await unpackRedis(serverDir, log)) ?? 'the unpacked server does not run');
   const unpacked = await findUnpacked(serverDir, log);
@@ -44,15 +44,10 @@ const remedy = [
 ].join('\n');
 
 /**
- * The context of a package manager that can provide a Redis server. The server is installed if this user may install
- * packages; otherwise, on Debian and its derivatives, it is downloaded and unpacked into a folder of the project
- * without root. No system service is started.
+ * A package manager that can provide a Redis server. The server is installed if this user may install packages;
+ * otherwise, on Debian and its derivatives, it is downloaded and unpacked into a folder of the project without root. No
+ * system service is started.
  */
-interface PackageContext {
-  readonly asRoot: boolean;
-  readonly log: (line: string) => void;
-}
-
 interface PackageManager {
   readonly program: string;
   readonly needsRoot: boolean;
@@ -87,7 +82,7 @@ const managers: readonly PackageManager[] = [
  * Announces and installs a server with the first package manager that this user may use. Resolves to the reasons of
  * failures; with an empty list, there may now be a server.
  */
-async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> {
+async function installRedis({ asRoot, log }: Pick<RedisSearch, 'asRoot' | 'log'>): Promise<string[]> {
   const reasons: string[] = [];
   for (const { program, needsRoot, commands } of managers) {
     if (needsRoot !== asRoot) continue;

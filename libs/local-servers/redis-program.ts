@@ -26,13 +26,11 @@ const candidates = [
   { file: 'redis-check-rdb', argv0: 'redis-server' },
 ];
 
-interface ProgramSearch {
-  readonly path: string | undefined;
-  readonly log: (line: string) => void;
-}
-
 /** Returns the first program on the path that runs and is new enough. */
-export async function findOnPath({ path, log }: ProgramSearch): Promise<RedisProgram | undefined> {
+export async function findOnPath(
+  path: string | undefined,
+  log: (line: string) => void,
+): Promise<RedisProgram | undefined> {
   const folders = (path ?? '').split(delimiter).filter((folder) => folder !== '');
   return findIn(folders, undefined, log);
 }

@@ -104,10 +104,7 @@ describe('startRedis', { timeout: 120_000 }, () => {
     const old = join(parent, 'old');
     mkdirSync(old);
     writeFileSync(join(old, 'redis-server'), '#!/bin/sh\necho "Redis server v=6.0.16 sha=0"\n', { mode: 0o755 });
-    const found = await findOnPath({
-      path: [old, join(parent, 'none')].join(delimiter),
-      log: (line) => void lines.push(line),
-    });
+    const found = await findOnPath([old, join(parent, 'none')].join(delimiter), (line) => void lines.push(line));
     expect(found).toBeUndefined();
     expect(lines.join()).toMatch(/Redis 6\.0\.16 is older than 7\.0/);
   });

@@ -5,16 +5,22 @@
  * Files in its folder: `redis.conf` and `password` (mode 0600), `port`, `server.json` (the process), `server.log`,
  * `appendonlydir/` (the data).
  */
-import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
-import { explainFolderError, LocalServerError } from './local-server-error.ts';
+import { diskFull, explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, readRememberedPort, rememberPort } from './ports.ts';
-import { type EndStep, endProcess, isRunning, waitUntil } from './process-identity.ts';
+import { type EndStep, endProcess, isRunning, readRecord, waitUntil, writeWhole } from './process-identity.ts';
 import { findRedis } from './redis-find.ts';
 import { type RedisLaunch, renderRedisSettings } from './redis-launch.ts';
 import { readOrCreateSecret } from './secret-file.ts';
-import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
+import {
+  type LocalServer,
+  lastLines,
+  prepareFolder,
+  type ServerProcess,
+  startServerProcess,
+} from './server-process.ts';
 
 interface RedisOptions {
   /** The folder of the server, which is created if it is missing. A folder has one server. */
@@ -42,46 +48,34 @@ const READY_WITHIN_MS = 180_000;
 const LEFTOVER_ENDS_WITHIN_MS = 10_000;
 const ATTEMPTS = 5;
 
-interface Plan {
+interface Plan extends RedisOptions {
   readonly folder: string;
   readonly password: string;
   readonly launch: RedisLaunch;
-  readonly requestedPort: number | undefined;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly log: (line: string) => void;
 }
 
 /**
  * Starts the server of a folder, after it has ended a server that a killed run left there. Throws `LocalServerError`.
  */
-export async function startRedis(options: RedisOptions): Promise<LocalServer> {
-  try {
-    return await start(options);
-  } catch (error) {
+export function startRedis(options: RedisOptions): Promise<LocalServer> {
+  return start(options).catch((error: unknown) => {
     throw explainFolderError(options.dataDir, error);
-  }
+  });
 }
 
 async function start(options: RedisOptions): Promise<LocalServer> {
-  const { dataDir, port, log, path = process.env.PATH, environment = {} } = options;
-  const folder = prepareFolder(dataDir);
+  const { dataDir, log, path = process.env.PATH } = options;
+  const folder = prepareFolder(dataDir, 0o700);
   const serverDir = options.serverDir ?? join(dirname(folder), 'redis-server');
   const asRoot = process.getuid?.() === 0;
   const launch = await findRedis({ serverDir, folder, path, asRoot, log });
   const password = readOrCreateSecret(join(folder, 'password'));
   await endLeftoverRedis(folder, password, log);
   await launch.clear(folder);
-  const { server, port: chosen } = await startUntilReady({
-    folder,
-    password,
-    launch,
-    requestedPort: port,
-    environment,
-    log,
-  });
+  const { server, port } = await startUntilReady({ ...options, folder, password, launch });
   return {
-    url: `redis://:${password}@127.0.0.1:${chosen}`,
-    port: chosen,
+    url: `redis://:${password}@127.0.0.1:${port}`,
+    port,
     pid: server.pid,
     exited: server.exited,
     stop: async () => {
@@ -91,18 +85,12 @@ async function start(options: RedisOptions): Promise<LocalServer> {
   };
 }
 
-function prepareFolder(dataDir: string): string {
-  mkdirSync(dirname(dataDir), { recursive: true });
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  return realpathSync(dataDir);
-}
-
 /**
  * Ends a leftover server, which is found by the recorded process and by a request to the last port. A server that
  * accepts our password is ours, even without a record. Two servers with the same append-only file would damage it.
  */
 async function endLeftoverRedis(folder: string, password: string, log: (line: string) => void): Promise<void> {
-  const recorded = readServerRecord(folder);
+  const recorded = readRecord(join(folder, 'server.json'));
   if (recorded !== undefined && isRunning(recorded)) {
     log(`stopping the Redis that an earlier run left (process ${recorded.pid})`);
     await endProcess(recorded, redisShutdown);
@@ -113,17 +101,18 @@ async function endLeftoverRedis(folder: string, password: string, log: (line: st
   const isOurs = async () => ['ready', 'loading'].includes(await probeRedis(address));
   if (!(await isOurs())) return;
   log(`stopping the Redis that an earlier run left on port ${port}`);
-  await shutDownRedis(address);
+  // The server writes its data and ends, if it accepts our password.
+  await ask(address, 'SHUTDOWN');
   if (await waitUntil(async () => !(await isOurs()), LEFTOVER_ENDS_WITHIN_MS)) return;
   const problem = `A Redis of an earlier run on port ${port} still uses ${folder} and does not stop.`;
   throw new LocalServerError('in_use', problem, `Stop its process: ss -ltnp "sport = :${port}" names it.`);
 }
 
 async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {
-  const { folder, password, requestedPort, log, launch } = plan;
+  const { folder, password, port: requested, log, launch } = plan;
   const portFile = join(folder, 'port');
   for (let attempt = 1; ; attempt += 1) {
-    const port = await choosePort({ server: 'Redis', requested: requestedPort, rememberIn: portFile, log });
+    const port = await choosePort({ server: 'Redis', requested, rememberIn: portFile, log });
     // The port is recorded before the start, so that the next start finds the server if this process is killed.
     rememberPort(portFile, port);
     const server = spawnRedis(plan, port);
@@ -131,7 +120,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
     await waitUntil(async () => server.hasExited() || (await isReady()), READY_WITHIN_MS);
     if (!server.hasExited() && (await isReady())) return { server, port };
     const failure = await explainFailure(server, plan, port);
-    const passing = failure.code === 'port_taken' && requestedPort === undefined && attempt < ATTEMPTS;
+    const passing = failure.code === 'port_taken' && requested === undefined && attempt < ATTEMPTS;
     if (!passing) throw failure;
     log(`${launch.description}: port ${port} is now in use, trying another port`);
   }
@@ -139,23 +128,12 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
 
 function spawnRedis({ folder, password, launch, environment }: Plan, port: number): ServerProcess {
   const settingsFile = join(folder, 'redis.conf');
-  writeFileSync(settingsFile, renderRedisSettings({ password, ...launch.settings(port, folder) }), { mode: 0o600 });
-  chmodSync(settingsFile, 0o600);
+  writeWhole(settingsFile, renderRedisSettings({ password, ...launch.settings(port, folder) }), 0o600);
   const command = launch.command(port, settingsFile);
   const env = { ...command.env, ...environment };
   const server = startServerProcess({ ...command, env, cwd: folder, outputFile: join(folder, 'server.log') });
-  writeFileSync(join(folder, 'server.json'), JSON.stringify({ pid: server.pid, startedAt: server.startedAt }));
+  writeWhole(join(folder, 'server.json'), JSON.stringify({ pid: server.pid, startedAt: server.startedAt }));
   return server;
-}
-
-function readServerRecord(folder: string): { pid: number; startedAt: string } | undefined {
-  try {
-    const text = readFileSync(join(folder, 'server.json'), 'utf8');
-    const { pid, startedAt }: { pid?: unknown; startedAt?: unknown } = JSON.parse(text);
-    return typeof pid === 'number' && typeof startedAt === 'string' ? { pid, startedAt } : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 async function explainFailure(
@@ -171,9 +149,7 @@ async function explainFailure(
   }
   const said = server.readOutput();
   if (/Address already in use|port is already allocated/.test(said)) return portTaken('Redis', port);
-  if (/No space left on device/.test(said)) {
-    return new LocalServerError('disk_full', `The disk of ${folder} is full.`, 'Free some space, then start again.');
-  }
+  if (/No space left on device/.test(said)) return diskFull(folder);
   if (/Bad file format reading the append only file|Can't handle RDB format/.test(said)) {
     const remedy = `Move ${folder} away and start again: everything in it can be rebuilt.`;
     return new LocalServerError(
@@ -196,21 +172,12 @@ interface RedisAddress {
   readonly password: string;
 }
 
-/**
- * The state of a server: `ready`, `loading` (it reads its data), `foreign` (another server or password), or `silent`.
- */
-type RedisState = 'ready' | 'loading' | 'foreign' | 'silent';
-
-async function probeRedis(address: RedisAddress): Promise<RedisState> {
+/** Returns the state of a server: `foreign` is another server or password. */
+async function probeRedis(address: RedisAddress): Promise<'ready' | 'loading' | 'foreign' | 'silent'> {
   const [login, answer] = await ask(address, 'PING');
   if (login === undefined) return 'silent';
   if (login.startsWith('-LOADING') || answer?.startsWith('-LOADING')) return 'loading';
   return login === '+OK' && answer === '+PONG' ? 'ready' : 'foreign';
-}
-
-/** Requests the server at this address to write its data and end, if it accepts our password. */
-async function shutDownRedis(address: RedisAddress): Promise<void> {
-  await ask(address, 'SHUTDOWN');
 }
 
 /** Returns the reply lines to the login and to one command; fewer if the server is silent or closes the connection. */

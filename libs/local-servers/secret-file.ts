@@ -1,24 +1,18 @@
 /** Creates a server's password once, and keeps it only in a file that only its owner can read. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-
-/** Returns a password in hexadecimal, which needs no escaping in a URL, a config file or a protocol line. */
-function createSecret(): string {
-  return randomBytes(24).toString('hex');
-}
+import { readFileSync } from 'node:fs';
+import { writeWhole } from './process-identity.ts';
 
 /**
- * Returns the secret in `path`, and creates it with `create` if there is none. The file has mode 0600, whatever the
+ * Returns the secret in `path`, and creates it if there is none. The file has mode 0600, whatever the
  * umask.
  */
-export function readOrCreateSecret(path: string, create: () => string = createSecret): string {
+export function readOrCreateSecret(path: string): string {
   const existing = readSecret(path);
   if (existing !== undefined) return existing;
-  const secret = create();
-  writeFileSync(`${path}.new`, `${secret}\n`, { mode: 0o600 });
-  chmodSync(`${path}.new`, 0o600);
-  // The file is renamed when complete, so that a kill leaves no incomplete password.
-  renameSync(`${path}.new`, path);
+  // Hexadecimal needs no escaping in a URL, a config file or a protocol line.
+  const secret = randomBytes(24).toString('hex');
+  writeWhole(path, `${secret}\n`, 0o600);
   return secret;
 }
 

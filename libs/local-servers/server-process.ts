@@ -5,7 +5,8 @@
  * and the next start finds them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type EndStep, endProcess, readProcess } from './process-identity.ts';
 
 /** A running local server, as the starters of this package return it. */
@@ -20,17 +21,6 @@ export interface LocalServer {
   stop(): Promise<void>;
 }
 
-export interface ServerProcess {
-  readonly pid: number;
-  readonly startedAt: string;
-  readonly exited: Promise<string>;
-  hasExited(): boolean;
-  /** Ends the server by these steps, and waits for its end. */
-  end(steps: readonly EndStep[]): Promise<void>;
-  /** Returns the output of the server since this start. */
-  readOutput(): string;
-}
-
 export interface ServerCommand {
   readonly program: string;
   readonly args: readonly string[];
@@ -42,9 +32,18 @@ export interface ServerCommand {
   readonly outputFile: string;
 }
 
+/** Creates a server's folder with this mode, if it is missing. Returns its path without links. */
+export function prepareFolder(folder: string, mode: number): string {
+  mkdirSync(dirname(folder), { recursive: true });
+  mkdirSync(folder, { recursive: true, mode });
+  return realpathSync(folder);
+}
+
 const LARGEST_OUTPUT_FILE = 20 * 1024 * 1024;
 
-export function startServerProcess(command: ServerCommand): ServerProcess {
+export type ServerProcess = ReturnType<typeof startServerProcess>;
+
+export function startServerProcess(command: ServerCommand) {
   const { program, args, argv0, cwd, env, uid, gid, outputFile } = command;
   const offset = turnOver(outputFile);
   const output = openSync(outputFile, 'a', 0o600);
@@ -73,11 +72,13 @@ export function startServerProcess(command: ServerCommand): ServerProcess {
     startedAt,
     exited,
     hasExited: () => gone,
-    end: async (steps) => {
+    /** Ends the server by these steps, and waits for its end. */
+    end: async (steps: readonly EndStep[]) => {
       // Keeps this process alive until the exit of the server, since nothing else may do so.
       child.ref();
       if (await endProcess({ pid, startedAt }, steps)) await exited;
     },
+    /** Returns the output of the server since this start. */
     readOutput: () => readFileSync(outputFile).subarray(offset).toString('utf8').trim(),
   };
 }

@@ -5,53 +5,49 @@
  * `kill -9`, no cleanup is needed, since a claim is valid only while its own process runs.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
-import { type EndStep, endProcess, isRunning, type ProcessIdentity, readProcess } from './process-identity.ts';
+import {
+  type EndStep,
+  endProcess,
+  isRunning,
+  type ProcessIdentity,
+  type ProcessRecord,
+  readProcess,
+  readRecord,
+  writeWhole,
+} from './process-identity.ts';
 
-interface RecordedProcess {
+interface RecordedProcess extends ProcessRecord {
   readonly name: string;
-  readonly pid: number;
-  readonly startedAt: string;
-}
-
-export interface StateDir {
-  /** The absolute path, with links resolved. */
-  readonly path: string;
-  /**
-   * Records a process under a name (`api`, `worker-1`), so that a later start can end processes that a kill left
-   * running.
-   */
-  recordProcess(name: string, pid: number): void;
-  forgetProcess(name: string): void;
-  /**
-   * Returns the recorded processes that still run, of this owner and of earlier ones. Records of ended processes are
-   * removed.
-   */
-  listProcesses(): RecordedProcess[];
-  /** Ends a recorded process by the given steps, and removes its record. Returns false if it outlived all steps. */
-  endRecorded(recorded: RecordedProcess, steps: readonly EndStep[]): Promise<boolean>;
-  /** Releases the folder for the next `tandem up`. */
-  release(): void;
 }
 
 const CLAIM_ATTEMPTS = 6;
 
-interface StateDirOptions {
-  readonly path: string;
-  readonly random?: () => number;
-}
+export type StateDir = Awaited<ReturnType<typeof openStateDir>>;
 
 /** Creates the folder if needed, and claims it. Throws `in_use` with the owner's process id, or `no_permission`. */
-export async function openStateDir({ path, random = Math.random }: StateDirOptions): Promise<StateDir> {
+export async function openStateDir({
+  path,
+  random = Math.random,
+}: {
+  readonly path: string;
+  readonly random?: () => number;
+}) {
   try {
     mkdirSync(join(path, 'claims'), { recursive: true });
     mkdirSync(join(path, 'processes'), { recursive: true });
     const folder = realpathSync(path);
     const release = await claim(folder, random);
-    return { path: folder, ...processRecords(join(folder, 'processes')), release };
+    return {
+      /** The absolute path, with links resolved. */
+      path: folder,
+      ...processRecords(join(folder, 'processes')),
+      /** Releases the folder for the next `tandem up`. */
+      release,
+    };
   } catch (error) {
     throw explainFolderError(path, error);
   }
@@ -68,7 +64,7 @@ async function claim(folder: string, random: () => number): Promise<() => void> 
   let holder: ProcessIdentity | undefined;
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt += 1) {
     if (attempt > 0) await sleep(20 + random() * 80);
-    writeIdentity(claims, own, process.pid);
+    recordIdentity(join(claims, own), process.pid);
     holder = findOther(claims, own);
     if (holder === undefined) return () => rmSync(join(claims, own), { force: true });
     rmSync(join(claims, own), { force: true });
@@ -84,27 +80,35 @@ async function claim(folder: string, random: () => number): Promise<() => void> 
 function findOther(claims: string, own: string): ProcessIdentity | undefined {
   for (const name of identityFiles(claims)) {
     if (name === own) continue;
-    const other = readIdentity(claims, name);
+    const other = readRecord(join(claims, name));
     if (other !== undefined && isRunning(other)) return readProcess(other.pid);
     rmSync(join(claims, name), { force: true });
   }
   return undefined;
 }
 
-function processRecords(folder: string): Omit<StateDir, 'path' | 'release'> {
+function processRecords(folder: string) {
   const forgetProcess = (name: string) => rmSync(join(folder, `${name}.json`), { force: true });
   return {
-    recordProcess: (name, pid) => writeIdentity(folder, `${name}.json`, pid),
+    /**
+     * Records a process under a name (`api`, `worker-1`), so that a later start can end processes that a kill left
+     * running.
+     */
+    recordProcess: (name: string, pid: number) => recordIdentity(join(folder, `${name}.json`), pid),
     forgetProcess,
-    listProcesses: () =>
+    /**
+     * Returns the recorded processes that still run, of this owner and of earlier ones. Records of ended processes are
+     * removed.
+     */
+    listProcesses: (): RecordedProcess[] =>
       identityFiles(folder).flatMap((file) => {
-        const recorded = readIdentity(folder, file);
-        if (recorded !== undefined && isRunning(recorded))
-          return [{ name: file.slice(0, -'.json'.length), ...recorded }];
+        const recorded = readRecord(join(folder, file));
+        if (recorded !== undefined && isRunning(recorded)) return [{ ...recorded, name: basename(file, '.json') }];
         rmSync(join(folder, file), { force: true });
         return [];
       }),
-    endRecorded: async (recorded, steps) => {
+    /** Ends a recorded process by the given steps, and removes its record. Returns false if it outlived all steps. */
+    endRecorded: async (recorded: RecordedProcess, steps: readonly EndStep[]) => {
       const ended = await endProcess(recorded, steps);
       if (ended) forgetProcess(recorded.name);
       return ended;
@@ -116,23 +120,8 @@ function identityFiles(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.endsWith('.json'));
 }
 
-/** Writes a file that appears completely or not at all, so that a reader never sees an incomplete record. */
-function writeIdentity(folder: string, file: string, pid: number): void {
+function recordIdentity(path: string, pid: number): void {
   const startedAt = readProcess(pid)?.startedAt;
-  // The process has already ended, so no record is needed.
-  if (startedAt === undefined) return;
-  const temporary = join(folder, `${file}.new`);
-  writeFileSync(temporary, JSON.stringify({ pid, startedAt }));
-  renameSync(temporary, join(folder, file));
-}
-
-function readIdentity(folder: string, file: string): { pid: number; startedAt: string } | undefined {
-  try {
-    const { pid, startedAt }: { pid?: unknown; startedAt?: unknown } = JSON.parse(
-      readFileSync(join(folder, file), 'utf8'),
-    );
-    return typeof pid === 'number' && typeof startedAt === 'string' ? { pid, startedAt } : undefined;
-  } catch {
-    return undefined;
-  }
+  // If the process has already ended, no record is needed.
+  if (startedAt !== undefined) writeWhole(path, JSON.stringify({ pid, startedAt }));
 }

@@ -188,12 +188,18 @@ export function gatheredCommand(redis: Redis, lookups: readonly Lookup[]): Comma
   });
 }
 
+/** The first lines of short words, by their bytes. */
+const HEADS = Array.from({ length: 128 }, (_, bytes) => `$${bytes}\r\n`);
+
 /** Encodes lookups in Redis' protocol: each is an array of strings with their lengths in bytes. */
 function protocolOf(lookups: readonly Lookup[]): string {
   let text = '';
   for (const words of lookups) {
     text += `*${words.length}\r\n`;
-    for (const word of words) text += `$${Buffer.byteLength(word)}\r\n${word}\r\n`;
+    for (const word of words) {
+      const bytes = Buffer.byteLength(word);
+      text += `${HEADS[bytes] ?? `$${bytes}\r\n`}${word}\r\n`;
+    }
   }
   return text;
 }

@@ -71,7 +71,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
       ask.firstOverlay = overlayKeys.length;
       for (const user of ask.users) overlayKeys.push(keys.overlay(user, ask.assignment.predictor));
       const { generation } = ask.assignment;
-      ask.own = generation && addBuckets(lookups, ask.users, generation, keys, generation.base ? [WHOLE_FIELD] : []);
+      ask.own = generation && addBuckets(lookups, ask.users, generation, keys, generation.base !== null);
       ask.base = generation?.base ? addBuckets(lookups, ask.users, generation.base, keys) : null;
     }
     const firstMget = lookups.length;
@@ -119,29 +119,31 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
 /**
  * Adds one HMGET for each bucket of a layer with a user of the find.
- * @param before fields at the beginning of each HMGET
+ * @param isBased whether each HMGET begins with the field that tells whether the bucket is whole
  */
 function addBuckets(
   lookups: Lookup[],
   users: readonly UserKey[],
   layer: GenerationLayer,
   keys: Keys,
-  before: readonly string[] = [],
+  isBased = false,
 ): Lookups {
   const [commandOf, positionOf]: [number[], number[]] = [[], []];
-  const groups = new Map<number, { readonly no: number; readonly args: string[] }>();
+  const commands = new Map<number, { readonly no: number; readonly args: string[] }>();
   for (const { hash, field } of users) {
     const bucket = bucketOf(hash, layer.buckets);
-    let group = groups.get(bucket);
-    if (!group) {
-      group = { no: lookups.length + groups.size, args: ['hmget', keys.bucket(layer.id, bucket), ...before] };
-      groups.set(bucket, group);
+    let command = commands.get(bucket);
+    if (command) command.args.push(field);
+    else {
+      // Most buckets have one user of the find. A literal takes less memory than an array that grows.
+      const key = keys.bucket(layer.id, bucket);
+      const args = isBased ? ['hmget', key, WHOLE_FIELD, field] : ['hmget', key, field];
+      command = { no: lookups.push(args) - 1, args };
+      commands.set(bucket, command);
     }
-    commandOf.push(group.no);
-    positionOf.push(group.args.length - 2);
-    group.args.push(field);
+    commandOf.push(command.no);
+    positionOf.push(command.args.length - 3);
   }
-  for (const { args } of groups.values()) lookups.push(args);
   return { layer, commandOf, positionOf };
 }
 

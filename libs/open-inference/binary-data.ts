@@ -4,7 +4,7 @@
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData } from '@tandem/inference/process/protocol';
-import { otherCount, refused } from './messages.ts';
+import { FORMS, otherCount, refused } from './messages.ts';
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 
@@ -14,25 +14,11 @@ interface NumbersClass {
   new (length: number): Numbers;
 }
 
-const CLASSES: Readonly<Record<Exclude<TensorType, 'string'>, NumbersClass>> = {
-  bool: Uint8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  // The bits of each float16.
-  float16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-};
+const arrayOf = (type: Exclude<TensorType, 'string'>): NumbersClass => FORMS[type].array;
 
 /** Returns an array of `count` zeros. */
 export function allocate(type: Exclude<TensorType, 'string'>, count: number): Numbers {
-  return new CLASSES[type](count);
+  return new (arrayOf(type))(count);
 }
 
 /**
@@ -41,14 +27,15 @@ export function allocate(type: Exclude<TensorType, 'string'>, count: number): Nu
  */
 export function readBinary(type: TensorType, bytes: Uint8Array, count: number, field: string): TensorData {
   if (type === 'string') return readTexts(bytes, count, field);
-  const { BYTES_PER_ELEMENT: size } = CLASSES[type];
+  const Numbers = arrayOf(type);
+  const size = Numbers.BYTES_PER_ELEMENT;
   if (bytes.length !== count * size) {
     const remedy = `send ${count * size} bytes: ${count} values of ${size} bytes each`;
     throw refused(field, `has ${bytes.length} bytes`, remedy);
   }
   // `slice` is not used, since `slice` of a Buffer shares its memory.
   const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
-  const values = new CLASSES[type](buffer, byteOffset, count);
+  const values = new Numbers(buffer, byteOffset, count);
   if (type === 'bool') checkBooleans(values as Uint8Array, field);
   return values;
 }

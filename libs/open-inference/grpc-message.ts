@@ -9,6 +9,7 @@ import { readJsonData } from './json-data.ts';
 import {
   datatypeOf,
   elementsOf,
+  FORMS,
   type InferAnswer,
   type InferRequest,
   type ModelMetadata,
@@ -17,7 +18,7 @@ import {
   type Parameters,
   refused,
   refuseForeign,
-  type TensorMetadata,
+  tensorView,
   typeOf,
 } from './messages.ts';
 
@@ -119,8 +120,8 @@ function readTensor(tensor: GrpcTensor, field: string, raw: Uint8Array | undefin
 }
 
 function readContents(type: TensorType, contents: Contents, count: number, field: string): TensorData {
-  if (type === 'float16') throw refused(field, 'cannot hold FP16', 'send raw_input_contents');
-  const name = CONTENTS[type];
+  const name = FORMS[type].contents;
+  if (name === null) throw refused(field, 'cannot hold FP16', 'send raw_input_contents');
   const values = contents[name] ?? [];
   const where = `${field}.${name}`;
   if (values.length !== count) throw otherCount(where, values.length, count);
@@ -141,21 +142,6 @@ function floatsIn(type: 'float32' | 'float64', values: readonly number[], count:
   const floats = type === 'float32' ? Float32Array.from(values) : Float64Array.from(values);
   return readBinary(type, new Uint8Array(floats.buffer), count, field);
 }
-
-const CONTENTS: Readonly<Record<Exclude<TensorType, 'float16'>, keyof Contents>> = {
-  bool: 'bool_contents',
-  int8: 'int_contents',
-  int16: 'int_contents',
-  int32: 'int_contents',
-  int64: 'int64_contents',
-  uint8: 'uint_contents',
-  uint16: 'uint_contents',
-  uint32: 'uint_contents',
-  uint64: 'uint64_contents',
-  float32: 'fp32_contents',
-  float64: 'fp64_contents',
-  string: 'bytes_contents',
-};
 
 function bigIntOf({ low, high, unsigned }: Long): bigint {
   const bits = (BigInt(high) << 32n) | BigInt(low >>> 0);
@@ -182,7 +168,7 @@ export function grpcAnswer(answer: InferAnswer, { id, raw_input_contents: raw, i
 }
 
 function contentsOf(type: TensorType, data: TensorData): Contents {
-  const name = CONTENTS[type as Exclude<TensorType, 'float16'>];
+  const name = FORMS[type].contents as keyof Contents;
   if (type === 'string') return { [name]: (data as readonly string[]).map((text) => Buffer.from(text, 'utf8')) };
   if (type === 'bool') return { [name]: Array.from(data as Uint8Array, (value) => value === 1) };
   if (type === 'int64' || type === 'uint64') {
@@ -199,6 +185,5 @@ function parameterOf(value: Parameter): object {
 
 /** Returns `ModelMetadataResponse`. */
 export function grpcMetadata({ name, versions, platform, inputs, outputs }: ModelMetadata) {
-  const tensorOf = ({ name, type, shape }: TensorMetadata) => ({ name, datatype: datatypeOf(type), shape });
-  return { name, versions, platform, inputs: inputs.map(tensorOf), outputs: outputs.map(tensorOf) };
+  return { name, versions, platform, inputs: inputs.map(tensorView), outputs: outputs.map(tensorView) };
 }

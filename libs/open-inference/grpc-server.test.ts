@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
+import type { HttpServer } from '@tandem/http-server/server';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type GrpcClient, openGrpcClient } from './grpc-client.fixture.ts';
-import { type GrpcServer, type ServeCall, startGrpcServer } from './grpc-server.ts';
+import { type ServeCall, startGrpcServer } from './grpc-server.ts';
 
-let server: GrpcServer | undefined;
+let server: HttpServer | undefined;
 let client: GrpcClient | undefined;
 
 async function open(serve: ServeCall, { mostBytes = 1_048_576, connections = 16 } = {}): Promise<GrpcClient> {

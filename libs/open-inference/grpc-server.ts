@@ -25,6 +25,7 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { HttpServer } from '@tandem/http-server/server';
 import { countEntries } from './count-entries.ts';
 import { type ConnectionCall, GrpcConnections } from './grpc-connections.ts';
 import { assertPrivateParts, onStreamClosed, takeOneMessage } from './private-call.ts';
@@ -70,14 +71,6 @@ interface GrpcServerOptions {
   readonly serve: ServeCall;
 }
 
-export interface GrpcServer {
-  readonly port: number;
-  /** Continues to accept connections for `leastMs`, or up to `mostMs` while clients are connected. */
-  listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
-  /** Stops accepting connections and lets calls finish. Returns whether all finished within the grace period. */
-  close(graceMs: number): Promise<boolean>;
-}
-
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
 /** Milliseconds after which a connection without a call gets GOAWAY; clients reconnect automatically. */
@@ -102,8 +95,11 @@ const LIMITS = Object.freeze({
 const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
 const DECODING = { keepCase: true, defaults: true };
 
-/** Starts the server. Rejects with `config_invalid` if grpc-js has other internals, or with Node's error. */
-export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+/**
+ * Starts the server, which drains like an HTTP server. Rejects with `config_invalid` if grpc-js has other internals, or
+ * with Node's error.
+ */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<HttpServer> {
   // grpc-js writes invalid metadata to stderr with their values, such as a mistyped key.
   setLogVerbosity(logVerbosity.NONE);
   await assertPrivateParts();

@@ -15,7 +15,7 @@ import {
   type Parameters,
   refused,
   refuseForeign,
-  type TensorMetadata,
+  tensorView,
   typeOf,
 } from './messages.ts';
 
@@ -145,8 +145,4 @@ export function metadataView({ name, versions, platform, inputs, outputs }: Mode
     inputs: inputs.map(tensorView),
     outputs: outputs.map(tensorView),
   };
-}
-
-function tensorView({ name, type, shape }: TensorMetadata) {
-  return { name, datatype: datatypeOf(type), shape };
 }

@@ -1,7 +1,7 @@
 /** Converts values of a tensor to a JSON array and back. Arrays may be flat or nested, and float16 are numbers. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
-import { TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';
+import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
 import { fromHalfBits, toHalfBits } from '@tandem/inference/tensors/half-precision';
 import { allocate } from './binary-data.ts';
@@ -34,51 +34,22 @@ function unnest(data: readonly unknown[], [size, ...inner]: readonly number[], f
 export function readJsonData(type: TensorType, data: readonly unknown[], count: number, field: string): TensorData {
   if (data.length !== count) throw otherCount(field, data.length, count);
   if (type === 'string') return data.map((value, i) => textIn(value, `${field}[${i}]`));
-  const read = READERS[type];
   const out = allocate(type, count) as { [at: number]: number | bigint } & TensorData;
   for (let i = 0; i < count; i++) {
-    const value = read(data[i]);
+    const value = elementOf(type, data[i]);
     if (value === undefined) throw unfit(type, data[i], `${field}[${i}]`);
     out[i] = value;
   }
   return out;
 }
 
-type Reader = (value: unknown) => number | bigint | undefined;
-
-const numberOf =
-  (type: Exclude<TensorType, 'string'>): Reader =>
-  (value) => {
-    const { low, high, whole } = TENSOR_RANGES[type];
-    const fits = typeof value === 'number' && value > low && value < high && (!whole || Number.isInteger(value));
-    return fits ? value : undefined;
-  };
-
-const bigIntOf = (type: 'int64' | 'uint64'): Reader => {
-  const read = numberOf(type);
-  return (value) => {
-    const number = read(value);
-    return number === undefined ? undefined : BigInt(number);
-  };
-};
-
-const READERS: Readonly<Record<Exclude<TensorType, 'string'>, Reader>> = {
-  bool: (value) => (typeof value === 'boolean' ? Number(value) : undefined),
-  uint8: numberOf('uint8'),
-  uint16: numberOf('uint16'),
-  uint32: numberOf('uint32'),
-  uint64: bigIntOf('uint64'),
-  int8: numberOf('int8'),
-  int16: numberOf('int16'),
-  int32: numberOf('int32'),
-  int64: bigIntOf('int64'),
-  float16: (value) => {
-    const number = numberOf('float16')(value);
-    return number === undefined ? undefined : toHalfBits(Number(number));
-  },
-  float32: numberOf('float32'),
-  float64: numberOf('float64'),
-};
+/** Returns the element of a tensor for a value; undefined if the type cannot hold it. */
+function elementOf(type: Exclude<TensorType, 'string'>, value: unknown): number | bigint | undefined {
+  if (type === 'bool') return typeof value === 'boolean' ? Number(value) : undefined;
+  if (typeof value !== 'number' || !holdsNumber(type, value)) return undefined;
+  if (type === 'float16') return toHalfBits(value);
+  return type === 'int64' || type === 'uint64' ? BigInt(value) : value;
+}
 
 function textIn(value: unknown, field: string): string {
   if (typeof value === 'string') return value;

@@ -48,27 +48,36 @@ export interface InferAnswer {
 /** The platform of every model, one of the protocol's names. */
 export const ONNX_PLATFORM = 'onnx_onnxv1';
 
-const DATATYPES: Readonly<Record<TensorType, string>> = {
-  bool: 'BOOL',
-  uint8: 'UINT8',
-  uint16: 'UINT16',
-  uint32: 'UINT32',
-  uint64: 'UINT64',
-  int8: 'INT8',
-  int16: 'INT16',
-  int32: 'INT32',
-  int64: 'INT64',
-  float16: 'FP16',
-  float32: 'FP32',
-  float64: 'FP64',
-  string: 'BYTES',
-};
+/** The forms of an element type: its name in the protocol, its field of typed gRPC contents, and its array. */
+export const FORMS = {
+  bool: { datatype: 'BOOL', contents: 'bool_contents', array: Uint8Array },
+  uint8: { datatype: 'UINT8', contents: 'uint_contents', array: Uint8Array },
+  uint16: { datatype: 'UINT16', contents: 'uint_contents', array: Uint16Array },
+  uint32: { datatype: 'UINT32', contents: 'uint_contents', array: Uint32Array },
+  uint64: { datatype: 'UINT64', contents: 'uint64_contents', array: BigUint64Array },
+  int8: { datatype: 'INT8', contents: 'int_contents', array: Int8Array },
+  int16: { datatype: 'INT16', contents: 'int_contents', array: Int16Array },
+  int32: { datatype: 'INT32', contents: 'int_contents', array: Int32Array },
+  int64: { datatype: 'INT64', contents: 'int64_contents', array: BigInt64Array },
+  // The bits of each float16. Typed contents have no field for it.
+  float16: { datatype: 'FP16', contents: null, array: Uint16Array },
+  float32: { datatype: 'FP32', contents: 'fp32_contents', array: Float32Array },
+  float64: { datatype: 'FP64', contents: 'fp64_contents', array: Float64Array },
+  string: { datatype: 'BYTES', contents: 'bytes_contents', array: null },
+} as const satisfies Record<TensorType, object>;
 
-const TYPES = new Map(Object.entries(DATATYPES).map(([type, datatype]) => [datatype, type as TensorType]));
+const TYPES = new Map<string, TensorType>(
+  Object.entries(FORMS).map(([type, { datatype }]) => [datatype, type as TensorType]),
+);
 
 /** Returns the protocol's name of an element type. */
 export function datatypeOf(type: TensorType): string {
-  return DATATYPES[type];
+  return FORMS[type].datatype;
+}
+
+/** Returns the metadata of a tensor in the form of both transports. */
+export function tensorView({ name, type, shape }: TensorMetadata) {
+  return { name, datatype: datatypeOf(type), shape };
 }
 
 /**

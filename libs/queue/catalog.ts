@@ -36,8 +36,10 @@ const id = z.uuid();
 const count = z.int().min(0);
 const KEY_HELD_MS = 10_000;
 
-function define<P>(definition: JobDefinition<P>): JobDefinition<P> {
-  return definition;
+function define<P>(
+  definition: Pick<JobDefinition<P>, 'payload' | 'class' | 'key'> & Partial<JobDefinition<P>>,
+): JobDefinition<P> {
+  return { attempts: 5, backoffMs: 1_000, keyHeldMs: null, delayMs: () => 0, ...definition };
 }
 
 export const catalog = {
@@ -45,29 +47,20 @@ export const catalog = {
     payload: z.strictObject({ runId: id }),
     class: 'planning',
     key: ({ runId }) => `plan-${runId}`,
-    attempts: 5,
-    backoffMs: 1_000,
     keyHeldMs: KEY_HELD_MS,
-    delayMs: () => 0,
   }),
   'run-chunk': define({
     payload: z.strictObject({ runId: id, no: count, fence: count }),
     class: 'scoring',
     // Each claim raises the fence, so the job after a failed or lost attempt has another key.
     key: ({ runId, no, fence }) => `chunk-${runId}-${no}-${fence}`,
-    attempts: 5,
-    backoffMs: 1_000,
-    keyHeldMs: null,
     delayMs: ({ fence }) => retryDelayMs(fence),
   }),
   'publish-run': define({
     payload: z.strictObject({ runId: id }),
     class: 'publishing',
     key: ({ runId }) => `publish-${runId}`,
-    attempts: 5,
-    backoffMs: 1_000,
     keyHeldMs: KEY_HELD_MS,
-    delayMs: () => 0,
   }),
   'load-generation': define({
     payload: z.strictObject({ generationId: id }),
@@ -75,8 +68,6 @@ export const catalog = {
     key: ({ generationId }) => `load-${generationId}`,
     attempts: 3,
     backoffMs: 2_000,
-    keyHeldMs: null,
-    delayMs: () => 0,
   }),
 } as const;
 

@@ -20,12 +20,7 @@ interface QueueOptions {
   readonly prefix?: string;
 }
 
-interface ClassCounts {
-  readonly waiting: number;
-  readonly active: number;
-  readonly delayed: number;
-  readonly failed: number;
-}
+type ClassCounts = Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>;
 
 export interface Queue {
   /**

@@ -54,8 +54,6 @@ interface QueueWorkerOptions {
   readonly prefix?: string;
   /** Milliseconds after which the worker counts as dead if work waits and it takes no job. */
   readonly idleMs?: number;
-  /** Milliseconds without progress after which the running jobs of a class count as stuck. */
-  readonly stuckMs?: Readonly<Record<JobClass, number>>;
 }
 
 export interface QueueWorker {
@@ -81,25 +79,20 @@ const MAX_STALLED = 10;
 const CLOSE_MS = 2_000;
 
 /**
- * Milliseconds without progress after which a job counts as stuck. Each is longer than the interval in which a job
+ * Milliseconds without progress after which a job counts as stuck. It is longer than the interval in which a job
  * reports progress: chunks and loads report every few minutes, plans and publications with each renewal of their lease.
  * Plans and publications also have their own time limits.
  */
-const STUCK_MS: Readonly<Record<JobClass, number>> = {
-  planning: 900_000,
-  publishing: 900_000,
-  scoring: 900_000,
-  loading: 900_000,
-};
+const STUCK_MS = 900_000;
 
 export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
-  const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
+  const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000 } = options;
   const redis = connectWorker(url);
   // Connection errors are logged by the transitions below, once each, instead of at every attempt.
   redis.on('error', () => undefined);
   tellTransitions(redis, log);
   const running: Record<JobClass, number> = { planning: 0, publishing: 0, scoring: 0, loading: 0 };
-  const watchdog = createWatchdog({ idleMs, stuckMs });
+  const watchdog = createWatchdog({ idleMs, stuckMs: STUCK_MS });
 
   const workers = jobClasses.map((jobClass) => {
     const worker = new Worker(jobClass, (job) => track(jobClass, job), {

@@ -17,7 +17,7 @@ interface WatchdogOptions {
   /** Milliseconds after which the worker is dead if work waits, there is room, and it takes no job. */
   readonly idleMs: number;
   /** Milliseconds without progress of a class's running jobs after which the worker is dead. */
-  readonly stuckMs: Readonly<Record<JobClass, number>>;
+  readonly stuckMs: number;
 }
 
 export interface Watchdog {
@@ -46,7 +46,7 @@ export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
         return `${waiting} ${jobClass} jobs wait, and none was taken for ${Math.round(idleForMs / 1000)} s`;
       }
       const stuckForMs = heldFor(stuckSince, jobClass, running > 0, now);
-      if (stuckForMs !== null && stuckForMs >= stuckMs[jobClass]) {
+      if (stuckForMs !== null && stuckForMs >= stuckMs) {
         return `${running} ${jobClass} jobs run without progress for ${Math.round(stuckForMs / 1000)} s`;
       }
       return null;

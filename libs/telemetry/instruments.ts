@@ -1,38 +1,47 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { type CountSeries, createCountSeries, createTimerSeries, type TimerSeries } from './series.ts';
+import { createCountSeries, createTimerSeries } from './series.ts';
 
-/** Declares metrics in a registry: each method takes the name, the help, upper bounds in ascending order, and labels. */
-export class Instruments {
-  readonly #registers: Registry[];
+// Each function declares a metric by its name, its help, upper bounds in ascending order, and labels. The result creates
+// the metric in a registry.
 
-  constructor(registry: Registry) {
-    this.#registers = [registry];
-  }
+type Create<T> = (registry: Registry) => T;
 
-  counter<const L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
-    return new Counter({ name, help, labelNames, registers: this.#registers });
-  }
+export function counter<const L extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly L[] = [],
+): Create<Counter<L>> {
+  return (registry) => new Counter({ name, help, labelNames, registers: [registry] });
+}
 
-  gauge<const L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
-    return new Gauge({ name, help, labelNames, registers: this.#registers });
-  }
+export function gauge<const L extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly L[] = [],
+): Create<Gauge<L>> {
+  return (registry) => new Gauge({ name, help, labelNames, registers: [registry] });
+}
 
-  histogram<const L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[]) {
-    return new Histogram({ name, help, buckets, labelNames, registers: this.#registers });
-  }
+export function histogram<const L extends string>(
+  name: string,
+  help: string,
+  buckets: number[],
+  labelNames: readonly L[],
+): Create<Histogram<L>> {
+  return (registry) => new Histogram({ name, help, buckets, labelNames, registers: [registry] });
+}
 
-  /** A counter for the paths of every read. */
-  countSeries<const L extends string>(name: string, help: string, labelNames: readonly L[]): CountSeries<L> {
-    return createCountSeries({ name, help, labelNames, registers: this.#registers });
-  }
+/** Declares a counter for the paths of every read. */
+export function countSeries<const L extends string>(name: string, help: string, labelNames: readonly L[]) {
+  return (registry: Registry) => createCountSeries({ name, help, labelNames, registry });
+}
 
-  /** A histogram for the paths of every read. */
-  timerSeries<const L extends string = never>(
-    name: string,
-    help: string,
-    buckets: readonly number[],
-    labelNames: readonly L[] = [],
-  ): TimerSeries<L> {
-    return createTimerSeries({ name, help, buckets, labelNames, registers: this.#registers });
-  }
+/** Declares a histogram for the paths of every read. */
+export function timerSeries<const L extends string = never>(
+  name: string,
+  help: string,
+  buckets: readonly number[],
+  labelNames: readonly L[] = [],
+) {
+  return (registry: Registry) => createTimerSeries({ name, help, labelNames, buckets, registry });
 }

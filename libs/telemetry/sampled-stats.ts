@@ -1,14 +1,41 @@
-/** The connections of a pool, sampled at each scrape. */
+/** Metrics that each program samples at each scrape: its connections, and its inference processes. */
 import type { Metrics } from './metrics.ts';
 
-export interface ConnectionPool {
+interface ConnectionPool {
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
 }
 
-export function sampleConnections(
-  metrics: Pick<Metrics, 'poolConnections' | 'poolWaiting'>,
+/** The parts of a program that are sampled. */
+export interface SampledParts {
+  readonly scorer: { stats(): InferenceStats };
+  /** The connections of all pools except the pool of certificates. */
+  readonly pool: ConnectionPool;
+  /** The connections of statements with a feature query. */
+  readonly features: ConnectionPool;
+  isOnlineOpen(): boolean;
+  /** Sets or raises further metrics, in order. */
+  readonly samples: readonly (() => void | Promise<void>)[];
+}
+
+/** Returns the metrics of a program with an exposition that samples its parts. */
+export function sampledMetrics(metrics: Metrics, app: 'api' | 'worker', parts: SampledParts): Metrics {
+  return {
+    ...metrics,
+    async exposition() {
+      for (const sample of parts.samples) await sample();
+      sampleInference(metrics, parts.scorer.stats());
+      sampleConnections(metrics, app, parts.pool);
+      sampleConnections(metrics, 'features', parts.features);
+      metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
+      return metrics.exposition();
+    },
+  };
+}
+
+function sampleConnections(
+  metrics: Metrics,
   name: string,
   { totalCount, idleCount, waitingCount }: ConnectionPool,
 ): void {
@@ -26,11 +53,6 @@ interface InferenceStats {
   readonly models: { readonly held: number; readonly bytes: number };
 }
 
-type InferenceGauges = Pick<
-  Metrics,
-  'inferenceQueueDepth' | 'inferenceSaturation' | 'modelsResting' | 'modelsHeld' | 'modelsHeldBytes'
->;
-
 /** Returns a function for `onLoad` of inference pools. */
 export function countLoads({ modelLoads, modelEvictions }: Pick<Metrics, 'modelLoads' | 'modelEvictions'>) {
   return (when: string, evicted: number): void => {
@@ -39,7 +61,7 @@ export function countLoads({ modelLoads, modelEvictions }: Pick<Metrics, 'modelL
   };
 }
 
-export function sampleInference(metrics: InferenceGauges, stats: InferenceStats): void {
+function sampleInference(metrics: Metrics, stats: InferenceStats): void {
   const { processes, idle, waitingRows, restingModels, models } = stats;
   metrics.inferenceQueueDepth.set({ priority: 'live' }, waitingRows.live);
   metrics.inferenceQueueDepth.set({ priority: 'batch' }, waitingRows.batch);

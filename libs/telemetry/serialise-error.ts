@@ -1,21 +1,10 @@
 /** Converts an error to plain fields: its class, code and message, its stack frames, and its causes. */
 
-interface SerialisedError {
-  readonly type: string;
-  readonly message: string;
-  readonly code?: unknown;
-  readonly field?: unknown;
-  readonly detail?: unknown;
-  readonly stack?: string;
-  readonly cause?: unknown;
-  readonly errors?: readonly unknown[];
-}
-
 /** The greatest depth of causes, which also cuts off cycles. */
 const MAX_DEPTH = 8;
 
-export function serialiseError(error: Error, depth = 0): SerialisedError {
-  return serialise(error, depth, true);
+export function serialiseError(error: Error): object {
+  return serialise(error, 0, true);
 }
 
 /**
@@ -26,7 +15,7 @@ export function serialiseRefusal(error: unknown): unknown {
   return error instanceof Error ? serialise(error, 0, false) : error;
 }
 
-function serialise(error: Error, depth: number, hasFrames: boolean): SerialisedError {
+function serialise(error: Error, depth: number, hasFrames: boolean): object {
   const { code, field, detail, cause, errors } = error as Error &
     Record<'code' | 'field' | 'detail' | 'errors', unknown>;
   const behind = (inner: unknown) =>

@@ -12,7 +12,7 @@ interface SeriesOptions<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly L[];
-  readonly registers: readonly Registry[];
+  readonly registry: Registry;
 }
 
 export interface CountSeries<L extends string> {
@@ -58,12 +58,12 @@ class CountCell<L extends string> implements Count {
 }
 
 export function createCountSeries<L extends string>(options: SeriesOptions<L>): CountSeries<L> {
-  const { labelNames, registers, ...named } = options;
+  const { labelNames, registry, ...named } = options;
   const { cells, labels } = createCells(labelNames, (of) => new CountCell(of));
   new Counter({
     ...named,
     labelNames: [...labelNames],
-    registers: [...registers],
+    registers: [registry],
     collect() {
       for (const cell of cells.values()) this.inc(cell.labels, cell.takeUntold());
     },
@@ -116,7 +116,7 @@ class TimerCell implements Timer {
 }
 
 export function createTimerSeries<L extends string>(options: TimerSeriesOptions<L>): TimerSeries<L> {
-  const { name, help, labelNames, buckets, registers } = options;
+  const { name, help, labelNames, buckets, registry } = options;
   const { cells, labels } = createCells(labelNames, (of) => new TimerCell(of, buckets));
   const metric = {
     name,
@@ -144,7 +144,7 @@ export function createTimerSeries<L extends string>(options: TimerSeriesOptions<
     return [...all, part('sum', cell.sum), part('count', upTo)];
   };
   // The registry accepts any object with these members, but its types allow only prom-client's own classes.
-  for (const registry of registers) registry.registerMetric(metric as unknown as Histogram);
+  registry.registerMetric(metric as unknown as Histogram);
   return { labels, observe: (of, seconds) => labels(of).observe(seconds) };
 }
 
@@ -160,3 +160,5 @@ export const JOB_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 14_400];
 export const DELAY_BUCKETS = [0.01, 0.05, 0.25, 1, 5, 30, 300, 3600, 21_600, 86_400, 604_800];
 /** The number of users of one statement. */
 export const USER_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 5000];
+/** Seconds from an event until a re-scoring, around the usual window of 2 s. */
+export const LAG_BUCKETS = [0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300];

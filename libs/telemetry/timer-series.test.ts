@@ -11,7 +11,7 @@ test("is exported like prom-client's own histogram of the same observations", as
     labelNames: ['route', 'status'] as const,
     buckets: [0.1, 1, 2],
   };
-  const series = createTimerSeries({ ...options, registers: [ours] });
+  const series = createTimerSeries({ ...options, registry: ours });
   const histogram = new Histogram({ ...options, labelNames: ['route', 'status'], registers: [theirs] });
   const observations = [
     ['read', '200', 0.05],

@@ -88,14 +88,11 @@ function leafOf({ residuals }: Sample, users: readonly number[]): Tree {
   return { value };
 }
 
-interface Split {
-  readonly feature: number;
-  /** The last bin of the lower side. */
-  readonly bin: number;
-}
-
-/** Returns the split that explains most of the residuals; null if every split would leave too few users on one side. */
-function bestSplit({ bins, residuals }: Sample, users: readonly number[]): Split | null {
+/**
+ * Returns the split that explains most of the residuals, with the last bin of the lower side; null if every split would
+ * leave too few users on one side.
+ */
+function bestSplit({ bins, residuals }: Sample, users: readonly number[]) {
   const best = { feature: -1, bin: 0, gain: Number.NEGATIVE_INFINITY };
   const [counts, sums] = [new Float64Array(BINS), new Float64Array(BINS)];
   const total = users.reduce((sum, user) => sum + (residuals[user] as number), 0);

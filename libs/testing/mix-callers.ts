@@ -16,12 +16,6 @@ export interface MixedCall extends SeenRows {
   readonly kind: string;
 }
 
-interface MixedRows extends SeenRows {
-  readonly kills: number;
-  /** The number of answered rows. */
-  readonly byKind: Readonly<Record<string, number>>;
-}
-
 interface Mix {
   readonly rows: number;
   readonly callers: number;
@@ -36,7 +30,7 @@ interface Mix {
   kill(): number;
 }
 
-export async function mixCallers({ rows, callers, random, call, kill }: Mix): Promise<MixedRows> {
+export async function mixCallers({ rows, callers, random, call, kill }: Mix) {
   const tally = { asked: 0, answered: 0, kills: 0, foreign: [] as string[], byKind: {} as Record<string, number> };
   let token = 1_000;
   const callOn = async () => {

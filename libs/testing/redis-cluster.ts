@@ -13,19 +13,9 @@ const SLOTS = 16_384;
 /** Milliseconds without an answer after which a replica replaces a primary. */
 const NODE_TIMEOUT_MS = 1_500;
 
-export interface RedisCluster {
-  /** The address of all nodes: `redis+cluster://…`. */
-  readonly url: string;
-  /** The primaries, then a replica of each in the same order. */
-  readonly nodes: readonly RedisServer[];
-  /** Moves slots with their keys, one after the other, as `redis-cli --cluster reshard` does. */
-  moveSlots(from: RedisServer, to: RedisServer, slots: readonly number[]): Promise<void>;
-  /** Resolves when all slots are served. */
-  whenWhole(): Promise<void>;
-  stop(): Promise<void>;
-}
+export type RedisCluster = Awaited<ReturnType<typeof startRedisCluster>>;
 
-export async function startRedisCluster({ primaries = 3 } = {}): Promise<RedisCluster> {
+export async function startRedisCluster({ primaries = 3 } = {}) {
   const servers = await createRedisServers();
   const { password } = servers;
   const nodes: Node[] = [];
@@ -37,16 +27,20 @@ export async function startRedisCluster({ primaries = 3 } = {}): Promise<RedisCl
     throw error;
   }
   return {
+    /** The address of all nodes: `redis+cluster://…`. */
     url: `redis+cluster://:${password}@${nodes.map(({ server }) => `${LOOPBACK}:${server.port}`).join(',')}`,
+    /** The primaries, then a replica of each in the same order. */
     nodes: nodes.map(({ server }) => server),
     stop: servers.stop,
+    /** Resolves when all slots are served. */
     whenWhole: () =>
       waitUntil('all slots are served', async () => {
         const running = nodes.filter(({ server }) => server.isRunning());
         const infos = await Promise.all(running.map(({ server }) => infoOf(server)));
         return infos.every((info) => info.includes('cluster_state:ok'));
       }),
-    async moveSlots(from, to, slots) {
+    /** Moves slots with their keys, one after the other, as `redis-cli --cluster reshard` does. */
+    async moveSlots(from: RedisServer, to: RedisServer, slots: readonly number[]) {
       const [fromId, toId] = [await idOf(from), await idOf(to)];
       for (const slot of slots.map(String)) {
         await to.send('cluster', 'SETSLOT', slot, 'IMPORTING', fromId);

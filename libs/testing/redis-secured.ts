@@ -11,15 +11,11 @@ import { promisify } from 'node:util';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createRedisServers } from './redis-servers.ts';
 
-interface SecuredRedis {
-  /** The address for a user without administration rights: `rediss://…`. */
-  readonly url: string;
-  /** The file with the authority's certificate, for NODE_EXTRA_CA_CERTS. */
-  readonly authority: string;
-  stop(): Promise<void>;
-}
-
-export async function startSecuredRedis(): Promise<SecuredRedis> {
+/**
+ * Starts the server. Returns the address for a user without administration rights (`rediss://…`), and the file with the
+ * authority's certificate, for NODE_EXTRA_CA_CERTS.
+ */
+export async function startSecuredRedis() {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-redis-tls-'));
   const servers = await createRedisServers();
   const stop = async () => {

@@ -5,15 +5,7 @@ const NAME = 'main';
 const SENTINELS = 3;
 const QUORUM = 2;
 
-interface RedisSentinel {
-  /** The address of all sentinels: `redis+sentinel://…`. */
-  readonly url: string;
-  readonly primary: RedisServer;
-  readonly replica: RedisServer;
-  stop(): Promise<void>;
-}
-
-export async function startRedisSentinel(): Promise<RedisSentinel> {
+export async function startRedisSentinel() {
   const servers = await createRedisServers();
   try {
     const { password } = servers;
@@ -36,6 +28,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel> {
       );
     });
     const hosts = sentinels.map(({ port }) => `${LOOPBACK}:${port}`).join(',');
+    /** The address of all sentinels: `redis+sentinel://…`. */
     const url = `redis+sentinel://:${password}@${hosts}/${NAME}?sentinelPassword=${password}`;
     return { ...{ url, primary, replica }, stop: servers.stop };
   } catch (error) {

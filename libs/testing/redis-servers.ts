@@ -14,30 +14,9 @@ import { command } from '@tandem/online-store/pipelined-commands';
 export const LOOPBACK = '127.0.0.1';
 const READY_WITHIN_MS = 60_000;
 
-export interface RedisServer {
-  readonly port: number;
-  readonly pid: number;
-  isRunning(): boolean;
-  /** Sends a command. Rejects if the server rejects the command. */
-  send(name: string, ...args: string[]): Promise<unknown>;
-  /** Kills the server with SIGKILL. */
-  kill(): Promise<void>;
-  /** Starts the server again after `kill`, without data. */
-  restart(): Promise<void>;
-}
+export type RedisServers = Awaited<ReturnType<typeof createRedisServers>>;
 
-export interface RedisServers {
-  readonly password: string;
-  /**
-   * Starts a server.
-   * @param settings further settings of redis.conf
-   * @param args arguments of its command line, after the file of settings
-   */
-  start(settings: Readonly<Record<string, string | number>>, args?: readonly string[]): Promise<RedisServer>;
-  stop(): Promise<void>;
-}
-
-export async function createRedisServers(): Promise<RedisServers> {
+export async function createRedisServers() {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-redis-servers-'));
   const launch = await findRedis({
     ...{ serverDir: join(tmpdir(), 'tandem-test-redis'), folder, path: process.env.PATH, log: () => {} },
@@ -47,7 +26,12 @@ export async function createRedisServers(): Promise<RedisServers> {
   const servers: RedisServer[] = [];
   return {
     password,
-    async start(settings, args = []) {
+    /**
+     * Starts a server.
+     * @param settings further settings of redis.conf
+     * @param args arguments of its command line, after the file of settings
+     */
+    async start(settings: Readonly<Record<string, string | number>>, args: readonly string[] = []) {
       const own = join(folder, String(servers.length));
       mkdirSync(own);
       const port = await findFreePort();
@@ -73,7 +57,9 @@ export async function createRedisServers(): Promise<RedisServers> {
   };
 }
 
-async function follow(port: number, password: string, start: () => ServerProcess): Promise<RedisServer> {
+export type RedisServer = Awaited<ReturnType<typeof follow>>;
+
+async function follow(port: number, password: string, start: () => ServerProcess) {
   let server: ServerProcess;
   let connection: ServerConnection;
   async function restart() {
@@ -85,16 +71,19 @@ async function follow(port: number, password: string, start: () => ServerProcess
   await restart();
   return {
     port,
+    /** Starts the server again after `kill`, without data. */
     restart,
     get pid() {
       return server.pid;
     },
     isRunning: () => !server.hasExited(),
-    async send(name, ...args) {
+    /** Sends a command. Rejects if the server rejects the command. */
+    async send(name: string, ...args: string[]): Promise<unknown> {
       const [reply] = await connection.send([command(name, args)]);
       if (reply instanceof Error) throw reply;
       return reply;
     },
+    /** Kills the server with SIGKILL. */
     async kill() {
       connection.close();
       if (!server.hasExited()) process.kill(server.pid, 'SIGKILL');

@@ -16,20 +16,6 @@ export interface Started {
   lastOutput(): string;
 }
 
-export interface Supervised {
-  readonly name: string;
-  pid(): number;
-  stop(): Promise<void>;
-  /**
-   * Starts another process, then ends this one gracefully. Resolves when it has ended. If the other process does not
-   * start, rejects, and this one keeps running.
-   */
-  renew(): Promise<void>;
-  kill(): void;
-  /** Resolves with the reason when the process was given up. */
-  readonly givenUp: Promise<string>;
-}
-
 export interface SupervisorParts {
   readonly name: string;
   /**
@@ -43,8 +29,10 @@ export interface SupervisorParts {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
+export type Supervised = Awaited<ReturnType<typeof supervise>>;
+
 /** Starts the process and watches it. Rejects if the start fails. */
-export async function supervise(parts: SupervisorParts): Promise<Supervised> {
+export async function supervise(parts: SupervisorParts) {
   const done = Promise.resolve();
   const state: State = { current: await parts.start(false), stopping: false, starting: done, leaving: done };
   const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<string>();
@@ -54,6 +42,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
   return {
     name: parts.name,
     pid: () => state.current.pid,
+    /** Resolves with the reason when the process was given up. */
     givenUp,
     stop: async () => {
       state.stopping = true;
@@ -62,6 +51,10 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
       // If a start was in progress when `stop` was called, the current process is now another one.
       await state.current.stop();
     },
+    /**
+     * Starts another process, then ends this one gracefully. Resolves when it has ended. If the other process does not
+     * start, rejects, and this one keeps running.
+     */
     renew: async () => {
       await state.starting;
       const replaced = replace(parts, state);

@@ -12,6 +12,14 @@ export const FeatureOriginSchema = z.enum(['row', 'event', 'request', 'default']
     'Origin of the value: the feature source or an event; for a request feature, the call or the declared default',
 });
 
+/** The event that set a value. */
+export const OriginEventSchema = z.strictObject({
+  source: z.string(),
+  id: z.string(),
+  time: z.iso.datetime(),
+  acceptedAt: z.iso.datetime(),
+});
+
 export const ExplanationSchema = z
   .strictObject({
     userId: z.string(),
@@ -44,14 +52,7 @@ export const ExplanationSchema = z
         rowValue: scalar
           .optional()
           .meta({ description: 'Value in the feature source; present only if an event overrides it' }),
-        event: z
-          .strictObject({
-            source: z.string(),
-            id: z.string(),
-            time: z.iso.datetime(),
-            acceptedAt: z.iso.datetime(),
-          })
-          .optional(),
+        event: OriginEventSchema.optional(),
       }),
     ),
     featureFault: z

@@ -1,6 +1,6 @@
 /** Explanations, which are kept answers with their inputs; and the results of replays. */
 import { z } from 'zod';
-import { FeatureOriginSchema, scalar } from './explanations.ts';
+import { FeatureOriginSchema, OriginEventSchema, scalar } from './explanations.ts';
 import { nextOf, pageQuery } from './page.ts';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
 import type { Answered } from './schema.ts';
@@ -9,9 +9,7 @@ const FeatureSchema = z.strictObject({
   name: z.string(),
   value: scalar.meta({ description: 'The value that the model gets' }),
   from: FeatureOriginSchema,
-  event: z
-    .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })
-    .optional(),
+  event: OriginEventSchema.optional(),
 });
 
 const InputsSchema = z.strictObject({

@@ -3,6 +3,7 @@
  * fields are ignored.
  */
 import { z } from 'zod';
+import { versionParameter } from './parameters.ts';
 import type { Answered } from './schema.ts';
 
 const modelParameter = z.string().meta({
@@ -11,10 +12,6 @@ const modelParameter = z.string().meta({
     'The name of a predictor, for a model that takes tensors; or `{predictor}.hybrid`, for a model that takes user ids',
   example: 'repurchase.hybrid',
 });
-
-const versionParameter = z
-  .string()
-  .meta({ param: { name: 'version', in: 'path' }, description: "The model version's number", example: '2' });
 
 export const InferenceModelPath = z.object({ model: modelParameter });
 export const InferenceVersionPath = z.object({ model: modelParameter, version: versionParameter });

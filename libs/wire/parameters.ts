@@ -25,7 +25,7 @@ const generationParameter = z
   .string()
   .meta({ param: { name: 'generation', in: 'path' }, description: 'Number of the generation', example: '18' });
 
-const versionParameter = z
+export const versionParameter = z
   .string()
   .meta({ param: { name: 'version', in: 'path' }, description: "The model version's number", example: '2' });
 

@@ -1,6 +1,7 @@
 /** Makes the API's OpenAPI document without a store, because endpoints use their dependencies only when they answer. */
-import { createEndpoints, type EndpointDependencies } from '../../apps/api/endpoints.ts';
+import { createEndpoints } from '../../apps/api/endpoints.ts';
 import { describeApi } from '../../apps/api/openapi/openapi.ts';
+import type { RouteDependencies } from '../../apps/api/wiring/route-dependencies.ts';
 
 export interface Operation {
   readonly operationId: string;
@@ -35,10 +36,10 @@ export function describeService(): ApiDocument {
 /**
  * A placeholder for every dependency and its parts. Calling it or reading a property returns the placeholder itself.
  */
-function unused(): EndpointDependencies {
+function unused(): RouteDependencies {
   const anything: unknown = new Proxy(() => {}, {
     get: (_, key) => (typeof key === 'symbol' || key === 'then' ? undefined : anything),
     apply: () => anything,
   });
-  return anything as EndpointDependencies;
+  return anything as RouteDependencies;
 }

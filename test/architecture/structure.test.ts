@@ -73,6 +73,7 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   pino: ['libs/telemetry'],
   'prom-client': ['libs/telemetry'],
   'cron-parser': ['libs/config'],
+  '@commander-js/extra-typings': ['apps/cli'],
   commander: ['apps/cli'],
   'csv-parse': ['apps/cli'],
 };

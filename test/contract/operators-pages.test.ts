@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { REASON_NAMES } from '@tandem/freshness/reasons';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { describe, expect, it } from 'vitest';
+import { ROUNDS } from '../../apps/worker/housekeeping.ts';
 import { readSourceTexts, root } from '../architecture/source-tree.ts';
 import { anchorOf, anchorsOf, readPage } from '../docs/markdown.ts';
 import { type Rule, readRules, selectorsOf, wordsOf } from './alert-rules.ts';
 
+const rounds: readonly string[] = ROUNDS;
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const alerts = read('deploy/alerts.yml');
 const catalogue = read('docs/metrics.md');
@@ -36,7 +38,7 @@ function metricOf(series: string): string {
 const declared = new Map(
   [
     ...code.matchAll(
-      /metric\.\w+\(\s*'(tandem_\w+)',\s*(?:'[^']*'|"[^"]*"),?\s*(?:\w+_BUCKETS,?\s*)?(?:\[([^\]]*)\])?/g,
+      /(?:counter|gauge|histogram|countSeries|timerSeries)\(\s*'(tandem_\w+)',\s*(?:'[^']*'|"[^"]*"),?\s*(?:\w+_BUCKETS,?\s*)?(?:\[([^\]]*)\])?/g,
     ),
   ].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map((found) => found[1] ?? '')] as const,
@@ -120,7 +122,9 @@ function isWritten(event: string): boolean {
 
 /** Returns whether the code contains a value as a literal or as a number. */
 function isSaid(value: string): boolean {
-  return /^\d+$/.test(value) ? new RegExp(`\\b${value}\\b`).test(code) : code.includes(`'${value}'`);
+  return /^\d+$/.test(value)
+    ? new RegExp(`\\b${value}\\b`).test(code)
+    : rounds.includes(value) || code.includes(`'${value}'`);
 }
 
 describe('deploy/alerts.yml', () => {

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Command, CommanderError } from 'commander';
+import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
 import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
@@ -123,7 +123,7 @@ function refusalOf(args: readonly string[]): string[] {
   }
 }
 
-function doNothing(command: Command): void {
+function doNothing(command: CommandUnknownOpts): void {
   if (command.commands.length === 0) command.action(() => {});
   for (const child of command.commands) doNothing(child);
 }

@@ -1,6 +1,6 @@
 /** Random numbers that can be repeated: each test prints its seed, and E2E_SEED sets it. */
 import { randomInt } from 'node:crypto';
-import { createRandom } from '../../apps/shop/replay/random.ts';
+import { createRandom } from '@tandem/experiment/distributions/random';
 
 /** Creates a generator of numbers in [0, 1), and prints the seed on standard error. */
 export function seededRandom(test: string): () => number {

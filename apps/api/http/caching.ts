@@ -7,15 +7,11 @@
 import { hash } from 'node:crypto';
 import type { Answer } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
+import type { ReadOptions } from '@tandem/freshness/read-options';
 import { REASONS, type Reason } from '@tandem/freshness/reasons';
 
 /** The directives of a request. Ages are in seconds. */
-interface RequestDirectives {
-  readonly noCache: boolean;
-  readonly onlyIfCached: boolean;
-  readonly maxAge: number | null;
-  /** The allowed staleness; null if not sent, Infinity for any. */
-  readonly maxStale: number | null;
+interface RequestDirectives extends Pick<ReadOptions, 'noCache' | 'onlyIfCached' | 'maxAge' | 'maxStale'> {
   /** The seconds for which the answer must still be fresh. */
   readonly minFresh: number | null;
 }

@@ -7,6 +7,20 @@ import { type HttpProblem, PROBLEM_KINDS, problemResponse, problemType } from '.
 /** Problems of every endpoint. */
 const ANYWHERE: readonly ErrorCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
 
+/** Problems of every endpoint that infers live for a user. */
+export const LIVE_PROBLEMS: readonly ErrorCode[] = [
+  'features_failed',
+  'features_unusable',
+  'output_unusable',
+  'rate_limited',
+  'no_prediction',
+  'live_timeout',
+  'live_failed',
+  'overloaded',
+  'unavailable',
+  'protocol_unknown',
+];
+
 /** The form of an endpoint's rejections. */
 export interface RefusalForm {
   respond(problem: HttpProblem): Response;

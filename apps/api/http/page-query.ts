@@ -46,14 +46,16 @@ export function isRowNumber(text: string): boolean {
 }
 
 /**
- * Returns a page of the rows that a query found. The query asks for one row more than the page; that row shows whether
- * there is a next page.
+ * Returns a page of rows. The query asks for one row more than the page; that row shows whether there is a next page.
+ * @param list finds rows, newest first
  */
-export function pageOf<T>(
-  found: readonly T[],
-  limit: number,
+export async function pageOf<T, A extends { readonly limit: number }>(
+  asked: A,
+  list: (asked: A) => Promise<readonly T[]>,
   keyOf: (last: T) => string,
-): { page: readonly T[]; next: string | null } {
+): Promise<{ page: readonly T[]; next: string | null }> {
+  const { limit } = asked;
+  const found = await list({ ...asked, limit: limit + 1 });
   const page = found.slice(0, limit);
   const last = page.at(-1);
   return { page, next: found.length > limit && last !== undefined ? keyOf(last) : null };

@@ -5,7 +5,7 @@
  */
 
 import { ERROR_KINDS, type ErrorCode } from '@tandem/freshness/error-codes';
-import { isTandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
 import { sqlState } from '@tandem/offline-store/sql/database';
 import type { ProblemView } from '@tandem/wire/problem';
@@ -135,12 +135,14 @@ export function problemType(code: ErrorCode): string {
  * @param field the place of the error; it overrides the field of the error
  */
 export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
-  const { code, detail, remedy, headers, ...rest } = describe(error);
+  const { code, message: detail, headers, retryAfter, ...shown } = shownError(error);
   const { status, title } = PROBLEM_KINDS[code];
-  const where = field ?? rest.field;
+  const seconds = retryAfter ?? (status === 503 ? RETRY_AFTER : undefined);
+  const where = field ?? shown.field;
+  const remedy = shown.remedy ?? (code === 'unavailable' ? 'retry after the time in Retry-After' : undefined);
   return {
     code,
-    headers,
+    headers: seconds === undefined ? headers : { ...headers, 'retry-after': String(Math.ceil(seconds)) },
     problem: {
       type: problemType(code),
       title,
@@ -151,6 +153,21 @@ export function toProblem(error: unknown, instance?: string, field?: string): Ht
       ...(remedy === undefined ? {} : { remedy }),
     },
   };
+}
+
+/** Returns the error that the caller sees. */
+function shownError(error: unknown): TandemError {
+  if (isTandemError(error)) return error;
+  // A missing right is no defect of the service: an operator can grant it.
+  if (sqlState(error) === '42501') {
+    return new TandemError('unavailable', "The database user lacks a right; the service's log names it.", {
+      remedy: 'run `tandem doctor`, which names the grant',
+    });
+  }
+  // An unexpected error is not shown, because its text may name tables, hosts or values.
+  return new TandemError('internal_error', 'The service failed with an unexpected error.', {
+    remedy: "retry the request; if it fails again, see the service's log",
+  });
 }
 
 /** Returns the answer that carries a problem. Caches never store it. */
@@ -169,40 +186,4 @@ export function problemReply({ problem, headers }: HttpProblem): Reply {
 
 export function problemResponse(problem: HttpProblem): Response {
   return responseOf(problemReply(problem));
-}
-
-interface Described {
-  readonly code: ErrorCode;
-  readonly detail: string;
-  readonly field: string | undefined;
-  readonly remedy: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-function describe(error: unknown): Described {
-  if (isTandemError(error)) {
-    const { code, message, field, retryAfter } = error;
-    const seconds = retryAfter ?? (ERROR_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
-    const retry = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
-    const remedy = error.remedy ?? (code === 'unavailable' ? 'retry after the time in Retry-After' : undefined);
-    return { code, detail: message, field, remedy, headers: { ...error.headers, ...retry } };
-  }
-  // A missing right is no defect of the service: an operator can grant it.
-  if (sqlState(error) === '42501') {
-    return {
-      code: 'unavailable',
-      detail: "The database user lacks a right; the service's log names it.",
-      field: undefined,
-      remedy: 'run `tandem doctor`, which names the grant',
-      headers: { 'retry-after': String(RETRY_AFTER) },
-    };
-  }
-  // An unexpected error is not shown, because its text may name tables, hosts or values.
-  return {
-    code: 'internal_error',
-    detail: 'The service failed with an unexpected error.',
-    field: undefined,
-    remedy: "retry the request; if it fails again, see the service's log",
-    headers: {},
-  };
 }

@@ -1,23 +1,13 @@
 /** Finds models of the Open Inference Protocol: each predictor has a raw and a hybrid view. */
-import type { Authority } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
-import type { Infer } from '@tandem/inference/live/infer-request';
-import type { ModelDependencies } from '../routes/models/model-view.ts';
 import { createAnswerMany } from '../routes/predictions/answer-many.ts';
-import type { ReadDependencies } from '../routes/predictions/read-one.ts';
+import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 import { createHybridModels } from './hybrid-model.ts';
 import { type FindOpenModel, HYBRID } from './open-model.ts';
 import { createRawModels } from './raw-model.ts';
 import { createServedVersions } from './served-versions.ts';
 
-export interface OpenInferenceDependencies extends ReadDependencies {
-  readonly registry: ModelDependencies['registry'];
-  readonly authority: Authority;
-  readonly models: ModelDependencies['models'];
-  readonly infer: Infer;
-}
-
-export function createOpenModels(dependencies: OpenInferenceDependencies): FindOpenModel {
+export function createOpenModels(dependencies: RouteDependencies): FindOpenModel {
   const findServedVersion = createServedVersions(dependencies);
   const findRaw = createRawModels({ findServedVersion, infer: dependencies.infer });
   const findHybrid = createHybridModels({ findServedVersion, answerMany: createAnswerMany(dependencies) });

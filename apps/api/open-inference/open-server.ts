@@ -2,8 +2,13 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
+import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
-import type { ReadyDependencies } from '../routes/health/ready.ts';
+import { jsonResponse } from '../http/body.ts';
+import type { RefusalForm } from '../http/describe-problems.ts';
+import type { RouteDependencies } from '../wiring/route-dependencies.ts';
+
+export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
 
 /** The server's metadata over HTTP. gRPC does not have the binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
@@ -25,3 +30,15 @@ export async function assertReady(dependencies: ReadyDependencies): Promise<void
 export function errorText({ detail, remedy }: Pick<ProblemView, 'detail' | 'remedy'>): string {
   return remedy === undefined ? detail : `${detail} To fix it: ${remedy}.`;
 }
+
+function errorView(problem: ProblemView) {
+  const { type, field } = problem;
+  return { error: errorText(problem), type, ...(field === undefined ? {} : { field }) };
+}
+
+export const INFERENCE_ERRORS: RefusalForm = {
+  respond: ({ problem, headers }) => jsonResponse(errorView(problem), problem.status, headers),
+  type: 'application/json',
+  schema: InferenceErrorSchema,
+  view: errorView,
+};

@@ -9,7 +9,7 @@ import type { TensorMetadata } from '@tandem/open-inference/messages';
 import { columnWidth, isTensorType } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, isFixed } from '@tandem/prediction/models/verification';
 import { IdleCache } from '@tandem/timing/idle-cache';
-import type { ModelDependencies } from '../routes/models/model-view.ts';
+import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 
 export interface ServedVersion {
   readonly predictor: Predictor;
@@ -30,7 +30,7 @@ export interface ServedVersion {
 interface ServedVersionDependencies {
   readonly authority: Pick<Authority, 'certify'>;
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
-  readonly models: Pick<ModelDependencies['models'], 'list'>;
+  readonly models: Pick<RouteDependencies['models'], 'list'>;
   readonly now?: () => number;
 }
 

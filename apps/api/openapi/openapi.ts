@@ -1,8 +1,8 @@
 /** The OpenAPI 3.1 document. It is built from the endpoints, so that exactly the served paths are described. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { keyProblems } from '../http/describe-problems.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { PROBLEM_KINDS, problemType } from '../http/problem.ts';
-import { describeSecurity } from './describe-security.ts';
 import { nameSchemas } from './name-schemas.ts';
 
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
@@ -63,4 +63,28 @@ function listProblems(): string {
       `| \`${problemType(code as keyof typeof PROBLEM_KINDS)}\` | ${status} | ${title} | ${when} |`,
   );
   return ['| type | status | title | when |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** Adds the endpoints to the document, each with its scope. */
+function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpoints: readonly Endpoint[]): void {
+  const { name } = registry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'tandem_(live|test)_<id>_<secret>_<checksum>',
+    description:
+      'An API key, created by `npx tandem key create`. A service that only listens on loopback does not require one.',
+  });
+  for (const { route, scope, refusals } of endpoints) {
+    if (scope === 'public') registry.registerPath({ ...route, security: [] });
+    else {
+      const scopes = [scope].flat();
+      const names = scopes.map((one) => `\`${one}\``).join(' or ');
+      registry.registerPath({
+        ...route,
+        description: [route.description, `Scope: ${names}.`].filter(Boolean).join(' '),
+        security: scopes.map((one) => ({ [name]: [one] })),
+        responses: { ...route.responses, ...keyProblems(refusals) },
+      });
+    }
+  }
 }

@@ -8,29 +8,21 @@ import { createInferencePool } from '@tandem/inference/live/pool';
 import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import type { createPool } from '@tandem/offline-store/sql/database';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
-import type { EventName, Log } from '@tandem/telemetry/log';
-import type { Metrics } from '@tandem/telemetry/metrics';
+import type { EventName } from '@tandem/telemetry/log';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
+import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
 import { createShadowScorer } from './open-shadow.ts';
-
-interface ExplanationKeeperSettings {
-  readonly log: Pick<Log, 'warn'>;
-  readonly metrics: Pick<Metrics, 'keptExplanations'>;
-  /** How long the keeper waits for features, in ms; absent: a default. */
-  readonly limitMs?: number | undefined;
-}
 
 /**
  * Opens the keeper, which connects when there is an answer to keep.
  * @param pools their connections for work after replies are separate from those of reads
  */
 export function openExplanationKeeper(
-  { log, metrics, limitMs }: ExplanationKeeperSettings,
-  { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
+  { log, metrics, limitMs }: ApiSettings,
+  { background, backgroundFeatures }: ApiPools,
 ): ExplanationKeeper {
   return createExplanationKeeper({
     store: createExplanationStore(background),
@@ -40,20 +32,14 @@ export function openExplanationKeeper(
   });
 }
 
-interface ExplanationStores {
-  readonly pool: ReturnType<typeof createPool>;
-  /** The pool of statements with a feature query. */
-  readonly features: ReturnType<typeof createPool>;
-  readonly registry: StoredRegistry;
-}
-
 /**
  * Opens the dependencies for showing and replaying explanations.
  * @param opened resources to close at the end, to which this function adds its own
  */
 export function openExplanations(
-  settings: ReplaySettings,
-  { pool, features, registry }: ExplanationStores,
+  settings: ApiSettings,
+  { pool, features }: ApiPools,
+  registry: StoredRegistry,
   opened: (() => unknown)[],
 ) {
   const replayScorer = openReplayScorer(settings, registry);
@@ -75,17 +61,12 @@ export interface ReplayScorer {
   close(): Promise<void>;
 }
 
-interface ReplaySettings {
-  readonly inference: { readonly memoryMb: number };
-  readonly log: Log;
-}
-
 const MOST_WAITING = 8;
 /** The most CPU time of an inference run, in ms. Loading the model has a separate limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
-function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRegistry): ReplayScorer {
+function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry): ReplayScorer {
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),

@@ -2,7 +2,8 @@
 import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
-import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
+import { TandemError } from '@tandem/freshness/errors';
+import { createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import {
   type ArtifactPart,
   createArtifactStore,
@@ -20,10 +21,7 @@ import {
   type LabelMove,
   moveLabel,
 } from '@tandem/offline-store/models/version-labels';
-import { type ArtifactDependencies, createFileRoom } from '../routes/artifacts/artifact-dependencies.ts';
-import type { CompareBuildDependencies } from '../routes/models/compare-build.ts';
-import type { ModelDependencies } from '../routes/models/model-view.ts';
-import type { PushDependencies } from '../routes/models/push.ts';
+import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
 
 /** The most files in memory at a time for uploads, each of at most 256 MiB; as many again for downloads. */
@@ -34,23 +32,11 @@ const PARTS_AT_ONCE = 16;
 /** Limit of uploads without a model version, over all processes: 16 of the largest files. */
 const UPLOADS = { megabytes: 4_096 };
 
-type OpenedModels = Omit<
-  ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
-  'registry'
->;
-
-interface ModelSettings {
-  readonly artifacts?: BucketOptions | null;
-  readonly uploads?: { readonly megabytes: number };
-  /** Memory of the process that tries a model, in addition to that of the serving processes. */
-  readonly inference: { readonly memoryMb: number };
-}
-
 export function openModels(
-  { inference, artifacts: bucket = null, uploads = UPLOADS }: ModelSettings,
-  { models: pool, modelFeatures: features }: Pick<ApiPools, 'models' | 'modelFeatures'>,
+  { inference, artifacts: bucket = null, uploads = UPLOADS }: ApiSettings,
+  { models: pool, modelFeatures: features }: ApiPools,
   registry: StoredRegistry,
-): OpenedModels {
+) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   const trying = { pool, features, artifacts, registry, trials: createTrialQueue(), memoryLimitMb: inference.memoryMb };
   return {
@@ -72,5 +58,31 @@ export function openModels(
     },
     pushVersion: createPushVersion(trying),
     compareBuild: createCompareBuild(trying),
+  };
+}
+
+/** A limit on how many files, or parts of files, are in this process's memory at a time. */
+interface FileRoom {
+  /** Does the work, or rejects with `overloaded` if no place is left. */
+  hold<T>(work: () => Promise<T>): Promise<T>;
+}
+
+const RETRY_AFTER_SECONDS = 2;
+
+function createFileRoom(places: number): FileRoom {
+  let taken = 0;
+  return {
+    async hold(work) {
+      if (taken >= places) {
+        throw new TandemError('overloaded', `${places} files are already being transferred, which is the limit.`, {
+          retryAfter: RETRY_AFTER_SECONDS,
+          remedy: 'retry after the time in Retry-After',
+        });
+      }
+      taken++;
+      return work().finally(() => {
+        taken--;
+      });
+    },
   };
 }

@@ -6,6 +6,7 @@ import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/proce
 import { findReadUsers } from '@tandem/offline-store/rollouts/read-users';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
+import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { mayServe } from '@tandem/prediction/rollouts/processes';
@@ -18,6 +19,7 @@ export function openRollouts(pool: ReturnType<typeof createPool>, confirming: Co
     rollouts: withConfirmedMoves(createRolloutStore(pool), confirming),
     findReadUsers: (metrics: readonly OutcomeMetric[], withinMs: number) => findReadUsers(pool, metrics, withinMs),
     rolloutChecks: createRolloutChecks(pool),
+    findShadow: (rolloutId: string) => findShadow(pool, rolloutId),
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),
   };

@@ -8,9 +8,9 @@ import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OnlineCount } from '@tandem/prediction/online-count';
 import { createConfirming } from '@tandem/prediction/rollouts/withdrawals';
 import type { Queue } from '@tandem/queue/enqueue';
-import { createRunWatcher } from '../routes/runs/run-watcher.ts';
 import type { ApiPools } from './open-pools.ts';
 import { openRollouts, withReadyRollback } from './open-rollouts.ts';
+import { createRunWatcher } from './run-watcher.ts';
 
 interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
   readonly losses: Pick<LossNotice, 'prove'>;

@@ -12,26 +12,8 @@ import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shad
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
-
-interface ShadowSettings {
-  readonly inference: { readonly memoryMb: number };
-  readonly log: Log;
-  readonly metrics: ShadowMetrics;
-  readonly shadow?: ShadowTimes;
-}
-
-/** The times of a shadow in ms; the shadow has a default for each. */
-export interface ShadowTimes {
-  /** How often its sums are stored. */
-  readonly keepEveryMs?: number;
-  /** How long it waits for features. */
-  readonly featuresWithinMs?: number;
-  /** The time limit of an inference. */
-  readonly passMs?: number;
-}
-
-type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
 
 const FEATURES_WITHIN_MS = 1_000;
 
@@ -40,8 +22,8 @@ const FEATURES_WITHIN_MS = 1_000;
  * @param assignments returns the last known assignments of a predictor
  */
 export function openShadow(
-  { inference, log, metrics, shadow: { featuresWithinMs = FEATURES_WITHIN_MS, ...times } = {} }: ShadowSettings,
-  { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
+  { inference, log, metrics, shadow: { featuresWithinMs = FEATURES_WITHIN_MS, ...times } = {} }: ApiSettings,
+  { background, backgroundFeatures }: ApiPools,
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
 ): Shadow {
@@ -66,7 +48,7 @@ export function openShadow(
 
 function observing(
   log: Log,
-  { shadowAnswers, shadowPasses, shadowCpu, shadowProcessesEnded }: ShadowMetrics,
+  { shadowAnswers, shadowPasses, shadowCpu, shadowProcessesEnded }: Metrics,
 ): ShadowDependencies['observer'] {
   return {
     counted: (predictor, outcome, answers) => shadowAnswers.inc({ predictor, outcome }, answers),

@@ -1,17 +1,21 @@
 /** Opens the dependencies that write to the stores: events, outcomes, erasures, generations in Redis. */
 
 import { observeEvents } from '@tandem/embedded/observe-stores';
-import type { OpenedOnline } from '@tandem/embedded/open-online';
+import type { OpenedOnline } from '@tandem/embedded/open-reading';
+import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
+import { createErasureStore } from '@tandem/offline-store/users/erasures';
+import { findUserContext } from '@tandem/offline-store/users/user-context';
 import { createErasures } from '@tandem/online-store/erasures';
 import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/overlay-store';
 import { createCount } from '@tandem/online-store/told-counts';
+import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { HintStore } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { createRecordEvents } from '../routes/events/record-events.ts';
+import { createRecordEvents } from './record-events.ts';
 
 /** Milliseconds that an erasure or a withdrawal waits for Redis, which must confirm it before the caller is answered. */
 const CONFIRMING_MS = 2_000;
@@ -55,5 +59,17 @@ export function openWriting({ pool, hints, keyType, metrics, limitMs = WITHIN_MS
       },
     }),
     outcomes: createOutcomeStore(pool, limit),
+  };
+}
+
+type Pool = WritingParts['pool'];
+
+/** Opens the dependencies of erasing, readmitting and showing users. */
+export function openUsers(pool: Pool, online: ReturnType<typeof createErasures>, memory: PredictionMemory) {
+  const store = createErasureStore(pool);
+  return {
+    eraseUser: createEraseUser({ store, online, memory }),
+    readmitUser: store.readmit,
+    findUserContext: (userId: string) => findUserContext(pool, userId),
   };
 }

@@ -1,21 +1,25 @@
 /** Adopts a config. API and worker serve its predictors from then on. */
 import { relative } from 'node:path';
-import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { CheckedPredictor, JudgeOptions } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
-import type { SampleLimits } from '@tandem/admission/sample-users';
+import { TandemError } from '@tandem/freshness/errors';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import { lookupDepth } from '@tandem/offline-store/sources/lookup-key';
 import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
 import { checkWatchable, type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
+import { findCount } from '@tandem/offline-store/sql/settings';
+import { createCount } from '@tandem/online-store/told-counts';
+import type { OnlineCount } from '@tandem/prediction/online-count';
+import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
 import { judgePredictors } from '../check/check-predictor.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
 import { plain } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
+import { withRedis } from '../doctor/reach-redis.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import { renderWatched, watchRequests } from '../sources/watch-table.ts';
-import { confirmAdoption } from './confirm-adoption.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
@@ -37,16 +41,11 @@ export interface ToTry {
   readonly eventType: string | null;
 }
 
-interface AdoptionOptions {
-  /** Memory limit of the process that tries a model. */
-  readonly memoryLimitMb: number;
+interface AdoptionOptions extends Pick<JudgeOptions, 'memoryLimitMb' | 'reportProgress' | 'sampling'> {
   /** Adopts the config even if `check` finds errors. */
   readonly force: boolean;
   /** The command that the remedy of a rejection names. */
   readonly command: 'tandem adopt' | 'tandem up';
-  readonly reportProgress?: ReportProgress;
-  /** Time limits of the queries that read users for the trials of models. */
-  readonly sampling?: SampleLimits;
   /**
    * Receives lines for warnings, for ignored errors and for predictors that will no longer be served, before the
    * adoption.
@@ -170,4 +169,29 @@ export function renderAdoption({ file, predictors, deactivated, watched }: Adopt
     ...watched.map(renderWatched),
     ...deactivated.map((name) => `${name}: not in ${from}, so it is no longer served`),
   ];
+}
+
+/**
+ * Runs an adoption. If it withdraws predictions, resolves only once Redis has their count. Rejects with
+ * `not_confirmed` if Redis does not confirm it; the adoption is then complete nevertheless.
+ * @param redisUrl undefined: workers confirm the adoption, which the line to `say` tells
+ */
+function confirmAdoption<T>(
+  pool: Parameters<typeof findCount>[0],
+  adopt: () => Promise<T>,
+  { redisUrl, say }: { readonly redisUrl: string | undefined; readonly say: (line: string) => void },
+): Promise<T> {
+  const raise: OnlineCount['raise'] = async (count) => {
+    if (redisUrl === undefined) {
+      say('REDIS_URL is not set: workers confirm within seconds that no process serves what this adoption replaces');
+      return;
+    }
+    const raised = withRedis(redisUrl, (connection) => createCount('withdrawals', { connection }).raise(count));
+    await raised.catch((cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const text = `The config is adopted, but Redis did not confirm it: ${why}`;
+      throw new TandemError('not_confirmed', text, { cause, remedy: NOT_CONFIRMED });
+    });
+  };
+  return createConfirming({ countWithdrawals: () => findCount(pool, 'withdrawals'), online: { raise } })(adopt);
 }

@@ -1,19 +1,11 @@
 /** `tandem adopt`: adopts a config, whose predictors API and worker then serve. */
 import { resolve } from 'node:path';
 import { isTandemError, reasonOf } from '@tandem/freshness/errors';
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { createProgressReporter } from '../output/progress.ts';
 
-interface Options extends CommonOptions {
-  readonly config: string;
-  readonly force?: boolean;
-  readonly run?: boolean;
-  readonly afterUpgrade?: boolean;
-}
-
-export function adoptCommand(cli: Cli): Command {
+export function adoptCommand(cli: Cli) {
   return createCommand({
     name: 'adopt',
     description: 'check a config and adopt it; adopting the same config again changes nothing',
@@ -30,7 +22,7 @@ which; runs of --run are started nevertheless), 2 for wrong usage.`,
     .option('--force', 'adopt the config even if check finds errors')
     .option('--run', 'start a run of all users of each predictor that has no stored predictions')
     .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is running')
-    .action(async (options: Options) => {
+    .action(async (options) => {
       const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
       const { untilUpgraded } = await import('@tandem/offline-store/upgrade');
       const { findFirstRuns, renderFirstRun } = await import('./first-runs.ts');

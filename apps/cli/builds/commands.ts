@@ -4,10 +4,10 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { type Command, Option, type OptionValues } from '@commander-js/extra-typings';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import { isProblem } from '@tandem/client/client-errors';
 import type { ModelDetail } from '@tandem/client/wire';
-import { type Command, Option } from 'commander';
 import {
   type ApiOptions,
   type Cli,
@@ -26,17 +26,9 @@ import { count } from '../output/text.ts';
 import { buildCompareCommand } from './compare.ts';
 import { findPython, quantise } from './quantise.ts';
 
-interface CreateOptions extends PushBuildOptions {
-  readonly kind: 'int8';
-  readonly static?: boolean;
-  readonly rows?: number;
-  readonly python?: string;
-  readonly output?: string;
-}
-
 const ROWS = 500;
 
-function buildCreateCommand(cli: Cli): Command {
+function buildCreateCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'create',
     description:
@@ -55,8 +47,10 @@ The exit code is 3 if the model has nothing to quantise, for example if it consi
     .option('--rows <count>', `the number of users for a static build (default: ${ROWS})`, parseWhole(1))
     .option('--python <path>', 'the Python that makes the build (default: python3)')
     .option('--output <file>', 'also write the build to this file, even if the service rejects it');
-  return withBuildWords(command).action(async (predictor: string, parent: number, options: CreateOptions) => {
-    if (options.rows !== undefined && !options.static) throw rowsWithoutStatic();
+  return withBuildWords(command).action(async (predictor, parent, options) => {
+    if (options.rows !== undefined && !options.static) {
+      throw usageError('--rows requires a static build', 'add --static');
+    }
     const python = await findPython(cli, options.python);
     const client = connect(cli, options);
     const version = await client.modelVersion(predictor, String(parent), { signal: cli.signal });
@@ -66,7 +60,7 @@ The exit code is 3 if the model has nothing to quantise, for example if it consi
     if (options.output !== undefined) await writeFile(resolve(cli.cwd, options.output), built.model);
     const how = calibration === null ? 'dynamic' : `static, calibrated on ${count(calibration.users)} users`;
     const sizes = `${count(file.length)} → ${count(built.model.length)} bytes`;
-    cli.stderr.write(`made an int8 build: ${how}; ${count(built.products)} products; ${sizes}\n`);
+    cli.stderr.write(`made an int8 build: ${how}; ${count(built.quantised)} products; ${sizes}\n`);
     const note = options.note ?? `${how}, by onnxruntime ${built.onnxruntime}`;
     await pushBuild(cli, { predictor, parent, kind: options.kind, model: built.model }, { ...options, note });
   });
@@ -88,11 +82,7 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
   });
 }
 
-function rowsWithoutStatic(): CommandFailure {
-  return usageError('--rows requires a static build', 'add --static');
-}
-
-export function buildCommands(cli: Cli): Command {
+export function buildCommands(cli: Cli) {
   return group('build', 'optimised builds of a model version: int8, pruned, distilled', [
     buildCreateCommand(cli),
     buildRegisterCommand(cli),
@@ -102,11 +92,7 @@ export function buildCommands(cli: Cli): Command {
 
 const KINDS = ['int8', 'pruned', 'distilled', 'other'];
 
-interface RegisterOptions extends PushBuildOptions {
-  readonly kind: string;
-}
-
-function buildRegisterCommand(cli: Cli): Command {
+function buildRegisterCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'register',
     description: 'upload an optimised build made elsewhere; the build is tried but does not serve traffic yet',
@@ -117,11 +103,9 @@ function buildRegisterCommand(cli: Cli): Command {
     .argument('<parent>', 'the model version that the build was made from', parseWhole(1))
     .argument('<file>', 'the ONNX file')
     .addOption(new Option('--kind <kind>', 'the kind of optimisation').choices(KINDS).makeOptionMandatory());
-  return withBuildWords(command).action(
-    async (predictor: string, parent: number, file: string, { kind, ...options }: RegisterOptions) => {
-      await pushBuild(cli, { predictor, parent, kind, model: await readModelFile(cli, file) }, options);
-    },
-  );
+  return withBuildWords(command).action(async (predictor, parent, file, { kind, ...options }) => {
+    await pushBuild(cli, { predictor, parent, kind, model: await readModelFile(cli, file) }, options);
+  });
 }
 
 interface PushBuildOptions extends ApiOptions {
@@ -140,7 +124,7 @@ interface Build {
 }
 
 /** Adds the options that describe a build to a command. */
-function withBuildWords(command: Command): Command {
+function withBuildWords<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
   return command
     .option('--row-by-row', 'infer each user alone, for int8 weights with a dynamic scale')
     .option('--note <text>', 'a note on how it was made')

@@ -1,19 +1,14 @@
 /** `tandem build compare`: compares an optimised build with its parent, on real users. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
+import type { Label } from '@tandem/prediction/builds/compare-builds';
+import { type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { lineFailure } from '../command-line/read-text-file.ts';
 import { readCsv } from '../csv/read-csv.ts';
 import { renderComparison } from './render-comparison.ts';
 
-interface Options extends ApiOptions {
-  readonly users?: number;
-  readonly labels?: string;
-}
-
-export function buildCompareCommand(cli: Cli): Command {
+export function buildCompareCommand(cli: Cli) {
   return createApiCommand({
     name: 'compare',
     description: 'compare size, answers, speed and parity of an optimised build with its parent',
@@ -29,7 +24,7 @@ rounds, with the range of the middle 80 % of them.`,
       '--labels <file>',
       'a CSV file user_id,label with observed labels of users outside the training of both models',
     )
-    .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
+    .action(async (predictor, build, { users, labels: file, ...options }) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();
       const labels = file === undefined ? undefined : await readLabels(resolve(cli.cwd, file));
       const asked = given({ users, labels });
@@ -41,11 +36,6 @@ rounds, with the range of the middle 80 % of them.`,
 
 function usersAndLabels(): CommandFailure {
   return usageError('--labels already selects the users, so --users cannot be used', 'leave out --users');
-}
-
-interface Label {
-  readonly userId: string;
-  readonly label: number;
 }
 
 /** The most labels that the service accepts. */

@@ -48,14 +48,6 @@ function problemOf(python: string, cause: unknown): string {
   return `${python} cannot make builds${said ? `: ${said}` : ''}`;
 }
 
-interface Quantised {
-  readonly model: Buffer;
-  /** The number of matrix products and convolutions that became int8. */
-  readonly products: number;
-  /** The release of onnxruntime for Python that made the build. */
-  readonly onnxruntime: string;
-}
-
 /** The exit code if a model has nothing that could become int8, equal to that of quantise.py. */
 const EXIT_NOTHING_TO_QUANTISE = 3;
 
@@ -89,22 +81,24 @@ export async function quantise(
   python: string,
   model: Uint8Array,
   calibration: CalibrationRows | null,
-): Promise<Quantised> {
+) {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-build-'));
   try {
     const [source, target] = [join(folder, 'parent.onnx'), join(folder, 'build.onnx')];
     await writeFile(source, model);
     const how = calibration === null ? ['dynamic'] : ['static', await writeCalibration(folder, calibration)];
     const report = await runScript(cli, python, [SCRIPT, source, target, ...how], folder);
-    return { model: await readFile(target), products: report.quantised, onnxruntime: report.onnxruntime };
+    return { model: await readFile(target), ...report };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 interface Report {
+  /** The number of matrix products and convolutions that became int8. */
   readonly quantised: number;
   readonly operators: readonly string[];
+  /** The release of onnxruntime for Python that made the build. */
   readonly onnxruntime: string;
 }
 

@@ -1,7 +1,6 @@
 /** `tandem check`: checks whether a config would work with this database. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
-import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseShare } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
@@ -29,7 +28,7 @@ const TOLERANCE = 1e-4;
  */
 const STATEMENT_TIMEOUT_MS = 30_000;
 
-export function checkCommand(cli: Cli): Command {
+export function checkCommand(cli: Cli) {
   return createCommand({
     name: 'check',
     description: 'check a config with its database and its models, without adopting it',

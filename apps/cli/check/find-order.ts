@@ -3,8 +3,9 @@
  * columns as they are, and from the columns sorted by name. Each search repeatedly makes the exchange of two columns
  * that helps most. A found order fits all users; the search may also give up.
  */
-import { pick } from '@tandem/admission/sample-users';
+
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
+import { pickRows } from '@tandem/inference/admission/trial-users';
 
 const USERS_TRIED = 64;
 const SEARCH_MS = 5_000;
@@ -22,7 +23,7 @@ export async function findOrder(
   const places = movable(batch);
   const rows = scorableRows(batch).slice(0, USERS_TRIED);
   if (places.length < 2 || rows.length < LEAST_USERS) return null;
-  const users = pick(batch, rows);
+  const users = pickRows(batch, rows);
   const deadline = performance.now() + SEARCH_MS;
   const judge = (order: readonly number[]) => misfit(reordered(users, order));
   const asIs = batch.columns.map((_, i) => i);

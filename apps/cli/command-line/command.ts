@@ -3,7 +3,7 @@
  * the output, and parsers of option values.
  */
 import { styleText } from 'node:util';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, type CommandUnknownOpts, InvalidArgumentError, type OptionValues } from '@commander-js/extra-typings';
 import { CommandFailure, usageError } from './failure.ts';
 
 /** The used part of a terminal stream. */
@@ -68,6 +68,9 @@ export interface ApiOptions extends CommonOptions {
   readonly url?: string;
 }
 
+/** The options that the command of a function has. */
+export type OptionsOf<Create extends () => { opts(): unknown }> = ReturnType<ReturnType<Create>['opts']>;
+
 export interface CommandText {
   /** The verb, which is typed after the noun. */
   readonly name: string;
@@ -75,38 +78,38 @@ export interface CommandText {
   readonly example: string;
   /** The help text below the options. */
   readonly detail?: string;
-  /** Whether `--json` may name a file. */
-  readonly jsonFile?: boolean;
 }
 
 /** Creates a command with `--json` and an example in its help. */
-export function createCommand({ name, description, example, detail, jsonFile = false }: CommandText): Command {
+export function createCommand(text: CommandText) {
+  return beginCommand(text).option('--json', 'print one JSON document');
+}
+
+/** Creates such a command whose `--json` may name a file. */
+export function createReportCommand(text: CommandText) {
+  return beginCommand(text).option('--json [file]', 'print one JSON document, or write it to a file');
+}
+
+function beginCommand({ name, description, example, detail }: CommandText) {
   return new Command(name)
     .description(description)
-    .option(
-      jsonFile ? '--json [file]' : '--json',
-      `print one JSON document${jsonFile ? ', or write it to a file' : ''}`,
-    )
     .addHelpText('after', `${detail === undefined ? '' : `\n${detail}\n`}\nExample: ${example}`);
 }
 
 /** Creates such a command with `--url` for the API. */
-export function createApiCommand(text: CommandText): Command {
+export function createApiCommand(text: CommandText) {
   return createCommand(text).option(
     '--url <address>',
     'where the API listens (TANDEM_URL; default http://127.0.0.1:8080)',
   );
 }
 
-/** The options of a command that lists a page of rows, newest first. */
-export interface PageOptions extends ApiOptions {
-  readonly predictor?: string;
-  readonly limit: number;
-  readonly before?: string;
-}
-
-/** Adds the options of a page. */
-export function paged(command: Command, before: `--before <${string}>`, description: string): Command {
+/** Adds the options of a command that lists a page of rows, newest first. */
+export function paged<Args extends unknown[], Options extends OptionValues>(
+  command: Command<Args, Options>,
+  before: `--before <${string}>`,
+  description: string,
+) {
   return command.option('--limit <count>', 'the most rows to list', parseWhole(1), 20).option(before, description);
 }
 
@@ -134,7 +137,7 @@ export function present<T>(
 }
 
 /** Creates the command of a noun from the commands of its verbs. */
-export function group(name: string, description: string, commands: readonly Command[]): Command {
+export function group(name: string, description: string, commands: readonly CommandUnknownOpts[]): Command {
   const parent = new Command(name).description(description);
   for (const command of commands) parent.addCommand(command);
   return parent;

@@ -9,13 +9,6 @@ export const EXIT_USAGE = 2;
 /** The exit code after SIGINT: 128 + 2, as in shells. */
 export const EXIT_INTERRUPTED = 130;
 
-interface CommandFailureOptions {
-  readonly remedy?: string | undefined;
-  readonly exitCode?: number;
-  readonly presented?: boolean;
-  readonly cause?: unknown;
-}
-
 /** A failure with a text for people. An empty message means that the output already has the error. */
 export class CommandFailure extends Error {
   readonly remedy: string | undefined;
@@ -23,7 +16,10 @@ export class CommandFailure extends Error {
   /** Whether a result that contains the failure was printed, so that no second JSON document follows. */
   readonly presented: boolean;
 
-  constructor(message: string, options: CommandFailureOptions = {}) {
+  constructor(
+    message: string,
+    options: Partial<Pick<CommandFailure, 'remedy' | 'exitCode' | 'presented' | 'cause'>> = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = 'CommandFailure';
     this.remedy = options.remedy;

@@ -3,20 +3,6 @@
  * at once. One request may arrive as several signals: a closing terminal sends SIGHUP to its whole process group, and
  * npm and the launcher forward what they get.
  */
-interface SignalWatch {
-  /** Aborted by the first signal. */
-  readonly signal: AbortSignal;
-  /**
-   * Registers a function that runs at the second signal, before the process ends. Returns a function that removes it.
-   */
-  readonly whenForced: (act: () => void) => () => void;
-  /** Requests an orderly end without a signal. */
-  readonly end: (why: string) => void;
-  /**
-   * Returns whether a function is registered for the second signal. If so, this process has started other processes.
-   */
-  readonly keeps: () => boolean;
-}
 
 /** The part of the process that is watched. */
 interface Signalled {
@@ -32,7 +18,7 @@ const SAME_REQUEST_MS = { SIGINT: 300, SIGTERM: 5_000, SIGHUP: 5_000 } as const;
 
 type Watched = keyof typeof SAME_REQUEST_MS;
 
-export function watchSignals(watched: Signalled, now: () => number): SignalWatch {
+export function watchSignals(watched: Signalled, now: () => number) {
   const controller = new AbortController();
   const acts = new Set<() => void>();
   let firstAt: number | undefined;
@@ -48,12 +34,16 @@ export function watchSignals(watched: Signalled, now: () => number): SignalWatch
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) watched.on(name, () => onSignal(name));
   return {
+    /** Aborted by the first signal. */
     signal: controller.signal,
-    whenForced: (act) => {
+    /** Registers a function that runs at the second signal, before the process ends. Returns a function that removes it. */
+    whenForced: (act: () => void) => {
       acts.add(act);
       return () => acts.delete(act);
     },
+    /** Requests an orderly end without a signal. */
     end,
+    /** Returns whether a function is registered for the second signal. If so, this process has started other processes. */
     keeps: () => acts.size > 0,
   };
 }

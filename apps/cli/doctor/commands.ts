@@ -1,9 +1,8 @@
 /** `tandem doctor`: checks this machine, Postgres and Redis. */
-import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand } from '../command-line/command.ts';
 import { presentFindings } from '../output/finding.ts';
 
-export function doctorCommand(cli: Cli): Command {
+export function doctorCommand(cli: Cli) {
   return createCommand({
     name: 'doctor',
     description: 'check this machine, Postgres and Redis, and print each finding with its remedy',

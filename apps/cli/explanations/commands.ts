@@ -3,23 +3,13 @@
  * their inputs.
  */
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  createApiCommand,
-  given,
-  group,
-  type PageOptions,
-  paged,
-  present,
-} from '../command-line/command.ts';
+import { type Cli, createApiCommand, given, group, paged, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 
-export function explanationCommands(cli: Cli): Command {
+export function explanationCommands(cli: Cli) {
   return group('explanation', 'answers that are kept with their inputs', [
     explanationKeepCommand(cli),
     explanationListCommand(cli),
@@ -27,7 +17,7 @@ export function explanationCommands(cli: Cli): Command {
   ]);
 }
 
-export function explainCommand(cli: Cli): Command {
+export function explainCommand(cli: Cli) {
   return createApiCommand({
     name: 'explain',
     description: 'explain why a user gets this answer: stored predictions, their versions, and features',
@@ -36,7 +26,7 @@ export function explainCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .argument('<userId>')
-    .action(async (predictor: string, userId: string, options: ApiOptions) => {
+    .action(async (predictor, userId, options) => {
       const explanation = await connect(cli, options).explanation(predictor, userId);
       present(cli, options, explanation, () => renderExplanation(explanation, cli.paint));
       const problem = explanation.answerProblem && new ProblemError(explanation.answerProblem);
@@ -46,7 +36,7 @@ export function explainCommand(cli: Cli): Command {
     });
 }
 
-function explanationKeepCommand(cli: Cli): Command {
+function explanationKeepCommand(cli: Cli) {
   return createApiCommand({
     name: 'keep',
     description: 'answer a user as a read does, and keep the answer with its inputs',
@@ -56,13 +46,13 @@ no answers, and the command then fails. The example of npm start has the setting
   })
     .argument('<predictor>')
     .argument('<userId>')
-    .action(async (predictor: string, userId: string, options: ApiOptions) => {
+    .action(async (predictor, userId, options) => {
       const explanation = await connect(cli, options).explanations.keep(predictor, userId);
       present(cli, options, explanation, () => renderKept(explanation, cli.paint));
     });
 }
 
-function explanationListCommand(cli: Cli): Command {
+function explanationListCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'list',
     description: 'list kept answers, newest first',
@@ -75,7 +65,7 @@ function explanationListCommand(cli: Cli): Command {
     command,
     '--before <position>',
     'only answers after this position: the `next` of the previous page (--json)',
-  ).action(async ({ predictor, user, limit, before, ...options }: PageOptions & { readonly user?: string }) => {
+  ).action(async ({ predictor, user, limit, before, ...options }) => {
     const page = await connect(cli, options).explanations.list({
       limit,
       ...given({ predictor, userId: user, before }),
@@ -84,14 +74,14 @@ function explanationListCommand(cli: Cli): Command {
   });
 }
 
-function explanationShowCommand(cli: Cli): Command {
+function explanationShowCommand(cli: Cli) {
   return createApiCommand({
     name: 'show',
     description: 'show a kept answer as it was served, with the inputs of its model',
     example: 'tandem explanation show 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
     .argument('<id>', 'the id, from `tandem explanation list`')
-    .action(async (id: string, options: ApiOptions) => {
+    .action(async (id, options) => {
       const explanation = await connect(cli, options).explanations.find(id);
       present(cli, options, explanation, () => renderKept(explanation, cli.paint));
     });
@@ -100,7 +90,7 @@ function explanationShowCommand(cli: Cli): Command {
 /** The time limit in ms: a model that no longer serves must be loaded first. */
 const PATIENCE_MS = 60_000;
 
-export function replayCommand(cli: Cli): Command {
+export function replayCommand(cli: Cli) {
   return createApiCommand({
     name: 'replay',
     description: 'replay a kept answer with the same model version and inputs, and compare',
@@ -109,7 +99,7 @@ export function replayCommand(cli: Cli): Command {
     example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
     .argument('<id>', 'the id, from `tandem explanation list`')
-    .action(async (id: string, options: ApiOptions) => {
+    .action(async (id, options) => {
       const replay = await connect(cli, options).explanations.replay(id, { timeoutMs: PATIENCE_MS });
       present(cli, options, replay, () => renderReplay(replay, cli.paint));
       if (replay.verdict === 'differs' || replay.verdict === 'refused')

@@ -85,8 +85,8 @@ export function renderReplay(replay: Replay, paint: Paint): string[] {
   return renderFields([
     ['verdict', `${paint(tone, words)}: ${printable(reason)}`],
     ['kept', renderOutputs(kept)],
-    ...(recomputed === null ? [] : [['now', renderOutputs(recomputed)] as const]),
-    ...(difference === null ? [] : [['furthest', furthest(difference, tolerance)] as const]),
+    ['now', recomputed && renderOutputs(recomputed)],
+    ['furthest', difference && furthest(difference, tolerance)],
   ]);
 }
 

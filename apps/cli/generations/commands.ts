@@ -3,9 +3,7 @@ import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView, Run } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
-import type { Command } from 'commander';
 import {
-  type ApiOptions,
   askerOf,
   type Cli,
   confirm,
@@ -19,7 +17,7 @@ import { connect } from '../command-line/environment.ts';
 import { ago, count, moment, renderTable, right } from '../output/text.ts';
 import { renderReport } from './render-report.ts';
 
-export function generationCommands(cli: Cli): Command {
+export function generationCommands(cli: Cli) {
   return group('generation', 'generations, the published predictions of runs', [
     generationListCommand(cli),
     generationReportCommand(cli),
@@ -28,7 +26,7 @@ export function generationCommands(cli: Cli): Command {
   ]);
 }
 
-function generationListCommand(cli: Cli): Command {
+function generationListCommand(cli: Cli) {
   return createApiCommand({
     name: 'list',
     description: 'list the generations of a predictor, newest first',
@@ -36,7 +34,7 @@ function generationListCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .option('--all', 'also list dropped generations, whose predictions are deleted')
-    .action(async (predictor: string, options: ApiOptions & { readonly all?: boolean }) => {
+    .action(async (predictor, options) => {
       const client = connect(cli, options);
       const every = await client.generations(predictor);
       const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
@@ -73,7 +71,7 @@ function approvals(generations: readonly GenerationView[]): readonly string[] {
     );
 }
 
-function generationReportCommand(cli: Cli): Command {
+function generationReportCommand(cli: Cli) {
   return createApiCommand({
     name: 'report',
     description: 'show how a generation differs from the one served before it',
@@ -81,7 +79,7 @@ function generationReportCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .argument('[generation]', 'the number (default: the newest with a report)', parseWhole(1))
-    .action(async (predictor: string, generation: number | undefined, options: ApiOptions) => {
+    .action(async (predictor, generation, options) => {
       const client = connect(cli, options);
       const report = await client.generationReport(predictor, generation);
       const held = report.verdict === 'blocked' && !options.json ? await client.generations(predictor) : [];
@@ -93,7 +91,7 @@ function generationReportCommand(cli: Cli): Command {
     });
 }
 
-function generationApproveCommand(cli: Cli): Command {
+function generationApproveCommand(cli: Cli) {
   return createApiCommand({
     name: 'approve',
     description: 'publish a generation that was held back; the next read is answered from it',
@@ -102,7 +100,7 @@ function generationApproveCommand(cli: Cli): Command {
     .argument('<predictor>')
     .argument('<generation>', 'its number', parseWhole(1))
     .option('--yes', 'do not ask')
-    .action(async (predictor: string, generation: number, options: ApiOptions & { readonly yes?: boolean }) => {
+    .action(async (predictor, generation, options) => {
       const client = connect(cli, options);
       if (!options.yes) await agreeToApprove(cli, client, predictor, generation);
       const approved = await client.approveGeneration(predictor, generation);
@@ -119,13 +117,7 @@ async function agreeToApprove(cli: Cli, client: Client, predictor: string, gener
   await confirm(cli, `Publish generation ${generation} of ${predictor}?`);
 }
 
-interface RollbackOptions extends ApiOptions {
-  readonly to?: number;
-  readonly force?: boolean;
-  readonly yes?: boolean;
-}
-
-function generationRollbackCommand(cli: Cli): Command {
+function generationRollbackCommand(cli: Cli) {
   return createApiCommand({
     name: 'rollback',
     description: 'return to an earlier generation; the next read is answered from it',
@@ -135,7 +127,7 @@ function generationRollbackCommand(cli: Cli): Command {
     .option('--to <number>', 'the generation (default: the previous generation of the stable arm)', parseWhole(1))
     .option('--force', 'allow a generation of a model version that was never stable')
     .option('--yes', 'do not ask')
-    .action(async (predictor: string, options: RollbackOptions) => {
+    .action(async (predictor, options) => {
       const client = connect(cli, options);
       const { force = false } = options;
       const to = options.yes

@@ -44,23 +44,20 @@ function crossingLines({ crossings }: GenerationReportView, paint: Paint): strin
 
 type Figures = NonNullable<GenerationReportView['figures']>;
 
-function usersAndFlips({ users, decision, answers }: Figures): (readonly [string, string])[] {
+function usersAndFlips({ users, decision, answers }: Figures): (readonly [string, string | null])[] {
   const { before, now, both, added, gone } = users;
   return [
     [
       'users',
       `${count(before)} before, ${count(now)} now; ${count(both)} in both, ${count(added)} new, ${count(gone)} removed`,
     ],
-    ...(decision === null
-      ? []
-      : [
-          [
-            'decision',
-            `${printable(decision.output)} ≥ ${decision.threshold}: ${count(decision.up)} up, ${count(decision.down)} down (${percent(decision.rate)})`,
-          ] as const,
-        ]),
+    ['decision', decision && flipsText(decision)],
     ...answers.map(({ name, changed }) => [printable(name), `changed for ${percent(changed)} of users`] as const),
   ];
+}
+
+function flipsText({ output, threshold, up, down, rate }: NonNullable<Figures['decision']>): string {
+  return `${printable(output)} ≥ ${threshold}: ${count(up)} up, ${count(down)} down (${percent(rate)})`;
 }
 
 /** Returns the PSI of each output against the first generation. */

@@ -1,23 +1,13 @@
 /** `tandem init`: writes a config from a model and a table. */
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import type { InitResult } from './init-config.ts';
 
-interface Options extends CommonOptions {
-  readonly model: string;
-  readonly table: string;
-  readonly key: string;
-  readonly predictor?: string;
-  readonly config: string;
-  readonly force?: boolean;
-}
-
 /** The time limit in ms for counting nulls, which reads the whole table. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 
-export function initCommand(cli: Cli): Command {
+export function initCommand(cli: Cli) {
   return createCommand({
     name: 'init',
     description: 'write a config for an ONNX model and a table or view with one row for each user',
@@ -33,7 +23,7 @@ Exit codes: 0 if written; 1 if not written, or written with decisions left to yo
     .option('--predictor <name>', 'the name of the predictor (default: that of the model file)')
     .option('--config <path>', 'the file to write', 'tandem.config.ts')
     .option('--force', 'overwrite an existing file')
-    .action(async (options: Options) => {
+    .action(async (options) => {
       const { initConfig } = await import('./init-config.ts');
       const { renderInit } = await import('./render-init.ts');
       const choice = { applicationName: 'tandem-init', statementTimeoutMs: STATEMENT_TIMEOUT_MS };

@@ -1,12 +1,13 @@
+import type { SignatureTensor } from '@tandem/inference/process/protocol';
 import { expect, test } from 'vitest';
-import { matchOutputs, type OutputTensor } from './match-outputs.ts';
+import { matchOutputs } from './match-outputs.ts';
 
-const tensor = (name: string, type: string | null, ...shape: (number | string)[]): OutputTensor => ({
+const tensor = (name: string, type: string | null, ...shape: (number | string)[]): SignatureTensor => ({
   name,
   type,
   shape,
 });
-const outputsOf = (...tensors: OutputTensor[]) => {
+const outputsOf = (...tensors: SignatureTensor[]) => {
   const match = matchOutputs(tensors);
   if (!match.ok) throw new Error(match.problem);
   return match.outputs.map(({ note, ...output }) => output);

@@ -1,13 +1,7 @@
 /** Maps the outputs of a model to the fields of a prediction, and names the fields. It is pure. */
 import type { TensorType } from '@tandem/freshness/predictor';
+import type { SignatureTensor } from '@tandem/inference/process/protocol';
 import { outputMisfits, valuesPerUser } from '@tandem/prediction/models/output-fit';
-
-export interface OutputTensor {
-  readonly name: string;
-  /** null for a sequence or a map. */
-  readonly type: string | null;
-  readonly shape: readonly (number | string)[];
-}
 
 export interface MatchedOutput {
   readonly field: string;
@@ -22,9 +16,9 @@ type OutputMatch =
   | { readonly ok: true; readonly outputs: readonly MatchedOutput[] }
   | { readonly ok: false; readonly problem: string; readonly remedy: string };
 
-type Tensor = OutputTensor & { readonly type: TensorType };
+type Tensor = SignatureTensor & { readonly type: TensorType };
 
-export function matchOutputs(tensors: readonly OutputTensor[]): OutputMatch {
+export function matchOutputs(tensors: readonly SignatureTensor[]): OutputMatch {
   const map = tensors.find(({ type }) => type === null);
   if (map !== undefined) {
     const [misfit] = outputMisfits({ type: 'float32', index: 0, width: null }, map);

@@ -1,17 +1,9 @@
 /** `tandem key`: creates, lists, limits, rotates and revokes API keys. The text of a key is shown once. */
+
+import { Option } from '@commander-js/extra-typings';
 import type { ApiKey, ApiKeyWithText, KeyLimits } from '@tandem/offline-store/api-keys';
-import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
-import { type Command, Option } from 'commander';
-import {
-  type Cli,
-  type CommonOptions,
-  createCommand,
-  given,
-  group,
-  type Paint,
-  present,
-  type Tone,
-} from '../command-line/command.ts';
+import { SCOPES } from '@tandem/prediction/keys/api-key';
+import { type Cli, createCommand, given, group, type Paint, present, type Tone } from '../command-line/command.ts';
 import { usageError } from '../command-line/failure.ts';
 import { ago, moment, printable, renderFields, renderTable } from '../output/text.ts';
 import { findPepper, withKeys } from './open-keys.ts';
@@ -25,7 +17,7 @@ import {
   parseSpan,
 } from './parse-key-options.ts';
 
-export function keyCommands(cli: Cli): Command {
+export function keyCommands(cli: Cli) {
   return group('key', 'API keys and their scopes', [
     keyCreateCommand(cli),
     keyListCommand(cli),
@@ -35,17 +27,10 @@ export function keyCommands(cli: Cli): Command {
   ]);
 }
 
-interface LimitOptions extends CommonOptions {
+interface LimitOptions {
   readonly rate?: number;
   readonly liveRate?: number;
   readonly newUsers?: number;
-}
-
-interface CreateOptions extends LimitOptions {
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly expires?: number;
-  readonly test?: boolean;
 }
 
 const RATE = ['--rate <rate>', 'the limit of requests, such as 100/s, or none', parseRate] as const;
@@ -61,7 +46,7 @@ function limitsFrom({ rate, liveRate, newUsers }: LimitOptions): Partial<KeyLimi
   return given({ requestsPerSecond: limit(rate), livePerSecond: limit(liveRate), newUsersPerDay: limit(newUsers) });
 }
 
-function keyCreateCommand(cli: Cli): Command {
+function keyCreateCommand(cli: Cli) {
   return createCommand({
     name: 'create',
     description: 'create an API key in DATABASE_URL; its text is shown once',
@@ -76,7 +61,7 @@ function keyCreateCommand(cli: Cli): Command {
     .option(...LIVE_RATE)
     .addOption(new Option(...NEW_USERS).argParser(parseNewUsers).default(NEW_USERS_A_DAY, `${NEW_USERS_A_DAY}/d`))
     .option('--test', 'begin the key with tandem_test_ instead of tandem_live_, for people and secret scanners')
-    .action(async (options: CreateOptions) => {
+    .action(async (options) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');
       const key = {
@@ -92,14 +77,14 @@ function keyCreateCommand(cli: Cli): Command {
     });
 }
 
-function keyListCommand(cli: Cli): Command {
+function keyListCommand(cli: Cli) {
   return createCommand({
     name: 'list',
     description: 'list API keys, newest first',
     example: 'tandem key list --all',
   })
     .option('--all', 'also list expired and revoked keys (kept for 90 days)')
-    .action(async (options: CommonOptions & { readonly all?: boolean }) => {
+    .action(async (options) => {
       const { listApiKeys } = await import('@tandem/offline-store/api-keys');
       const all = await withKeys(cli, listApiKeys);
       const keys = options.all ? all : all.filter(({ state }) => state === 'active' || state === 'rotating');
@@ -107,7 +92,7 @@ function keyListCommand(cli: Cli): Command {
     });
 }
 
-function keyLimitCommand(cli: Cli): Command {
+function keyLimitCommand(cli: Cli) {
   return createCommand({
     name: 'limit',
     description: 'change limits of a key; those that are not given stay',
@@ -118,7 +103,7 @@ function keyLimitCommand(cli: Cli): Command {
     .option(...RATE)
     .option(...LIVE_RATE)
     .option(...NEW_USERS, parseNewUsers)
-    .action(async (id: string, options: LimitOptions) => {
+    .action(async (id, options) => {
       const limits = limitsFrom(options);
       if (Object.keys(limits).length === 0)
         throw usageError('no limit is given', 'set --rate, --live-rate or --new-users');
@@ -128,14 +113,9 @@ function keyLimitCommand(cli: Cli): Command {
     });
 }
 
-interface RotateOptions extends CommonOptions {
-  readonly grace: number;
-  readonly dropPrevious?: boolean;
-}
-
 const GRACE_MS = 24 * 3_600_000;
 
-function keyRotateCommand(cli: Cli): Command {
+function keyRotateCommand(cli: Cli) {
   return createCommand({
     name: 'rotate',
     description: 'give a key a new secret, which is shown once; id, scopes, limits and expiry stay',
@@ -148,7 +128,7 @@ function keyRotateCommand(cli: Cli): Command {
         .default(GRACE_MS, '24h'),
     )
     .option('--drop-previous', 'also end the grace period of an earlier rotation')
-    .action(async (id: string, options: RotateOptions) => {
+    .action(async (id, options) => {
       const pepper = findPepper(cli);
       const { rotateApiKey } = await import('@tandem/offline-store/api-keys');
       const rotation = { graceMs: options.grace, dropPrevious: options.dropPrevious === true };
@@ -157,14 +137,14 @@ function keyRotateCommand(cli: Cli): Command {
     });
 }
 
-function keyRevokeCommand(cli: Cli): Command {
+function keyRevokeCommand(cli: Cli) {
   return createCommand({
     name: 'revoke',
     description: 'revoke a key with both its secrets; every process of the API rejects it within 5 s',
     example: 'tandem key revoke 3f9c2b7e01d4a586',
   })
     .argument('<id>')
-    .action(async (id: string, options: CommonOptions) => {
+    .action(async (id, options) => {
       const { revokeApiKey } = await import('@tandem/offline-store/api-keys');
       const key = await withKeys(cli, (pool) => revokeApiKey(pool, id));
       present(cli, options, key, () => [

@@ -1,9 +1,9 @@
 /** Parses the options of `tandem key`. */
 
+import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { nearestName } from '@tandem/config/predictor/config-problem';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import { parseDuration } from '@tandem/wire/durations';
-import { InvalidArgumentError } from 'commander';
 import { parseList } from '../command-line/command.ts';
 
 /** Parses `predictions:read,events:write`, or `all` for all current scopes. */

@@ -1,20 +1,13 @@
 /** `tandem load`: creates a table from a CSV file. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';
 import { createProgressReporter } from '../output/progress.ts';
 import { count, counted, printable, renderFields, shellWord } from '../output/text.ts';
 import type { LoadReport } from './load-csv.ts';
 
-interface Options extends CommonOptions {
-  readonly key: string;
-  readonly table?: string;
-  readonly replace?: boolean;
-}
-
-export function loadCommand(cli: Cli): Command {
+export function loadCommand(cli: Cli) {
   return createCommand({
     name: 'load',
     description: 'create a table with one row for each user from a CSV file',
@@ -29,7 +22,7 @@ the same, it keeps its triggers, indexes and rights. Exit codes: 0 if loaded; 1 
     .requiredOption('--key <column>', 'the column of user ids, which must be unique; it becomes the primary key')
     .option('--table <name>', 'the table, as table or schema.table (default: the name of the file)')
     .option('--replace', 'replace the rows of an existing table')
-    .action(async (file: string, options: Options) => {
+    .action(async (file, options) => {
       const { loadCsv } = await import('./load-csv.ts');
       await withPool(cli, { applicationName: 'tandem-load', max: 1 }, async (pool) => {
         const { key, table = null, replace = false } = options;

@@ -1,19 +1,10 @@
 /** `tandem model`: the model versions of predictors. */
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  type CommandText,
-  createApiCommand,
-  group,
-  parseWhole,
-  present,
-} from '../command-line/command.ts';
+import { type Cli, type CommandText, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 
-export function modelCommands(cli: Cli): Command {
+export function modelCommands(cli: Cli) {
   return group('model', 'model versions: push, list, show, label, archive', [
     modelPushCommand(cli),
     modelListCommand(cli),
@@ -24,7 +15,7 @@ export function modelCommands(cli: Cli): Command {
   ]);
 }
 
-function modelListCommand(cli: Cli): Command {
+function modelListCommand(cli: Cli) {
   return createApiCommand({
     name: 'list',
     description: 'list the model versions of a predictor, newest first',
@@ -32,13 +23,13 @@ function modelListCommand(cli: Cli): Command {
   })
     .argument('[predictor]', 'the predictor (default: all predictors)')
     .option('--archived', 'also list archived versions')
-    .action(async (predictor: string | undefined, options: ApiOptions & { readonly archived?: boolean }) => {
+    .action(async (predictor, options) => {
       const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
       present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
     });
 }
 
-function modelShowCommand(cli: Cli): Command {
+function modelShowCommand(cli: Cli) {
   return createApiCommand({
     name: 'show',
     description: 'show a model version: its origin, query and trial, and the arms that serve it',
@@ -46,13 +37,13 @@ function modelShowCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .argument('<version>', 'its number', parseWhole(1))
-    .action(async (predictor: string, version: number, options: ApiOptions) => {
+    .action(async (predictor, version, options) => {
       const model = await connect(cli, options).modelVersion(predictor, String(version));
       present(cli, options, model, () => renderModel(model, cli.now()));
     });
 }
 
-function modelLabelCommand(cli: Cli): Command {
+function modelLabelCommand(cli: Cli) {
   return createApiCommand({
     name: 'label',
     description:
@@ -62,7 +53,7 @@ function modelLabelCommand(cli: Cli): Command {
     .argument('<predictor>')
     .argument('<label>')
     .argument('<version>', 'its number', parseWhole(1))
-    .action(async (predictor: string, label: string, version: number, options: ApiOptions) => {
+    .action(async (predictor, label, version, options) => {
       const moved = await connect(cli, options).moveLabel(predictor, label, String(version));
       present(cli, options, moved, ({ from, to }) => [
         `${predictor}: ${label} is model version ${to}${from === null || from === to ? '' : `, ${from} no longer`}`,
@@ -70,7 +61,7 @@ function modelLabelCommand(cli: Cli): Command {
     });
 }
 
-function modelArchiveCommand(cli: Cli): Command {
+function modelArchiveCommand(cli: Cli) {
   return archiving(cli, true, {
     name: 'archive',
     description: 'archive a model version: hide it in lists and exclude it from rollouts and rollbacks',
@@ -80,7 +71,7 @@ run tandem model unarchive, or push or adopt it again.`,
   });
 }
 
-function modelUnarchiveCommand(cli: Cli): Command {
+function modelUnarchiveCommand(cli: Cli) {
   return archiving(cli, false, {
     name: 'unarchive',
     description: 'restore a model version from the archive',
@@ -88,11 +79,11 @@ function modelUnarchiveCommand(cli: Cli): Command {
   });
 }
 
-function archiving(cli: Cli, archived: boolean, text: CommandText): Command {
+function archiving(cli: Cli, archived: boolean, text: CommandText) {
   return createApiCommand(text)
     .argument('<predictor>')
     .argument('<version>', 'its number', parseWhole(1))
-    .action(async (predictor: string, version: number, options: ApiOptions) => {
+    .action(async (predictor, version, options) => {
       const model = await connect(cli, options).archiveVersion(predictor, String(version), archived);
       present(cli, options, model, ({ archivedAt }) => [
         `${predictor}: model version ${version} is ${archivedAt === null ? 'not archived' : 'archived'}`,

@@ -4,12 +4,11 @@
  */
 import { resolve } from 'node:path';
 import type { PushInput } from '@tandem/client/wire';
-import type { Command } from 'commander';
 import {
-  type ApiOptions,
   type Cli,
   createApiCommand,
   given,
+  type OptionsOf,
   parseMetric,
   parseWhole,
   present,
@@ -19,19 +18,7 @@ import { readModelFile, readNamedFile, uploadVersion } from './model-file.ts';
 import type { PushedConfig } from './pushed-config.ts';
 import { renderPushed } from './render-model.ts';
 
-interface Options extends ApiOptions {
-  readonly features?: string;
-  readonly asOf?: string;
-  readonly rowByRow?: boolean;
-  readonly label?: string;
-  readonly note?: string;
-  readonly metric?: Readonly<Record<string, number>>;
-  readonly config?: string;
-  readonly parent?: number;
-  readonly build?: string;
-}
-
-export function modelPushCommand(cli: Cli): Command {
+function createPushCommand() {
   return createApiCommand({
     name: 'push',
     description: 'upload a model file as another version of a predictor; it is tried but does not serve traffic yet',
@@ -51,14 +38,19 @@ resumes, and the same definition is the same model version. The version then get
     .option('--label <label>', 'a label to move to this version')
     .option('--metric <name=number>', 'a measured value; may be repeated', parseMetric)
     .option('--parent <version>', 'for an optimised build: the model version that it was made from', parseWhole(1))
-    .option('--build <kind>', 'for an optimised build: int8, pruned or distilled')
-    .action(async (predictor: string, file: string | undefined, options: Options) => {
-      const pushed = await gather(cli, predictor, file, options);
-      const version = await uploadVersion(cli, options, predictor, pushed, () => {
-        cli.stderr.write('uploaded; the service tries it …\n');
-      });
-      present(cli, options, version, () => renderPushed(version));
+    .option('--build <kind>', 'for an optimised build: int8, pruned or distilled');
+}
+
+type Options = OptionsOf<typeof createPushCommand>;
+
+export function modelPushCommand(cli: Cli) {
+  return createPushCommand().action(async (predictor, file, options) => {
+    const pushed = await gather(cli, predictor, file, options);
+    const version = await uploadVersion(cli, options, predictor, pushed, () => {
+      cli.stderr.write('uploaded; the service tries it …\n');
     });
+    present(cli, options, version, () => renderPushed(version));
+  });
 }
 
 async function gather(cli: Cli, predictor: string, file: string | undefined, options: Options): Promise<PushedConfig> {

@@ -1,8 +1,7 @@
 /** Converts a predictor of a config to a push with every setting of its model version. */
 import type { PushInput } from '@tandem/client/wire';
-import { wordsOf } from '@tandem/config/adoption/pushed-version';
 import { loadConfig } from '@tandem/config/predictor/load-config';
-import { wordsOfRequest } from '@tandem/config/predictor/request-settings';
+import { wordsOf, wordsOfRequest } from '@tandem/config/predictor/request-settings';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { formatDuration } from '@tandem/wire/durations';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -35,7 +34,7 @@ function pushOf({ features, request, inputs, outputs, rowByRow }: ResolvedPredic
       overlayFor: overlayForMs === null ? null : formatDuration(overlayForMs),
       categories: Object.fromEntries(Object.entries(categories).map(([column, said]) => [column, wordsOf(said)])),
     },
-    request: request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)])),
+    request: request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column)])),
     inputs: inputs && Object.fromEntries(inputs.map(({ name, type, columns }) => [name, { type, columns }])),
     outputs: Object.fromEntries(
       outputs.map(({ name, from, type, index, width }) => [

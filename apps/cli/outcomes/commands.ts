@@ -2,13 +2,12 @@
 import { resolve } from 'node:path';
 import { isProblem } from '@tandem/client/client-errors';
 import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';
-import type { Command } from 'commander';
 import {
-  type ApiOptions,
   type Cli,
   createApiCommand,
   given,
   group,
+  type OptionsOf,
   parseNumber,
   present,
 } from '../command-line/command.ts';
@@ -17,19 +16,11 @@ import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { count, printable, renderFields } from '../output/text.ts';
 import { readOutcomes } from './read-outcomes.ts';
 
-export function outcomeCommands(cli: Cli): Command {
+export function outcomeCommands(cli: Cli) {
   return group('outcome', 'report what users did after they were served', [outcomeSendCommand(cli)]);
 }
 
-interface Options extends ApiOptions {
-  readonly value?: number;
-  readonly time?: string;
-  readonly id?: string;
-  readonly source?: string;
-  readonly file?: string;
-}
-
-function outcomeSendCommand(cli: Cli): Command {
+function createSendCommand() {
   return createApiCommand({
     name: 'send',
     description: 'send an outcome of a user, or many from a file; rollouts count outcomes of exposed users',
@@ -43,11 +34,16 @@ optionally source, value and time. An empty value is rejected. A file can be sen
     .option('--time <moment>', 'the time of the outcome, ISO 8601, at most 90 days ago (default: now)')
     .option('--id <id>', 'the id of the outcome (default: a new one)')
     .option('--source <source>', 'the sender (default: tandem-cli)')
-    .option('--file <path>', 'send the outcomes in this file')
-    .action(async (userId: string | undefined, name: string | undefined, options: Options) => {
-      if (options.file === undefined) await sendOne(cli, userId, name, options);
-      else await sendFile(cli, options.file, userId, options);
-    });
+    .option('--file <path>', 'send the outcomes in this file');
+}
+
+type Options = OptionsOf<typeof createSendCommand>;
+
+function outcomeSendCommand(cli: Cli) {
+  return createSendCommand().action(async (userId, name, options) => {
+    if (options.file === undefined) await sendOne(cli, userId, name, options);
+    else await sendFile(cli, options.file, userId, options);
+  });
 }
 
 async function sendOne(

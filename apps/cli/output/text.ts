@@ -70,10 +70,14 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   );
 }
 
+/** A named value; null leaves the field out. */
+type Field = readonly [name: string, value: string | null];
+
 /** Renders lines `name  value` with aligned values. */
-export function renderFields(fields: readonly (readonly [name: string, value: string])[], indent = ''): string[] {
-  const width = Math.max(0, ...fields.map(([name]) => visibleWidth(name)));
-  return fields.map(([name, value]) => `${indent}${pad(name, width, false)}  ${value}`.trimEnd());
+export function renderFields(fields: readonly Field[], indent = ''): string[] {
+  const shown = fields.filter(([, value]) => value !== null);
+  const width = Math.max(0, ...shown.map(([name]) => visibleWidth(name)));
+  return shown.map(([name, value]) => `${indent}${pad(name, width, false)}  ${value}`.trimEnd());
 }
 
 /**
@@ -123,10 +127,12 @@ export function clip(text: string, width: number): string {
 }
 
 /** Renders a value that continues on further lines. */
-export function renderWrappedFields(fields: readonly (readonly [name: string, value: string])[]): string[] {
+export function renderWrappedFields(fields: readonly Field[]): string[] {
   const width = LINE - 2 - Math.max(0, ...fields.map(([name]) => name.length));
   return renderFields(
-    fields.flatMap(([name, value]) => wrap(value, width).map((line, i) => [i === 0 ? name : '', line] as const)),
+    fields.flatMap(([name, value]) =>
+      value === null ? [] : wrap(value, width).map((line, i) => [i === 0 ? name : '', line] as const),
+    ),
   );
 }
 

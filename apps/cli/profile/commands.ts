@@ -1,33 +1,15 @@
 /** `tandem profile`: measures settings of live inference on real users, and recommends one for a latency target. */
 import { availableParallelism } from 'node:os';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { parseDuration } from '@tandem/wire/durations';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
-
-export interface ProfileOptions {
-  /** True for standard output, or the path of a file. */
-  readonly json?: boolean | string;
-  readonly versions?: readonly number[];
-  readonly batches: readonly number[];
-  readonly processes: readonly number[];
-  readonly threads: readonly number[];
-  /** The target in ms. */
-  readonly p99?: number;
-  readonly pricePerCpuHour?: number;
-  readonly minutes: number;
-  readonly seconds: number;
-  readonly rows: number;
-  readonly exhaustive?: boolean;
-  readonly svg?: string;
-  readonly write?: string;
-}
+import { type Cli, createReportCommand, type OptionsOf, parseWhole } from '../command-line/command.ts';
 
 const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const MOST_THREADS = 4;
 const CORES = availableParallelism();
 
-export function profileCommand(cli: Cli): Command {
-  return createCommand({
+function createProfileCommand() {
+  return createReportCommand({
     name: 'profile',
     description: 'measure batch sizes, processes, threads, versions and builds on real users, and recommend the best',
     detail: `Reads users with the feature query of the predictor (DATABASE_URL), and runs its model versions in processes of this command
@@ -36,7 +18,6 @@ kind. A search measures a part of all combinations. --exhaustive measures all, a
 Recommends the highest throughput within --p99, or within freshness.liveTimeout without it. docs/sizing.md says what the figures leave out.
 --write changes only three lines of an environment file: INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES and INFERENCE_THREADS.`,
     example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
-    jsonFile: true,
   })
     .argument('<predictor>')
     .option(
@@ -62,14 +43,19 @@ Recommends the highest throughput within --p99, or within freshness.liveTimeout 
     .option('--rows <count>', 'the number of users for the measurement', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')
     .option('--svg <file>', 'write a picture of throughput against latency')
-    .option('--write <file>', 'write the recommended settings to this environment file')
-    .action(async (predictor: string, options: ProfileOptions) => {
-      const { runProfile } = await import('./run-profile.ts');
-      await runProfile(cli, predictor, options);
-    });
+    .option('--write <file>', 'write the recommended settings to this environment file');
 }
 
-function listOption(flags: string, description: string, values: readonly number[], most: number): Option {
+export type ProfileOptions = OptionsOf<typeof createProfileCommand>;
+
+export function profileCommand(cli: Cli) {
+  return createProfileCommand().action(async (predictor, options) => {
+    const { runProfile } = await import('./run-profile.ts');
+    await runProfile(cli, predictor, options);
+  });
+}
+
+function listOption<Flags extends string>(flags: Flags, description: string, values: readonly number[], most: number) {
   return new Option(flags, description).argParser(parseNumbers(most)).default(values, values.join(','));
 }
 

@@ -34,7 +34,7 @@ export interface NotMeasured {
   readonly why: string;
 }
 
-interface Results {
+export interface Results {
   readonly measured: readonly Measurement[];
   readonly notMeasured: readonly NotMeasured[];
   /** Settings that were measured again, including the choice. Empty if the time was over before. */

@@ -11,10 +11,10 @@ import {
   memoryPerThousand,
   type Setting,
 } from '@tandem/prediction/profile/settings';
-import type { NotMeasured } from './measure-all.ts';
+import type { NotMeasured, Results } from './measure-all.ts';
 import { isStable } from './read-versions.ts';
 
-interface ProfileParts {
+interface ProfileParts extends Results {
   readonly predictor: string;
   readonly versions: readonly ModelVersionRecord[];
   readonly cores: number;
@@ -27,13 +27,6 @@ interface ProfileParts {
   readonly current: Setting | undefined;
   readonly target: LatencyTarget;
   readonly pricePerCpuHour: number | null;
-  readonly measured: readonly Measurement[];
-  readonly notMeasured: readonly NotMeasured[];
-  /** Settings that were measured again. */
-  readonly confirmed: readonly Measurement[];
-  /** Whether the time was over before everything was measured. */
-  readonly isCut: boolean;
-  readonly searched: readonly Measurement[] | null;
 }
 
 export interface ProfileFigures extends Setting {

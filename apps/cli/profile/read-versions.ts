@@ -1,6 +1,6 @@
 /** The model versions that a profile compares, with their files and users. */
 import { readLivingUsers } from '@tandem/admission/read-living-users';
-import { usersOfHalf } from '@tandem/admission/user-halves';
+import { usersOfHalf } from '@tandem/admission/sample-users';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { artifacts as artifactsSection } from '@tandem/config/environment/environment-sections';
 import type { ProfiledVersion } from '@tandem/inference/profile/measure-setting';
@@ -10,23 +10,17 @@ import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-stor
 import type { Cli } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
+import type { ProfileOptions } from './commands.ts';
 
 export interface VersionToProfile extends ProfiledVersion {
   readonly record: ModelVersionRecord;
-}
-
-interface ReadOptions {
-  readonly predictor: string;
-  readonly versions?: readonly number[] | undefined;
-  /** The most users. */
-  readonly rows: number;
 }
 
 /** Reads the requested versions; by default the serving versions and their builds. The stable version comes first. */
 export async function readVersions(
   cli: Cli,
   { pool, features }: Databases,
-  { predictor, versions, rows }: ReadOptions,
+  { predictor, versions, rows }: Pick<ProfileOptions, 'versions' | 'rows'> & { readonly predictor: string },
 ): Promise<readonly VersionToProfile[]> {
   const bucket = readEnvironment(cli.env, { artifactsSection }).artifactsSection;
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { apiProcesses, inference as inferenceSection } from '@tandem/config/environment/environment-sections';
 import { createRegistry } from '@tandem/offline-store/models/registry';
-import type { Grid, Setting } from '@tandem/prediction/profile/settings';
+import type { Setting } from '@tandem/prediction/profile/settings';
 import { type Cli, present } from '../command-line/command.ts';
 import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -26,7 +26,8 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
     liveTimeoutMs: (await createRegistry(databases.pool).predictor(predictor))?.policy.freshness.liveTimeoutMs,
   }));
   const loadBefore = loadavg()[0] ?? 0;
-  const grid = gridOf(versions, options);
+  const { batches: batch, processes, threads } = options;
+  const grid = { version: versions.map(({ record }) => record.number), batch, processes, threads };
   const { current, memoryMb } = inForce(cli, versions);
   const { seconds, exhaustive = false, p99 = liveTimeoutMs ?? null } = options;
   const measuring = { grid, current, memoryMb, deadline, seconds, isExhaustive: exhaustive, target: p99 };
@@ -46,10 +47,6 @@ async function assertFiles({ cwd }: Cli, { write, svg, json }: ProfileOptions): 
   for (const [option, file] of Object.entries({ '--write': write, '--svg': svg, '--json': json })) {
     if (typeof file === 'string') await assertWritable(resolve(cwd, file), option);
   }
-}
-
-function gridOf(versions: readonly VersionToProfile[], { batches, processes, threads }: ProfileOptions): Grid {
-  return { version: versions.map(({ record }) => record.number), batch: batches, processes, threads };
 }
 
 /** Returns the settings of this environment for the serving version. */

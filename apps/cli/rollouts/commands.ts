@@ -1,15 +1,5 @@
 /** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
-import type { Command } from 'commander';
-import {
-  type ApiOptions,
-  type Cli,
-  createApiCommand,
-  given,
-  group,
-  type PageOptions,
-  paged,
-  present,
-} from '../command-line/command.ts';
+import { type Cli, createApiCommand, given, group, paged, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { printable } from '../output/text.ts';
 import { findActive, findRollout, moveCommands } from './moves.ts';
@@ -18,7 +8,7 @@ import { renderRollout, renderRollouts } from './render-rollout.ts';
 import { renderShadowReport } from './render-shadow-report.ts';
 import { rolloutStartCommand } from './start.ts';
 
-export function rolloutCommands(cli: Cli): Command {
+export function rolloutCommands(cli: Cli) {
   return group('rollout', 'canaries, shadows and A/B tests of model versions', [
     rolloutStartCommand(cli),
     rolloutListCommand(cli),
@@ -29,7 +19,7 @@ export function rolloutCommands(cli: Cli): Command {
   ]);
 }
 
-function rolloutListCommand(cli: Cli): Command {
+function rolloutListCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'list',
     description: 'list rollouts, newest first',
@@ -39,26 +29,26 @@ function rolloutListCommand(cli: Cli): Command {
     command,
     '--before <id>',
     'only rollouts before this id; for the next page, the id of the last rollout of a page',
-  ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
+  ).action(async ({ predictor, limit, before, ...options }) => {
     const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
     present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
   });
 }
 
-function rolloutShowCommand(cli: Cli): Command {
+function rolloutShowCommand(cli: Cli) {
   return createApiCommand({
     name: 'show',
     description: 'show the newest rollout of a predictor, or one by its id',
     example: 'tandem rollout show repurchase',
   })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
-    .action(async (named: string, options: ApiOptions) => {
+    .action(async (named, options) => {
       const rollout = await findRollout(connect(cli, options), named);
       present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
     });
 }
 
-function rolloutReportCommand(cli: Cli): Command {
+function rolloutReportCommand(cli: Cli) {
   return createApiCommand({
     name: 'report',
     description:
@@ -66,7 +56,7 @@ function rolloutReportCommand(cli: Cli): Command {
     example: 'tandem rollout report repurchase',
   })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
-    .action(async (named: string, options: ApiOptions) => {
+    .action(async (named, options) => {
       const client = connect(cli, options);
       const { id, kind } = await findRollout(client, named);
       if (kind === 'shadow') {
@@ -80,11 +70,7 @@ function rolloutReportCommand(cli: Cli): Command {
     });
 }
 
-interface OverrideOptions extends ApiOptions {
-  readonly variant?: string;
-}
-
-function rolloutOverrideCommand(cli: Cli): Command {
+function rolloutOverrideCommand(cli: Cli) {
   return createApiCommand({
     name: 'override',
     description: 'assign a user to an arm by hand; without --variant, remove the assignment',
@@ -94,7 +80,7 @@ function rolloutOverrideCommand(cli: Cli): Command {
     .argument('<predictor>', 'the predictor, or the id of a rollout')
     .argument('<userId>')
     .option('--variant <arm>', 'the arm')
-    .action(async (named: string, userId: string, { variant, ...options }: OverrideOptions) => {
+    .action(async (named, userId, { variant, ...options }) => {
       const client = connect(cli, options);
       const { id } = await findActive(client, named);
       const overrides = await client.rollouts.override(id, userId, variant ?? null);

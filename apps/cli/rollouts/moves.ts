@@ -5,7 +5,6 @@
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
 import { isUuid } from '@tandem/freshness/user-id';
-import type { Command } from 'commander';
 import { type ApiOptions, type Cli, confirm, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
@@ -85,11 +84,11 @@ interface Options extends ApiOptions {
 }
 
 /** Returns a command for each move. */
-export function moveCommands(cli: Cli): readonly Command[] {
+export function moveCommands(cli: Cli) {
   return MOVES.map((move) => createMoveCommand(cli, move));
 }
 
-function createMoveCommand(cli: Cli, { move, description, question, takesVariant }: Move): Command {
+function createMoveCommand(cli: Cli, { move, description, question, takesVariant }: Move) {
   const command = createApiCommand({ name: move, description, example: `tandem rollout ${move} repurchase` })
     .argument('<predictor>', 'the predictor, or the id of a rollout')
     .option('--reason <text>', 'the reason, for the audit');

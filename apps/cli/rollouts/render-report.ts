@@ -33,15 +33,8 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
     ...renderWrappedFields([
       ['step', isStarted ? `has lasted ${duration(elapsedSeconds * 1_000)}` : 'has not begun'],
       ['verdict', isStarted ? verdictOf(judgement, paint) : 'not started'],
-      ...(multipleExposures === 0
-        ? []
-        : [
-            [
-              'moved',
-              `${count(multipleExposures)} users were served by two arms, so outcomes do not count them`,
-            ] as const,
-          ]),
-      ...outcomesNote(report, now),
+      ['moved', multipleExposures === 0 ? null : `${count(multipleExposures)} ${MOVED}`],
+      ['outcomes', outcomesNote(report, now)],
     ]),
     '',
     ...renderArms(report),
@@ -51,17 +44,19 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
   ];
 }
 
+const MOVED = 'users were served by two arms, so outcomes do not count them';
+
 /**
  * Milliseconds from which the age of the counted outcomes is shown. With millions of users, counting takes several
  * looks.
  */
 const OLD_MS = 60_000;
 
-function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): (readonly [string, string])[] {
+function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): string | null {
   const ageMs = outcomesAsOf === null ? 0 : now - Date.parse(outcomesAsOf);
   const of = outcomesAsOf === null ? 'none have been counted yet' : `the counts are ${duration(ageMs)} old`;
-  if (outcomesError !== null) return [['outcomes', `could not be counted (${printable(outcomesError)}): ${of}`]];
-  return ageMs < OLD_MS ? [] : [['outcomes', of]];
+  if (outcomesError !== null) return `could not be counted (${printable(outcomesError)}): ${of}`;
+  return ageMs < OLD_MS ? null : of;
 }
 
 function verdictOf(judgement: Judgement, paint: Paint): string {

@@ -23,7 +23,7 @@ export function renderShadowReport(report: ShadowReport, now: number): string[] 
   ];
 }
 
-function headOf(report: ShadowReport, now: number): [string, string][] {
+function headOf(report: ShadowReport, now: number): [string, string | null][] {
   const { predictor, modelVersion, share, state, processes, updatedAt, decision, servedAgeSeconds, candidate } = report;
   const { cpuMsPerThousand, processesEnded } = candidate;
   return [
@@ -31,13 +31,11 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
     ['candidate', `model version ${modelVersion}, for ${percent(share)} of the users, ${state}`],
     ['reported', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
     ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
-    ...(servedAgeSeconds === null
-      ? []
-      : [['served', `${duration(servedAgeSeconds * 1_000)} old on average`] as [string, string]]),
+    ['served', servedAgeSeconds === null ? null : `${duration(servedAgeSeconds * 1_000)} old on average`],
     ['CPU', cpuMsPerThousand === null ? 'not run yet' : `${cpuMsPerThousand.toFixed(1)} ms for 1,000 users`],
     ['run', medianOf(candidate.runMs)],
     ['features', medianOf(candidate.featuresMs)],
-    ...(processesEnded === 0 ? [] : [['ended', `${count(processesEnded)} of its processes`] as [string, string]]),
+    ['ended', processesEnded === 0 ? null : `${count(processesEnded)} of its processes`],
   ];
 }
 

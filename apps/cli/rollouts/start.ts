@@ -1,36 +1,14 @@
 /** `tandem rollout start`: serves another model version beside the stable one. */
+
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
 import { parseDuration } from '@tandem/wire/durations';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
+import { type Cli, createApiCommand, given, type OptionsOf, parseNumber, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
 import { duration, printable } from '../output/text.ts';
 import { renderRollout } from './render-rollout.ts';
-
-interface Options extends ApiOptions {
-  readonly shadow?: boolean;
-  readonly share?: number;
-  readonly maxPerSecond?: number;
-  readonly arm?: readonly ArmOption[];
-  readonly steps?: readonly number[];
-  readonly atOnce?: boolean;
-  readonly live?: boolean;
-  readonly manual?: boolean;
-  readonly dryRun?: boolean;
-  readonly interval?: string;
-  readonly minStep?: string;
-  readonly minUsers?: number;
-  readonly holdDeadline?: string;
-  readonly preparingDeadline?: string;
-  readonly onDeadline?: 'alert' | 'roll_back';
-  readonly outcome?: readonly string[];
-  readonly outcomeWindow?: string;
-  readonly cap?: number;
-  readonly minimumEffect?: number;
-  readonly psi?: number | 'off';
-}
 
 interface ArmOption {
   readonly variant: string;
@@ -43,7 +21,7 @@ const CAP =
 
 const PSI = 'the guardrail on the shift of the scores over 20 classes of equal width, such as 0.25, or off (default)';
 
-export function rolloutStartCommand(cli: Cli): Command {
+function createStartCommand() {
   return createApiCommand({
     name: 'start',
     description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
@@ -77,11 +55,16 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--outcome-window <duration>', 'how long outcomes count after a first answer (default: 14d)')
     .option('--cap <value>', CAP, parseNumber)
     .option('--minimum-effect <share>', 'the loss of each --outcome to rule out (default: 0.1)', parseNumber)
-    .option('--psi <index>', PSI, parseLimit)
-    .action(async (predictor: string, version: string | undefined, options: Options) => {
-      const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
-      present(cli, options, rollout, () => [...renderRollout(rollout, cli.paint, cli.now()), ...notesOn(rollout)]);
-    });
+    .option('--psi <index>', PSI, parseLimit);
+}
+
+type Options = OptionsOf<typeof createStartCommand>;
+
+export function rolloutStartCommand(cli: Cli) {
+  return createStartCommand().action(async (predictor, version, options) => {
+    const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
+    present(cli, options, rollout, () => [...renderRollout(rollout, cli.paint, cli.now()), ...notesOn(rollout)]);
+  });
 }
 
 type Kind = RolloutInput['kind'];
@@ -164,12 +147,6 @@ function analysisOf({ manual, outcome, outcomeWindow: window, cap, minimumEffect
     preparingDeadline,
     onDeadline,
   });
-}
-
-function parseNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is expected.');
-  return number;
 }
 
 function parseLimit(text: string): number | 'off' {

@@ -1,16 +1,15 @@
 /** `tandem run`: batch runs. */
+
+import { Option } from '@commander-js/extra-typings';
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';
-import { type Budget, isFinished, type Run, type RunScope } from '@tandem/client/wire';
-import { type Command, Option } from 'commander';
+import { type Budget, isFinished, type Run } from '@tandem/client/wire';
 import {
-  type ApiOptions,
   type Cli,
   createApiCommand,
   given,
   group,
-  type PageOptions,
   paged,
   parseList,
   parseNumber,
@@ -18,10 +17,9 @@ import {
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
-import { renderRun, renderRuns } from './render-run.ts';
-import { renderRunPlan } from './render-run-plan.ts';
+import { renderRun, renderRunPlan, renderRuns } from './render-run.ts';
 
-export function runCommands(cli: Cli): Command {
+export function runCommands(cli: Cli) {
   return group('run', 'batch runs: start, plan, list, show, cancel, resume', [
     runStartCommand(cli),
     runPlanCommand(cli),
@@ -32,16 +30,7 @@ export function runCommands(cli: Cli): Command {
   ]);
 }
 
-interface StartOptions extends ApiOptions {
-  readonly scope: 'all' | 'stale';
-  readonly users?: readonly string[];
-  readonly variant?: string;
-  readonly share?: number;
-  readonly cpuMinutes?: number;
-  readonly follow?: boolean;
-}
-
-function runStartCommand(cli: Cli): Command {
+function runStartCommand(cli: Cli) {
   return createApiCommand({
     name: 'start',
     description: 'score users now: all users (a new generation), users with stale predictions, or named users',
@@ -54,18 +43,15 @@ function runStartCommand(cli: Cli): Command {
     .addOption(shareOption().conflicts('users'))
     .addOption(cpuMinutesOption().conflicts('users'))
     .option('--follow', 'wait until the run has finished')
-    .action(async (predictor: string, options: StartOptions) => {
-      const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
+    .action(async (predictor, options) => {
+      const scope = options.users === undefined ? options.scope : { userIds: options.users };
+      const request = { predictor, scope, ...given({ variant: options.variant, budget: budgetOf(options) }) };
       const client = connect(cli, options);
-      const started = await startOrJoin(cli, client, requestOf(predictor, scope, options), options.follow === true);
+      const started = await startOrJoin(cli, client, request, options.follow === true);
       const run = options.follow ? await followRun(cli, client, started) : started;
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
       if (options.follow) throwUnlessDone(run);
     });
-}
-
-function requestOf(predictor: string, scope: RunScope, options: StartOptions): RunRequest {
-  return { predictor, scope, ...given({ variant: options.variant, budget: budgetOf(options) }) };
 }
 
 interface BudgetOptions {
@@ -74,7 +60,7 @@ interface BudgetOptions {
 }
 
 /** Returns an option that parses a number, whose range the service checks. */
-function shareOption(): Option {
+function shareOption() {
   const option = new Option(
     '--share <share>',
     'a budget: score this share of the users, such as 0.25; users with outdated predictions first, most read first',
@@ -82,7 +68,7 @@ function shareOption(): Option {
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
 
-function cpuMinutesOption(): Option {
+function cpuMinutesOption() {
   const option = new Option(
     '--cpu-minutes <minutes>',
     'a budget: score users within this CPU time; users with outdated predictions first, most read first',
@@ -109,7 +95,7 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
   }
 }
 
-function runPlanCommand(cli: Cli): Command {
+function runPlanCommand(cli: Cli) {
   return createApiCommand({
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
@@ -122,13 +108,13 @@ CPU and time are computed from earlier runs of the predictor.`,
     .argument('<predictor>')
     .addOption(shareOption())
     .addOption(cpuMinutesOption())
-    .action(async (predictor: string, options: ApiOptions & BudgetOptions) => {
+    .action(async (predictor, options) => {
       const plan = await connect(cli, options).runs.plan(predictor, budgetOf(options));
       present(cli, options, plan, () => renderRunPlan(plan));
     });
 }
 
-function runListCommand(cli: Cli): Command {
+function runListCommand(cli: Cli) {
   const command = createApiCommand({
     name: 'list',
     description: 'list runs, newest first',
@@ -138,14 +124,13 @@ function runListCommand(cli: Cli): Command {
     command,
     '--before <id>',
     'only runs before this id; for the next page, the id of the last run of a page',
-  ).action(async (options: PageOptions) => {
-    const { predictor, limit, before } = options;
+  ).action(async ({ predictor, limit, before, ...options }) => {
     const page = await connect(cli, options).runs.list({ limit, ...given({ predictor, before }) });
     present(cli, options, page, ({ runs }) => renderRuns(runs, cli.paint, cli.now()));
   });
 }
 
-function runShowCommand(cli: Cli): Command {
+function runShowCommand(cli: Cli) {
   return createApiCommand({
     name: 'show',
     description: 'show a run and the users that could not be scored',
@@ -153,7 +138,7 @@ function runShowCommand(cli: Cli): Command {
   })
     .argument('<id>')
     .option('--follow', 'wait until the run has finished')
-    .action(async (id: string, options: ApiOptions & { readonly follow?: boolean }) => {
+    .action(async (id, options) => {
       const client = connect(cli, options);
       const found = await client.runs.show(id);
       const run = options.follow ? await followRun(cli, client, found) : found;
@@ -162,11 +147,11 @@ function runShowCommand(cli: Cli): Command {
     });
 }
 
-function changing(cli: Cli, verb: 'cancel' | 'resume', description: string): Command {
+function changing(cli: Cli, verb: 'cancel' | 'resume', description: string) {
   const example = `tandem run ${verb} 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e`;
   return createApiCommand({ name: verb, description, example })
     .argument('<id>')
-    .action(async (id: string, options: ApiOptions) => {
+    .action(async (id, options) => {
       const run = await connect(cli, options).runs[verb](id);
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
     });

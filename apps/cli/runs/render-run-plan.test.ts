@@ -1,6 +1,6 @@
 import type { RunPlan } from '@tandem/client/wire';
 import { expect, test } from 'vitest';
-import { renderRunPlan } from './render-run-plan.ts';
+import { renderRunPlan } from './render-run.ts';
 
 const half = {
   ...{ share: 0.5, users: 5_000, reads: 0.482, readsInterval: { low: 0.449, high: 0.515 }, readers: 0.75 },

@@ -1,5 +1,6 @@
 /** Renders batch runs. */
-import { isFinished, type Run, type RunState } from '@tandem/client/wire';
+
+import { isFinished, type Run, type RunPlan, type RunState } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, count, duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
@@ -18,9 +19,9 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
   const lines = renderFields([
     ['run', run.id],
     ['state', `${paint(STATE_TONES[run.state], run.state)}${run.error === null ? '' : `: ${printable(run.error)}`}`],
-    ...attemptsOf(run),
+    ['attempts', attemptsOf(run)],
     ['predictor', `${run.predictor}, scope ${run.scope}, model version ${run.modelVersion}${generationOf(run)}`],
-    ...budgetOf(run),
+    ['budget', budgetOf(run)],
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
     ['created', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
@@ -53,17 +54,15 @@ function renderFailures(failures: NonNullable<Run['failures']>, failed: number):
   return ['not scored:', ...renderFields(rows, '  '), ...more];
 }
 
-/** Renders the attempts at a step; empty if it succeeded or is tried for the first time. */
-function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
-  if (attempts < 2 && attemptError === null) return [];
-  return [
-    ['attempts', `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`],
-  ];
+/** Renders the attempts at a step; null if it succeeded or is tried for the first time. */
+function attemptsOf({ attempts, attemptError }: Run): string | null {
+  if (attempts < 2 && attemptError === null) return null;
+  return `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`;
 }
 
-function budgetOf({ budget }: Run): [string, string][] {
-  if (budget === null) return [];
-  return [['budget', 'share' in budget ? `${budget.share * 100} % of the users` : `${budget.cpuMinutes} CPU minutes`]];
+function budgetOf({ budget }: Run): string | null {
+  if (budget === null) return null;
+  return 'share' in budget ? `${budget.share * 100} % of the users` : `${budget.cpuMinutes} CPU minutes`;
 }
 
 function usersOf({ usersScored, usersFailed, usersExpected }: Run): string {
@@ -78,4 +77,43 @@ function tookOf(run: Run, now: number): string {
   if (run.startedAt === null) return '';
   const end = isFinished(run.state) && run.finishedAt !== null ? Date.parse(run.finishedAt) : now;
   return duration(Math.max(0, end - Date.parse(run.startedAt)));
+}
+
+type Estimate = RunPlan['budgets'][number];
+
+export function renderRunPlan({ predictor, users, until, asked, budgets }: RunPlan): string[] {
+  const columns = [
+    '',
+    right('budget'),
+    right('users'),
+    right('of reads'),
+    right('of readers'),
+    right('CPU'),
+    right('time'),
+  ];
+  const rows = [...(asked === null ? [] : [rowOf('requested', asked)]), ...budgets.map((one) => rowOf('', one))];
+  const isCounted = budgets.some(({ reads }) => reads !== null);
+  return [
+    `${predictor}: ${count(users)} users; next run at ${moment(until)} UTC`,
+    ...renderTable(columns, rows),
+    isCounted
+      ? 'reads and readers of the next day, of all predictors, with a 95 % interval'
+      : 'not enough reads: an estimate needs about 1,000 reads in the last two weeks, on four days or more',
+  ];
+}
+
+function rowOf(name: string, { share, users, reads, readsInterval, readers, cpuMinutes, seconds }: Estimate): string[] {
+  const cpu = cpuMinutes === null ? '?' : duration(cpuMinutes * 60_000);
+  const interval = readsInterval && ` (${points(readsInterval.low)} to ${points(readsInterval.high)} %)`;
+  const covered = reads === null ? '?' : `${points(reads)} %${interval ?? ''}`;
+  const read = readers === null ? '?' : `${points(readers)} %`;
+  return [name, percent(share), count(users), covered, read, cpu, duration(seconds * 1000)];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function points(share: number): string {
+  return (share * 100).toFixed(0);
 }

@@ -2,24 +2,13 @@
  * `tandem watch` and `tandem unwatch`: start and stop watching a table, whose changes then make stored predictions
  * stale without an event.
  */
-import type { Command } from 'commander';
-import {
-  type Cli,
-  type CommonOptions,
-  createCommand,
-  parseList,
-  parseWhole,
-  present,
-} from '../command-line/command.ts';
+import { type Cli, createCommand, type OptionsOf, parseList, parseWhole, present } from '../command-line/command.ts';
 import { findDatabaseUrls, withDatabases, withPool } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderFindings } from '../output/finding.ts';
 import { printable } from '../output/text.ts';
-import type { WatchOptions } from './watch-table.ts';
 
-type Options = CommonOptions & WatchOptions;
-
-export function watchCommand(cli: Cli): Command {
+function createWatchCommand() {
   return createCommand({
     name: 'watch',
     description:
@@ -49,27 +38,32 @@ Exit codes: 0 if the table is watched; 1 if not; 2 for wrong usage.`,
       '--max-users <n>',
       'the most users whose versions one statement raises individually (default: 10000)',
       parseWhole(1),
-    )
-    .action(async (table: string | undefined, options: Options) => {
-      await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
-        if (table === undefined) {
-          const { listSources } = await import('./list-sources.ts');
-          const findings = await listSources(databases);
-          present(cli, options, { sources: findings }, () => renderFindings(findings, cli.paint));
-          return;
-        }
-        const { watchTable } = await import('./watch-table.ts');
-        const { renderWatched } = await import('./watch-table.ts');
-        const watched = await watchTable(databases, table, options);
-        present(cli, options, watched, () => [
-          renderWatched(watched),
-          'Changes from now on make predictions stale. The next run reads earlier changes: tandem run start <predictor>',
-        ]);
-      });
-    });
+    );
 }
 
-export function unwatchCommand(cli: Cli): Command {
+export type WatchOptions = OptionsOf<typeof createWatchCommand>;
+
+export function watchCommand(cli: Cli) {
+  return createWatchCommand().action(async (table, options) => {
+    await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
+      if (table === undefined) {
+        const { listSources } = await import('./list-sources.ts');
+        const findings = await listSources(databases);
+        present(cli, options, { sources: findings }, () => renderFindings(findings, cli.paint));
+        return;
+      }
+      const { watchTable } = await import('./watch-table.ts');
+      const { renderWatched } = await import('./watch-table.ts');
+      const watched = await watchTable(databases, table, options);
+      present(cli, options, watched, () => [
+        renderWatched(watched),
+        'Changes from now on make predictions stale. The next run reads earlier changes: tandem run start <predictor>',
+      ]);
+    });
+  });
+}
+
+export function unwatchCommand(cli: Cli) {
   return createCommand({
     name: 'unwatch',
     description: 'stop watching a table: its changes no longer raise context versions',
@@ -78,7 +72,7 @@ adopting that config would watch it again. Exit codes: 0 if it is no longer watc
     example: 'tandem unwatch customers',
   })
     .argument('<table>', 'table or schema.table')
-    .action(async (table: string, options: CommonOptions) => {
+    .action(async (table, options) => {
       const { unwatchSource } = await import('@tandem/offline-store/sources/watch-source');
       const { findTable } = await import('@tandem/offline-store/sources/watchable-table');
       const { listDeclaredWatches } = await import('@tandem/offline-store/sources/watched-sources');

@@ -7,15 +7,8 @@ import { given } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
 import { printable } from '../output/text.ts';
+import type { WatchOptions } from './commands.ts';
 import { findServedQueries } from './list-sources.ts';
-
-export interface WatchOptions {
-  readonly key?: string;
-  readonly everyone?: boolean;
-  readonly columns?: readonly string[];
-  readonly predictors?: readonly string[];
-  readonly maxUsers?: number;
-}
 
 /** Watches a table for the named predictors, or else for those whose query reads it. */
 export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {

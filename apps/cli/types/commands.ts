@@ -1,20 +1,13 @@
 /** `tandem types`: writes TypeScript types of the predictors in a config. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, createCommand, present } from '../command-line/command.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderPredictorTypes } from './render-predictor-types.ts';
 
 const DEFAULT_CONFIG = 'tandem.config.ts';
 
-interface Options extends CommonOptions {
-  readonly config: string;
-  readonly out?: string;
-  readonly check?: boolean;
-}
-
-export function typesCommand(cli: Cli): Command {
+export function typesCommand(cli: Cli) {
   return createCommand({
     name: 'types',
     description: 'write TypeScript types of the predictors in a config, for the client',
@@ -26,7 +19,7 @@ Exit codes: 0 if written or up to date; 1 if --check finds the file out of date;
     .option('--config <path>', 'the config, or its folder', DEFAULT_CONFIG)
     .option('--out <file>', 'the file to write')
     .option('--check', 'write nothing, and fail if the file is not up to date')
-    .action(async ({ config, out, ...options }: Options) => {
+    .action(async ({ config, out, ...options }) => {
       if (options.check && out === undefined) {
         throw usageError('--check requires the file to compare', 'add --out <file>');
       }

@@ -1,10 +1,10 @@
 /** `tandem up`: starts everything on this machine. */
-import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
-import { type Command, Option } from 'commander';
-import { type Cli, createCommand, parsePort, parseWhole } from '../command-line/command.ts';
-import type { UpOptions } from './up-context.ts';
 
-export function upCommand(cli: Cli): Command {
+import { Option } from '@commander-js/extra-typings';
+import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
+import { type Cli, createCommand, type OptionsOf, parsePort, parseWhole } from '../command-line/command.ts';
+
+function createUpCommand() {
   return createCommand({
     name: 'up',
     description:
@@ -30,10 +30,15 @@ export function upCommand(cli: Cli): Command {
       '--api-processes <count>',
       'the number of API processes that share the port, such as one for each core (API_PROCESSES; default 1)',
       parseWhole(1, MOST_API_PROCESSES),
-    )
-    .action(async (options: UpOptions) => {
-      // Drivers and models take time to load, and commands that only call the API should not wait for that.
-      const { runUp } = await import('./run-up.ts');
-      await runUp(cli, options);
-    });
+    );
+}
+
+export type UpOptions = OptionsOf<typeof createUpCommand>;
+
+export function upCommand(cli: Cli) {
+  return createUpCommand().action(async (options) => {
+    // Drivers and models take time to load, and commands that only call the API should not wait for that.
+    const { runUp } = await import('./run-up.ts');
+    await runUp(cli, options);
+  });
 }

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
 import { supervise } from '@tandem/timing/supervise';
+import type { Cli } from '../command-line/command.ts';
 import { givenPaths } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { localPepperFile } from '../keys/open-keys.ts';
@@ -67,34 +68,25 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
     const shared = name === 'api' && settings.apiProcesses > 1 ? ` with ${settings.apiProcesses} API processes` : '';
     say(name, `process ${program.pid()}${shared}, log .tandem/logs/${name}.log`);
   }
-  const { signal, now } = cli;
-  await orEnd(context, waitUntilReady({ url: settings.url, signal, now, sleep: sleepFor, withinMs: READY_WITHIN_MS }));
-}
-
-interface ReadyParts {
-  readonly url: string;
-  readonly signal: AbortSignal;
-  readonly now: () => number;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  readonly withinMs: number;
+  await orEnd(context, waitUntilReady(cli, settings.url));
 }
 
 const ASK_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 2_000;
 
 /** Waits until the API is ready. Rejects with the last answer of `/readyz` when the time is over. */
-async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts): Promise<void> {
-  const end = now() + withinMs;
+async function waitUntilReady({ signal, now }: Cli, url: string): Promise<void> {
+  const end = now() + READY_WITHIN_MS;
   for (;;) {
     const said = await ask(`${url}/readyz`, signal);
     if (said === undefined) return;
     signal.throwIfAborted();
     if (now() > end) {
-      throw new CommandFailure(`the API was not ready within ${Math.round(withinMs / 1000)} s: ${said}`, {
+      throw new CommandFailure(`the API was not ready within ${READY_WITHIN_MS / 1000} s: ${said}`, {
         remedy: 'look in its log: .tandem/logs/api.log',
       });
     }
-    await sleep(ASK_EVERY_MS, signal);
+    await sleepFor(ASK_EVERY_MS, signal);
   }
 }
 

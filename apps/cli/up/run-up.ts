@@ -20,13 +20,14 @@ import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
 import { counted, duration } from '../output/text.ts';
+import type { UpOptions } from './commands.ts';
 import { runFirstBatches } from './first-batch.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
 import { startPrograms } from './programs.ts';
 import { type Stores, startServers } from './start-servers.ts';
-import { createTakedown } from './takedown.ts';
-import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
+import { createTakedown, type Stoppable } from './takedown.ts';
+import { createSay, orEnd, type Say, type UpContext } from './up-context.ts';
 
 /** Runs until the user ends it. If it cannot start or continue, stops everything and rejects. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
@@ -54,7 +55,7 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   say('stop', `stopped; the data are kept in .tandem/, and \`${again}\` starts again with them`);
 }
 
-async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {
+async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: Stoppable) => void): Promise<void> {
   const { cli, stateDir, say } = context;
   const begin = cli.now();
   await endLeftovers(stateDir, (line) => say('left', line));
@@ -102,8 +103,6 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     }),
   );
 }
-
-type RemoveLater = { name: string; stop(): Promise<void>; kill(): void };
 
 function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised: Supervised) => void): UpContext {
   const { promise: ended, reject: end } = Promise.withResolvers<never>();
@@ -154,18 +153,11 @@ async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promis
   say('example', stdout.trim());
 }
 
-interface ApiAddress {
-  readonly port: number;
-  /** The URL of the API on this machine. */
-  readonly url: string;
-  readonly isFree: boolean;
-}
-
 /**
  * Returns the address of the API, with the port of `--port`, PORT or 8080. Rejects a port in use before anything
  * starts.
  */
-async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
+async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv>) {
   const fromEnvironment = readEnvironment(env, { http }).http;
   const wanted = options.port ?? fromEnvironment.port;
   // The API could choose a free port, but its clients would not know it.

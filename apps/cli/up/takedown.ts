@@ -1,25 +1,18 @@
 /** Ends started parts in reverse order, so that a part ends before the parts that it needs. */
 
-interface Stoppable {
+export interface Stoppable {
   readonly name: string;
   stop(): Promise<void>;
   /** Ends the part at once and synchronously, because the process is about to exit. */
   kill(): void;
 }
 
-interface Takedown {
-  add(started: Stoppable): void;
-  isEmpty(): boolean;
-  /** Ends everything, the last started part first. Reports failures and ends the other parts. */
-  stopAll(): Promise<void>;
-  killAll(): void;
-}
-
-export function createTakedown(say: (line: string) => void): Takedown {
+export function createTakedown(say: (line: string) => void) {
   const started: Stoppable[] = [];
   return {
-    add: (stoppable) => void started.push(stoppable),
+    add: (stoppable: Stoppable) => void started.push(stoppable),
     isEmpty: () => started.length === 0,
+    /** Ends everything, the last started part first. Reports failures and ends the other parts. */
     stopAll: async () => {
       for (let next = started.at(-1); next !== undefined; next = started.at(-1)) {
         // The part stays on the list until it has ended, so that a second Ctrl-C can kill it.

@@ -3,17 +3,6 @@ import type { StateDir } from '@tandem/local-servers/state-dir';
 import type { Supervised, SupervisorParts } from '@tandem/timing/supervise';
 import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
 
-export interface UpOptions extends CommonOptions {
-  readonly example?: boolean;
-  /** Whether to start only Postgres and Redis, because there is no config yet. */
-  readonly servers?: boolean;
-  readonly config?: string;
-  readonly port?: number;
-  readonly apiProcesses?: number;
-  /** Whether to adopt the config even if `check` finds errors. */
-  readonly force?: boolean;
-}
-
 export interface UpContext {
   readonly cli: Cli;
   readonly stateDir: StateDir;

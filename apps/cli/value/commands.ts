@@ -1,31 +1,18 @@
 /** `tandem value`: reports the value of fresh context on a history of reads with outcomes. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { formatDuration, parseDuration } from '@tandem/wire/durations';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Cli, type CommonOptions, createCommand, parseWhole, present } from '../command-line/command.ts';
+import { type Cli, createCommand, type OptionsOf, parseWhole, present } from '../command-line/command.ts';
 import { modelMemoryMb, withPool } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { conclusionsOf } from './conclusions.ts';
 import { drawValue } from './picture.ts';
 import { renderValueReport } from './render-value.ts';
 
-interface Options extends CommonOptions {
-  readonly config: string;
-  readonly history?: string;
-  readonly outcome?: string;
-  readonly within?: number;
-  readonly absent?: 'zero' | 'unknown';
-  readonly cadence?: readonly number[];
-  readonly output?: string;
-  readonly top: number;
-  readonly seed: number;
-  readonly picture?: string;
-}
-
 const CADENCES = '1h,6h,1d,7d';
 
-export function valueCommand(cli: Cli): Command {
+function createValueCommand() {
   return createCommand({
     name: 'value',
     description: 'report the value of fresh context: the quality and inferences of batch-only, hybrid and live-only',
@@ -54,26 +41,31 @@ picture of quality against cost. A file needs no database. --outcome 'click:*' t
     .option('--output <name>', 'the output to judge (default: the output of the decision, or the first numeric one)')
     .option('--top <count>', 'for lists: an outcome among this many first items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'the seed of the intervals', parseWhole(1), 1)
-    .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)')
-    .action(async (predictor: string, options: Options) => {
-      const { reportHistory } = await import('./report-history.ts');
-      const source = await readSource(cli, predictor, options);
-      const { output, top, seed, cadence: cadencesMs = parseTimes(CADENCES) } = options;
-      const report = await reportHistory(source, {
-        predictor,
-        output,
-        top,
-        seed,
-        cadencesMs,
-        config: resolve(cli.cwd, options.config),
-        memoryLimitMb: modelMemoryMb(cli),
-      });
-      const picture = resolve(cli.cwd, options.picture ?? `${predictor}-value.svg`);
-      await mkdir(dirname(picture), { recursive: true });
-      await writeFile(picture, drawValue(report));
-      const result = { ...report, notes: source.notes, conclusions: conclusionsOf(report), picture };
-      present(cli, options, result, () => [...renderValueReport(report, source.notes), '', `Picture: ${picture}`]);
+    .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)');
+}
+
+type Options = OptionsOf<typeof createValueCommand>;
+
+export function valueCommand(cli: Cli) {
+  return createValueCommand().action(async (predictor, options) => {
+    const { reportHistory } = await import('./report-history.ts');
+    const source = await readSource(cli, predictor, options);
+    const { output, top, seed, cadence: cadencesMs = parseTimes(CADENCES) } = options;
+    const report = await reportHistory(source, {
+      predictor,
+      output,
+      top,
+      seed,
+      cadencesMs,
+      config: resolve(cli.cwd, options.config),
+      memoryLimitMb: modelMemoryMb(cli),
     });
+    const picture = resolve(cli.cwd, options.picture ?? `${predictor}-value.svg`);
+    await mkdir(dirname(picture), { recursive: true });
+    await writeFile(picture, drawValue(report));
+    const result = { ...report, notes: source.notes, conclusions: conclusionsOf(report), picture };
+    present(cli, options, result, () => [...renderValueReport(report, source.notes), '', `Picture: ${picture}`]);
+  });
 }
 
 async function readSource(cli: Cli, predictor: string, { history, outcome, within, absent }: Options) {

@@ -9,14 +9,6 @@ import { lineFailure, readLines } from '../command-line/read-text-file.ts';
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';
 
-interface HistoryFile {
-  readonly history: ValueHistory;
-  /** Feature names in the order of a context's row. */
-  readonly features: readonly string[];
-  /** The line of each read of the history. */
-  readonly readLines: readonly number[];
-}
-
 interface Head {
   readonly predictor: string;
   readonly from: number;
@@ -29,7 +21,7 @@ interface Head {
 type Line = Readonly<Record<string, unknown>>;
 
 /** Reads the file. Rejects with a CommandFailure that names the line. */
-export async function readHistory(file: string): Promise<HistoryFile> {
+export async function readHistory(file: string) {
   let no = 0;
   let builder: HistoryBuilder | undefined;
   const fail = (problem: string): never => {
@@ -129,24 +121,21 @@ class HistoryBuilder {
     return kind;
   }
 
-  finish(): HistoryFile {
+  finish() {
     const { predictor, from, to, features, users, simulated } = this.#head;
     if (this.#reads.length === 0) this.#fail('the history has no read');
     const timelines = [...this.#users.values()].map(({ steps }) => steps);
-    return {
-      history: {
-        predictor,
-        from,
-        to,
-        simulated,
-        timelines,
-        contexts: this.#contexts,
-        reads: this.#reads,
-        users: Math.max(users ?? 0, timelines.length),
-      },
-      features,
-      readLines: this.#readLines,
+    const history: ValueHistory = {
+      predictor,
+      from,
+      to,
+      simulated,
+      timelines,
+      contexts: this.#contexts,
+      reads: this.#reads,
+      users: Math.max(users ?? 0, timelines.length),
     };
+    return { history, features, readLines: this.#readLines };
   }
 
   #userOf(user: string) {

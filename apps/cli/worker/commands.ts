@@ -1,15 +1,8 @@
 /** `tandem worker`: runs workers on this machine, as many as the waiting work needs. */
-import type { Command } from 'commander';
 import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
 import { usageError } from '../command-line/failure.ts';
 
-interface Options {
-  readonly autoscale: string;
-  /** The seconds for which fewer workers must suffice before one ends. */
-  readonly hold: number;
-}
-
-export function workerCommand(cli: Cli): Command {
+export function workerCommand(cli: Cli) {
   return createCommand({
     name: 'worker',
     description: 'run workers on this machine: one, or as many as the waiting work needs',
@@ -22,7 +15,7 @@ rollout, and no hourly housekeeping. A worker that is no longer needed returns i
   })
     .option('--autoscale <least..most>', 'the fewest and the most workers', '1..1')
     .option('--hold <seconds>', 'the time for which fewer workers must suffice before one ends', parseWhole(0), 300)
-    .action(async ({ autoscale, hold }: Options) => {
+    .action(async ({ autoscale, hold }) => {
       const { runWorkers } = await import('./run-workers.ts');
       await runWorkers(cli, { ...parseRange(autoscale), holdMs: 1_000 * hold });
     });

@@ -4,17 +4,11 @@
  */
 import { findRunning } from '@tandem/local-servers/running-file';
 
-interface Services {
-  readonly databaseUrl: string;
-  readonly apiUrl: string;
-  /** The key to send; set if the API requires keys. */
-  readonly apiKey?: string;
-}
-
-export function findServices(env: NodeJS.ProcessEnv, folder: string): Services {
+export function findServices(env: NodeJS.ProcessEnv, folder: string) {
   const running = findRunning(folder);
   const databaseUrl = env.DATABASE_URL ?? running?.databaseUrl;
   const apiUrl = env.TANDEM_URL ?? running?.apiUrl;
+  // The key to send is set if the API requires keys.
   const apiKey = env.TANDEM_API_KEY;
   if (databaseUrl && apiUrl) return { databaseUrl, apiUrl, ...(apiKey ? { apiKey } : {}) };
   throw new Error(

@@ -2,11 +2,10 @@
  * `npm run shop`: the program of the shop. It runs the story of one customer, of a canary or of an A/B test, or replays
  * the last months of the history.
  */
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Client, createClient } from '@tandem/client/create-client';
@@ -125,14 +124,14 @@ async function replay(db: Pool, tandem: Client, options: ReplayOptions, picture:
 
 async function writeHistory(db: Pool, options: ReplayOptions, file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const stream = createWriteStream(file);
   let lines = 0;
-  for await (const line of valueHistory(db, options)) {
-    lines++;
-    if (!stream.write(`${line}\n`)) await once(stream, 'drain');
+  async function* text() {
+    for await (const line of valueHistory(db, options)) {
+      lines++;
+      yield `${line}\n`;
+    }
   }
-  stream.end();
-  await finished(stream);
+  await pipeline(text, createWriteStream(file));
   console.log(
     `${lines.toLocaleString('en')} lines: ${file}\nnpx tandem value repurchase --config apps/shop --history ${file}`,
   );

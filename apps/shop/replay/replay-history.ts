@@ -4,6 +4,7 @@
  */
 import type { Client } from '@tandem/client/create-client';
 import type { PredictionAnswer } from '@tandem/client/wire';
+import { createRandom } from '@tandem/experiment/distributions/random';
 import type { Pool } from 'pg';
 import { replayEve, resetHistory } from '../load-history.ts';
 import { buy, setToday } from '../purchase.ts';
@@ -11,7 +12,6 @@ import { addDays, horizonDays, indexPurchases } from '../purchases-after.ts';
 import { readTransactions, type Transaction } from '../read-transactions.ts';
 import { runBatch } from '../run-batch.ts';
 import type { DayShares } from './picture.ts';
-import { createRandom } from './random.ts';
 import type { Occasion, Reading } from './scorecard.ts';
 import { daysBetween, planDay } from './timeline.ts';
 

@@ -1,6 +1,6 @@
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { describe, expect, it } from 'vitest';
 import { addDays } from '../purchases-after.ts';
-import { createRandom } from './random.ts';
 import { daysBetween, planDay } from './timeline.ts';
 
 const purchase = { customerId: '7', day: '1998-01-02', quantity: 1, amount: '9.99' };

@@ -3,19 +3,14 @@
  * every customer. Each purchase is an event with the features after it, followed by a read. The features are those of
  * the shop's view on that day, so this needs only the database. It leaves the shop at the end of the period.
  */
+import { createRandom } from '@tandem/experiment/distributions/random';
 import type { Pool } from 'pg';
 import { resetHistory } from '../load-history.ts';
-import { setToday } from '../purchase.ts';
+import { insertPurchase, setToday } from '../purchase.ts';
 import { addDays, indexPurchases } from '../purchases-after.ts';
-import { readTransactions, type Transaction } from '../read-transactions.ts';
-import { createRandom } from './random.ts';
+import { readTransactions } from '../read-transactions.ts';
+import type { ReplayOptions } from './replay-history.ts';
 import { daysBetween, planDay } from './timeline.ts';
-
-interface HistoryPeriod {
-  readonly from: string;
-  readonly to: string;
-  readonly seed: number;
-}
 
 const DAY_MS = 86_400_000;
 const READS_AT_ONCE = 500;
@@ -23,7 +18,10 @@ const READS_AT_ONCE = 500;
 type Row = Readonly<Record<string, string | number>>;
 
 /** Yields the lines of the file, the head first. */
-export async function* valueHistory(db: Pool, { from, to, seed }: HistoryPeriod): AsyncGenerator<string> {
+export async function* valueHistory(
+  db: Pool,
+  { from, to, seed }: Omit<ReplayOptions, 'speed'>,
+): AsyncGenerator<string> {
   const history = await readTransactions();
   const customerIds = [...new Set(history.map(({ customerId }) => customerId))];
   const boughtWithin = indexPurchases(history);
@@ -47,7 +45,7 @@ export async function* valueHistory(db: Pool, { from, to, seed }: HistoryPeriod)
       }
       const { customerId: user } = happening.transaction;
       const at = momentOf(day, happening.hour);
-      await addPurchase(db, happening.transaction);
+      await insertPurchase(db, happening.transaction);
       yield JSON.stringify({ user, at, kind: 'event' });
       for (const row of await readFeatures(db, user)) yield contextLine(row, features, at);
       yield read(user, happening.hour);
@@ -75,9 +73,4 @@ async function readFeatures(db: Pool, customerId: string | null = null): Promise
   const { rows } =
     customerId === null ? await db.query<Row>(all) : await db.query<Row>(`${all} where customer_id = $1`, [customerId]);
   return rows;
-}
-
-async function addPurchase(db: Pool, { customerId, day, quantity, amount }: Transaction): Promise<void> {
-  const text = 'insert into shop.transactions (customer_id, day, quantity, amount) values ($1, $2, $3, $4)';
-  await db.query(text, [customerId, day, quantity, amount]);
 }

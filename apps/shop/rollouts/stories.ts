@@ -4,11 +4,11 @@
  * purchases of the following four weeks are the outcomes of the answers.
  */
 import type { Client } from '@tandem/client/create-client';
+import { createRandom } from '@tandem/experiment/distributions/random';
 import type { Pool } from 'pg';
 import { replayEve, resetHistory } from '../load-history.ts';
 import { indexPurchases } from '../purchases-after.ts';
 import { readTransactions } from '../read-transactions.ts';
-import { createRandom } from '../replay/random.ts';
 import { runBatch } from '../run-batch.ts';
 import { beginRollout, type FollowParts, followRollout, isOver } from './follow-rollout.ts';
 import { catalogueCost, catalogueFrom, orderMargin } from './outcomes.ts';

@@ -14,12 +14,6 @@ export interface ArmTally {
   readonly outcomes: AnswerOutcomes;
 }
 
-export interface Tally {
-  add(answer: PredictionAnswer, outcomes: AnswerOutcomes): void;
-  /** Returns the counts since the last call, with `stable` first and the other arms by name. */
-  take(): readonly ArmTally[];
-}
-
 interface Sums {
   readonly modelVersion: string;
   readonly customers: Set<string>;
@@ -29,10 +23,12 @@ interface Sums {
   profit: number;
 }
 
-export function createTally(): Tally {
+export type Tally = ReturnType<typeof createTally>;
+
+export function createTally() {
   const arms = new Map<string, Sums>();
   return {
-    add({ variant, modelVersion, userId, source }, { foresight, profit }) {
+    add({ variant, modelVersion, userId, source }: PredictionAnswer, { foresight, profit }: AnswerOutcomes): void {
       const sums = arms.get(variant) ?? {
         modelVersion,
         customers: new Set(),
@@ -48,7 +44,8 @@ export function createTally(): Tally {
       sums.foresight += foresight;
       sums.profit += profit;
     },
-    take() {
+    /** Returns the counts since the last call, with `stable` first and the other arms by name. */
+    take(): readonly ArmTally[] {
       const taken = [...arms].map(([variant, { modelVersion, customers, reads, live, foresight, profit }]) => ({
         ...{ variant, modelVersion, customers: customers.size, reads, live },
         outcomes: { foresight: foresight / reads, profit: profit / reads },

@@ -1,5 +1,5 @@
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../replay/random.ts';
 import { groupCustomers } from './traffic.ts';
 
 const customers = Array.from({ length: 2_357 }, (_, i) => `${i + 1}`);

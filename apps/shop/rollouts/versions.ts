@@ -24,12 +24,6 @@ export const shopVersions = Object.freeze([
 
 export type ShopVersionName = (typeof shopVersions)[number]['name'];
 
-/** Metrics on customers and weeks that the training did not use. */
-interface HeldOutMetrics {
-  readonly auc: number;
-  readonly logLoss: number;
-}
-
 const modelFolder = new URL('../model/', import.meta.url);
 
 export function readModel(name: string): Promise<Buffer> {
@@ -43,20 +37,14 @@ export async function readQuery({ query }: ShopVersion): Promise<string> {
   return sql;
 }
 
-/** Reads the metrics by model name; the shop starts with `repurchase`. */
-async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
-  const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: HeldOutMetrics }> } = JSON.parse(
-    await readFile(new URL('metrics.json', modelFolder), 'utf8'),
-  );
-  return Object.fromEntries(
-    Object.entries(models).map(
-      ([
-        name,
-        {
-          heldOutCustomersAtLaterDates: { auc, logLoss },
-        },
-      ]) => [name, { auc, logLoss }],
-    ),
+/** Reads the metrics by model name, on customers and weeks that the training did not use. The shop starts with `repurchase`. */
+async function readMetrics() {
+  const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: { auc: number; logLoss: number } }> } =
+    JSON.parse(await readFile(new URL('metrics.json', modelFolder), 'utf8'));
+  return new Map(
+    Object.entries(models).map(([name, { heldOutCustomersAtLaterDates: found }]) => {
+      return [name, { auc: found.auc, logLoss: found.logLoss }] as const;
+    }),
   );
 }
 
@@ -68,7 +56,7 @@ export async function pushVersions(
   const metrics = await readMetrics();
   const pushed = new Map<ShopVersionName, ModelDetail>();
   for (const version of shopVersions.filter(({ name }) => names.includes(name))) {
-    const push = { ...(await pushOf(version, pushed)), metrics: { ...metrics[version.name] } };
+    const push = { ...(await pushOf(version, pushed)), metrics: { ...metrics.get(version.name) } };
     pushed.set(version.name, await client.pushVersion('repurchase', await readModel(version.name), push));
   }
   return pushed;

@@ -2,9 +2,8 @@
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs';
 import type { StepReport } from '@tandem/prediction/runs/work-step';
-import type { LogFields } from '@tandem/telemetry/log';
+import type { Log, LogFields } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { logRunEnded, type RunLogging } from './log-run-ended.ts';
 
 export interface StepLogging extends RunLogging {
   readonly runs: Pick<RunStore, 'find'>;
@@ -32,4 +31,27 @@ export async function logRunStep(
   const after = await runs.find(run.id);
   if (outcome !== 'abandoned' && after && isFinished(after.state)) logRunEnded(after, { log, metrics });
   return { outcome, predictor, fence, attempts, takenOver, ...error };
+}
+
+export interface RunLogging {
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, 'runs' | 'runDuration'>;
+}
+
+export function logRunEnded(run: Run, { log, metrics }: RunLogging): void {
+  const { id, predictor, scope, state, error, usersScored, usersFailed, startedAt, finishedAt } = run;
+  const seconds = startedAt && finishedAt ? (finishedAt.getTime() - startedAt.getTime()) / 1000 : null;
+  metrics.runs.inc({ predictor, scope, state });
+  if (seconds !== null) metrics.runDuration.observe({ predictor, scope }, seconds);
+  const level = state === 'failed' ? 'error' : 'info';
+  log[level]('run.ended', {
+    runId: id,
+    predictor,
+    scope,
+    runState: state,
+    usersScored,
+    usersFailed,
+    seconds,
+    note: error,
+  });
 }

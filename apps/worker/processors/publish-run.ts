@@ -6,7 +6,7 @@ import { type PublishRunDependencies, publishRun } from '@tandem/prediction/runs
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
-import type { CheckFit } from './check-fit.ts';
+import type { CheckFit } from './load-generation.ts';
 import { type ComparisonLogging, logComparison } from './log-comparison.ts';
 import { logRunStep, type StepLogging } from './log-run-step.ts';
 

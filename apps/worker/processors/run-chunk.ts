@@ -5,7 +5,7 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { logRunEnded, type RunLogging } from './log-run-ended.ts';
+import { logRunEnded, type RunLogging } from './log-run-step.ts';
 
 type ChunkMetrics = Pick<
   Metrics,

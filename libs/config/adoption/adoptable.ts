@@ -10,7 +10,7 @@ import type {
   ModelDefinition,
 } from '@tandem/freshness/predictor';
 import { pathText } from '../predictor/check-form.ts';
-import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import { type SettingProblem, writeNearest } from '../predictor/config-problem.ts';
 import { segmentProblems } from '../predictor/publication-settings.ts';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 import { type ModelSignature, mapInputs } from './model-inputs.ts';
@@ -85,8 +85,8 @@ export function eventFeatures(query: FeatureQuery): Readonly<Record<string, Feat
 export function conflictsBetween(definitions: readonly ModelDefinition[]): readonly SettingProblem[] {
   return definitions.flatMap((definition, i) => [
     ...keyConflict(definition, definitions[0]),
-    ...definitions.slice(0, i).flatMap((earlier) => kindConflicts(definition, earlier)),
-    ...definitions.flatMap((other) => (other === definition ? [] : overlayConflicts(definition, other))),
+    ...definitions.slice(0, i).flatMap((earlier) => [...kindConflicts(definition, earlier)]),
+    ...definitions.flatMap((other) => (other === definition ? [] : [...overlayConflicts(definition, other)])),
   ]);
 }
 
@@ -94,49 +94,43 @@ function takesEventValues({ asOf, overlayForMs }: FeatureQuery): boolean {
   return asOf !== null || overlayForMs !== null;
 }
 
-function keyConflict(definition: ModelDefinition, first: ModelDefinition | undefined): SettingProblem[] {
-  if (!first || first.keyType === definition.keyType) return [];
-  return [
-    {
-      path: pathText(['predictors', definition.predictor, 'features', 'sql']),
-      problem: `has user ids of type ${sqlName(definition)}, but predictor ${first.predictor} has ${sqlName(first)}`,
-      remedy: 'give all predictors the same type of user_id, with a cast in one of the queries',
-    },
-  ];
+function* keyConflict(definition: ModelDefinition, first: ModelDefinition | undefined): Iterable<SettingProblem> {
+  if (!first || first.keyType === definition.keyType) return;
+  yield {
+    path: pathText(['predictors', definition.predictor, 'features', 'sql']),
+    problem: `has user ids of type ${sqlName(definition)}, but predictor ${first.predictor} has ${sqlName(first)}`,
+    remedy: 'give all predictors the same type of user_id, with a cast in one of the queries',
+  };
 }
 
 function sqlName({ keyType }: ModelDefinition): string {
   return keyType === 'int8' ? 'bigint' : keyType;
 }
 
-function kindConflicts(definition: ModelDefinition, earlier: ModelDefinition): SettingProblem[] {
-  const [ours, theirs] = [eventFeatures(definition.query), eventFeatures(earlier.query)];
-  return Object.entries(ours).flatMap(([name, kind]) => {
+function* kindConflicts(definition: ModelDefinition, earlier: ModelDefinition): Iterable<SettingProblem> {
+  const theirs = eventFeatures(earlier.query);
+  for (const [name, kind] of Object.entries(eventFeatures(definition.query))) {
     const other = theirs[name];
-    if (other === undefined || jsonType(other) === jsonType(kind)) return [];
-    return [
-      {
-        path: pathText(['predictors', definition.predictor, 'features', 'sql']),
-        problem: `feature ${name} is a ${kind} here, but a ${other} for predictor ${earlier.predictor}: no event could send a value to both`,
-        remedy: 'give the two features different names',
-      },
-    ];
-  });
+    if (other === undefined || jsonType(other) === jsonType(kind)) continue;
+    yield {
+      path: pathText(['predictors', definition.predictor, 'features', 'sql']),
+      problem: `feature ${name} is a ${kind} here, but a ${other} for predictor ${earlier.predictor}: no event could send a value to both`,
+      remedy: 'give the two features different names',
+    };
+  }
 }
 
-function overlayConflicts(definition: ModelDefinition, taker: ModelDefinition): SettingProblem[] {
-  if (takesEventValues(definition.query)) return [];
+function* overlayConflicts(definition: ModelDefinition, taker: ModelDefinition): Iterable<SettingProblem> {
+  if (takesEventValues(definition.query)) return;
   const taken = eventFeatures(taker.query);
   const names = definition.query.columns.map(({ name }) => name).filter((name) => Object.hasOwn(taken, name));
-  if (names.length === 0) return [];
+  if (names.length === 0) return;
   const many = names.length > 1;
-  return [
-    {
-      path: pathText(['predictors', definition.predictor, 'features']),
-      problem: `events send values of ${names.join(', ')} to predictor ${taker.predictor}; this predictor uses ${many ? 'features of these names' : 'a feature of this name'}, but sets neither asOf nor overlayFor`,
-      remedy: 'add asOf or overlayFor, or rename the features in one of the queries',
-    },
-  ];
+  yield {
+    path: pathText(['predictors', definition.predictor, 'features']),
+    problem: `events send values of ${names.join(', ')} to predictor ${taker.predictor}; this predictor uses ${many ? 'features of these names' : 'a feature of this name'}, but sets neither asOf nor overlayFor`,
+    remedy: 'add asOf or overlayFor, or rename the features in one of the queries',
+  };
 }
 
 function jsonType(kind: FeatureKind): string {
@@ -174,11 +168,10 @@ function declareValues(
 }
 
 function unknownColumn(name: string, path: string, known: readonly string[]): SettingProblem {
-  const meant = nearestName(name, known);
   return {
     path,
     problem: `the query has no feature column of this name; it has ${known.join(', ')}`,
-    remedy: meant ? `write ${meant}` : 'use one of these, or remove it',
+    remedy: writeNearest(name, known) ?? 'use one of these, or remove it',
   };
 }
 

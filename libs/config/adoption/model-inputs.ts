@@ -4,7 +4,7 @@ import { inputFault } from '@tandem/freshness/request-features';
 import { inputMisfits, isTensorType, keyText } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
-import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import { nearestName, type SettingProblem, writeNearest } from '../predictor/config-problem.ts';
 import { canNameFeature } from '../predictor/feature-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
@@ -118,9 +118,8 @@ function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
 
 function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
   const known = signature.inputs.map((tensor) => tensor.name);
-  const meant = nearestName(name, known);
   const problem = `the model has no input ${name}; it has ${signature.inputs.map(describeTensor).join('; ')}`;
-  return { path: at('inputs', name), problem, remedy: meant ? `write ${meant}` : 'use one of these' };
+  return { path: at('inputs', name), problem, remedy: writeNearest(name, known) ?? 'use one of these' };
 }
 
 /** Returns the columns that an input names, and adds a problem for each column that the query does not have. */
@@ -132,12 +131,11 @@ function declaredColumns(
   return input.columns.flatMap((wanted) => {
     const column = features.find(({ name }) => name === wanted);
     if (column) return [column];
-    const meant = nearestName(wanted, names);
     const [none, some] = predictor.request
       ? (['there is no column or request feature', 'there are'] as const)
       : (['the query has no feature column', 'it has'] as const);
     const problem = `${none} ${wanted}; ${some} ${names.join(', ')}`;
-    const remedy = meant ? `write ${meant}` : 'use one of these';
+    const remedy = writeNearest(wanted, names) ?? 'use one of these';
     problems.push({ path: at('inputs', input.name, 'columns'), problem, remedy });
     return [];
   });
@@ -159,15 +157,6 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
     }));
 }
 
-/**
- * An input and the column of its name. Pipelines and Keras export models with several inputs, each named after the
- * column that it was trained on. SQL folds unquoted names, so the case of letters may differ.
- */
-interface NamedMatch {
-  readonly tensor: DescribedTensor;
-  readonly column: FeatureColumn;
-}
-
 /** The reason why an input matches no column, with the predictor's setting that fixes it. */
 interface NamedFault {
   readonly setting: readonly string[];
@@ -175,11 +164,15 @@ interface NamedFault {
   readonly remedy: string;
 }
 
+/**
+ * Matches each input to the column of its name. Pipelines and Keras export models with several inputs, each named after
+ * the column that it was trained on. SQL folds unquoted names, so the case of letters may differ.
+ */
 function columnsByName(
   inputs: readonly DescribedTensor[],
   features: readonly FeatureColumn[],
   request: readonly FeatureColumn[],
-): { readonly matches: readonly NamedMatch[]; readonly faults: readonly NamedFault[] } {
+) {
   const matches = inputs.flatMap((tensor) => {
     const column = columnOf(tensor, inputs, features);
     return column ? [{ tensor, column }] : [];

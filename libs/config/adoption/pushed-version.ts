@@ -3,13 +3,13 @@
  * the config. All other settings are those of the stable version. The result is checked like a config.
  */
 
-import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
+import type { FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
 import { formatDuration } from '@tandem/wire/durations';
 import { checkForm } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../predictor/config-problem.ts';
-import { wordsOfRequest } from '../predictor/request-settings.ts';
+import { wordsOf, wordsOfRequest } from '../predictor/request-settings.ts';
 import { type ModelFile, type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
 import { settingConflicts } from '../predictor/setting-conflicts.ts';
 
@@ -128,11 +128,6 @@ function categoriesOf({ categories }: FeatureColumn) {
   return categories && wordsOf(categories);
 }
 
-/** Returns the categories as a config declares them. */
-export function wordsOf({ values, encoding, unknownAs }: Categories) {
-  return { values, as: encoding, ...present({ unknown: unknownAs }) };
-}
-
 function declared<T>(columns: readonly FeatureColumn[], of: (column: FeatureColumn) => T | undefined) {
   return filled(present(Object.fromEntries(columns.map((column) => [column.name, of(column)] as const))));
 }
@@ -143,7 +138,7 @@ function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | un
 }
 
 function requestOf({ request }: ModelDefinition) {
-  return request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)]));
+  return request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column)]));
 }
 
 /**

@@ -14,12 +14,6 @@ export interface QueryColumn {
   readonly type: string;
 }
 
-interface QueryRoles {
-  readonly keyType: KeyType;
-  /** Columns in the query's order. */
-  readonly features: readonly FeatureColumn[];
-}
-
 const FULL_NAMES: Readonly<Record<string, string>> = {
   smallint: 'int2',
   integer: 'int4',
@@ -61,7 +55,7 @@ export function readQueryColumns(
   predictor: ResolvedPredictor,
   columns: readonly QueryColumn[],
   problems: SettingProblem[],
-): QueryRoles | undefined {
+) {
   const before = problems.length;
   const at = (setting: string) => pathText(['predictors', predictor.name, 'features', setting]);
   const { asOf } = predictor.features;
@@ -114,13 +108,9 @@ function asOfProblems(asOf: string, columns: readonly QueryColumn[], path: strin
     return [{ path, problem, remedy }];
   }
   if (plainType(column.type) === 'timestamptz') return [];
-  return [
-    {
-      path,
-      problem: `column ${asOf} is of type ${column.type}, not timestamptz`,
-      remedy: `convert it to a time on the database's clock: (${asOf} at time zone 'UTC') as ${asOf}, with its real time zone`,
-    },
-  ];
+  const problem = `column ${asOf} is of type ${column.type}, not timestamptz`;
+  const remedy = `convert it to a time on the database's clock: (${asOf} at time zone 'UTC') as ${asOf}, with its real time zone`;
+  return [{ path, problem, remedy }];
 }
 
 function readFeature(
@@ -131,11 +121,8 @@ function readFeature(
 ): FeatureColumn[] {
   const kind = KINDS[plainType(column.type)];
   if (kind) return [{ name: column.name, kind }];
-  problems.push({
-    path,
-    problem: `column ${column.name} is of type ${column.type}, which cannot be a feature`,
-    remedy: conversion(column, asOf),
-  });
+  const problem = `column ${column.name} is of type ${column.type}, which cannot be a feature`;
+  problems.push({ path, problem, remedy: conversion(column, asOf) });
   return [];
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { type ConfigProblem, configError, nearestName } from '../predictor/config-problem.ts';
+import { type ConfigProblem, configError, nearestName, writeNearest } from '../predictor/config-problem.ts';
 
 /** Reads the variables of one section and collects their problems for the reader. */
 export type Section<T> = (read: VariableReader) => T;
@@ -32,14 +32,8 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 interface UrlForm {
   /** The allowed protocols, each with a colon. */
   readonly protocols: readonly string[];
-  /** Returns a further problem of an address that has an allowed protocol; null if there is none. */
-  readonly problemOf?: (url: string) => UrlProblem | null;
-}
-
-/** A problem of an address, in a text without the password. */
-interface UrlProblem {
-  readonly problem: string;
-  readonly remedy: string;
+  /** Returns a further problem of an address that has an allowed protocol, without the password; null if there is none. */
+  readonly problemOf?: (url: string) => Pick<ConfigProblem, 'problem' | 'remedy'> | null;
 }
 
 /**
@@ -124,8 +118,7 @@ function readChoice<T extends string>(source: Source, name: string, choices: rea
   const text = textOf(source, name);
   const choice = choices.find((one) => one === text?.toLowerCase());
   if (text === undefined || choice !== undefined) return choice;
-  const meant = nearestName(text, choices);
-  const remedy = meant ? `write ${meant}` : 'write one of these, or unset it';
+  const remedy = writeNearest(text, choices) ?? 'write one of these, or unset it';
   source.refuse(name, `is ${JSON.stringify(text)}, not one of ${choices.join(', ')}`, remedy);
   return undefined;
 }
@@ -153,7 +146,7 @@ function readUrl(
   name: string,
   { protocols, problemOf = () => null }: UrlForm,
   example: string,
-  instead?: string,
+  instead: string | undefined,
 ): string {
   const text = readSecret(source, name);
   // A file that could not be read was already reported, so a missing value is not reported as well.
@@ -210,7 +203,11 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
   return null;
 }
 
-function urlProblem(text: string, protocols: readonly string[], example: string): UrlProblem | null {
+function urlProblem(
+  text: string,
+  protocols: readonly string[],
+  example: string,
+): Pick<ConfigProblem, 'problem' | 'remedy'> | null {
   // Of several hosts, separated by commas, only the first is checked.
   const first = text.replace(/^([^/]+:\/\/(?:[^/?#]*@)?[^,/?#]+)(?:,[^,/?#]+)+/, '$1');
   const url = URL.canParse(first) ? new URL(first) : null;

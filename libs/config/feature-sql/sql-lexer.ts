@@ -24,13 +24,7 @@ export interface SqlFault {
   readonly remedy: string;
 }
 
-interface LexedSql {
-  /** The tokens before the fault, without white space. */
-  readonly tokens: readonly SqlToken[];
-  readonly fault: SqlFault | null;
-}
-
-export function lexSql(sql: string): LexedSql {
+export function lexSql(sql: string): { readonly tokens: readonly SqlToken[]; readonly fault: SqlFault | null } {
   const tokens: SqlToken[] = [];
   const unreadable = unreadableText(sql);
   if (unreadable) return { tokens, fault: unreadable };

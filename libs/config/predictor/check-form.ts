@@ -3,7 +3,7 @@
  * removed, so that the rest can be checked together.
  */
 import type { z } from 'zod';
-import { nearestName, type SettingProblem } from './config-problem.ts';
+import { nearestName, type SettingProblem, writeNearest } from './config-problem.ts';
 import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } from './config-schema.ts';
 
 /** A predictor with settings that may be missing. */
@@ -29,6 +29,9 @@ export function checkForm(value: unknown): FormCheck {
   const { issues } = result.error;
   return { ok: false, problems: issues.flatMap((issue) => problemsOfIssue(issue, value)), rest: restOf(value, issues) };
 }
+
+/** Returns the path of a setting of a predictor. */
+export type At = (...keys: (string | number)[]) => string;
 
 /**
  * Returns a path such as `predictors.repurchase.outputs.score`, with brackets for other names and for indices:
@@ -82,8 +85,7 @@ function issuesInside({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$Z
 
 function unknownSetting(parent: readonly PropertyKey[], key: string): SettingProblem {
   const known = settingsAt(parent);
-  const meant = nearestName(key, known);
-  const remedy = meant ? `write ${meant}` : `remove it; the settings here are ${known.join(', ')}`;
+  const remedy = writeNearest(key, known) ?? `remove it; the settings here are ${known.join(', ')}`;
   return { path: pathText([...parent, key]), problem: 'is not a setting of Tandem', remedy };
 }
 

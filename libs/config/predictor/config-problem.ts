@@ -43,6 +43,12 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return best && best.distance <= limit ? best.candidate : undefined;
 }
 
+/** Returns the remedy that names the most similar known name; undefined if none is similar. */
+export function writeNearest(name: string, known: readonly string[]): string | undefined {
+  const meant = nearestName(name, known);
+  return meant && `write ${meant}`;
+}
+
 /** Returns the Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkForm, type FormCheck, pathText } from './check-form.ts';
 import { type ConfigProblem, configError, type SettingProblem } from './config-problem.ts';
-import type { ParsedConfig, ParsedPredictor } from './config-schema.ts';
+import type { ParsedPredictor } from './config-schema.ts';
 import type { Imported } from './import-main.ts';
 import { type ResolvedPredictor, readModelFile, resolvePredictor } from './resolve-predictor.ts';
 import { settingConflicts } from './setting-conflicts.ts';
@@ -29,14 +29,8 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   return checkConfig(imported.value, imported.file);
 }
 
-interface ReadForm {
-  /** Absolute. */
-  readonly file: string;
-  readonly form: ParsedConfig;
-}
-
 /** Reads a config without its models. Throws as `loadConfig` does, for problems of the file itself. */
-export async function readConfigForm(path: string): Promise<ReadForm> {
+export async function readConfigForm(path: string) {
   const imported = await importConfig(path);
   if (!imported.ok) throw configError([imported.problem]);
   const { file, value } = imported;

@@ -6,14 +6,11 @@ import {
   namesWithoutDefault,
   requestValueFault,
 } from '@tandem/freshness/request-features';
-import type { PartialPredictor } from './check-form.ts';
-import { shown } from './check-form.ts';
+import { type At, type PartialPredictor, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { canNameFeature } from './feature-name.ts';
 import type { ParsedRequest, ParsedRequestFeature } from './request-schema.ts';
-import { resolveCategories } from './resolve-categories.ts';
 
-type At = (...keys: (string | number)[]) => string;
 type Fault = Omit<SettingProblem, 'path'>;
 
 const MAX_FEATURES = 64;
@@ -48,7 +45,7 @@ function asFeature(value: Value): number | string {
 }
 
 /** Returns a request feature in the form of a config. */
-export function wordsOfRequest(column: RequestColumn, wordsOf: (categories: Categories) => unknown): unknown {
+export function wordsOfRequest(column: RequestColumn): unknown {
   const { kind, default: value, nullAs, min, max, categories, examples } = column;
   const said = (one: number | string) => (kind === 'boolean' ? one === 1 : one);
   return {
@@ -61,68 +58,66 @@ export function wordsOfRequest(column: RequestColumn, wordsOf: (categories: Cate
   };
 }
 
-export function requestProblems({ request, freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
-  if (request === undefined) return [];
-  const names = Object.keys(request);
-  if (names.length === 0) return [{ path: at('request'), problem: 'is empty', remedy: 'remove it' }];
-  if (names.length > MAX_FEATURES) {
-    const problem = `declares ${names.length} features, but a call sends at most ${MAX_FEATURES}`;
-    return [{ path: at('request'), problem, remedy: 'declare fewer, or compute some of them in the feature query' }];
+export function* requestProblems(predictor: PartialPredictor, at: At): Iterable<SettingProblem> {
+  const { request } = predictor;
+  if (request === undefined) return;
+  const { length } = Object.keys(request);
+  if (length === 0) return yield { path: at('request'), problem: 'is empty', remedy: 'remove it' };
+  if (length > MAX_FEATURES) {
+    const problem = `declares ${length} features, but a call sends at most ${MAX_FEATURES}`;
+    const remedy = 'declare fewer, or compute some of them in the feature query';
+    return yield { path: at('request'), problem, remedy };
   }
-  return [
-    ...Object.entries(request).flatMap(([name, said]) => featureProblems(name, said, at)),
-    ...policyProblems(request, { freshness, batch }, at),
-  ];
+  for (const [name, said] of Object.entries(request)) yield* featureProblems(name, said, at);
+  yield* policyProblems(request, predictor, at);
 }
 
 /**
- * Returns problems of policies that contradict the request features: no call could use the features, or no run would be
+ * Yields problems of policies that contradict the request features: no call could use the features, or no run would be
  * possible.
  */
-function policyProblems(
+function* policyProblems(
   request: ParsedRequest,
-  { freshness, batch }: Pick<PartialPredictor, 'freshness' | 'batch'>,
+  { freshness, batch }: PartialPredictor,
   at: At,
-): SettingProblem[] {
+): Iterable<SettingProblem> {
   if (freshness?.live === false) {
     const problem = 'has no effect with freshness.live: false, since only live inference uses features of a call';
-    return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
+    return yield { path: at('request'), problem, remedy: 'remove one of the two' };
   }
   const required = namesWithoutDefault({ request: resolveRequest(request) });
-  if (required.length === 0) return [];
+  if (required.length === 0) return;
   const why = `since runs score with the defaults, and ${required.join(', ')} ${required.length > 1 ? 'have' : 'has'} none`;
-  const problems: SettingProblem[] = [];
   if (batch?.schedule !== undefined) {
-    problems.push({ path: at('batch', 'schedule'), problem: `cannot be kept, ${why}`, remedy: REMEDY });
+    yield { path: at('batch', 'schedule'), problem: `cannot be kept, ${why}`, remedy: REMEDY };
   }
   if (freshness?.refresh) {
-    problems.push({ path: at('freshness', 'refresh'), problem: `has no effect, ${why}`, remedy: REMEDY });
+    yield { path: at('freshness', 'refresh'), problem: `has no effect, ${why}`, remedy: REMEDY };
   }
-  return problems;
 }
 
 const REMEDY = 'remove it, or add a default to each request feature';
 
-function featureProblems(name: string, said: ParsedRequestFeature, at: At): SettingProblem[] {
-  const path = at('request', name);
+function* featureProblems(name: string, said: ParsedRequestFeature, at: At): Iterable<SettingProblem> {
   if (!canNameFeature(name)) {
-    return [
-      { path, problem: 'is not a valid feature name', remedy: 'write a name of 1 to 63 bytes that is not user_id' },
-    ];
+    const remedy = 'write a name of 1 to 63 bytes that is not user_id';
+    return yield { path: at('request', name), problem: 'is not a valid feature name', remedy };
   }
-  if (typeof said === 'string') return [];
+  if (typeof said === 'string') return;
   const column = resolveFeature(name, said);
-  const setting = settingFault(said);
-  if (setting)
-    return [{ path: at('request', name, setting.setting), problem: setting.problem, remedy: setting.remedy }];
+  const conflict = settingFault(said);
+  if (conflict) {
+    const { setting, ...fault } = conflict;
+    return yield { path: at('request', name, setting), ...fault };
+  }
   const values = [
     ...(said.default === undefined || column.default === null ? [] : [[said.default, ['default']] as const]),
     ...(said.examples ?? []).map((value, i) => [value, ['examples', i]] as const),
   ];
-  return values.flatMap(([value, keys]) => {
+  for (const [value, keys] of values) {
     const fault = valueFault(column, value);
-    return fault ? [{ path: at('request', name, ...keys), ...fault }] : [];
-  });
+    if (fault) yield { path: at('request', name, ...keys), ...fault };
+  }
 }
 
 function valueFault(column: RequestColumn, value: Value): Fault | null {
@@ -161,4 +156,23 @@ function settingFault({ type, min, max, categories }: Settings): (Fault & { read
   const counts = as === 'one-hot' ? "'zeros'" : "a number or 'nan'";
   const problem = `set unknown: ${shown(unknown)}, but with as: '${as}' an unknown text counts as ${counts}`;
   return { setting: 'categories', problem, remedy: `write ${counts}` };
+}
+
+interface SaidCategories {
+  readonly values: readonly string[];
+  readonly as: Categories['encoding'];
+  readonly unknown?: Categories['unknownAs'] | undefined;
+}
+
+export function resolveCategories(said: readonly string[] | SaidCategories): Categories {
+  if ('values' in said && !Array.isArray(said)) {
+    const { values, as: encoding, unknown } = said as SaidCategories;
+    return { values, encoding, ...(unknown === undefined ? {} : { unknownAs: unknown }) };
+  }
+  return { values: said as readonly string[], encoding: 'index' };
+}
+
+/** Returns the categories as a config declares them. */
+export function wordsOf({ values, encoding, unknownAs }: Categories) {
+  return { values, as: encoding, ...(unknownAs === undefined ? {} : { unknown: unknownAs }) };
 }

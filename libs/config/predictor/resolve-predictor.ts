@@ -19,8 +19,7 @@ import type { Budget } from '@tandem/prediction/runs/budget';
 import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
-import { resolveRequest } from './request-settings.ts';
-import { resolveCategories } from './resolve-categories.ts';
+import { resolveCategories, resolveRequest } from './request-settings.ts';
 
 export interface ResolvedInput {
   readonly name: string;

@@ -4,214 +4,171 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
-import { parseDuration } from '@tandem/wire/durations';
-import { type PartialPredictor, pathText, shown } from './check-form.ts';
+import { formatDuration, parseDuration } from '@tandem/wire/durations';
+import { type At, type PartialPredictor, pathText, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { publicationProblems } from './publication-settings.ts';
 import { requestProblems } from './request-settings.ts';
-import { expiryProblems, scheduleProblems } from './schedule-settings.ts';
+import { slotGaps } from './schedule.ts';
 
 export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
-  const at = (...keys: (string | number)[]) => pathText(['predictors', name, ...keys]);
-  return [
-    ...nameProblems(name, at()),
-    ...outputProblems(predictor, at),
-    ...inputProblems(predictor, at),
-    ...overlayProblems(predictor, at),
-    ...declarationProblems(predictor, at),
-    ...requestProblems(predictor, at),
-    ...ladderProblems(predictor, at),
-    ...refreshProblems(predictor, at),
-    ...defaultConflicts(predictor, at),
-    ...eventProblems(predictor, at),
-    ...scheduleProblems(predictor, at),
-    ...expiryProblems(predictor, at),
-    ...publicationProblems(predictor, at),
-    ...explanationProblems(predictor, at),
-  ];
+  const at: At = (...keys) => pathText(['predictors', name, ...keys]);
+  return [...nameProblems(name, at()), ...CHECKS.flatMap((check) => [...check(predictor, at)])];
 }
 
-type At = (...keys: (string | number)[]) => string;
+/** Yields the problems of some settings of a predictor. */
+type Check = (predictor: PartialPredictor, at: At) => Iterable<SettingProblem>;
 
-function nameProblems(name: string, path: string): SettingProblem[] {
-  if (PREDICTOR_NAME.test(name)) return [];
-  return [
-    {
-      path,
-      problem: `${JSON.stringify(name)} is not a valid name for a predictor`,
-      remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
-    },
-  ];
+function* nameProblems(name: string, path: string): Iterable<SettingProblem> {
+  if (PREDICTOR_NAME.test(name)) return;
+  yield {
+    path,
+    problem: `${JSON.stringify(name)} is not a valid name for a predictor`,
+    remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
+  };
 }
 
-function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[] {
-  if (!outputs) return [];
-  if (Object.keys(outputs).length === 0) {
-    return [
-      {
-        path: at('outputs'),
-        problem: 'is empty, so the prediction would have no field',
-        remedy: "name at least one output of the model, such as { score: 'float32' }",
-      },
-    ];
+const outputProblems: Check = function* ({ outputs }, at) {
+  if (!outputs) return;
+  const fields = Object.keys(outputs);
+  if (fields.length === 0) {
+    yield {
+      path: at('outputs'),
+      problem: 'is empty, so the prediction would have no field',
+      remedy: "name at least one output of the model, such as { score: 'float32' }",
+    };
   }
-  return Object.keys(outputs)
-    .filter((field) => field === '' || field.length > 128)
-    .map((field) => ({
+  for (const field of fields.filter((one) => one === '' || one.length > 128)) {
+    yield {
       path: at('outputs', field),
       problem: 'is not a valid name for a field of a prediction',
       remedy: 'write a name of 1 to 128 characters',
-    }));
-}
+    };
+  }
+};
 
-function inputProblems({ inputs }: PartialPredictor, at: At): SettingProblem[] {
-  if (!inputs || Object.keys(inputs).length > 0) return [];
-  return [
-    { path: at('inputs'), problem: 'is empty', remedy: 'remove it: columns fill the inputs of a model automatically' },
-  ];
-}
+const inputProblems: Check = function* ({ inputs }, at) {
+  if (!inputs || Object.keys(inputs).length > 0) return;
+  yield {
+    path: at('inputs'),
+    problem: 'is empty',
+    remedy: 'remove it: columns fill the inputs of a model automatically',
+  };
+};
 
-/** Returns the problems of features.nulls and features.categories that do not depend on the columns. */
-function declarationProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
+/** Yields the problems of features.nulls and features.categories that do not depend on the columns. */
+const declarationProblems: Check = function* ({ features }, at) {
   const { nulls, categories } = features ?? {};
-  const empty = Object.entries({ nulls, categories }).filter(([, said]) => said && Object.keys(said).length === 0);
-  return [
-    ...empty.map(([setting]) => ({ path: at('features', setting), problem: 'is empty', remedy: 'remove it' })),
-    ...Object.entries(categories ?? {}).flatMap(([column, said]) => {
-      if (Array.isArray(said) || said.unknown === undefined) return [];
-      const { as: encoding, unknown } = said;
-      if ((encoding === 'one-hot') === (unknown === 'zeros')) return [];
-      const [fits, remedy] =
-        encoding === 'one-hot'
-          ? ["'zeros'", "write 'zeros', or as: 'index'"]
-          : ["a number or 'nan'", "write a number or 'nan', or as: 'one-hot'"];
-      const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, but with as: '${encoding}' an unknown text counts as ${fits}`;
-      return [{ path: at('features', 'categories', column, 'unknown'), problem, remedy }];
-    }),
-  ];
-}
+  for (const [setting, said] of Object.entries({ nulls, categories })) {
+    if (said && Object.keys(said).length === 0) {
+      yield { path: at('features', setting), problem: 'is empty', remedy: 'remove it' };
+    }
+  }
+  for (const [column, said] of Object.entries(categories ?? {})) {
+    if (Array.isArray(said) || said.unknown === undefined) continue;
+    const { as: encoding, unknown } = said;
+    if ((encoding === 'one-hot') === (unknown === 'zeros')) continue;
+    const [fits, remedy] =
+      encoding === 'one-hot'
+        ? ["'zeros'", "write 'zeros', or as: 'index'"]
+        : ["a number or 'nan'", "write a number or 'nan', or as: 'one-hot'"];
+    const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, but with as: '${encoding}' an unknown text counts as ${fits}`;
+    yield { path: at('features', 'categories', column, 'unknown'), problem, remedy };
+  }
+};
 
-function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
-  if (features?.asOf === undefined || features.overlayFor === undefined) return [];
-  return [
-    {
-      path: at('features', 'overlayFor'),
-      problem:
-        "has no effect with asOf, which ends the overlay when the row's asOf is later than the event's acceptance",
-      remedy: 'remove one of the two',
-    },
-  ];
-}
+const overlayProblems: Check = function* ({ features }, at) {
+  if (features?.asOf === undefined || features.overlayFor === undefined) return;
+  yield {
+    path: at('features', 'overlayFor'),
+    problem: "has no effect with asOf, which ends the overlay when the row's asOf is later than the event's acceptance",
+    remedy: 'remove one of the two',
+  };
+};
 
-function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
-  const problems: SettingProblem[] = [];
+const ladderProblems: Check = function* ({ freshness }, at) {
   if (freshness?.live === false && freshness.liveTimeout !== undefined) {
-    problems.push({
+    yield {
       path: at('freshness', 'liveTimeout'),
       problem: 'has no effect with live: false, since no read waits for the model',
       remedy: 'remove liveTimeout, or live: false',
-    });
+    };
   }
   if (freshness?.onLiveFailure === 'error' && freshness.default !== undefined) {
-    problems.push({
+    yield {
       path: at('freshness', 'default'),
       problem: "has no effect with onLiveFailure: 'error', which allows no fallback when live inference fails",
       remedy: "remove default, or write onLiveFailure: 'stale' or 'default'",
-    });
+    };
   }
   if (freshness?.onLiveFailure === 'default' && !('default' in freshness)) {
-    problems.push({
+    yield {
       path: at('freshness', 'onLiveFailure'),
       problem: "is 'default', but no default is declared",
       remedy: "add default with a value for each output, or write onLiveFailure: 'error'",
-    });
+    };
   }
-  return problems;
-}
+};
 
 /** The shortest time within which users can be re-scored, since events are relayed twice a second. */
 const LEAST_WINDOW_MS = 1_000;
 
-function refreshProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
+const refreshProblems: Check = function* ({ freshness }, at) {
   const refresh = freshness?.refresh;
-  if (!freshness || !refresh) return [];
+  if (!freshness || !refresh) return;
   const path = at('freshness', 'refresh');
+  const remedy = 'remove one of the two';
   if (freshness.live === false) {
-    return [
-      {
-        path,
-        problem: 'has no effect with live: false, since re-scoring infers live',
-        remedy: 'remove one of the two',
-      },
-    ];
+    return yield { path, problem: 'has no effect with live: false, since re-scoring infers live', remedy };
   }
   if (freshness.events?.length === 0) {
-    return [
-      {
-        path,
-        problem: 'has no effect with events: [], since no event makes a user stale',
-        remedy: 'remove one of the two',
-      },
-    ];
+    return yield { path, problem: 'has no effect with events: [], since no event makes a user stale', remedy };
   }
   const ms = parseDuration(refresh.within);
-  if (ms === null || ms >= LEAST_WINDOW_MS) return [];
-  return [
-    {
-      path: `${path}.within`,
-      problem: `${refresh.within} is shorter than events take to arrive`,
-      remedy: "write at least '1s'",
-    },
-  ];
-}
+  if (ms === null || ms >= LEAST_WINDOW_MS) return;
+  yield {
+    path: `${path}.within`,
+    problem: `${refresh.within} is shorter than events take to arrive`,
+    remedy: "write at least '1s'",
+  };
+};
 
-function defaultConflicts({ freshness, outputs }: PartialPredictor, at: At): SettingProblem[] {
-  if (freshness?.default === undefined || !outputs) return [];
-  return defaultProblems(freshness.default, outputs, at('freshness', 'default'));
-}
-
-function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
+const eventProblems: Check = function* ({ freshness }, at) {
   const patterns = freshness?.events ?? [];
-  return patterns.flatMap((pattern, i) => {
+  for (const [i, pattern] of patterns.entries()) {
     const covering = coveringPattern(patterns, i);
-    if (covering === undefined) return [];
+    if (covering === undefined) continue;
     const problem =
       covering === pattern ? `'${pattern}' is listed twice` : `'${pattern}' has no effect: '${covering}' includes it`;
-    return [{ path: at('freshness', 'events', i), problem, remedy: 'remove it' }];
-  });
-}
+    yield { path: at('freshness', 'events', i), problem, remedy: 'remove it' };
+  }
+};
 
-// Checks a predictor's declared default, which must be a prediction that the model could give.
-
-/**
- * Returns the problems of a default.
- * @param path the setting, such as `predictors.repurchase.freshness.default`
- */
-function defaultProblems(
-  values: Readonly<Record<string, unknown>>,
-  outputs: ParsedOutputs,
-  path: string,
-): SettingProblem[] {
-  const missing = Object.keys(outputs).filter((field) => !Object.hasOwn(values, field));
-  const extra = Object.keys(values).filter((field) => !Object.hasOwn(outputs, field));
-  return [
-    ...missing.map((field) => ({
+/** Yields the problems of a declared default, which must be a prediction that the model could give. */
+const defaultProblems: Check = function* ({ freshness, outputs }, at) {
+  const values = freshness?.default;
+  if (values === undefined || !outputs) return;
+  const path = at('freshness', 'default');
+  for (const field of Object.keys(outputs).filter((one) => !Object.hasOwn(values, one))) {
+    yield {
       path: `${path}.${field}`,
       problem: 'is missing, but the predictor has this output',
       remedy: `add a value for ${field}`,
-    })),
-    ...extra.map((field) => ({
+    };
+  }
+  for (const field of Object.keys(values).filter((one) => !Object.hasOwn(outputs, one))) {
+    yield {
       path: `${path}.${field}`,
       problem: 'is not an output of this predictor',
       remedy: `remove it; the outputs are ${Object.keys(outputs).join(', ')}`,
-    })),
-    ...Object.entries(outputs).flatMap(([field, output]) =>
-      Object.hasOwn(values, field) ? valueProblems(values[field], output, `${path}.${field}`) : [],
-    ),
-  ];
-}
+    };
+  }
+  for (const [field, output] of Object.entries(outputs)) {
+    if (Object.hasOwn(values, field)) yield* valueProblems(values[field], output, `${path}.${field}`);
+  }
+};
 
 function valueProblems(value: unknown, output: ParsedOutputs[string], path: string): SettingProblem[] {
   const type = typeof output === 'string' ? output : output.type;
@@ -264,24 +221,86 @@ function expectation(value: unknown, type: TensorType): string | null {
 const LEAST_SHARE = 0.0001;
 const LEAST_MS = 60_000;
 
-function explanationProblems({ explanations }: PartialPredictor, at: (...keys: string[]) => string): SettingProblem[] {
-  const problems: SettingProblem[] = [];
+const explanationProblems: Check = function* ({ explanations }, at) {
   const share = explanations?.share;
   if (share !== undefined && !(share >= LEAST_SHARE)) {
-    problems.push({
+    yield {
       path: at('explanations', 'share'),
       problem: `is ${share}: ${share > 0 ? 'less than one user in ten thousand' : 'no answer would be kept'}`,
       remedy: share > 0 ? `write at least ${LEAST_SHARE}` : 'remove explanations, or write a share above 0, up to 1',
-    });
+    };
   }
   const keepFor = explanations?.keepFor;
   const ms = keepFor === undefined ? null : parseDuration(keepFor);
   if (ms !== null && ms < LEAST_MS) {
-    problems.push({
+    yield {
       path: at('explanations', 'keepFor'),
       problem: `${keepFor} is too short for an operator to look`,
       remedy: "write at least '1m'",
-    });
+    };
   }
-  return problems;
+};
+
+const CHECKS: readonly Check[] = [
+  outputProblems,
+  inputProblems,
+  overlayProblems,
+  declarationProblems,
+  requestProblems,
+  ladderProblems,
+  refreshProblems,
+  defaultProblems,
+  eventProblems,
+  scheduleProblems,
+  expiryProblems,
+  publicationProblems,
+  explanationProblems,
+];
+
+// Checks schedules, budgets and expiry against each other.
+
+/** Yields problems of schedules and budgets that would have no effect. */
+function* scheduleProblems({ features, freshness, batch }: PartialPredictor, at: At): Iterable<SettingProblem> {
+  if (batch?.budget !== undefined && batch.schedule === undefined) {
+    yield {
+      path: at('batch', 'budget'),
+      problem: 'has no effect without a schedule: it limits scheduled runs',
+      remedy: 'add batch.schedule; or remove batch.budget, and start runs with --share or --cpu-minutes',
+    };
+  }
+  if (typeof batch?.schedule !== 'object') return;
+  const { everyone, changed } = batch.schedule;
+  if (everyone === changed) {
+    yield {
+      path: at('batch', 'schedule', 'changed'),
+      problem: 'has no effect: the schedule of everyone scores all users at the same times',
+      remedy: 'write a more frequent schedule, or one cron expression for everyone',
+    };
+  }
+  if (freshness?.events?.length === 0 && !features?.watch?.length && batch.budget === undefined) {
+    yield {
+      path: at('batch', 'schedule', 'changed'),
+      problem: 'has no effect with events: [], since no event makes a user stale',
+      remedy: 'write one cron expression for everyone, or name events or watched tables',
+    };
+  }
+}
+
+/**
+ * Yields the problems of expiry that need no database. For `check`, `maxAgeTooShort` also takes the last run's time
+ * into account.
+ */
+function* expiryProblems({ freshness, batch }: PartialPredictor, at: At): Iterable<SettingProblem> {
+  const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
+  if (maxAgeMs === null || batch?.schedule === undefined) return;
+  const everyone = typeof batch.schedule === 'string' ? batch.schedule : batch.schedule.everyone;
+  // The other schedule only re-scores changed users.
+  const { longestMs } = slotGaps(everyone);
+  if (maxAgeMs >= longestMs) return;
+  const interval = formatDuration(longestMs);
+  yield {
+    path: at('freshness', 'maxAge'),
+    problem: `${freshness?.maxAge} is shorter than the schedule's longest interval (${interval}): every prediction would expire before the next run replaces it`,
+    remedy: `write a maxAge above ${interval} plus twice the time of a run, or schedule runs more often`,
+  };
 }

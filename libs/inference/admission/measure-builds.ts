@@ -7,10 +7,9 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { InferenceProcess, START_LIMIT } from '../process/inference-process.ts';
-import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { comparePaces, type Paces } from './paces.ts';
+import { comparePaces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
 import { createWidthCheck } from './signature.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
@@ -32,14 +31,6 @@ export interface RowParity {
    * time.
    */
   readonly largestDifference: number | null;
-}
-
-interface MeasuredBuilds {
-  /** Rows of the batches that both sides answered. The answers are in this order. */
-  readonly rows: readonly number[];
-  readonly parent: SideFigures;
-  readonly build: SideFigures;
-  readonly paces: Paces;
 }
 
 export interface SideFigures {
@@ -72,7 +63,7 @@ export async function measureBuilds(
   parent: MeasuredVersion,
   build: MeasuredVersion,
   { memoryLimitMb, answersMs = 10_000, pacesMs = 8_000 }: MeasureLimits,
-): Promise<MeasuredBuilds> {
+) {
   const process = new InferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
   try {
     await process.ready;
@@ -85,6 +76,7 @@ export async function measureBuilds(
       budgetMs: pacesMs,
     });
     return {
+      /** Rows of the batches that both sides answered. The answers are in this order. */
       rows: answered.rows,
       parent: { answers: answered.answers[0], refused: answered.refused[0], parity: parity[0] },
       build: { answers: answered.answers[1], refused: answered.refused[1], parity: parity[1] },
@@ -122,12 +114,8 @@ async function open(process: InferenceProcess, session: string, version: Measure
     definition,
     runs: runsOf(rowByRow),
     unpinned: runsOf(false),
-    tolerance: unpinnedTolerance(version, signature),
+    tolerance: toleranceOf({ ...definition, rowByRow: false }, takesHalves(definition, signature)),
   };
-}
-
-function unpinnedTolerance({ definition }: MeasuredVersion, signature: Signature): number {
-  return toleranceOf({ ...definition, rowByRow: false }, takesHalves(definition, signature));
 }
 
 interface Answered {

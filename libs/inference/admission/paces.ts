@@ -28,12 +28,6 @@ interface Spread {
   readonly high: number;
 }
 
-interface PaceOptions {
-  /** The users of a run of many. If there are fewer users, they are repeated. */
-  readonly together: number;
-  readonly budgetMs: number;
-}
-
 type Sides = readonly [parent: TrialRuns, build: TrialRuns];
 
 /** The milliseconds of a round for each user. */
@@ -48,11 +42,12 @@ const RUNS_TOGETHER = 5;
 /**
  * Measures the paces. Rejects if a model no longer answers these users.
  * @param rows users that both models answer; at least one
+ * @param together the users of a run of many. If there are fewer users, they are repeated
  */
 export async function comparePaces(
   sides: Sides,
   rows: readonly number[],
-  { together, budgetMs }: PaceOptions,
+  { together, budgetMs }: { readonly together: number; readonly budgetMs: number },
 ): Promise<Paces> {
   const single = takeAround(rows, RUNS_ALONE).map((row) => [row]);
   const many = Array.from({ length: RUNS_TOGETHER }, () => takeAround(rows, together));

@@ -39,20 +39,13 @@ export function toleranceOf({ rowByRow }: ModelDefinition, takesHalves: boolean)
   return takesHalves ? HALF_TOLERANCE : FLOAT_TOLERANCE;
 }
 
-export interface Comparison {
-  /** Returns the difference that is largest relative to the allowed one; null if there is none. */
-  differenceOf(userId: string, alone: Answer, other: Answer): AnswerDifference | null;
-}
+export type Comparison = ReturnType<typeof createComparison>;
 
 /**
  * Creates a comparison of answers.
  * @param alone the answers of all users alone, which define the tolerance of each output
  */
-export function createComparison(
-  fields: readonly OutputField[],
-  alone: readonly Answer[],
-  tolerance: number,
-): Comparison {
+export function createComparison(fields: readonly OutputField[], alone: readonly Answer[], tolerance: number) {
   const places = fields.flatMap(({ name, type, width }) =>
     Array.from({ length: width ?? 1 }, (_, i) => ({
       output: width === null ? name : `${name}[${i}]`,
@@ -61,7 +54,8 @@ export function createComparison(
   );
   const scales = places.map((_, at) => scaleOf(alone, at, tolerance));
   return {
-    differenceOf(userId, first, other) {
+    /** Returns the difference that is largest relative to the allowed one; null if there is none. */
+    differenceOf(userId: string, first: Answer, other: Answer): AnswerDifference | null {
       let worst: AnswerDifference | null = null;
       places.forEach((place, at) => {
         const [a, b] = [first[at] ?? '', other[at] ?? ''];

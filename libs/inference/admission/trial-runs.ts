@@ -4,6 +4,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from '../process/inference-process.ts';
+import type { RunAnswer } from '../process/protocol.ts';
 import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type Answer, answerOf } from './parity.ts';
@@ -23,30 +24,16 @@ interface TrialRunsOptions {
 }
 
 /** Duration of a run in the child, in ms. */
-export interface RunTime {
-  readonly ms: number;
-  readonly cpuMs: number;
-}
+export type RunTime = Pick<RunAnswer, 'ms' | 'cpuMs'>;
 
 /** The result of a run. A `fault` is caused by its users. A wrong number of rows is thrown instead. */
 export type TrialRun =
   | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
   | { readonly fault: string };
 
-export interface TrialRuns {
-  /**
-   * Runs the model. Rejects with:
-   * - `live_failed`: the model returned another number of rows than users
-   * - `model_refused`: it returned another number of values than the config declares, or the trial took too much CPU
-   * - `overloaded`: the machine gave the trial too little CPU
-   * - ProcessEnded
-   */
-  ask(rows: readonly number[]): Promise<TrialRun>;
-  /** Returns the CPU time of the child since the first run, in ms. */
-  spentCpuMs(): number;
-}
+export type TrialRuns = ReturnType<typeof createTrialRuns>;
 
-export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
+export function createTrialRuns(options: TrialRunsOptions) {
   const { process, session, definition, batch, checkWidths, limits, field } = options;
   const { inputs, outputs, rowByRow = false } = definition;
   const fetches = [...new Set(outputs.map((field) => field.output))];
@@ -54,6 +41,7 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
   const cpuBegin = process.cpuMs();
   let slowestMs = 0;
 
+  /** Returns the CPU time of the child since the first run, in ms. */
   const spentCpuMs = () => process.cpuMs() - cpuBegin;
 
   function checkTime(): void {
@@ -62,6 +50,13 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
     if (spentMs > limits.total.wallMs) throw machineBusy(starvedText(spentCpuMs(), spentMs));
   }
 
+  /**
+   * Runs the model. Rejects with:
+   * - `live_failed`: the model returned another number of rows than users
+   * - `model_refused`: it returned another number of values than the config declares, or the trial took too much CPU
+   * - `overloaded`: the machine gave the trial too little CPU
+   * - ProcessEnded
+   */
   async function ask(rows: readonly number[]): Promise<TrialRun> {
     checkTime();
     const ran = await faultOf(() => {

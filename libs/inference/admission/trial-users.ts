@@ -9,8 +9,6 @@ import type { TrialOptions } from './trial.ts';
 export const SAMPLE_USERS = 64;
 const MADE_UP_USERS = 64;
 
-type TrialUsers = Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays'>;
-
 /**
  * Returns the batch of a trial.
  * @param bothWays the same users twice, in the same order; all can be scored
@@ -19,7 +17,7 @@ export function gatherUsers(
   definition: ModelDefinition,
   readSample: FeatureBatch | undefined,
   readBothWays: { readonly live: FeatureBatch; readonly run: FeatureBatch } | undefined,
-): TrialUsers {
+): Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays'> {
   const sample = readSample && withTrialRequests(definition, readSample);
   const bothWays = readBothWays && {
     live: withTrialRequests(definition, readBothWays.live),
@@ -35,7 +33,7 @@ export function gatherUsers(
   const users = realIds.length + MADE_UP_USERS;
   const pairs = bothWays?.run.userIds.map((userId, i) => ({ live: realIds.indexOf(userId), run: users + i }));
   return {
-    batch: join(
+    batch: joinBatches(
       madeUp,
       [sampled, live, madeUp, bothWays?.run].filter((part) => part !== undefined),
     ),
@@ -47,20 +45,24 @@ export function gatherUsers(
 
 function firstRows(batch: FeatureBatch, most: number): FeatureBatch {
   const rows = Array.from({ length: Math.min(most, batch.userIds.length) }, (_, row) => row);
-  return { ...pickRows(batch, rows), faults: new Map([...batch.faults].filter(([row]) => row < most)) };
+  const faults = new Map([...batch.faults].filter(([row]) => row < most));
+  return { ...pickRows(batch, rows), faults, unusable: batch.unusable };
 }
 
-function pickRows(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
+/** Returns a batch of these rows, none of which has a fault. */
+export function pickRows(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
   return {
     ...batch,
     userIds: rows.map((row) => batch.userIds[row] ?? ''),
     contextVersions: rows.map((row) => batch.contextVersions[row] ?? 0),
     values: batch.values.map((values) => rows.map((row) => values[row] ?? null)),
+    faults: new Map(),
+    unusable: new Map(),
   };
 }
 
-/** Joins two batches. Only faults of the first part are kept, since its rows keep their numbers. */
-function join(like: FeatureBatch, parts: readonly FeatureBatch[]): FeatureBatch {
+/** Joins batches in the columns of one. Only faults of the first part are kept, since its rows keep their numbers. */
+export function joinBatches(like: FeatureBatch, parts: readonly FeatureBatch[]): FeatureBatch {
   const [first] = parts;
   const valuesOf = ({ columns, values }: FeatureBatch, name: string) =>
     values[columns.findIndex((column) => column.name === name)] ?? [];

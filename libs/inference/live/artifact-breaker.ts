@@ -29,25 +29,6 @@ interface Asked {
   readonly predictor: string;
 }
 
-export interface ArtifactBreaker {
-  /**
-   * Returns whether a request may wait for the artifact, or the error `unavailable` while the artifact is paused. With
-   * `isProbe`, only this request may wait, and its outcome ends or extends the pause.
-   */
-  permit(asked: Asked): TandemError | { readonly isProbe: boolean };
-  /** Records a run that was answered, or rejected because of its rows. The process is still alive. */
-  lived(asked: Asked): void;
-  /**
-   * Records a run that ended its process. Returns the error for all requests of the artifact if that pauses it.
-   * @param ranMs null if the process may have been killed from outside
-   */
-  died(asked: Asked, ranMs: number | null, how: string): TandemError | undefined;
-  /** Records a probe that was never run, or whose reader left: the next request becomes the probe. */
-  undecided(asked: Asked): void;
-  /** Returns how many artifacts are paused or being probed. */
-  paused(): number;
-}
-
 /** Milliseconds that other models lose by the start of the next process, in addition to the run. */
 const RESTART_MS = 150;
 /** The lost time of two runs that never end, or of a dozen crashes. */
@@ -78,7 +59,9 @@ interface Conduct {
   why: string;
 }
 
-export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_MS }: BreakerOptions): ArtifactBreaker {
+export type ArtifactBreaker = ReturnType<typeof createArtifactBreaker>;
+
+export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_MS }: BreakerOptions) {
   /** The artifacts that recently ended a process. */
   const conducts = new Map<string, Conduct>();
 
@@ -111,7 +94,11 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
   }
 
   return {
-    permit({ artifactHash, predictor }) {
+    /**
+     * Returns whether a request may wait for the artifact, or the error `unavailable` while the artifact is paused. With
+     * `isProbe`, only this request may wait, and its outcome ends or extends the pause.
+     */
+    permit({ artifactHash, predictor }: Asked): TandemError | { readonly isProbe: boolean } {
       const conduct = conducts.get(artifactHash);
       if (!conduct || conduct.state === 'works') return { isProbe: false };
       const left = conduct.until - now();
@@ -119,7 +106,8 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
       conduct.state = 'probed';
       return { isProbe: true };
     },
-    lived({ artifactHash, predictor }) {
+    /** Records a run that was answered, or rejected because of its rows. The process is still alive. */
+    lived({ artifactHash, predictor }: Asked): void {
       const conduct = conducts.get(artifactHash);
       if (!conduct) return;
       if (conduct.state === 'probed') {
@@ -129,7 +117,11 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
       const isCalm = conduct.state === 'works' && now() - Math.max(conduct.until, conduct.at) > CALM * conduct.pauseMs;
       if (isCalm) conducts.delete(artifactHash);
     },
-    died(asked, ranMs, how) {
+    /**
+     * Records a run that ended its process. Returns the error for all requests of the artifact if that pauses it.
+     * @param ranMs null if the process may have been killed from outside
+     */
+    died(asked: Asked, ranMs: number | null, how: string): TandemError | undefined {
       const conduct = conductOf(asked.artifactHash);
       const forgiven = FORGIVEN * (now() - conduct.at);
       conduct.lostMs = Math.max(0, conduct.lostMs - forgiven) + (ranMs ?? 0) + RESTART_MS;
@@ -138,10 +130,12 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
       const isOver = conduct.state === 'probed' || (conduct.state === 'works' && conduct.lostMs >= maxLostMs);
       return isOver ? pause(conduct, asked, ranMs === null) : undefined;
     },
-    undecided({ artifactHash }) {
+    /** Records a probe that was never run, or whose reader left: the next request becomes the probe. */
+    undecided({ artifactHash }: Asked): void {
       const conduct = conducts.get(artifactHash);
       if (conduct?.state === 'probed') conduct.state = 'paused';
     },
+    /** Returns how many artifacts are paused or being probed. */
     paused: () => [...conducts.values()].filter(({ state }) => state !== 'works').length,
   };
 }

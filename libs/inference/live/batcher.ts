@@ -16,7 +16,8 @@ import {
   ScoringCrash,
 } from '@tandem/prediction/scoring/scoring';
 import type { WireTensor } from '../process/protocol.ts';
-import { type EncodedInput, encodeInputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
+import { type EncodedInput, encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
 import { type InferRequest, wantedBy } from './infer-request.ts';
 import { LiveRoom, type RunUnderWay } from './live-room.ts';
@@ -34,10 +35,12 @@ import {
   type Work,
 } from './pending-requests.ts';
 import { type LoneRow, PoisonRows } from './poison-rows.ts';
-import { prepareRun } from './prepare-run.ts';
 import type { SliceRows } from './slice-rows.ts';
-import type { PreparedRun, SlotAnswer } from './slot.ts';
+import type { PreparedRun, Slot, SlotAnswer } from './slot.ts';
 import { type Part, WaitingLine } from './waiting-line.ts';
+
+/** The part of a slot that runs models. */
+export type RunSlot = Pick<Slot, 'run'>;
 
 interface BatcherOptions {
   /** Returns a slot that can run the artifact now; null while all are busy. Call `pumpSoon` when a slot may be free. */
@@ -55,10 +58,6 @@ interface BatcherOptions {
   /** The breaker of live requests. */
   readonly breaker: ArtifactBreaker;
   readonly now: () => number;
-}
-
-export interface RunSlot {
-  run(hash: string, make: () => PreparedRun | null): Promise<SlotAnswer | null>;
 }
 
 export class Batcher implements Scorer, LoadShedding {
@@ -288,4 +287,32 @@ function isTooLate(room: LiveRoom, { request, version, rows }: Part<Pending>, no
 function beginRun(room: LiveRoom, parts: readonly Part<Pending>[]): RunUnderWay | undefined {
   const [first] = parts;
   return first && room.begin(first.version, rowsOf(parts), first.request.priority === 'live');
+}
+
+/**
+ * Prepares a run of these parts.
+ * @param now ms on the clock of their deadlines
+ */
+function prepareRun(parts: readonly Part<Pending>[], killGraceMs: number, now: number): PreparedRun {
+  const priority = parts[0]?.request.priority ?? 'batch';
+  const graceMs = priority === 'live' ? killGraceMs : 0;
+  // Each request has its own limit, so that a long timeout does not prolong the run of another request.
+  const limits = parts.map(({ request: r }) =>
+    Math.min(r.runTimeoutMs + graceMs, Math.max(0, r.deadline - now) + killGraceMs),
+  );
+  const inputs = parts.map((part) => part.inputs);
+  return {
+    feeds: joinInputs(inputs, rowsOf(parts)),
+    fetches: parts[0]?.outputs ?? [],
+    rowByRow: parts[0]?.version.rowByRow ?? false,
+    priority,
+    limit: limitOf(parts[0], Math.max(...limits), killGraceMs),
+  };
+}
+
+/** Returns the limit of a run: wall time for live readers; CPU time for a batch, where it identifies poison rows. */
+function limitOf(part: Part<Pending> | undefined, ms: number, killGraceMs: number): TimeLimit {
+  if (part?.request.priority === 'live') return wallLimit(ms);
+  // Suspect rows wait while a row of live reads runs alone.
+  return part?.isAlone ? cpuLimit(ms, ms + killGraceMs) : cpuLimit(ms);
 }

@@ -17,23 +17,6 @@ export interface WarmUpRuns {
   readonly ms: number;
 }
 
-/** The estimates for the runs of a version. */
-export interface RunCost {
-  /** Returns the expected milliseconds of a run, by its rows. */
-  ms(rows: number): number;
-  /**
-   * Returns the rows of the largest run that is likely to end within this time, and is not much larger than earlier
-   * runs; 0 for none.
-   */
-  rowsWithin(ms: number): number;
-  warmedUp(runs: WarmUpRuns): void;
-  /**
-   * Records the duration of a run.
-   * @param ms the time from the start of the run to its answer
-   */
-  observe(rows: number, ms: number): void;
-}
-
 /** The weight of a run relative to the next, so that about twenty runs are remembered. */
 const MEMORY = 0.95;
 /** The rows of the first run of an unknown version. */
@@ -52,7 +35,10 @@ const LEAST_SPREAD = 0.01;
 /** The rounding error of sums of fractions, in rows. */
 const ROUNDING = 1e-6;
 
-export function createRunCost(): RunCost {
+/** The estimates for the runs of a version. */
+export type RunCost = ReturnType<typeof createRunCost>;
+
+export function createRunCost() {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
   let [fixed, slope] = [0, 0];
@@ -79,13 +65,22 @@ export function createRunCost(): RunCost {
 
   const expected = (rows: number) => fixed + slope * rows;
   return {
+    /** Returns the expected milliseconds of a run, by its rows. */
     ms: expected,
-    rowsWithin(ms) {
+    /**
+     * Returns the rows of the largest run that is likely to end within this time, and is not much larger than earlier
+     * runs; 0 for none.
+     */
+    rowsWithin(ms: number): number {
       const reach = sums.runs === 0 ? FIRST_ROWS : Math.ceil(largest * REACH);
       if (fixed > ms) return 0;
       return slope === 0 ? reach : Math.min(reach, Math.floor((ms - fixed) / slope + ROUNDING));
     },
-    observe(rows, took) {
+    /**
+     * Records the duration of a run.
+     * @param took the ms from the start of the run to its answer
+     */
+    observe(rows: number, took: number): void {
       const ms = sums.runs === 0 ? took : Math.min(took, MOST_SURPRISE * expected(rows) + SURPRISE_MS);
       sums.runs = sums.runs * MEMORY + 1;
       sums.rows = sums.rows * MEMORY + rows;
@@ -95,7 +90,7 @@ export function createRunCost(): RunCost {
       largest = Math.max(rows, largest);
       fit();
     },
-    warmedUp({ oneMs, rows, ms }) {
+    warmedUp({ oneMs, rows, ms }: WarmUpRuns): void {
       if (sums.runs > 0) return;
       const perRow = (ms - oneMs) / (rows - 1);
       // There is one run of each size, while models are loaded. A single delayed row would make all other rows seem

@@ -5,19 +5,19 @@
  */
 
 import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
-import { BOUND_STARTS, InferenceProcess, type ProcessEnd, type ProcessEnded } from '../process/inference-process.ts';
+import {
+  BOUND_STARTS,
+  InferenceProcess,
+  type ProcessEnd,
+  type ProcessEnded,
+  type ProcessOptions,
+} from '../process/inference-process.ts';
 import type { ModelRun, RunAnswer } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 import { HeldModels } from './held-models.ts';
 import type { InferenceLog, ModelLoader } from './model-loader.ts';
 
-interface SlotOptions {
-  readonly memoryLimitMb: number;
-  readonly startLimit: TimeLimit;
-  /** Niceness of the child above that of the parent. Default: that of a serving child. */
-  readonly niceSteps?: number | undefined;
-  /** Threads of a run. Default: 1. */
-  readonly threads?: number | undefined;
+interface SlotOptions extends Pick<ProcessOptions, 'memoryLimitMb' | 'startLimit' | 'niceSteps' | 'threads'> {
   readonly loader: ModelLoader;
   /** Returns the artifacts that a new child loads while it has no work, as far as there is room. */
   wanted(): Iterable<string>;
@@ -42,13 +42,9 @@ export interface PreparedRun extends Omit<ModelRun, 'session'> {
 export type SlotAnswer = Pick<RunAnswer, 'outputs' | 'cpuMs'>;
 
 /** The cost of a run, as measured by the child. */
-export interface FinishedRun {
+export interface FinishedRun extends Pick<RunAnswer, 'ms' | 'cpuMs'> {
   readonly artifactHash: string;
   readonly rows: number;
-  /** Wall time of the run, in ms. */
-  readonly ms: number;
-  /** CPU time, in ms. */
-  readonly cpuMs: number;
   readonly priority: ScoreRequest['priority'];
 }
 

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { TandemError } from '@tandem/freshness/errors';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import { type ChildPriority, createChildPriority, NO_PRIORITY } from './child-priority.ts';
-import type { Command, ModelRun, Reply, RunAnswer, SentReply, Signature } from './protocol.ts';
+import type { Command, ModelRun, Reply, RunAnswer, SentReply } from './protocol.ts';
 import { readableReason } from './readable-reason.ts';
 import { spawnWorker } from './spawn-worker.ts';
 import { cpuLimit, machineBusy, type TimeLimit, type TimeUp, watchTime } from './time-limit.ts';
@@ -35,14 +35,6 @@ interface ModelFile {
   readonly session: string;
   readonly bytes: Uint8Array;
   readonly sha256: string | null;
-}
-
-interface Loaded {
-  readonly signature: Signature;
-  /** The measured memory of the model. */
-  readonly bytes: number;
-  /** The child's resident memory after the load. */
-  readonly rssBytes: number;
 }
 
 /**
@@ -125,7 +117,7 @@ export class InferenceProcess {
   /**
    * Loads a model. Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
    */
-  async load(file: ModelFile, limit: TimeLimit): Promise<Loaded> {
+  async load(file: ModelFile, limit: TimeLimit): Promise<Extract<Reply, { kind: 'loaded' }>> {
     const reply = await this.#ask(() => this.#sendModel(file), limit);
     if (reply.kind === 'loaded') return reply;
     throw refusal('model_refused', 'the model cannot be loaded', reply);

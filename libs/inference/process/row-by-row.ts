@@ -42,13 +42,6 @@ function aligned(like: Numbers, length: number): Numbers {
   return new (like.constructor as NumbersConstructor)(buffer, 0, length);
 }
 
-interface RowAnswers {
-  /** Adds the outputs of a row. Throws if they are not a single row, with the widths of the first. */
-  add(outputs: readonly WireTensor[]): void;
-  /** Returns the outputs of all rows, as one run would return them. */
-  outputs(): readonly WireTensor[];
-}
-
 interface Gathered {
   readonly first: WireTensor;
   readonly width: number;
@@ -56,18 +49,21 @@ interface Gathered {
 }
 
 /** Creates a collector for the answers of single rows, in order. A scalar counts as the value of its row. */
-export function joinRows(rows: number): RowAnswers {
+export function joinRows(rows: number) {
   let gathered: readonly Gathered[] = [];
   let row = 0;
   return {
-    add(outputs) {
+    /** Adds the outputs of a row. Throws if they are not a single row, with the widths of the first. */
+    add(outputs: readonly WireTensor[]): void {
       if (row === 0) gathered = outputs.map((output) => prepare(output, rows));
       outputs.forEach((output, i) => {
         keep(gathered[i], output, row);
       });
       row++;
     },
-    outputs: () => gathered.map(({ first, data }) => ({ ...first, dims: [rows, ...first.dims.slice(1)], data })),
+    /** Returns the outputs of all rows, as one run would return them. */
+    outputs: (): readonly WireTensor[] =>
+      gathered.map(({ first, data }) => ({ ...first, dims: [rows, ...first.dims.slice(1)], data })),
   };
 }
 

@@ -19,7 +19,7 @@ export interface LabelMove {
   readonly actor: string;
 }
 
-export interface MovedLabel {
+interface MovedLabel {
   /** The number of the version that had the label before; null if none had it. */
   readonly from: number | null;
   readonly to: number;

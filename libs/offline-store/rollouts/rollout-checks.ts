@@ -54,7 +54,7 @@ async function keep(db: Db, rolloutId: string, { step, verdict, applied, judgeme
   await changeRows(db, checks.where('seq', '<=', firstBeyond));
 }
 
-export interface KeptCheck extends RolloutCheck {
+interface KeptCheck extends RolloutCheck {
   readonly at: Date;
 }
 

@@ -46,7 +46,7 @@ export async function insertAudit(db: Db, { actor, action, predictor, detail }: 
   await changeRows(db, statements.insertInto('tandem.audit').values(row));
 }
 
-export interface AuditRow extends AuditEntry {
+interface AuditRow extends AuditEntry {
   readonly number: number;
   readonly at: Date;
 }

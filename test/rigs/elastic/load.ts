@@ -1,5 +1,5 @@
 /** A load for workers, drawn from a seed: the times and sizes of runs, and the times of events. */
-import { createRandom } from '../../../apps/shop/replay/random.ts';
+import { createRandom } from '@tandem/experiment/distributions/random';
 
 export interface AskedRun {
   /** The time of the request, in seconds from the start. */

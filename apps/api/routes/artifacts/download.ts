@@ -1,15 +1,12 @@
 /**
  * GET /v1/artifacts/{sha256}/file: an uploaded model file, sent in pieces. Its hash is checked before the first piece.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
-
-type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn } from './artifact-checks.ts';
 
 const PIECE_BYTES = 262_144;
 /**
@@ -18,11 +15,26 @@ const PIECE_BYTES = 262_144;
  */
 const SEND_WITHIN_MS = 300_000;
 
-export function downloadArtifact({ artifacts, downloadRoom }: DownloadDependencies): Endpoint {
-  return {
-    route,
+export function downloadArtifact({ artifacts, downloadRoom }: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'downloadArtifact',
+    method: 'get',
+    path: '/v1/artifacts/{sha256}/file',
+    tag: 'models',
+    summary: 'Download a model file',
+    description:
+      'Returns the file as it was uploaded or adopted. Concurrent downloads are limited; 503 `overloaded` says when to retry.',
     scope: 'models:read',
-    produces: 'application/octet-stream',
+    params: ArtifactPath,
+    answer: {
+      type: 'application/octet-stream',
+      description: 'The file',
+      schema: FileSchema,
+      headers: {
+        'content-digest': { description: 'SHA-256 of the file (RFC 9530)', schema: { type: 'string' } },
+      },
+    },
+    problems: ['unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'],
     async handle({ req }, event) {
       const hash = hashIn(req.param('sha256'));
       const size = await artifacts.sizeOf(hash);
@@ -39,7 +51,7 @@ export function downloadArtifact({ artifacts, downloadRoom }: DownloadDependenci
       downloadRoom.hold(send).catch(reject);
       return response;
     },
-  };
+  });
 }
 
 function fileResponse(hash: string, size: number, stream: ReadableStream<Uint8Array> | null): Response {
@@ -96,24 +108,3 @@ function unknownArtifact(hash: string): TandemError {
     remedy: `GET /v1/artifacts/${hash} shows which part has arrived`,
   });
 }
-
-const route = createRoute({
-  operationId: 'downloadArtifact',
-  method: 'get',
-  path: '/v1/artifacts/{sha256}/file',
-  tags: ['models'],
-  summary: 'Download a model file',
-  description:
-    'Returns the file as it was uploaded or adopted. Concurrent downloads are limited; 503 `overloaded` says when to retry.',
-  request: { params: ArtifactPath },
-  responses: {
-    200: {
-      description: 'The file',
-      headers: {
-        'content-digest': { description: 'SHA-256 of the file (RFC 9530)', schema: { type: 'string' as const } },
-      },
-      content: { 'application/octet-stream': { schema: FileSchema } },
-    },
-    ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),
-  },
-});

@@ -2,11 +2,12 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn } from './artifact-checks.ts';
 
-export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies) {
-  return jsonEndpoint({
+export function showArtifact({ artifacts, artifactParts }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showArtifact',
     method: 'get',
     path: '/v1/artifacts/{sha256}',

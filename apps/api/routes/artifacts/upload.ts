@@ -3,7 +3,6 @@
  * read again. Each part fits into the time limit of a request, even over a slow connection. An interruption loses at
  * most one part.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import {
   MAX_MODEL_BYTES,
@@ -16,21 +15,47 @@ import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Context } from 'hono';
 import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, hashIn, otherFile, refuseOverLimit } from './artifact-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hashIn, otherFile, refuseOverLimit } from './artifact-checks.ts';
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
 const WHOLE = { most: MAX_MODEL_BYTES, remedy: SMALLER_MODEL };
 const PART = { most: MOST_PART, remedy: 'send smaller parts' };
 
-export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
-  return {
-    route,
+const json = (example: ArtifactView) => ({
+  content: { 'application/json': { schema: ArtifactSchema, example } },
+});
+
+export function uploadArtifact(dependencies: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'uploadArtifact',
+    method: 'put',
+    path: '/v1/artifacts/{sha256}',
+    tag: 'models',
+    summary: 'Upload a model file',
+    description: `Stores a file of up to ${MAX_MODEL_SIZE}; repeating the upload changes nothing. A request must arrive within seconds.
+Send a file that would take longer in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
+\`Content-Range: bytes <first>-<last>/<total>\`; after an interruption, GET says where to resume. If \`Content-Digest\` (RFC
+9530, sha-256) is sent, the body is checked against it. Parts of an unfinished upload are kept for a day.`,
     scope: 'models:write',
-    produces: 'application/json',
+    params: ArtifactPath,
+    bodies: { 'application/octet-stream': { schema: FileSchema } },
+    answer: {
+      description: 'The file existed already; the body was not read',
+      schema: ArtifactSchema,
+      example: ARTIFACT_EXAMPLE,
+    },
+    otherAnswers: {
+      201: { description: 'The file is stored', ...json(ARTIFACT_EXAMPLE) },
+      202: {
+        description: 'The part is stored; other parts are missing',
+        ...json({ ...ARTIFACT_EXAMPLE, received: 1_048_576, complete: false }),
+      },
+    },
+    problems: ['model_refused', 'request_timeout', 'overloaded', 'unavailable'],
     async handle(context, event) {
       const { req } = context;
       const hash = hashIn(req.param('sha256'));
@@ -44,10 +69,10 @@ export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
         ? takeWhole(dependencies, context, hash)
         : takePart(dependencies, context, hash, range);
     },
-  };
+  });
 }
 
-async function takeWhole(dependencies: ArtifactDependencies, context: Context, hash: string): Promise<Response> {
+async function takeWhole(dependencies: RouteDependencies, context: Context, hash: string): Promise<Response> {
   return dependencies.uploadRoom.hold(async () => {
     const { bytes, sha256 } = await readChecked(context, WHOLE);
     if (sha256 !== hash) throw otherFile(hash, sha256, 'sha256');
@@ -58,7 +83,7 @@ async function takeWhole(dependencies: ArtifactDependencies, context: Context, h
 }
 
 async function takePart(
-  dependencies: ArtifactDependencies,
+  dependencies: RouteDependencies,
   context: Context,
   hash: string,
   { first, last, total }: ContentRange,
@@ -80,7 +105,7 @@ async function takePart(
 }
 
 async function joinParts(
-  { artifacts, artifactParts }: ArtifactDependencies,
+  { artifacts, artifactParts }: RouteDependencies,
   hash: string,
   total: number,
 ): Promise<Response> {
@@ -129,43 +154,3 @@ function otherLength(said: number, found: number): TandemError {
     remedy: 'send exactly the bytes of the range; the first and the last byte are included',
   });
 }
-
-const json = (example: ArtifactView) => ({
-  content: { 'application/json': { schema: ArtifactSchema, example } },
-});
-
-const route = createRoute({
-  operationId: 'uploadArtifact',
-  method: 'put',
-  path: '/v1/artifacts/{sha256}',
-  tags: ['models'],
-  summary: 'Upload a model file',
-  description: `Stores a file of up to ${MAX_MODEL_SIZE}; repeating the upload changes nothing. A request must arrive within seconds.
-Send a file that would take longer in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
-\`Content-Range: bytes <first>-<last>/<total>\`; after an interruption, GET says where to resume. If \`Content-Digest\` (RFC
-9530, sha-256) is sent, the body is checked against it. Parts of an unfinished upload are kept for a day.`,
-  request: {
-    params: ArtifactPath,
-    body: {
-      required: true,
-      content: { 'application/octet-stream': { schema: FileSchema } },
-    },
-  },
-  responses: {
-    200: { description: 'The file existed already; the body was not read', ...json(ARTIFACT_EXAMPLE) },
-    201: { description: 'The file is stored', ...json(ARTIFACT_EXAMPLE) },
-    202: {
-      description: 'The part is stored; other parts are missing',
-      ...json({ ...ARTIFACT_EXAMPLE, received: 1_048_576, complete: false }),
-    },
-    ...problems(
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'model_refused',
-      'request_timeout',
-      'overloaded',
-      'unavailable',
-    ),
-  },
-});

@@ -1,18 +1,21 @@
 /** GET /docs: the documentation page. */
-import { createRoute } from '@hono/zod-openapi';
 import { TextSchema } from '@tandem/wire/documents';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 /**
  * Returns the endpoint of the documentation page.
  * @param html returns the page
  */
-export function showDocs(html: () => string): Endpoint {
-  return {
-    route,
+export function showDocs(html: () => string) {
+  return defineEndpoint({
+    operationId: 'showDocs',
+    method: 'get',
+    path: '/docs',
+    tag: 'documentation',
+    summary: 'The documentation page',
     scope: 'public',
-    produces: 'text/html',
+    answer: { type: 'text/html', description: 'HTML', schema: TextSchema },
+    problems: [],
     handle: () =>
       new Response(html(), {
         headers: {
@@ -22,14 +25,5 @@ export function showDocs(html: () => string): Endpoint {
           'x-content-type-options': 'nosniff',
         },
       }),
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showDocs',
-  method: 'get',
-  path: '/docs',
-  tags: ['documentation'],
-  summary: 'The documentation page',
-  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: TextSchema } } }, ...problems() },
-});

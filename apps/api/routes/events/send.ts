@@ -2,10 +2,9 @@
  * POST /v1/events: CloudEvents in the structured, batched or binary mode. All events of a request are applied, or none.
  * POST /v1/events/batch: only the batched mode.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
-import type { Metrics } from '@tandem/telemetry/metrics';
+import type { ContextEvent } from '@tandem/prediction/events/events';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
 import {
   AttributeHeaders,
   BATCHED,
@@ -16,19 +15,15 @@ import {
   MAX_EVENTS,
   STRUCTURED,
 } from '@tandem/wire/events';
-import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
-import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
+import { countStatuses, withField } from '../../http/batch.ts';
+import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { readJson } from '../../json/read-json.ts';
+import type { Caller } from '../../keys/access.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
-import type { RecordEvents } from './record-events.ts';
-
-export interface SendDependencies {
-  readonly recordEvents: RecordEvents;
-  readonly metrics: Pick<Metrics, 'events' | 'eventsIgnored'>;
-}
 
 type EventMediaType = typeof STRUCTURED | typeof BATCHED | 'application/json';
 
@@ -41,23 +36,39 @@ interface Incoming {
 }
 
 /** Returns both endpoints: that of single events, which takes batches too, and that of batches only. */
-export function sendEvents(dependencies: SendDependencies): readonly Endpoint[] {
+export function sendEvents(dependencies: RouteDependencies): readonly Endpoint[] {
   return [
-    sending(dependencies, route, [STRUCTURED, BATCHED, 'application/json']),
-    sending(dependencies, batchRoute, [BATCHED]),
+    defineEndpoint({
+      operationId: 'sendEvents',
+      path: '/v1/events',
+      summary: 'Send an event',
+      description: `CloudEvents 1.0: \`subject\` is the user id, and \`data\` is an object of feature values or absent. The acknowledgement means a durable commit that raised the user's context version. An event with the same source and id as an earlier one is answered as a duplicate. Values that no predictor takes are ignored and named in the result. The binary mode has the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. Batches (\`${BATCHED}\`) are accepted here as at \`/v1/events/batch\`.`,
+      headers: AttributeHeaders,
+      bodies: { [STRUCTURED]: { schema: EventSchema }, 'application/json': { schema: EventDataSchema } },
+      ...sending(dependencies, [STRUCTURED, BATCHED, 'application/json']),
+    }),
+    // A separate path, because generated Python clients cannot send an array to a path that takes other media types
+    // too.
+    defineEndpoint({
+      operationId: 'sendEventBatch',
+      path: '/v1/events/batch',
+      summary: 'Send a batch of events',
+      description: `Takes an array of at most ${MAX_EVENTS.toLocaleString('en')} events, each in the form of \`POST /v1/events\`. All are applied, or none.`,
+      bodies: { [BATCHED]: { schema: EventBatchSchema } },
+      ...sending(dependencies, [BATCHED]),
+    }),
   ];
 }
 
-function sending(
-  { recordEvents, metrics }: SendDependencies,
-  ofRoute: Endpoint['route'],
-  mediaTypes: readonly EventMediaType[],
-): Endpoint {
+/** Returns the common parts of both endpoints. */
+function sending({ recordEvents, metrics }: RouteDependencies, mediaTypes: readonly EventMediaType[]) {
   return {
-    route: ofRoute,
+    method: 'post',
+    tag: 'events',
     scope: 'events:write',
-    produces: 'application/json',
-    async handle(context, event, { keyId }) {
+    answer: { status: 202, description: 'Applied; one result per event, in order', schema: EventResultsSchema },
+    problems: ['event_conflict', 'unavailable'],
+    async handle(context: Context, event: WideEvent, { keyId }: Caller) {
       try {
         const { events, prefix, isBinary } = await readEvents(context, mediaTypes);
         event.add({ events: events.length });
@@ -76,20 +87,13 @@ function sending(
           metrics.eventsIgnored.inc(ignored);
           event.add({ withIgnoredValues: ignored });
         }
-        return jsonResponse({ results } satisfies Answered<typeof EventResultsSchema>, 202);
+        return { results };
       } catch (error) {
         metrics.events.inc({ outcome: 'refused' });
         throw error;
       }
     },
-  };
-}
-
-/** Counts the results by status, when the wide event is written. */
-function countStatuses(results: readonly EventResult[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
+  } as const;
 }
 
 async function readEvents({ req }: Context, mediaTypes: readonly EventMediaType[]): Promise<Incoming> {
@@ -152,59 +156,3 @@ function ofHeader(error: unknown): unknown {
 function withoutIndex(error: unknown): unknown {
   return isTandemError(error) && error.field?.startsWith('[0].') ? withField(error, error.field.slice(4)) : error;
 }
-
-function withField(error: TandemError, field: string): TandemError {
-  const { code, message, remedy, retryAfter } = error;
-  return new TandemError(code, message, {
-    field,
-    cause: error,
-    ...(remedy === undefined ? {} : { remedy }),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
-}
-
-const RESPONSES = {
-  202: {
-    description: 'Applied; one result per event, in order',
-    content: { 'application/json': { schema: EventResultsSchema } },
-  },
-  ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
-};
-
-const route = createRoute({
-  operationId: 'sendEvents',
-  method: 'post',
-  path: '/v1/events',
-  tags: ['events'],
-  summary: 'Send an event',
-  description: `CloudEvents 1.0: \`subject\` is the user id, and \`data\` is an object of feature values or absent. The acknowledgement means a durable commit that raised the user's context version. An event with the same source and id as an earlier one is answered as a duplicate. Values that no predictor takes are ignored and named in the result. The binary mode has the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. Batches (\`${BATCHED}\`) are accepted here as at \`/v1/events/batch\`.`,
-  request: {
-    headers: AttributeHeaders,
-    body: {
-      required: true,
-      content: {
-        [STRUCTURED]: { schema: EventSchema },
-        'application/json': {
-          schema: EventDataSchema,
-        },
-      },
-    },
-  },
-  responses: RESPONSES,
-});
-
-/**
- * A separate path, because generated Python clients cannot send an array to a path that takes other media types too.
- */
-const batchRoute = createRoute({
-  operationId: 'sendEventBatch',
-  method: 'post',
-  path: '/v1/events/batch',
-  tags: ['events'],
-  summary: 'Send a batch of events',
-  description: `Takes an array of at most ${MAX_EVENTS.toLocaleString('en')} events, each in the form of \`POST /v1/events\`. All are applied, or none.`,
-  request: {
-    body: { required: true, content: { [BATCHED]: { schema: EventBatchSchema } } },
-  },
-  responses: RESPONSES,
-});

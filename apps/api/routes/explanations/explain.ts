@@ -9,31 +9,12 @@ import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/error
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { type LiveQuota, PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
+import type { findProvenance } from '@tandem/offline-store/features/provenance';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 
-/** One feature of a user, and where its value comes from. */
-export interface ExplainedFeature {
-  readonly name: string;
-  /** The value that the model receives. */
-  readonly value: number | string | null;
-  /**
-   * `row`: the feature source. `event`: a value of an event, which overrides the feature source. `default`: the default
-   * of a request feature.
-   */
-  readonly from: 'row' | 'event' | 'default';
-  /** The value of the feature source, if an event overrides it. */
-  readonly rowValue?: number | string | null;
-  /** The event that set the value. Times are in ms since 1970. */
-  readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
-}
-
-/** The features of one user as live inference would read them. */
-interface ExplainedUser {
-  /** The features; empty if the feature source has no row. */
-  readonly features: readonly ExplainedFeature[];
-  /** Why the user cannot be scored, or null. */
-  readonly fault: string | null;
-}
+/** The features of one user as live inference would read them, with the source of each. */
+type ExplainedUser = Pick<Awaited<ReturnType<typeof findProvenance>>, 'features' | 'fault'>;
+export type ExplainedFeature = ExplainedUser['features'][number];
 
 export interface ExplanationDependencies extends CandidateDependencies {
   readonly authority: Authority;

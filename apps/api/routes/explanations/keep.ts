@@ -3,27 +3,20 @@
  * inputs. A key sees no more here than with `GET` of the same path. If the predictor keeps no explanations, this
  * request keeps none either.
  */
-import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
-import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
-import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { checkNoBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
+import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
-import type { ShowKeptDependencies } from './show-kept.ts';
 
-export interface KeepDependencies extends ShowKeptDependencies {
-  readonly registry: Pick<Registry, 'predictor'>;
-  readonly readPrediction: PredictionReader;
-  readonly explanationKeeper: Pick<ExplanationKeeper, 'keepNow'>;
-}
-
-export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: KeepDependencies) {
-  return jsonEndpoint({
+export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'keepExplanation',
     method: 'post',
     path: '/v1/users/{userId}/explanations/{predictor}',
@@ -40,24 +33,11 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
       example: KEPT_EXPLANATION_EXAMPLE,
       headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
     },
-    problems: [
-      ...([
-        'unknown_predictor',
-        'unknown_user',
-        'invalid_input',
-        'no_prediction',
-        'features_failed',
-        'live_timeout',
-        'live_failed',
-      ] as const),
-      ...(['features_unusable', 'output_unusable', 'request_features_required', 'rate_limited'] as const),
-      ...(['overloaded', 'unavailable', 'protocol_unknown'] as const),
-    ],
+    problems: ['unknown_predictor', 'unknown_user', 'invalid_input', ...LIVE_PROBLEMS, 'request_features_required'],
     async handle({ req }, event, { liveQuota }) {
       checkNoBody(req);
-      const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, req.param('predictor'));
+      const [{ name }, userId] = [predictor, req.param('userId') ?? ''];
       const refused = userIdProblem(predictor.keyType, userId, 'userId') ?? keepsNone(predictor);
       if (refused) throw refused;
       event.add({ predictor: name });

@@ -1,22 +1,13 @@
 /** GET /v1/explanations: kept answers, newest first, in pages. */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
-import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
-import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView } from './kept-view.ts';
 
-export interface ListKeptDependencies {
-  readonly explanations: Pick<ExplanationStore, 'list'>;
-  readonly registry: Pick<Registry, 'predictor'>;
-  /** Returns the key type of the service; null until a first config is adopted. */
-  keyType(): Promise<KeyType | null>;
-}
-
-export function listKeptExplanations({ explanations, registry, keyType }: ListKeptDependencies) {
-  return jsonEndpoint({
+export function listKeptExplanations({ explanations, registry, keyType }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listKeptExplanations',
     method: 'get',
     path: '/v1/explanations',
@@ -34,24 +25,22 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
       const { before, ...asked } = pageIn(context, isRowNumber, 'the position of an explanation');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
       const userId = context.req.query('userId');
       const refused = userId === undefined ? undefined : await refusalOf(userId, keyType);
       if (refused) throw refused;
-      const found = await explanations.list({
+      const from = {
         ...asked,
-        limit: limit + 1,
         ...(userId === undefined ? {} : { userId }),
         ...(before === undefined ? {} : { before: Number(before) }),
-      });
-      const { page, next } = pageOf(found, limit, ({ number }) => String(number));
+      };
+      const { page, next } = await pageOf(from, explanations.list, ({ number }) => String(number));
       return { explanations: page.map(keptView), next };
     },
   });
 }
 
 /** Rejects other spellings of a user id, which would find no rows although the user may have some. */
-async function refusalOf(userId: string, keyType: ListKeptDependencies['keyType']) {
+async function refusalOf(userId: string, keyType: RouteDependencies['keyType']) {
   return userIdProblem(requireKeyType(await keyType()), userId, 'userId');
 }

@@ -8,7 +8,6 @@ import { isTandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
 import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
-import type { Registry } from '@tandem/freshness/reader';
 import { createComparison, toleranceOf } from '@tandem/inference/admission/parity';
 import {
   isOfSameContext,
@@ -20,12 +19,7 @@ import {
 import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import type { ReplayScorer } from '../../wiring/open-explanations.ts';
-import type { ModelDependencies } from '../models/model-view.ts';
-
-export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {
-  readonly registry: Pick<Registry, 'modelVersion'>;
-  readonly replayScorer: Pick<ReplayScorer, 'infer'>;
-}
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 /**
  * The result of a replay. `inputs_changed` means that the inputs belong to another context than the answer, so equality
@@ -44,7 +38,7 @@ export type Replay =
 
 /** Replays an explanation. Rejects with `unavailable` or `overloaded` if a retry may help. */
 export async function replayKept(
-  { registry, replayScorer, models }: ReplayDependencies,
+  { registry, replayScorer, models }: RouteDependencies,
   { modelVersionId, answer, inputs }: KeptExplanation,
 ): Promise<Replay> {
   const version = await registry.modelVersion(modelVersionId);

@@ -1,15 +1,13 @@
 /** POST /v1/explanations/{id}/replay: computes the answer of an explanation again, and says whether both agree. */
 import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { replayView, requireKept } from './kept-view.ts';
-import { type ReplayDependencies, replayKept } from './replay-kept.ts';
-import type { ShowKeptDependencies } from './show-kept.ts';
+import { replayKept } from './replay-kept.ts';
 
-export interface ReplayEndpointDependencies extends ReplayDependencies, ShowKeptDependencies {}
-
-export function replayExplanation(dependencies: ReplayEndpointDependencies) {
-  return jsonEndpoint({
+export function replayExplanation(dependencies: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'replayExplanation',
     method: 'post',
     path: '/v1/explanations/{id}/replay',

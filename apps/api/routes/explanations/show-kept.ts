@@ -1,16 +1,12 @@
 /** GET /v1/explanations/{id}: a kept answer with its inputs. */
-import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
-export interface ShowKeptDependencies {
-  readonly explanations: Pick<ExplanationStore, 'find'>;
-}
-
-export function showKeptExplanation({ explanations }: ShowKeptDependencies) {
-  return jsonEndpoint({
+export function showKeptExplanation({ explanations }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showKeptExplanation',
     method: 'get',
     path: '/v1/explanations/{id}',

@@ -3,10 +3,10 @@
  * not fix a store.
  */
 import { LiveSchema } from '@tandem/wire/health';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 export function showLive() {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showLive',
     method: 'get',
     path: '/livez',

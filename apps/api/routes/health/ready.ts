@@ -1,59 +1,43 @@
 /** GET /readyz: whether to send requests here, and which part fails. */
-import { createRoute } from '@hono/zod-openapi';
 import { ReadinessSchema } from '@tandem/wire/health';
-import type { Answered } from '@tandem/wire/schema';
 import { jsonResponse } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import type { ReadinessChecker } from '../../wiring/readiness.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { ReadyDependencies } from '../../open-inference/open-server.ts';
 
-export interface ReadyDependencies {
-  readonly readiness: ReadinessChecker;
-}
-
-export function showReady({ readiness }: ReadyDependencies): Endpoint {
-  return {
-    route,
+export function showReady({ readiness }: ReadyDependencies) {
+  return defineEndpoint({
+    operationId: 'showReady',
+    method: 'get',
+    path: '/readyz',
+    tag: 'health',
+    summary: 'Whether to send requests here',
     scope: 'public',
-    produces: 'application/json',
-    async handle() {
-      const found: Answered<typeof ReadinessSchema> = await readiness.check();
-      return jsonResponse(found, found.status === 'not_ready' ? 503 : 200);
-    },
-  };
-}
-
-const route = createRoute({
-  operationId: 'showReady',
-  method: 'get',
-  path: '/readyz',
-  tags: ['health'],
-  summary: 'Whether to send requests here',
-  responses: {
-    200: {
+    answer: {
       description: '`degraded`: answers are correct but slower',
-      content: {
-        'application/json': {
-          schema: ReadinessSchema,
-          example: {
-            status: 'degraded',
-            parts: [
-              { name: 'postgres', status: 'ok' },
-              { name: 'redis', status: 'failed' },
-            ],
+      schema: ReadinessSchema,
+      example: {
+        status: 'degraded',
+        parts: [
+          { name: 'postgres', status: 'ok' },
+          { name: 'redis', status: 'failed' },
+        ],
+      },
+    },
+    otherAnswers: {
+      503: {
+        description: 'A required part fails, or the process is shutting down',
+        content: {
+          'application/json': {
+            schema: ReadinessSchema,
+            example: { status: 'not_ready', parts: [{ name: 'postgres', status: 'failed' }] },
           },
         },
       },
     },
-    503: {
-      description: 'A required part fails, or the process is shutting down',
-      content: {
-        'application/json': {
-          schema: ReadinessSchema,
-          example: { status: 'not_ready', parts: [{ name: 'postgres', status: 'failed' }] },
-        },
-      },
+    problems: [],
+    async handle() {
+      const found = await readiness.check();
+      return found.status === 'not_ready' ? jsonResponse(found, 503) : found;
     },
-    ...problems(),
-  },
-});
+  });
+}

@@ -1,39 +1,28 @@
 /**
  * GET /metrics: metrics for Prometheus. The API's port serves them only on loopback; otherwise a separate port does.
  */
-import { createRoute } from '@hono/zod-openapi';
-import type { Metrics } from '@tandem/telemetry/metrics';
 import { TextSchema } from '@tandem/wire/documents';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface MetricsDependencies {
-  readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;
-}
-
-export function showMetrics({ metrics }: MetricsDependencies): Endpoint {
-  return {
-    route,
+export function showMetrics({ metrics }: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'showMetrics',
+    method: 'get',
+    path: '/metrics',
+    tag: 'health',
+    summary: 'Metrics in the Prometheus text format',
     scope: 'public',
-    produces: 'text/plain',
+    answer: {
+      type: 'text/plain',
+      description: 'All series of this process',
+      schema: TextSchema,
+      example: '# TYPE tandem_predictions_total counter\n',
+    },
+    problems: [],
     async handle() {
       const headers = { 'content-type': metrics.contentType, 'cache-control': 'no-store' };
       return new Response(await metrics.exposition(), { headers });
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showMetrics',
-  method: 'get',
-  path: '/metrics',
-  tags: ['health'],
-  summary: 'Metrics in the Prometheus text format',
-  responses: {
-    200: {
-      description: 'All series of this process',
-      content: { 'text/plain': { schema: TextSchema, example: '# TYPE tandem_predictions_total counter\n' } },
-    },
-    ...problems(),
-  },
-});

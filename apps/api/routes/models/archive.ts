@@ -1,18 +1,17 @@
 /** PUT /v1/models/{predictor}/versions/{version}/archived: archives or restores a model version. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type ModelDependencies, modelDetail } from './model-view.ts';
-import { versionIn } from './version-number.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { modelDetail, versionIn } from './model-view.ts';
 
 const BODY = { schema: ArchiveSchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
 
-export function archiveModel({ models, registry }: ModelDependencies) {
-  return jsonEndpoint({
+export function archiveModel({ models, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'archiveModel',
     method: 'put',
     path: '/v1/models/{predictor}/versions/{version}/archived',
@@ -26,10 +25,9 @@ export function archiveModel({ models, registry }: ModelDependencies) {
     answer: { description: 'The model version after the change', schema: ModelDetailSchema, example: EXAMPLE },
     problems: ['unknown_predictor', 'unknown_model_version', 'version_in_use', 'unavailable'],
     async handle(context, event, { actor }) {
-      const predictor = context.req.param('predictor') ?? '';
       const number = versionIn(context.req.param('version'), 'version');
       const { archived } = await parseBody(context, BODY);
-      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(registry, context.req.param('predictor'));
       await models.archive({ predictor, number, archived, actor });
       event.add({ predictor, modelVersion: number, archived });
       const [model] = await models.list({ predictor, number });

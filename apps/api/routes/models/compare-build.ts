@@ -3,27 +3,25 @@
  * and on the machine that would serve it. It stores nothing. It is a POST because it is expensive and the request
  * carries labels.
  */
-import type { CompareBuild } from '@tandem/admission/compare-build';
+
+import type { BuildFigures, BuildSide } from '@tandem/admission/compare-build';
 import {
   BUILD_COMPARISON_EXAMPLE,
   BuildComparisonSchema,
+  type BuildComparisonView,
   COMPARED_USERS,
   CompareBuildSchema,
 } from '@tandem/wire/builds';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { buildComparisonView } from './build-comparison-view.ts';
-import { versionIn } from './version-number.ts';
-
-export interface CompareBuildDependencies {
-  readonly compareBuild: CompareBuild;
-}
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { versionIn } from './model-view.ts';
 
 const BODY = { schema: CompareBuildSchema, example: { users: 2_000 }, optional: true };
 
-export function compareBuild(dependencies: CompareBuildDependencies) {
-  return jsonEndpoint({
+export function compareBuild(dependencies: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'compareBuild',
     method: 'post',
     path: '/v1/models/{predictor}/versions/{version}/comparison',
@@ -59,4 +57,39 @@ and root mean squared errors. The comparison waits in the queue of trials of pus
       return buildComparisonView(predictor, figures);
     },
   });
+}
+
+function buildComparisonView(predictor: string, figures: BuildFigures): BuildComparisonView {
+  const { parent, build, users, agreement, labels, paces } = figures;
+  return {
+    predictor,
+    parent: sideView(parent),
+    build: sideView(build),
+    users,
+    outputs: agreement.outputs,
+    decision: agreement.decision,
+    labels,
+    pace: paces,
+  };
+}
+
+function sideView({
+  number,
+  kind,
+  artifact,
+  bytes,
+  rowByRow,
+  parity,
+  refused,
+}: BuildSide): BuildComparisonView['build'] {
+  return {
+    modelVersion: String(number),
+    build: kind,
+    artifact,
+    bytes,
+    rowByRow,
+    rowsAgree: parity.rowsAgree,
+    largestRowDifference: parity.largestDifference,
+    refused,
+  };
 }

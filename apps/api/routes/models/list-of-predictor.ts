@@ -1,12 +1,12 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { listed, type ModelDependencies, modelView } from './model-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { listed, modelView } from './model-view.ts';
 
-export function listModelsOfPredictor({ models, registry }: ModelDependencies) {
-  return jsonEndpoint({
+export function listModelsOfPredictor({ models, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listModelsOfPredictor',
     method: 'get',
     path: '/v1/models/{predictor}',
@@ -27,9 +27,8 @@ export function listModelsOfPredictor({ models, registry }: ModelDependencies) {
     },
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle({ req }) {
-      const name = req.param('predictor') ?? '';
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      const found = listed(await models.list({ predictor: name }), req.query('archived'));
+      const { name: predictor } = await requirePredictor(registry, req.param('predictor'));
+      const found = listed(await models.list({ predictor }), req.query('archived'));
       return { models: found.map(modelView).reverse() };
     },
   });

@@ -1,10 +1,11 @@
 /** GET /v1/models: the model versions of all predictors. */
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { listed, type ModelDependencies, modelView } from './model-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { listed, modelView } from './model-view.ts';
 
-export function listModels({ models }: Pick<ModelDependencies, 'models'>) {
-  return jsonEndpoint({
+export function listModels({ models }: Pick<RouteDependencies, 'models'>) {
+  return defineEndpoint({
     operationId: 'listModels',
     method: 'get',
     path: '/v1/models',

@@ -2,17 +2,16 @@
  * PUT /v1/models/{predictor}/labels/{label}: moves a label, which is a name for people, to a model version with a
  * certificate of a trial.
  */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { ModelDependencies } from './model-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };
 
-export function moveModelLabel({ models, registry }: ModelDependencies) {
-  return jsonEndpoint({
+export function moveModelLabel({ models, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'moveModelLabel',
     method: 'put',
     path: '/v1/models/{predictor}/labels/{label}',
@@ -30,10 +29,9 @@ export function moveModelLabel({ models, registry }: ModelDependencies) {
     },
     problems: ['unknown_predictor', 'unknown_model_version', 'version_unverified', 'unavailable'],
     async handle(context, event, { actor }) {
-      const predictor = context.req.param('predictor') ?? '';
       const label = context.req.param('label') ?? '';
       const { version } = await parseBody(context, BODY);
-      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(registry, context.req.param('predictor'));
       const { from, to } = await models.moveLabel({ predictor, label, number: Number(version), actor });
       event.add({ predictor, label, from, to });
       return { predictor, label, from: from === null ? null : String(from), to: String(to) };

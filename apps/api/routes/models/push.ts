@@ -3,9 +3,8 @@
  * serves traffic only after a rollout starts. The request carries the file or names an uploaded file. It is safe to
  * repeat.
  */
-import { createRoute } from '@hono/zod-openapi';
-import type { Push, PushVersion } from '@tandem/admission/push-version';
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { Push } from '@tandem/admission/push-version';
+import { TandemError } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
@@ -13,17 +12,11 @@ import { PredictorPath } from '@tandem/wire/parameters';
 import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
 import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, otherFile, refuseOverLimit } from '../artifacts/artifact-dependencies.ts';
-import { type ModelDependencies, modelDetail } from './model-view.ts';
-
-export interface PushDependencies
-  extends Pick<ModelDependencies, 'registry'>,
-    Pick<ArtifactDependencies, 'artifacts' | 'uploads' | 'uploadRoom'> {
-  readonly pushVersion: PushVersion;
-}
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { otherFile, refuseOverLimit } from '../artifacts/artifact-checks.ts';
+import { modelDetail } from './model-view.ts';
 
 type Said = Omit<Push, 'predictor' | 'actor'>;
 
@@ -39,19 +32,54 @@ const EXAMPLE = {
 };
 const BODY = { schema: PushSchema, example: EXAMPLE };
 
-export function pushModel(dependencies: PushDependencies): Endpoint {
-  return {
-    route,
+const ANSWER = {
+  schema: ModelDetailSchema,
+  example: MODEL_DETAIL_EXAMPLE,
+  headers: { location: { description: 'The model version', schema: { type: 'string' } } },
+} as const;
+
+export function pushModel(dependencies: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'pushModel',
+    method: 'post',
+    path: '/v1/models/{predictor}/versions',
+    tag: 'models',
+    summary: 'Push a model version',
+    description: `Tries the version on real users, as \`tandem check\` does: alone, in a batch, in a live read and in a run. Settings
+that are left out are taken from the version that is served now; those of an optimised build, from its parent. A caller with a
+key that may push decides which SQL the service runs: one read-only select, with the rights of the login of feature queries.
+Pushing the same definition again returns the same model version. One trial runs at a time: 503 \`overloaded\` says when to
+retry. With \`application/octet-stream\` the body is the file itself; \`Content-Digest\`, if sent, is compared with its SHA-256.`,
     scope: 'models:write',
-    produces: 'application/json',
-    query: ['note', 'label'],
+    params: PredictorPath,
+    query: PushQuery,
+    bodies: {
+      'application/json': { schema: PushSchema, example: EXAMPLE },
+      'application/octet-stream': { schema: FileSchema },
+    },
+    answer: { description: 'The model version existed already', ...ANSWER },
+    otherAnswers: {
+      201: {
+        description: 'The model version passed its trial and is stored',
+        headers: ANSWER.headers,
+        content: { 'application/json': { schema: ModelDetailSchema, example: MODEL_DETAIL_EXAMPLE } },
+      },
+    },
+    problems: [
+      'unknown_predictor',
+      'config_invalid',
+      'model_refused',
+      'version_unverified',
+      'request_timeout',
+      'overloaded',
+      'unavailable',
+    ],
     async handle(context, event, { actor }) {
       const { req } = context;
-      const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
       // The predictor is checked before the file is received.
-      if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(dependencies.registry, req.param('predictor'));
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });
       const { version, isNew } = await dependencies.pushVersion({ ...said, predictor, actor });
@@ -59,7 +87,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
       const location = `/v1/models/${encodeURIComponent(predictor)}/versions/${version.number}`;
       return jsonResponse(modelDetail(version), isNew ? 201 : 200, { location });
     },
-  };
+  });
 }
 
 async function inJson(context: Context): Promise<Said> {
@@ -91,7 +119,7 @@ function pushOf(body: PushBody): Said {
 }
 
 /** Reads a request whose body is the model file. The new version has the settings of the served version. */
-async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
+async function withFile({ artifacts, uploads, uploadRoom }: RouteDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();
   const text = noteText.optional().safeParse(note);
@@ -111,46 +139,3 @@ async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { 
     return { artifact: sha256, settings: {}, note: text.data, label };
   });
 }
-
-const content = { 'application/json': { schema: ModelDetailSchema, example: MODEL_DETAIL_EXAMPLE } };
-const headers = { location: { description: 'The model version', schema: { type: 'string' as const } } };
-
-const route = createRoute({
-  operationId: 'pushModel',
-  method: 'post',
-  path: '/v1/models/{predictor}/versions',
-  tags: ['models'],
-  summary: 'Push a model version',
-  description: `Tries the version on real users, as \`tandem check\` does: alone, in a batch, in a live read and in a run. Settings
-that are left out are taken from the version that is served now; those of an optimised build, from its parent. A caller with a
-key that may push decides which SQL the service runs: one read-only select, with the rights of the login of feature queries.
-Pushing the same definition again returns the same model version. One trial runs at a time: 503 \`overloaded\` says when to
-retry. With \`application/octet-stream\` the body is the file itself; \`Content-Digest\`, if sent, is compared with its SHA-256.`,
-  request: {
-    params: PredictorPath,
-    query: PushQuery,
-    body: {
-      required: true,
-      content: {
-        'application/json': { schema: PushSchema, example: EXAMPLE },
-        'application/octet-stream': { schema: FileSchema },
-      },
-    },
-  },
-  responses: {
-    200: { description: 'The model version existed already', headers, content },
-    201: { description: 'The model version passed its trial and is stored', headers, content },
-    ...problems(
-      'unknown_predictor',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'config_invalid',
-      'model_refused',
-      'version_unverified',
-      'request_timeout',
-      'overloaded',
-      'unavailable',
-    ),
-  },
-});

@@ -14,31 +14,30 @@ import {
 import type { Context } from 'hono';
 import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { readJson } from '../../json/read-json.ts';
 import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.ts';
 
 const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };
 
 /** Problems of both views. A hybrid model has the problems of a read. */
 const PROBLEMS: readonly ErrorCode[] = [
-  ...([
-    'unknown_predictor',
-    'unknown_model_version',
-    'unknown_user',
-    'history_changed',
-    'context_not_reached',
-  ] as const),
-  ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited', 'no_prediction'] as const),
-  ...(['live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown', 'not_cached'] as const),
+  'unknown_predictor',
+  'unknown_model_version',
+  'unknown_user',
+  'history_changed',
+  'context_not_reached',
+  ...LIVE_PROBLEMS,
+  'not_cached',
 ];
 
 export function inferTensors(dependencies: OpenModelDependencies): readonly Endpoint[] {
   return MODEL_PATHS.map(({ path, id, of, params }) =>
-    jsonEndpoint({
+    defineEndpoint({
       operationId: `infer${id}`,
       method: 'post',
       path: `${path}/infer`,

@@ -1,15 +1,14 @@
 /** GET /v2/health/live and /v2/health/ready: /livez and /readyz in the form of the Open Inference Protocol. */
 import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { assertReady } from '../../open-inference/open-server.ts';
-import type { ReadyDependencies } from '../health/ready.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export function showInferenceHealth({ readiness }: ReadyDependencies): readonly Endpoint[] {
+export function showInferenceHealth({ readiness }: RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: 'public', refusals: INFERENCE_ERRORS } as const;
   return [
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: 'showInferenceLive',
       path: '/v2/health/live',
@@ -18,7 +17,7 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       problems: [],
       handle: () => ({ live: true }),
     }),
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: 'showInferenceReady',
       path: '/v2/health/ready',

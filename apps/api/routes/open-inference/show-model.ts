@@ -11,13 +11,12 @@ import {
   InferenceVersionPath,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
-import { assertReady } from '../../open-inference/open-server.ts';
-import type { ReadyDependencies } from '../health/ready.ts';
-import { versionIn } from '../models/version-number.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { versionIn } from '../models/model-view.ts';
 
 export interface OpenModelDependencies {
   readonly findOpenModel: FindOpenModel;
@@ -36,10 +35,10 @@ export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDepe
   return findOpenModel(req.param('model') ?? '', version);
 }
 
-export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDependencies): readonly Endpoint[] {
+export function showInferenceModel(dependencies: OpenModelDependencies & RouteDependencies): readonly Endpoint[] {
   const common = { method: 'get', tag: 'inference', scope: MODEL_SCOPES, refusals: INFERENCE_ERRORS } as const;
   return MODEL_PATHS.flatMap(({ path, id, of, params }) => [
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: `showInference${id}`,
       path,
@@ -51,7 +50,7 @@ export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDe
         return metadataView((await modelIn(context, dependencies)).metadata);
       },
     }),
-    jsonEndpoint({
+    defineEndpoint({
       ...common,
       operationId: `showInference${id}Ready`,
       path: `${path}/ready`,

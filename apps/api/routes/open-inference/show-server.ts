@@ -1,9 +1,8 @@
 /** GET /v2: the server's name, release and extensions, in the form of the Open Inference Protocol. */
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { SERVER } from '../../open-inference/open-server.ts';
-import { INFERENCE_ERRORS } from './refusals.ts';
+import { INFERENCE_ERRORS, SERVER } from '../../open-inference/open-server.ts';
 
 /**
  * Returns an endpoint for each spelling of the path. The protocol's text uses the first, its OpenAPI document the
@@ -15,7 +14,7 @@ export function showInferenceServer(): readonly Endpoint[] {
     { path: '/v2/', operationId: 'showInferenceServerBelow' },
   ];
   return paths.map(({ path, operationId }) =>
-    jsonEndpoint({
+    defineEndpoint({
       operationId,
       method: 'get',
       path,

@@ -1,6 +1,6 @@
 /** GET /openapi.json: the description of this service in OpenAPI 3.1. */
 import { DocumentSchema } from '@tandem/wire/documents';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 /**
  * Returns the endpoint of the OpenAPI document.
@@ -9,7 +9,7 @@ import { jsonEndpoint } from '../../http/json-endpoint.ts';
 export function showOpenApi(text: () => string) {
   // Encoded once for all readers: encoding some hundred kilobytes costs more than the rest of the answer.
   let document: Uint8Array<ArrayBuffer> | undefined;
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'showOpenApi',
     method: 'get',
     path: '/openapi.json',

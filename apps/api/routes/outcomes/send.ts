@@ -1,29 +1,26 @@
 /** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
-import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
-import type { OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
-import type { Metrics } from '@tandem/telemetry/metrics';
+import { requireKeyType } from '@tandem/freshness/user-id';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
-import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
-import { jsonBody, jsonResponse } from '../../http/body.ts';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { countStatuses, withField } from '../../http/batch.ts';
+import { jsonBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { parseOutcome } from './outcome.ts';
 
-export interface OutcomeDependencies {
-  readonly outcomes: OutcomeStore;
-  /** Returns the key type of the service; null until a first config is adopted. */
-  keyType(): Promise<KeyType | null>;
-  readonly metrics: Pick<Metrics, 'outcomes'>;
-}
-
-export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDependencies): Endpoint {
-  return {
-    route,
+export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'sendOutcomes',
+    method: 'post',
+    path: '/v1/outcomes',
+    tag: 'rollouts',
+    summary: 'Send outcomes',
+    description: `Takes up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
     scope: 'outcomes:write',
-    produces: 'application/json',
+    bodies: { 'application/json': { schema: OutcomesBodySchema } },
+    answer: { status: 202, description: 'Accepted; one result per outcome, in order', schema: OutcomeResultsSchema },
+    problems: ['outcome_conflict', 'unavailable'],
     async handle(context, event) {
       try {
         const { outcomes, prefix } = await readOutcomes(context, keyType);
@@ -37,20 +34,20 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDepen
             return countStatuses(results);
           },
         });
-        return jsonResponse({ results } satisfies Answered<typeof OutcomeResultsSchema>, 202);
+        return { results };
       } catch (error) {
         metrics.outcomes.inc({ outcome: 'refused' });
         throw error;
       }
     },
-  };
+  });
 }
 
 /**
  * Returns the outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a
  * single outcome.
  */
-async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyType']) {
+async function readOutcomes(context: Context, keyType: RouteDependencies['keyType']) {
   const { value } = await jsonBody(context, ['application/json']);
   const type = requireKeyType(await keyType());
   if (typeof value !== 'object' || value === null || !('outcomes' in value)) {
@@ -72,43 +69,9 @@ async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyT
 /** Removes the index from the error of a single outcome: the sender sent no list. */
 function placed(error: unknown, prefix: string): unknown {
   if (!isTandemError(error) || error.field === undefined) return error;
-  const { code, message, remedy, field } = error;
-  return new TandemError(code, message, {
-    field: prefix === '' ? field.replace(/^\[0\]\./, '') : `${prefix}${field}`,
-    cause: error,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
-}
-
-/** Counts the results by status, when the wide event is written. */
-function countStatuses(results: readonly OutcomeResult[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
+  return withField(error, prefix === '' ? error.field.replace(/^\[0\]\./, '') : `${prefix}${error.field}`);
 }
 
 function refuse(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
 }
-
-const route = createRoute({
-  operationId: 'sendOutcomes',
-  method: 'post',
-  path: '/v1/outcomes',
-  tags: ['rollouts'],
-  summary: 'Send outcomes',
-  description: `Takes up to ${MAX_OUTCOMES} outcomes, or a single one. The acknowledgement means a durable commit. An outcome with the same source and id as an earlier one is answered as a duplicate and counts once. A rollout counts an outcome by its time, however late it arrives, if the user had been exposed and the window of the metric was open. An outcome of an unexposed or unknown user is no error.`,
-  request: {
-    body: {
-      required: true,
-      content: { 'application/json': { schema: OutcomesBodySchema } },
-    },
-  },
-  responses: {
-    202: {
-      description: 'Accepted; one result per outcome, in order',
-      content: { 'application/json': { schema: OutcomeResultsSchema } },
-    },
-    ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'outcome_conflict', 'unavailable'),
-  },
-});

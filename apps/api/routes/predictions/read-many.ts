@@ -18,7 +18,7 @@ import {
 import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { createAnswerMany } from './answer-many.ts';
 import type { ReadDependencies } from './read-one.ts';
@@ -34,7 +34,7 @@ const FORM = {
 
 export function readMany(dependencies: ReadDependencies) {
   const answerMany = createAnswerMany(dependencies);
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'readPredictions',
     method: 'post',
     path: '/v1/predictions/{predictor}',
@@ -88,6 +88,9 @@ export function readMany(dependencies: ReadDependencies) {
 /** The results that are written at once. They take the event loop about a millisecond. */
 const A_SLICE = 250;
 
+const OPENING = Buffer.from('{"results":[');
+const CLOSING = Buffer.from(']}');
+
 type Items = Answered<typeof PredictionsSchema>['results'];
 
 /** Writes the body in slices, between which the process answers other requests. */
@@ -95,8 +98,8 @@ async function render(
   results: readonly ReadResult[],
   userIds: readonly string[],
   entryOf: (i: number) => string,
-): Promise<string> {
-  const slices: string[] = [];
+): Promise<Uint8Array<ArrayBuffer>> {
+  const slices: Buffer[] = [];
   for (let first = 0; first < results.length; first += A_SLICE) {
     if (first > 0) await setImmediate();
     const items: Items = results.slice(first, first + A_SLICE).map((result, n) => {
@@ -104,7 +107,7 @@ async function render(
       const i = first + n;
       return { userId: userIds[i] ?? '', error: toProblem(result, undefined, entryOf(i)).problem };
     });
-    slices.push(JSON.stringify(items).slice(1, -1));
+    slices.push(Buffer.from(`${first > 0 ? ',' : ''}${JSON.stringify(items).slice(1, -1)}`));
   }
-  return `{"results":[${slices.join(',')}]}`;
+  return Buffer.concat([OPENING, ...slices, CLOSING]);
 }

@@ -10,15 +10,9 @@ import type { Answer } from '@tandem/freshness/answer';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
-import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
-import type { ReadCounts } from '@tandem/prediction/demand/count-reads';
-import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
-import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
-import type { Shadow } from '@tandem/prediction/shadow/shadow';
-import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { PredictionPath } from '@tandem/wire/parameters';
 import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } from '@tandem/wire/predictions';
@@ -27,27 +21,11 @@ import { problems } from '../../http/describe-problems.ts';
 import { createServing, type Endpoint, type ServeOptions } from '../../http/endpoint.ts';
 import { problemReply } from '../../http/problem.ts';
 import type { Caller } from '../../keys/access.ts';
-import type { LiveFailureLog } from './live-failure-log.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
-export interface ReadDependencies {
-  readonly readPrediction: PredictionReader;
-  readonly registry: Pick<Registry, 'predictor'>;
-  readonly metrics: Pick<
-    Metrics,
-    'predictions' | 'refreshHits' | 'predictionErrors' | 'requestPredictions' | 'rankedCandidates'
-  >;
-  readonly liveFailureLog: LiveFailureLog;
-  /** Called for every answer. */
-  readonly shadow: Pick<Shadow, 'notice'>;
-  /** Called for every user's result. */
-  readonly servedReads: Pick<ServedReads, 'note'>;
-  /** Called for every user's result. */
-  readonly readCounts: Pick<ReadCounts, 'note'>;
-  /** Called for every answer. */
-  readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
-}
+export type ReadDependencies = RouteDependencies;
 
 /** A request: the decoded names from the path, and the headers. */
 interface ReadOneRequest {

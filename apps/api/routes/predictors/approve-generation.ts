@@ -1,14 +1,13 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: publishes a generation that was held back. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { generationView } from './generation-view.ts';
-import { generationNumber } from './report-view.ts';
-import type { ShowReportDependencies } from './show-report.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { generationView } from './list-generations.ts';
+import { generationNumber } from './show-report.ts';
 
-export function approveGeneration({ reports, registry }: ShowReportDependencies) {
-  return jsonEndpoint({
+export function approveGeneration({ reports, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'approveGeneration',
     method: 'post',
     path: '/v1/predictors/{predictor}/generations/{generation}/approve',
@@ -25,8 +24,7 @@ export function approveGeneration({ reports, registry }: ShowReportDependencies)
     },
     problems: ['unknown_predictor', 'unknown_generation', 'run_conflict', 'invalid_input', 'unavailable'],
     async handle({ req }, event, { actor }) {
-      const predictor = req.param('predictor') ?? '';
-      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(registry, req.param('predictor'));
       const generation = generationNumber(req.param('generation'), predictor);
       event.add({ predictor, generation });
       return generationView(await reports.approve({ predictor, generation, actor }));

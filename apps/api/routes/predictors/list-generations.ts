@@ -1,21 +1,13 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
-import type { GenerationStore, ReportStore } from '@tandem/prediction/runs/run-store';
-import { GENERATION_EXAMPLE, GenerationsSchema } from '@tandem/wire/generations';
+
+import type { Generation } from '@tandem/prediction/runs/generations';
+import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { generationView } from './generation-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
-export interface GenerationDependencies {
-  readonly generations: Pick<GenerationStore, 'list' | 'rollBack' | 'stableVersions'>;
-  readonly registry: Pick<Registry, 'predictor'>;
-}
-
-type ListDependencies = GenerationDependencies & { readonly reports: Pick<ReportStore, 'listHeld'> };
-
-export function listGenerations({ generations, registry, reports }: ListDependencies) {
-  return jsonEndpoint({
+export function listGenerations({ generations, registry, reports }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listGenerations',
     method: 'get',
     path: '/v1/predictors/{predictor}/generations',
@@ -26,11 +18,36 @@ export function listGenerations({ generations, registry, reports }: ListDependen
     answer: { description: 'Newest first', schema: GenerationsSchema, example: { generations: [GENERATION_EXAMPLE] } },
     problems: ['unknown_predictor', 'unavailable'],
     async handle({ req }) {
-      const name = req.param('predictor') ?? '';
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const { name } = await requirePredictor(registry, req.param('predictor'));
       const [found, held] = await Promise.all([generations.list(name), reports.listHeld(name)]);
       const newestFirst = [...found].sort((a, b) => b.number - a.number);
       return { generations: newestFirst.map((one) => generationView(one, held.get(one.number))) };
     },
   });
+}
+
+/**
+ * Returns a generation as the API shows it.
+ * @param refusal why a held-back generation cannot be approved, or null; undefined if it is not held back
+ */
+export function generationView(generation: Generation, refusal?: string | null): GenerationView {
+  const { number, predictor, state, inForce, wasStable, servedStable } = generation;
+  const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
+  return {
+    generation: String(number),
+    predictor,
+    state: refusal === undefined ? state : 'held_back',
+    approvalRefused: refusal ?? null,
+    inForce,
+    wasStable,
+    servedStable,
+    modelVersion: String(modelNumber),
+    kind: baseNumber === null ? 'everyone' : 'budgeted',
+    users,
+    base: baseNumber === null ? null : String(baseNumber),
+    usersLeft,
+    runId,
+    startedAt: new Date(plannedAt).toISOString(),
+    publishedAt: publishedAt?.toISOString() ?? null,
+  };
 }

@@ -1,15 +1,14 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
-import type { GenerationDependencies } from './list-generations.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
-export function listStableVersions({ generations, registry }: GenerationDependencies) {
-  return jsonEndpoint({
+export function listStableVersions({ generations, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listStableVersions',
     method: 'get',
     path: '/v1/predictors/{predictor}/stable-versions',
@@ -28,8 +27,7 @@ export function listStableVersions({ generations, registry }: GenerationDependen
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const limit = limitOf(req.query('limit'));
-      const name = req.param('predictor') ?? '';
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const { name } = await requirePredictor(registry, req.param('predictor'));
       return { versions: (await generations.stableVersions(name, limit)).map(viewOf) };
     },
   });

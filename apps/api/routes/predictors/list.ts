@@ -1,10 +1,11 @@
 /** GET /v1/predictors: the adopted predictors, by name. */
 import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type PredictorDependencies, predictorView } from './predictor-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { predictorView } from './predictor-view.ts';
 
-export function listPredictors({ registry, authority }: PredictorDependencies) {
-  return jsonEndpoint({
+export function listPredictors({ registry, authority }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listPredictors',
     method: 'get',
     path: '/v1/predictors',

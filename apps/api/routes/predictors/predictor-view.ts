@@ -1,21 +1,10 @@
 /** A predictor in the wire format: its policies and assignments. */
-import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/freshness/certificate';
+import { type Assignment, type Certificate, UNTOUCHED } from '@tandem/freshness/certificate';
 import { judge } from '@tandem/freshness/judge';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import { refreshWindowMs } from '@tandem/prediction/refresh/refresh-pass';
 import type { PredictorView } from '@tandem/wire/predictors';
-
-/** Port: lists the adopted predictors. */
-export interface PredictorRegistry extends Registry {
-  /** Lists predictors by name. */
-  predictors(): Promise<readonly Predictor[]>;
-}
-
-export interface PredictorDependencies {
-  readonly registry: PredictorRegistry;
-  readonly authority: Authority;
-}
 
 export async function predictorView(
   registry: Pick<Registry, 'modelVersion'>,

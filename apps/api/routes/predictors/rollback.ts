@@ -2,18 +2,17 @@
  * POST /v1/predictors/{predictor}/rollback: makes an older generation current from the next read on, without
  * recomputation.
  */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { generationView } from './generation-view.ts';
-import type { GenerationDependencies } from './list-generations.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { generationView } from './list-generations.ts';
 
 const BODY = { schema: RollbackSchema, example: { to: '16' }, optional: true };
 
-export function rollBack({ generations, registry }: GenerationDependencies) {
-  return jsonEndpoint({
+export function rollBack({ generations, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'rollBack',
     method: 'post',
     path: '/v1/predictors/{predictor}/rollback',
@@ -40,16 +39,15 @@ export function rollBack({ generations, registry }: GenerationDependencies) {
       'not_confirmed',
     ],
     async handle(context, event, caller) {
-      const name = context.req.param('predictor') ?? '';
       const { to, force } = await parseBody(context, BODY);
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const { name: predictor } = await requirePredictor(registry, context.req.param('predictor'));
       const moved = await generations.rollBack({
-        predictor: name,
+        predictor,
         to: to === undefined ? null : Number(to),
         force,
         actor: caller.actor,
       });
-      event.add({ predictor: name, from: moved.from?.number ?? null, to: moved.to.number });
+      event.add({ predictor, from: moved.from?.number ?? null, to: moved.to.number });
       return { from: moved.from && generationView(moved.from), to: generationView(moved.to) };
     },
   });

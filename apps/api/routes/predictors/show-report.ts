@@ -2,22 +2,24 @@
  * GET /v1/predictors/{predictor}/generations/{generation}/report: how the generation differs from the generation served
  * before it.
  */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
-import { GENERATION_REPORT_EXAMPLE, GenerationReportSchema } from '@tandem/wire/generation-report';
-import { GenerationPath } from '@tandem/wire/parameters';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { generationNumber, type ReportDependencies, reportView } from './report-view.ts';
 
-export interface ShowReportDependencies extends ReportDependencies {
-  readonly registry: Pick<Registry, 'predictor'>;
-}
+import { TandemError } from '@tandem/freshness/errors';
+import type { KeptReport } from '@tandem/prediction/runs/run-store';
+import {
+  GENERATION_REPORT_EXAMPLE,
+  GenerationReportSchema,
+  type GenerationReportView,
+} from '@tandem/wire/generation-report';
+import { NUMBER_TEXT } from '@tandem/wire/numbers';
+import { GenerationPath } from '@tandem/wire/parameters';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** The value in place of a number that selects the newest generation with a report. */
 const NEWEST = 'newest';
 
-export function showReport({ reports, registry }: ShowReportDependencies) {
-  return jsonEndpoint({
+export function showReport({ reports, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showGenerationReport',
     method: 'get',
     path: '/v1/predictors/{predictor}/generations/{generation}/report',
@@ -34,9 +36,44 @@ export function showReport({ reports, registry }: ShowReportDependencies) {
     },
     problems: ['unknown_predictor', 'unknown_generation', 'invalid_input', 'unavailable'],
     async handle({ req }) {
-      const [name, which] = [req.param('predictor') ?? '', req.param('generation')];
-      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const { name } = await requirePredictor(registry, req.param('predictor'));
+      const which = req.param('generation');
       return reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which, name)));
     },
   });
+}
+
+/**
+ * Returns the number in the path. Throws `invalid_input` if it is not a number, and `unknown_generation` if it has more
+ * digits than the number of a generation.
+ */
+export function generationNumber(text: string | undefined, predictor: string): number {
+  if (text !== undefined && NUMBER_TEXT.test(text)) return Number(text);
+  const remedy = `use a number that tandem generation list, or GET /v1/predictors/${predictor}/generations, returns`;
+  const said = (text ?? '').slice(0, 40);
+  if (/^[1-9][0-9]*$/.test(text ?? '')) {
+    const problem = `${predictor} has no generation ${said}.`;
+    throw new TandemError('unknown_generation', problem, { field: 'generation', remedy });
+  }
+  const problem = `${JSON.stringify(said)} is not the number of a generation.`;
+  throw new TandemError('invalid_input', problem, { field: 'generation', remedy });
+}
+
+function reportView(report: KeptReport): GenerationReportView {
+  const { predictor, generation, against, verdict, madeAt, tookMs, figures, crossings, notes, movers } = report;
+  return {
+    predictor,
+    generation: String(generation),
+    against: against === null ? null : String(against),
+    first: report.first ? String(report.first.generation) : null,
+    verdict,
+    madeAt: madeAt.toISOString(),
+    tookMs,
+    sample: report.sample ?? null,
+    outOfTime: report.outOfTime ?? null,
+    figures,
+    crossings,
+    notes,
+    movers,
+  };
 }

@@ -1,12 +1,12 @@
 /** GET /v1/predictors/{predictor}: the policies, the stable model version and the current generation of a predictor. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type PredictorDependencies, predictorView } from './predictor-view.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { predictorView } from './predictor-view.ts';
 
-export function showPredictor({ registry, authority }: PredictorDependencies) {
-  return jsonEndpoint({
+export function showPredictor({ registry, authority }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showPredictor',
     method: 'get',
     path: '/v1/predictors/{predictor}',
@@ -17,11 +17,9 @@ export function showPredictor({ registry, authority }: PredictorDependencies) {
     answer: { description: 'The predictor', schema: PredictorSchema, example: PREDICTOR_EXAMPLE },
     problems: ['unknown_predictor', 'unavailable'],
     async handle({ req }) {
-      const name = req.param('predictor') ?? '';
       const certificate = await authority.certify([]);
       // The registry is read after the certificate, which notifies it of adoptions.
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, req.param('predictor'));
       return predictorView(registry, predictor, certificate);
     },
   });

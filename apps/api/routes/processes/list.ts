@@ -1,15 +1,11 @@
 /** GET /v1/processes: the live processes, and the model versions that each has loaded. */
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export interface ProcessDependencies {
-  /** Port: lists the live processes, oldest first. */
-  listProcesses(): Promise<readonly LiveProcess[]>;
-}
-
-export function listProcesses({ listProcesses }: ProcessDependencies) {
-  return jsonEndpoint({
+export function listProcesses({ listProcesses }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listProcesses',
     method: 'get',
     path: '/v1/processes',

@@ -1,6 +1,5 @@
 /** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
 import { createRankCandidates } from '@tandem/embedded/rank-candidates';
-import { unknownPredictor } from '@tandem/freshness/errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
@@ -13,17 +12,18 @@ import {
 } from '@tandem/wire/rankings';
 import { parseBody } from '../../http/body.ts';
 import { patienceOf } from '../../http/caller-patience.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import { toProblem } from '../../http/problem.ts';
-import type { ReadDependencies } from '../predictions/read-one.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { optionsFor, readOptions } from '../predictions/read-options.ts';
 
 const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 
-export function rank(dependencies: ReadDependencies) {
+export function rank(dependencies: RouteDependencies) {
   const { registry } = dependencies;
   const rankCandidates = createRankCandidates(dependencies);
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'rank',
     method: 'post',
     path: '/v1/rankings/{predictor}',
@@ -36,20 +36,21 @@ export function rank(dependencies: ReadDependencies) {
     body: BODY,
     answer: { description: 'The candidates in order', schema: RankingSchema, example: RANKING_EXAMPLE },
     problems: [
-      ...(['unknown_predictor', 'unknown_user', 'history_changed', 'context_not_reached', 'not_cached'] as const),
-      ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited'] as const),
-      ...(['no_prediction', 'live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown'] as const),
+      'unknown_predictor',
+      'unknown_user',
+      'history_changed',
+      'context_not_reached',
+      'not_cached',
+      ...LIVE_PROBLEMS,
     ],
     async handle(context, event, caller) {
-      const name = context.req.param('predictor') ?? '';
       const ofHeaders = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const asked = await parseBody(context, BODY);
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, context.req.param('predictor'));
       const options = optionsFor(ofHeaders, predictor.policy.freshness.maxAgeMs);
       const times: ReadTimes = {};
       event.add(times);
-      event.add({ predictor: name, candidates: asked.candidates.length });
+      event.add({ predictor: predictor.name, candidates: asked.candidates.length });
       const { refused, ...ranking } = await rankCandidates(predictor, asked, options, times);
       const problems = refused.map(({ id, at, error }) => ({ id, error: toProblem(error, undefined, at).problem }));
       return { ...ranking, refused: problems };

@@ -1,21 +1,15 @@
 /** GET /v1/rollouts/{id}/checks: the findings of each look of the analysis, and whether it moved the rollout. */
-import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
 import { LimitQuery } from '@tandem/wire/page';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { JUDGEMENT_EXAMPLE, RolloutChecksSchema } from '@tandem/wire/rollout-report';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
-import { judgementView } from './report-view.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { judgementView } from './report.ts';
 import { requireRollout } from './rollout-view.ts';
 
-export interface CheckDependencies extends Pick<RolloutDependencies, 'rollouts'> {
-  /** Lists the findings of a rollout's looks, newest first. */
-  listChecks(rolloutId: string, limit: number): Promise<readonly KeptCheck[]>;
-}
-
-export function listRolloutChecks({ rollouts, listChecks }: CheckDependencies) {
-  return jsonEndpoint({
+export function listRolloutChecks({ rollouts, listChecks }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listRolloutChecks',
     method: 'get',
     path: '/v1/rollouts/{id}/checks',

@@ -1,16 +1,15 @@
 /** GET /v1/rollouts: the rollouts, newest first, in pages. */
 
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 
-export function listRollouts({ rollouts, registry }: RolloutDependencies) {
-  return jsonEndpoint({
+export function listRollouts({ rollouts, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listRollouts',
     method: 'get',
     path: '/v1/rollouts',
@@ -22,10 +21,8 @@ export function listRollouts({ rollouts, registry }: RolloutDependencies) {
     problems: ['unknown_predictor', 'unknown_rollout', 'invalid_input', 'unavailable'],
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a rollout');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
-      const found = await rollouts.list({ ...asked, limit: limit + 1 });
-      const { page, next } = pageOf(found, limit, ({ id }) => id);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
+      const { page, next } = await pageOf(asked, rollouts.list, ({ id }) => id);
       return { rollouts: page.map(rolloutView), next };
     },
   });

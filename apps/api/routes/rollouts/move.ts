@@ -3,7 +3,6 @@
  * answer, each new read in every process uses the new state.
  */
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
-import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import { RolloutPath } from '@tandem/wire/parameters';
 import {
   MoveRolloutSchema,
@@ -13,9 +12,9 @@ import {
   RolloutSchema,
 } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
@@ -26,68 +25,42 @@ const formOf = ({ verb }: MoveKind) =>
     : { schema: MoveRolloutSchema, example: EXAMPLE, optional: true };
 
 interface MoveKind {
-  readonly verb: string;
-  readonly operationId: string;
+  readonly verb: 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 'end';
   readonly summary: string;
   /** The state in the example of the answer. */
   readonly state: Rollout['state'];
-  move(rollouts: RolloutStore, id: string, change: RolloutChange, variant: string): Promise<Rollout>;
 }
 
 const MOVES: readonly MoveKind[] = [
   {
     verb: 'advance',
-    operationId: 'advanceRollout',
     summary: 'Advance a canary by one step; after the last step it is promoted',
     state: 'running',
-    move: (rollouts, id, change) => rollouts.advance(id, change),
   },
   {
     verb: 'hold',
-    operationId: 'holdRollout',
     summary: 'Hold the rollout at this step, whatever the analysis says; a proven regression still aborts it',
     state: 'held',
-    move: (rollouts, id, change) => rollouts.hold(id, change),
   },
-  {
-    verb: 'resume',
-    operationId: 'resumeRollout',
-    summary: 'Resume a held rollout under its analysis',
-    state: 'running',
-    move: (rollouts, id, change) => rollouts.resume(id, change),
-  },
-  {
-    verb: 'promote',
-    operationId: 'promoteRollout',
-    summary: 'Promote an arm: it becomes stable and serves all users',
-    state: 'promoted',
-    move: (rollouts, id, change, variant) => rollouts.promote(id, variant, change),
-  },
+  { verb: 'resume', summary: 'Resume a held rollout under its analysis', state: 'running' },
+  { verb: 'promote', summary: 'Promote an arm: it becomes stable and serves all users', state: 'promoted' },
   {
     verb: 'abort',
-    operationId: 'abortRollout',
     summary: 'Abort the rollout: the stable arm serves all users; nothing is recomputed',
     state: 'aborted',
-    move: (rollouts, id, change) => rollouts.abort(id, change),
   },
-  {
-    verb: 'end',
-    operationId: 'endRollout',
-    summary: 'End a shadow or an A/B test; the stable arm serves all users',
-    state: 'ended',
-    move: (rollouts, id, change) => rollouts.end(id, change),
-  },
+  { verb: 'end', summary: 'End a shadow or an A/B test; the stable arm serves all users', state: 'ended' },
 ];
 
-export function moveRollout(dependencies: RolloutDependencies): readonly Endpoint[] {
+export function moveRollout(dependencies: RouteDependencies): readonly Endpoint[] {
   return MOVES.map((kind) => moveEndpoint(dependencies, kind));
 }
 
-function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
-  const { verb, operationId, summary, state } = kind;
+function moveEndpoint({ rollouts }: RouteDependencies, kind: MoveKind) {
+  const { verb, summary, state } = kind;
   const body = formOf(kind);
-  return jsonEndpoint({
-    operationId,
+  return defineEndpoint({
+    operationId: `${verb}Rollout`,
     method: 'post',
     path: `/v1/rollouts/{id}/${verb}`,
     tag: 'rollouts',
@@ -105,7 +78,8 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
       const asked: PromoteRolloutBody = { variant: CANDIDATE, ...(await parseBody(context, body)) };
       const { reason = `${verb} asked for`, variant } = asked;
       const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
-      const moved = await kind.move(rollouts, id, { actor, reason }, variant);
+      const change = { actor, reason };
+      const moved = await (verb === 'promote' ? rollouts.promote(id, variant, change) : rollouts[verb](id, change));
       event.add({ predictor, rolloutId: id, state: moved.state, step: moved.step });
       return rolloutView(moved);
     },

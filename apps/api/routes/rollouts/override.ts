@@ -8,10 +8,10 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type ExplanationDependencies, requireKnown } from '../explanations/explain.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
 const BODY = { schema: ArmOverrideSchema, example: { variant: 'candidate' } } as const;
@@ -22,14 +22,14 @@ const ANSWER = {
   example: ARM_OVERRIDES_EXAMPLE,
 };
 
-type OverrideDependencies = RolloutDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
+type OverrideDependencies = RouteDependencies & Omit<ExplanationDependencies, 'readPrediction'>;
 
 export function overrideArms(dependencies: OverrideDependencies): readonly Endpoint[] {
   return [listOverrides(dependencies), putOverride(dependencies), endOverride(dependencies)];
 }
 
-function listOverrides({ rollouts }: RolloutDependencies) {
-  return jsonEndpoint({
+function listOverrides({ rollouts }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listArmOverrides',
     method: 'get',
     path: '/v1/rollouts/{id}/overrides',
@@ -45,7 +45,7 @@ function listOverrides({ rollouts }: RolloutDependencies) {
 
 function putOverride(dependencies: OverrideDependencies) {
   const { rollouts, registry } = dependencies;
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'overrideArm',
     method: 'put',
     path: '/v1/rollouts/{id}/overrides/{userId}',
@@ -98,8 +98,8 @@ async function unknownUser(
   return new TandemError('unknown_user', text, { field, remedy });
 }
 
-function endOverride({ rollouts }: RolloutDependencies) {
-  return jsonEndpoint({
+function endOverride({ rollouts }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'endArmOverride',
     method: 'delete',
     path: '/v1/rollouts/{id}/overrides/{userId}',
@@ -118,7 +118,7 @@ function endOverride({ rollouts }: RolloutDependencies) {
   });
 }
 
-async function overridesOf(rollouts: RolloutDependencies['rollouts'], id: string) {
+async function overridesOf(rollouts: RouteDependencies['rollouts'], id: string) {
   const found = await rollouts.overrides(id);
   return { overrides: found.map(({ userId, arm }) => ({ userId, variant: arm })) };
 }

@@ -1,24 +1,26 @@
 /** GET /v1/rollouts/{id}/report: the answers of each arm, the outcomes of its users, and the current verdict. */
-import { TandemError } from '@tandem/freshness/errors';
-import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
-import { analysisOf, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
-import { RolloutPath } from '@tandem/wire/parameters';
-import { ROLLOUT_REPORT_EXAMPLE, RolloutReportSchema } from '@tandem/wire/rollout-report';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { reportView } from './report-view.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { requireRollout, rolloutView } from './rollout-view.ts';
 
-export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'> {
-  readonly rolloutChecks: Pick<RolloutChecks, 'served' | 'outcomes'>;
-}
+import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
+import { TandemError } from '@tandem/freshness/errors';
+import { analysisOf, type RolloutReport, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
+import { RolloutPath } from '@tandem/wire/parameters';
+import {
+  type JudgementView,
+  ROLLOUT_REPORT_EXAMPLE,
+  RolloutReportSchema,
+  type RolloutReportView,
+} from '@tandem/wire/rollout-report';
+import type { RolloutView } from '@tandem/wire/rollouts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { requireRollout, rolloutView } from './rollout-view.ts';
 
 /** Milliseconds for which a report counts outcomes. The looks of the workers have the same limit. */
 const OUTCOMES_MS = 3_000;
 const NONE = Object.freeze({ arms: [], asOf: null });
 
-export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencies) {
-  return jsonEndpoint({
+export function showRolloutReport({ rollouts, rolloutChecks }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showRolloutReport',
     method: 'get',
     path: '/v1/rollouts/{id}/report',
@@ -58,4 +60,44 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
       };
     },
   });
+}
+
+function reportView(
+  rollout: RolloutView,
+  { figures, judgement, outcomes, ...rest }: RolloutReport,
+): Omit<RolloutReportView, 'outcomesError'> {
+  return {
+    rollout,
+    elapsedSeconds: figures.elapsedMs / 1_000,
+    arms: [figures.stable, ...figures.arms].map(({ name, users, reads, errors, slow, sources }) => ({
+      variant: name,
+      users,
+      reads,
+      errors,
+      slow,
+      sources: { ...sources },
+    })),
+    judgement: judgementView(judgement),
+    outcomes: outcomes.map(({ metric, arm, mature, sofar }) => ({
+      name: metric.name,
+      variant: arm,
+      cap: metric.cap ?? null,
+      stable: mature.stable,
+      arm: mature.arm,
+      sofar,
+      difference: mature.difference,
+      relative: mature.relative,
+      pValue: mature.pValue,
+      eValue: mature.eValue,
+      ...mature.power,
+      conclusion: { ...mature.conclusion },
+    })),
+    outcomesAsOf: rest.outcomesAsOf?.toISOString() ?? null,
+    multipleExposures: rest.multipleExposures,
+    newUsers: [...rest.newUsers],
+  };
+}
+
+export function judgementView({ checks, ...rest }: Judgement): JudgementView {
+  return { ...rest, checks: checks.map(({ figures, ...check }) => ({ ...check, figures: { ...figures } })) };
 }

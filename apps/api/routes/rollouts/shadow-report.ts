@@ -1,22 +1,18 @@
 /** GET /v1/rollouts/{id}/shadow-report: compares the candidate's answers with the served answers. */
 
 import { TandemError } from '@tandem/freshness/errors';
-import type { Registry } from '@tandem/freshness/reader';
+import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import { isUuid } from '@tandem/freshness/user-id';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
+import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 import { RolloutPath } from '@tandem/wire/parameters';
-import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema } from '@tandem/wire/shadow-report';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema, type ShadowReportView } from '@tandem/wire/shadow-report';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { unknownRollout } from './rollout-view.ts';
-import { shadowReportView } from './shadow-report-view.ts';
 
-export interface ShadowReportDependencies {
-  readonly findShadow: (rolloutId: string) => Promise<KeptShadow | 'not a shadow' | undefined>;
-  readonly registry: Pick<Registry, 'predictor'>;
-}
-
-export function showShadowReport({ findShadow, registry }: ShadowReportDependencies) {
-  return jsonEndpoint({
+export function showShadowReport({ findShadow, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showShadowReport',
     method: 'get',
     path: '/v1/rollouts/{id}/shadow-report',
@@ -44,4 +40,41 @@ function otherKind(id: string): TandemError {
     field: 'id',
     remedy: `read GET /v1/rollouts/${id}/report instead`,
   });
+}
+
+/**
+ * Renders the report of a shadow.
+ * @param decision the predictor's current decision setting
+ */
+function shadowReportView(
+  rolloutId: string,
+  { predictor, state, plan, processes, updatedAt, rows, movers }: KeptShadow,
+  decision: DecisionPolicy | null,
+): ShadowReportView {
+  const { outcomes, everybody, segments, joint, servedAgeSeconds, candidate } = reportShadow(rows, decision !== null);
+  return {
+    rolloutId,
+    predictor,
+    state,
+    modelVersion: String(plan.version),
+    share: plan.share,
+    processes,
+    updatedAt: updatedAt?.toISOString() ?? null,
+    decision,
+    outcomes,
+    everybody: comparisonsView(everybody),
+    segments: segments.map(({ segment, ...comparisons }) => ({ ...segment, ...comparisonsView(comparisons) })),
+    joint,
+    servedAgeSeconds,
+    movers: movers.map(({ computedAt, ...mover }) => ({ ...mover, computedAt: new Date(computedAt).toISOString() })),
+    candidate,
+  };
+}
+
+/** Renders comparisons without the empty classes at either end. */
+function comparisonsView(comparisons: ComparisonReport): ComparisonReport {
+  const { deltas } = comparisons;
+  const first = deltas.findIndex(({ answers }) => answers > 0);
+  const last = deltas.findLastIndex(({ answers }) => answers > 0);
+  return { ...comparisons, deltas: first < 0 ? [] : deltas.slice(first, last + 1) };
 }

@@ -1,12 +1,12 @@
 /** GET /v1/rollouts/{id}: the arms of a rollout, its state, and what it waits for. */
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
-export function showRollout({ rollouts }: RolloutDependencies) {
-  return jsonEndpoint({
+export function showRollout({ rollouts }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showRollout',
     method: 'get',
     path: '/v1/rollouts/{id}',

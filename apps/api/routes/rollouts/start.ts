@@ -1,7 +1,6 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts a rollout of another model version beside the stable one. */
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
-import { decidedWithin, outcomeNeeds, provenOutcomes, type ReadUsers } from '@tandem/prediction/rollouts/outcome-needs';
+import type { RolloutPlan } from '@tandem/freshness/rollout';
+import { decidedWithin, outcomeNeeds, provenOutcomes } from '@tandem/prediction/rollouts/outcome-needs';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { within } from '@tandem/timing/within';
@@ -9,10 +8,10 @@ import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, StartedRolloutSchema } from '@tandem/wire/rollouts';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
-import { hintWorker } from '../runs/run-dependencies.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { hintWorker } from '../runs/run-view.ts';
 import { planOf } from './plan-view.ts';
-import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 
 const PREPARING_EXAMPLE = {
@@ -28,15 +27,10 @@ const PREPARING_EXAMPLE = {
 
 const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3' } } as const;
 
-export interface StartDependencies extends RolloutDependencies {
-  /** Returns facts about the users that are read, and a sample of their outcomes. */
-  findReadUsers(metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers>;
-}
-
 /** The time limit of the estimate, in ms. */
 const ESTIMATE_MS = 1_500;
 
-export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUsers }: StartDependencies) {
+export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUsers }: RouteDependencies) {
   /** Returns the notes of a started rollout. A failed estimate is logged, and noted. */
   const notesOn = async (plan: RolloutPlan, event: WideEvent): Promise<readonly string[]> => {
     const metrics = provenOutcomes(plan);
@@ -52,7 +46,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUs
     }
   };
 
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'startRollout',
     method: 'post',
     path: '/v1/predictors/{predictor}/rollouts',
@@ -79,10 +73,9 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan, findReadUs
       'unavailable',
     ],
     async handle(context, event, { actor }) {
-      const predictor = context.req.param('predictor') ?? '';
       const body = await parseBody(context, BODY);
       const plan = planOf(body);
-      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const { name: predictor } = await requirePredictor(registry, context.req.param('predictor'));
       const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
       const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });

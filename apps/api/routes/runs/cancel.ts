@@ -1,13 +1,12 @@
 /** POST /v1/runs/{id}/cancel: drops waiting chunks; chunks in progress commit nothing more. */
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-
-import type { RunDependencies } from './run-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
-export function cancelRun({ runs }: RunDependencies) {
-  return jsonEndpoint({
+export function cancelRun({ runs }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'cancelRun',
     method: 'post',
     path: '/v1/runs/{id}/cancel',

@@ -1,16 +1,15 @@
 /** GET /v1/runs: the runs, newest first, in pages. */
 
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { runView } from './run-view.ts';
 
-export function listRuns({ runs, registry }: RunDependencies) {
-  return jsonEndpoint({
+export function listRuns({ runs, registry }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'listRuns',
     method: 'get',
     path: '/v1/runs',
@@ -22,10 +21,8 @@ export function listRuns({ runs, registry }: RunDependencies) {
     problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle(context) {
       const asked = pageIn(context, isUuid, 'the id of a run');
-      const { limit, predictor } = asked;
-      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
-      const found = await runs.list({ ...asked, limit: limit + 1 });
-      const { page, next } = pageOf(found, limit, ({ id }) => id);
+      if (asked.predictor !== undefined) await requirePredictor(registry, asked.predictor);
+      const { page, next } = await pageOf(asked, runs.list, ({ id }) => id);
       return { runs: page.map(runView), next };
     },
   });

@@ -1,10 +1,9 @@
 /** GET /v1/runs/plan: the effect of a budget, before it is spent. */
 import { nextSlot } from '@tandem/config/predictor/schedule';
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { Policy } from '@tandem/freshness/predictor';
 import {
   type BudgetEstimate,
-  type BudgetFacts,
   estimateBudget,
   type RunCosts,
   usersWithin,
@@ -12,19 +11,15 @@ import {
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { BudgetSchema, RUN_PLAN_EXAMPLE, RunPlanQuery, RunPlanSchema } from '@tandem/wire/runs';
 import type { HonoRequest } from 'hono';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RunDependencies } from './run-dependencies.ts';
-
-export interface RunPlanDependencies extends Pick<RunDependencies, 'registry'> {
-  findBudgetFacts(predictor: string): Promise<BudgetFacts>;
-}
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** Shares that the answer compares with the requested budget. */
 const SHARES = [0.05, 0.1, 0.25, 0.5, 1];
 const DAY_MS = 86_400_000;
 
-export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
-  return jsonEndpoint({
+export function planRun({ registry, findBudgetFacts }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'planRun',
     method: 'get',
     path: '/v1/runs/plan',
@@ -44,8 +39,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
       const name = req.query('predictor') ?? '';
       if (name === '') throw noPredictor();
       const budget = budgetIn(req);
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
+      const predictor = await requirePredictor(registry, name);
       const { now, costs, groups } = await findBudgetFacts(name);
       if (costs === null) throw nothingKnown(`No run of all users of ${name} has ended yet`, name);
       const estimate = (users: number): BudgetEstimate => estimateBudget(users, groups, costs);

@@ -2,24 +2,34 @@
  * GET /v1/runs/{id}/progress: server-sent events, with `progress` at each change and `end` with the finished run. A
  * stream without `end` was cut by a restart of the service or a revoked key; the client then reconnects.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunEventSchema } from '@tandem/wire/runs';
-import { problems } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { Caller } from '../../keys/access.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
 /** Milliseconds between heartbeats. Proxies commonly close connections that are silent for a minute. */
 const HEARTBEAT_MS = 15_000;
 
-export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
-  return {
-    route,
+export function showProgress({ runs, runWatcher }: RouteDependencies) {
+  return defineEndpoint({
+    operationId: 'watchRun',
+    method: 'get',
+    path: '/v1/runs/{id}/progress',
+    tag: 'runs',
+    summary: 'Watch a run',
+    description: 'Server-sent events. The data of each is a Run. Comments keep the connection open.',
     scope: 'runs:read',
-    produces: 'text/event-stream',
+    params: RunPath,
+    answer: {
+      type: 'text/event-stream',
+      description: '`progress` now and at each change, then `end`',
+      schema: RunEventSchema,
+      example: `event: progress\ndata: ${JSON.stringify(RUN_EXAMPLE)}\n\n`,
+    },
+    problems: ['unknown_run', 'unavailable'],
     async handle({ req }, _event, caller) {
       const run = await requireRun(runs, req.param('id') ?? '');
       const stream = req.method === 'HEAD' ? null : streamOf(run.id, runWatcher, caller);
@@ -32,10 +42,10 @@ export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
         },
       });
     },
-  };
+  });
 }
 
-function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller: Caller): ReadableStream<Uint8Array> {
+function streamOf(runId: string, watcher: RouteDependencies['runWatcher'], caller: Caller): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let stop = () => {};
   let heartbeat: NodeJS.Timeout | undefined;
@@ -70,25 +80,3 @@ function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller:
 function eventOf(run: Run): string {
   return `event: ${isFinished(run.state) ? 'end' : 'progress'}\ndata: ${JSON.stringify(runView(run))}\n\n`;
 }
-
-const route = createRoute({
-  operationId: 'watchRun',
-  method: 'get',
-  path: '/v1/runs/{id}/progress',
-  tags: ['runs'],
-  summary: 'Watch a run',
-  description: 'Server-sent events. The data of each is a Run. Comments keep the connection open.',
-  request: { params: RunPath },
-  responses: {
-    200: {
-      description: '`progress` now and at each change, then `end`',
-      content: {
-        'text/event-stream': {
-          schema: RunEventSchema,
-          example: `event: progress\ndata: ${JSON.stringify(RUN_EXAMPLE)}\n\n`,
-        },
-      },
-    },
-    ...problems('unknown_run', 'unavailable'),
-  },
-});

@@ -1,12 +1,12 @@
 /** POST /v1/runs/{id}/resume: resumes a cancelled or failed run with the chunks that are not committed. */
 import { locationHeader, RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
-import { hintWorker, type RunDependencies } from './run-dependencies.ts';
-import { requireRun, runView } from './run-view.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { hintWorker, requireRun, runView } from './run-view.ts';
 
-export function resumeRun({ runs, ...rest }: RunDependencies) {
-  return jsonEndpoint({
+export function resumeRun({ runs, ...rest }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'resumeRun',
     method: 'post',
     path: '/v1/runs/{id}/resume',

@@ -1,14 +1,14 @@
 /** GET /v1/runs/{id}: a run and the users that it could not score. */
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunDetailSchema } from '@tandem/wire/runs';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
 const MAX_FAILURES = 1_000;
 
-export function showRun({ runs }: RunDependencies) {
-  return jsonEndpoint({
+export function showRun({ runs }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'showRun',
     method: 'get',
     path: '/v1/runs/{id}',

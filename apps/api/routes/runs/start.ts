@@ -1,14 +1,13 @@
 /** POST /v1/runs: stores a run, notifies a worker, and returns the path at which the caller can watch it. */
-import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
 import { parseBody } from '../../http/body.ts';
-import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
-import { hintWorker, type RunDependencies } from './run-dependencies.ts';
-import { runView } from './run-view.ts';
+import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
+import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import { hintWorker, runView } from './run-view.ts';
 
 const BODY = {
   schema: StartRunSchema,
@@ -16,8 +15,8 @@ const BODY = {
   examples: { budget: { predictor: 'repurchase', scope: 'all', budget: { share: 0.25 } } },
 } as const;
 
-export function startRun({ runs, registry, ...rest }: RunDependencies) {
-  return jsonEndpoint({
+export function startRun({ runs, registry, ...rest }: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'startRun',
     method: 'post',
     path: '/v1/runs',
@@ -37,8 +36,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
     problems: ['unknown_predictor', 'run_conflict', 'request_features_required', 'unavailable'],
     async handle(context, event) {
       const body = await parseBody(context, BODY);
-      const predictor = await registry.predictor(body.predictor);
-      if (!predictor) throw unknownPredictor(body.predictor);
+      const predictor = await requirePredictor(registry, body.predictor);
       const scope = scopeOf(body.scope);
       if (scope.kind === 'users') {
         scope.userIds.forEach((userId, i) => {

@@ -3,11 +3,12 @@ import type { ErasureReceipt } from '@tandem/prediction/erasure/erasure';
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { askedUserId } from './asked-user.ts';
 
-export function eraseUser(dependencies: ErasureDependencies) {
-  return jsonEndpoint({
+export function eraseUser(dependencies: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'eraseUser',
     method: 'delete',
     path: '/v1/users/{userId}',

@@ -1,10 +1,11 @@
-/** Finds the stored predictions of a user in both stores, with the freshness state of each. */
+/** Finds the stored predictions of a user in both stores, with the freshness state of each, and renders them. */
 import { predictionOf } from '@tandem/freshness/answer';
 import { type Assignment, type Certificate, layerOf } from '@tandem/freshness/certificate';
 import { type CandidateState, judge } from '@tandem/freshness/judge';
 import type { Prediction, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import type { StoredPrediction, StoredPredictions } from '@tandem/freshness/stored-prediction';
+import type { CandidateView } from '@tandem/wire/users';
 
 export interface CandidateDependencies {
   readonly online: StoredPredictions;
@@ -14,7 +15,7 @@ export interface CandidateDependencies {
 
 type StoreName = 'redis' | 'postgres';
 
-export interface JudgedCandidate {
+interface JudgedCandidate {
   readonly store: StoreName;
   readonly stored: StoredPrediction;
   readonly state: CandidateState;
@@ -58,4 +59,31 @@ export async function findCandidates(
     ...(postgres?.get(userId) ?? []).map((stored) => judged('postgres', stored)),
   ]);
   return { stores: { redis: redis ? 'ok' : 'failed', postgres: postgres ? 'ok' : 'failed' }, candidates };
+}
+
+/**
+ * Renders the stored predictions of a user.
+ * @param now the database's clock, ms since 1970
+ */
+export function candidatesView({ stores, candidates }: FoundCandidates, now: number) {
+  return { stores, candidates: candidates.map((one) => candidateView(one, now)) };
+}
+
+function candidateView(judged: JudgedCandidate, now: number): CandidateView {
+  const { store, stored, state, prediction, modelNumber, generationNumber } = judged;
+  return {
+    store,
+    layer: stored.layer,
+    source: stored.source,
+    madeBy: stored.source === 'batch' ? 'run' : stored.refreshed ? 'refresh' : 'read',
+    state,
+    prediction,
+    modelVersion: modelNumber === null ? null : String(modelNumber),
+    generation: generationNumber === null ? null : String(generationNumber),
+    history: stored.history,
+    overlayFloor: stored.overlayFloor,
+    predictedFromContextVersion: stored.contextVersion,
+    computedAt: new Date(stored.computedAt).toISOString(),
+    ageSeconds: Math.max(0, Math.floor((now - stored.computedAt) / 1000)),
+  };
 }

@@ -2,11 +2,12 @@
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { READMISSION_EXAMPLE, ReadmissionSchema } from '@tandem/wire/users';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { askedUserId } from './asked-user.ts';
 
-export function readmitUser(dependencies: ErasureDependencies) {
-  return jsonEndpoint({
+export function readmitUser(dependencies: RouteDependencies) {
+  return defineEndpoint({
     operationId: 'readmitUser',
     method: 'post',
     path: '/v1/users/{userId}/readmit',

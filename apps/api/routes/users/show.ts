@@ -1,25 +1,18 @@
 /** GET /v1/users/{userId}: shows the stored records of a user. */
 import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError } from '@tandem/freshness/errors';
+import type { ContextValue } from '@tandem/freshness/features';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { UserPath } from '@tandem/wire/parameters';
-import { USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { PredictorRegistry } from '../predictors/predictor-view.ts';
-import { candidatesView } from './candidate-view.ts';
-import { eventValueView, type UserContexts } from './context-view.ts';
-import { type CandidateDependencies, findCandidates } from './find-candidates.ts';
+import { type EventValueView, USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
+import { defineEndpoint } from '../../http/define-endpoint.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { candidatesView, findCandidates } from './find-candidates.ts';
 
-export interface UserDependencies extends CandidateDependencies {
-  readonly registry: PredictorRegistry;
-  readonly authority: Authority;
-  readonly contexts: UserContexts;
-}
-
-export function showUser(dependencies: UserDependencies) {
-  const { registry, authority, contexts } = dependencies;
-  return jsonEndpoint({
+export function showUser(dependencies: RouteDependencies) {
+  const { registry, authority, findUserContext } = dependencies;
+  return defineEndpoint({
     operationId: 'showUser',
     method: 'get',
     path: '/v1/users/{userId}',
@@ -38,7 +31,10 @@ export function showUser(dependencies: UserDependencies) {
       const all = await authority.certify([]).then(() => registry.predictors());
       const [first] = all;
       const names = first ? all.map(({ name }) => name) : [NO_PREDICTOR];
-      const [certificate, context] = await Promise.all([authority.certify([userId], ...names), contexts.find(userId)]);
+      const [certificate, context] = await Promise.all([
+        authority.certify([userId], ...names),
+        findUserContext(userId),
+      ]);
       const refused = first && userIdProblem(first.keyType, userId, 'userId');
       if (refused) throw refused;
       const user = certificate.user(userId, names[0] ?? NO_PREDICTOR);
@@ -64,7 +60,7 @@ export function showUser(dependencies: UserDependencies) {
 const NO_PREDICTOR = '';
 
 async function storedFor(
-  dependencies: UserDependencies,
+  dependencies: RouteDependencies,
   predictor: Predictor,
   certificate: Awaited<ReturnType<Authority['certify']>>,
   userId: string,
@@ -81,4 +77,8 @@ function nothingStored(userId: string): TandemError {
     field: 'userId',
     remedy: 'check the id; to look in the feature source too, read a prediction of the user',
   });
+}
+
+function eventValueView({ value, accepted, time, source, id }: ContextValue): EventValueView {
+  return { value, acceptedAt: new Date(accepted).toISOString(), time: new Date(time).toISOString(), source, id };
 }

@@ -1,8 +1,9 @@
 /** Checks a real database after a real load over SQL: it passes unchanged, and each manipulation is found. */
+
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { adoptCounts, type Pool } from '../../../e2e/counts.fixture.ts';
 import type { Operation, SqlEvents } from '../history.ts';
 import { createDice, createRecentEvents } from '../load/load-parts.ts';

@@ -1,7 +1,8 @@
 /** The checker accepts every legal race. It rejects manipulated histories, and histories of a flawed service. */
+
+import { createRandom } from '@tandem/experiment/distributions/random';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Operation, Read, ReadAnswer, SendEvents } from '../history.ts';
 import { createChecker } from './checker.ts';
 import { type Flaw, simulate } from './simulated-service.fixture.ts';

@@ -1,5 +1,5 @@
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { expect, it } from 'vitest';
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { createDice, createRecentEvents, type RecentEvent, repeat } from './load-parts.ts';
 
 const dice = createDice(createRandom(1));

@@ -2,7 +2,7 @@
  * The load of a session: readers, writers over HTTP and SQL, and operators who start runs and move rollouts. Each actor
  * has its own random numbers from one seed. All outcomes are written to the history, and no fault ends an actor.
  */
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
+import { createRandom } from '@tandem/experiment/distributions/random';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';

@@ -15,18 +15,18 @@ interface Site {
 
 const EVENTS: readonly Site[] = [
   {
-    file: 'apps/api/routes/events/record-events.ts',
+    file: 'apps/api/wiring/record-events.ts',
     anchor: '    const results = await store.accept(events, keyId);\n',
     before: 'event.before_transaction',
     after: 'event.after_commit',
   },
   {
-    file: 'apps/api/routes/events/record-events.ts',
+    file: 'apps/api/wiring/record-events.ts',
     anchor:
       "      await within(hintBudgetMs, hints.raise([...newest.values()]), () => new Error('the hint took too long'));\n",
     before: 'event.at_hint',
   },
-  { file: 'apps/api/routes/events/record-events.ts', anchor: '    return results;\n', before: 'event.before_reply' },
+  { file: 'apps/api/wiring/record-events.ts', anchor: '    return results;\n', before: 'event.before_reply' },
 ];
 
 const RUNS: readonly Site[] = [

@@ -3,7 +3,7 @@
  * connection, so that the same seed affects the same connections in the same way.
  */
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { joinSockets, type ProxiedConnection } from './proxied-connection.ts';
 import { createToxicSet, type Dose, type Toxic } from './toxics.ts';
 

@@ -4,10 +4,10 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createRandom } from '@tandem/experiment/distributions/random';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
 import { asManaged } from '../../../e2e/managed-postgres.fixture.ts';
 import { type OwnPooler, startPooler } from '../../../e2e/pooler.fixture.ts';

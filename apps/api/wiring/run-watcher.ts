@@ -2,11 +2,10 @@
  * Watches runs for clients. Each run is polled once in each interval, for any number of watchers, and not at all
  * without watchers. A failed poll is retried, so that watchers survive an outage of the database.
  */
-import type { Run } from '@tandem/prediction/runs/runs';
-import { isFinished } from '@tandem/prediction/runs/runs';
+import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 
-export interface RunWatcher {
+interface RunWatcher {
   /**
    * Calls `onRun` with the run now and at each change. Then calls `onEnd` once, when the run has finished or was
    * deleted, or when the watcher closes.

@@ -5,17 +5,17 @@ import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@t
 import { Hono } from 'hono';
 import { expect, it } from 'vitest';
 import { openAccess } from '../keys/access.ts';
+import { defineEndpoint, withHeaders } from './define-endpoint.ts';
 import { serveEndpoint } from './endpoint.ts';
-import { jsonEndpoint, withHeaders } from './json-endpoint.ts';
 import { createRefusalLog } from './refusal-log.ts';
 
-type Declared = Parameters<typeof jsonEndpoint<typeof ArmOverridesSchema, typeof ArmOverrideSchema>>[0];
+type Declared = Parameters<typeof defineEndpoint<typeof ArmOverridesSchema, typeof ArmOverrideSchema>>[0];
 
 const ANSWER = { description: 'All', schema: ArmOverridesSchema, example: ARM_OVERRIDES_EXAMPLE };
 const BODY = { schema: ArmOverrideSchema, example: { variant: 'candidate' } };
 
 function endpointWith(parts: Partial<Declared>) {
-  return jsonEndpoint({
+  return defineEndpoint({
     operationId: 'listArmOverrides',
     method: 'post',
     path: '/v1/overrides',

@@ -26,7 +26,7 @@ interface RecordEventsDependencies {
   readonly hintBudgetMs?: number;
 }
 
-export type RecordEvents = (
+type RecordEvents = (
   events: readonly ContextEvent[],
   fieldOf?: (index: number) => string,
   keyId?: string,

@@ -1,7 +1,4 @@
-/**
- * Declares an endpoint that answers with JSON. The router, the OpenAPI document and the body parser use the same
- * declaration.
- */
+/** Defines an endpoint. The router, the OpenAPI document and the body parser use the same definition. */
 
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { BodyForm } from '@tandem/embedded/check-form';
@@ -16,7 +13,7 @@ const JSON_TYPE = 'application/json';
 /** Problems of every endpoint that takes a body. */
 const BODY_PROBLEMS: readonly ErrorCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
 
-interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope' | 'refusals'> {
+interface EndpointDefinition<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope' | 'refusals'> {
   /** The endpoint's name in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
@@ -31,23 +28,35 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   readonly headers?: FieldsSchema;
   /** The schema of the body, which the handler reads with `parseBody`. */
   readonly body?: BodyForm<B>;
-  readonly answer: JsonAnswer<S>;
+  /** The bodies by media type, which the handler reads and checks itself, in place of `body`. */
+  readonly bodies?: Contents;
+  readonly answer: AnswerDefinition<S>;
+  /** Answers with another status than `answer`. */
+  readonly otherAnswers?: RouteConfig['responses'];
   /** The problem codes of this endpoint. The codes of every endpoint, and of every body, are added. */
   readonly problems: readonly ErrorCode[];
-  /** Returns the body of the answer, or a whole response. Throws a TandemError. */
+  /** Returns the body of a JSON answer, or a whole response. Throws a TandemError. */
   handle(...request: Parameters<Endpoint['handle']>): Handled<Answered<S>> | Promise<Handled<Answered<S>>>;
 }
 
 type Handled<A> = A | WithHeaders<A> | Response;
 
-interface JsonAnswer<S extends Schema> {
+type Contents = Readonly<Record<string, { readonly schema: Schema; readonly example?: unknown }>>;
+
+interface AnswerDefinition<S extends Schema> {
   /** Default: 200. */
   readonly status?: 200 | 201 | 202;
+  /** The media type. Default: JSON. */
+  readonly type?: string;
   readonly description: string;
   readonly schema: S;
-  readonly example: Answered<S>;
-  readonly headers?: FieldsSchema;
+  readonly example?: Answered<S>;
+  readonly headers?: FieldsSchema | RouteHeaders;
 }
+
+type RouteHeaders = Readonly<
+  Record<string, { readonly description: string; readonly schema: { readonly type: 'string' } }>
+>;
 
 /** An answer's body with additional headers. */
 class WithHeaders<A> {
@@ -65,14 +74,14 @@ export function withHeaders<A>(body: A, headers: Readonly<Record<string, string>
   return new WithHeaders(body, headers);
 }
 
-/** Returns an endpoint that answers with JSON, and its OpenAPI description. */
-export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint {
+/** Returns an endpoint and its OpenAPI description. */
+export function defineEndpoint<S extends Schema, B extends Schema>(endpoint: EndpointDefinition<S, B>): Endpoint {
   const { scope, query, answer, handle, refusals } = endpoint;
-  const { status = 200 } = answer;
+  const { status = 200, type = JSON_TYPE } = answer;
   return {
     route: describe(endpoint),
     scope,
-    produces: JSON_TYPE,
+    produces: type,
     ...(refusals === undefined ? {} : { refusals }),
     ...(query === undefined ? {} : { query: Object.keys(query.shape) }),
     async handle(...request) {
@@ -84,10 +93,12 @@ export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonE
   };
 }
 
-function describe<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint['route'] {
-  const { operationId, method, path, tag, summary, description, params, query, headers, body, refusals } = endpoint;
-  const { status = 200, schema, example, ...answer } = endpoint.answer;
-  const taken = body && { required: body.optional !== true, content: jsonContent(body.schema, body.example) };
+function describe<S extends Schema, B extends Schema>(endpoint: EndpointDefinition<S, B>): Endpoint['route'] {
+  const { operationId, method, path, tag, summary, description, params, query, headers, refusals } = endpoint;
+  const { body, bodies, otherAnswers } = endpoint;
+  const { status = 200, type = JSON_TYPE, schema, example, ...answer } = endpoint.answer;
+  const content = bodies ?? (body && { [JSON_TYPE]: { schema: body.schema, example: body.example } });
+  const taken = content && { required: body?.optional !== true, content };
   return createRoute({
     operationId,
     method,
@@ -96,14 +107,11 @@ function describe<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, 
     summary,
     ...given({ description, request: given({ params, query, headers, body: taken }) }),
     responses: {
-      [status]: { ...answer, content: jsonContent(schema, example) },
-      ...refusalsIn(refusals, ...(body ? BODY_PROBLEMS : []), ...endpoint.problems),
+      [status]: { ...answer, content: { [type]: given({ schema, example }) } },
+      ...otherAnswers,
+      ...refusalsIn(refusals, ...(content ? BODY_PROBLEMS : []), ...endpoint.problems),
     },
   });
-}
-
-function jsonContent(schema: Schema, example: unknown) {
-  return { [JSON_TYPE]: { schema, example } };
 }
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -1,0 +1,46 @@
+/** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
+import type { Reading } from '@tandem/embedded/open-reading';
+import { unknownPredictor } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
+import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
+import type { KeyType } from '@tandem/freshness/user-id';
+import type { Infer } from '@tandem/inference/live/infer-request';
+import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
+import type { Shadow } from '@tandem/prediction/shadow/shadow';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { LiveFailureLog } from '../http/live-failure-log.ts';
+import type { openExplanations } from './open-explanations.ts';
+import type { openModels } from './open-models.ts';
+import type { openRuns } from './open-runs.ts';
+import type { openUsers, openWriting } from './open-writing.ts';
+import type { ReadinessChecker } from './readiness.ts';
+
+type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'servedReads' | 'readCounts'>;
+
+export interface RouteDependencies
+  extends OfReads,
+    ReturnType<typeof openRuns>,
+    ReturnType<typeof openModels>,
+    ReturnType<typeof openExplanations>,
+    ReturnType<typeof openUsers>,
+    ReturnType<typeof openWriting> {
+  readonly online: StoredPredictions;
+  readonly infer: Infer;
+  readonly liveFailureLog: LiveFailureLog;
+  readonly shadow: Shadow;
+  readonly explanationKeeper: ExplanationKeeper;
+  /** Returns the key type of the service; null until a first config is adopted. */
+  keyType(): Promise<KeyType | null>;
+  readonly readiness: ReadinessChecker;
+  readonly metrics: Metrics;
+  /** Whether this port serves /metrics, as it does only on loopback. */
+  readonly servesMetrics: boolean;
+}
+
+/** Returns the predictor of this name. Rejects with `unknown_predictor`. */
+export async function requirePredictor(registry: Pick<Registry, 'predictor'>, name = ''): Promise<Predictor> {
+  const predictor = await registry.predictor(name);
+  if (predictor) return predictor;
+  throw unknownPredictor(name);
+}

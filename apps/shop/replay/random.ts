@@ -1,2 +1,0 @@
-/** A seeded random generator, so that a replay can be repeated. */
-export { createRandom } from '@tandem/experiment/distributions/random';
