@@ -23,6 +23,28 @@ it('reads many users in parts, and returns their results in order', async () => 
   expect(asked.map(({ length }) => length)).toEqual([100, 100, 50]);
 });
 
+it('reads smaller parts, one at a time, after a read of few users', async () => {
+  let [running, most, time] = [0, 0, 0];
+  let sizes: number[] = [];
+  const read = inParts(
+    async (_, userIds) => {
+      sizes.push(userIds.length);
+      most = Math.max(most, ++running);
+      await Promise.resolve();
+      running--;
+      return userIds.map(resultOf);
+    },
+    () => time,
+  );
+  await read('p', ['1'], PLAIN_READ);
+  await read('p', USERS, PLAIN_READ);
+  expect({ sizes, most }).toEqual({ sizes: [1, 50, 50, 50, 50, 50], most: 1 });
+  time = 1_000;
+  sizes = [];
+  await read('p', USERS, PLAIN_READ);
+  expect({ sizes, most }).toEqual({ sizes: [100, 100, 50], most: 3 });
+});
+
 it('asks once for a user who occurs several times, also in different parts', async () => {
   const { asked, read } = createRead();
   const userIds = [...USERS, '0', '249', '0'];

@@ -19,7 +19,7 @@ function passAll(turnstile: Turnstile, names: readonly string[]) {
 }
 
 it('lets work begin in order, a few at once', async () => {
-  const { begun, passing, end } = passAll(new Turnstile(2, 60_000), ['1', '2', '3', '4']);
+  const { begun, passing, end } = passAll(new Turnstile(() => 2, 60_000), ['1', '2', '3', '4']);
   await turn();
   expect(begun).toEqual(['1', '2']);
   end('2');
@@ -29,8 +29,29 @@ it('lets work begin in order, a few at once', async () => {
   expect(await Promise.all(passing)).toEqual(['1', '2', '3', '4']);
 });
 
+it('lets more or less work run at once as the limit changes', async () => {
+  let atOnce = 1;
+  const { begun, passing, end } = passAll(new Turnstile(() => atOnce, 60_000), ['1', '2', '3', '4', '5']);
+  await turn();
+  expect(begun).toEqual(['1']);
+  atOnce = 3;
+  end('1');
+  await turn();
+  expect(begun).toEqual(['1', '2', '3', '4']);
+  atOnce = 1;
+  end('2');
+  end('3');
+  await turn();
+  expect(begun).toEqual(['1', '2', '3', '4']);
+  end('4');
+  await turn();
+  expect(begun).toEqual(['1', '2', '3', '4', '5']);
+  end('5');
+  await Promise.all(passing);
+});
+
 it('lets the next begin after failed work, whose error it passes on', async () => {
-  const { begun, passing, end, ends } = passAll(new Turnstile(1, 60_000), ['1', '2']);
+  const { begun, passing, end, ends } = passAll(new Turnstile(() => 1, 60_000), ['1', '2']);
   ends.get('1')?.reject(new Error('failed'));
   await expect(passing[0]).rejects.toThrow('failed');
   await turn();
@@ -39,7 +60,7 @@ it('lets the next begin after failed work, whose error it passes on', async () =
 });
 
 it('does not wait longer than a turn for work that has not ended', async () => {
-  const { begun, end } = passAll(new Turnstile(1, 10), ['1', '2', '3']);
+  const { begun, end } = passAll(new Turnstile(() => 1, 10), ['1', '2', '3']);
   await vi.waitFor(() => expect(begun).toEqual(['1', '2', '3']), { timeout: 20_000 });
   for (const name of ['1', '2', '3']) end(name);
 });
