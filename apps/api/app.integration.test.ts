@@ -1,7 +1,7 @@
+import { PROBLEM_KINDS, problemType } from '@tandem/endpoints/problem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
 import { createApp } from './app.ts';
-import { PROBLEM_KINDS, problemType } from './http/problem.ts';
 
 let api: TestApi;
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 /** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from '@tandem/endpoints/endpoint';
+import { type HttpProblem, problemResponse, toProblem } from '@tandem/endpoints/problem';
 import { TandemError } from '@tandem/freshness/errors';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { Hono } from 'hono';
 import { createEndpoints } from './endpoints.ts';
-import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
-import { type HttpProblem, problemResponse, toProblem } from './http/problem.ts';
 import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 import type { RouteDependencies } from './wiring/route-dependencies.ts';

@@ -2,14 +2,14 @@
 
 import { closeOpened, type Opened, openReading, type Reading } from '@tandem/embedded/open-reading';
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
+import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
+import { createRefusalLog } from '@tandem/endpoints/refusal-log';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
-import { createLiveFailureLog } from './http/live-failure-log.ts';
-import { createRefusalLog } from './http/refusal-log.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';

@@ -3,10 +3,10 @@
  * (401) or scope (403).
  */
 import type { z } from '@hono/zod-openapi';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
 import { createEndpoints } from './endpoints.ts';
-import type { Endpoint } from './http/endpoint.ts';
 
 let api: TestApi;
 let endpoints: readonly Endpoint[];

@@ -1,5 +1,5 @@
 /** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
-import type { Endpoint } from './http/endpoint.ts';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { createOpenModels } from './open-inference/open-models.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';

@@ -1,9 +1,10 @@
 /** The service's answers do not depend on the database's default settings. Each test sets one group of them. */
+
+import { toProblem } from '@tandem/endpoints/problem';
 import { CLOSED_HISTORY, HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
 import { createTestApi } from './api.fixture.ts';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
-import { toProblem } from './http/problem.ts';
 
 let expected: Outcome;
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 /** The API's HTTP server: the application on libs/http-server. Every rejection is a problem document. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
+import { MAX_BODY_BYTES } from '@tandem/endpoints/body';
+import { problemReply, problemResponse, toProblem } from '@tandem/endpoints/problem';
 import { TandemError } from '@tandem/freshness/errors';
 import { Connections } from '@tandem/http-server/connections';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
 import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
 import { startGrpcServer } from '@tandem/open-inference/grpc-server';
 import { connectionLimit } from './connection-limit.ts';
-import { MAX_BODY_BYTES } from './http/body.ts';
-import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
 interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;

@@ -2,8 +2,8 @@
  * `tandem migrate` and `tandem history rotate`: the commands for a database after an upgrade of Tandem and after a
  * restore.
  */
-import { type Cli, createCommand, group, present } from './command-line/command.ts';
-import { findDatabaseUrl, withPool } from './command-line/environment.ts';
+import { type Cli, createCommand, group, present } from '@tandem/commands/command';
+import { findDatabaseUrl, withPool } from '@tandem/commands/environment';
 
 export function migrateCommand(cli: Cli) {
   return createCommand({

@@ -1,9 +1,9 @@
 /** `tandem event send`: reports that a user's context changed. */
 import type { EventResult } from '@tandem/client/wire';
-import { type Cli, createApiCommand, given, group, parseJsonObject, present } from './command-line/command.ts';
-import { connect } from './command-line/environment.ts';
-import { CommandFailure } from './command-line/failure.ts';
-import { printable, renderFields } from './output/text.ts';
+import { type Cli, createApiCommand, given, group, parseJsonObject, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
+import { printable, renderFields } from '@tandem/commands/output/text';
 
 export function eventCommands(cli: Cli) {
   return group('event', "report changes of users' contexts", [eventSendCommand(cli)]);

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
 /** The `tandem` command. Only this file uses the process; everything else receives its dependencies. */
-import { createCli } from './command-line/command.ts';
-import { watchSignals } from './command-line/signals.ts';
+import { createCli } from '@tandem/commands/command';
 import { runProgram } from './program.ts';
+import { watchSignals } from './signals.ts';
 
 const { signal, whenForced, end, keeps } = watchSignals(process, () => performance.now());
 

@@ -2,10 +2,10 @@
 
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
-import { type Cli, createApiCommand, given, type OptionsOf, parseWhole, present } from './command-line/command.ts';
-import { connect } from './command-line/environment.ts';
-import { CommandFailure, usageError } from './command-line/failure.ts';
-import { renderAnswer, renderManyAnswers } from './output/answer.ts';
+import { type Cli, createApiCommand, given, type OptionsOf, parseWhole, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
+import { renderAnswer, renderManyAnswers } from '@tandem/commands/output/answer';
 
 type Features = UserWithFeatures['features'];
 

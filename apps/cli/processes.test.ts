@@ -1,6 +1,6 @@
+import { plain } from '@tandem/commands/command';
 import { PROCESS_EXAMPLE } from '@tandem/wire/processes';
 import { expect, test } from 'vitest';
-import { plain } from './command-line/command.ts';
 import { renderProcesses } from './processes.ts';
 
 const now = Date.parse('2026-11-24T10:30:02Z');

@@ -1,6 +1,6 @@
 /** Runs one invocation of the CLI in the process of the test, and returns its output. */
 import { Readable } from 'node:stream';
-import { type Cli, createCli } from './command-line/command.ts';
+import { type Cli, createCli } from '@tandem/commands/command';
 import { runProgram } from './program.ts';
 
 export interface Ran {

@@ -1,8 +1,8 @@
 /** Tests of the CLI with unexpected arguments. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Cli } from '@tandem/commands/command';
 import { afterEach, expect, test } from 'vitest';
-import type { Cli } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 import { createProgram } from './program.ts';
 

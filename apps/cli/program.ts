@@ -1,13 +1,13 @@
 /** Composes the CLI, runs one invocation and returns its exit code. */
 
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { type Cli, createPaint } from '@tandem/commands/command';
+import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from '@tandem/commands/failure';
 import { RELEASE } from '@tandem/telemetry/release';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
 import { buildCommands } from './builds/commands.ts';
 import { checkCommand } from './check/commands.ts';
-import { type Cli, createPaint } from './command-line/command.ts';
-import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './command-line/failure.ts';
 import { historyCommands, migrateCommand } from './database.ts';
 import { doctorCommand } from './doctor/commands.ts';
 import { eventCommands } from './events.ts';

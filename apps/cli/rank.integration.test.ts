@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { Input } from '@tandem/commands/command';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestApi } from '../api/api.fixture.ts';
 import { CHECKOUT_REQUEST, createCheckoutApi } from '../api/checkout.fixture.ts';
 import { type RunningServer, startServer } from '../api/server.ts';
-import type { Input } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 
 /** The request features, with an amount that may be NaN. The model returns the amount, and NaN is not a prediction. */

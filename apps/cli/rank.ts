@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { RankInput } from '@tandem/client/predictions';
 import type { Ranking } from '@tandem/client/wire';
+import { type Cli, createApiCommand, given, type Paint, parseWhole, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure, unreadable, usageError } from '@tandem/commands/failure';
+import { answerFields, renderValue } from '@tandem/commands/output/answer';
+import { printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 import { MAX_CANDIDATES } from '@tandem/wire/rankings';
-import { type Cli, createApiCommand, given, type Paint, parseWhole, present } from './command-line/command.ts';
-import { connect } from './command-line/environment.ts';
-import { CommandFailure, unreadable, usageError } from './command-line/failure.ts';
-import { answerFields, renderValue } from './output/answer.ts';
-import { printable, renderFields, renderTable, right } from './output/text.ts';
 
 export function rankCommand(cli: Cli) {
   return createApiCommand({

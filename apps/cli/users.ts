@@ -1,8 +1,8 @@
 /** `tandem user`: erases a user from every store, and ends an erasure. */
 import type { ErasureReceipt } from '@tandem/client/wire';
-import { type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';
-import { connect } from './command-line/environment.ts';
-import { printable, renderFields } from './output/text.ts';
+import { type Cli, confirm, createApiCommand, group, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { printable, renderFields } from '@tandem/commands/output/text';
 
 export function userCommands(cli: Cli) {
   return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);

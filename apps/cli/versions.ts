@@ -1,10 +1,10 @@
 /** `tandem version`: lists the model versions that were stable, and rolls back to one with its stored predictions. */
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
-import { type Cli, confirm, createApiCommand, group, type Paint, present } from './command-line/command.ts';
-import { connect } from './command-line/environment.ts';
-import { CommandFailure } from './command-line/failure.ts';
-import { ago, moment, renderTable, right } from './output/text.ts';
+import { type Cli, confirm, createApiCommand, group, type Paint, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
+import { ago, moment, renderTable, right } from '@tandem/commands/output/text';
 
 export function versionCommands(cli: Cli) {
   return group('version', 'the model versions that were stable', [

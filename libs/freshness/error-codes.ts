@@ -1,6 +1,6 @@
 /**
  * The codes of errors. One table gives each code its HTTP status, and says whether a job that failed with it is retried.
- * apps/api/http/problem.ts documents each code.
+ * libs/endpoints/problem.ts documents each code.
  */
 
 interface ErrorKind {

@@ -1,5 +1,5 @@
 /** Renders docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
-import { createCli } from '../../apps/cli/command-line/command.ts';
+import { createCli } from '@tandem/commands/command';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
 

@@ -1,6 +1,7 @@
 /** Renders docs/reference/errors.md: every problem of the service, from the table that the service itself uses. */
+
+import { PROBLEM_KINDS, problemType } from '@tandem/endpoints/problem';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
-import { PROBLEM_KINDS, problemType } from '../../apps/api/http/problem.ts';
 import { renderTable } from './markdown-table.ts';
 
 export function renderErrors(): string {

@@ -5,8 +5,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { createCli } from '@tandem/commands/command';
 import { describe, expect, it } from 'vitest';
-import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { root } from '../architecture/source-tree.ts';
 import { describedPaths } from './described-paths.ts';

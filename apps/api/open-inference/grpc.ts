@@ -1,11 +1,12 @@
 /** The Open Inference Protocol over gRPC: the same models, keys, limits, metrics and log as over HTTP. */
+
+import type { RouteScope } from '@tandem/endpoints/access';
+import { createServing, type Endpoint, type ServeOptions } from '@tandem/endpoints/endpoint';
+import type { HttpProblem } from '@tandem/endpoints/problem';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type GrpcInferRequest, grpcAnswer, grpcMetadata, readGrpcRequest } from '@tandem/open-inference/grpc-message';
 import type { GrpcRefusal, GrpcReply, RpcName, ServeCall } from '@tandem/open-inference/grpc-server';
-import { createServing, type Endpoint, type ServeOptions } from '../http/endpoint.ts';
-import type { HttpProblem } from '../http/problem.ts';
-import type { RouteScope } from '../keys/access.ts';
 import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 import { type Asked, type FindOpenModel, MODEL_SCOPES } from './open-model.ts';
 import { createOpenModels } from './open-models.ts';

@@ -1,10 +1,11 @@
 /** Tests that a hybrid model reads until the caller's deadline, or until the caller disconnects. */
+
+import { openAccess } from '@tandem/endpoints/access';
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestApi } from '../api.fixture.ts';
-import { openAccess } from '../keys/access.ts';
 import { createOpenApi } from './open-api.fixture.ts';
 import type { Asked } from './open-model.ts';
 import { createOpenModels } from './open-models.ts';

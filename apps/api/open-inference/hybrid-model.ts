@@ -4,6 +4,7 @@
  * provenance of each prediction.
  */
 import { predictionView } from '@tandem/embedded/prediction-view';
+import { problemType } from '@tandem/endpoints/problem';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { callerGone, TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
@@ -20,7 +21,6 @@ import {
 } from '@tandem/open-inference/messages';
 import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
-import { problemType } from '../http/problem.ts';
 import type { AnswerMany } from '../routes/predictions/answer-many.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '../routes/predictions/read-options.ts';
 import { type Asked, HYBRID, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';

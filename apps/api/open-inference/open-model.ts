@@ -1,4 +1,6 @@
 /** A predictor as a model of the protocol, with inputs and outputs, for both HTTP and gRPC. */
+
+import type { Caller } from '@tandem/endpoints/access';
 import type { CallerPatience } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
@@ -12,7 +14,6 @@ import {
 } from '@tandem/open-inference/messages';
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
-import type { Caller } from '../keys/access.ts';
 
 /** The caller and the headers of a request. Its deadline is that of the transport. */
 export interface Asked extends CallerPatience {

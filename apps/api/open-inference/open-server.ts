@@ -1,11 +1,12 @@
 /** The server's metadata, its readiness and the text of its errors, for both transports. */
+
+import { jsonResponse } from '@tandem/endpoints/body';
+import type { RefusalForm } from '@tandem/endpoints/describe-problems';
 import { TandemError } from '@tandem/freshness/errors';
 import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
 import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
-import { jsonResponse } from '../http/body.ts';
-import type { RefusalForm } from '../http/describe-problems.ts';
 import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 
 export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;

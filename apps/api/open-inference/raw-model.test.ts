@@ -1,3 +1,4 @@
+import { openAccess } from '@tandem/endpoints/access';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { Parameters } from '@tandem/open-inference/messages';
@@ -5,7 +6,6 @@ import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { expect, test } from 'vitest';
-import { openAccess } from '../keys/access.ts';
 import { createRawModels } from './raw-model.ts';
 import type { ServedVersion } from './served-versions.ts';
 

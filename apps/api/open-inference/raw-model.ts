@@ -2,6 +2,8 @@
  * Serves the model of a predictor: tensors in, tensors out, in the same queue and the same inference runs as live
  * reads. It neither reads nor stores records of users, and certifies nothing.
  */
+
+import type { Caller } from '@tandem/endpoints/access';
 import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
@@ -18,7 +20,6 @@ import {
 } from '@tandem/open-inference/messages';
 import { LIVE_QUEUE_USERS } from '@tandem/prediction/models/model-limits';
 import { RowsRefused, ScoringCrash } from '@tandem/prediction/scoring/scoring';
-import type { Caller } from '../keys/access.ts';
 import { type Asked, type FindOpenModel, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
 import type { FindServedVersion, ServedVersion } from './served-versions.ts';
 

@@ -1,10 +1,10 @@
 import type { z } from '@hono/zod-openapi';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { SENT } from '@tandem/wire/client-types/sent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
 import { createApp } from '../app.ts';
 import { createEndpoints } from '../endpoints.ts';
-import type { Endpoint } from '../http/endpoint.ts';
 import type { JsonSchema } from './name-schemas.ts';
 import { describeApi } from './openapi.ts';
 

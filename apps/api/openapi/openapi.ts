@@ -1,8 +1,8 @@
 /** The OpenAPI 3.1 document. It is built from the endpoints, so that exactly the served paths are described. */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { keyProblems } from '../http/describe-problems.ts';
-import type { Endpoint } from '../http/endpoint.ts';
-import { PROBLEM_KINDS, problemType } from '../http/problem.ts';
+import { keyProblems } from '@tandem/endpoints/describe-problems';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
+import { PROBLEM_KINDS, problemType } from '@tandem/endpoints/problem';
 import { nameSchemas } from './name-schemas.ts';
 
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;

@@ -1,5 +1,6 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
 import type { Reading } from '@tandem/embedded/open-reading';
+import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
@@ -9,7 +10,6 @@ import type { Infer } from '@tandem/inference/live/infer-request';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { Shadow } from '@tandem/prediction/shadow/shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { LiveFailureLog } from '../http/live-failure-log.ts';
 import type { openExplanations } from './open-explanations.ts';
 import type { openModels } from './open-models.ts';
 import type { openRuns } from './open-runs.ts';

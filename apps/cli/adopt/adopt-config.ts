@@ -2,6 +2,10 @@
 import { relative } from 'node:path';
 import type { CheckedPredictor, JudgeOptions } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
+import { plain } from '@tandem/commands/command';
+import type { Databases } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
+import { type Finding, renderFindings, summarise } from '@tandem/commands/output/finding';
 import { TandemError } from '@tandem/freshness/errors';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import { lookupDepth } from '@tandem/offline-store/sources/lookup-key';
@@ -13,12 +17,8 @@ import type { OnlineCount } from '@tandem/prediction/online-count';
 import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
 import { judgePredictors } from '../check/check-predictor.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
-import { plain } from '../command-line/command.ts';
-import type { Databases } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { withRedis } from '../doctor/reach-redis.ts';
-import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import { renderWatched, watchRequests } from '../sources/watch-table.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { withDatabases } from '@tandem/commands/environment';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { withDatabases } from '../command-line/environment.ts';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from './adopt-config.ts';
 

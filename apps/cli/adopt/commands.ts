@@ -1,9 +1,9 @@
 /** `tandem adopt`: adopts a config, whose predictors API and worker then serve. */
 import { resolve } from 'node:path';
+import { type Cli, createCommand, present } from '@tandem/commands/command';
+import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '@tandem/commands/environment';
+import { createProgressReporter } from '@tandem/commands/output/progress';
 import { isTandemError, reasonOf } from '@tandem/freshness/errors';
-import { type Cli, createCommand, present } from '../command-line/command.ts';
-import { findDatabaseUrls, knownRedisUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { createProgressReporter } from '../output/progress.ts';
 
 export function adoptCommand(cli: Cli) {
   return createCommand({

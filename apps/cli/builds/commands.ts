@@ -17,12 +17,12 @@ import {
   parseMetric,
   parseWhole,
   present,
-} from '../command-line/command.ts';
-import { connect, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
+} from '@tandem/commands/command';
+import { connect, findDatabaseUrls, withDatabases } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
+import { count } from '@tandem/commands/output/text';
 import { readModelFile, uploadVersion } from '../models/model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
-import { count } from '../output/text.ts';
 import { buildCompareCommand } from './compare.ts';
 import { findPython, quantise } from './quantise.ts';
 

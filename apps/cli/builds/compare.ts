@@ -1,11 +1,11 @@
 /** `tandem build compare`: compares an optimised build with its parent, on real users. */
 import { resolve } from 'node:path';
+import { type Cli, createApiCommand, given, parseWhole, present } from '@tandem/commands/command';
+import { readCsv } from '@tandem/commands/csv/read-csv';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
+import { lineFailure } from '@tandem/commands/read-text-file';
 import type { Label } from '@tandem/prediction/builds/compare-builds';
-import { type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { lineFailure } from '../command-line/read-text-file.ts';
-import { readCsv } from '../csv/read-csv.ts';
 import { renderComparison } from './render-comparison.ts';
 
 export function buildCompareCommand(cli: Cli) {

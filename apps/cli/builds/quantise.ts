@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
+import type { Cli } from '@tandem/commands/command';
+import { CommandFailure } from '@tandem/commands/failure';
 import type { WireTensor } from '@tandem/inference/process/protocol';
-import type { Cli } from '../command-line/command.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 
 /** The Python packages of quantise.py in the tested versions. Other versions may work. */
 const PACKAGES = 'onnx==1.23.2 onnxruntime==1.32.0';

@@ -1,6 +1,6 @@
 /** Renders the comparison of an optimised build with its parent. */
 import type { BuildComparison, ComparedPace, ComparedVersion } from '@tandem/client/builds';
-import { count, printable, renderFields, renderTable, right } from '../output/text.ts';
+import { count, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 
 type Row = readonly [what: string, parent: string, build: string, more: string];
 

@@ -2,11 +2,11 @@
 import { basename } from 'node:path';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
+import type { Databases } from '@tandem/commands/environment';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
 import { problemsOf } from '@tandem/config/predictor/config-problem';
-import type { Databases } from '../command-line/environment.ts';
 import { examineColumns } from '../doctor/examine-columns.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { judgePredictors } from './check-predictor.ts';
 import { checkGolden, type GoldenRequest } from './judge-golden.ts';
 import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText } from './read-config.ts';

@@ -7,6 +7,9 @@ import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-p
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
+import type { Databases } from '@tandem/commands/environment';
+import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '@tandem/commands/output/finding';
+import { count, counted, duration } from '@tandem/commands/output/text';
 import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { KeyType } from '@tandem/freshness/user-id';
@@ -28,9 +31,6 @@ import {
 } from '@tandem/offline-store/sources/watched-sources';
 import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
-import type { Databases } from '../command-line/environment.ts';
-import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '../output/finding.ts';
-import { count, counted, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable } from './count-unscorable.ts';

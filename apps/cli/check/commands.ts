@@ -1,13 +1,13 @@
 /** `tandem check`: checks whether a config would work with this database. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
-import { type Cli, type CommonOptions, createCommand, parseShare } from '../command-line/command.ts';
-import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { usageError } from '../command-line/failure.ts';
-import { renderOutputs, renderValue } from '../output/answer.ts';
-import { presentFindings } from '../output/finding.ts';
-import { createProgressReporter } from '../output/progress.ts';
-import { duration, printable, renderFields } from '../output/text.ts';
+import { type Cli, type CommonOptions, createCommand, parseShare } from '@tandem/commands/command';
+import { findDatabaseUrls, modelMemoryMb, withDatabases } from '@tandem/commands/environment';
+import { usageError } from '@tandem/commands/failure';
+import { renderOutputs, renderValue } from '@tandem/commands/output/answer';
+import { presentFindings } from '@tandem/commands/output/finding';
+import { createProgressReporter } from '@tandem/commands/output/progress';
+import { duration, printable, renderFields } from '@tandem/commands/output/text';
 import type { GoldenRequest } from './judge-golden.ts';
 import type { Sample } from './predict-sample.ts';
 

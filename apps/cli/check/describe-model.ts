@@ -3,11 +3,11 @@
  * cost.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { bareName } from '@tandem/commands/names';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { count } from '@tandem/commands/output/text';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { describeTensor } from '@tandem/prediction/models/verification';
-import { bareName } from '../command-line/names.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { count } from '../output/text.ts';
 
 /** The most inputs that are listed; only the number of the others is reported. */
 const INPUTS_SHOWN = 3;

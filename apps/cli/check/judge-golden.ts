@@ -3,9 +3,9 @@ import { basename } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
-import { CommandFailure } from '../command-line/failure.ts';
-import { type Finding, failed, ofPredictor, ok } from '../output/finding.ts';
-import { count, counted } from '../output/text.ts';
+import { CommandFailure } from '@tandem/commands/failure';
+import { type Finding, failed, ofPredictor, ok } from '@tandem/commands/output/finding';
+import { count, counted } from '@tandem/commands/output/text';
 import { compareGolden, type Difference, type GoldenComparison } from './compare-golden.ts';
 import { readGolden } from './read-golden.ts';
 

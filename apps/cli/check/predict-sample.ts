@@ -5,6 +5,9 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SlowUsers } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
+import { explainFailure } from '@tandem/commands/failure';
+import { type Finding, failed, warning } from '@tandem/commands/output/finding';
+import { counted, duration } from '@tandem/commands/output/text';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
@@ -12,9 +15,6 @@ import type { Prediction } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
-import { explainFailure } from '../command-line/failure.ts';
-import { type Finding, failed, warning } from '../output/finding.ts';
-import { counted, duration } from '../output/text.ts';
 import { versionOf, withScorer } from './with-scorer.ts';
 
 export interface Sample {

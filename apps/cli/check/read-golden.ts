@@ -1,10 +1,11 @@
 /** Reads expected predictions that training exported: a CSV file with a column of user ids and columns of outputs. */
+
+import { type CsvRow, readCsv } from '@tandem/commands/csv/read-csv';
+import { CommandFailure } from '@tandem/commands/failure';
+import { count } from '@tandem/commands/output/text';
+import { lineFailure } from '@tandem/commands/read-text-file';
 import type { OutputField } from '@tandem/freshness/predictor';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
-import { CommandFailure } from '../command-line/failure.ts';
-import { lineFailure } from '../command-line/read-text-file.ts';
-import { type CsvRow, readCsv } from '../csv/read-csv.ts';
-import { count } from '../output/text.ts';
 
 export interface Golden {
   /** The columns of the file, each with the field of the prediction and, for a field with several values, the index. */

@@ -1,6 +1,6 @@
 /** `tandem doctor`: checks this machine, Postgres and Redis. */
-import { type Cli, type CommonOptions, createCommand } from '../command-line/command.ts';
-import { presentFindings } from '../output/finding.ts';
+import { type Cli, type CommonOptions, createCommand } from '@tandem/commands/command';
+import { presentFindings } from '@tandem/commands/output/finding';
 
 export function doctorCommand(cli: Cli) {
   return createCommand({

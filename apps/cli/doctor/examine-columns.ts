@@ -1,9 +1,10 @@
 /** Finds columns of served feature queries whose type has changed since the adoption, so that no user is scored. */
+
+import type { Databases } from '@tandem/commands/environment';
+import { type Finding, failed, ofPredictor } from '@tandem/commands/output/finding';
 import { isTandemError } from '@tandem/freshness/errors';
 import { findChangedColumns } from '@tandem/offline-store/features/feature-check';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
-import type { Databases } from '../command-line/environment.ts';
-import { type Finding, failed, ofPredictor } from '../output/finding.ts';
 
 /** Returns a finding for each changed column of each served model version. The schema must exist. */
 export async function examineColumns({ pool, features }: Databases): Promise<Finding[]> {

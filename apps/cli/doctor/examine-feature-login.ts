@@ -1,6 +1,9 @@
 /**
  * Checks the login of feature queries: it must reach the database of the service and have exactly the required rights.
  */
+
+import type { DatabaseUrls } from '@tandem/commands/environment';
+import { type Finding, ok, warning } from '@tandem/commands/output/finding';
 import {
   assertFeatureLogin,
   createFeaturePool,
@@ -8,8 +11,6 @@ import {
   findOutwardExtensions,
 } from '@tandem/offline-store/features/feature-login';
 import { createPool } from '@tandem/offline-store/sql/database';
-import type { DatabaseUrls } from '../command-line/environment.ts';
-import { type Finding, ok, warning } from '../output/finding.ts';
 import { attempt } from './examine-stores.ts';
 
 const SUBJECT = 'feature login';

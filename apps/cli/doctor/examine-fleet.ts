@@ -1,11 +1,12 @@
 /** Checks the live processes: their releases, and whether Postgres has room for their connections. */
+
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { counted } from '@tandem/commands/output/text';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type ConnectionRoom, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
 import { findProtocol } from '@tandem/offline-store/sql/protocol';
 import type { LiveProcess, ProcessKind } from '@tandem/prediction/rollouts/processes';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { counted } from '../output/text.ts';
 
 type Pool = Parameters<typeof findRoom>[0];
 

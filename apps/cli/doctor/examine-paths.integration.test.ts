@@ -6,11 +6,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Finding } from '@tandem/commands/output/finding';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { startProxy } from '@tandem/offline-store/stalling-proxy.fixture';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import type { Finding } from '../output/finding.ts';
 import { run } from '../program.fixture.ts';
 
 const database = inject('databaseUrl');

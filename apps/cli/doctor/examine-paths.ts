@@ -1,12 +1,13 @@
 /** Checks the connections of API and worker to Postgres: each address, each server in an address, and the pooler. */
+
+import { explainFailure } from '@tandem/commands/failure';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
 import { maskUrl } from '@tandem/config/environment/environment';
 import { isTandemError } from '@tandem/freshness/errors';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
 import { serverAddresses } from '@tandem/offline-store/sql/primary-pool';
-import { explainFailure } from '../command-line/failure.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 const SHARED = { max: 1, applicationName: 'tandem-doctor' };
 

@@ -1,9 +1,10 @@
 /** Compares the schema of the database with this release. */
+
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { counted } from '@tandem/commands/output/text';
 import { isTandemError } from '@tandem/freshness/errors';
 import { protocolUnknown } from '@tandem/freshness/protocol';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { counted } from '../output/text.ts';
 
 type Pool = Parameters<typeof schemaState>[0];
 

@@ -1,8 +1,9 @@
 /** Checks Postgres and Redis at their addresses. An unreachable server is a finding, not an exception. */
+
+import { explainFailure } from '@tandem/commands/failure';
+import { type Finding, failed, type Subject } from '@tandem/commands/output/finding';
 import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { explainFailure } from '../command-line/failure.ts';
-import { type Finding, failed, type Subject } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';
 import { judgePostgres, readPostgresFacts } from './postgres.ts';
 import { judgeRedis, readRedisFacts } from './redis.ts';

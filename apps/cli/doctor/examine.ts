@@ -1,10 +1,6 @@
 /** Checks everything that Tandem depends on. */
-import { readEnvironment } from '@tandem/config/environment/environment';
-import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
-import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import { directPools } from '@tandem/offline-store/rollouts/connection-room';
-import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
-import type { Cli } from '../command-line/command.ts';
+
+import type { Cli } from '@tandem/commands/command';
 import {
   type Databases,
   findApiUrl,
@@ -14,10 +10,15 @@ import {
   givenPaths,
   runsServersAlone,
   withDatabases,
-} from '../command-line/environment.ts';
+} from '@tandem/commands/environment';
+import { type Finding, warning } from '@tandem/commands/output/finding';
+import { counted } from '@tandem/commands/output/text';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
+import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
+import { directPools } from '@tandem/offline-store/rollouts/connection-room';
+import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { knownPepperId } from '../keys/open-keys.ts';
-import { type Finding, warning } from '../output/finding.ts';
-import { counted } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
 import { examineColumns } from './examine-columns.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';

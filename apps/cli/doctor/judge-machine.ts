@@ -1,9 +1,9 @@
 /** Checks this machine: Node.js, the disk and the port of the API. */
 import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { counted } from '@tandem/commands/output/text';
 import { isPortFree } from '@tandem/local-servers/ports';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { counted } from '../output/text.ts';
 import { findPortHolder } from './port-holder.ts';
 
 /** The first version that strips types without a flag. */

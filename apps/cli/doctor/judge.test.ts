@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { plain } from '@tandem/commands/command';
+import { renderFindings, summarise } from '@tandem/commands/output/finding';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/command.ts';
-import { renderFindings, summarise } from '../output/finding.ts';
 import { judgeApiProcesses, judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 import { judgePostgres, type PostgresFacts } from './postgres.ts';
 import { judgeRedis, parseInfo, type RedisFacts } from './redis.ts';

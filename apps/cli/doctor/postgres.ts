@@ -1,8 +1,9 @@
 /** Checks that Postgres keeps acknowledged events: reads its settings and judges them. */
+
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { duration } from '@tandem/commands/output/text';
 import { type Db, query } from '@tandem/offline-store/sql/database';
 import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { duration } from '../output/text.ts';
 
 /** Functions that distinguish one past of the cluster from another: tandem.current_history() calls them. */
 const HISTORY_FUNCTIONS = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];

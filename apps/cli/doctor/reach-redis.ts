@@ -1,12 +1,12 @@
 /** Connects to a Redis for a check. If that fails, finds the problem of the address. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { CommandFailure } from '@tandem/commands/failure';
+import { explainStoreRefusal } from '@tandem/commands/store-refusals';
 import { type OnlineConnection, type OnlineConnectionOptions, ServerConnection } from '@tandem/online-store/connection';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { command } from '@tandem/online-store/pipelined-commands';
 import { type HostAndPort, parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
-import { CommandFailure } from '../command-line/failure.ts';
-import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 
 const CONNECT_WITHIN_MS = 3_000;
 const HEAR_WITHIN_MS = 1_000;

@@ -3,9 +3,9 @@
  * key, and judges the results.
  */
 import { randomUUID } from 'node:crypto';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
 import type { OnlineConnection, ServerConnection, Shard } from '@tandem/online-store/connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { withRedis } from './reach-redis.ts';
 
 /** Reads the facts of the server, or of each primary of a cluster. Rejects if one does not answer. */

@@ -3,9 +3,9 @@
  * their inputs.
  */
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
-import { type Cli, createApiCommand, given, group, paged, present } from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
+import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 

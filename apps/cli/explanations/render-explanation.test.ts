@@ -1,7 +1,7 @@
 import type { Explanation } from '@tandem/client/wire';
+import { plain } from '@tandem/commands/command';
 import { EXPLANATION_EXAMPLE } from '@tandem/wire/explanations';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/command.ts';
 import { renderExplanation } from './render-explanation.ts';
 
 const features: Explanation['features'] = EXPLANATION_EXAMPLE.features;

@@ -2,7 +2,6 @@
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView, Run } from '@tandem/client/wire';
-import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
 import {
   askerOf,
   type Cli,
@@ -12,9 +11,10 @@ import {
   type Paint,
   parseWhole,
   present,
-} from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
-import { ago, count, moment, renderTable, right } from '../output/text.ts';
+} from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { ago, count, moment, renderTable, right } from '@tandem/commands/output/text';
+import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli) {

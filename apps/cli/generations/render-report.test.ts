@@ -1,6 +1,6 @@
+import { plain } from '@tandem/commands/command';
 import { GENERATION_REPORT_EXAMPLE } from '@tandem/wire/generation-report';
 import { expect, it } from 'vitest';
-import { plain } from '../command-line/command.ts';
 import { renderReport } from './render-report.ts';
 
 it('the report of a held-back generation shows the reason, figures, largest changes, segments, and the next command', () => {

@@ -1,7 +1,7 @@
 /** Renders the report of a generation. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/wire';
-import type { Paint, Tone } from '../command-line/command.ts';
-import { count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
+import type { Paint, Tone } from '@tandem/commands/command';
+import { count, duration, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 
 const VERDICTS: Readonly<Record<GenerationReportView['verdict'], readonly [Tone, string]>> = {
   passed: ['good', 'passed'],

@@ -3,7 +3,7 @@
  * good reason. If the other columns give the number of values that the model takes, it chooses them in the order of the
  * table, with texts after numbers. The result names the columns that are left out, with the reasons.
  */
-import { bareName } from '../command-line/names.ts';
+import { bareName } from '@tandem/commands/names';
 import { isNumber } from './column-expression.ts';
 import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 

@@ -1,7 +1,7 @@
 /** `tandem init`: writes a config from a model and a table. */
-import { type Cli, createCommand, present } from '../command-line/command.ts';
-import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
+import { type Cli, createCommand, present } from '@tandem/commands/command';
+import { findDatabaseUrls, modelMemoryMb, withDatabases } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import type { InitResult } from './init-config.ts';
 
 /** The time limit in ms for counting nulls, which reads the whole table. */

@@ -1,6 +1,8 @@
 /** Writes a config from a model file and a table: reads both, matches them, and writes a first config. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import type { Databases } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { PREDICTOR_NAME } from '@tandem/config/predictor/config-schema';
 import { measureModel } from '@tandem/inference/admission/check-model';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
@@ -8,8 +10,6 @@ import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits, isTensorType } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { findServed } from '../check/read-config.ts';
-import type { Databases } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
 import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
 import { readTable } from './read-table.ts';

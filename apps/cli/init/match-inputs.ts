@@ -3,10 +3,11 @@
  * their number of values, or by feature names if the model file has them. It is pure, and reports what it cannot
  * decide.
  */
+
+import { bareName, featureName, findByName, suggestion } from '@tandem/commands/names';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import { describeTensor } from '@tandem/prediction/models/verification';
-import { bareName, featureName, findByName, suggestion } from '../command-line/names.ts';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
 import { kindOf, type TableColumn, type TableFacts } from './table-facts.ts';

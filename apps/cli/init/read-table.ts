@@ -1,10 +1,10 @@
 /** Reads facts about a table or view for `init`: columns, key, nulls, and texts that would have to become numbers. */
 import type { Pool } from '@tandem/admission/sample-users';
+import { CommandFailure } from '@tandem/commands/failure';
+import { findByName, suggestion } from '@tandem/commands/names';
+import { count } from '@tandem/commands/output/text';
 import { isTandemError } from '@tandem/freshness/errors';
 import { query } from '@tandem/offline-store/sql/database';
-import { CommandFailure } from '../command-line/failure.ts';
-import { findByName, suggestion } from '../command-line/names.ts';
-import { count } from '../output/text.ts';
 import { findTable, type Relation } from './find-table.ts';
 import { type KeyFacts, kindOf, type TableColumn, type TableFacts, type TextFacts } from './table-facts.ts';
 

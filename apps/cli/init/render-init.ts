@@ -1,9 +1,9 @@
 /** Renders the result of `init`: matched and unmatched inputs, and the next steps. */
 import { dirname, join, relative } from 'node:path';
+import type { Cli } from '@tandem/commands/command';
+import { count, printable, renderTable, shellWord } from '@tandem/commands/output/text';
 import { describeTensor } from '@tandem/prediction/models/verification';
 import { KEEP_SERVED, withdrawalText } from '../check/read-config.ts';
-import type { Cli } from '../command-line/command.ts';
-import { count, printable, renderTable, shellWord } from '../output/text.ts';
 import { DEFAULT_CONFIG, type InitResult } from './init-config.ts';
 import type { TableFacts } from './table-facts.ts';
 import { keyExpression } from './write-config.ts';

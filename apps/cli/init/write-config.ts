@@ -1,8 +1,8 @@
 /** Writes a config for a table and a model, as a person would write it. Open decisions are marked. */
 
+import { count } from '@tandem/commands/output/text';
 import { aliasSql } from '@tandem/config/adoption/model-inputs';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
-import { count } from '../output/text.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';
 import { isPadded, kindOf, type TableFacts } from './table-facts.ts';

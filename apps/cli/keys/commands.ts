@@ -1,11 +1,11 @@
 /** `tandem key`: creates, lists, limits, rotates and revokes API keys. The text of a key is shown once. */
 
 import { Option } from '@commander-js/extra-typings';
+import { type Cli, createCommand, given, group, type Paint, present, type Tone } from '@tandem/commands/command';
+import { usageError } from '@tandem/commands/failure';
+import { ago, moment, printable, renderFields, renderTable } from '@tandem/commands/output/text';
 import type { ApiKey, ApiKeyWithText, KeyLimits } from '@tandem/offline-store/api-keys';
 import { SCOPES } from '@tandem/prediction/keys/api-key';
-import { type Cli, createCommand, given, group, type Paint, present, type Tone } from '../command-line/command.ts';
-import { usageError } from '../command-line/failure.ts';
-import { ago, moment, printable, renderFields, renderTable } from '../output/text.ts';
 import { findPepper, withKeys } from './open-keys.ts';
 import {
   NEW_USERS_A_DAY,

@@ -1,14 +1,14 @@
 /** Opens the keys in the database, and finds the pepper with which the API checks them. */
 import { join } from 'node:path';
+import type { Cli } from '@tandem/commands/command';
+import { givenDatabaseUrl, withPool } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { apiKeys } from '@tandem/config/environment/environment-sections';
 import { findRunning, type RunningServices } from '@tandem/local-servers/running-file';
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
-import type { Cli } from '../command-line/command.ts';
-import { givenDatabaseUrl, withPool } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 
 const UNDEFINED_TABLE = '42P01';
 const PEPPER_FILE = 'api-key-pepper';

@@ -1,10 +1,10 @@
 /** Parses the options of `tandem key`. */
 
 import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { parseList } from '@tandem/commands/command';
 import { nearestName } from '@tandem/config/predictor/config-problem';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import { parseDuration } from '@tandem/wire/durations';
-import { parseList } from '../command-line/command.ts';
 
 /** Parses `predictions:read,events:write`, or `all` for all current scopes. */
 export function parseScopes(text: string): readonly Scope[] {

@@ -1,10 +1,10 @@
 /** `tandem load`: creates a table from a CSV file. */
 import { resolve } from 'node:path';
 import { reportNothing } from '@tandem/admission/report-progress';
-import { type Cli, createCommand, present } from '../command-line/command.ts';
-import { withPool } from '../command-line/environment.ts';
-import { createProgressReporter } from '../output/progress.ts';
-import { count, counted, printable, renderFields, shellWord } from '../output/text.ts';
+import { type Cli, createCommand, present } from '@tandem/commands/command';
+import { withPool } from '@tandem/commands/environment';
+import { createProgressReporter } from '@tandem/commands/output/progress';
+import { count, counted, printable, renderFields, shellWord } from '@tandem/commands/output/text';
 import type { LoadReport } from './load-csv.ts';
 
 export function loadCommand(cli: Cli) {

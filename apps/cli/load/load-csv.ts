@@ -2,11 +2,11 @@
 import { basename } from 'node:path';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
+import { type CsvRow, readCsv } from '@tandem/commands/csv/read-csv';
+import type { CommandFailure } from '@tandem/commands/failure';
+import { findByName, suggestion } from '@tandem/commands/names';
+import { lineFailure } from '@tandem/commands/read-text-file';
 import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
-import type { CommandFailure } from '../command-line/failure.ts';
-import { findByName, suggestion } from '../command-line/names.ts';
-import { lineFailure } from '../command-line/read-text-file.ts';
-import { type CsvRow, readCsv } from '../csv/read-csv.ts';
 import { addCell, type ColumnFacts, type ColumnType, described, newColumn } from './infer-columns.ts';
 
 interface LoadRequest {

@@ -12,8 +12,8 @@ import {
   parseMetric,
   parseWhole,
   present,
-} from '../command-line/command.ts';
-import { usageError } from '../command-line/failure.ts';
+} from '@tandem/commands/command';
+import { usageError } from '@tandem/commands/failure';
 import { readModelFile, readNamedFile, uploadVersion } from './model-file.ts';
 import type { PushedConfig } from './pushed-config.ts';
 import { renderPushed } from './render-model.ts';

@@ -1,10 +1,10 @@
 /** Converts a predictor of a config to a push with every setting of its model version. */
 import type { PushInput } from '@tandem/client/wire';
+import { CommandFailure } from '@tandem/commands/failure';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 import { wordsOf, wordsOfRequest } from '@tandem/config/predictor/request-settings';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { formatDuration } from '@tandem/wire/durations';
-import { CommandFailure } from '../command-line/failure.ts';
 
 export interface PushedConfig {
   readonly model: Buffer;

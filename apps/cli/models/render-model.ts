@@ -1,7 +1,7 @@
 /** Renders model versions: a list, one version in full, and the result of a push. */
 import type { ModelDetail, ModelView, ParityView } from '@tandem/client/wire';
-import type { Paint } from '../command-line/command.ts';
-import { ago, count, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
+import type { Paint } from '@tandem/commands/command';
+import { ago, count, moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 
 /** The number of hash digits that distinguish files. */
 const HASH_SHOWN = 12;

@@ -1,6 +1,6 @@
+import { plain } from '@tandem/commands/command';
 import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/command.ts';
 import { renderModels } from './render-model.ts';
 
 const now = Date.parse('2026-11-24T10:30:02Z');

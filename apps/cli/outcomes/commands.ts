@@ -10,10 +10,10 @@ import {
   type OptionsOf,
   parseNumber,
   present,
-} from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { count, printable, renderFields } from '../output/text.ts';
+} from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
+import { count, printable, renderFields } from '@tandem/commands/output/text';
 import { readOutcomes } from './read-outcomes.ts';
 
 export function outcomeCommands(cli: Cli) {

@@ -3,10 +3,10 @@
  * line.
  */
 import type { OutcomeInput } from '@tandem/client/outcomes';
-import { given } from '../command-line/command.ts';
-import type { CommandFailure } from '../command-line/failure.ts';
-import { lineFailure, readLines } from '../command-line/read-text-file.ts';
-import { readCsv } from '../csv/read-csv.ts';
+import { given } from '@tandem/commands/command';
+import { readCsv } from '@tandem/commands/csv/read-csv';
+import type { CommandFailure } from '@tandem/commands/failure';
+import { lineFailure, readLines } from '@tandem/commands/read-text-file';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];

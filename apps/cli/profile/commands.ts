@@ -1,8 +1,8 @@
 /** `tandem profile`: measures settings of live inference on real users, and recommends one for a latency target. */
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { type Cli, createReportCommand, type OptionsOf, parseWhole } from '@tandem/commands/command';
 import { parseDuration } from '@tandem/wire/durations';
-import { type Cli, createReportCommand, type OptionsOf, parseWhole } from '../command-line/command.ts';
 
 const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const MOST_THREADS = 4;

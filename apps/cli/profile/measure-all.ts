@@ -1,5 +1,6 @@
 /** Measures the settings of a search or a whole grid, and then measures the choice again. */
 import { availableParallelism } from 'node:os';
+import type { Cli } from '@tandem/commands/command';
 import { measureSetting } from '@tandem/inference/profile/measure-setting';
 import { searchSettings } from '@tandem/prediction/profile/search-settings';
 import {
@@ -11,7 +12,6 @@ import {
   type Setting,
   settingKey,
 } from '@tandem/prediction/profile/settings';
-import type { Cli } from '../command-line/command.ts';
 import type { VersionToProfile } from './read-versions.ts';
 import { nameSetting, renderSetting } from './render-profile.ts';
 

@@ -1,15 +1,15 @@
 /** The model versions that a profile compares, with their files and users. */
 import { readLivingUsers } from '@tandem/admission/read-living-users';
 import { usersOfHalf } from '@tandem/admission/sample-users';
+import type { Cli } from '@tandem/commands/command';
+import type { Databases } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { artifacts as artifactsSection } from '@tandem/config/environment/environment-sections';
 import type { ProfiledVersion } from '@tandem/inference/profile/measure-setting';
 import { createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
-import type { Cli } from '../command-line/command.ts';
-import type { Databases } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 import type { ProfileOptions } from './commands.ts';
 
 export interface VersionToProfile extends ProfiledVersion {

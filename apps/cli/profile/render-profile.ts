@@ -1,6 +1,7 @@
 /** Renders a profile: the recommendation, then the measured settings. */
+
+import { count, counted, renderTable, right, wrap } from '@tandem/commands/output/text';
 import { isSameSetting, type Measurement, type Setting } from '@tandem/prediction/profile/settings';
-import { count, counted, renderTable, right, wrap } from '../output/text.ts';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
 const WIDTH = 110;

@@ -2,13 +2,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { type Cli, present } from '@tandem/commands/command';
+import { findDatabaseUrls, withDatabases } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { apiProcesses, inference as inferenceSection } from '@tandem/config/environment/environment-sections';
 import { createRegistry } from '@tandem/offline-store/models/registry';
 import type { Setting } from '@tandem/prediction/profile/settings';
-import { type Cli, present } from '../command-line/command.ts';
-import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 import type { ProfileOptions } from './commands.ts';
 import { measureAll } from './measure-all.ts';
 import { drawProfile } from './picture.ts';

@@ -1,7 +1,7 @@
 /** Writes recommended settings to an environment file. Changes three lines and keeps all others. */
 import { access, chmod, constants, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CommandFailure } from '../command-line/failure.ts';
+import { CommandFailure } from '@tandem/commands/failure';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
 interface Written {

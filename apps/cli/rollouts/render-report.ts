@@ -1,6 +1,6 @@
 /** Renders the report of a rollout: the arms, the checks and the verdict. */
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/wire';
-import type { Paint, Tone } from '../command-line/command.ts';
+import type { Paint, Tone } from '@tandem/commands/command';
 import {
   count,
   duration,
@@ -9,7 +9,7 @@ import {
   renderTable,
   renderWrappedFields,
   right,
-} from '../output/text.ts';
+} from '@tandem/commands/output/text';
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {

@@ -1,8 +1,8 @@
 import type { RolloutView } from '@tandem/client/rollouts';
 import type { RolloutReport } from '@tandem/client/wire';
+import { plain } from '@tandem/commands/command';
 import { PLAN_EXAMPLE } from '@tandem/wire/rollout-plan';
 import { describe, expect, it } from 'vitest';
-import { plain } from '../command-line/command.ts';
 import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';
 

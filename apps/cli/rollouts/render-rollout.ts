@@ -1,7 +1,15 @@
 /** Renders rollouts. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
-import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields, right } from '../output/text.ts';
+import type { Paint, Tone } from '@tandem/commands/command';
+import {
+  ago,
+  moment,
+  printable,
+  renderClipped,
+  renderTable,
+  renderWrappedFields,
+  right,
+} from '@tandem/commands/output/text';
 
 const TONES: Readonly<Record<RolloutState, Tone>> = {
   preparing: 'strong',

@@ -1,6 +1,15 @@
 /** Renders the report of a shadow: users and segments, differences as bars, and the cost of the candidate. */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
-import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
+import {
+  ago,
+  count,
+  counted,
+  duration,
+  printable,
+  renderFields,
+  renderTable,
+  right,
+} from '@tandem/commands/output/text';
 
 /** The number of characters of the longest bar. */
 const BAR_WIDTH = 40;

@@ -14,8 +14,8 @@ import {
   parseList,
   parseNumber,
   present,
-} from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
+} from '@tandem/commands/command';
+import { connect } from '@tandem/commands/environment';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRunPlan, renderRuns } from './render-run.ts';
 

@@ -1,10 +1,10 @@
 /** Waits for the end of a run and shows its progress. */
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
+import type { Cli } from '@tandem/commands/command';
+import { CommandFailure } from '@tandem/commands/failure';
+import { createProgressDisplay } from '@tandem/commands/output/progress';
 import { HELD_BACK, NO_ROWS } from '@tandem/prediction/runs/runs';
-import type { Cli } from '../command-line/command.ts';
-import { CommandFailure } from '../command-line/failure.ts';
-import { createProgressDisplay } from '../output/progress.ts';
 
 /** Returns the finished run with the users that could not be scored. Rejects if interrupted, but the run continues. */
 export async function followRun(cli: Cli, client: Client, run: Run, label = ''): Promise<Run> {

@@ -1,6 +1,6 @@
 import type { Run } from '@tandem/client/wire';
+import { plain } from '@tandem/commands/command';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/command.ts';
 import { renderRun } from './render-run.ts';
 
 const run: Run = {

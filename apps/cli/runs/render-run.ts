@@ -1,8 +1,17 @@
 /** Renders batch runs. */
 
 import { isFinished, type Run, type RunPlan, type RunState } from '@tandem/client/wire';
-import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, count, duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
+import type { Paint, Tone } from '@tandem/commands/command';
+import {
+  ago,
+  count,
+  duration,
+  moment,
+  printable,
+  renderFields,
+  renderTable,
+  right,
+} from '@tandem/commands/output/text';
 
 const STATE_TONES: Readonly<Record<RunState, Tone>> = {
   planned: 'strong',

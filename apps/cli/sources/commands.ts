@@ -2,11 +2,11 @@
  * `tandem watch` and `tandem unwatch`: start and stop watching a table, whose changes then make stored predictions
  * stale without an event.
  */
-import { type Cli, createCommand, type OptionsOf, parseList, parseWhole, present } from '../command-line/command.ts';
-import { findDatabaseUrls, withDatabases, withPool } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
-import { renderFindings } from '../output/finding.ts';
-import { printable } from '../output/text.ts';
+import { type Cli, createCommand, type OptionsOf, parseList, parseWhole, present } from '@tandem/commands/command';
+import { findDatabaseUrls, withDatabases, withPool } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
+import { renderFindings } from '@tandem/commands/output/finding';
+import { printable } from '@tandem/commands/output/text';
 
 function createWatchCommand() {
   return createCommand({

@@ -3,12 +3,12 @@
  * `watch` use this.
  */
 import type { Pool } from '@tandem/admission/sample-users';
+import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
+import { shellWord } from '@tandem/commands/output/text';
 import { isTandemError } from '@tandem/freshness/errors';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { findQueryTables, type QueryTable } from '@tandem/offline-store/sources/watchable-table';
 import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/sources/watched-sources';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { shellWord } from '../output/text.ts';
 
 const SUBJECT = 'sources';
 

@@ -3,6 +3,8 @@
  * each watch is complete.
  */
 import type { Pool } from '@tandem/admission/sample-users';
+import type { Databases } from '@tandem/commands/environment';
+import { type Finding, ok, warning } from '@tandem/commands/output/finding';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 import {
   detectsSchemaChanges,
@@ -11,8 +13,6 @@ import {
   listWatchedSources,
   type WatchedSource,
 } from '@tandem/offline-store/sources/watched-sources';
-import type { Databases } from '../command-line/environment.ts';
-import { type Finding, ok, warning } from '../output/finding.ts';
 import { describeSources, keyOption, type ServedQuery } from './describe-sources.ts';
 
 const WINDOW: Finding = {

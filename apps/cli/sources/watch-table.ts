@@ -1,12 +1,12 @@
 /** Watches tables for a config or `tandem watch`, and renders watches. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { given } from '@tandem/commands/command';
+import type { Databases } from '@tandem/commands/environment';
+import { usageError } from '@tandem/commands/failure';
+import { printable } from '@tandem/commands/output/text';
 import type { WatchRequest } from '@tandem/offline-store/sources/watch-request';
 import { type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findQueryTables, findTable } from '@tandem/offline-store/sources/watchable-table';
-import { given } from '../command-line/command.ts';
-import type { Databases } from '../command-line/environment.ts';
-import { usageError } from '../command-line/failure.ts';
-import { printable } from '../output/text.ts';
 import type { WatchOptions } from './commands.ts';
 import { findServedQueries } from './list-sources.ts';
 

@@ -1,8 +1,8 @@
 /** `tandem types`: writes TypeScript types of the predictors in a config. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { type Cli, createCommand, present } from '../command-line/command.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
+import { type Cli, createCommand, present } from '@tandem/commands/command';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { renderPredictorTypes } from './render-predictor-types.ts';
 
 const DEFAULT_CONFIG = 'tandem.config.ts';

@@ -1,8 +1,8 @@
 /** `tandem up`: starts everything on this machine. */
 
 import { Option } from '@commander-js/extra-typings';
+import { type Cli, createCommand, type OptionsOf, parsePort, parseWhole } from '@tandem/commands/command';
 import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
-import { type Cli, createCommand, type OptionsOf, parsePort, parseWhole } from '../command-line/command.ts';
 
 function createUpCommand() {
   return createCommand({

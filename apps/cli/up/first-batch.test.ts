@@ -2,9 +2,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { createCli } from '@tandem/commands/command';
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import { afterEach, expect, test } from 'vitest';
-import { createCli } from '../command-line/command.ts';
 import { runFirstBatches } from './first-batch.ts';
 
 let server: Server | undefined;

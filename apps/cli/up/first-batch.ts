@@ -6,10 +6,10 @@ import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { sleepFor } from '@tandem/client/retry';
 import { type GenerationView, isFinished, type PredictorView, type Run } from '@tandem/client/wire';
-import { findApiKey } from '../command-line/environment.ts';
+import { findApiKey } from '@tandem/commands/environment';
+import { ago, count, duration } from '@tandem/commands/output/text';
 import { findPepper } from '../keys/open-keys.ts';
 import { withOwnKey } from '../keys/own-key.ts';
-import { ago, count, duration } from '../output/text.ts';
 import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
 import { stepLabel, type UpContext } from './up-context.ts';
 

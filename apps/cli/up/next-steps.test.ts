@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { createPaint } from '@tandem/commands/command';
 import { expect, test } from 'vitest';
-import { createPaint } from '../command-line/command.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});

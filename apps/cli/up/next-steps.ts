@@ -1,7 +1,8 @@
 /** Renders commands to try when everything runs. */
+
+import type { Paint } from '@tandem/commands/command';
+import { shellOperand, shellWord } from '@tandem/commands/output/text';
 import type { ToTry } from '../adopt/adopt-config.ts';
-import type { Paint } from '../command-line/command.ts';
-import { shellOperand, shellWord } from '../output/text.ts';
 
 /** The URLs of the servers that `up` started, with their passwords; null for a server that the environment names. */
 interface LocalUrls {

@@ -2,10 +2,10 @@
 
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import type { Cli } from '@tandem/commands/command';
+import { givenPaths } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
 import { supervise } from '@tandem/timing/supervise';
-import type { Cli } from '../command-line/command.ts';
-import { givenPaths } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 import { localPepperFile } from '../keys/open-keys.ts';
 import { startNodeProgram } from './node-process.ts';
 import { orEnd, type UpContext } from './up-context.ts';

@@ -1,15 +1,15 @@
 /** Starts the stores: uses those of the environment, or else runs servers on this machine. */
 import { join } from 'node:path';
+import { given } from '@tandem/commands/command';
+import { givenDatabaseUrls, givenRedisUrl } from '@tandem/commands/environment';
+import { CommandFailure } from '@tandem/commands/failure';
+import type { Finding } from '@tandem/commands/output/finding';
 import { maskUrl } from '@tandem/config/environment/environment';
 import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
 import { type Started, type Supervised, supervise } from '@tandem/timing/supervise';
-import { given } from '../command-line/command.ts';
-import { givenDatabaseUrls, givenRedisUrl } from '../command-line/environment.ts';
-import { CommandFailure } from '../command-line/failure.ts';
 import { examinePostgres, examineRedis } from '../doctor/examine-stores.ts';
-import type { Finding } from '../output/finding.ts';
 import { killGroup } from './node-process.ts';
 import type { Say, UpContext } from './up-context.ts';
 

@@ -1,7 +1,8 @@
 /** State shared by the steps of `tandem up`, and their report lines: `postgres  running on 127.0.0.1:41234`. */
+
+import { type Cli, type CommonOptions, plain } from '@tandem/commands/command';
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import type { Supervised, SupervisorParts } from '@tandem/timing/supervise';
-import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
 
 export interface UpContext {
   readonly cli: Cli;

@@ -2,10 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { type Cli, createCommand, type OptionsOf, parseWhole, present } from '@tandem/commands/command';
+import { modelMemoryMb, withPool } from '@tandem/commands/environment';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { formatDuration, parseDuration } from '@tandem/wire/durations';
-import { type Cli, createCommand, type OptionsOf, parseWhole, present } from '../command-line/command.ts';
-import { modelMemoryMb, withPool } from '../command-line/environment.ts';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { conclusionsOf } from './conclusions.ts';
 import { drawValue } from './picture.ts';
 import { renderValueReport } from './render-value.ts';

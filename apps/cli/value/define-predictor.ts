@@ -1,5 +1,6 @@
 /** Defines a predictor of a config with the features of a history. It needs no database and does not try the model. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { adoptable } from '@tandem/config/adoption/adoptable';
 import type { QueryColumn } from '@tandem/config/adoption/query-columns';
 import { configError, type SettingProblem } from '@tandem/config/predictor/config-problem';
@@ -9,7 +10,6 @@ import type { OutputField } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withOpenModel } from '@tandem/inference/admission/check-model';
 import type { FeatureRow } from '@tandem/prediction/value/value-history';
-import { CommandFailure, usageError } from '../command-line/failure.ts';
 
 interface LoadedPredictor {
   readonly file: string;

@@ -1,4 +1,6 @@
 /** Draws a value report as an SVG: quality against cost, and quality by the age of the context. */
+
+import { wrap } from '@tandem/commands/output/text';
 import {
   FAINT,
   type Frame,
@@ -13,7 +15,6 @@ import {
 import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
-import { wrap } from '../output/text.ts';
 import { conclusionsOf, measureOf, signed } from './conclusions.ts';
 import { ageText } from './render-value.ts';
 

@@ -2,9 +2,10 @@
  * Reads a history file for `tandem value`: NDJSON with a head, and then a line for each context, event and read
  * (docs/value.md).
  */
+
+import { CommandFailure } from '@tandem/commands/failure';
+import { lineFailure, readLines } from '@tandem/commands/read-text-file';
 import type { FeatureRow, Outcome, Step, ValueHistory } from '@tandem/prediction/value/value-history';
-import { CommandFailure } from '../command-line/failure.ts';
-import { lineFailure, readLines } from '../command-line/read-text-file.ts';
 
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';

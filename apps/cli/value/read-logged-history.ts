@@ -1,11 +1,12 @@
 /** Reads a history from the answers that the service has kept and the outcomes that were sent to it. */
+
+import { CommandFailure } from '@tandem/commands/failure';
+import { count, moment, printable } from '@tandem/commands/output/text';
 import { createExplanationStore } from '@tandem/offline-store/explanations/kept-explanations';
 import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
 import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
-import { CommandFailure } from '../command-line/failure.ts';
-import { count, moment, printable } from '../output/text.ts';
 import type { ValueSource } from './report-history.ts';
 
 type Pool = ReturnType<typeof createPool>;

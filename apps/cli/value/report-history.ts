@@ -1,6 +1,8 @@
 /** Scores the contexts of a history with the model of the config, and reports the value of each way of serving. */
 
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { CommandFailure } from '@tandem/commands/failure';
+import { count } from '@tandem/commands/output/text';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { FeatureColumn, OutputField, PredictionValue } from '@tandem/freshness/predictor';
@@ -10,8 +12,6 @@ import { type Judge, judgeChances, judgeLists, type Predicted } from '@tandem/pr
 import type { ValueHistory } from '@tandem/prediction/value/value-history';
 import { planValue, reportValue, scorableReads, type ValueReport } from '@tandem/prediction/value/value-report';
 import { withScorer } from '../check/with-scorer.ts';
-import { CommandFailure } from '../command-line/failure.ts';
-import { count } from '../output/text.ts';
 import { definePredictor, judgedOutput, loadPredictor } from './define-predictor.ts';
 
 /** A history and its origin. */

@@ -3,7 +3,7 @@
  * signal and returns its unfinished work. A worker that died is replaced. If another worker cannot start, for example
  * because Postgres has no room for its connections, the others continue, and the next attempt follows after a pause.
  */
-import { CommandFailure } from '../command-line/failure.ts';
+import { CommandFailure } from '@tandem/commands/failure';
 
 /** A started worker. */
 export interface WorkerProcess {

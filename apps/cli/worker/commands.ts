@@ -1,6 +1,6 @@
 /** `tandem worker`: runs workers on this machine, as many as the waiting work needs. */
-import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
-import { usageError } from '../command-line/failure.ts';
+import { type Cli, createCommand, parseWhole } from '@tandem/commands/command';
+import { usageError } from '@tandem/commands/failure';
 
 export function workerCommand(cli: Cli) {
   return createCommand({

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import type { Cli } from '@tandem/commands/command';
+import { findDatabaseUrls, findRedisUrl, withPool } from '@tandem/commands/environment';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { runDeadlineMs } from '@tandem/config/environment/environment-sections';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
@@ -13,8 +15,6 @@ import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createScaler, type ScaleLimits, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
-import type { Cli } from '../command-line/command.ts';
-import { findDatabaseUrls, findRedisUrl, withPool } from '../command-line/environment.ts';
 import { killGroup } from '../up/node-process.ts';
 import { autoscale, type WorkerProcess } from './autoscale.ts';
 

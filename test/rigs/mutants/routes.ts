@@ -30,7 +30,7 @@ const HTTP: readonly OtherMutant[] = [
         replace: 'not_cached: { status: 503,',
       },
     ],
-    caughtBy: ['apps/api/http/serve-endpoint.test.ts'],
+    caughtBy: ['libs/endpoints/serve-endpoint.test.ts'],
   },
   {
     name: 'prediction-in-shared-caches',
@@ -52,14 +52,14 @@ const HTTP: readonly OtherMutant[] = [
     area,
     isControl: false,
     patches: [
-      { file: 'apps/api/http/body.ts', find: '  let size = 0;\n', replace: '' },
+      { file: 'libs/endpoints/body.ts', find: '  let size = 0;\n', replace: '' },
       {
-        file: 'apps/api/http/body.ts',
+        file: 'libs/endpoints/body.ts',
         find: '    size += chunk.length;\n    if (size > MAX_BODY_BYTES) throw tooLarge();\n',
         replace: '    if (chunk.length > MAX_BODY_BYTES) throw tooLarge();\n',
       },
     ],
-    caughtBy: ['apps/api/http/read-body.test.ts'],
+    caughtBy: ['libs/endpoints/read-body.test.ts'],
   },
   {
     name: 'next-page-of-nothing',
@@ -68,12 +68,12 @@ const HTTP: readonly OtherMutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'apps/api/http/page-query.ts',
+        file: 'libs/endpoints/page-query.ts',
         find: 'next: found.length > limit && last !== undefined',
         replace: 'next: found.length >= limit && last !== undefined',
       },
     ],
-    caughtBy: ['apps/api/http/page-query.test.ts'],
+    caughtBy: ['libs/endpoints/page-query.test.ts'],
   },
 ];
 
@@ -144,12 +144,12 @@ const HANDLERS: readonly OtherMutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'apps/api/http/endpoint.ts',
+        file: 'libs/endpoints/endpoint.ts',
         find: "const isPathLogged = scope !== 'users:erase';",
         replace: "const isPathLogged = method !== 'delete';",
       },
     ],
-    caughtBy: ['apps/api/http/serve-endpoint.test.ts'],
+    caughtBy: ['libs/endpoints/serve-endpoint.test.ts'],
   },
 ];
 

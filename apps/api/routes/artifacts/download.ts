@@ -1,10 +1,11 @@
 /**
  * GET /v1/artifacts/{sha256}/file: an uploaded model file, sent in pieces. Its hash is checked before the first piece.
  */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { hashIn } from './artifact-checks.ts';
 

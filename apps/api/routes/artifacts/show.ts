@@ -1,8 +1,9 @@
 /** GET /v1/artifacts/{sha256}: whether a model file is stored, and how much of it. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { hashIn } from './artifact-checks.ts';
 

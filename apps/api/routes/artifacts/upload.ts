@@ -3,6 +3,10 @@
  * read again. Each part fits into the time limit of a request, even over a slow connection. An interruption loses at
  * most one part.
  */
+
+import { jsonResponse, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { type ContentRange, digestIn, rangeIn, readFileBody } from '@tandem/endpoints/file-headers';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import {
   MAX_MODEL_BYTES,
@@ -14,9 +18,6 @@ import { ARTIFACT_EXAMPLE, ArtifactSchema, type ArtifactView } from '@tandem/wir
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Context } from 'hono';
-import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { hashIn, otherFile, refuseOverLimit } from './artifact-checks.ts';
 

@@ -1,8 +1,9 @@
 /** GET /v1/audit: changes of generations, rollouts, labels and keys, newest first, in pages. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { isRowNumber, pageIn, pageOf } from '@tandem/endpoints/page-query';
 import { AUDIT_EXAMPLE, AuditPageSchema } from '@tandem/wire/audit';
 import { PageQuery } from '@tandem/wire/page';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listAuditRows({ listAudit }: RouteDependencies) {

@@ -1,6 +1,7 @@
 /** GET /docs: the documentation page. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TextSchema } from '@tandem/wire/documents';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 /**
  * Returns the endpoint of the documentation page.

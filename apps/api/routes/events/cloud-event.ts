@@ -3,10 +3,10 @@
  * attributes are allowed, as the specification requires, but not used.
  */
 
+import { parseTime } from '@tandem/endpoints/json/read-json';
 import { TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import { BATCHED } from '@tandem/wire/events';
-import { parseTime } from '../../json/read-json.ts';
 
 /** Attributes by name, from any of the three content modes. */
 type Attributes = Readonly<Record<string, unknown>>;

@@ -2,6 +2,13 @@
  * POST /v1/events: CloudEvents in the structured, batched or binary mode. All events of a request are applied, or none.
  * POST /v1/events/batch: only the batched mode.
  */
+
+import type { Caller } from '@tandem/endpoints/access';
+import { countStatuses, withField } from '@tandem/endpoints/batch';
+import { readBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
+import { readJson } from '@tandem/endpoints/json/read-json';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
@@ -16,12 +23,6 @@ import {
   STRUCTURED,
 } from '@tandem/wire/events';
 import type { Context } from 'hono';
-import { countStatuses, withField } from '../../http/batch.ts';
-import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { readJson } from '../../json/read-json.ts';
-import type { Caller } from '../../keys/access.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 

@@ -3,15 +3,16 @@
  * inputs. A key sees no more here than with `GET` of the same path. If the predictor keeps no explanations, this
  * request keeps none either.
  */
+
+import { checkNoBody } from '@tandem/endpoints/body';
+import { defineEndpoint, withHeaders } from '@tandem/endpoints/define-endpoint';
+import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
-import { checkNoBody } from '../../http/body.ts';
-import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
-import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 

@@ -1,8 +1,9 @@
 /** GET /v1/explanations: kept answers, newest first, in pages. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { isRowNumber, pageIn, pageOf } from '@tandem/endpoints/page-query';
 import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { keptView } from './kept-view.ts';
 

@@ -1,7 +1,8 @@
 /** POST /v1/explanations/{id}/replay: computes the answer of an explanation again, and says whether both agree. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { replayView, requireKept } from './kept-view.ts';
 import { replayKept } from './replay-kept.ts';

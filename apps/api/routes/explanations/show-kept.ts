@@ -1,7 +1,8 @@
 /** GET /v1/explanations/{id}: a kept answer with its inputs. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 

@@ -1,13 +1,13 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: explains the answer that the user gets now. */
 
 import { predictionView } from '@tandem/embedded/prediction-view';
+import { cacheStatus } from '@tandem/endpoints/caching';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { toProblem } from '@tandem/endpoints/problem';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { EXPLANATION_EXAMPLE, ExplanationSchema, type ExplanationView } from '@tandem/wire/explanations';
 import { ExplanationPath } from '@tandem/wire/parameters';
-import { cacheStatus } from '../../http/caching.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { toProblem } from '../../http/problem.ts';
 import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import { candidatesView } from '../users/find-candidates.ts';
 import { type ExplainedFeature, type Explanation, type ExplanationDependencies, explain } from './explain.ts';

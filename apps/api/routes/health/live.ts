@@ -2,8 +2,9 @@
  * GET /livez: answers 200 while the process can answer. It does not check the stores, because restarting a process does
  * not fix a store.
  */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { LiveSchema } from '@tandem/wire/health';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 export function showLive() {
   return defineEndpoint({

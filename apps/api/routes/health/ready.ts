@@ -1,7 +1,8 @@
 /** GET /readyz: whether to send requests here, and which part fails. */
+
+import { jsonResponse } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ReadinessSchema } from '@tandem/wire/health';
-import { jsonResponse } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { ReadyDependencies } from '../../open-inference/open-server.ts';
 
 export function showReady({ readiness }: ReadyDependencies) {

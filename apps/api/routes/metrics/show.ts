@@ -1,8 +1,9 @@
 /**
  * GET /metrics: metrics for Prometheus. The API's port serves them only on loopback; otherwise a separate port does.
  */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TextSchema } from '@tandem/wire/documents';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function showMetrics({ metrics }: RouteDependencies) {

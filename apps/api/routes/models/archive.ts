@@ -1,9 +1,10 @@
 /** PUT /v1/models/{predictor}/versions/{version}/archived: archives or restores a model version. */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { modelDetail, versionIn } from './model-view.ts';
 

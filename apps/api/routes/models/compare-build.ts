@@ -5,6 +5,8 @@
  */
 
 import type { BuildFigures, BuildSide } from '@tandem/admission/compare-build';
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import {
   BUILD_COMPARISON_EXAMPLE,
   BuildComparisonSchema,
@@ -13,8 +15,6 @@ import {
   CompareBuildSchema,
 } from '@tandem/wire/builds';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { versionIn } from './model-view.ts';
 

@@ -1,7 +1,8 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { listed, modelView } from './model-view.ts';
 

@@ -1,6 +1,7 @@
 /** GET /v1/models: the model versions of all predictors. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { listed, modelView } from './model-view.ts';
 

@@ -2,10 +2,11 @@
  * PUT /v1/models/{predictor}/labels/{label}: moves a label, which is a name for people, to a model version with a
  * certificate of a trial.
  */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };

@@ -4,6 +4,9 @@
  * repeat.
  */
 import type { Push } from '@tandem/admission/push-version';
+import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { digestIn, readFileBody } from '@tandem/endpoints/file-headers';
 import { TandemError } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
@@ -11,9 +14,6 @@ import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
-import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { digestIn, readFileBody } from '../../http/file-headers.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { otherFile, refuseOverLimit } from '../artifacts/artifact-checks.ts';
 import { modelDetail } from './model-view.ts';

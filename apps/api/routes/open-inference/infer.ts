@@ -1,6 +1,12 @@
 /** POST /v2/models/{model}/infer, with or without /versions/{version}: infers tensors or predicts users. */
 
 import { checkForm } from '@tandem/embedded/check-form';
+import { readBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
+import { patienceOf } from '@tandem/endpoints/caller-patience';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
+import { readJson } from '@tandem/endpoints/json/read-json';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TandemError } from '@tandem/freshness/errors';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
@@ -12,12 +18,6 @@ import {
   InferenceRequestSchema,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
-import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import { patienceOf } from '../../http/caller-patience.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { readJson } from '../../json/read-json.ts';
 import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.ts';

@@ -1,7 +1,8 @@
 /** GET /v2/health/live and /v2/health/ready: /livez and /readyz in the form of the Open Inference Protocol. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 

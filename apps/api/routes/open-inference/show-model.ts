@@ -2,6 +2,9 @@
  * GET /v2/models/{model} and /v2/models/{model}/ready, with or without /versions/{version}: the inputs and outputs of a
  * model, and whether it is ready.
  */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { metadataView } from '@tandem/open-inference/http-message';
 import {
   INFERENCE_MODEL_EXAMPLE,
@@ -11,8 +14,6 @@ import {
   InferenceVersionPath,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { assertReady, INFERENCE_ERRORS } from '../../open-inference/open-server.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';

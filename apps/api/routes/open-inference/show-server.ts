@@ -1,7 +1,8 @@
 /** GET /v2: the server's name, release and extensions, in the form of the Open Inference Protocol. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { INFERENCE_ERRORS, SERVER } from '../../open-inference/open-server.ts';
 
 /**

@@ -1,6 +1,7 @@
 /** GET /openapi.json: the description of this service in OpenAPI 3.1. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { DocumentSchema } from '@tandem/wire/documents';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 
 /**
  * Returns the endpoint of the OpenAPI document.

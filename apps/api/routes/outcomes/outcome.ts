@@ -1,9 +1,10 @@
 /** Checks a sent outcome before anything is stored. Errors name the field. */
+
+import { parseTime } from '@tandem/endpoints/json/read-json';
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, type Outcome } from '@tandem/prediction/rollouts/outcomes';
 import { OUTCOME_NAME } from '@tandem/wire/outcomes';
-import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;

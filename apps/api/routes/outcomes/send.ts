@@ -1,11 +1,12 @@
 /** POST /v1/outcomes: records what users did after they were served. All outcomes of a request are stored, or none. */
+
+import { countStatuses, withField } from '@tandem/endpoints/batch';
+import { jsonBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { requireKeyType } from '@tandem/freshness/user-id';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Context } from 'hono';
-import { countStatuses, withField } from '../../http/batch.ts';
-import { jsonBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { parseOutcome } from './outcome.ts';
 

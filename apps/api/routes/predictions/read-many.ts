@@ -4,6 +4,10 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { predictionView } from '@tandem/embedded/prediction-view';
+import { parseBody } from '@tandem/endpoints/body';
+import { patienceOf } from '@tandem/endpoints/caller-patience';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { toProblem } from '@tandem/endpoints/problem';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -16,10 +20,6 @@ import {
   ReadManySchema,
 } from '@tandem/wire/predictions';
 import type { Answered } from '@tandem/wire/schema';
-import { parseBody } from '../../http/body.ts';
-import { patienceOf } from '../../http/caller-patience.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { toProblem } from '../../http/problem.ts';
 import { createAnswerMany } from './answer-many.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';

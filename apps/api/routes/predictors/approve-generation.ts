@@ -1,7 +1,8 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: publishes a generation that was held back. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 import { generationNumber } from './show-report.ts';

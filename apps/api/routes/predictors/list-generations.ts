@@ -1,9 +1,9 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 export function listGenerations({ generations, registry, reports }: RouteDependencies) {

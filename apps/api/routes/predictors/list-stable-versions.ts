@@ -1,10 +1,11 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { limitOf } from '@tandem/endpoints/page-query';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { limitOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 export function listStableVersions({ generations, registry }: RouteDependencies) {

@@ -1,6 +1,7 @@
 /** GET /v1/predictors: the adopted predictors, by name. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { predictorView } from './predictor-view.ts';
 

@@ -2,10 +2,11 @@
  * POST /v1/predictors/{predictor}/rollback: makes an older generation current from the next read on, without
  * recomputation.
  */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 

@@ -3,6 +3,7 @@
  * before it.
  */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TandemError } from '@tandem/freshness/errors';
 import type { KeptReport } from '@tandem/prediction/runs/run-store';
 import {
@@ -12,7 +13,6 @@ import {
 } from '@tandem/wire/generation-report';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** The value in place of a number that selects the newest generation with a report. */

@@ -1,7 +1,8 @@
 /** GET /v1/predictors/{predictor}: the policies, the stable model version and the current generation of a predictor. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { predictorView } from './predictor-view.ts';
 

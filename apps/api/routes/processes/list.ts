@@ -1,7 +1,8 @@
 /** GET /v1/processes: the live processes, and the model versions that each has loaded. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listProcesses({ listProcesses }: RouteDependencies) {

@@ -1,5 +1,10 @@
 /** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
 import { createRankCandidates } from '@tandem/embedded/rank-candidates';
+import { parseBody } from '@tandem/endpoints/body';
+import { patienceOf } from '@tandem/endpoints/caller-patience';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
+import { toProblem } from '@tandem/endpoints/problem';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
@@ -10,11 +15,6 @@ import {
   RankingSchema,
   RankSchema,
 } from '@tandem/wire/rankings';
-import { parseBody } from '../../http/body.ts';
-import { patienceOf } from '../../http/caller-patience.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { LIVE_PROBLEMS } from '../../http/describe-problems.ts';
-import { toProblem } from '../../http/problem.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { optionsFor, readOptions } from '../predictions/read-options.ts';
 

@@ -1,9 +1,10 @@
 /** GET /v1/rollouts/{id}/checks: the findings of each look of the analysis, and whether it moved the rollout. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { limitOf } from '@tandem/endpoints/page-query';
 import { LimitQuery } from '@tandem/wire/page';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { JUDGEMENT_EXAMPLE, RolloutChecksSchema } from '@tandem/wire/rollout-report';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { limitOf } from '../../http/page-query.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { judgementView } from './report.ts';
 import { requireRollout } from './rollout-view.ts';

@@ -1,10 +1,10 @@
 /** GET /v1/rollouts: the rollouts, newest first, in pages. */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { pageIn, pageOf } from '@tandem/endpoints/page-query';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 

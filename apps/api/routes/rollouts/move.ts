@@ -2,6 +2,10 @@
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: moves of a rollout by an operator. After the
  * answer, each new read in every process uses the new state.
  */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import { RolloutPath } from '@tandem/wire/parameters';
 import {
@@ -11,9 +15,6 @@ import {
   ROLLOUT_EXAMPLE,
   RolloutSchema,
 } from '@tandem/wire/rollouts';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 

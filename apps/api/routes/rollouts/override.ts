@@ -1,15 +1,16 @@
 /**
  * PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: assigns a user to an arm by hand, to see the answers of the arm.
  */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { isErased } from '@tandem/freshness/certificate';
 import { isTandemError, notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type ExplanationDependencies, requireKnown } from '../explanations/explain.ts';
 import { requireRollout } from './rollout-view.ts';

@@ -1,5 +1,6 @@
 /** GET /v1/rollouts/{id}/report: the answers of each arm, the outcomes of its users, and the current verdict. */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 import { TandemError } from '@tandem/freshness/errors';
 import { analysisOf, type RolloutReport, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
@@ -11,7 +12,6 @@ import {
   type RolloutReportView,
 } from '@tandem/wire/rollout-report';
 import type { RolloutView } from '@tandem/wire/rollouts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 

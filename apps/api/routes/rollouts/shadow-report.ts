@@ -1,5 +1,6 @@
 /** GET /v1/rollouts/{id}/shadow-report: compares the candidate's answers with the served answers. */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TandemError } from '@tandem/freshness/errors';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import { isUuid } from '@tandem/freshness/user-id';
@@ -7,7 +8,6 @@ import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema, type ShadowReportView } from '@tandem/wire/shadow-report';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { unknownRollout } from './rollout-view.ts';
 

@@ -1,7 +1,8 @@
 /** GET /v1/rollouts/{id}: the arms of a rollout, its state, and what it waits for. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 

@@ -1,4 +1,7 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts a rollout of another model version beside the stable one. */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint, withHeaders } from '@tandem/endpoints/define-endpoint';
 import type { RolloutPlan } from '@tandem/freshness/rollout';
 import { decidedWithin, outcomeNeeds, provenOutcomes } from '@tandem/prediction/rollouts/outcome-needs';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
@@ -7,8 +10,6 @@ import { within } from '@tandem/timing/within';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, StartedRolloutSchema } from '@tandem/wire/rollouts';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { hintWorker } from '../runs/run-view.ts';
 import { planOf } from './plan-view.ts';

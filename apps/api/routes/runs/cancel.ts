@@ -1,7 +1,8 @@
 /** POST /v1/runs/{id}/cancel: drops waiting chunks; chunks in progress commit nothing more. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 

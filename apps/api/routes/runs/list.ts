@@ -1,10 +1,10 @@
 /** GET /v1/runs: the runs, newest first, in pages. */
 
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { pageIn, pageOf } from '@tandem/endpoints/page-query';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import { pageIn, pageOf } from '../../http/page-query.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { runView } from './run-view.ts';
 

@@ -1,5 +1,6 @@
 /** GET /v1/runs/plan: the effect of a budget, before it is spent. */
 import { nextSlot } from '@tandem/config/predictor/schedule';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Policy } from '@tandem/freshness/predictor';
 import {
@@ -11,7 +12,6 @@ import {
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { BudgetSchema, RUN_PLAN_EXAMPLE, RunPlanQuery, RunPlanSchema } from '@tandem/wire/runs';
 import type { HonoRequest } from 'hono';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 
 /** Shares that the answer compares with the requested budget. */

@@ -2,11 +2,12 @@
  * GET /v1/runs/{id}/progress: server-sent events, with `progress` at each change and `end` with the finished run. A
  * stream without `end` was cut by a restart of the service or a revoked key; the client then reconnects.
  */
+
+import type { Caller } from '@tandem/endpoints/access';
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunEventSchema } from '@tandem/wire/runs';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { Caller } from '../../keys/access.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 

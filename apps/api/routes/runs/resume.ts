@@ -1,7 +1,8 @@
 /** POST /v1/runs/{id}/resume: resumes a cancelled or failed run with the chunks that are not committed. */
+
+import { defineEndpoint, withHeaders } from '@tandem/endpoints/define-endpoint';
 import { locationHeader, RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
-import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { hintWorker, requireRun, runView } from './run-view.ts';
 

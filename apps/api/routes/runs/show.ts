@@ -1,7 +1,8 @@
 /** GET /v1/runs/{id}: a run and the users that it could not score. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunDetailSchema } from '@tandem/wire/runs';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 

@@ -1,11 +1,12 @@
 /** POST /v1/runs: stores a run, notifies a worker, and returns the path at which the caller can watch it. */
+
+import { parseBody } from '@tandem/endpoints/body';
+import { defineEndpoint, withHeaders } from '@tandem/endpoints/define-endpoint';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
-import { parseBody } from '../../http/body.ts';
-import { defineEndpoint, withHeaders } from '../../http/define-endpoint.ts';
 import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
 import { hintWorker, runView } from './run-view.ts';
 

@@ -1,9 +1,9 @@
 /** How a request to erase or readmit a user names the user. */
 
+import { checkNoBody } from '@tandem/endpoints/body';
+import { checkIfMatch } from '@tandem/endpoints/caching';
 import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import type { HonoRequest } from 'hono';
-import { checkNoBody } from '../../http/body.ts';
-import { checkIfMatch } from '../../http/caching.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 /**

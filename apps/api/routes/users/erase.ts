@@ -1,9 +1,10 @@
 /** DELETE /v1/users/{userId}: erases a user from every store, with a receipt. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import type { ErasureReceipt } from '@tandem/prediction/erasure/erasure';
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { askedUserId } from './asked-user.ts';
 

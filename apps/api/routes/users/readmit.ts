@@ -1,8 +1,9 @@
 /** POST /v1/users/{userId}/readmit: ends an erasure. Erased records stay deleted; the user starts without them. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { READMISSION_EXAMPLE, ReadmissionSchema } from '@tandem/wire/users';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { askedUserId } from './asked-user.ts';
 

@@ -1,4 +1,6 @@
 /** GET /v1/users/{userId}: shows the stored records of a user. */
+
+import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { ContextValue } from '@tandem/freshness/features';
@@ -6,7 +8,6 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { UserPath } from '@tandem/wire/parameters';
 import { type EventValueView, USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
-import { defineEndpoint } from '../../http/define-endpoint.ts';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { candidatesView, findCandidates } from './find-candidates.ts';
 

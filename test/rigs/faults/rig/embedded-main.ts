@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { createTandem, type ReadDemand, TandemError } from '@tandem/embedded';
-import { parseCacheControl } from '../../../../apps/api/http/caching.ts';
-import { toProblem } from '../../../../apps/api/http/problem.ts';
+import { parseCacheControl } from '@tandem/endpoints/caching';
+import { toProblem } from '@tandem/endpoints/problem';
 
 const { DATABASE_URL: url = '', DATABASE_DIRECT_URL: directUrl, REDIS_URL: redis = '', PORT: port } = process.env;
 

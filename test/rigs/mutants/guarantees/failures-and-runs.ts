@@ -176,7 +176,7 @@ export const failuresAndRuns: readonly GuaranteeMutant[] = [
     what: 'a live read that is rejected has no Retry-After',
     patches: [
       {
-        file: 'apps/api/http/problem.ts',
+        file: 'libs/endpoints/problem.ts',
         find: 'const seconds = retryAfter ?? ',
         replace: `const seconds = code === 'overloaded' ? undefined : retryAfter ?? `,
       },

@@ -3,7 +3,7 @@
  * otherwise there is a line for every tenth. A step that takes long gets a line.
  */
 import type { ReportProgress } from '@tandem/admission/report-progress';
-import type { Cli, Output } from '../command-line/command.ts';
+import type { Cli, Output } from '../command.ts';
 import { count, duration } from './text.ts';
 
 interface ProgressDisplay {

@@ -1,6 +1,6 @@
 /** A finding of a check: ok, a warning or an error, with its remedy. */
-import { type Cli, type CommonOptions, type Paint, present, type Tone } from '../command-line/command.ts';
-import { CommandFailure } from '../command-line/failure.ts';
+import { type Cli, type CommonOptions, type Paint, present, type Tone } from '../command.ts';
+import { CommandFailure } from '../failure.ts';
 import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';

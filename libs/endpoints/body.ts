@@ -3,7 +3,7 @@ import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
-import { readJson } from '../json/read-json.ts';
+import { readJson } from './json/read-json.ts';
 
 /** Reads the body as JSON of one of these media types. Returns the value and the media type. */
 export async function jsonBody<T extends string>(

@@ -4,7 +4,7 @@ import { LimitQuery } from '@tandem/wire/page';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { Hono } from 'hono';
 import { expect, it } from 'vitest';
-import { openAccess } from '../keys/access.ts';
+import { openAccess } from './access.ts';
 import { defineEndpoint, withHeaders } from './define-endpoint.ts';
 import { serveEndpoint } from './endpoint.ts';
 import { createRefusalLog } from './refusal-log.ts';

@@ -9,7 +9,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Context, Handler } from 'hono';
-import type { Access, Caller, RouteScope } from '../keys/access.ts';
+import type { Access, Caller, RouteScope } from './access.ts';
 import { accepts } from './body.ts';
 import type { RefusalForm } from './describe-problems.ts';
 import { type HttpProblem, problemResponse, toProblem } from './problem.ts';

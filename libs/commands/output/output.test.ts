@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { createPaint } from '../command-line/command.ts';
+import { createPaint } from '../command.ts';
 import { nextTenth, renderProgressBar, renderTenth } from './progress.ts';
 import { ago, count, duration, moment, printable, renderFields, renderTable } from './text.ts';
 

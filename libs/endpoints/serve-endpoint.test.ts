@@ -2,7 +2,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { createLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
-import { openAccess, type RouteScope } from '../keys/access.ts';
+import { openAccess, type RouteScope } from './access.ts';
 import { createServing } from './endpoint.ts';
 import { createRefusalLog } from './refusal-log.ts';
 

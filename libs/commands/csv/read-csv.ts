@@ -3,9 +3,9 @@
  * breaks. Memory is bounded by a batch and the longest row.
  */
 import { CsvError, parse } from 'csv-parse';
-import { CommandFailure } from '../command-line/failure.ts';
-import { countOf, lineFailure, readTexts } from '../command-line/read-text-file.ts';
+import { CommandFailure } from '../failure.ts';
 import { counted } from '../output/text.ts';
+import { countOf, lineFailure, readTexts } from '../read-text-file.ts';
 
 export interface CsvRow {
   /** The number of the row's first line in the file, from 1. */

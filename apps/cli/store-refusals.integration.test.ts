@@ -8,9 +8,9 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { makeFolder, type OwnRedis, ownRedis } from '../../../test/e2e/servers.fixture.ts';
-import { runCli } from '../cli.fixture.ts';
-import { run } from '../program.fixture.ts';
+import { makeFolder, type OwnRedis, ownRedis } from '../../test/e2e/servers.fixture.ts';
+import { runCli } from './cli.fixture.ts';
+import { run } from './program.fixture.ts';
 
 const CONFIG = `export default { predictors: { churn: {
   model: './churn.onnx',
