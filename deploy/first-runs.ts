@@ -3,12 +3,13 @@
  * when the predictions are stored. If stored predictions are out of date, it starts a run and does not wait, because
  * the service answers live until the run ends.
  */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Client } from '@tandem/client/create-client';
-import { sleepFor } from '@tandem/client/retry';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { database as databaseSection, apiKeys as keysSection } from '@tandem/config/environment/environment-sections';
+import { isProblem } from '@tandem/transport/client-errors';
+import { sleepFor } from '@tandem/transport/retry';
 import { withOwnKey } from '../apps/cli/keys/own-key.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -10,6 +10,7 @@ import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
+import { loadRoutes } from './extensions.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
@@ -57,6 +58,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const checked = [...pools.proved, ...parts, ...keys.parts];
+  const extensions = await loadRoutes();
   const listeners = { servedReads, readCounts, ...openListeners(settings, pools, reading, opened) };
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
@@ -72,7 +74,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ readPrediction, registry, authority, online, offline, ...listeners },
+    ...{ extensions, readPrediction, registry, authority, online, offline, ...listeners },
     infer: (request) => scorer.infer(request),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
     ...openUsers(pool, writing.erasures, memory),

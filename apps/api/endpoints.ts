@@ -27,7 +27,6 @@ import { showInferenceHealth } from './routes/open-inference/show-health.ts';
 import { showInferenceModel } from './routes/open-inference/show-model.ts';
 import { showInferenceServer } from './routes/open-inference/show-server.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
-import { sendOutcomes } from './routes/outcomes/send.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { readOne } from './routes/predictions/read-one.ts';
 import { approveGeneration } from './routes/predictors/approve-generation.ts';
@@ -76,7 +75,6 @@ export function createEndpoints(
     readMany(dependencies),
     rank(dependencies),
     ...sendEvents(dependencies),
-    sendOutcomes(dependencies),
     ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
@@ -99,6 +97,7 @@ export function createEndpoints(
     showShadowReport(dependencies),
     listAuditRows(dependencies),
     ...inferenceEndpoints(dependencies),
+    ...dependencies.extensions.flatMap(({ routes }) => routes(dependencies)),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),

@@ -1,8 +1,8 @@
 /** `tandem audit list`: changes of generations, rollouts, labels and keys, with actor, time and reason. */
 import type { AuditRow } from '@tandem/client/audit';
 import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { moment, printable, renderClipped } from '@tandem/commands/output/text';
+import { connect } from './connect.ts';
 
 export function auditCommands(cli: Cli) {
   return group('audit', 'changes of generations, rollouts, labels and keys, with actor, time and reason', [

@@ -1,9 +1,9 @@
 /** `tandem event send`: reports that a user's context changed. */
 import type { EventResult } from '@tandem/client/wire';
 import { type Cli, createApiCommand, given, group, parseJsonObject, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
 import { printable, renderFields } from '@tandem/commands/output/text';
+import { connect } from './connect.ts';
 
 export function eventCommands(cli: Cli) {
   return group('event', "report changes of users' contexts", [eventSendCommand(cli)]);

@@ -3,9 +3,9 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
 import { type Cli, createApiCommand, given, type OptionsOf, parseWhole, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
-import { renderAnswer, renderManyAnswers } from '@tandem/commands/output/answer';
+import { renderAnswer, renderManyAnswers } from './answer.ts';
+import { connect } from './connect.ts';
 
 type Features = UserWithFeatures['features'];
 

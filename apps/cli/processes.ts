@@ -1,8 +1,8 @@
 /** `tandem process`: lists the live processes and the model versions that each has loaded. */
 import type { ProcessView } from '@tandem/client/wire';
 import { type Cli, createApiCommand, group, type Paint, present, type Tone } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { ago, printable, renderTable } from '@tandem/commands/output/text';
+import { connect } from './connect.ts';
 
 export function processCommands(cli: Cli) {
   return group('process', 'the live processes: APIs, workers and embedded readers', [processListCommand(cli)]);

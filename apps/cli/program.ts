@@ -3,6 +3,7 @@
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { type Cli, createPaint } from '@tandem/commands/command';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from '@tandem/commands/failure';
+import type { CommandsPart } from '@tandem/extension/extension';
 import { RELEASE } from '@tandem/telemetry/release';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
@@ -12,12 +13,12 @@ import { historyCommands, migrateCommand } from './database.ts';
 import { doctorCommand } from './doctor/commands.ts';
 import { eventCommands } from './events.ts';
 import { explainCommand, explanationCommands, replayCommand } from './explanations/commands.ts';
+import { loadCommands } from './extensions.ts';
 import { generationCommands } from './generations/commands.ts';
 import { initCommand } from './init/commands.ts';
 import { keyCommands } from './keys/commands.ts';
 import { loadCommand } from './load/commands.ts';
 import { modelCommands } from './models/commands.ts';
-import { outcomeCommands } from './outcomes/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
@@ -53,7 +54,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   explainCommand,
   replayCommand,
   eventCommands,
-  outcomeCommands,
   runCommands,
   generationCommands,
   modelCommands,
@@ -70,20 +70,22 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   historyCommands,
 ];
 
-export function createProgram(cli: Cli): CommandUnknownOpts {
+/** Creates the program, whose last commands are those of the extensions. */
+export function createProgram(cli: Cli, extensions: readonly CommandsPart[]): CommandUnknownOpts {
   const program = new Command('tandem')
     .description("Per-user predictions, computed in batches and refreshed live where a user's context is fresher.")
     .version(RELEASE, '-V, --version')
     .helpCommand('help [command]', 'show help for a command')
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
-  for (const create of COMMANDS) program.addCommand(create(cli));
+  for (const create of [...COMMANDS, ...extensions.flatMap(({ commands }) => commands)])
+    program.addCommand(create(cli));
   return configure(program, cli);
 }
 
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
   let running: CommandUnknownOpts | undefined;
-  const program = createProgram(cli).hook('preAction', (_, command) => {
+  const program = createProgram(cli, await loadCommands()).hook('preAction', (_, command) => {
     running = command;
   });
   const done = program.parseAsync([...args], { from: 'user' });

@@ -5,11 +5,11 @@ import { text } from 'node:stream/consumers';
 import type { RankInput } from '@tandem/client/predictions';
 import type { Ranking } from '@tandem/client/wire';
 import { type Cli, createApiCommand, given, type Paint, parseWhole, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure, unreadable, usageError } from '@tandem/commands/failure';
-import { answerFields, renderValue } from '@tandem/commands/output/answer';
 import { printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 import { MAX_CANDIDATES } from '@tandem/wire/rankings';
+import { answerFields, renderValue } from './answer.ts';
+import { connect } from './connect.ts';
 
 export function rankCommand(cli: Cli) {
   return createApiCommand({

@@ -1,8 +1,8 @@
 /** `tandem user`: erases a user from every store, and ends an erasure. */
 import type { ErasureReceipt } from '@tandem/client/wire';
 import { type Cli, confirm, createApiCommand, group, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { printable, renderFields } from '@tandem/commands/output/text';
+import { connect } from './connect.ts';
 
 export function userCommands(cli: Cli) {
   return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);

@@ -2,9 +2,9 @@
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
 import { type Cli, confirm, createApiCommand, group, type Paint, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
 import { ago, moment, renderTable, right } from '@tandem/commands/output/text';
+import { connect } from './connect.ts';
 
 export function versionCommands(cli: Cli) {
   return group('version', 'the model versions that were stable', [

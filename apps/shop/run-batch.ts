@@ -1,7 +1,8 @@
 /** Runs a batch of all users from start to end. */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Client } from '@tandem/client/create-client';
 import { isFinished, type Run } from '@tandem/client/wire';
+import { isProblem } from '@tandem/transport/client-errors';
 
 /** Runs a batch and waits for its end. If a run of all users is already in progress, waits for that run first. */
 export async function runBatch(tandem: Client): Promise<Run> {

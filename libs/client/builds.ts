@@ -1,8 +1,8 @@
 /** Calls for optimised builds: downloads a model file, and compares a build with its parent. */
-import { UnreachableError } from './client-errors.ts';
-import type { CallOptions } from './predictions.ts';
-import { type RetryOptions, retry } from './retry.ts';
-import { methodsOf, sha256, type Transport } from './transport.ts';
+import { UnreachableError } from '@tandem/transport/client-errors';
+import { type RetryOptions, retry } from '@tandem/transport/retry';
+import type { CallOptions } from '@tandem/transport/transport';
+import { methodsOf, sha256, type Transport } from '@tandem/transport/transport';
 import type { BuildComparison, ComparisonInput } from './wire.ts';
 
 export type { BuildComparison, ComparedPace, ComparedVersion, ComparisonInput } from './wire.ts';

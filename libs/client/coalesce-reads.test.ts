@@ -1,10 +1,10 @@
 /** Tests of single reads that share a request: on real sockets, and against an oracle with random reads. */
 import type { IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
+import { listen, sendJson, sendProblem } from '@tandem/transport/test-server.fixture';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
-import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
 /** Returns the answer of a service that knows all users except those with an id that is a multiple of ten. */
 function resultOf(predictor: string, userId: string) {

@@ -2,9 +2,9 @@
  * Coalesces single reads. Reads of one turn of the event loop (on Cloudflare Workers: of one microtask) with the same
  * predictor and demands are sent as one request. Each caller has a separate result, error and abort.
  */
-import { ProblemError, UnreachableError } from './client-errors.ts';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
+import type { Transport } from '@tandem/transport/transport';
 import { type Answered, type ManyResult, type PredictManyOptions, predict, predictMany } from './predictions.ts';
-import type { Transport } from './transport.ts';
 
 export type ReadOne = (predictor: string, userId: string, options: PredictManyOptions) => Promise<Answered>;
 

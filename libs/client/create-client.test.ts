@@ -2,11 +2,11 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
+import type { OutcomeInput } from '@tandem/outcomes/client';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
 import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { afterEach, expect, test } from 'vitest';
-import { ProblemError, UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
-import type { OutcomeInput } from './outcomes.ts';
 import { readHeaders } from './predictions.ts';
 
 let server: Server | undefined;

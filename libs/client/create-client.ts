@@ -3,16 +3,18 @@
  * rejected the call) or `UnreachableError` (no answer). It imports no package and no module of a runtime.
  */
 
+import { type OutcomeCalls, outcomeCalls } from '@tandem/outcomes/client';
+import { type Connection, type ConnectionOptions, openConnection } from '@tandem/transport/open-connection';
+import type { SendOptions } from '@tandem/transport/send-entries';
+import { type CallOptions, methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import type { AuditPage, AuditQuery } from './audit.ts';
 import { type BuildCalls, buildCalls } from './builds.ts';
 import { canShareRequest, createCoalescedReads } from './coalesce-reads.ts';
-import { type EventParts, type SendOptions, sendEvents } from './events.ts';
+import { sendEvents } from './events.ts';
 import { type ExplanationCalls, explanationCalls } from './explanations.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
-import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
 import {
   type Answered,
-  type CallOptions,
   type ManyResult,
   type NotModified,
   type PredictManyOptions,
@@ -33,11 +35,9 @@ import type {
   RequestPredictorName,
   UserWithFeatures,
 } from './predictor-types.ts';
-import { createRetryBudget, type RetryOptions, sleepFor } from './retry.ts';
 import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { type ContextTokens, createSession, type Session } from './session.ts';
-import { createTransport, methodsOf, pagePath, type Transport } from './transport.ts';
 import type {
   ErasureReceipt,
   EventInput,
@@ -59,28 +59,9 @@ import type {
   ListStableVersionsAnswer,
 } from './wire-types.ts';
 
-export interface ClientOptions {
-  /** The URL of the service: `http://127.0.0.1:8080`; in a browser, also a path on the page's origin. */
-  readonly url: string;
-  /** Milliseconds for one attempt of a call. Default 5,000. */
-  readonly timeoutMs?: number;
-  /** Milliseconds in which failed calls of events, outcomes and pushes are retried. Default 30,000. */
-  readonly retryForMs?: number;
-  /** Milliseconds in which failed reads are retried. Default 2,000; 0 allows one attempt. */
-  readonly retryReadsForMs?: number;
+export interface ClientOptions extends ConnectionOptions {
   /** Whether single reads of one turn of the event loop may share a request. Default true. */
   readonly coalesce?: boolean;
-  /** The `source` of events without one, such as the application's name. */
-  readonly source?: string;
-  /** An API key; required unless the service listens only on loopback. Do not use a key in a browser. */
-  readonly apiKey?: string;
-  /** Headers that every call sends. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly fetch?: typeof globalThis.fetch;
-  readonly random?: () => number;
-  readonly now?: () => number;
-  readonly sleep?: RetryOptions['sleep'];
-  readonly newId?: () => string;
 }
 
 export interface RollbackOptions extends CallOptions {
@@ -92,7 +73,7 @@ export interface RollbackOptions extends CallOptions {
  * The calls of a client.
  * @typeParam P the predictors that `tandem types` writes; any names and outputs if left out
  */
-export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls {
+export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls, OutcomeCalls {
   /**
    * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request. A read
    * with `minContext` or `ifNoneMatch` has its own request.
@@ -127,8 +108,6 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   ): Promise<RankingOf<N, P[N]['outputs']>>;
   /** Sends events, and retries while the service does not answer. The ids make retries safe. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
-  /** Sends up to 1,000 outcomes, and retries like `sendEvents`. */
-  sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
   /**
    * Starts a session. Its reads reflect the events that it sent.
    * @param tokens tokens of an earlier session
@@ -171,44 +150,33 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   explanation(predictor: PredictorName<P>, userId: string, options?: CallOptions): Promise<Explanation>;
 }
 
-const TIMEOUT_MS = 5_000;
-const RETRY_FOR_MS = 30_000;
-/** The default of `retryReadsForMs`: longer than the Retry-After of 1 s that a busy service sends. */
-const RETRY_READS_FOR_MS = 2_000;
-
 /**
  * Creates a client. It keeps no connection open, so it need not be closed. Throws a `ProblemError` if `url` does not
  * start with `http://`, `https://` or `/`.
  */
-export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
-  const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
-  const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;
-  const patience = { budget: createRetryBudget(now), random, now, sleep };
-  const transport = openTransport(options, { ...patience, retryForMs: retryReadsForMs });
-  const parts = { options, transport, retry: { ...patience, retryForMs }, newId };
+export function createClient<P extends PredictorsLike<P> = AnyPredictors>({
+  coalesce,
+  ...options
+}: ClientOptions): Client<P> {
+  return clientOf(openConnection(options), coalesce);
+}
+
+/** Returns the client of a connection. */
+export function clientOf<P extends PredictorsLike<P> = AnyPredictors>(
+  connection: Connection,
+  coalesce = true,
+): Client<P> {
   const client: Client<P> = {
-    ...applicationCalls(parts),
+    ...applicationCalls(connection, coalesce),
     session: (tokens) => createSession(client, tokens),
-    ...operatorCalls(parts),
+    ...operatorCalls(connection),
   };
   return client;
 }
 
-function openTransport({ url, timeoutMs = TIMEOUT_MS, ...options }: ClientOptions, retry: RetryOptions): Transport {
-  const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-  return createTransport({ url, fetch, timeoutMs, headers: headersOf(options), retry });
-}
-interface ClientParts {
-  readonly options: ClientOptions;
-  readonly transport: Transport;
-  readonly retry: RetryOptions;
-  readonly newId: () => string;
-}
-
 /** Returns the calls of an application. `Client` declares the types of predictors and overloads. */
-function applicationCalls<P extends PredictorsLike<P>>({ options, transport, retry, newId }: ClientParts) {
-  const { coalesce = true, source = 'tandem-client' } = options;
-  const events: EventParts = { transport, retryForMs: retry.retryForMs, source, newId };
+function applicationCalls<P extends PredictorsLike<P>>(connection: Connection, coalesce: boolean) {
+  const { transport } = connection;
   const readTogether = createCoalescedReads(transport);
   const calls = {
     predict: (predictor: string, userId: string, call: PredictOptions = {}) =>
@@ -223,15 +191,15 @@ function applicationCalls<P extends PredictorsLike<P>>({ options, transport, ret
   };
   return {
     ...(calls as unknown as Pick<Client<P>, keyof typeof calls>),
-    sendEvents: (batch: readonly EventInput[], call?: SendOptions) => sendEvents(events, batch, call),
-    sendOutcomes: (batch: readonly OutcomeInput[], call?: SendOptions) => sendOutcomes(events, batch, call),
+    sendEvents: (batch: readonly EventInput[], call?: SendOptions) => sendEvents(connection, batch, call),
+    ...outcomeCalls(connection),
   };
 }
 
 type OperatorCalls = Omit<Client, keyof ReturnType<typeof applicationCalls> | 'session'>;
 
 /** Returns the calls for operators. */
-function operatorCalls({ transport, retry }: ClientParts): OperatorCalls {
+function operatorCalls({ transport, retry }: Connection): OperatorCalls {
   const { get, post, remove } = methodsOf(transport);
   return {
     runs: runCalls(transport, retry),
@@ -274,13 +242,6 @@ function generationCalls(transport: Transport): GenerationCalls {
     approveGeneration: (predictor, generation, call) =>
       post(`${predictorPath(predictor)}/generations/${generation}/approve`, call),
   };
-}
-
-function headersOf({
-  apiKey,
-  headers = {},
-}: Pick<ClientOptions, 'apiKey' | 'headers'>): Readonly<Record<string, string>> {
-  return apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
 }
 
 const userPath = (userId: string) => `/v1/users/${encodeURIComponent(userId)}`;

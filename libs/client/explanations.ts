@@ -1,7 +1,7 @@
 /** Calls for kept explanations, and for replays. */
 
-import type { CallOptions } from './predictions.ts';
-import { methodsOf, pagePath, type Transport } from './transport.ts';
+import type { CallOptions } from '@tandem/transport/transport';
+import { methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import type { KeptExplanation, KeptPage, Replay } from './wire.ts';
 
 export type { KeptExplanation, KeptFeature, KeptInputs, KeptPage, Replay } from './wire.ts';

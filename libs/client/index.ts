@@ -6,12 +6,12 @@ export {
   type ProblemCode,
   ProblemError,
   UnreachableError,
-} from './client-errors.ts';
+} from '@tandem/transport/client-errors';
+export type { SendOptions } from '@tandem/transport/send-entries';
+export type { CallOptions } from '@tandem/transport/transport';
 export { type Client, type ClientOptions, createClient } from './create-client.ts';
-export type { SendOptions } from './events.ts';
 export type {
   Answered,
-  CallOptions,
   ManyResult,
   NotModified,
   PredictManyOptions,

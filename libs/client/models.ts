@@ -1,7 +1,7 @@
 /** Calls for model versions: list and push. An interrupted push is retried and resumes where it stopped. */
-import { isProblem } from './client-errors.ts';
-import type { CallOptions } from './predictions.ts';
-import { methodsOf, sha256, type Transport } from './transport.ts';
+import { isProblem } from '@tandem/transport/client-errors';
+import type { CallOptions } from '@tandem/transport/transport';
+import { methodsOf, sha256, type Transport } from '@tandem/transport/transport';
 import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './wire.ts';
 import type { ListModelsAnswer } from './wire-types.ts';
 

@@ -1,22 +1,11 @@
 /** Reads predictions. The demands on freshness are those of HTTP's Cache-Control. */
+
+import { methodsOf, type RepeatedCallOptions, type Transport } from '@tandem/transport/transport';
 import type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
-import { methodsOf, type Transport } from './transport.ts';
 import type { PredictionAnswer, Problem } from './wire.ts';
 import type { ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
 
 export type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
-
-export interface CallOptions {
-  /** Milliseconds until an attempt fails with an `UnreachableError`. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-/** Options of a call that is safe to repeat. */
-export interface RepeatedCallOptions extends CallOptions {
-  /** Milliseconds after the first attempt in which a retry may begin; 0 allows one attempt. */
-  readonly retryForMs?: number;
-}
 
 /** The demands of a read on its answers. */
 export interface PredictManyOptions extends RepeatedCallOptions {

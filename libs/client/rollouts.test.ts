@@ -1,6 +1,6 @@
+import { pagePath } from '@tandem/transport/transport';
 import { expect, it } from 'vitest';
 import { createClient } from './create-client.ts';
-import { pagePath } from './transport.ts';
 
 const ANSWER = {
   id: 'r',

@@ -1,8 +1,8 @@
 /** Calls for rollouts: start another model version beside the stable one, and move the rollout. */
 
 import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
-import type { CallOptions } from './predictions.ts';
-import { methodsOf, pagePath, type Transport } from './transport.ts';
+import type { CallOptions } from '@tandem/transport/transport';
+import { methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import type {
   ArmOverrideView,
   RolloutCheck,

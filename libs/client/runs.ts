@@ -1,8 +1,8 @@
 /** Calls for batch runs: start, show, watch and cancel a run. */
 
-import type { CallOptions } from './predictions.ts';
-import type { RetryOptions } from './retry.ts';
-import { methodsOf, pagePath, type Transport } from './transport.ts';
+import type { RetryOptions } from '@tandem/transport/retry';
+import type { CallOptions } from '@tandem/transport/transport';
+import { methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import { watchRun } from './watch-run.ts';
 import type { Budget, Run, RunPage, RunPlan, RunRequest } from './wire.ts';
 

@@ -1,7 +1,7 @@
 import { json } from 'node:stream/consumers';
+import { listen, sendJson } from '@tandem/transport/test-server.fixture';
 import { expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
-import { listen, sendJson } from './test-server.fixture.ts';
 
 /** Starts a service that counts the events of each user, and notes the token of each read. */
 async function startService(history = 'aaaaaaaaaaaaaaaa') {

@@ -1,7 +1,7 @@
 /** Follows the progress of a run, and reopens lost connections: each new stream begins with the state of the run. */
-import { ProblemError, UnreachableError } from './client-errors.ts';
-import { type RetryOptions, retry } from './retry.ts';
-import type { Transport } from './transport.ts';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
+import { type RetryOptions, retry } from '@tandem/transport/retry';
+import type { Transport } from '@tandem/transport/transport';
 import { isFinished, type Run } from './wire.ts';
 
 interface WatchParts {

@@ -2,6 +2,8 @@
  * The types of the wire that the client uses, derived from the schemas. A published package has no Zod: it carries the
  * same types, written out by `scripts/packages/client-types.ts`.
  */
+
+import type { Answered, Sent } from '@tandem/transport/wire-types';
 import type { ArtifactSchema } from '@tandem/wire/artifacts';
 import type { AuditPageSchema } from '@tandem/wire/audit';
 import type { BuildComparisonSchema, CompareBuildSchema } from '@tandem/wire/builds';
@@ -11,10 +13,8 @@ import type { GenerationReportSchema } from '@tandem/wire/generation-report';
 import type { GenerationSchema, GenerationsSchema, RolledBackSchema } from '@tandem/wire/generations';
 import type { KeptExplanationSchema, KeptPageSchema, ReplaySchema } from '@tandem/wire/kept-explanations';
 import type { ModelDetailSchema, ModelsSchema, MovedLabelSchema } from '@tandem/wire/models';
-import type { OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { PredictionSchema, PredictionsSchema, ReadManySchema } from '@tandem/wire/predictions';
 import type { PredictorSchema, PredictorsSchema, StableVersionsSchema } from '@tandem/wire/predictors';
-import type { ProblemCodeSchema, ProblemSchema } from '@tandem/wire/problem';
 import type { ProcessesSchema } from '@tandem/wire/processes';
 import type { PushSchema } from '@tandem/wire/pushes';
 import type { RankingSchema, RankSchema } from '@tandem/wire/rankings';
@@ -29,20 +29,16 @@ import type {
   RunSchema,
   StartRunSchema,
 } from '@tandem/wire/runs';
-import type { Read, Schema, Sent as SentForm } from '@tandem/wire/schema';
 import type { ShadowReportSchema } from '@tandem/wire/shadow-report';
 import type { CandidateSchema, ReadmissionSchema, ReceiptSchema, UserSchema } from '@tandem/wire/users';
 
-/** A body of the wire: read-only, so that an application may pass frozen objects, and without `undefined`. */
-type Body<T> = T extends object ? { readonly [K in keyof T]: Body<Exclude<T[K], undefined>> } : T;
-type Sent<S extends Schema> = Body<SentForm<S>>;
-type Answered<S extends Schema> = Body<Read<S>>;
+export type * from '@tandem/outcomes/wire-types';
+export type { Problem, ProblemCode } from '@tandem/transport/wire-types';
 
 // Requests.
 export type Budget = Sent<typeof BudgetSchema>;
 export type BuildComparisonRequest = Sent<typeof CompareBuildSchema>;
 export type Event = Sent<typeof EventSchema>;
-export type Outcome = Exclude<Sent<typeof OutcomesBodySchema>, { readonly outcomes: unknown }>;
 export type Push = Sent<typeof PushSchema>;
 export type Rank = Sent<typeof RankSchema>;
 export type ReadMany = Sent<typeof ReadManySchema>;
@@ -74,15 +70,12 @@ export type Model = ListModelsAnswer['models'][number];
 export type ModelDetail = Answered<typeof ModelDetailSchema>;
 export type ParityCertificate = NonNullable<ModelDetail['parity']>;
 export type MovedLabel = Answered<typeof MovedLabelSchema>;
-export type OutcomeResult = Answered<typeof OutcomeResultsSchema>['results'][number];
 export type Prediction = Answered<typeof PredictionSchema>;
 export type ReadPredictionsAnswer = Answered<typeof PredictionsSchema>;
 export type Predictor = Answered<typeof PredictorSchema>;
 export type ListPredictorsAnswer = Answered<typeof PredictorsSchema>;
 export type ListStableVersionsAnswer = Answered<typeof StableVersionsSchema>;
 export type StableVersion = ListStableVersionsAnswer['versions'][number];
-export type Problem = Answered<typeof ProblemSchema>;
-export type ProblemCode = Answered<typeof ProblemCodeSchema>;
 export type ListProcessesAnswer = Answered<typeof ProcessesSchema>;
 export type Process = ListProcessesAnswer['processes'][number];
 export type Ranking = Answered<typeof RankingSchema>;

@@ -6,7 +6,6 @@ import type {
   Explanation,
   GenerationReport,
   KeptExplanation,
-  Outcome,
   Prediction,
   Push,
   Rollout,
@@ -82,8 +81,7 @@ export interface EventInput extends Pick<Event, 'subject' | 'type' | 'time'>, Pa
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/** An outcome as an application sends it. Without an id, it gets an id for the attempts of this call only. */
-export type OutcomeInput = Omit<Outcome, 'id'> & Partial<Pick<Outcome, 'id'>>;
+export type { OutcomeInput } from '@tandem/outcomes/client';
 
 /**
  * The changed settings of a version, named as in a config. Omitted settings are taken from the stable version, or from

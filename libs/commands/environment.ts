@@ -2,7 +2,6 @@
  * Finds the service, its stores and its limits for commands: first in the options, then in the environment, then in
  * this folder. Opens connections to the database.
  */
-import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import {
   apiKey,
@@ -15,6 +14,7 @@ import {
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
+import { type Connection, openConnection } from '@tandem/transport/open-connection';
 import type { Cli } from './command.ts';
 import { CommandFailure, usageError } from './failure.ts';
 
@@ -53,15 +53,15 @@ export function localUrl(host: string, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
-/** Returns a client of the API for a command. */
-export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
+/** Returns the connection to the API, which each section of the client takes. */
+export function connectApi(cli: Cli, { url }: { readonly url?: string }): Connection {
   if (url === undefined && runsServersAlone(cli)) {
     throw new CommandFailure('no API runs in this folder: `tandem up --servers` starts servers only', {
       remedy: 'stop it and run `npx tandem up`, or name another API with --url or TANDEM_URL',
     });
   }
   // A person waits longer for an answer than an application, but not as long for the end of an outage.
-  return createClient({
+  return openConnection({
     url: findApiUrl(cli, url),
     ...findApiKey(cli),
     source: 'tandem-cli',

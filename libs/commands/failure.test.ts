@@ -1,6 +1,6 @@
-import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
 import { expect, test } from 'vitest';
 import { CommandFailure, explainFailure, renderFailure } from './failure.ts';
 

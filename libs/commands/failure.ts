@@ -1,7 +1,8 @@
 /** The failure of a command: the fault, the place and the fix, without a stack trace. */
-import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
+
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
 import { explainStoreRefusal } from './store-refusals.ts';
 
 const EXIT_FAILURE = 1;

@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ProblemCode as ClientCode } from '@tandem/client/client-errors';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TandemError } from '@tandem/freshness/errors';
+import type { ProblemCode as ClientCode } from '@tandem/transport/client-errors';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { PROBLEM_KINDS, problemResponse, toProblem } from './problem.ts';
 

@@ -1,8 +1,8 @@
 /** Compiles applications that use the client, in a folder where Zod is not installed. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { renderClientTypes } from './client-types.ts';
 import { root } from './plans.ts';
@@ -21,10 +21,12 @@ beforeAll(async () => {
   const packages = join(folder, 'node_modules/@tandem');
   mkdirSync(packages, { recursive: true });
   const isTheirs = (path: string) => !/\.(test|fixture)\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
-  for (const lib of ['client', 'experiment']) {
-    cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
+  const clientTypes = await renderClientTypes();
+  for (const lib of ['client', 'experiment', 'transport', 'extensions/outcomes']) {
+    const copy = join(packages, basename(lib));
+    cpSync(join(root, 'libs', lib), copy, { recursive: true, filter: isTheirs });
+    if (existsSync(join(copy, 'wire-types.ts'))) writeFileSync(join(copy, 'wire-types.ts'), clientTypes);
   }
-  writeFileSync(join(packages, 'client/wire-types.ts'), await renderClientTypes());
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +46,7 @@ function compile(applications: string | readonly string[], options: object = {})
 
 const APPLICATION = `
 import { createClient } from '@tandem/client/create-client';
-import { isProblem } from '@tandem/client/client-errors';
+import { isProblem } from '@tandem/client';
 import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
 import type { PredictionAnswer, Run } from '@tandem/client/wire';
 

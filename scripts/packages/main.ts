@@ -7,7 +7,7 @@
  * packages that use them and are not published separately.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderClientTypes } from './client-types.ts';
 import { collectModules, copyData, tree } from './collect.ts';
@@ -77,7 +77,8 @@ function installCommand(folders: readonly string[]): string {
 rmSync(output, { recursive: true, force: true });
 const undeclared = compile();
 // The client's declarations in the repository name Zod's types.
-writeFileSync(join(tree, 'libs/client/wire-types.d.ts'), await renderClientTypes());
+const clientTypes = await renderClientTypes();
+for (const file of globSync('libs/**/wire-types.d.ts', { cwd: tree })) writeFileSync(join(tree, file), clientTypes);
 const installCommands = PACKAGES.map((plan) => build(plan, undeclared));
 buildRuntimePackages();
 process.stdout.write(`built the packages in ${output}. To install one in a folder of yours, run there:\n`);

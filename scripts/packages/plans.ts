@@ -61,7 +61,12 @@ export const PACKAGES: readonly PackagePlan[] = [
     name: '@tandem/client',
     folder: 'client',
     workspace: CLIENT,
-    exports: exportsOf(CLIENT),
+    exports: {
+      ...exportsOf(CLIENT),
+      './client-errors': 'libs/transport/client-errors.ts',
+      './outcomes': 'libs/extensions/outcomes/client.ts',
+      './retry': 'libs/transport/retry.ts',
+    },
     programs: [],
     data: [],
     node: '>=20',

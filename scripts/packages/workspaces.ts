@@ -1,6 +1,6 @@
 /** Looks up files and library versions in the repository's workspaces. */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type PackageJson, readPackageJson, root } from './plans.ts';
 
 interface Workspace {
@@ -9,11 +9,11 @@ interface Workspace {
   readonly manifest: PackageJson;
 }
 
-const workspaces: readonly Workspace[] = ['apps', 'libs'].flatMap((top) =>
-  readdirSync(join(root, top)).map((name) => {
-    const folder = `${top}/${name}`;
+const workspaces: readonly Workspace[] = globSync('{apps,libs,libs/extensions}/*/package.json', { cwd: root }).map(
+  (file) => {
+    const folder = dirname(file);
     return { folder, manifest: readPackageJson(folder) };
-  }),
+  },
 );
 
 /** Returns the TypeScript file of a name such as `@tandem/freshness/judge`, or null if no workspace has that name. */

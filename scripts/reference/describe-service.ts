@@ -1,5 +1,7 @@
 /** Makes the API's OpenAPI document without a store, because endpoints use their dependencies only when they answer. */
+
 import { createEndpoints } from '../../apps/api/endpoints.ts';
+import { loadRoutes } from '../../apps/api/extensions.ts';
 import { describeApi } from '../../apps/api/openapi/openapi.ts';
 import type { RouteDependencies } from '../../apps/api/wiring/route-dependencies.ts';
 
@@ -28,17 +30,22 @@ export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
+const extensions = await loadRoutes();
+
 export function describeService(): ApiDocument {
   const endpoints = createEndpoints(unused(), { document: () => '', page: () => '' });
   return JSON.parse(JSON.stringify(describeApi(endpoints))) as ApiDocument;
 }
 
 /**
- * A placeholder for every dependency and its parts. Calling it or reading a property returns the placeholder itself.
+ * A placeholder for every dependency and its parts, except the extensions. Calling it or reading a property returns the placeholder itself.
  */
 function unused(): RouteDependencies {
   const anything: unknown = new Proxy(() => {}, {
-    get: (_, key) => (typeof key === 'symbol' || key === 'then' ? undefined : anything),
+    get: (_, key) => {
+      if (key === 'extensions') return extensions;
+      return typeof key === 'symbol' || key === 'then' ? undefined : anything;
+    },
     apply: () => anything,
   });
   return anything as RouteDependencies;

@@ -1,10 +1,13 @@
 /** Renders docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
 import { createCli } from '@tandem/commands/command';
+import { loadCommands } from '../../apps/cli/extensions.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
 
 type Command = ReturnType<typeof createProgram>;
 type Option = Command['options'][number];
+
+const extensions = await loadCommands();
 
 export function renderCli(): string {
   const program = createReferenceProgram();
@@ -31,6 +34,7 @@ function createReferenceProgram(): Command {
       ask: undefined,
       now: () => 0,
     }),
+    extensions,
   );
 }
 

@@ -1,5 +1,5 @@
 /** Reads the project's TypeScript for the architecture test: files, imports and functions, from a real parser. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseSync, Visitor } from 'rolldown/utils';
 
@@ -72,7 +72,6 @@ function readText(file: string): SourceText {
 function readSource(text: SourceText): SourceFile {
   const { path, code } = text;
   const parsed = parseSync(join(root, path), code);
-  const [top = '', second = ''] = path.split('/');
   const found = parsed.module.staticImports.map((one) => ({
     specifier: one.moduleRequest.value,
     isType: one.entries.length > 0 && one.entries.every((entry) => entry.isType),
@@ -85,7 +84,7 @@ function readSource(text: SourceText): SourceFile {
   const all = [...found, ...reexported];
   return {
     ...text,
-    workspace: top === 'apps' || top === 'libs' ? `${top}/${second}` : top,
+    workspace: workspaceOf(path),
     lines: code.split('\n').length - 1,
     imports: all.map((one) => one.specifier),
     valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
@@ -143,6 +142,14 @@ function readFunctions(program: Parameters<Visitor['visit']>[0], code: string): 
 export function resolveImport(from: SourceFile, specifier: string): string | null {
   if (specifier.startsWith('.'))
     return relative(root, resolve(root, dirname(from.path), specifier)).replaceAll('\\', '/');
-  const workspace = /^@tandem\/([a-z-]+)\/(.+)$/.exec(specifier);
-  return workspace ? `libs/${workspace[1]}/${workspace[2]}.ts` : null;
+  const [, name, module] = /^@tandem\/([a-z-]+)\/(.+)$/.exec(specifier) ?? [];
+  if (name === undefined) return null;
+  return existsSync(join(root, 'libs/extensions', name))
+    ? `libs/extensions/${name}/${module}.ts`
+    : `libs/${name}/${module}.ts`;
+}
+
+/** Returns the workspace of a path: `libs/prediction`, `libs/extensions/outcomes`, `apps/api`, `test`, … */
+export function workspaceOf(path: string): string {
+  return /^(libs\/extensions\/[^/]+|(apps|libs)\/[^/]+|[^/]+)/.exec(path)?.[0] ?? path;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createCli } from '@tandem/commands/command';
 import { describe, expect, it } from 'vitest';
+import { loadCommands } from '../../apps/cli/extensions.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { root } from '../architecture/source-tree.ts';
 import { describedPaths } from './described-paths.ts';
@@ -96,6 +97,8 @@ describe('marks', () => {
   });
 });
 
+const extensions = await loadCommands();
+
 /** Returns the errors of the command line for the arguments, or an empty list if it accepts them. */
 function refusalOf(args: readonly string[]): string[] {
   const said: string[] = [];
@@ -112,6 +115,7 @@ function refusalOf(args: readonly string[]): string[] {
       ask: undefined,
       now: Date.now,
     }),
+    extensions,
   );
   doNothing(program);
   try {

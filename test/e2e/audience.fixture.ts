@@ -4,9 +4,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import type { ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer } from '@tandem/client/wire';
+import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
 import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';
 import { clientOf } from './deployment.fixture.ts';
 import type { WireWatch } from './wire-watch.fixture.ts';

@@ -4,8 +4,8 @@
  * before its read was sent.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
+import { ProblemError } from '@tandem/transport/client-errors';
 import type pg from 'pg';
 import { COUNT, countPredictor, type Pool } from './counts.fixture.ts';
 import type { Api } from './deployment.fixture.ts';

@@ -1,12 +1,12 @@
 /** A deployment of the service for a test: a database, a Redis, and the APIs and workers that the test starts. */
 import { rm } from 'node:fs/promises';
-import { ProblemError } from '@tandem/client/client-errors';
 import { type Client, createClient } from '@tandem/client/create-client';
 import type { Run, RunRequest } from '@tandem/client/wire';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { cloneDatabase } from '@tandem/testing/databases';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { inject } from 'vitest';
 import type { Pool } from './counts.fixture.ts';
 import { COUNT } from './counts.fixture.ts';

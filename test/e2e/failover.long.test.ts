@@ -1,8 +1,8 @@
 /** Failovers to a server that lacks the last writes: of Postgres to a lagging standby, and of Redis to a replica. */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProblemError } from '@tandem/client/client-errors';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';

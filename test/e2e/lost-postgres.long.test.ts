@@ -1,5 +1,5 @@
 /** Without Postgres no answer is fresh and no event is acknowledged. When it returns, the service continues. */
-import { ProblemError } from '@tandem/client/client-errors';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';

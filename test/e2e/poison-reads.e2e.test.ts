@@ -1,7 +1,8 @@
 /** Repeated reads of users with features that make the model hang do not keep every inference child busy. */
-import { ProblemError } from '@tandem/client/client-errors';
+
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';

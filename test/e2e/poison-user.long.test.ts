@@ -1,8 +1,9 @@
 /** If the model crashes or hangs for one user, only this user fails, by name. Others are served by runs and live. */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Run } from '@tandem/client/wire';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel, memoryModel } from '@tandem/testing/onnx-models';
+import { isProblem } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';

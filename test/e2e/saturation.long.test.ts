@@ -3,10 +3,10 @@
  * affected.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ProblemError } from '@tandem/client/client-errors';
 import { createClient } from '@tandem/client/create-client';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';

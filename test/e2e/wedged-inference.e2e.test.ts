@@ -1,7 +1,8 @@
 /** An inference child that loops for ever or is stopped is killed and replaced. Other requests are not affected. */
-import { ProblemError } from '@tandem/client/client-errors';
+
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { certified } from './certified.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';

@@ -6,11 +6,11 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { isProblem } from '@tandem/client/client-errors';
 import { createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { isProblem } from '@tandem/transport/client-errors';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const PEPPER = 'a pepper of more than thirty-two characters';

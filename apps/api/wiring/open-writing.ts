@@ -1,11 +1,10 @@
-/** Opens the dependencies that write to the stores: events, outcomes, erasures, generations in Redis. */
+/** Opens the dependencies that write to the stores: events, erasures, generations in Redis. */
 
 import { observeEvents } from '@tandem/embedded/observe-stores';
 import type { OpenedOnline } from '@tandem/embedded/open-reading';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
-import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { findUserContext } from '@tandem/offline-store/users/user-context';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -58,7 +57,8 @@ export function openWriting({ pool, hints, keyType, metrics, limitMs = WITHIN_MS
         if (outcome === 'failed') metrics.hintsFailed.inc();
       },
     }),
-    outcomes: createOutcomeStore(pool, limit),
+    pool,
+    acknowledgeWithinMs: limitMs,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
 import type { Reading } from '@tandem/embedded/open-reading';
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
+import type { RoutesPart } from '@tandem/extension/extension';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
@@ -25,6 +26,7 @@ export interface RouteDependencies
     ReturnType<typeof openExplanations>,
     ReturnType<typeof openUsers>,
     ReturnType<typeof openWriting> {
+  readonly extensions: readonly RoutesPart[];
   readonly online: StoredPredictions;
   readonly infer: Infer;
   readonly liveFailureLog: LiveFailureLog;

@@ -6,7 +6,6 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option, type OptionValues } from '@commander-js/extra-typings';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
-import { isProblem } from '@tandem/client/client-errors';
 import type { ModelDetail } from '@tandem/client/wire';
 import {
   type ApiOptions,
@@ -18,9 +17,11 @@ import {
   parseWhole,
   present,
 } from '@tandem/commands/command';
-import { connect, findDatabaseUrls, withDatabases } from '@tandem/commands/environment';
+import { findDatabaseUrls, withDatabases } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { count } from '@tandem/commands/output/text';
+import { isProblem } from '@tandem/transport/client-errors';
+import { connect } from '../connect.ts';
 import { readModelFile, uploadVersion } from '../models/model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
 import { buildCompareCommand } from './compare.ts';

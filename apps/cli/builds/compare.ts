@@ -2,10 +2,10 @@
 import { resolve } from 'node:path';
 import { type Cli, createApiCommand, given, parseWhole, present } from '@tandem/commands/command';
 import { readCsv } from '@tandem/commands/csv/read-csv';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { lineFailure } from '@tandem/commands/read-text-file';
 import type { Label } from '@tandem/prediction/builds/compare-builds';
+import { connect } from '../connect.ts';
 import { renderComparison } from './render-comparison.ts';
 
 export function buildCompareCommand(cli: Cli) {

@@ -2,10 +2,11 @@
  * `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and answers that are kept with
  * their inputs.
  */
-import { isProblem, ProblemError } from '@tandem/client/client-errors';
+
 import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
+import { isProblem, ProblemError } from '@tandem/transport/client-errors';
+import { connect } from '../connect.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 

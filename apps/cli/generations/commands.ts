@@ -1,5 +1,5 @@
 /** `tandem generation`: the generations that runs have published, and which of them is served. */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Client } from '@tandem/client/create-client';
 import type { GenerationView, Run } from '@tandem/client/wire';
 import {
@@ -12,9 +12,10 @@ import {
   parseWhole,
   present,
 } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { ago, count, moment, renderTable, right } from '@tandem/commands/output/text';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
+import { isProblem } from '@tandem/transport/client-errors';
+import { connect } from '../connect.ts';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli) {

@@ -1,8 +1,9 @@
 /** Creates a key for the first runs of `tandem up` if its API requires keys, and revokes the key afterwards. */
-import { isProblem } from '@tandem/client/client-errors';
+
 import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { isProblem } from '@tandem/transport/client-errors';
 
 interface OwnKeyPlace {
   readonly databaseUrl: string;

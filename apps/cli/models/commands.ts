@@ -1,6 +1,6 @@
 /** `tandem model`: the model versions of predictors. */
 import { type Cli, type CommandText, createApiCommand, group, parseWhole, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
+import { connect } from '../connect.ts';
 import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 

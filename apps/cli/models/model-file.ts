@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ModelDetail, PushInput } from '@tandem/client/wire';
 import type { ApiOptions, Cli } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
 import { createProgressDisplay } from '@tandem/commands/output/progress';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
+import { connect } from '../connect.ts';
 
 /** Reads a model file. Rejects if the file is empty or too large, because the service would reject it. */
 export async function readModelFile(cli: Pick<Cli, 'cwd'>, file: string): Promise<Buffer> {

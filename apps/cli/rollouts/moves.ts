@@ -5,9 +5,9 @@
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
 import { type ApiOptions, type Cli, confirm, createApiCommand, given, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { isUuid } from '@tandem/freshness/user-id';
+import { connect } from '../connect.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);

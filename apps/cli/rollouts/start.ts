@@ -3,11 +3,11 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
 import { type Cli, createApiCommand, given, type OptionsOf, parseNumber, present } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
 import { usageError } from '@tandem/commands/failure';
 import { duration, printable } from '@tandem/commands/output/text';
 import { parseDuration } from '@tandem/wire/durations';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
+import { connect } from '../connect.ts';
 import { renderRollout } from './render-rollout.ts';
 
 interface ArmOption {

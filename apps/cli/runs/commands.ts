@@ -1,7 +1,6 @@
 /** `tandem run`: batch runs. */
 
 import { Option } from '@commander-js/extra-typings';
-import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';
 import { type Budget, isFinished, type Run } from '@tandem/client/wire';
@@ -15,7 +14,8 @@ import {
   parseNumber,
   present,
 } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
+import { isProblem } from '@tandem/transport/client-errors';
+import { connect } from '../connect.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRunPlan, renderRuns } from './render-run.ts';
 

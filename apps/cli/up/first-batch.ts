@@ -2,12 +2,13 @@
  * Starts the first runs. Predictors without stored predictions, or with expired ones only, get a run now and not at the
  * next slot.
  */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Client } from '@tandem/client/create-client';
-import { sleepFor } from '@tandem/client/retry';
 import { type GenerationView, isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { findApiKey } from '@tandem/commands/environment';
 import { ago, count, duration } from '@tandem/commands/output/text';
+import { isProblem } from '@tandem/transport/client-errors';
+import { sleepFor } from '@tandem/transport/retry';
 import { findPepper } from '../keys/open-keys.ts';
 import { withOwnKey } from '../keys/own-key.ts';
 import { followRun, throwUnlessDone } from '../runs/follow-run.ts';

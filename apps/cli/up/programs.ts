@@ -1,11 +1,11 @@
 /** Starts API and worker, keeps them running, and waits until the API is ready. */
 
 import { fileURLToPath } from 'node:url';
-import { sleepFor } from '@tandem/client/retry';
 import type { Cli } from '@tandem/commands/command';
 import { givenPaths } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
 import { supervise } from '@tandem/timing/supervise';
+import { sleepFor } from '@tandem/transport/retry';
 import { localPepperFile } from '../keys/open-keys.ts';
 import { startNodeProgram } from './node-process.ts';
 import { orEnd, type UpContext } from './up-context.ts';

@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { sleepFor } from '@tandem/client/retry';
 import { type Cli, present } from '@tandem/commands/command';
 import { localUrl, modelMemoryMb, withDatabases } from '@tandem/commands/environment';
 import { CommandFailure } from '@tandem/commands/failure';
@@ -16,6 +15,7 @@ import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import type { Supervised } from '@tandem/timing/supervise';
+import { sleepFor } from '@tandem/transport/retry';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
 import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';

@@ -1,7 +1,6 @@
 /** The workers of `tandem worker`: processes on this machine that share the log output of this command. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { sleepFor } from '@tandem/client/retry';
 import type { Cli } from '@tandem/commands/command';
 import { findDatabaseUrls, findRedisUrl, withPool } from '@tandem/commands/environment';
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -15,6 +14,7 @@ import { OnlineGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createScaler, type ScaleLimits, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
+import { sleepFor } from '@tandem/transport/retry';
 import { killGroup } from '../up/node-process.ts';
 import { autoscale, type WorkerProcess } from './autoscale.ts';
 

@@ -3,10 +3,11 @@
  * an event, so that their answer is inferred live. The outcome of the answer is reported at once, as if four weeks had
  * passed.
  */
-import { isProblem } from '@tandem/client/client-errors';
+
 import type { Client } from '@tandem/client/create-client';
-import type { OutcomeInput } from '@tandem/client/outcomes';
 import type { PredictionAnswer } from '@tandem/client/wire';
+import type { OutcomeInput } from '@tandem/outcomes/client';
+import { isProblem } from '@tandem/transport/client-errors';
 import { outcomesOf } from './outcomes.ts';
 import type { Tally } from './tally.ts';
 

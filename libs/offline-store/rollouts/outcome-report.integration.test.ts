@@ -1,6 +1,7 @@
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
+import type { Outcome } from '@tandem/outcomes/outcome';
+import { createOutcomeStore } from '@tandem/outcomes/outcome-store';
 import type { Exposure } from '@tandem/prediction/rollouts/exposures';
-import type { Outcome } from '@tandem/prediction/rollouts/outcomes';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
@@ -9,7 +10,6 @@ import { findStepFigures } from './arm-counts.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
 import { createExposureStore } from './exposures.ts';
 import { countOutcomes } from './outcome-passes.ts';
-import { createOutcomeStore } from './outcomes.ts';
 
 const HOUR = 3_600_000;
 /** The time from which the tests' hours are counted back. The database's clock is slightly later. */

@@ -1,8 +1,8 @@
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
+import { createOutcomeStore } from '@tandem/outcomes/outcome-store';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createReadCountStore } from '../reads/read-demand.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
-import { createOutcomeStore } from './outcomes.ts';
 import { findReadUsers } from './read-users.ts';
 
 const DAY_MS = 86_400_000;

@@ -15,6 +15,9 @@ export interface Db {
   query<R extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<R>>;
 }
 
+/** Connections to a database. */
+export type Pool = pg.Pool;
+
 export interface PoolOptions {
   /** A postgres:// URL with one server, or with several separated by commas. */
   readonly url: string;

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ProblemError } from '@tandem/client/client-errors';
 import { createClient } from '@tandem/client/create-client';
 import { readProcess } from '@tandem/local-servers/process-identity';
+import { ProblemError } from '@tandem/transport/client-errors';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';

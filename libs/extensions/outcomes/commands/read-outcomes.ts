@@ -2,11 +2,12 @@
  * Reads outcomes from a file of any length, line by line. The file is CSV with a header line, or has one JSON object in each
  * line.
  */
-import type { OutcomeInput } from '@tandem/client/outcomes';
+
 import { given } from '@tandem/commands/command';
 import { readCsv } from '@tandem/commands/csv/read-csv';
 import type { CommandFailure } from '@tandem/commands/failure';
 import { lineFailure, readLines } from '@tandem/commands/read-text-file';
+import type { OutcomeInput } from '../client.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];

@@ -1,7 +1,5 @@
 /** `tandem outcome send`: reports what users did after they were served. */
 import { resolve } from 'node:path';
-import { isProblem } from '@tandem/client/client-errors';
-import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';
 import {
   type Cli,
   createApiCommand,
@@ -11,9 +9,11 @@ import {
   parseNumber,
   present,
 } from '@tandem/commands/command';
-import { connect } from '@tandem/commands/environment';
+import { connectApi } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { count, printable, renderFields } from '@tandem/commands/output/text';
+import { isProblem } from '@tandem/transport/client-errors';
+import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult, outcomeCalls } from '../client.ts';
 import { readOutcomes } from './read-outcomes.ts';
 
 export function outcomeCommands(cli: Cli) {
@@ -59,7 +59,7 @@ async function sendOne(
     ...{ userId, name },
     ...given({ value, time, id, source }),
   };
-  const [result] = await connect(cli, options).sendOutcomes([outcome], { signal: cli.signal });
+  const [result] = await outcomeCalls(connectApi(cli, options)).sendOutcomes([outcome], { signal: cli.signal });
   if (result === undefined) throw new CommandFailure('the service acknowledged no outcome', { remedy: 'see its log' });
   present(cli, options, result, () =>
     renderFields([
@@ -77,7 +77,7 @@ async function sendFile(cli: Cli, file: string, userId: string | undefined, opti
       'leave out the options of a single outcome',
     );
   }
-  const client = connect(cli, options);
+  const client = outcomeCalls(connectApi(cli, options));
   const sums: Record<OutcomeResult['status'], number> = { accepted: 0, duplicate: 0, erased: 0 };
   for await (const batch of readOutcomes(resolve(cli.cwd, file), MAX_OUTCOMES)) {
     const sent = source === undefined ? batch : batch.map((outcome) => ({ source, ...outcome }));

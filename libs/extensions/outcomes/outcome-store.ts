@@ -2,10 +2,10 @@
  * Makes outcomes durable: one call, one round trip, one transaction. migrations/0015 defines duplicates, and which
  * records of erased users are kept.
  */
-import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
-import type pg from 'pg';
-import { asRefusal } from '../events/refusal.ts';
-import { query } from '../sql/database.ts';
+
+import { asRefusal } from '@tandem/offline-store/events/refusal';
+import { type Pool, query } from '@tandem/offline-store/sql/database';
+import type { Outcome, OutcomeResult, OutcomeStore } from './outcome.ts';
 
 interface OutcomeStoreOptions {
   /** The milliseconds after which senders get `unavailable`; default: the pool's limits. */
@@ -17,7 +17,7 @@ const AHEAD = '5 minutes';
 /** The greatest accepted age. Windows of metrics are shorter, and ids are kept for longer (retention.ts). */
 const BACK = '90 days';
 
-export function createOutcomeStore(pool: pg.Pool, { withinMs }: OutcomeStoreOptions = {}): OutcomeStore {
+export function createOutcomeStore(pool: Pool, { withinMs }: OutcomeStoreOptions = {}): OutcomeStore {
   return {
     async accept(outcomes) {
       if (outcomes.length === 0) return [];
@@ -28,11 +28,7 @@ export function createOutcomeStore(pool: pg.Pool, { withinMs }: OutcomeStoreOpti
   };
 }
 
-async function send(
-  pool: pg.Pool,
-  outcomes: readonly Outcome[],
-  withinMs: number | undefined,
-): Promise<OutcomeResult[]> {
+async function send(pool: Pool, outcomes: readonly Outcome[], withinMs: number | undefined): Promise<OutcomeResult[]> {
   const rows = await query<{ status: OutcomeResult['status'] }>(pool, {
     name: 'tandem-accept-outcomes',
     text: 'select status from tandem.accept_outcomes($1, $2, $3)',

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import type { OutcomeInput } from '@tandem/client/outcomes';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { run } from '../program.fixture.ts';
+import { run } from '../../../../apps/cli/program.fixture.ts';
+import type { OutcomeInput } from '../client.ts';
 
 let folder: string;
 let server: Server;

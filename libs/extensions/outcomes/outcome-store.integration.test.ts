@@ -1,9 +1,9 @@
-import type { Outcome } from '@tandem/prediction/rollouts/outcomes';
+import { createTestDatabase, expireRows, type TestDatabase } from '@tandem/offline-store/store.fixture';
+import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { createTestDatabase, expireRows, type TestDatabase } from '../store.fixture.ts';
-import { createErasureStore } from '../users/erasures.ts';
-import { createOutcomeStore } from './outcomes.ts';
+import type { Outcome } from './outcome.ts';
+import { createOutcomeStore } from './outcome-store.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,7 +1,8 @@
 /** Tests of attempts and retries of one call, on real sockets. */
+
+import { createClient } from '@tandem/client/create-client';
 import { expect, test } from 'vitest';
 import { UnreachableError } from './client-errors.ts';
-import { createClient } from './create-client.ts';
 import { listen, sendJson, sendProblem } from './test-server.fixture.ts';
 
 /** Creates a clock that advances only during pauses. */

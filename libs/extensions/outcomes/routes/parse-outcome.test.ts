@@ -1,6 +1,6 @@
-import { OutcomesBodySchema } from '@tandem/wire/outcomes';
 import { describe, expect, it } from 'vitest';
-import { parseOutcome } from './outcome.ts';
+import { OutcomesBodySchema } from '../wire.ts';
+import { parseOutcome } from './parse-outcome.ts';
 
 const sent = (changes: object = {}) => ({ id: 'order-1', userId: '42', name: 'order', ...changes });
 const parse = (changes: object = {}) => parseOutcome(sent(changes), 'outcomes[3].', 'int8');

@@ -1,7 +1,7 @@
 /** The errors of the client: the service rejected a call, or did not answer. */
-import type { Problem, ProblemCode } from './wire.ts';
+import type { Problem, ProblemCode } from './wire-types.ts';
 
-export type { Problem, ProblemCode } from './wire.ts';
+export type { Problem, ProblemCode } from './wire-types.ts';
 
 /** A problem code of this release, or a code that a later release or a proxy adds. */
 export type AnyCode = ProblemCode | (string & Record<never, never>);

@@ -5,6 +5,18 @@
 import { type AnyProblem, ProblemError, UnreachableError } from './client-errors.ts';
 import { type RetryOptions, retry } from './retry.ts';
 
+export interface CallOptions {
+  /** Milliseconds until an attempt fails with an `UnreachableError`. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a call that is safe to repeat. */
+export interface RepeatedCallOptions extends CallOptions {
+  /** Milliseconds after the first attempt in which a retry may begin; 0 allows one attempt. */
+  readonly retryForMs?: number;
+}
+
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** The absolute path, with its query. */

@@ -3,14 +3,19 @@
 import { countStatuses, withField } from '@tandem/endpoints/batch';
 import { jsonBody } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import type { ApiHost } from '@tandem/extension/extension';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { requireKeyType } from '@tandem/freshness/user-id';
-import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Context } from 'hono';
-import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
-import { parseOutcome } from './outcome.ts';
+import type { OutcomeStore } from '../outcome.ts';
+import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '../wire.ts';
+import { parseOutcome } from './parse-outcome.ts';
 
-export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDependencies) {
+interface SendOutcomesDependencies extends Pick<ApiHost, 'keyType' | 'metrics'> {
+  readonly outcomes: OutcomeStore;
+}
+
+export function sendOutcomes({ outcomes: store, keyType, metrics }: SendOutcomesDependencies) {
   return defineEndpoint({
     operationId: 'sendOutcomes',
     method: 'post',
@@ -48,7 +53,7 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: RouteDepende
  * Returns the outcomes, and the prefix of each outcome's place in the field of a problem. The prefix is empty for a
  * single outcome.
  */
-async function readOutcomes(context: Context, keyType: RouteDependencies['keyType']) {
+async function readOutcomes(context: Context, keyType: ApiHost['keyType']) {
   const { value } = await jsonBody(context, ['application/json']);
   const type = requireKeyType(await keyType());
   if (typeof value !== 'object' || value === null || !('outcomes' in value)) {

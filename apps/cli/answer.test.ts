@@ -1,8 +1,8 @@
 import type { Answered } from '@tandem/client/predictions';
 import type { PredictionAnswer } from '@tandem/client/wire';
+import { plain } from '@tandem/commands/command';
 import { PREDICTION_EXAMPLE } from '@tandem/wire/predictions';
 import { expect, test } from 'vitest';
-import { plain } from '../command.ts';
 import { renderAnswer, renderManyAnswers } from './answer.ts';
 
 const answer: PredictionAnswer = { ...PREDICTION_EXAMPLE, prediction: { score: 0.831, segment: ['a', 'b'] } };

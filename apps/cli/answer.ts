@@ -2,9 +2,9 @@
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, Source } from '@tandem/client/wire';
+import type { Paint, Tone } from '@tandem/commands/command';
+import { duration, moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 import { REASONS } from '@tandem/freshness/reasons';
-import type { Paint, Tone } from '../command.ts';
-import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 

@@ -1,6 +1,6 @@
 /**
  * Outcomes: what users did after they were served. These schemas only describe the bodies:
- * apps/api/routes/outcomes/outcome.ts checks them.
+ * libs/extensions/outcomes/routes/parse-outcome.ts checks them.
  */
 import { z } from 'zod';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from '../../api.fixture.ts';
+import { createTestApi, type TestApi } from '../../../../apps/api/api.fixture.ts';
 
 let api: TestApi;
 beforeAll(async () => {

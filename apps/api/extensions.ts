@@ -1,0 +1,11 @@
+/** The extensions of the API. Without a line here, the API serves no part of the extension. */
+import type { Extension, RoutesPart } from '@tandem/extension/extension';
+import { outcomes } from '@tandem/outcomes/extension';
+
+const EXTENSIONS: readonly Extension[] = [outcomes];
+
+/** Loads the extensions' parts for the API. */
+export async function loadRoutes(): Promise<readonly RoutesPart[]> {
+  const parts = await Promise.all(EXTENSIONS.map(({ routes }) => routes?.()));
+  return parts.filter((part) => part !== undefined);
+}
