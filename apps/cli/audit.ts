@@ -2,7 +2,7 @@
 import type { AuditRow } from '@tandem/client/audit';
 import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
 import { moment, printable, renderClipped } from '@tandem/commands/output/text';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
 
 export function auditCommands(cli: Cli) {
   return group('audit', 'changes of generations, rollouts, labels and keys, with actor, time and reason', [

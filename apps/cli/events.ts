@@ -3,7 +3,7 @@ import type { EventResult } from '@tandem/client/wire';
 import { type Cli, createApiCommand, given, group, parseJsonObject, present } from '@tandem/commands/command';
 import { CommandFailure } from '@tandem/commands/failure';
 import { printable, renderFields } from '@tandem/commands/output/text';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
 
 export function eventCommands(cli: Cli) {
   return group('event', "report changes of users' contexts", [eventSendCommand(cli)]);

@@ -2,7 +2,7 @@
 import type { ProcessView } from '@tandem/client/wire';
 import { type Cli, createApiCommand, group, type Paint, present, type Tone } from '@tandem/commands/command';
 import { ago, printable, renderTable } from '@tandem/commands/output/text';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
 
 export function processCommands(cli: Cli) {
   return group('process', 'the live processes: APIs, workers and embedded readers', [processListCommand(cli)]);

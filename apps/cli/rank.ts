@@ -8,8 +8,8 @@ import { type Cli, createApiCommand, given, type Paint, parseWhole, present } fr
 import { CommandFailure, unreadable, usageError } from '@tandem/commands/failure';
 import { printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
 import { MAX_CANDIDATES } from '@tandem/wire/rankings';
-import { answerFields, renderValue } from './answer.ts';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
+import { answerFields, renderValue } from './output/answer.ts';
 
 export function rankCommand(cli: Cli) {
   return createApiCommand({

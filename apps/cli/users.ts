@@ -2,7 +2,7 @@
 import type { ErasureReceipt } from '@tandem/client/wire';
 import { type Cli, confirm, createApiCommand, group, present } from '@tandem/commands/command';
 import { printable, renderFields } from '@tandem/commands/output/text';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
 
 export function userCommands(cli: Cli) {
   return group('user', 'erase and readmit users', [userEraseCommand(cli), userReadmitCommand(cli)]);

@@ -4,7 +4,7 @@ import type { StableVersionView } from '@tandem/client/wire';
 import { type Cli, confirm, createApiCommand, group, type Paint, present } from '@tandem/commands/command';
 import { CommandFailure } from '@tandem/commands/failure';
 import { ago, moment, renderTable, right } from '@tandem/commands/output/text';
-import { connect } from './connect.ts';
+import { connect } from './client/connect.ts';
 
 export function versionCommands(cli: Cli) {
   return group('version', 'the model versions that were stable', [

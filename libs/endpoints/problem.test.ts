@@ -44,7 +44,7 @@ describe('toProblem', () => {
   });
 
   it('gives a remedy that does not only point to the documentation', () => {
-    const root = join(import.meta.dirname, '../../..');
+    const root = join(import.meta.dirname, '../..');
     const sources = globSync('{apps,libs}/**/*.ts', { cwd: root }).filter((path) => !/\.test\.ts$/.test(path));
     expect(sources.length).toBeGreaterThan(200);
     const empty = sources.flatMap((path) => {

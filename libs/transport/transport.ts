@@ -17,7 +17,7 @@ export interface RepeatedCallOptions extends CallOptions {
   readonly retryForMs?: number;
 }
 
-export interface Call {
+interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** The absolute path, with its query. */
   readonly path: string;
@@ -35,7 +35,7 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Reply<T> {
+interface Reply<T> {
   readonly status: number;
   readonly headers: Headers;
   /** The body; undefined for an answer without a body (304). */

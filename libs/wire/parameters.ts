@@ -64,3 +64,5 @@ export const LabelPath = z.object({
 export function locationHeader(example: string) {
   return z.object({ location: z.string().meta({ example }) });
 }
+
+export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;

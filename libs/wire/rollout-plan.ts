@@ -1,9 +1,9 @@
 /** The plan of a rollout. Durations are texts, and each setting has a default. */
 
-import { OUTCOME_NAME } from '@tandem/outcomes/wire';
 import { z } from 'zod';
 import { type Duration, parseDuration } from './durations.ts';
 import { VersionNumberSchema } from './models.ts';
+import { OUTCOME_NAME } from './parameters.ts';
 import type { Answered } from './schema.ts';
 
 /** The number of buckets, each a hundredth of a percent of the users; the same as in libs/experiment/assignment.ts. */

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { RELEASE } from '@tandem/telemetry/release';
 import { describe, expect, it } from 'vitest';
 import { PACKAGES, readPackageJson, root, VERSION } from './plans.ts';
@@ -45,7 +45,8 @@ describe('packages', () => {
   });
 
   it('has one version everywhere', () => {
-    const folders = ['apps', 'libs'].flatMap((top) => readdirSync(join(root, top)).map((name) => `${top}/${name}`));
+    const folders = globSync('{apps,libs,libs/extensions}/*/package.json', { cwd: root }).map(dirname);
+    expect(folders.length).toBeGreaterThan(20);
     const versions = folders.map((folder) => [folder, readPackageJson(folder).version]);
     expect(versions).toEqual(folders.map((folder) => [folder, VERSION]));
     expect(RELEASE).toBe(VERSION);

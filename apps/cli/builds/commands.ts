@@ -21,7 +21,7 @@ import { findDatabaseUrls, withDatabases } from '@tandem/commands/environment';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { count } from '@tandem/commands/output/text';
 import { isProblem } from '@tandem/transport/client-errors';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { readModelFile, uploadVersion } from '../models/model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
 import { buildCompareCommand } from './compare.ts';

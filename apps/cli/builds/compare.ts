@@ -5,7 +5,7 @@ import { readCsv } from '@tandem/commands/csv/read-csv';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { lineFailure } from '@tandem/commands/read-text-file';
 import type { Label } from '@tandem/prediction/builds/compare-builds';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { renderComparison } from './render-comparison.ts';
 
 export function buildCompareCommand(cli: Cli) {

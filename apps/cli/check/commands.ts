@@ -7,7 +7,7 @@ import { usageError } from '@tandem/commands/failure';
 import { presentFindings } from '@tandem/commands/output/finding';
 import { createProgressReporter } from '@tandem/commands/output/progress';
 import { duration, printable, renderFields } from '@tandem/commands/output/text';
-import { renderOutputs, renderValue } from '../answer.ts';
+import { renderOutputs, renderValue } from '../output/answer.ts';
 import type { GoldenRequest } from './judge-golden.ts';
 import type { Sample } from './predict-sample.ts';
 

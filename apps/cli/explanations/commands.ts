@@ -6,7 +6,7 @@
 import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
 import { CommandFailure } from '@tandem/commands/failure';
 import { isProblem, ProblemError } from '@tandem/transport/client-errors';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 

@@ -2,7 +2,7 @@
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '@tandem/commands/command';
 import { duration, moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { reasonText, renderOrigin, renderOutputs, renderValue } from '../answer.ts';
+import { reasonText, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
   fresh: 'fresh: no later event concerns this predictor, and it is not expired',

@@ -2,7 +2,7 @@
 import type { KeptExplanation, Replay } from '@tandem/client/explanations';
 import type { Paint, Tone } from '@tandem/commands/command';
 import { moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { answerFields, renderOrigin, renderOutputs, renderValue } from '../answer.ts';
+import { answerFields, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
 
 const NO_INPUTS = {
   no_row: 'the feature source had no row of the user',

@@ -15,7 +15,7 @@ import {
 import { ago, count, moment, renderTable, right } from '@tandem/commands/output/text';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
 import { isProblem } from '@tandem/transport/client-errors';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli) {

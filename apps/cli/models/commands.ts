@@ -1,6 +1,6 @@
 /** `tandem model`: the model versions of predictors. */
 import { type Cli, type CommandText, createApiCommand, group, parseWhole, present } from '@tandem/commands/command';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 

@@ -6,7 +6,7 @@ import type { ApiOptions, Cli } from '@tandem/commands/command';
 import { CommandFailure } from '@tandem/commands/failure';
 import { createProgressDisplay } from '@tandem/commands/output/progress';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 
 /** Reads a model file. Rejects if the file is empty or too large, because the service would reject it. */
 export async function readModelFile(cli: Pick<Cli, 'cwd'>, file: string): Promise<Buffer> {

@@ -1,7 +1,7 @@
 /** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
 import { type Cli, createApiCommand, given, group, paged, present } from '@tandem/commands/command';
 import { printable } from '@tandem/commands/output/text';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { findActive, findRollout, moveCommands } from './moves.ts';
 import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';

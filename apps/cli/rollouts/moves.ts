@@ -7,7 +7,7 @@ import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/roll
 import { type ApiOptions, type Cli, confirm, createApiCommand, given, present } from '@tandem/commands/command';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
 import { isUuid } from '@tandem/freshness/user-id';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);

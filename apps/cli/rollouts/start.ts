@@ -7,7 +7,7 @@ import { usageError } from '@tandem/commands/failure';
 import { duration, printable } from '@tandem/commands/output/text';
 import { parseDuration } from '@tandem/wire/durations';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { renderRollout } from './render-rollout.ts';
 
 interface ArmOption {

@@ -15,7 +15,7 @@ import {
   present,
 } from '@tandem/commands/command';
 import { isProblem } from '@tandem/transport/client-errors';
-import { connect } from '../connect.ts';
+import { connect } from '../client/connect.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRunPlan, renderRuns } from './render-run.ts';
 

@@ -5,8 +5,7 @@
  */
 
 import type { Client } from '@tandem/client/create-client';
-import type { PredictionAnswer } from '@tandem/client/wire';
-import type { OutcomeInput } from '@tandem/outcomes/client';
+import type { OutcomeInput, PredictionAnswer } from '@tandem/client/wire';
 import { isProblem } from '@tandem/transport/client-errors';
 import { outcomesOf } from './outcomes.ts';
 import type { Tally } from './tally.ts';

@@ -2,9 +2,9 @@
  * Outcomes: what users did after they were served. These schemas only describe the bodies:
  * libs/extensions/outcomes/routes/parse-outcome.ts checks them.
  */
+import { OUTCOME_NAME } from '@tandem/wire/parameters';
 import { z } from 'zod';
 
-export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
 export const MAX_OUTCOMES = 1_000;
 
 const OUTCOME_EXAMPLE = {

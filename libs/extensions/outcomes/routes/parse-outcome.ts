@@ -3,8 +3,8 @@
 import { parseTime } from '@tandem/endpoints/json/read-json';
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
+import { OUTCOME_NAME } from '@tandem/wire/parameters';
 import { MAX_OUTCOME_VALUE, type Outcome } from '../outcome.ts';
-import { OUTCOME_NAME } from '../wire.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;
