@@ -1,3 +1,4 @@
+import { withConfirmedMoves } from '@tandem/prediction/rollouts/confirmed-moves';
 /** Builds the worker's dependencies from the environment, and closes them in reverse order. */
 
 import { availableParallelism } from 'node:os';
@@ -22,8 +23,8 @@ import { type BucketOptions, createBucket } from '@tandem/offline-store/models/a
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
 import { removeUnused } from '@tandem/offline-store/models/unused-artifacts';
+import { openRegister, readinessOf } from '@tandem/offline-store/processes/processes';
 import { createExpiries } from '@tandem/offline-store/retention';
-import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
@@ -50,12 +51,12 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
-import { whyNotServed } from '@tandem/prediction/rollouts/processes';
-import { createConfirming, createKeepWithdrawals, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
+import { keepLoaded } from '@tandem/prediction/processes/loaded-versions';
+import { whyNotServed } from '@tandem/prediction/processes/processes';
 import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-store';
+import { createConfirming, createKeepWithdrawals } from '@tandem/prediction/runs/withdrawals';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';

@@ -1,8 +1,8 @@
 import type { CanaryPlan } from '@tandem/freshness/rollout';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { createRegister } from '@tandem/offline-store/processes/processes';
 import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
-import { createRegister } from '@tandem/offline-store/rollouts/processes';
 import { listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPool } from '@tandem/offline-store/sql/database';

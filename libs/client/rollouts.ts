@@ -1,6 +1,6 @@
 /** Calls for rollouts: start another model version beside the stable one, and move the rollout. */
 
-import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
+import { armOfBucket, bucketOfUser } from '@tandem/freshness/assignment';
 import type { CallOptions } from '@tandem/transport/transport';
 import { methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import type {

@@ -1,6 +1,6 @@
 /** Limits live inference to loaded model versions, for a process that rollouts do not wait for. */
 import type { LiveOutcome, LivePredictor } from '@tandem/freshness/live-predictor';
-import type { KeptVersions } from '@tandem/prediction/rollouts/loaded-versions';
+import type { KeptVersions } from '@tandem/prediction/processes/loaded-versions';
 
 /** The outcome if the model is not loaded yet. Loading takes longer than a read waits, so the next rung answers. */
 const NOT_LOADED: LiveOutcome = Object.freeze({

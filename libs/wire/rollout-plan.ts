@@ -6,7 +6,7 @@ import { VersionNumberSchema } from './models.ts';
 import { OUTCOME_NAME } from './parameters.ts';
 import type { Answered } from './schema.ts';
 
-/** The number of buckets, each a hundredth of a percent of the users; the same as in libs/experiment/assignment.ts. */
+/** The number of buckets, each a hundredth of a percent of the users; the same as in libs/freshness/assignment.ts. */
 export const BUCKETS = 10_000;
 
 /**

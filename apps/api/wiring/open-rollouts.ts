@@ -1,18 +1,19 @@
+import { withConfirmedMoves } from '@tandem/prediction/rollouts/confirmed-moves';
 /** Opens the dependencies of the rollout endpoints: the store that moves and reads rollouts, and the audit. */
 
 import { setTimeout } from 'node:timers/promises';
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
-import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
+import { awaitVersions, readinessOf } from '@tandem/offline-store/processes/processes';
 import { findReadUsers } from '@tandem/offline-store/rollouts/read-users';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
-import { mayServe } from '@tandem/prediction/rollouts/processes';
-import { type Confirming, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
+import { mayServe } from '@tandem/prediction/processes/processes';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
+import type { Confirming } from '@tandem/prediction/runs/withdrawals';
 
 export function openRollouts(pool: ReturnType<typeof createPool>, confirming: Confirming) {
   return {

@@ -1,12 +1,12 @@
 /** Opens the dependencies of the endpoints for runs, generations, rollouts and reports. */
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
-import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { listProcesses } from '@tandem/offline-store/processes/processes';
 import { findBudgetFacts } from '@tandem/offline-store/runs/budget-facts';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import { findCount } from '@tandem/offline-store/sql/settings';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { createConfirming } from '@tandem/prediction/rollouts/withdrawals';
+import { createConfirming } from '@tandem/prediction/runs/withdrawals';
 import type { Queue } from '@tandem/queue/enqueue';
 import type { ApiPools } from './open-pools.ts';
 import { openRollouts, withReadyRollback } from './open-rollouts.ts';

@@ -1,5 +1,5 @@
-import { bucketOfUser } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
+import { bucketOfUser } from '@tandem/freshness/assignment';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import * as hostile from '@tandem/testing/hostile-models';
 import { loopModel } from '@tandem/testing/onnx-models';

@@ -4,6 +4,8 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
+import { findArm, nextFloor } from '../arms/arms.ts';
+import { refuseUnderRollout } from '../arms/refuse-under-rollout.ts';
 import { conflictingFeature, findNewRules, requireEventFeatures, setEventFeatures } from '../events/event-rules.ts';
 import { changeEventRules, requireAll, setPatternsPending } from '../events/rule-changes.ts';
 import { numberedVersion } from '../models/model-versions.ts';
@@ -13,8 +15,8 @@ import { insertAudit } from '../sql/audit.ts';
 import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
-import { findArm, insertArm, nextFloor } from './arms.ts';
-import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
+import { insertArm } from './rollout-arms.ts';
+import { requireRollout } from './rollout-rows.ts';
 
 export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
   return changeEventRules(pool, async (db) => {

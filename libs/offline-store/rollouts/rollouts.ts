@@ -13,8 +13,8 @@ import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 import { listOverrides, overrideArm } from './arm-overrides.ts';
-import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
+import { giveUsers, makeStable, removeArms } from './rollout-arms.ts';
 import { findRollout, listActive, listRollouts, refuseUnknownArm, requireRollout } from './rollout-rows.ts';
 
 export function createRolloutStore(pool: pg.Pool): RolloutStore {

@@ -3,10 +3,12 @@ import { NO_COMPARISONS, NO_EFFORT } from '@tandem/prediction/shadow/shadow-coun
 import { MOST_MOVERS, type ShadowMover, type ShadowRow } from '@tandem/prediction/shadow/shadow-report';
 import { afterAll, beforeEach, expect, inject, it } from 'vitest';
 import { adopt } from '../adopt.ts';
+import { deleteShadowMovers } from '../generations/erased-predictions.ts';
+import { expireShadowMovers } from '../retention.ts';
 import { createTestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createRolloutStore } from './rollouts.ts';
-import { createShadowStore, deleteShadowMovers, expireShadowMovers, findShadow } from './shadow.ts';
+import { createShadowStore, findShadow } from './shadow.ts';
 
 const database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
 const { pool } = database;

@@ -10,7 +10,7 @@ import {
 } from '@tandem/prediction/shadow/shadow-report';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { countChanged, type Db, epochMs, listsOf, query, transaction } from '../sql/database.ts';
+import { type Db, epochMs, listsOf, query, transaction } from '../sql/database.ts';
 import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 export function createShadowStore(pool: pg.Pool): ShadowStore {
@@ -114,26 +114,6 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
     updatedAt: rows[0]?.updatedAt ?? null,
     rows: rows.map(({ segment, counts }) => ({ segment: segmentOf(segment), counts })),
   };
-}
-
-/** Deletes rows of erased users, up to their tombstones; returns the number of rows. */
-export function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
-  return countChanged(db, {
-    text: `delete from tandem.shadow_movers m using tandem.erasures t
-      where t.number = any($1::bigint[]) and m.user_id = t.user_id and m.context_version <= t.deleted_version`,
-    values: [numbers],
-  });
-}
-
-/**
- * Deletes details of rollouts that ended long ago, when single users are no longer inspected; returns the number of
- * rows.
- */
-export function expireShadowMovers(db: Db): Promise<number> {
-  return countChanged(db, {
-    text: `delete from tandem.shadow_movers m using tandem.rollouts r
-      where r.id = m.rollout_id and r.ended_at < clock_timestamp() - interval '30 days'`,
-  });
 }
 
 /**

@@ -1,9 +1,10 @@
 /** The record of a rollout's step: its reads, for reports, and its users, for judgement. */
-import { BUCKETS } from '@tandem/experiment/assignment';
+
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { compareOutcome } from '@tandem/experiment/verdict/compare-outcome';
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
 import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
+import { BUCKETS } from '@tandem/freshness/assignment';
 import {
   type AnalysisPlan,
   CANDIDATE,

@@ -1,9 +1,9 @@
+import { wilsonInterval } from '@tandem/experiment/distributions/wilson';
 import { expect, it } from 'vitest';
 import { compareAnswers } from './compare-answers.ts';
 import { addShadowCounts, DELTA_CLASSES, deltaClassOf, deltaRange, NO_EFFORT } from './shadow-counts.ts';
 import { MOST_MOVERS, reportShadow } from './shadow-report.ts';
 import { ShadowTally } from './shadow-tally.ts';
-import { wilsonInterval } from './wilson.ts';
 
 const YARDSTICK = { output: 'score', threshold: 0.5 };
 

@@ -1,4 +1,6 @@
 /** Builds a shadow's report from the sums of all processes. */
+
+import { wilsonInterval } from '@tandem/experiment/distributions/wilson';
 import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 import {
   addShadowCounts,
@@ -9,7 +11,6 @@ import {
   type Segment,
   type ShadowCounts,
 } from './shadow-counts.ts';
-import { wilsonInterval } from './wilson.ts';
 
 export type ComparisonReport = ReturnType<typeof reportOf>;
 

@@ -4,8 +4,9 @@
  * computed in batches, one pass at a time, with a separate scorer and separate connections (shadow-passes.ts). Answers
  * beyond the shadow's rate or its share of a processor are dropped and counted.
  */
-import { BUCKETS } from '@tandem/experiment/assignment';
+
 import type { Answer } from '@tandem/freshness/answer';
+import { BUCKETS } from '@tandem/freshness/assignment';
 import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 import { type CpuBudget, createCpuBudget } from '../scoring/cpu-budget.ts';

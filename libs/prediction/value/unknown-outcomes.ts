@@ -2,7 +2,7 @@
  * Bounds of a gain if outcomes are unknown: whatever these outcomes are, the gain on all reads lies between the bounds
  * (Manski, Nonparametric bounds on treatment effects, American Economic Review 80, 1990). They leave out chance.
  */
-import type { Interval } from '../shadow/wilson.ts';
+import type { Interval } from '@tandem/experiment/distributions/wilson';
 import { gainOver, type Judge } from './judges.ts';
 import type { ValueHistory } from './value-history.ts';
 

@@ -4,6 +4,7 @@
  * paired.
  */
 
+import type { Interval } from '@tandem/experiment/distributions/wilson';
 import { areaUnderCurve, calibrationBins, calibrationError, type ScoredReads } from '@tandem/experiment/value/quality';
 import {
   addRead,
@@ -14,7 +15,6 @@ import {
   newUserSums,
   type UserSums,
 } from '@tandem/experiment/value/user-bootstrap';
-import type { Interval } from '../shadow/wilson.ts';
 import { ageFigures, sumByAge } from './age-curve.ts';
 import type { Judge } from './judges.ts';
 import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';

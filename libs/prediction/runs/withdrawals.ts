@@ -7,7 +7,6 @@
 import type { HistoryCount } from '@tandem/freshness/certificate';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { OnlineCount } from '../online-count.ts';
-import type { RolloutStore } from './rollout-store.ts';
 
 interface WithdrawalDependencies {
   /** Returns the count in Postgres. */
@@ -52,18 +51,5 @@ export function createKeepWithdrawals({ countWithdrawals, online }: WithdrawalDe
     const [told, committed] = await Promise.all([online.told(), countWithdrawals()]);
     if (told?.history === committed.history && told.count >= committed.count) return;
     await online.restore(countWithdrawals);
-  };
-}
-
-/** Returns the store, whose moves that may withdraw an arm resolve only once they are confirmed. */
-export function withConfirmedMoves(rollouts: RolloutStore, confirming: Confirming): RolloutStore {
-  const { begin, advance, promote, abort, end } = rollouts;
-  return {
-    ...rollouts,
-    begin: (...asked) => confirming(() => begin(...asked)),
-    advance: (...asked) => confirming(() => advance(...asked)),
-    promote: (...asked) => confirming(() => promote(...asked)),
-    abort: (...asked) => confirming(() => abort(...asked)),
-    end: (...asked) => confirming(() => end(...asked)),
   };
 }

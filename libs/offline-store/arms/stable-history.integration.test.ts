@@ -4,10 +4,10 @@ import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createGenerationStore } from '../generations/generations.ts';
+import { createRolloutStore } from '../rollouts/rollouts.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { query } from '../sql/database.ts';
 import { visitsPredictor } from '../store.fixture.ts';
-import { createRolloutStore } from './rollouts.ts';
 
 const { database, store, renew, start, workAll } = await createRunsWorld({ users: 10 });
 const rollouts = createRolloutStore(database.pool);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mayServe, type ProcessIdentity } from '@tandem/prediction/rollouts/processes';
+import { mayServe, type ProcessIdentity } from '@tandem/prediction/processes/processes';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { insertCandidate } from '../candidate.fixture.ts';

@@ -7,13 +7,13 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTandemError } from '@tandem/freshness/errors';
 import { PROTOCOL } from '@tandem/freshness/protocol';
-import type { ProcessRegister, WantedVersion } from '@tandem/prediction/rollouts/loaded-versions';
+import type { ProcessRegister, WantedVersion } from '@tandem/prediction/processes/loaded-versions';
 import type {
   LiveProcess,
   ProcessIdentity,
   ProcessKind,
   VersionReadiness,
-} from '@tandem/prediction/rollouts/processes';
+} from '@tandem/prediction/processes/processes';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
