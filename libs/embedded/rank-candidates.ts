@@ -13,7 +13,7 @@ import type { Read } from '@tandem/wire/schema';
 import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadUsersDependencies } from './read-users.ts';
 
-interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'servedReads'> {
+interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'onAnswer'> {
   readonly metrics: ReadUsersDependencies['metrics'] & Pick<Metrics, 'rankedCandidates'>;
 }
 
@@ -40,7 +40,7 @@ export type RankCandidates = (
   times?: ReadTimes,
 ) => Promise<Ranking>;
 
-export function createRankCandidates({ readPrediction, metrics, servedReads }: RankDependencies): RankCandidates {
+export function createRankCandidates({ readPrediction, metrics, onAnswer }: RankDependencies): RankCandidates {
   const count = createPredictionCount(metrics);
   return async function rankCandidates(predictor, asked, options, times) {
     const startedAt = performance.now();
@@ -57,7 +57,10 @@ export function createRankCandidates({ readPrediction, metrics, servedReads }: R
     const error = failureOf(results);
     const answers = results.filter((result) => !(result instanceof TandemError));
     const result = error ?? (answers[0] as Answer);
-    servedReads.note({ predictor, userId: asked.userId, result, ms: performance.now() - startedAt });
+    onAnswer({
+      ...{ predictor, userId: asked.userId, result },
+      ...{ ms: performance.now() - startedAt, features: 'candidates' },
+    });
     if (error) {
       metrics.predictionErrors.inc({ predictor: name, code: error.code });
       throw error;

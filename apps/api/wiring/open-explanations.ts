@@ -1,5 +1,6 @@
 /** Opens the keeper of explanations, and the dependencies for showing and replaying explanations. */
 
+import type { AnswerObserver } from '@tandem/embedded/observe-answers';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
@@ -10,6 +11,7 @@ import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { EventName } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import type { ApiSettings } from './api-settings.ts';
@@ -30,6 +32,17 @@ export function openExplanationKeeper(
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });
+}
+
+/** Returns the observer that lets the keeper choose answers. */
+export function observeForKeeper(keeper: ExplanationKeeper, metrics: Metrics): AnswerObserver {
+  return {
+    onAnswer({ predictor, result, features }) {
+      if (features !== 'candidates' && !(result instanceof TandemError)) keeper.notice(result, predictor);
+    },
+    close: () => keeper.close(),
+    sample: () => metrics.explanationsWaiting.set(keeper.waiting()),
+  };
 }
 
 /**
