@@ -162,7 +162,7 @@ async function runJob({ handlers, log, onJob }: QueueWorkerOptions, job: Job, co
     end('completed');
   } catch (error) {
     const thrown = retryOrFail(error);
-    const isLast = isGivenUp(thrown) || attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    const isLast = thrown instanceof UnrecoverableError || attemptsMade + 1 >= (job.opts.attempts ?? 1);
     end(isLast ? 'failed' : 'retrying', { error, level: isLast ? 'error' : 'warn' });
     throw thrown;
   }
@@ -233,8 +233,4 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 function retryOrFail(error: unknown): unknown {
   if (!isTandemError(error) || ERROR_KINDS[error.code].mayPass) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);
-}
-
-function isGivenUp(error: unknown): boolean {
-  return error instanceof UnrecoverableError;
 }

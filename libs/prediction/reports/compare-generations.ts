@@ -80,7 +80,7 @@ export function createComparison(options: ComparisonOptions) {
     figures: (): ReportFigures => ({
       users: all.users.coverage(),
       outputs: numeric.map(({ name, tally }) => ({ name, ...tally.shift() })),
-      answers: answers.map(answerShare),
+      answers: answers.map(({ name, both, changed }) => ({ name, changed: rounded(changed / Math.max(1, both)) })),
       decision: all.flips && decision && { ...decision, ...all.flips.flips() },
       segments: segments.map(segmentOf),
     }),
@@ -242,11 +242,6 @@ function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, now: num
   const [nowStart, nowEnd] = [output.now[0](bytes, now), output.now[1](bytes, now)];
   output.both++;
   if (bytes.compare(bytes, beforeStart, beforeEnd, nowStart, nowEnd) !== 0) output.changed++;
-}
-
-/** Returns the share of users in both generations whose answer changed, 0 to 1. */
-function answerShare({ name, both, changed }: AnswerOutput): { name: string; changed: number } {
-  return { name, changed: rounded(changed / Math.max(1, both)) };
 }
 
 // Sums over the users of each value of a feature column.
