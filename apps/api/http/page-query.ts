@@ -3,20 +3,13 @@ import { TandemError } from '@tandem/freshness/errors';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '@tandem/wire/page';
 import type { HonoRequest } from 'hono';
 
-interface AskedPage {
-  readonly limit: number;
-  /** `next` of the previous page. */
-  readonly before?: string;
-  readonly predictor?: string;
-}
-
 /**
  * Parses the query of a page. Throws `invalid_input`.
  * @param isNext returns whether a text can be the `next` of a page; for other texts a store would fail with another
  * error
  * @param what the name of such a text, for example `the id of a run`
  */
-export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string): AskedPage {
+export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string) {
   const limit = limitOf(req.query('limit'));
   const before = req.query('before');
   const predictor = req.query('predictor');
