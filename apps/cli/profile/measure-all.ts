@@ -29,7 +29,7 @@ interface Measuring {
 }
 
 /** A setting that could not be measured. */
-export interface NotMeasured {
+interface NotMeasured {
   readonly setting: Setting;
   readonly why: string;
 }

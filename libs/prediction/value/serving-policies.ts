@@ -10,11 +10,9 @@ export type ServingPolicy =
   | { readonly kind: 'batch' | 'hybrid'; readonly cadenceMs: number }
   | { readonly kind: 'live' };
 
-/** For each read: the context that answers it (-1 if unknown), and the age of that context at the read. */
-export type PolicyAnswers = ReturnType<typeof answerReads>;
-
 /**
- * Simulates a policy on a history.
+ * Simulates a policy on a history. Returns for each read the context that answers it (-1 if unknown), and the age of
+ * that context at the read.
  * @param maxAgeMs the age after which the hybrid infers again; null: never
  */
 export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null) {
