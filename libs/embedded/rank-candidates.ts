@@ -3,7 +3,7 @@
  * and certifies the answer. Each candidate is a row of the model.
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
-import { isTransient, TandemError } from '@tandem/freshness/errors';
+import { invalidInput, isTransient, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion, OutputField, PredictionValue, Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions, ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -139,7 +139,8 @@ function outputToRankBy(fields: readonly OutputField[], said: string | undefined
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
   if (outputs.length === 0)
-    throw refusedBy(
+    throw invalidInput(
+      'by',
       'cannot be used: no output is a single number',
       'use a predictor with an output that is a single number',
     );
@@ -147,9 +148,5 @@ function outputToRankBy(fields: readonly OutputField[], said: string | undefined
     by === undefined
       ? 'is missing, and the predictor has several numeric outputs'
       : 'is not an output with a single number';
-  throw refusedBy(fault, `use one of ${outputs.slice(0, 8).join(', ')}`);
-}
-
-function refusedBy(fault: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `by ${fault}.`, { field: 'by', remedy });
+  throw invalidInput('by', fault, `use one of ${outputs.slice(0, 8).join(', ')}`);
 }

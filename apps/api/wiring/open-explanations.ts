@@ -68,18 +68,14 @@ export function openExplanations(
 // replays are requested. So it never loads an old model into a serving process, and a model that hangs delays no read.
 // One replay runs at a time, and a few may wait.
 
-export interface ReplayScorer {
-  /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
-  infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
-  close(): Promise<void>;
-}
+export type ReplayScorer = ReturnType<typeof openReplayScorer>;
 
 const MOST_WAITING = 8;
 /** The most CPU time of an inference run, in ms. Loading the model has a separate limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
-function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry): ReplayScorer {
+function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry) {
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
@@ -104,7 +100,8 @@ function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegis
   }
 
   return {
-    infer(version, batch) {
+    /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
+    infer(version: ModelVersion, batch: FeatureBatch) {
       clearTimeout(idle);
       return replays.run(() => infer(version, batch)).finally(leave);
     },
