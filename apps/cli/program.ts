@@ -23,7 +23,6 @@ import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
 import { rankCommand } from './rank.ts';
-import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { typesCommand } from './types/commands.ts';
@@ -61,7 +60,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   profileCommand,
   processCommands,
   userCommands,
-  rolloutCommands,
   versionCommands,
   valueCommand,
   explanationCommands,

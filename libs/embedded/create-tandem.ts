@@ -6,6 +6,7 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
+import { observers } from '@tandem/rollouts/observe/observe';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
@@ -15,7 +16,6 @@ import type { Sent } from '@tandem/wire/schema';
 import { ARGUMENT, checkForm } from './check-form.ts';
 import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
 import { createKnownAssignments } from './known-assignments.ts';
-import { observeServed } from './observe-served.ts';
 import { openReadingPools } from './open-pools.ts';
 import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
@@ -133,7 +133,7 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  const ready = await openReading({ ...reading, observers: [observeServed] }, pools, opened);
+  const ready = await openReading({ ...reading, observers }, pools, opened);
   // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;
