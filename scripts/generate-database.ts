@@ -10,13 +10,16 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { createPool, type Db, query } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 
-const STORE = new URL('../libs/offline-store/', import.meta.url);
-const FILE = new URL('sql/database-schema.ts', STORE);
+const root = join(import.meta.dirname, '..');
+const FILE = join(root, 'libs/offline-store/sql/database-schema.ts');
 
 /** Returns the tables that typed statements name. The other tables are used by plain SQL only, which needs no types. */
 function typedTables(): readonly string[] {
-  const sources = globSync('**/*.ts', { cwd: STORE, exclude: ['sql/database-schema.ts', '**/*.test.ts'] });
-  const texts = sources.map((path) => readFileSync(new URL(path, STORE), 'utf8'));
+  const sources = globSync('libs/{offline-store,extensions}/**/*.ts', {
+    cwd: root,
+    exclude: ['**/database-schema.ts', '**/*.test.ts'],
+  });
+  const texts = sources.map((path) => readFileSync(join(root, path), 'utf8'));
   return [
     ...new Set(
       texts.flatMap((text) => [...text.matchAll(/'tandem\.(\w+)(?: as \w+)?'/g)].map(([, name = '']) => name)),

@@ -16,7 +16,7 @@ import type { ApiSettings } from './wiring/api-settings.ts';
 import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
-import { openPools } from './wiring/open-pools.ts';
+import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
@@ -48,12 +48,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);
-  const explanationKeeper = openExplanationKeeper(settings, pools);
-  const observers = [
-    ...(settings.observers ?? (await loadObservers())),
-    () => observeForKeeper(explanationKeeper, metrics),
-  ];
-  const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
+  const { explanationKeeper, ...reading } = await openAnswering(settings, pools, opened);
   const { pool, features } = pools;
   const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, onAnswer } = reading;
   const { connection, online } = reading.redis;
@@ -67,13 +62,10 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     log,
     metrics: sampledMetrics(metrics, 'api', {
       ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
-      samples: [
-        ...reading.answerSamples,
-        ...apiSamples(metrics, {
-          ...{ remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
-          workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
-        }),
-      ],
+      samples: apiSamples(metrics, {
+        ...{ answers: reading.answerSamples, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+        workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+      }),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
@@ -89,6 +81,15 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
+}
+
+/** Opens the parts that answer reads, and the observers of answers. */
+async function openAnswering(settings: ApiSettings, pools: ApiPools, opened: Opened) {
+  const explanationKeeper = openExplanationKeeper(settings, pools);
+  const ofExtensions = settings.observers ?? (await loadObservers());
+  const observers = [...ofExtensions, () => observeForKeeper(explanationKeeper, settings.metrics)];
+  const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
+  return { ...reading, explanationKeeper };
 }
 
 function openReadiness(

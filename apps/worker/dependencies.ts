@@ -8,6 +8,7 @@ import type {
   WorkerSection,
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
+import type { Round, WorkerHost } from '@tandem/extension/extension';
 import { isTandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
@@ -115,12 +116,9 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
   const { confirming, ...loops } = housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed });
   const { whyNotServed } = offline;
-  const host = { pool: pools.pool, runs, hints, confirming, whyNotServed, log };
-  const more = (await loadJobs()).flatMap(({ rounds }) => rounds(host));
-  const rounds = createRoundMetrics(
-    metrics,
-    more.map(({ name }) => name),
-  );
+  const more = await openRounds({ pool: pools.pool, runs, hints, confirming, whyNotServed, log });
+  const names = more.map(({ name }) => name);
+  const rounds = createRoundMetrics(metrics, names);
   const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
@@ -134,6 +132,11 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     close: () =>
       closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
+}
+
+async function openRounds(host: WorkerHost): Promise<readonly Round[]> {
+  const jobs = await loadJobs();
+  return jobs.flatMap(({ rounds }) => rounds(host));
 }
 
 interface HousekeepingParts {

@@ -60,7 +60,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/local-servers',
     'libs/offline-store',
   ],
-  'libs/extension': ['libs/freshness', 'libs/telemetry', 'libs/commands', 'libs/endpoints', 'libs/offline-store'],
+  'libs/extension': [
+    'libs/freshness',
+    'libs/prediction',
+    'libs/telemetry',
+    'libs/commands',
+    'libs/endpoints',
+    'libs/embedded',
+    'libs/offline-store',
+  ],
   'libs/admission': [
     'libs/timing',
     'libs/freshness',
@@ -78,6 +86,8 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {};
 const LISTS: readonly string[] = [
   'apps/api/extensions.ts',
   'apps/cli/extensions.ts',
+  'apps/worker/extensions.ts',
+  'libs/embedded/create-tandem.ts',
   'libs/client/create-client.ts',
   'libs/client/wire.ts',
   'libs/client/wire-types.ts',

@@ -11,6 +11,8 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { raising, type SampledParts } from '@tandem/telemetry/sampled-stats';
 
 interface SampledCounts {
+  /** The samples of the observers of answers. */
+  readonly answers: SampledParts['samples'];
   /** Returns the number of predictions in memory. */
   remembered(): number;
   /** Returns the number of live answers since the start that could not be stored in Postgres. */
@@ -24,8 +26,9 @@ const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 /** Returns the samples of an API. */
 export function apiSamples(metrics: Metrics, counts: SampledCounts): SampledParts['samples'] {
-  const { remembered, overlayWritesDropped } = counts;
+  const { answers, remembered, overlayWritesDropped } = counts;
   return [
+    ...answers,
     samplingWork(metrics, counts.workSignal),
     () => metrics.rememberedPredictions.set(remembered()),
     raising(metrics.overlayWritesDropped, overlayWritesDropped),

@@ -5,12 +5,12 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { createIdleScorer } from '@tandem/inference/live/idle-scorer';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
-import { createShadowScorer } from '@tandem/rollouts/observe/observe-shadow';
 import type { EventName } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
@@ -76,7 +76,7 @@ const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
 function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry) {
-  const scorer = createShadowScorer((options) =>
+  const scorer = createIdleScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
       // No answer depends on replays, so their failures are not warnings.

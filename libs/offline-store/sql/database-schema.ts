@@ -21,6 +21,11 @@ export interface Database {
     counts: Json<object>;
     updated_at: Generated<Date>;
   };
+  'tandem.arm_overrides': {
+    rollout_id: string;
+    user_id: string;
+    arm: string;
+  };
   'tandem.arms': {
     predictor: string;
     name: Generated<string>;
@@ -165,6 +170,20 @@ export interface Database {
     build: string | null;
     archived_at: Date | null;
   };
+  'tandem.multiple_exposures': {
+    rollout_id: string;
+    step: number;
+    users: number;
+  };
+  'tandem.outcome_passes': {
+    rollout_id: string;
+    step: number;
+    as_of: Date | null;
+    after_user: Generated<string>;
+    sums: Json<object[], string | undefined>;
+    counted_as_of: Date | null;
+    counted: Json<object[], string | undefined>;
+  };
   'tandem.predictions': {
     generation_id: string;
     user_id: string;
@@ -280,9 +299,23 @@ export interface Database {
     withdrawals: Generated<number>;
     context_horizon: object | null;
   };
+  'tandem.shadow_counts': {
+    rollout_id: string;
+    segment: string;
+    process_id: string;
+    counts: Json<object>;
+    updated_at: Generated<Date>;
+  };
   'tandem.source_versions': {
     predictor: string;
     version: Generated<number>;
+  };
+  'tandem.stable_history': {
+    seq: GeneratedAlways<number>;
+    predictor: string;
+    model_version_id: string;
+    generation_id: string | null;
+    at: Generated<Date>;
   };
   'tandem.user_contexts': {
     user_id: string;

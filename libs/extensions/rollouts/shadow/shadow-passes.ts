@@ -6,11 +6,9 @@
  * and nothing more is computed after a close.
  */
 import type { Answer } from '@tandem/freshness/answer';
-import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import type { CpuBudget } from '@tandem/prediction/scoring/cpu-budget';
 import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
-import type { Scorer } from '@tandem/prediction/scoring/scoring';
 import { yardstickOf } from './compare-answers.ts';
 import type { ShadowedRollout } from './shadow.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
@@ -20,7 +18,7 @@ export interface ShadowPassesDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
   /** The feature source, over separate connections of the shadow. */
   readonly features: Pick<FeatureSource, 'readUsers'>;
-  readonly scorer: ShadowScorer;
+  readonly scorer: IdleScorer;
   readonly observer: ShadowObserver;
   readonly budget: CpuBudget;
   /** Returns the next shadow in turn that has waiting answers. */
@@ -165,26 +163,6 @@ function note(
   if (!comparison.numbers) return;
   const { served, candidate } = comparison.numbers;
   tally.consider({ userId: answer.userId, served, candidate, contextVersion, computedAt });
-}
-
-// The shadow has two ports in addition to its store: its scorer and its observer.
-
-/** The scorer that only shadows use. */
-export interface ShadowScorer extends Scorer {
-  /**
-   * Resolves when a process has loaded the model, so that start and load do not count as a run's time. Rejects with
-   * `unavailable`.
-   */
-  ready(version: ModelVersion): Promise<void>;
-  /** Receives the cost of each run, in ms of elapsed and processor time, and each process that ended. */
-  observe(observer: ShadowScorerObserver): void;
-  /** Ends its processes until the next run. */
-  rest(): Promise<void>;
-}
-
-export interface ShadowScorerObserver {
-  ran(users: number, ms: number, cpuMs: number): void;
-  ended(): void;
 }
 
 /** Receives events of the shadow, for metrics and the log. */

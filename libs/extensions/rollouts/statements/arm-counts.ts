@@ -1,8 +1,7 @@
 /** Counts of served reads by arm. Each API process keeps its own rows, and reports add them up. */
 
 import type { Rollout } from '@tandem/freshness/rollout';
-import { type Db, listsOf, query } from '@tandem/offline-store/sql/database';
-import type pg from 'pg';
+import { type Db, listsOf, type Pool, query } from '@tandem/offline-store/sql/database';
 import {
   type ArmCountStore,
   type ArmCounts,
@@ -15,7 +14,7 @@ import {
 import type { ServedSource } from '../rules/exposures.ts';
 import { findExposed } from './exposures.ts';
 
-export function createArmCountStore(pool: pg.Pool): ArmCountStore {
+export function createArmCountStore(pool: Pool): ArmCountStore {
   return { put: (sums) => putSums(pool, sums) };
 }
 

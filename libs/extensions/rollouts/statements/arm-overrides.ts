@@ -5,10 +5,9 @@ import { isActive, type Rollout, STABLE } from '@tandem/freshness/rollout';
 import { checkUserId } from '@tandem/freshness/user-id';
 import { sentence } from '@tandem/offline-store/events/refusal';
 import { insertAudit } from '@tandem/offline-store/sql/audit';
-import { type Db, transaction } from '@tandem/offline-store/sql/database';
+import { type Db, type Pool, transaction } from '@tandem/offline-store/sql/database';
 import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import { changeRows, fetchFirst, fetchRows, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import type { ArmOverride } from '../rules/rollout-store.ts';
 import { deleteOverridden } from './exposures.ts';
 import { refuseUnknownArm, requireRollout } from './rollout-rows.ts';
@@ -37,7 +36,7 @@ export async function listOverrides(db: Db, rolloutId: string): Promise<readonly
  * Assigns the user. Counts of the user's earlier reads are deleted in a transaction of its own: it waits for a lock,
  * and other changes of assignments must not wait for it.
  */
-export async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
+export async function overrideArm(pool: Pool, { id, userId, arm, actor }: Override): Promise<void> {
   const rollout = await transaction(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const rollout = await requireRollout(db, id);

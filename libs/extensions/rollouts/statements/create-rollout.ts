@@ -15,15 +15,14 @@ import { numberedVersion } from '@tandem/offline-store/models/model-versions';
 import { findModelVersion } from '@tandem/offline-store/models/registry';
 import { refuseArchived } from '@tandem/offline-store/models/version-labels';
 import { insertAudit } from '@tandem/offline-store/sql/audit';
-import { type Db, query } from '@tandem/offline-store/sql/database';
+import { type Db, type Pool, query } from '@tandem/offline-store/sql/database';
 import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import { fetchFirst, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import type { NewRollout } from '../rules/rollout-store.ts';
 import { insertArm } from './rollout-arms.ts';
 import { requireRollout } from './rollout-rows.ts';
 
-export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
+export async function createRollout(pool: Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
   return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
     const stable = await findArm(db, predictor);

@@ -1,8 +1,7 @@
 /** First exposures of users to the arms of a rollout's step. */
 import type { Rollout } from '@tandem/freshness/rollout';
-import { type Db, listsOf, query } from '@tandem/offline-store/sql/database';
+import { type Db, listsOf, type Pool, query } from '@tandem/offline-store/sql/database';
 import { fetchFirst, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import type { StepFigures } from '../rules/arm-counts.ts';
 import type { ExposedUsers, Exposure, ExposureStore } from '../rules/exposures.ts';
 
@@ -12,7 +11,7 @@ const DAY_MS = 86_400_000;
 /** The time limit of the lock on the table, behind which other exposures wait. */
 const LOCK_MS = 1_000;
 
-export function createExposureStore(pool: pg.Pool): ExposureStore {
+export function createExposureStore(pool: Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
 }
 

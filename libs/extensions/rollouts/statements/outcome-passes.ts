@@ -6,9 +6,8 @@
  * completes a pass.
  */
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
-import { type Db, limitStatements, listsOf, query, transaction } from '@tandem/offline-store/sql/database';
+import { type Db, limitStatements, listsOf, type Pool, query, transaction } from '@tandem/offline-store/sql/database';
 import { changeRows, fetchFirst, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import {
   type ArmOutcomes,
   addOutcomeSums,
@@ -29,7 +28,7 @@ type Step = Pick<Rollout, 'id' | 'step'>;
  * pass at once. Rejects if a slice fails; the pass then resumes at that slice.
  */
 export async function countOutcomes(
-  pool: pg.Pool,
+  pool: Pool,
   step: Step,
   metrics: readonly OutcomeMetric[],
   budgetMs: number,
@@ -54,7 +53,10 @@ function isComplete({ all }: OutcomeSums): boolean {
 }
 
 function passOf({ id, step }: Step) {
-  const pass = statements.selectFrom('tandem.outcome_passes').select(['counted', 'counted_as_of']);
+  const pass = statements
+    .selectFrom('tandem.outcome_passes')
+    .select(['counted', 'counted_as_of'])
+    .$narrowType<{ counted: OutcomeSums[] }>();
   return pass.where(({ and }) => and({ rollout_id: id, step }));
 }
 

@@ -1,8 +1,7 @@
 /** Reads facts about the users that are read, before a rollout serves them. */
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
 import { findReaders, partOfDemand } from '@tandem/offline-store/reads/read-demand';
-import { type Db, limitStatements, query, transaction } from '@tandem/offline-store/sql/database';
-import type pg from 'pg';
+import { type Db, limitStatements, type Pool, query, transaction } from '@tandem/offline-store/sql/database';
 import type { ReadUsers } from '../rules/outcome-needs.ts';
 import { FIGURE, METRICS, metricValues, SUMS } from './outcome-passes.ts';
 
@@ -16,7 +15,7 @@ const TIMEOUT_MS = 500;
  * a statement takes longer than half a second.
  * @param withinMs the time in ms
  */
-export function findReadUsers(pool: pg.Pool, metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers> {
+export function findReadUsers(pool: Pool, metrics: readonly OutcomeMetric[], withinMs: number): Promise<ReadUsers> {
   return transaction(pool, async (db) => {
     await limitStatements(db, TIMEOUT_MS);
     const part = await partOfDemand(db);

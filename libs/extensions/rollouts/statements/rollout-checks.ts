@@ -1,17 +1,17 @@
 /** Stores the looks at rollouts: claims them, reads their figures, and keeps their findings. */
 import type { Rollout } from '@tandem/freshness/rollout';
-import { type Db, limitStatements, query, transaction } from '@tandem/offline-store/sql/database';
+import { type Db, limitStatements, type Pool, query, transaction } from '@tandem/offline-store/sql/database';
 import { changeRows, fetchRows, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import type { RolloutCheck, RolloutChecks } from '../rules/analyse-rollouts.ts';
 import type { ServedRecord } from '../rules/rollout-figures.ts';
+import type { Judgement } from '../verdict/rollout-figures.ts';
 import { findStepFigures } from './arm-counts.ts';
 import { countOutcomes } from './outcome-passes.ts';
 
 /** The number of newest checks that are kept for a rollout: with a look every minute, a day and a half. */
 const MAX_CHECKS = 2_000;
 
-export function createRolloutChecks(pool: pg.Pool): RolloutChecks {
+export function createRolloutChecks(pool: Pool): RolloutChecks {
   return {
     claim: (rolloutId, intervalMs) => claim(pool, rolloutId, intervalMs),
     served: (rollout) => findServed(pool, rollout),
@@ -34,7 +34,7 @@ async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boo
 /** The time limit of a look at errors and times. */
 const SERVED_TIMEOUT_MS = 5_000;
 
-function findServed(pool: pg.Pool, { id, step }: Rollout): Promise<ServedRecord> {
+function findServed(pool: Pool, { id, step }: Rollout): Promise<ServedRecord> {
   return transaction(pool, async (db) => {
     await limitStatements(db, SERVED_TIMEOUT_MS);
     const [row] = await query<{ elapsedMs: number | null }>(db, {
@@ -60,7 +60,9 @@ interface KeptCheck extends RolloutCheck {
 
 /** Returns the checks, newest first. */
 export async function listChecks(db: Db, rolloutId: string, limit: number): Promise<readonly KeptCheck[]> {
-  const checks = checksOf(rolloutId).select(['at', 'step', 'verdict', 'applied', 'figures as judgement']);
+  const checks = checksOf(rolloutId)
+    .select(['at', 'step', 'verdict', 'applied', 'figures as judgement'])
+    .$narrowType<{ judgement: Judgement }>();
   return fetchRows(db, checks.limit(limit));
 }
 

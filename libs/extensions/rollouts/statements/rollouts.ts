@@ -7,17 +7,16 @@ import { TandemError } from '@tandem/freshness/errors';
 import { CANDIDATE, isActive, type Rollout, type RolloutState } from '@tandem/freshness/rollout';
 import { setEventFeatures } from '@tandem/offline-store/events/event-rules';
 import { type AuditAction, insertAudit } from '@tandem/offline-store/sql/audit';
-import { type Db, transaction } from '@tandem/offline-store/sql/database';
+import { type Db, type Pool, transaction } from '@tandem/offline-store/sql/database';
 import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import { changeRows, databaseNow, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
 import type { RolloutChange, RolloutStore } from '../rules/rollout-store.ts';
 import { listOverrides, overrideArm } from './arm-overrides.ts';
 import { createRollout } from './create-rollout.ts';
 import { giveUsers, makeStable, removeArms } from './rollout-arms.ts';
 import { findRollout, listActive, listRollouts, refuseUnknownArm, requireRollout } from './rollout-rows.ts';
 
-export function createRolloutStore(pool: pg.Pool): RolloutStore {
+export function createRolloutStore(pool: Pool): RolloutStore {
   const changed = (id: string, action: AuditAction, change: RolloutChange, move: Move) =>
     changeRollout(pool, { id, action, change }, move);
   return {
@@ -47,7 +46,7 @@ interface Change {
   readonly change: RolloutChange;
 }
 
-async function changeRollout(pool: pg.Pool, { id, action, change }: Change, move: Move): Promise<Rollout> {
+async function changeRollout(pool: Pool, { id, action, change }: Change, move: Move): Promise<Rollout> {
   const { actor, reason, figures } = change;
   return transaction(pool, async (db) => {
     await lockAssignments(db);

@@ -1,10 +1,9 @@
 /** Results of shadows: the sums of each process, and the users with the largest differences. */
 import type { ShadowPlan } from '@tandem/freshness/rollout';
 import { textArray } from '@tandem/offline-store/certificate/certificate-statement';
-import { type Db, epochMs, listsOf, query, transaction } from '@tandem/offline-store/sql/database';
+import { type Db, epochMs, listsOf, type Pool, query, transaction } from '@tandem/offline-store/sql/database';
 import { fetchFirst, fetchRows, statements } from '@tandem/offline-store/sql/statements';
-import type pg from 'pg';
-import type { Segment } from '../shadow/shadow-counts.ts';
+import type { Segment, ShadowCounts } from '../shadow/shadow-counts.ts';
 import {
   MOST_MOVERS,
   type ShadowMover,
@@ -13,7 +12,7 @@ import {
   type ShadowSums,
 } from '../shadow/shadow-report.ts';
 
-export function createShadowStore(pool: pg.Pool): ShadowStore {
+export function createShadowStore(pool: Pool): ShadowStore {
   return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };
 }
 
@@ -97,6 +96,7 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
   const sums = statements
     .selectFrom('tandem.shadow_counts')
     .select(['segment', 'process_id as processId', 'counts', 'updated_at as updatedAt'])
+    .$narrowType<{ counts: ShadowCounts }>()
     .where('rollout_id', '=', rolloutId);
   const rows = await fetchRows(db, sums.orderBy('updated_at', 'desc'));
   const movers = await query<ShadowMover>(db, {
