@@ -66,6 +66,7 @@ export const PACKAGES: readonly PackagePlan[] = [
       './client-errors': 'libs/transport/client-errors.ts',
       './outcomes': 'libs/extensions/outcomes/client.ts',
       './retry': 'libs/transport/retry.ts',
+      './rollouts': 'libs/extensions/rollouts/client.ts',
     },
     programs: [],
     data: [],

@@ -80,7 +80,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The extensions whose faces an extension uses. */
-const mayUse: Readonly<Record<string, readonly string[]>> = {};
+const mayUse: Readonly<Record<string, readonly string[]>> = {
+  'libs/extensions/rollouts': ['libs/extensions/outcomes'],
+};
 
 /** The files outside extensions that name extensions: the lists of the apps, and the client. */
 const LISTS: readonly string[] = [

@@ -56,7 +56,7 @@ const rowOf = (metric: string, share: number, alarms: readonly number[]) =>
   [metric, splitOf(share), ...alarms.map((count) => percent(upperBoundOf(count, EXPERIMENTS)))].join(' | ');
 
 /** The page, from which `documented` takes the rows of the table, without the spaces that align them. */
-const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../../docs/experiments.md', import.meta.url), 'utf8');
 const documented = page.split('\n').flatMap((line) => {
   const cells = line.split('|').slice(1, -1);
   return cells.length === 8 ? [cells.map((cell) => cell.trim()).join(' | ')] : [];

@@ -9,6 +9,7 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { Registry } from '@tandem/freshness/reader';
 import type { CpuBudget } from '@tandem/prediction/scoring/cpu-budget';
 import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
+import type { IdleScorer } from '@tandem/prediction/scoring/idle-scorer';
 import { yardstickOf } from './compare-answers.ts';
 import type { ShadowedRollout } from './shadow.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';

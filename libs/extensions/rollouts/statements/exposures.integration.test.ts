@@ -209,7 +209,7 @@ describe('counts of exposed users', () => {
     await put(exposure(id, '1'), exposure(id, '2', { source: 'live' }), exposure(id, '1', { arm: 'b' }));
     const counted = await figures();
     await database.pool.query('delete from tandem.exposure_counts; delete from tandem.multiple_exposures');
-    const file = await readFile(new URL('../../../migrations/0054_count_exposures.sql', import.meta.url), 'utf8');
+    const file = await readFile(new URL('../../../../migrations/0054_count_exposures.sql', import.meta.url), 'utf8');
     const [fill = ''] = /insert into tandem.exposure_counts\nselect[\s\S]*?group by 1, 2;/.exec(file) ?? [];
     await database.pool.query(fill);
     expect(await figures()).toEqual(counted);

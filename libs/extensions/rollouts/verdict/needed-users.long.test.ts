@@ -8,7 +8,7 @@ const EXPERIMENTS = 2_000;
 const POWER = 0.8;
 /** Half of the 95 % interval of a share of 0.8 of the experiments. */
 const SPREAD = 1.96 * Math.sqrt((POWER * (1 - POWER)) / EXPERIMENTS);
-const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../../docs/experiments.md', import.meta.url), 'utf8');
 const rows = page.split('\n').map((line) => line.replaceAll(/ +/g, ' '));
 
 const EFFECTS = [

@@ -8,7 +8,7 @@ import { everRuledOut, type RareLoss, rateOfATenth } from './rare-values.fixture
 import { upperBoundOf } from './simulated-experiments.fixture.ts';
 
 const EXPERIMENTS = 400;
-const page = readFileSync(new URL('../../../docs/experiments.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../../docs/experiments.md', import.meta.url), 'utf8');
 const rows = page.split('\n').map((line) => line.replaceAll(/ +/g, ' '));
 const VALUES = [
   ['10 ± 8', 10, 8],

@@ -96,7 +96,7 @@ export const CAPPED_METRICS: readonly SimulatedMetric[] = [
 
 /** Returns the spending of the shop's customers in four weeks of 1997 (apps/shop/data). */
 function shopRevenue(): SimulatedMetric {
-  const path = new URL('../../../apps/shop/data/transactions.csv', import.meta.url);
+  const path = new URL('../../../../apps/shop/data/transactions.csv', import.meta.url);
   const rows = readFileSync(path, 'utf8').trim().split('\n').slice(1);
   const customers = new Set<string>();
   const spent = new Map<string, number>();

@@ -95,12 +95,12 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     what: 'an abort is acknowledged before Redis has the count of withdrawals',
     patches: [
       {
-        file: 'libs/prediction/runs/withdrawals.ts',
+        file: 'libs/extensions/rollouts/rules/confirmed-moves.ts',
         find: '    abort: (...asked) => confirming(() => abort(...asked)),\n',
         replace: '',
       },
       {
-        file: 'libs/prediction/runs/withdrawals.ts',
+        file: 'libs/extensions/rollouts/rules/confirmed-moves.ts',
         find: 'const { begin, advance, promote, abort, end } = rollouts;',
         replace: 'const { begin, advance, promote, end } = rollouts;',
       },
