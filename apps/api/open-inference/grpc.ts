@@ -6,10 +6,11 @@ import type { GrpcRefusal, GrpcReply, RpcName, ServeCall } from '@tandem/open-in
 import { createServing, type Endpoint, type ServeOptions } from '../http/endpoint.ts';
 import type { HttpProblem } from '../http/problem.ts';
 import type { RouteScope } from '../keys/access.ts';
+import type { ReadyDependencies } from '../routes/health/ready.ts';
 import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 import { type Asked, type FindOpenModel, MODEL_SCOPES } from './open-model.ts';
 import { createOpenModels } from './open-models.ts';
-import { errorText, isReady, type ReadyDependencies, SERVER } from './open-server.ts';
+import { errorText, isReady, SERVER } from './open-server.ts';
 
 interface ModelName {
   readonly name: string;

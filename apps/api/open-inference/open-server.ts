@@ -6,9 +6,7 @@ import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
 import { jsonResponse } from '../http/body.ts';
 import type { RefusalForm } from '../http/describe-problems.ts';
-import type { RouteDependencies } from '../wiring/route-dependencies.ts';
-
-export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
+import type { ReadyDependencies } from '../routes/health/ready.ts';
 
 /** The server's metadata over HTTP. gRPC does not have the binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });

@@ -2,7 +2,9 @@
 import { ReadinessSchema } from '@tandem/wire/health';
 import { jsonResponse } from '../../http/body.ts';
 import { defineEndpoint } from '../../http/define-endpoint.ts';
-import type { ReadyDependencies } from '../../open-inference/open-server.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+
+export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
 
 export function showReady({ readiness }: ReadyDependencies) {
   return defineEndpoint({

@@ -3,6 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, type Outcome } from '@tandem/prediction/rollouts/outcomes';
 import { OUTCOME_NAME } from '@tandem/wire/outcomes';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
@@ -39,7 +40,7 @@ function requireObject(value: unknown, prefix: string): Record<string, unknown> 
   throw refuse(
     prefix.slice(0, -1),
     'it is not an object',
-    'send a JSON object with id, userId and name, and optionally source, value and time',
+    `${SEND_OBJECT} with id, userId and name, and optionally source, value and time`,
   );
 }
 

@@ -9,7 +9,7 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
-import type { ReadDependencies } from './read-one.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type HeaderOptions, optionsFor } from './read-options.ts';
 
 interface ManyUsers {
@@ -37,7 +37,7 @@ interface ManyAnswers {
  */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
-export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
+export function createAnswerMany(dependencies: RouteDependencies): AnswerMany {
   const { registry, liveFailureLog } = dependencies;
   const readUsers = createReadUsers(dependencies);
   return async function answerMany({ predictor: name, userIds, ofHeaders, fieldOf, request }, event) {
@@ -68,7 +68,7 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
 function notify(
   results: readonly (ReadResult | undefined)[],
   predictor: Predictor,
-  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
+  { shadow, explanationKeeper }: Pick<RouteDependencies, 'shadow' | 'explanationKeeper'>,
 ): void {
   for (const result of results) {
     if (result === undefined || result instanceof TandemError) continue;
