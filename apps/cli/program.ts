@@ -5,6 +5,7 @@ import { type Cli, createPaint } from '@tandem/commands/command';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from '@tandem/commands/failure';
 import type { CommandsPart } from '@tandem/extension/extension';
 import { RELEASE } from '@tandem/telemetry/release';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
 import { buildCommands } from './builds/commands.ts';
@@ -107,7 +108,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
 function report(cli: Cli, args: readonly string[], error: unknown, running: CommandUnknownOpts | undefined): number {
   if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
   const explained = explainFailure(error);
-  const isOfBody = running && explained.remedy?.startsWith('send a JSON object');
+  const isOfBody = running && explained.remedy?.startsWith(SEND_OBJECT);
   const failure = isOfBody ? { ...explained, remedy: correctionOf(running, explained.where ?? '') } : explained;
   const paint = createPaint(cli.stderr, cli.env);
   const [what = '', ...more] = renderFailure(failure);

@@ -11,7 +11,8 @@ export const replayEve = '1997-12-31';
 
 /**
  * Creates the schema, and loads the history up to `until` if no purchase is stored yet. A repeated or concurrent call
- * does nothing, because it is one transaction under a lock. Returns the number of purchases that it added, and the shop's current day.
+ * does nothing, because it is one transaction under a lock. Returns the number of purchases that it added, and the
+ * shop's current day.
  */
 export async function loadHistory(db: Pool, { until }: { readonly until: string } = { until: replayEve }) {
   const file = new URL('./schema.sql', import.meta.url);

@@ -7,10 +7,11 @@ import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type GrpcInferRequest, grpcAnswer, grpcMetadata, readGrpcRequest } from '@tandem/open-inference/grpc-message';
 import type { GrpcRefusal, GrpcReply, RpcName, ServeCall } from '@tandem/open-inference/grpc-server';
+import type { ReadyDependencies } from '../routes/health/ready.ts';
 import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 import { type Asked, type FindOpenModel, MODEL_SCOPES } from './open-model.ts';
 import { createOpenModels } from './open-models.ts';
-import { errorText, isReady, type ReadyDependencies, SERVER } from './open-server.ts';
+import { errorText, isReady, SERVER } from './open-server.ts';
 
 interface ModelName {
   readonly name: string;

@@ -7,9 +7,7 @@ import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
 import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
-import type { RouteDependencies } from '../wiring/route-dependencies.ts';
-
-export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
+import type { ReadyDependencies } from '../routes/health/ready.ts';
 
 /** The server's metadata over HTTP. gRPC does not have the binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });

@@ -65,10 +65,8 @@ async function examineDatabase(cli: Cli): Promise<Finding[]> {
   }
   if (schema !== 'ok') return found;
   const more = await withDatabases(urls, choice, async (databases) => [
-    ...(await attempt('sources', async () => [
-      ...(await examineColumns(databases)),
-      ...(await listSources(databases)),
-    ])),
+    ...(await attempt('columns', () => examineColumns(databases))),
+    ...(await attempt('sources', () => listSources(databases))),
     ...examineKeys(knownPepperId(cli), await listApiKeys(databases.pool)),
     ...(await attempt('fleet', () => examineLive(cli, databases.pool))),
   ]);

@@ -60,12 +60,8 @@ export function areaUnderCurve(reads: ScoredReads): Statistic {
 }
 
 /**
- * Counts the reads and pairs of each user alone.
- * @param reads the reads by rising score
- */
-/**
  * Counts the reads of each user alone: reads with the outcome, reads without it, and pairs of a read of each kind in
- * the right order, where ties count as a half.
+ * the right order, where ties count as a half. The reads are by rising score.
  */
 function countOwnReads({ users, scores, outcomes }: ScoredReads) {
   const size = 1 + Array.from(users).reduce((most, user) => Math.max(most, user), -1);

@@ -4,7 +4,7 @@
  * This happens page by page before the publication, so that only a few users remain under the lock that erasures wait
  * for.
  */
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
+import { partsOf } from '@tandem/prediction/parts';
 import type pg from 'pg';
 import { countChanged, type Db, query, sqlState } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';

@@ -253,7 +253,10 @@ export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
  * Returns why a generation may not become current, or null. The pointer only moves forward, within the stable model
  * version. A run that was requested before a rollback must not undo the rollback.
  */
-export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+export function whyNotInForce(
+  run: Pick<Run, 'modelNumber' | 'overlayFloor' | 'generationNumber'>,
+  arm: Pick<Arm, 'overlayFloor' | 'generationNumber'> | undefined,
+): string | null {
   if (!arm) {
     return `model version ${run.modelNumber} is no longer served`;
   }

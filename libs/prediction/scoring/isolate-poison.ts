@@ -9,7 +9,8 @@
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
-import { type Attempted, type Failures, type HalvingWork, halveFailing, partsOf } from './halve-failing.ts';
+import { partsOf } from '../parts.ts';
+import { type Attempted, type Failures, type HalvingWork, halveFailing } from './halve-failing.ts';
 import { RowsRefused, type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
 
 type Rows = readonly number[];

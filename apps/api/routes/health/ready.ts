@@ -3,7 +3,9 @@
 import { jsonResponse } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ReadinessSchema } from '@tandem/wire/health';
-import type { ReadyDependencies } from '../../open-inference/open-server.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+
+export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
 
 export function showReady({ readiness }: ReadyDependencies) {
   return defineEndpoint({

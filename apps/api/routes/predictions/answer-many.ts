@@ -7,7 +7,7 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
-import type { ReadDependencies } from './read-one.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { type HeaderOptions, optionsFor } from './read-options.ts';
 
 interface ManyUsers {
@@ -35,7 +35,7 @@ interface ManyAnswers {
  */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
-export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
+export function createAnswerMany(dependencies: RouteDependencies): AnswerMany {
   const { registry, liveFailureLog } = dependencies;
   const readUsers = createReadUsers(dependencies);
   return async function answerMany({ predictor: name, userIds, ofHeaders, fieldOf, request }, event) {

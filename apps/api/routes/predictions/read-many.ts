@@ -20,8 +20,8 @@ import {
   ReadManySchema,
 } from '@tandem/wire/predictions';
 import type { Answered } from '@tandem/wire/schema';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { createAnswerMany } from './answer-many.ts';
-import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
@@ -32,7 +32,7 @@ const FORM = {
   examples: { users: { users: [{ userId: '42', features: { amount: 129.9 } }] } },
 };
 
-export function readMany(dependencies: ReadDependencies) {
+export function readMany(dependencies: RouteDependencies) {
   const answerMany = createAnswerMany(dependencies);
   return defineEndpoint({
     operationId: 'readPredictions',

@@ -25,8 +25,6 @@ import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
-export type ReadDependencies = RouteDependencies;
-
 /** A request: the decoded names from the path, and the headers. */
 interface ReadOneRequest {
   readonly predictor: string;
@@ -36,7 +34,7 @@ interface ReadOneRequest {
 
 type ReadOne = (request: ReadOneRequest, event: WideEvent, caller: Caller) => Promise<Reply>;
 
-export function readOne(dependencies: ReadDependencies): Endpoint {
+export function readOne(dependencies: RouteDependencies): Endpoint {
   const read = createReadOne(dependencies);
   return {
     ...READ_ONE,
@@ -47,7 +45,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
   };
 }
 
-function createReadOne(dependencies: ReadDependencies): ReadOne {
+function createReadOne(dependencies: RouteDependencies): ReadOne {
   const { readPrediction, registry, metrics, liveFailureLog, onAnswer } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
@@ -151,7 +149,7 @@ type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => b
 const PLAIN_PATH = /^\/v1\/predictions\/([\w-][\w.~-]*)\/([\w-][\w.~-]*)$/;
 const PLAIN_HOST = /^[\w.-]+(?::\d+)?$/;
 
-export function readOneDirectly(dependencies: ReadDependencies & ServeOptions): DirectListener {
+export function readOneDirectly(dependencies: RouteDependencies & ServeOptions): DirectListener {
   const read = createReadOne(dependencies);
   const serve = createServing<Reply>(READ_ONE, dependencies, problemReply);
   return function listen(incoming, outgoing) {

@@ -34,11 +34,13 @@ export function listGenerations({ generations, registry, reports }: RouteDepende
 export function generationView(generation: Generation, refusal?: string | null): GenerationView {
   const { number, predictor, state, inForce, wasStable, servedStable } = generation;
   const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
+  // The generation may have been published or dropped between the two reads.
+  const isHeld = state === 'building' && refusal !== undefined;
   return {
     generation: String(number),
     predictor,
-    state: refusal === undefined ? state : 'held_back',
-    approvalRefused: refusal ?? null,
+    state: isHeld ? 'held_back' : state,
+    approvalRefused: isHeld ? refusal : null,
     inForce,
     wasStable,
     servedStable,

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../../../apps/cli/program.fixture.ts';
 import { PLAN_EXAMPLE } from '../wire/rollout-plan.ts';
@@ -136,7 +137,7 @@ describe('a started rollout', () => {
     refusal = {
       field,
       detail: `${field}: wrong.`,
-      remedy: 'send a JSON object, such as {"kind":"canary","version":"3"}',
+      remedy: `${SEND_OBJECT}, such as {"kind":"canary","version":"3"}`,
     };
     const { code, err } = await run(`rollout start repurchase 2 --url ${url}`);
     expect({ code, err }).toEqual({ code: 1, err: `tandem: ${field}: wrong.\n  ${remedy}\n` });

@@ -71,7 +71,10 @@ describe('the users that a step needs', () => {
     const sample = { users: 10_000, sum: 100_000, sumOfSquares: 1_640_000, largest: 38 };
     const needed = (percent: number, cap: number | null) =>
       neededIn(noteOf(percent, { ...TENTH, kind: 'sum', cap }, sample)).toLocaleString('en');
-    const page = readFileSync(new URL('../../../../docs/experiments.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
+    const page = readFileSync(new URL('../../../../docs/experiments.md', import.meta.url), 'utf8').replaceAll(
+      /\s+/g,
+      ' ',
+    );
     expect(page).toContain(
       `a step of 50 % needs ${needed(50, null)} users without a cap, ${needed(50, 500)} with a cap of 500, and ${needed(50, 2_000)} with a cap of 2,000`,
     );

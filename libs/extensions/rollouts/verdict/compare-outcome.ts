@@ -94,7 +94,7 @@ function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize)
   return estimate === null || interval === null ? null : { estimate, ...interval };
 }
 
-/** The size of a sequential test that decides with PLANNED_POWER. A figure is null if it cannot be estimated yet. */
+/** Returns the size of a sequential test that decides with PLANNED_POWER. A figure is null if it cannot be estimated yet. */
 function powerOf(question: OutcomeQuestion) {
   const { stable, arm, alpha, days } = question;
   const plan: TestPlan = { alpha, power: PLANNED_POWER, looks: 'sequential' };
