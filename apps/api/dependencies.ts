@@ -11,6 +11,7 @@ import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { loadRoutes } from './extensions.ts';
+import { createAnswerMany } from './routes/predictions/answer-many.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
@@ -38,14 +39,15 @@ export async function createDependencies(settings: ApiSettings) {
   const close = () => closeOpened(opened);
   try {
     const log = countWarnings(settings.log, settings.metrics);
-    return { app: await build({ ...settings, log }, opened), close };
+    const app = await build({ ...settings, log }, opened);
+    return { app: { ...app, answerMany: createAnswerMany(app) }, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
+async function build(settings: ApiSettings, opened: Opened): Promise<Omit<AppDependencies, 'answerMany'>> {
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);

@@ -1,6 +1,5 @@
 /** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
 import type { Endpoint } from '@tandem/endpoints/endpoint';
-import { createOpenModels } from './open-inference/open-models.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
 import { uploadArtifact } from './routes/artifacts/upload.ts';
@@ -22,10 +21,6 @@ import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
 import { moveModelLabel } from './routes/models/move-label.ts';
 import { pushModel } from './routes/models/push.ts';
 import { showModel } from './routes/models/show.ts';
-import { inferTensors } from './routes/open-inference/infer.ts';
-import { showInferenceHealth } from './routes/open-inference/show-health.ts';
-import { showInferenceModel } from './routes/open-inference/show-model.ts';
-import { showInferenceServer } from './routes/open-inference/show-server.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { readOne } from './routes/predictions/read-one.ts';
@@ -96,7 +91,6 @@ export function createEndpoints(
     listProcesses(dependencies),
     showShadowReport(dependencies),
     listAuditRows(dependencies),
-    ...inferenceEndpoints(dependencies),
     ...dependencies.extensions.flatMap(({ routes }) => routes(dependencies)),
     showLive(),
     showReady(dependencies),
@@ -143,15 +137,5 @@ function modelEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
     showArtifact(dependencies),
     downloadArtifact(dependencies),
     compareBuild(dependencies),
-  ];
-}
-
-function inferenceEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
-  const findOpenModel = createOpenModels(dependencies);
-  return [
-    ...showInferenceServer(),
-    ...showInferenceHealth(dependencies),
-    ...showInferenceModel({ ...dependencies, findOpenModel }),
-    ...inferTensors({ findOpenModel }),
   ];
 }

@@ -4,8 +4,14 @@
  */
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Cli } from '@tandem/commands/command';
-import type { Endpoint } from '@tandem/endpoints/endpoint';
+import type { AnswerMany } from '@tandem/endpoints/answer-many';
+import type { Endpoint, ServeOptions } from '@tandem/endpoints/endpoint';
+import type { Authority } from '@tandem/freshness/certificate';
+import type { Registry } from '@tandem/freshness/reader';
 import type { KeyType } from '@tandem/freshness/user-id';
+import type { HttpServer } from '@tandem/http-server/server';
+import type { Infer } from '@tandem/inference/live/infer-request';
+import type { listModelVersions, VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { Pool } from '@tandem/offline-store/sql/database';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
@@ -15,7 +21,39 @@ export interface Extension {
   readonly name: string;
   readonly routes?: () => Promise<RoutesPart>;
   readonly commands?: () => Promise<CommandsPart>;
+  readonly ports?: readonly ExtensionPort[];
 }
+
+/** A further port of the API. The API listens on it only if its variable is set. */
+export interface ExtensionPort {
+  /** The name in the log, such as `grpc`. */
+  readonly name: string;
+  /** The environment variable of the port, such as `GRPC_PORT`. */
+  readonly variable: string;
+  /**
+   * Returns the most connections to the port. The API's own port accepts that many fewer.
+   * @param all the most connections of the process
+   */
+  shareOf(all: number): number;
+  readonly load: () => Promise<PortPart>;
+}
+
+/** The part for a further port. */
+export interface PortPart {
+  /** Starts the server. Rejects with Node's error if it cannot listen on the address. */
+  readonly start: (host: PortHost, address: PortAddress) => Promise<HttpServer>;
+}
+
+export interface PortAddress {
+  readonly host: string;
+  /** The port; 0 for any free port. */
+  readonly port: number;
+  /** The most open connections. */
+  readonly connections: number;
+}
+
+/** The dependencies that the API gives to servers of further ports. They include its log, metrics and access control. */
+export interface PortHost extends ApiHost, ServeOptions {}
 
 /** The part for the API. */
 export interface RoutesPart {
@@ -38,4 +76,14 @@ export interface ApiHost {
   readonly metrics: Metrics;
   /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
+  readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
+  /** Certifies which model versions serve. */
+  readonly authority: Pick<Authority, 'certify'>;
+  /** Reads many users, as `POST /v1/predictions/{predictor}` does. */
+  readonly answerMany: AnswerMany;
+  /** Infers in the queue of live reads. */
+  readonly infer: Infer;
+  /** The model versions that are stored. */
+  readonly models: { list(query?: VersionQuery): ReturnType<typeof listModelVersions> };
+  readonly readiness: { check(): Promise<{ readonly status: 'ready' | 'degraded' | 'not_ready' }> };
 }

@@ -1,5 +1,6 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
 import type { Reading } from '@tandem/embedded/open-reading';
+import type { AnswerMany } from '@tandem/endpoints/answer-many';
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import type { RoutesPart } from '@tandem/extension/extension';
 import { unknownPredictor } from '@tandem/freshness/errors';
@@ -28,6 +29,7 @@ export interface RouteDependencies
     ReturnType<typeof openWriting> {
   readonly extensions: readonly RoutesPart[];
   readonly online: StoredPredictions;
+  readonly answerMany: AnswerMany;
   readonly infer: Infer;
   readonly liveFailureLog: LiveFailureLog;
   readonly shadow: Shadow;
