@@ -1,6 +1,8 @@
 /** Builds all dependencies of the API, and closes them in reverse order. */
 
-import { closeOpened, type Opened, openReading, type Reading } from '@tandem/embedded/open-reading';
+import type { OpenObserver } from '@tandem/embedded/observe-answers';
+import { observeServed } from '@tandem/embedded/observe-served';
+import { closeOpened, type Opened, openReading } from '@tandem/embedded/open-reading';
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
@@ -14,12 +16,12 @@ import { loadRoutes } from './extensions.ts';
 import { createAnswerMany } from './routes/predictions/answer-many.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
-import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
+import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
-import { type ApiPools, openPools } from './wiring/open-pools.ts';
+import { openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow } from './wiring/open-shadow.ts';
+import { observeShadow } from './wiring/open-shadow.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
@@ -29,6 +31,9 @@ import {
 } from './wiring/readiness.ts';
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
+
+/** The observers of answers. */
+const OBSERVERS: readonly OpenObserver[] = [observeServed, observeShadow];
 
 /** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
@@ -51,32 +56,35 @@ async function build(settings: ApiSettings, opened: Opened): Promise<Omit<AppDep
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);
-  const reading = await openReading({ ...settings, kind: 'api', live: 'any' }, pools, opened);
+  const explanationKeeper = openExplanationKeeper(settings, pools);
+  const observers = [...(settings.observers ?? OBSERVERS), () => observeForKeeper(explanationKeeper, metrics)];
+  const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
   const { pool, features } = pools;
-  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, servedReads, readCounts } =
-    reading;
+  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, onAnswer } = reading;
   const { connection, online } = reading.redis;
   const writing = openOnlineWriting(reading.redis);
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const checked = [...pools.proved, ...parts, ...keys.parts];
   const extensions = await loadRoutes();
-  const listeners = { servedReads, readCounts, ...openListeners(settings, pools, reading, opened) };
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
     metrics: sampledMetrics(metrics, 'api', {
       ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
-      samples: apiSamples(metrics, {
-        ...{ ...listeners, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
-        workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
-      }),
+      samples: [
+        ...reading.answerSamples,
+        ...apiSamples(metrics, {
+          ...{ remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+          workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+        }),
+      ],
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ extensions, readPrediction, registry, authority, online, offline, ...listeners },
+    ...{ extensions, readPrediction, registry, authority, online, offline, onAnswer, explanationKeeper },
     infer: (request) => scorer.infer(request),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
     ...openUsers(pool, writing.erasures, memory),
@@ -86,20 +94,6 @@ async function build(settings: ApiSettings, opened: Opened): Promise<Omit<AppDep
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
-}
-
-/** Opens the shadow and the explanation keeper, which are notified of each answer. */
-function openListeners(
-  settings: ApiSettings,
-  pools: ApiPools,
-  { registry, assignments }: Pick<Reading, 'registry' | 'assignments'>,
-  opened: Opened,
-) {
-  const shadow = openShadow(settings, pools, registry, assignments);
-  opened.push(() => shadow.close());
-  const explanationKeeper = openExplanationKeeper(settings, pools);
-  opened.push(() => explanationKeeper.close());
-  return { shadow, explanationKeeper };
 }
 
 function openReadiness(

@@ -15,6 +15,7 @@ import type { Sent } from '@tandem/wire/schema';
 import { ARGUMENT, checkForm } from './check-form.ts';
 import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
 import { createKnownAssignments } from './known-assignments.ts';
+import { observeServed } from './observe-served.ts';
 import { openReadingPools } from './open-pools.ts';
 import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
@@ -132,7 +133,7 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  const ready = await openReading(reading, pools, opened);
+  const ready = await openReading({ ...reading, observers: [observeServed] }, pools, opened);
   // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;
@@ -161,8 +162,7 @@ class EmbeddedTandem implements Tandem {
     this.#opened = opened;
     this.#readUsers = createReadUsers({ ...reading, metrics });
     this.#rankCandidates = createRankCandidates({ ...reading, metrics });
-    const { mayInfer = () => true } = reading;
-    this.#inferRows = createInferRows({ ...reading, mayInfer, knownAssignments: createKnownAssignments(reading) });
+    this.#inferRows = createInferRows({ ...reading, knownAssignments: createKnownAssignments(reading) });
   }
 
   async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {

@@ -17,7 +17,7 @@ interface ManyAnswers {
   /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
-   * Counts the reads, and notifies the shadow and the explanation keeper. Called when the reply is made.
+   * Counts the reads and notifies the observers of answers. Called when the reply is made.
    * @param shown the results that the caller gets, if they differ; undefined for a user without a result
    */
   tell(shown?: readonly (ReadResult | undefined)[]): void;

@@ -10,7 +10,6 @@ import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
-import type { Shadow } from '@tandem/prediction/shadow/shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { openExplanations } from './open-explanations.ts';
 import type { openModels } from './open-models.ts';
@@ -18,7 +17,7 @@ import type { openRuns } from './open-runs.ts';
 import type { openUsers, openWriting } from './open-writing.ts';
 import type { ReadinessChecker } from './readiness.ts';
 
-type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'servedReads' | 'readCounts'>;
+type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'onAnswer'>;
 
 export interface RouteDependencies
   extends OfReads,
@@ -32,7 +31,6 @@ export interface RouteDependencies
   readonly answerMany: AnswerMany;
   readonly infer: Infer;
   readonly liveFailureLog: LiveFailureLog;
-  readonly shadow: Shadow;
   readonly explanationKeeper: ExplanationKeeper;
   /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;

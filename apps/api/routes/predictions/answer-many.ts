@@ -1,7 +1,6 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
- * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers, the
- * shadow and explanations.
+ * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers.
  */
 
 import { createReadUsers } from '@tandem/embedded/read-users';
@@ -9,7 +8,6 @@ import type { AnswerMany } from '@tandem/endpoints/answer-many';
 import { optionsFor } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
@@ -33,24 +31,9 @@ export function createAnswerMany(dependencies: Omit<RouteDependencies, 'answerMa
     liveFailureLog(event, { predictor: name, userIds }, results);
     return {
       results,
-      tell(shown = results) {
-        note(shown);
-        notify(shown, predictor, dependencies);
-      },
+      tell: note,
     };
   };
-}
-
-function notify(
-  results: readonly (ReadResult | undefined)[],
-  predictor: Predictor,
-  { shadow, explanationKeeper }: Pick<RouteDependencies, 'shadow' | 'explanationKeeper'>,
-): void {
-  for (const result of results) {
-    if (result === undefined || result instanceof TandemError) continue;
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-  }
 }
 
 /**
