@@ -4,13 +4,18 @@ import { closeOpened, type Opened, openReading } from '@tandem/embedded/open-rea
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { AppDependencies } from './app.ts';
 import { loadObservers, loadRoutes } from './extensions.ts';
+import { requireKnown } from './routes/explanations/explain.ts';
+import { createAnswerMany } from './routes/predictions/answer-many.ts';
+import { hintWorker } from './routes/runs/run-view.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
 import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
@@ -25,6 +30,7 @@ import {
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
+import type { OpenedDependencies } from './wiring/route-dependencies.ts';
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
@@ -37,14 +43,23 @@ export async function createDependencies(settings: ApiSettings) {
   const close = () => closeOpened(opened);
   try {
     const log = countWarnings(settings.log, settings.metrics);
-    return { app: await build({ ...settings, log }, opened), close };
+    const app = await build({ ...settings, log }, opened);
+    return { app: { ...app, ...sharedCalls(app) }, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
+function sharedCalls(app: OpenedDependencies) {
+  return {
+    answerMany: createAnswerMany(app),
+    hintRun: (runId: string, event: WideEvent) => hintWorker(app, runId, event),
+    requireKnown: (predictor: Predictor, userId: string) => requireKnown(app, predictor, userId),
+  };
+}
+
+async function build(settings: ApiSettings, opened: Opened): Promise<OpenedDependencies<AppDependencies>> {
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);

@@ -1,14 +1,11 @@
 /** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
 import type { Endpoint } from '@tandem/endpoints/endpoint';
-import type { ApiHost } from '@tandem/extension/extension';
-import { createOpenModels } from './open-inference/open-models.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
 import { uploadArtifact } from './routes/artifacts/upload.ts';
 import { listAuditRows } from './routes/audit/list.ts';
 import { showDocs } from './routes/docs/show.ts';
 import { sendEvents } from './routes/events/send.ts';
-import { requireKnown } from './routes/explanations/explain.ts';
 import { keepExplanation } from './routes/explanations/keep.ts';
 import { listKeptExplanations } from './routes/explanations/list-kept.ts';
 import { replayExplanation } from './routes/explanations/replay.ts';
@@ -24,10 +21,6 @@ import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
 import { moveModelLabel } from './routes/models/move-label.ts';
 import { pushModel } from './routes/models/push.ts';
 import { showModel } from './routes/models/show.ts';
-import { inferTensors } from './routes/open-inference/infer.ts';
-import { showInferenceHealth } from './routes/open-inference/show-health.ts';
-import { showInferenceModel } from './routes/open-inference/show-model.ts';
-import { showInferenceServer } from './routes/open-inference/show-server.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { readOne } from './routes/predictions/read-one.ts';
@@ -45,7 +38,6 @@ import { listRuns } from './routes/runs/list.ts';
 import { planRun } from './routes/runs/plan.ts';
 import { showProgress } from './routes/runs/progress.ts';
 import { resumeRun } from './routes/runs/resume.ts';
-import { hintWorker } from './routes/runs/run-view.ts';
 import { showRun } from './routes/runs/show.ts';
 import { startRun } from './routes/runs/start.ts';
 import { eraseUser } from './routes/users/erase.ts';
@@ -83,8 +75,7 @@ export function createEndpoints(
     ...modelEndpoints(dependencies),
     listProcesses(dependencies),
     listAuditRows(dependencies),
-    ...inferenceEndpoints(dependencies),
-    ...dependencies.extensions.flatMap(({ routes }) => routes(hostOf(dependencies))),
+    ...dependencies.extensions.flatMap(({ routes }) => routes(dependencies)),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
@@ -131,23 +122,4 @@ function modelEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
     downloadArtifact(dependencies),
     compareBuild(dependencies),
   ];
-}
-
-function inferenceEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
-  const findOpenModel = createOpenModels(dependencies);
-  return [
-    ...showInferenceServer(),
-    ...showInferenceHealth(dependencies),
-    ...showInferenceModel({ ...dependencies, findOpenModel }),
-    ...inferTensors({ findOpenModel }),
-  ];
-}
-
-/** Returns the dependencies of the extensions' routes. */
-function hostOf(dependencies: RouteDependencies): ApiHost {
-  return {
-    ...dependencies,
-    hintRun: (runId, event) => hintWorker(dependencies, runId, event),
-    requireKnown: (predictor, userId) => requireKnown(dependencies, predictor, userId),
-  };
 }

@@ -49,7 +49,7 @@ export const PACKAGES: readonly PackagePlan[] = [
     programs: ['apps/cli/main.ts'],
     data: [
       LUA,
-      'libs/open-inference/*.proto',
+      'libs/extensions/open-inference/grpc/*.proto',
       'apps/shop/model/repurchase.onnx',
       'apps/shop/data/LICENSE.lifetimes.txt',
     ],

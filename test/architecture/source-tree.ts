@@ -67,7 +67,7 @@ function walk(folder: string): string[] {
 
 function readText(file: string): SourceText {
   const path = relative(root, file).replaceAll('\\', '/');
-  const isTest = /\.(test|fixture)\.ts$/.test(path) || path.startsWith('test/');
+  const isTest = /\.(test|fixture|clients)\.ts$/.test(path) || path.startsWith('test/');
   return { path, isTest, code: readFileSync(file, 'utf8') };
 }
 

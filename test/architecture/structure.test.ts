@@ -45,7 +45,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/online-store': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/offline-store': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
   'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
-  'libs/open-inference': ['libs/freshness', 'libs/prediction', 'libs/http-server', 'libs/inference'],
   'libs/queue': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   // Assembles a process that reads: an API, or an application with an embedded reader.
   'libs/embedded': [
@@ -82,6 +81,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/commands',
     'libs/endpoints',
     'libs/embedded',
+    'libs/http-server',
+    'libs/inference',
     'libs/offline-store',
   ],
   'libs/admission': [
@@ -121,8 +122,8 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   kysely: ['libs/offline-store'],
   aws4fetch: ['libs/offline-store'],
   'onnxruntime-node': ['libs/inference'],
-  '@grpc/grpc-js': ['libs/open-inference'],
-  '@grpc/proto-loader': ['libs/open-inference'],
+  '@grpc/grpc-js': ['libs/extensions/open-inference'],
+  '@grpc/proto-loader': ['libs/extensions/open-inference'],
   // Schemas of the wire, of the config, and of the queue's jobs.
   zod: ['libs/wire', 'libs/config', 'libs/queue'],
   hono: ['apps/api', 'libs/endpoints'],

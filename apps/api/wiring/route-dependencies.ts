@@ -1,7 +1,7 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
 import type { Reading } from '@tandem/embedded/open-reading';
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
-import type { RoutesPart } from '@tandem/extension/extension';
+import type { ApiHost, RoutesPart } from '@tandem/extension/extension';
 import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -15,8 +15,15 @@ import type { ReadinessChecker } from './readiness.ts';
 
 type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'onAnswer'>;
 
+/** Functions that routes and extensions share. */
+type SharedCalls = Pick<ApiHost, 'answerMany' | 'hintRun' | 'requireKnown'>;
+
+/** Dependencies without the functions that are made of them. */
+export type OpenedDependencies<D extends RouteDependencies = RouteDependencies> = Omit<D, keyof SharedCalls>;
+
 export interface RouteDependencies
   extends OfReads,
+    SharedCalls,
     ReturnType<typeof openRuns>,
     ReturnType<typeof openModels>,
     ReturnType<typeof openExplanations>,

@@ -5,9 +5,7 @@ import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ReadinessSchema } from '@tandem/wire/health';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export type ReadyDependencies = Pick<RouteDependencies, 'readiness'>;
-
-export function showReady({ readiness }: ReadyDependencies) {
+export function showReady({ readiness }: Pick<RouteDependencies, 'readiness'>) {
   return defineEndpoint({
     operationId: 'showReady',
     method: 'get',

@@ -2,11 +2,12 @@
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { requirePredictor } from '@tandem/endpoints/require-predictor';
+import { versionIn } from '@tandem/endpoints/version-in';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
-import { modelDetail, versionIn } from './model-view.ts';
+import { modelDetail } from './model-view.ts';
 
 export function showModel({ models, registry }: RouteDependencies) {
   return defineEndpoint({
