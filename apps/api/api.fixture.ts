@@ -85,7 +85,7 @@ export async function createTestApi(
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
   more: Partial<
-    Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'observers' | 'parts' | 'uploads'>
+    Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'extensions' | 'observers' | 'parts' | 'uploads'>
   > = {},
   before: DatabaseBefore = {},
 ): Promise<TestApi> {

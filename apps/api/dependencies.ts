@@ -4,6 +4,7 @@ import { closeOpened, type Opened, openReading } from '@tandem/embedded/open-rea
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
+import { loadParts } from '@tandem/extension/load-parts';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
@@ -12,7 +13,7 @@ import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { AppDependencies } from './app.ts';
-import { loadObservers, loadRoutes } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
 import { requireKnown } from './routes/explanations/explain.ts';
 import { createAnswerMany } from './routes/predictions/answer-many.ts';
 import { hintWorker } from './routes/runs/run-view.ts';
@@ -71,7 +72,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<OpenedDepen
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const checked = [...pools.proved, ...parts, ...keys.parts];
-  const extensions = await loadRoutes();
+  const extensions = await loadParts(settings.extensions ?? EXTENSIONS, 'routes');
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
@@ -101,7 +102,8 @@ async function build(settings: ApiSettings, opened: Opened): Promise<OpenedDepen
 /** Opens the parts that answer reads, and the observers of answers. */
 async function openAnswering(settings: ApiSettings, pools: ApiPools, opened: Opened) {
   const explanationKeeper = openExplanationKeeper(settings, pools);
-  const ofExtensions = settings.observers ?? (await loadObservers());
+  const parts = await loadParts(settings.extensions ?? EXTENSIONS, 'observe');
+  const ofExtensions = settings.observers ?? parts.flatMap((part) => part.observers);
   const observers = [...ofExtensions, () => observeForKeeper(explanationKeeper, settings.metrics)];
   const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
   return { ...reading, explanationKeeper };

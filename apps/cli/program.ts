@@ -4,6 +4,7 @@ import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/
 import { type Cli, createPaint } from '@tandem/commands/command';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from '@tandem/commands/failure';
 import type { CommandsPart } from '@tandem/extension/extension';
+import { loadParts } from '@tandem/extension/load-parts';
 import { RELEASE } from '@tandem/telemetry/release';
 import { SEND_OBJECT } from '@tandem/wire/problem';
 import { adoptCommand } from './adopt/commands.ts';
@@ -14,7 +15,7 @@ import { historyCommands, migrateCommand } from './database.ts';
 import { doctorCommand } from './doctor/commands.ts';
 import { eventCommands } from './events.ts';
 import { explainCommand, explanationCommands, replayCommand } from './explanations/commands.ts';
-import { loadCommands } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
 import { generationCommands } from './generations/commands.ts';
 import { initCommand } from './init/commands.ts';
 import { keyCommands } from './keys/commands.ts';
@@ -84,7 +85,7 @@ export function createProgram(cli: Cli, extensions: readonly CommandsPart[]): Co
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
   let running: CommandUnknownOpts | undefined;
-  const program = createProgram(cli, await loadCommands()).hook('preAction', (_, command) => {
+  const program = createProgram(cli, await loadParts(EXTENSIONS, 'commands')).hook('preAction', (_, command) => {
     running = command;
   });
   const done = program.parseAsync([...args], { from: 'user' });

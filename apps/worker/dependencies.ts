@@ -9,6 +9,7 @@ import type {
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import type { Round, WorkerHost } from '@tandem/extension/extension';
+import { loadParts } from '@tandem/extension/load-parts';
 import { isTandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
@@ -62,7 +63,7 @@ import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads, sampledMetrics } from '@tandem/telemetry/sampled-stats';
-import { loadJobs } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
@@ -135,7 +136,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
 }
 
 async function openRounds(host: WorkerHost): Promise<readonly Round[]> {
-  const jobs = await loadJobs();
+  const jobs = await loadParts(EXTENSIONS, 'jobs');
   return jobs.flatMap(({ rounds }) => rounds(host));
 }
 

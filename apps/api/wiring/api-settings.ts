@@ -1,6 +1,7 @@
 /** The settings of an API. */
 import type { ReadingSettings } from '@tandem/embedded/open-reading';
 import type { Part } from '@tandem/embedded/prove-database';
+import type { Extension } from '@tandem/extension/extension';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { KeyMode } from '../keys/choose-mode.ts';
 
@@ -10,6 +11,8 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
   /** The total size of uploaded files that no model version uses; absent: a default. */
   readonly uploads?: { readonly megabytes: number };
+  /** Default: those of the API's list. */
+  readonly extensions?: readonly Extension[];
   readonly servesMetrics: boolean;
   /** API keys; absent: off. */
   readonly keys?: KeyMode;
