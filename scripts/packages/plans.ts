@@ -75,8 +75,8 @@ export const PACKAGES: readonly PackagePlan[] = [
   {
     name: '@tandem/embedded',
     folder: 'embedded',
-    workspace: 'libs/embedded',
-    exports: { '.': 'libs/embedded/create-tandem.ts' },
+    workspace: 'libs/extensions/embedded',
+    exports: { '.': 'libs/extensions/embedded/create-tandem.ts' },
     programs: [],
     data: [LUA],
     node: '>=22.12',

@@ -33,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/open-inference': ['libs/freshness', 'libs/prediction', 'libs/http-server', 'libs/inference'],
   'libs/queue': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   // Assembles a process that reads: an API, or an application with an embedded reader.
-  'libs/embedded': [
+  'libs/reading': [
     'libs/timing',
     'libs/freshness',
     'libs/prediction',
@@ -48,7 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/prediction',
     'libs/telemetry',
     'libs/wire',
-    'libs/embedded',
+    'libs/reading',
     'libs/http-server',
     'libs/offline-store',
   ],
@@ -113,7 +113,7 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
 const ENTRY_POINTS = [
   'libs/client/',
   'libs/client/index.ts',
-  'libs/embedded/create-tandem.ts',
+  'libs/extensions/embedded/create-tandem.ts',
   'libs/config/define-config.ts',
   // The declarations of @tandem/embedded use its types.
   'libs/telemetry/series.ts',

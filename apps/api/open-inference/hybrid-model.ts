@@ -3,7 +3,7 @@
  * /v1/predictions/{predictor}` as tensors. Each field of the prediction is an output. The outputs `tandem.…` give the
  * provenance of each prediction.
  */
-import { predictionView } from '@tandem/embedded/prediction-view';
+
 import { problemType } from '@tandem/endpoints/problem';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { callerGone, TandemError } from '@tandem/freshness/errors';
@@ -19,6 +19,7 @@ import {
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
+import { predictionView } from '@tandem/reading/prediction-view';
 import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
 import type { AnswerMany } from '../routes/predictions/answer-many.ts';

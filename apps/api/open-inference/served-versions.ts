@@ -1,5 +1,5 @@
 /** Finds the model versions that raw inference may run: those of a predictor's arms. */
-import { createKnownAssignments } from '@tandem/embedded/known-assignments';
+
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ModelInput, ModelVersion, OutputField, Predictor } from '@tandem/freshness/predictor';
@@ -8,6 +8,7 @@ import { wantedBy } from '@tandem/inference/live/infer-request';
 import type { TensorMetadata } from '@tandem/open-inference/messages';
 import { columnWidth, isTensorType } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, isFixed } from '@tandem/prediction/models/verification';
+import { createKnownAssignments } from '@tandem/reading/known-assignments';
 import { IdleCache } from '@tandem/timing/idle-cache';
 import type { RouteDependencies } from '../wiring/route-dependencies.ts';
 

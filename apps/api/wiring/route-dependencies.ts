@@ -1,5 +1,5 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
-import type { Reading } from '@tandem/embedded/open-reading';
+
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import type { RoutesPart } from '@tandem/extension/extension';
 import { unknownPredictor } from '@tandem/freshness/errors';
@@ -10,6 +10,7 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { Shadow } from '@tandem/prediction/shadow/shadow';
+import type { Reading } from '@tandem/reading/open-reading';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { openExplanations } from './open-explanations.ts';
 import type { openModels } from './open-models.ts';

@@ -2,10 +2,10 @@
  * A process that serves one user after another until it is killed. It prints the numbers of stored reads and exposures.
  */
 
-import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { openCounts } from '@tandem/reading/open-counts';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 

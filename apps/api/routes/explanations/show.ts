@@ -1,11 +1,11 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: explains the answer that the user gets now. */
 
-import { predictionView } from '@tandem/embedded/prediction-view';
 import { cacheStatus } from '@tandem/endpoints/caching';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { toProblem } from '@tandem/endpoints/problem';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { predictionView } from '@tandem/reading/prediction-view';
 import { EXPLANATION_EXAMPLE, ExplanationSchema, type ExplanationView } from '@tandem/wire/explanations';
 import { ExplanationPath } from '@tandem/wire/parameters';
 import { requirePredictor } from '../../wiring/route-dependencies.ts';

@@ -1,6 +1,5 @@
 /** POST /v2/models/{model}/infer, with or without /versions/{version}: infers tensors or predicts users. */
 
-import { checkForm } from '@tandem/embedded/check-form';
 import { readBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
@@ -10,6 +9,7 @@ import { readJson } from '@tandem/endpoints/json/read-json';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TandemError } from '@tandem/freshness/errors';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
+import { checkForm } from '@tandem/reading/check-form';
 import {
   INFERENCE_ANSWER_EXAMPLE,
   INFERENCE_REQUEST_EXAMPLE,

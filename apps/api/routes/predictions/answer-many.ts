@@ -1,13 +1,14 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
- * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers, the
+ * the call. It extends the read of many users (`@tandem/reading/read-users`) with the caller's headers, the
  * shadow and explanations.
  */
-import { createReadUsers, type FeaturesOfUsers } from '@tandem/embedded/read-users';
+
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
+import { createReadUsers, type FeaturesOfUsers } from '@tandem/reading/read-users';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { ReadDependencies } from './read-one.ts';
 import { type HeaderOptions, optionsFor } from './read-options.ts';

@@ -3,7 +3,6 @@
  * Each store is asked once for each hundred users.
  */
 import { setImmediate } from 'node:timers/promises';
-import { predictionView } from '@tandem/embedded/prediction-view';
 import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
@@ -11,6 +10,7 @@ import { toProblem } from '@tandem/endpoints/problem';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { predictionView } from '@tandem/reading/prediction-view';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_USERS,

@@ -1,11 +1,12 @@
 /** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
-import { createRankCandidates } from '@tandem/embedded/rank-candidates';
+
 import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
 import { toProblem } from '@tandem/endpoints/problem';
 import type { ReadTimes } from '@tandem/freshness/read-options';
+import { createRankCandidates } from '@tandem/reading/rank-candidates';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_CANDIDATES,

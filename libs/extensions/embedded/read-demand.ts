@@ -4,7 +4,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
-import type { FeaturesOfUsers } from './read-users.ts';
+import type { FeaturesOfUsers } from '@tandem/reading/read-users';
 
 /** Demands on a read of one user. All are optional, and ages are in seconds. */
 export interface ReadDemand extends RankDemand {
