@@ -37,7 +37,6 @@ import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
 import { showReport } from './routes/predictors/show-report.ts';
 import { listProcesses } from './routes/processes/list.ts';
-import { rank } from './routes/rankings/rank.ts';
 import { listRolloutChecks } from './routes/rollouts/checks.ts';
 import { listRollouts } from './routes/rollouts/list.ts';
 import { moveRollout } from './routes/rollouts/move.ts';
@@ -73,7 +72,6 @@ export function createEndpoints(
   return [
     readOne(dependencies),
     readMany(dependencies),
-    rank(dependencies),
     ...sendEvents(dependencies),
     ...userEndpoints(dependencies),
     startRun(dependencies),

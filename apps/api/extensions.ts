@@ -1,8 +1,9 @@
 /** The extensions of the API. Without a line here, the API serves no part of the extension. */
 import type { Extension, RoutesPart } from '@tandem/extension/extension';
 import { outcomes } from '@tandem/outcomes/extension';
+import { rankings } from '@tandem/rankings/extension';
 
-const EXTENSIONS: readonly Extension[] = [outcomes];
+const EXTENSIONS: readonly Extension[] = [outcomes, rankings];
 
 /** Loads the extensions' parts for the API. */
 export async function loadRoutes(): Promise<readonly RoutesPart[]> {

@@ -22,7 +22,6 @@ import { modelCommands } from './models/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
-import { rankCommand } from './rank.ts';
 import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
@@ -50,7 +49,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   watchCommand,
   unwatchCommand,
   predictCommand,
-  rankCommand,
   explainCommand,
   replayCommand,
   eventCommands,

@@ -5,8 +5,10 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Cli } from '@tandem/commands/command';
 import type { Endpoint } from '@tandem/endpoints/endpoint';
+import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Pool } from '@tandem/offline-store/sql/database';
+import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
 /** An extension. Each part is a module that an app loads at its start. */
@@ -36,6 +38,11 @@ export interface ApiHost {
   /** The most milliseconds that an acknowledgement of a write waits. */
   readonly acknowledgeWithinMs: number;
   readonly metrics: Metrics;
+  /** Reads certified predictions. */
+  readonly readPrediction: PredictionReader;
+  readonly registry: Registry;
+  /** Counts served reads for rollouts. */
+  readonly servedReads: Pick<ServedReads, 'note'>;
   /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
   mkdirSync(packages, { recursive: true });
   const isTheirs = (path: string) => !/\.(test|fixture)\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
   const clientTypes = await renderClientTypes();
-  for (const lib of ['client', 'experiment', 'transport', 'extensions/outcomes']) {
+  for (const lib of ['client', 'experiment', 'transport', 'extensions/outcomes', 'extensions/rankings']) {
     const copy = join(packages, basename(lib));
     cpSync(join(root, 'libs', lib), copy, { recursive: true, filter: isTheirs });
     if (existsSync(join(copy, 'wire-types.ts'))) writeFileSync(join(copy, 'wire-types.ts'), clientTypes);

@@ -65,6 +65,7 @@ export const PACKAGES: readonly PackagePlan[] = [
       ...exportsOf(CLIENT),
       './client-errors': 'libs/transport/client-errors.ts',
       './outcomes': 'libs/extensions/outcomes/client.ts',
+      './rankings': 'libs/extensions/rankings/client.ts',
       './retry': 'libs/transport/retry.ts',
     },
     programs: [],

@@ -60,7 +60,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/local-servers',
     'libs/offline-store',
   ],
-  'libs/extension': ['libs/freshness', 'libs/telemetry', 'libs/commands', 'libs/endpoints', 'libs/offline-store'],
+  'libs/extension': [
+    'libs/freshness',
+    'libs/prediction',
+    'libs/telemetry',
+    'libs/commands',
+    'libs/endpoints',
+    'libs/offline-store',
+  ],
   'libs/admission': [
     'libs/timing',
     'libs/freshness',
@@ -74,13 +81,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** The extensions whose faces an extension uses. */
 const mayUse: Readonly<Record<string, readonly string[]>> = {};
 
-/** The files outside extensions that name extensions: the lists of the apps, and the client. */
+/** The files that list extensions: those of the apps, of the client, and of the embedded reader. */
 const LISTS: readonly string[] = [
   'apps/api/extensions.ts',
   'apps/cli/extensions.ts',
   'libs/client/create-client.ts',
+  'libs/client/index.ts',
+  'libs/client/session.ts',
   'libs/client/wire.ts',
   'libs/client/wire-types.ts',
+  'libs/extensions/embedded/create-tandem.ts',
 ];
 
 /** The libs that may import each vendor library, so that it can be replaced in one place. */

@@ -5,6 +5,7 @@
  */
 
 import { problemType } from '@tandem/endpoints/problem';
+import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { callerGone, TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
@@ -23,7 +24,6 @@ import { predictionView } from '@tandem/reading/prediction-view';
 import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
 import type { AnswerMany } from '../routes/predictions/answer-many.ts';
-import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '../routes/predictions/read-options.ts';
 import { type Asked, HYBRID, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
 import type { FindServedVersion } from './served-versions.ts';
 

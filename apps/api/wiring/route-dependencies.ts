@@ -2,9 +2,6 @@
 
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import type { RoutesPart } from '@tandem/extension/extension';
-import { unknownPredictor } from '@tandem/freshness/errors';
-import type { Predictor } from '@tandem/freshness/predictor';
-import type { Registry } from '@tandem/freshness/reader';
 import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -17,6 +14,8 @@ import type { openModels } from './open-models.ts';
 import type { openRuns } from './open-runs.ts';
 import type { openUsers, openWriting } from './open-writing.ts';
 import type { ReadinessChecker } from './readiness.ts';
+
+export { requirePredictor } from '@tandem/endpoints/require-predictor';
 
 type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'servedReads' | 'readCounts'>;
 
@@ -39,11 +38,4 @@ export interface RouteDependencies
   readonly metrics: Metrics;
   /** Whether this port serves /metrics, as it does only on loopback. */
   readonly servesMetrics: boolean;
-}
-
-/** Returns the predictor of this name. Rejects with `unknown_predictor`. */
-export async function requirePredictor(registry: Pick<Registry, 'predictor'>, name = ''): Promise<Predictor> {
-  const predictor = await registry.predictor(name);
-  if (predictor) return predictor;
-  throw unknownPredictor(name);
 }

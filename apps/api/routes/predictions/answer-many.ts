@@ -4,6 +4,7 @@
  * shadow and explanations.
  */
 
+import { type HeaderOptions, optionsFor } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -11,7 +12,6 @@ import type { ReadTimes } from '@tandem/freshness/read-options';
 import { createReadUsers, type FeaturesOfUsers } from '@tandem/reading/read-users';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { ReadDependencies } from './read-one.ts';
-import { type HeaderOptions, optionsFor } from './read-options.ts';
 
 interface ManyUsers {
   readonly predictor: string;

@@ -7,6 +7,7 @@ import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { toProblem } from '@tandem/endpoints/problem';
+import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -22,7 +23,6 @@ import {
 import type { Answered } from '@tandem/wire/schema';
 import { createAnswerMany } from './answer-many.ts';
 import type { ReadDependencies } from './read-one.ts';
-import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 /** The form in errors: its ids fit whole numbers and texts, unlike `043`, whose rejection the description shows. */

@@ -10,6 +10,7 @@ import { cacheStatus, checkIfMatch, matchesETag } from '@tandem/endpoints/cachin
 import { problems } from '@tandem/endpoints/describe-problems';
 import { createServing, type Endpoint, type ServeOptions } from '@tandem/endpoints/endpoint';
 import { problemReply } from '@tandem/endpoints/problem';
+import { optionsFor, readOptions } from '@tandem/endpoints/read-options';
 import type { Answer } from '@tandem/freshness/answer';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -23,7 +24,6 @@ import { PredictionPath } from '@tandem/wire/parameters';
 import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } from '@tandem/wire/predictions';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { renderAnswer } from './prediction-view.ts';
-import { optionsFor, readOptions } from './read-options.ts';
 
 export type ReadDependencies = RouteDependencies;
 

@@ -5,25 +5,19 @@ import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
 import { toProblem } from '@tandem/endpoints/problem';
+import { optionsFor, readOptions } from '@tandem/endpoints/read-options';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
+import type { ApiHost } from '@tandem/extension/extension';
 import type { ReadTimes } from '@tandem/freshness/read-options';
-import { createRankCandidates } from '@tandem/reading/rank-candidates';
 import { PredictorPath } from '@tandem/wire/parameters';
-import {
-  MAX_CANDIDATES,
-  RANK_EXAMPLE,
-  RANKING_EXAMPLE,
-  RankHeaders,
-  RankingSchema,
-  RankSchema,
-} from '@tandem/wire/rankings';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
-import { optionsFor, readOptions } from '../predictions/read-options.ts';
+import { createRankCandidates } from '../rank-candidates.ts';
+import { MAX_CANDIDATES, RANK_EXAMPLE, RANKING_EXAMPLE, RankHeaders, RankingSchema, RankSchema } from '../wire.ts';
 
 const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 
-export function rank(dependencies: RouteDependencies) {
-  const { registry } = dependencies;
-  const rankCandidates = createRankCandidates(dependencies);
+export function rank(host: ApiHost) {
+  const { registry } = host;
+  const rankCandidates = createRankCandidates(host);
   return defineEndpoint({
     operationId: 'rank',
     method: 'post',

@@ -1,10 +1,10 @@
 /** Parses the options of a read from its headers. */
 
-import { NO_DIRECTIVES, parseCacheControl } from '@tandem/endpoints/caching';
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { parseContextToken } from '@tandem/prediction/events/events';
+import { NO_DIRECTIVES, parseCacheControl } from './caching.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';
 
