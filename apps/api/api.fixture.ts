@@ -84,7 +84,9 @@ export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
-  more: Partial<Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'parts' | 'shadow' | 'uploads'>> = {},
+  more: Partial<
+    Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'observers' | 'parts' | 'uploads'>
+  > = {},
   before: DatabaseBefore = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));

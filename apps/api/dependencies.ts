@@ -4,7 +4,9 @@ import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
-import { closeOpened, type Opened, openReading, type Reading } from '@tandem/reading/open-reading';
+import type { OpenObserver } from '@tandem/reading/observe-answers';
+import { observeServed } from '@tandem/reading/observe-served';
+import { closeOpened, type Opened, openReading } from '@tandem/reading/open-reading';
 import { type Part, proveDatabase } from '@tandem/reading/prove-database';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
@@ -13,12 +15,12 @@ import type { AppDependencies } from './app.ts';
 import { loadRoutes } from './extensions.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
-import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
+import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
-import { type ApiPools, openPools } from './wiring/open-pools.ts';
+import { openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow } from './wiring/open-shadow.ts';
+import { observeShadow } from './wiring/open-shadow.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
@@ -28,6 +30,9 @@ import {
 } from './wiring/readiness.ts';
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
+
+/** The observers of answers. */
+const OBSERVERS: readonly OpenObserver[] = [observeServed, observeShadow];
 
 /** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
@@ -49,32 +54,35 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);
-  const reading = await openReading({ ...settings, kind: 'api', live: 'any' }, pools, opened);
+  const explanationKeeper = openExplanationKeeper(settings, pools);
+  const observers = [...(settings.observers ?? OBSERVERS), () => observeForKeeper(explanationKeeper, metrics)];
+  const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
   const { pool, features } = pools;
-  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, servedReads, readCounts } =
-    reading;
+  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, onAnswer } = reading;
   const { connection, online } = reading.redis;
   const writing = openOnlineWriting(reading.redis);
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const checked = [...pools.proved, ...parts, ...keys.parts];
   const extensions = await loadRoutes();
-  const listeners = { servedReads, readCounts, ...openListeners(settings, pools, reading, opened) };
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
     metrics: sampledMetrics(metrics, 'api', {
       ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
-      samples: apiSamples(metrics, {
-        ...{ ...listeners, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
-        workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
-      }),
+      samples: [
+        ...reading.answerSamples,
+        ...apiSamples(metrics, {
+          ...{ remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+          workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
+        }),
+      ],
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ extensions, readPrediction, registry, authority, online, offline, ...listeners },
+    ...{ extensions, readPrediction, registry, authority, online, offline, onAnswer, explanationKeeper },
     infer: (request) => scorer.infer(request),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
     ...openUsers(pool, writing.erasures, memory),
@@ -84,20 +92,6 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openRuns({ ...{ pool, features, losses, limitMs: settings.limitMs }, withdrawals: writing.withdrawals }, queue),
     readiness: openReadiness(settings, { pools, authority, connection, scorer, kept }, checked),
   };
-}
-
-/** Opens the shadow and the explanation keeper, which are notified of each answer. */
-function openListeners(
-  settings: ApiSettings,
-  pools: ApiPools,
-  { registry, assignments }: Pick<Reading, 'registry' | 'assignments'>,
-  opened: Opened,
-) {
-  const shadow = openShadow(settings, pools, registry, assignments);
-  opened.push(() => shadow.close());
-  const explanationKeeper = openExplanationKeeper(settings, pools);
-  opened.push(() => explanationKeeper.close());
-  return { shadow, explanationKeeper };
 }
 
 function openReadiness(

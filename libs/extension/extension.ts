@@ -8,7 +8,7 @@ import type { Endpoint } from '@tandem/endpoints/endpoint';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Pool } from '@tandem/offline-store/sql/database';
-import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
+import type { OnAnswer } from '@tandem/reading/observe-answers';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
 /** An extension. Each part is a module that an app loads at its start. */
@@ -41,8 +41,7 @@ export interface ApiHost {
   /** Reads certified predictions. */
   readonly readPrediction: PredictionReader;
   readonly registry: Registry;
-  /** Counts served reads for rollouts. */
-  readonly servedReads: Pick<ServedReads, 'note'>;
+  readonly onAnswer: OnAnswer;
   /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }

@@ -2,9 +2,10 @@
  * Converts values of a tensor to bytes and back: little-endian, row-major, without padding. A text is an unsigned
  * 32-bit length and UTF-8. gRPC's raw contents and the binary extension over HTTP use this form.
  */
+import { invalidInput } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData } from '@tandem/inference/process/protocol';
-import { FORMS, otherCount, refused } from './messages.ts';
+import { FORMS, otherCount } from './messages.ts';
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 
@@ -31,7 +32,7 @@ export function readBinary(type: TensorType, bytes: Uint8Array, count: number, f
   const size = Numbers.BYTES_PER_ELEMENT;
   if (bytes.length !== count * size) {
     const remedy = `send ${count * size} bytes: ${count} values of ${size} bytes each`;
-    throw refused(field, `has ${bytes.length} bytes`, remedy);
+    throw invalidInput(field, `has ${bytes.length} bytes`, remedy);
   }
   // `slice` is not used, since `slice` of a Buffer shares its memory.
   const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
@@ -61,7 +62,7 @@ function readTexts(bytes: Uint8Array, count: number, field: string): string[] {
     const end = start <= bytes.length ? start + view.getUint32(at, true) : start;
     if (end > bytes.length) {
       const remedy = 'send each text as its length in 4 bytes, little-endian, and that many bytes';
-      throw refused(field, `ends within text ${texts.length}`, remedy);
+      throw invalidInput(field, `ends within text ${texts.length}`, remedy);
     }
     texts.push(decodeText(bytes.subarray(start, end), `${field}[${texts.length}]`));
     at = end;
@@ -77,11 +78,11 @@ export function decodeText(bytes: Uint8Array, field: string): string {
   try {
     return UTF_8.decode(bytes);
   } catch {
-    throw refused(field, 'is not UTF-8', 'encode texts in UTF-8');
+    throw invalidInput(field, 'is not UTF-8', 'encode texts in UTF-8');
   }
 }
 
 function checkBooleans(values: Uint8Array, field: string): void {
   const at = values.findIndex((value) => value > 1);
-  if (at >= 0) throw refused(`${field}[${at}]`, `is ${values[at]}`, 'send 0 or 1');
+  if (at >= 0) throw invalidInput(`${field}[${at}]`, `is ${values[at]}`, 'send 0 or 1');
 }

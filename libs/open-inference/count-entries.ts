@@ -2,7 +2,7 @@
  * Counts the entries of a `ModelInferRequest` before it is decoded. The decoder creates an object for each entry, and 1
  * MiB can contain half a million empty entries.
  */
-import { refused } from './messages.ts';
+import { invalidInput } from '@tandem/freshness/errors';
 
 /** The most inputs, outputs, parameters and raw contents together. */
 const MOST_ENTRIES = 4_096;
@@ -25,10 +25,14 @@ export function countEntries(message: Uint8Array): void {
   const entries = countIn(message, 0, message.length, REQUEST);
   if (entries.outer > MOST_ENTRIES) {
     const remedy = 'send the values of each input as one entry of raw_input_contents';
-    throw refused('The message', `has more than ${MOST_ENTRIES} inputs, outputs, parameters and contents`, remedy);
+    throw invalidInput('The message', `has more than ${MOST_ENTRIES} inputs, outputs, parameters and contents`, remedy);
   }
   if (entries.inner > MOST_VALUES) {
-    throw refused('The message', `has more than ${MOST_VALUES} typed values and parameters`, 'send raw_input_contents');
+    throw invalidInput(
+      'The message',
+      `has more than ${MOST_VALUES} typed values and parameters`,
+      'send raw_input_contents',
+    );
   }
 }
 

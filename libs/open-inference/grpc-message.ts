@@ -2,6 +2,7 @@
  * Converts requests and answers over gRPC, which are objects of the protocol's messages. An answer has raw contents if
  * the request has them. float16 is always raw, since typed contents have no field for it.
  */
+import { invalidInput } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
 import { decodeText, readBinary, writeBinary } from './binary-data.ts';
@@ -16,7 +17,6 @@ import {
   otherCount,
   type Parameter,
   type Parameters,
-  refused,
   refuseForeign,
   tensorView,
   typeOf,
@@ -76,14 +76,14 @@ const MOST_ID = 1_024;
 /** Reads a request. Throws `invalid_input`. */
 export function readGrpcRequest(message: GrpcInferRequest): InferRequest {
   const { id, inputs, outputs, raw_input_contents: raw } = message;
-  if (id.length > MOST_ID) throw refused('id', `has ${id.length} characters`, `send at most ${MOST_ID}`);
+  if (id.length > MOST_ID) throw invalidInput('id', `has ${id.length} characters`, `send at most ${MOST_ID}`);
   const parameters = parametersIn(message.parameters, 'parameters');
   outputs.forEach((output, i) => {
     parametersIn(output.parameters, `outputs[${i}].parameters`);
   });
   if (raw.length > 0 && raw.length !== inputs.length) {
     const remedy = 'send raw contents for every input, in their order, or for none';
-    throw refused('raw_input_contents', `has ${raw.length} entries for ${inputs.length} inputs`, remedy);
+    throw invalidInput('raw_input_contents', `has ${raw.length} entries for ${inputs.length} inputs`, remedy);
   }
   return {
     id: id === '' ? undefined : id,
@@ -113,7 +113,7 @@ function readTensor(tensor: GrpcTensor, field: string, raw: Uint8Array | undefin
   const dims = tensor.shape.map((size) => Number(bigIntOf(size)));
   const count = elementsOf(dims, field);
   if (raw) {
-    if (contents) throw refused(`${field}.contents`, 'is sent together with raw contents', 'send the values once');
+    if (contents) throw invalidInput(`${field}.contents`, 'is sent together with raw contents', 'send the values once');
     return { name, type, dims, data: readBinary(type, raw, count, `${field}: its raw contents`) };
   }
   return { name, type, dims, data: readContents(type, contents ?? {}, count, `${field}.contents`) };
@@ -121,7 +121,7 @@ function readTensor(tensor: GrpcTensor, field: string, raw: Uint8Array | undefin
 
 function readContents(type: TensorType, contents: Contents, count: number, field: string): TensorData {
   const name = FORMS[type].contents;
-  if (name === null) throw refused(field, 'cannot hold FP16', 'send raw_input_contents');
+  if (name === null) throw invalidInput(field, 'cannot hold FP16', 'send raw_input_contents');
   const values = contents[name] ?? [];
   const where = `${field}.${name}`;
   if (values.length !== count) throw otherCount(where, values.length, count);

@@ -3,6 +3,7 @@
  * extension `binary_tensor_data`). The parameter `binary_data_size` of a tensor means that its bytes follow the JSON,
  * in the order of the tensors. The header `Inference-Header-Content-Length` has the length of the JSON.
  */
+import { invalidInput } from '@tandem/freshness/errors';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import { readBinary, writeBinary } from './binary-data.ts';
 import { flatten, jsonDataOf, readJsonData } from './json-data.ts';
@@ -13,7 +14,6 @@ import {
   type InferRequest,
   type ModelMetadata,
   type Parameters,
-  refused,
   refuseForeign,
   tensorView,
   typeOf,
@@ -86,20 +86,20 @@ function readTensor({ name, datatype, shape, data }: JsonTensor, field: string, 
   const where = `${field}.data`;
   if (bytes) return { name, type, dims: shape, data: readBinary(type, bytes, count, where) };
   if (data) return { name, type, dims: shape, data: readJsonData(type, flatten(data, shape, where), count, where) };
-  throw refused(where, 'is missing', 'send an array, or binary data with the parameter binary_data_size');
+  throw invalidInput(where, 'is missing', 'send an array, or binary data with the parameter binary_data_size');
 }
 
 function binarySize(size: unknown, { data }: JsonTensor, field: string): number {
   const where = `${field}.parameters.binary_data_size`;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw refused(where, `is ${JSON.stringify(size)}`, "give the number of the tensor's bytes");
+    throw invalidInput(where, `is ${JSON.stringify(size)}`, "give the number of the tensor's bytes");
   }
   if (data === undefined) return size;
-  throw refused(where, 'is sent together with data', 'send the values once, as data or as binary data');
+  throw invalidInput(where, 'is sent together with data', 'send the values once, as data or as binary data');
 }
 
 function missingBytes(field: string, wanted: number, there: number): Error {
-  return refused(
+  return invalidInput(
     field,
     `announces ${wanted} bytes of binary data, but ${there} are left`,
     `send the bytes after the JSON, and the length of the JSON in ${JSON_LENGTH_HEADER}`,
@@ -108,7 +108,7 @@ function missingBytes(field: string, wanted: number, there: number): Error {
 
 function unclaimedBytes(left: number): Error {
   const remedy = 'give each tensor that is sent as binary data its binary_data_size';
-  return refused('The body', `has ${left} bytes that no input announces`, remedy);
+  return invalidInput('The body', `has ${left} bytes that no input announces`, remedy);
 }
 
 interface HttpAnswer {

@@ -1,11 +1,11 @@
 /** Converts values of a tensor to a JSON array and back. Arrays may be flat or nested, and float16 are numbers. */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput, TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
 import { fromHalfBits, toHalfBits } from '@tandem/inference/tensors/half-precision';
 import { allocate } from './binary-data.ts';
-import { datatypeOf, otherCount, refused, shown } from './messages.ts';
+import { datatypeOf, otherCount, shown } from './messages.ts';
 
 /**
  * Returns nested values as a flat array, and a flat array unchanged. Throws `invalid_input` if the nesting does not
@@ -18,12 +18,16 @@ export function flatten(data: readonly unknown[], shape: readonly number[], fiel
 
 function unnest(data: readonly unknown[], [size, ...inner]: readonly number[], field: string): readonly unknown[] {
   if (data.length !== size)
-    throw refused(field, `has ${data.length} entries`, `send ${size ?? 0} entries, as in the shape`);
+    throw invalidInput(field, `has ${data.length} entries`, `send ${size ?? 0} entries, as in the shape`);
   if (inner.length === 0) return data;
   return data.flatMap((entry, i) => {
     const at = `${field}[${i}]`;
     if (Array.isArray(entry)) return unnest(entry, inner, at);
-    throw refused(at, `is ${shown(entry)}`, 'send an array nested as in the shape, or all values in one flat array');
+    throw invalidInput(
+      at,
+      `is ${shown(entry)}`,
+      'send an array nested as in the shape, or all values in one flat array',
+    );
   });
 }
 
@@ -65,7 +69,7 @@ function unfit(type: TensorType, value: unknown, field: string): TandemError {
       : type === 'bool'
         ? 'send true or false'
         : `send a number that ${datatypeOf(type)} holds`;
-  return refused(field, `is ${shown(value)}, which a tensor of ${datatypeOf(type)} cannot hold`, remedy);
+  return invalidInput(field, `is ${shown(value)}, which a tensor of ${datatypeOf(type)} cannot hold`, remedy);
 }
 
 /**

@@ -2,7 +2,7 @@
  * Messages of the Open Inference Protocol v2, for any transport. Tensors have the form of inference children: float16
  * as bits, bool as bytes 0 and 1.
  */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput, type TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 
@@ -87,7 +87,7 @@ export function tensorView({ name, type, shape }: TensorMetadata) {
 export function typeOf(datatype: string, field: string): TensorType {
   const type = TYPES.get(datatype);
   if (type !== undefined) return type;
-  throw refused(`${field}.datatype`, `is ${shown(datatype)}`, `use one of ${[...TYPES.keys()].join(', ')}`);
+  throw invalidInput(`${field}.datatype`, `is ${shown(datatype)}`, `use one of ${[...TYPES.keys()].join(', ')}`);
 }
 
 /** The most values of a tensor, since a request of 1 MiB cannot have more. */
@@ -101,17 +101,17 @@ export function elementsOf(shape: readonly number[], field: string): number {
   let elements = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw refused(`${field}.shape`, `has the size ${size}`, 'give whole numbers, the number of rows first');
+      throw invalidInput(`${field}.shape`, `has the size ${size}`, 'give whole numbers, the number of rows first');
     }
     elements *= size;
   }
   if (elements <= MOST_ELEMENTS) return elements;
-  throw refused(`${field}.shape`, `holds more than ${MOST_ELEMENTS} values`, 'send it in several requests');
+  throw invalidInput(`${field}.shape`, `holds more than ${MOST_ELEMENTS} values`, 'send it in several requests');
 }
 
 /** Returns the error for a wrong number of values. */
 export function otherCount(field: string, found: number, expected: number): TandemError {
-  return refused(field, `has ${found} values`, `send ${expected} values, as in the shape`);
+  return invalidInput(field, `has ${found} values`, `send ${expected} values, as in the shape`);
 }
 
 /** Parameters of Triton's extensions that would change the meaning of a request. */
@@ -123,15 +123,7 @@ const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 
  */
 export function refuseForeign(parameters: Parameters, field: string): void {
   const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
-  if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');
-}
-
-/**
- * Returns the error for a part of a request.
- * @param problem the text after the field, such as `is 3`
- */
-export function refused(field: string, problem: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
+  if (name !== undefined) throw invalidInput(`${field}.${name}`, 'is not supported', 'leave it out');
 }
 
 /** Returns a value of a request as error messages show it. */

@@ -25,10 +25,10 @@ export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions,
   };
 }
 
-/** Returns a predicate for the versions that a process infers with; undefined if it infers with any version. */
+/** Returns a predicate for the versions that a process infers with. */
 export function mayInfer(
   live: 'any' | 'loaded' | 'none',
   { isLoaded }: Pick<KeptVersions, 'isLoaded'>,
-): ((modelVersionId: string) => boolean) | undefined {
-  return { any: undefined, loaded: isLoaded, none: () => false }[live];
+): (modelVersionId: string) => boolean {
+  return { any: () => true, loaded: isLoaded, none: () => false }[live];
 }

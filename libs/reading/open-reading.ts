@@ -33,9 +33,10 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
+import { type OpenObserver, openObservers, type ReadingHost } from './observe-answers.ts';
+import { observeDemand } from './observe-demand.ts';
 import { observeCertificates, observeLive, observeOnline, observeStatements } from './observe-stores.ts';
 import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
-import { openCounts } from './open-counts.ts';
 import { openLossNotice } from './open-loss-notice.ts';
 import type { ReadingPools } from './open-pools.ts';
 
@@ -56,6 +57,8 @@ export interface ReadingSettings {
   readonly artifacts?: BucketOptions | null;
   /** The memory for recently read predictions. Default: none. */
   readonly answerCache?: { readonly megabytes: number };
+  /** The observers of answers, beside the counts of demand. */
+  readonly observers?: readonly OpenObserver[];
   readonly log: Log;
   readonly metrics: Metrics;
   /** The prefix of the online store's keys. */
@@ -98,7 +101,11 @@ export async function closeOpened(opened: Opened): Promise<void> {
 /**
  * Opens the parts. Resolves when everything for the first reads is ready, or after 10 s. The caller closes the pools.
  */
-export async function openReading(settings: ReadingSettings, pools: ReadingPools, opened: Opened) {
+export async function openReading(
+  settings: ReadingSettings,
+  pools: ReadingPools & Pick<ReadingHost, 'afterReplies'>,
+  opened: Opened,
+) {
   const stored = openOnline(settings, opened);
   const postgres = openPostgres(settings, pools, stored.markMemory, opened);
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
@@ -108,16 +115,21 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const scorer = openInference(settings, postgres.registry, opened);
   const { kept, live } = await keepReady(settings, pools, { postgres, redis, scorer }, opened);
   const may = mayInfer(settings.live, kept);
-  const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
-  const counts = openCounts(counted, opened);
   const { authority, registry, offline } = postgres;
+  const { limitMs, log, metrics, observers = [] } = settings;
+  const host = { ...pools, registry, assignments, mayInfer: may, limitMs, log, metrics };
+  const answers = openObservers(
+    [observeDemand, ...observers],
+    { ...host, childMemoryMb: settings.inference.memoryMb },
+    opened,
+  );
   const lostPast = reportLostPast(pools.pool, settings);
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown, lostPast };
   const readPrediction = createPredictionReader(readers);
   const infersLive = settings.live !== 'none';
   return {
     ...{ ...postgres, redis, memory, assignments, scorer, kept, infersLive, mayInfer: may },
-    ...{ readPrediction, ...counts },
+    ...{ readPrediction, ...answers },
   };
 }
 

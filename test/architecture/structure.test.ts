@@ -62,7 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'libs/extension': [
     'libs/freshness',
-    'libs/prediction',
+    'libs/reading',
     'libs/telemetry',
     'libs/commands',
     'libs/endpoints',

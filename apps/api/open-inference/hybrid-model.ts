@@ -7,7 +7,7 @@
 import { problemType } from '@tandem/endpoints/problem';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
-import { callerGone, TandemError } from '@tandem/freshness/errors';
+import { callerGone, invalidInput, TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
 import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
@@ -16,7 +16,6 @@ import {
   datatypeOf,
   type InferRequest,
   ONNX_PLATFORM,
-  refused,
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
@@ -115,7 +114,7 @@ async function readAll(
   const userIds = userIdsIn(request);
   if (request.parameters.timeout) {
     const remedy = 'leave it out: freshness.liveTimeout of the predictor limits a read';
-    throw refused('parameters.timeout', 'is not supported by hybrid models', remedy);
+    throw invalidInput('parameters.timeout', 'is not supported by hybrid models', remedy);
   }
   if (head.header(MIN_CONTEXT) !== undefined && userIds.length > 1) throw tokenOfOneUser();
   const ofHeaders = { ...readOptions(head, caller.liveQuota), patience: asked };
@@ -131,20 +130,20 @@ function userIdsIn({ inputs }: InferRequest): readonly string[] {
   if (tensor === undefined) return [];
   const { type, dims, data } = tensor;
   if (type !== 'string' && type !== 'int64') {
-    throw refused(
+    throw invalidInput(
       'inputs[0].datatype',
       `is ${datatypeOf(type)}`,
       'send user ids as BYTES, or whole-number ids as INT64',
     );
   }
   if (dims.length === 0 || dims.slice(1).some((size) => size !== 1)) {
-    throw refused(
+    throw invalidInput(
       'inputs[0].shape',
       `is ${shown(dims)}`,
       'send one user id in each row: the shape is [users] or [users, 1]',
     );
   }
-  if (data.length > MAX_USERS) throw refused('inputs[0]', `has ${data.length} users`, `send at most ${MAX_USERS}`);
+  if (data.length > MAX_USERS) throw invalidInput('inputs[0]', `has ${data.length} users`, `send at most ${MAX_USERS}`);
   return Array.from(data as readonly string[], String);
 }
 

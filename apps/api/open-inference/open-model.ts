@@ -1,6 +1,7 @@
 /** A predictor as a model of the protocol, with inputs and outputs, for both HTTP and gRPC. */
 
 import type { Caller } from '@tandem/endpoints/access';
+import { invalidInput } from '@tandem/freshness/errors';
 import type { CallerPatience } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
@@ -8,7 +9,6 @@ import {
   type InferAnswer,
   type InferRequest,
   type ModelMetadata,
-  refused,
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
@@ -46,14 +46,14 @@ export function inputsInOrder(given: readonly WireTensor[], taken: readonly Tens
   const names = taken.map(({ name }) => name);
   for (const [i, { name }] of given.entries()) {
     const field = `inputs[${i}].name`;
-    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model takes ${names.join(', ')}`);
+    if (!names.includes(name)) throw invalidInput(field, `is ${shown(name)}`, `the model takes ${names.join(', ')}`);
     if (given.findIndex((one) => one.name === name) < i)
-      throw refused(field, `is ${shown(name)} again`, 'send it once');
+      throw invalidInput(field, `is ${shown(name)} again`, 'send it once');
   }
   return taken.map(({ name }) => {
     const tensor = given.find((one) => one.name === name);
     if (tensor) return tensor;
-    throw refused('inputs', `has no ${shown(name)}`, `the model takes ${names.join(', ')}: send each`);
+    throw invalidInput('inputs', `has no ${shown(name)}`, `the model takes ${names.join(', ')}: send each`);
   });
 }
 
@@ -62,8 +62,8 @@ export function wantedOutputs(wanted: readonly string[], given: readonly TensorM
   for (const [i, name] of wanted.entries()) {
     const field = `outputs[${i}].name`;
     const names = given.map((output) => output.name);
-    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model returns ${names.join(', ')}`);
-    if (wanted.indexOf(name) < i) throw refused(field, `is ${shown(name)} again`, 'request it once');
+    if (!names.includes(name)) throw invalidInput(field, `is ${shown(name)}`, `the model returns ${names.join(', ')}`);
+    if (wanted.indexOf(name) < i) throw invalidInput(field, `is ${shown(name)} again`, 'request it once');
   }
   return wanted;
 }

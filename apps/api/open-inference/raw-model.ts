@@ -4,7 +4,7 @@
  */
 
 import type { Caller } from '@tandem/endpoints/access';
-import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
+import { callerGone, invalidInput, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { EncodedInput } from '@tandem/inference/tensors/batch-tensors';
@@ -14,7 +14,6 @@ import {
   type InferRequest,
   ONNX_PLATFORM,
   type Parameter,
-  refused,
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
@@ -99,22 +98,26 @@ function rowsOf(tensors: readonly WireTensor[], { inputs }: InferRequest): numbe
   const odd = tensors.find((_, i) => i > 0 && others[i - 1] !== rows) ?? (rows === undefined ? tensors[0] : undefined);
   if (odd) {
     const field = `inputs[${inputs.indexOf(odd)}].shape`;
-    throw refused(field, `is ${shown(odd.dims)}`, 'give every input the same number of rows as its first dimension');
+    throw invalidInput(
+      field,
+      `is ${shown(odd.dims)}`,
+      'give every input the same number of rows as its first dimension',
+    );
   }
   if (rows !== undefined && rows <= MOST_ROWS) return rows;
-  throw refused('inputs', `have ${rows ?? 0} rows`, `send at most ${MOST_ROWS} in a request`);
+  throw invalidInput('inputs', `have ${rows ?? 0} rows`, `send at most ${MOST_ROWS} in a request`);
 }
 
 function encode(tensor: WireTensor, taken: TensorMetadata, rows: number, { inputs }: InferRequest): EncodedInput {
   const field = `inputs[${inputs.indexOf(tensor)}]`;
   if (tensor.type !== taken.type) {
     const remedy = `the model takes ${datatypeOf(taken.type)}`;
-    throw refused(`${field}.datatype`, `is ${datatypeOf(tensor.type)}`, remedy);
+    throw invalidInput(`${field}.datatype`, `is ${datatypeOf(tensor.type)}`, remedy);
   }
   const { name, type, data } = tensor;
   const width = taken.shape[1] ?? 1;
   if (tensor.dims.slice(1).reduce((product, size) => product * size, 1) !== width) {
-    throw refused(`${field}.shape`, `is ${shown(tensor.dims)}`, `the model takes ${shown([rows, width])}`);
+    throw invalidInput(`${field}.shape`, `is ${shown(tensor.dims)}`, `the model takes ${shown([rows, width])}`);
   }
   return taken.shape.length === 1 ? { name, type, width, rank: 1, data } : { name, type, width, data };
 }
@@ -133,7 +136,7 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {
   if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0))) {
-    throw refused('parameters.timeout', `is ${shown(timeout)}`, 'give a number of microseconds');
+    throw invalidInput('parameters.timeout', `is ${shown(timeout)}`, 'give a number of microseconds');
   }
   const stated = Math.min(timeout ? timeout / 1_000 : Number.POSITIVE_INFINITY, leftMs);
   return stated === Number.POSITIVE_INFINITY ? liveTimeoutMs : Math.min(stated, MOST_MS);

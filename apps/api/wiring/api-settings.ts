@@ -24,15 +24,4 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  readonly shadow?: ShadowTimes;
-}
-
-/** The times of a shadow in ms; the shadow has a default for each. */
-interface ShadowTimes {
-  /** How often its sums are stored. */
-  readonly keepEveryMs?: number;
-  /** How long it waits for features. */
-  readonly featuresWithinMs?: number;
-  /** The time limit of an inference. */
-  readonly passMs?: number;
 }

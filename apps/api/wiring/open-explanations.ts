@@ -9,7 +9,9 @@ import { createExplanationStore, createInputSource } from '@tandem/offline-store
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
+import type { AnswerObserver } from '@tandem/reading/observe-answers';
 import type { EventName } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import type { ApiSettings } from './api-settings.ts';
@@ -30,6 +32,17 @@ export function openExplanationKeeper(
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });
+}
+
+/** Returns the observer that lets the keeper choose answers. */
+export function observeForKeeper(keeper: ExplanationKeeper, metrics: Metrics): AnswerObserver {
+  return {
+    onAnswer({ predictor, result, features }) {
+      if (features !== 'candidates' && !(result instanceof TandemError)) keeper.notice(result, predictor);
+    },
+    close: () => keeper.close(),
+    sample: () => metrics.explanationsWaiting.set(keeper.waiting()),
+  };
 }
 
 /**
@@ -55,18 +68,14 @@ export function openExplanations(
 // replays are requested. So it never loads an old model into a serving process, and a model that hangs delays no read.
 // One replay runs at a time, and a few may wait.
 
-export interface ReplayScorer {
-  /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
-  infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
-  close(): Promise<void>;
-}
+export type ReplayScorer = ReturnType<typeof openReplayScorer>;
 
 const MOST_WAITING = 8;
 /** The most CPU time of an inference run, in ms. Loading the model has a separate limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
-function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry): ReplayScorer {
+function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry) {
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
@@ -91,7 +100,8 @@ function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegis
   }
 
   return {
-    infer(version, batch) {
+    /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
+    infer(version: ModelVersion, batch: FeatureBatch) {
       clearTimeout(idle);
       return replays.run(() => infer(version, batch)).finally(leave);
     },

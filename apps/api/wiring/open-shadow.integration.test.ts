@@ -6,15 +6,19 @@ import { loopModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
 import { declareDecision, endShadow, inferenceChildren, reportOf, startShadow } from './open-shadow.fixture.ts';
+import { observeShadow, type ShadowTimes } from './open-shadow.ts';
 
 // A candidate has the lowest priority for a processor, so it is slow on a busy machine.
 vi.setConfig({ testTimeout: 240_000 });
 const PATIENCE = { timeout: 120_000, interval: 250 };
 const SHADOW = { keepEveryMs: 200, featuresWithinMs: 20_000 };
 
+const createShadowApi = (times: ShadowTimes) =>
+  createTestApi({}, undefined, undefined, { observers: [(host) => observeShadow(host, times)] });
+
 let api: TestApi;
 beforeEach(async () => {
-  api = await createTestApi({}, undefined, undefined, { shadow: { ...SHADOW, passMs: 60_000 } });
+  api = await createShadowApi({ ...SHADOW, passMs: 60_000 });
 });
 afterEach(() => api?.close());
 
@@ -101,7 +105,7 @@ describe('a shadow', () => {
     ['cannot be loaded', Buffer.from('no model at all'), ['unavailable']],
   ] as const)('that %s changes no answer', async (_, model, expected) => {
     await api.close();
-    api = await createTestApi({}, undefined, undefined, { shadow: SHADOW });
+    api = await createShadowApi(SHADOW);
     const users = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     await answersOf(users);
     const before = await answersOf(users);
@@ -180,11 +184,15 @@ describe('a shadow', () => {
     const [first, second] = [await read('1'), await read('2')];
     const event = { specversion: '1.0', id: 'e1', source: 's', type: 'order.placed', subject: '2' };
     await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
-    const { shadow } = api.dependencies.app;
-    for (const answer of [first, second, { ...first, source: 'stale' as const }]) shadow.notice(answer);
+    const { onAnswer, registry } = api.dependencies.app;
+    const predictor = await registry.predictor('repurchase');
+    if (!predictor) throw new Error('nothing is adopted');
+    const notice = (result: Answer) =>
+      onAnswer({ predictor, userId: result.userId, result, ms: 1, features: 'stored' });
+    for (const answer of [first, second, { ...first, source: 'stale' as const }]) notice(answer);
     const expected = { compared: 1, context_differs: 1, not_fresh: 1 };
     await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject(expected);
-    shadow.notice(await read('1'));
+    notice(await read('1'));
     await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ ...expected, repeated: 1 });
   });
 

@@ -3,43 +3,61 @@
  * are opened when a shadow starts.
  */
 import { randomUUID } from 'node:crypto';
+import { TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/live/pool';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
-import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createShadowStore } from '@tandem/offline-store/rollouts/shadow';
 import { Shadow, type ShadowDependencies } from '@tandem/prediction/shadow/shadow';
 import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shadow/shadow-passes';
+import type { AnswerObserver, ReadingHost } from '@tandem/reading/observe-answers';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
-import type { ApiSettings } from './api-settings.ts';
-import type { ApiPools } from './open-pools.ts';
 
 const FEATURES_WITHIN_MS = 1_000;
 
-/**
- * Opens the shadow of this process.
- * @param assignments returns the last known assignments of a predictor
- */
-export function openShadow(
-  { inference, log, metrics, shadow: { featuresWithinMs = FEATURES_WITHIN_MS, ...times } = {} }: ApiSettings,
-  { background, backgroundFeatures }: ApiPools,
-  registry: StoredRegistry,
-  assignments: ShadowDependencies['assignments'],
+/** The times of a shadow in ms; the shadow has a default for each. */
+export interface ShadowTimes {
+  /** How often its sums are stored. */
+  readonly keepEveryMs?: number;
+  /** How long it waits for features. */
+  readonly featuresWithinMs?: number;
+  /** The time limit of an inference. */
+  readonly passMs?: number;
+}
+
+/** Opens the shadow of this process, which is notified of each answer. Without connections for it, there is none. */
+export function observeShadow(host: ReadingHost, times?: ShadowTimes): AnswerObserver {
+  const { afterReplies, metrics } = host;
+  if (!afterReplies) return { onAnswer: () => {}, close: () => undefined };
+  const shadow = openShadow(host, afterReplies, times);
+  return {
+    onAnswer({ result, features }) {
+      if (features !== 'candidates' && !(result instanceof TandemError)) shadow.notice(result);
+    },
+    close: () => shadow.close(),
+    sample: () => metrics.shadowWaiting.set(shadow.waiting()),
+  };
+}
+
+function openShadow(
+  { childMemoryMb, log, metrics, registry, assignments }: ReadingHost,
+  { pool, features }: NonNullable<ReadingHost['afterReplies']>,
+  { featuresWithinMs = FEATURES_WITHIN_MS, ...times }: ShadowTimes = {},
 ): Shadow {
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
       // No answer depends on the shadow, so its failures are not warnings.
       log: (event, fields) => log.info(event as EventName, { ...fields, shadow: true }),
-      memoryLimitMb: inference.memoryMb,
+      memoryLimitMb: childMemoryMb,
       ...options,
     }),
   );
   return new Shadow({
     ...{ assignments, registry, scorer },
-    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: featuresWithinMs }),
-    store: createShadowStore(background),
+    features: createFeatureSource(features, { usersTimeoutMs: featuresWithinMs }),
+    store: createShadowStore(pool),
     processId: randomUUID(),
     ...times,
     observer: observing(log, metrics),

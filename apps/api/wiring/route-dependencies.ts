@@ -6,7 +6,6 @@ import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
-import type { Shadow } from '@tandem/prediction/shadow/shadow';
 import type { Reading } from '@tandem/reading/open-reading';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { openExplanations } from './open-explanations.ts';
@@ -17,7 +16,7 @@ import type { ReadinessChecker } from './readiness.ts';
 
 export { requirePredictor } from '@tandem/endpoints/require-predictor';
 
-type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'servedReads' | 'readCounts'>;
+type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'onAnswer'>;
 
 export interface RouteDependencies
   extends OfReads,
@@ -30,7 +29,6 @@ export interface RouteDependencies
   readonly online: StoredPredictions;
   readonly infer: Infer;
   readonly liveFailureLog: LiveFailureLog;
-  readonly shadow: Shadow;
   readonly explanationKeeper: ExplanationKeeper;
   /** Returns the key type of the service; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;

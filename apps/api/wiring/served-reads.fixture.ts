@@ -5,17 +5,15 @@
 import { answerOf } from '@tandem/freshness/answer.fixture';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { openCounts } from '@tandem/reading/open-counts';
+import { observeServed } from '@tandem/reading/observe-served';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 
 const [url = '', rolloutId = ''] = process.argv.slice(2);
 const pool = createPool({ url, max: 2, applicationName: 'served-reads-test' });
 const metrics = createMetrics({ app: 'test', processMetrics: false });
-const { servedReads: reads } = openCounts(
-  { pool, metrics, log: silentLog, assignments: () => undefined, flushMs: 50 },
-  [],
-);
+const host = { pool, metrics, log: silentLog, assignments: () => undefined, mayInfer: () => true };
+const { onAnswer } = observeServed(host, 50);
 const rollout = { id: rolloutId, kind: 'ab', step: 0, overridden: false } as const;
 const predictor: Predictor = {
   name: 'repurchase',
@@ -39,6 +37,7 @@ for (let served = 0; ; ) {
   process.stdout.write(`${served} ${rows[0]?.kept} ${rows[0]?.exposures}\n`);
   for (const userId of ['1', `${process.pid}-${served}`]) {
     served++;
-    reads.note({ predictor, userId, result: answerOf({ userId, rollout, contextVersion: 0 }), ms: 1 });
+    const result = answerOf({ userId, rollout, contextVersion: 0 });
+    onAnswer({ predictor, userId, result, ms: 1, features: 'stored' });
   }
 }

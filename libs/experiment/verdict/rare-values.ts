@@ -20,14 +20,10 @@ const LARGE_SHARE = 0.1;
 type ValueRule = Pick<OutcomeRule, 'kind' | 'cap'>;
 
 /** Further users whose value a verdict must survive. */
-interface UnseenUsers {
-  readonly users: number;
-  /** Their possible values. All of the users have the same. */
-  readonly values: readonly number[];
-}
+type UnseenUsers = ReturnType<typeof unseenUsers>;
 
 /** Returns the further users that a verdict of this level must survive. `values` is empty if no value is known. */
-export function unseenUsers([stable, arm]: SamplePair, { kind, cap }: ValueRule, alpha: number): UnseenUsers {
+export function unseenUsers([stable, arm]: SamplePair, { kind, cap }: ValueRule, alpha: number) {
   const [one, other] = [stable.largest ?? 0, arm.largest ?? 0];
   const seen = Math.abs(one) > Math.abs(other) ? one : other;
   // A capped sum may be negative, even if none has been seen.

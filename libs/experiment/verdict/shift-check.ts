@@ -40,7 +40,7 @@ export function checkShift(planned: number | null, stable: ArmFigures, arm: ArmF
   };
 }
 
-function histogramOf(arm: ArmFigures): Histogram {
+function histogramOf(arm: ArmFigures) {
   return { counts: arm.scores, users: Math.min(arm.users, sumOf(arm.scores)) };
 }
 
@@ -55,10 +55,7 @@ function histogramOf(arm: ArmFigures): Histogram {
 const SMOOTHING = 0.5;
 
 /** The histogram of one arm. `users` is its weight, independent of its sum. */
-interface Histogram {
-  readonly counts: readonly number[];
-  readonly users: number;
-}
+type Histogram = ReturnType<typeof histogramOf>;
 
 /** Returns the index and its variance; null if a histogram is empty. Classes that are empty in both are left out. */
 export function stabilityIndex(stable: Histogram, candidate: Histogram): Effect | null {

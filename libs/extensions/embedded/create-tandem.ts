@@ -9,6 +9,7 @@ import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { type AskedRanking, checkRanking } from '@tandem/rankings/check-ranking';
 import { createRankCandidates, type RankCandidates, type Ranking } from '@tandem/rankings/rank-candidates';
 import { createKnownAssignments } from '@tandem/reading/known-assignments';
+import { observeServed } from '@tandem/reading/observe-served';
 import { openReadingPools } from '@tandem/reading/open-pools';
 import { closeOpened, type Opened, openReading, type Reading } from '@tandem/reading/open-reading';
 import { predictionView } from '@tandem/reading/prediction-view';
@@ -131,7 +132,7 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  const ready = await openReading(reading, pools, opened);
+  const ready = await openReading({ ...reading, observers: [observeServed] }, pools, opened);
   // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;
@@ -160,8 +161,7 @@ class EmbeddedTandem implements Tandem {
     this.#opened = opened;
     this.#readUsers = createReadUsers({ ...reading, metrics });
     this.#rankCandidates = createRankCandidates({ ...reading, metrics });
-    const { mayInfer = () => true } = reading;
-    this.#inferRows = createInferRows({ ...reading, mayInfer, knownAssignments: createKnownAssignments(reading) });
+    this.#inferRows = createInferRows({ ...reading, knownAssignments: createKnownAssignments(reading) });
   }
 
   async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {

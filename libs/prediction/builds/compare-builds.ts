@@ -116,8 +116,6 @@ export interface Label {
   readonly label: number;
 }
 
-export type LabelFigures = ReturnType<typeof scoreLabels>;
-
 // Values by rank only: the order of values matters, not their distance.
 
 /** Returns the rank of each value in rising order, from 1. Equal values get the mean of their ranks. */

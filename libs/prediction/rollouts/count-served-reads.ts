@@ -12,7 +12,7 @@ import { WriteBehind } from '@tandem/timing/write-behind';
 import { type ArmCountStore, createServedCounter } from './arm-counts.ts';
 import { createExposureLog, type Exposure, type ExposureStore, type ServedSource } from './exposures.ts';
 
-export interface ServedReadsDependencies {
+interface ServedReadsDependencies {
   readonly counts: ArmCountStore;
   readonly exposures: ExposureStore;
   /** Returns the last known assignments, which give the arm of a failed read. */
@@ -55,8 +55,6 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'overloaded',
   'unavailable',
 ]);
-
-export type ServedReads = ReturnType<typeof createServedReads>;
 
 export function createServedReads(dependencies: ServedReadsDependencies) {
   const { counts, exposures, assignments, newId, now, onFlush } = dependencies;

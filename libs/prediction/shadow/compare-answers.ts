@@ -1,15 +1,13 @@
 /** Compares a served answer with the candidate's answer, by the decision's output. */
 import type { Policy, Prediction, PredictionValue } from '@tandem/freshness/predictor';
 
-/** The rules by which answers are compared. */
-export interface Yardstick {
-  /** The compared field of a prediction; null: the first field with one value. */
-  readonly output: string | null;
-  /** The threshold of a positive decision; null if there is no decision. */
-  readonly threshold: number | null;
-}
+/**
+ * The rules by which answers are compared. `output` is the compared field of a prediction; null: the first field with
+ * one value. `threshold` is null if there is no decision.
+ */
+export type Yardstick = ReturnType<typeof yardstickOf>;
 
-export function yardstickOf({ decision }: Pick<Policy, 'decision'>): Yardstick {
+export function yardstickOf({ decision }: Pick<Policy, 'decision'>) {
   return { output: decision?.output ?? null, threshold: decision?.threshold ?? null };
 }
 

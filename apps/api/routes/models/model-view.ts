@@ -1,5 +1,5 @@
 /** A model version in the wire format. */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import type { AnswerValue, KeptCertificate } from '@tandem/prediction/models/verification';
 import type { ModelDetailView, ModelView } from '@tandem/wire/models';
@@ -8,14 +8,8 @@ import { NUMBER_TEXT } from '@tandem/wire/numbers';
 /** Returns the versions that a list shows. Throws `invalid_input` if `archived` is neither `true` nor `false`. */
 export function listed(models: readonly ModelVersionRecord[], archived: string | undefined): ModelVersionRecord[] {
   if (archived !== undefined && archived !== 'true' && archived !== 'false') {
-    throw new TandemError(
-      'invalid_input',
-      `archived is ${JSON.stringify(archived.slice(0, 40))}, which is not a boolean.`,
-      {
-        field: 'archived',
-        remedy: 'write true or false',
-      },
-    );
+    const problem = `is ${JSON.stringify(archived.slice(0, 40))}, which is not a boolean`;
+    throw invalidInput('archived', problem, 'write true or false');
   }
   return models.filter(({ archivedAt }) => archived === 'true' || archivedAt === null);
 }

@@ -1,13 +1,11 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
- * the call. It extends the read of many users (`@tandem/reading/read-users`) with the caller's headers, the
- * shadow and explanations.
+ * the call. It extends the read of many users (`@tandem/reading/read-users`) with the caller's headers.
  */
 
 import { type HeaderOptions, optionsFor } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { createReadUsers, type FeaturesOfUsers } from '@tandem/reading/read-users';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
@@ -26,7 +24,7 @@ interface ManyAnswers {
   /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
-   * Counts the reads, and notifies the shadow and the explanation keeper. Called when the reply is made.
+   * Counts the reads and notifies the observers of answers. Called when the reply is made.
    * @param shown the results that the caller gets, if they differ; undefined for a user without a result
    */
   tell(shown?: readonly (ReadResult | undefined)[]): void;
@@ -58,24 +56,9 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
     liveFailureLog(event, { predictor: name, userIds }, results);
     return {
       results,
-      tell(shown = results) {
-        note(shown);
-        notify(shown, predictor, dependencies);
-      },
+      tell: note,
     };
   };
-}
-
-function notify(
-  results: readonly (ReadResult | undefined)[],
-  predictor: Predictor,
-  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
-): void {
-  for (const result of results) {
-    if (result === undefined || result instanceof TandemError) continue;
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-  }
 }
 
 /**

@@ -48,8 +48,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, readCounts } = dependencies;
-  const { explanationKeeper } = dependencies;
+  const { readPrediction, registry, metrics, liveFailureLog, onAnswer } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -63,10 +62,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     event.add(times);
     const [result] = await readPrediction(name, [userId], options, times);
     const tookMs = performance.now() - startedAt;
-    if (result) {
-      servedReads.note({ predictor, userId, result, ms: tookMs });
-      readCounts.note(userId, result);
-    }
+    if (result) onAnswer({ predictor, userId, result, ms: tookMs, features: 'stored' });
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? notFound(userId);
@@ -77,10 +73,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     count(result);
     event.add({ predictor: name, source, reason });
     if (result.liveFailure !== undefined) liveFailureLog(event, { predictor: name, userIds: [userId] }, [result]);
-    const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-    return reply;
+    return replyOf(result, predictor, head.header('if-none-match'), tookMs);
   };
 }
 
