@@ -4,15 +4,13 @@ import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
-import type { OpenObserver } from '@tandem/reading/observe-answers';
-import { observeServed } from '@tandem/reading/observe-served';
 import { closeOpened, type Opened, openReading } from '@tandem/reading/open-reading';
 import { type Part, proveDatabase } from '@tandem/reading/prove-database';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
-import { loadRoutes } from './extensions.ts';
+import { loadObservers, loadRoutes } from './extensions.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
 import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
@@ -20,7 +18,6 @@ import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { observeShadow } from './wiring/open-shadow.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
@@ -30,9 +27,6 @@ import {
 } from './wiring/readiness.ts';
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
-
-/** The observers of answers. */
-const OBSERVERS: readonly OpenObserver[] = [observeServed, observeShadow];
 
 /** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
@@ -55,7 +49,10 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);
   const explanationKeeper = openExplanationKeeper(settings, pools);
-  const observers = [...(settings.observers ?? OBSERVERS), () => observeForKeeper(explanationKeeper, metrics)];
+  const observers = [
+    ...(settings.observers ?? (await loadObservers())),
+    () => observeForKeeper(explanationKeeper, metrics),
+  ];
   const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
   const { pool, features } = pools;
   const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, onAnswer } = reading;

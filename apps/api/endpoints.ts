@@ -1,5 +1,6 @@
 /** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
 import type { Endpoint } from '@tandem/endpoints/endpoint';
+import type { ApiHost } from '@tandem/extension/extension';
 import { createOpenModels } from './open-inference/open-models.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
@@ -7,6 +8,7 @@ import { uploadArtifact } from './routes/artifacts/upload.ts';
 import { listAuditRows } from './routes/audit/list.ts';
 import { showDocs } from './routes/docs/show.ts';
 import { sendEvents } from './routes/events/send.ts';
+import { requireKnown } from './routes/explanations/explain.ts';
 import { keepExplanation } from './routes/explanations/keep.ts';
 import { listKeptExplanations } from './routes/explanations/list-kept.ts';
 import { replayExplanation } from './routes/explanations/replay.ts';
@@ -37,19 +39,12 @@ import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
 import { showReport } from './routes/predictors/show-report.ts';
 import { listProcesses } from './routes/processes/list.ts';
-import { listRolloutChecks } from './routes/rollouts/checks.ts';
-import { listRollouts } from './routes/rollouts/list.ts';
-import { moveRollout } from './routes/rollouts/move.ts';
-import { overrideArms } from './routes/rollouts/override.ts';
-import { showRolloutReport } from './routes/rollouts/report.ts';
-import { showShadowReport } from './routes/rollouts/shadow-report.ts';
-import { showRollout } from './routes/rollouts/show.ts';
-import { startRollout } from './routes/rollouts/start.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
 import { planRun } from './routes/runs/plan.ts';
 import { showProgress } from './routes/runs/progress.ts';
 import { resumeRun } from './routes/runs/resume.ts';
+import { hintWorker } from './routes/runs/run-view.ts';
 import { showRun } from './routes/runs/show.ts';
 import { startRun } from './routes/runs/start.ts';
 import { eraseUser } from './routes/users/erase.ts';
@@ -83,19 +78,11 @@ export function createEndpoints(
     cancelRun(dependencies),
     resumeRun(dependencies),
     ...predictorEndpoints(dependencies),
-    startRollout(dependencies),
-    listRollouts(dependencies),
-    showRollout(dependencies),
-    showRolloutReport(dependencies),
-    listRolloutChecks(dependencies),
-    ...moveRollout(dependencies),
-    ...overrideArms(dependencies),
     ...modelEndpoints(dependencies),
     listProcesses(dependencies),
-    showShadowReport(dependencies),
     listAuditRows(dependencies),
     ...inferenceEndpoints(dependencies),
-    ...dependencies.extensions.flatMap(({ routes }) => routes(dependencies)),
+    ...dependencies.extensions.flatMap(({ routes }) => routes(hostOf(dependencies))),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
@@ -152,4 +139,13 @@ function inferenceEndpoints(dependencies: RouteDependencies): readonly Endpoint[
     ...showInferenceModel({ ...dependencies, findOpenModel }),
     ...inferTensors({ findOpenModel }),
   ];
+}
+
+/** Returns the dependencies of the extensions' routes. */
+function hostOf(dependencies: RouteDependencies): ApiHost {
+  return {
+    ...dependencies,
+    hintRun: (runId, event) => hintWorker(dependencies, runId, event),
+    requireKnown: (predictor, userId) => requireKnown(dependencies, predictor, userId),
+  };
 }

@@ -2,8 +2,9 @@
 import type { CommandsPart, Extension } from '@tandem/extension/extension';
 import { outcomes } from '@tandem/outcomes/extension';
 import { rankings } from '@tandem/rankings/extension';
+import { rollouts } from '@tandem/rollouts/extension';
 
-const EXTENSIONS: readonly Extension[] = [outcomes, rankings];
+const EXTENSIONS: readonly Extension[] = [outcomes, rankings, rollouts];
 
 /** Loads the extensions' parts for the command line. */
 export async function loadCommands(): Promise<readonly CommandsPart[]> {

@@ -22,7 +22,6 @@ import { modelCommands } from './models/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
-import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { typesCommand } from './types/commands.ts';
@@ -59,7 +58,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   profileCommand,
   processCommands,
   userCommands,
-  rolloutCommands,
   versionCommands,
   valueCommand,
   explanationCommands,

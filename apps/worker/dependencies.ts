@@ -1,4 +1,3 @@
-import { withConfirmedMoves } from '@tandem/prediction/rollouts/confirmed-moves';
 /** Builds the worker's dependencies from the environment, and closes them in reverse order. */
 
 import { availableParallelism } from 'node:os';
@@ -25,8 +24,6 @@ import { createRegistry, type StoredRegistry } from '@tandem/offline-store/model
 import { removeUnused } from '@tandem/offline-store/models/unused-artifacts';
 import { openRegister, readinessOf } from '@tandem/offline-store/processes/processes';
 import { createExpiries } from '@tandem/offline-store/retention';
-import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
@@ -64,6 +61,7 @@ import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads, sampledMetrics } from '@tandem/telemetry/sampled-stats';
+import { loadJobs } from './extensions.ts';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
@@ -112,10 +110,17 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const loads = createChunkLoads({
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
-  const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
   const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
+  const { confirming, ...loops } = housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed });
+  const { whyNotServed } = offline;
+  const host = { pool: pools.pool, runs, hints, confirming, whyNotServed, log };
+  const more = (await loadJobs()).flatMap(({ rounds }) => rounds(host));
+  const rounds = createRoundMetrics(
+    metrics,
+    more.map(({ name }) => name),
+  );
   const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
@@ -123,7 +128,9 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     metrics: sampledMetrics(metrics, 'worker', { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
-    ...housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed }),
+    ...loops,
+    confirming,
+    more,
     close: () =>
       closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
@@ -137,20 +144,19 @@ interface HousekeepingParts {
   onRelayed(page: OutboxPage): void;
 }
 
-/** Returns the dependencies of the worker's loops. */
+/** Returns the dependencies of the worker's loops, and how extensions confirm what they withdraw. */
 function housekeepingOf({ offline, online, hints, losses, onRelayed }: HousekeepingParts) {
   const erasures = createKeepErased({ store: offline.erasures, online: online.erasures });
   const counting = { countWithdrawals: offline.countWithdrawals, online: online.withdrawals };
   // A verdict has no caller to reject. If Redis does not receive it, a later round tells it.
   const raise: OnlineCount['raise'] = (count) => online.withdrawals.raise(count).catch(() => undefined);
   const confirming = createConfirming({ ...counting, online: { ...online.withdrawals, raise } });
-  const rollouts = withConfirmedMoves(offline.rollouts, confirming);
   return {
     reconciling: { ...offline, ...online, hints, losses, erasures, keepWithdrawals: createKeepWithdrawals(counting) },
     relaying: { ...offline, ...online, onRelayed },
     retaining: { ...offline, ...online },
+    confirming,
     scheduling: { runs: offline.runs, hints, latestSlot, schedules: offline.schedules },
-    rolling: { ...offline, rollouts, hints },
     rewriting: offline,
     watching: offline,
   };
@@ -191,8 +197,6 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     generations: createGenerationStore(pool),
     features: createFeatureSource(features),
     schedules: createScheduleStore(pool),
-    rollouts: createRolloutStore(pool),
-    checks: createRolloutChecks(pool),
     whyNotServed: async (modelVersionIds: readonly string[]) => whyNotServed(await readinessOf(pool, modelVersionIds)),
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),

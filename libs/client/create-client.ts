@@ -5,6 +5,7 @@
 
 import { type OutcomeCalls, outcomeCalls } from '@tandem/outcomes/client';
 import { type RankingCalls, rankingCalls } from '@tandem/rankings/client';
+import { type RolloutCalls, rolloutCalls } from '@tandem/rollouts/client';
 import { type Connection, type ConnectionOptions, openConnection } from '@tandem/transport/open-connection';
 import type {
   AnyPredictors,
@@ -32,7 +33,6 @@ import {
   predictMany,
   predictUsers,
 } from './predictions.ts';
-import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { type ContextTokens, createSession, type Session } from './session.ts';
 import type {

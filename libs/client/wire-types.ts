@@ -17,9 +17,6 @@ import type { PredictionsSchema, ReadManySchema } from '@tandem/wire/predictions
 import type { PredictorSchema, PredictorsSchema, StableVersionsSchema } from '@tandem/wire/predictors';
 import type { ProcessesSchema } from '@tandem/wire/processes';
 import type { PushSchema } from '@tandem/wire/pushes';
-import type { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
-import type { RolloutChecksSchema, RolloutReportSchema } from '@tandem/wire/rollout-report';
-import type { ArmOverridesSchema, RolloutPageSchema, RolloutSchema, StartedRolloutSchema } from '@tandem/wire/rollouts';
 import type {
   BudgetSchema,
   RunDetailSchema,
@@ -28,11 +25,11 @@ import type {
   RunSchema,
   StartRunSchema,
 } from '@tandem/wire/runs';
-import type { ShadowReportSchema } from '@tandem/wire/shadow-report';
 import type { CandidateSchema, ReadmissionSchema, ReceiptSchema, UserSchema } from '@tandem/wire/users';
 
 export type * from '@tandem/outcomes/wire-types';
 export type * from '@tandem/rankings/wire-types';
+export type * from '@tandem/rollouts/wire-types';
 export type { Prediction, Problem, ProblemCode } from '@tandem/transport/wire-types';
 
 // Requests.
@@ -41,8 +38,6 @@ export type BuildComparisonRequest = Sent<typeof CompareBuildSchema>;
 export type Event = Sent<typeof EventSchema>;
 export type Push = Sent<typeof PushSchema>;
 export type ReadMany = Sent<typeof ReadManySchema>;
-export type RolloutPlanInput = Sent<typeof RolloutPlanSchema>;
-export type CanaryPlanInput = Extract<RolloutPlanInput, { readonly kind: 'canary' }>;
 export type StartRun = Sent<typeof StartRunSchema>;
 
 // Answers.
@@ -76,20 +71,10 @@ export type ListStableVersionsAnswer = Answered<typeof StableVersionsSchema>;
 export type StableVersion = ListStableVersionsAnswer['versions'][number];
 export type ListProcessesAnswer = Answered<typeof ProcessesSchema>;
 export type Process = ListProcessesAnswer['processes'][number];
-export type RolloutReport = Answered<typeof RolloutReportSchema>;
-export type Judgement = RolloutReport['judgement'];
-export type RolloutCheck = ListRolloutChecksAnswer['checks'][number];
-export type ListRolloutChecksAnswer = Answered<typeof RolloutChecksSchema>;
-export type Rollout = Answered<typeof RolloutSchema>;
-export type StartedRollout = Answered<typeof StartedRolloutSchema>;
-export type ListRolloutsAnswer = Answered<typeof RolloutPageSchema>;
-export type ArmOverrides = Answered<typeof ArmOverridesSchema>;
-export type OverriddenUser = ArmOverrides['overrides'][number];
 export type Run = Answered<typeof RunSchema>;
 export type ShowRunAnswer = Answered<typeof RunDetailSchema>;
 export type ListRunsAnswer = Answered<typeof RunPageSchema>;
 export type RunPlan = Answered<typeof RunPlanSchema>;
-export type ShadowReport = Answered<typeof ShadowReportSchema>;
 export type Candidate = Answered<typeof CandidateSchema>;
 export type User = Answered<typeof UserSchema>;
 export type EventValue = User['context'][string];

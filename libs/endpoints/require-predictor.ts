@@ -1,4 +1,3 @@
-/** Finds the predictor that a request names. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';

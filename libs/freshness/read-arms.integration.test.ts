@@ -1,5 +1,5 @@
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from './answer.ts';
 import { bucketOfUser } from './assignment.ts';

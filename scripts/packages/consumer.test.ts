@@ -47,7 +47,7 @@ function compile(applications: string | readonly string[], options: object = {})
 const APPLICATION = `
 import { createClient } from '@tandem/client/create-client';
 import { isProblem } from '@tandem/client';
-import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
+import type { AnalysisInput, RolloutInput } from '@tandem/rollouts/client';
 import type { PredictionAnswer, Run } from '@tandem/client/wire';
 
 const tandem = createClient({ url: 'http://127.0.0.1:8080' });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { BUCKETS } from '@tandem/freshness/assignment';
-import { PLAN_EXAMPLE, BUCKETS as WIRE_BUCKETS } from '@tandem/wire/rollout-plan';
+import { PLAN_EXAMPLE, BUCKETS as WIRE_BUCKETS } from '@tandem/rollouts/wire/rollout-plan';
 import { expect, it } from 'vitest';
 import { root } from '../architecture/source-tree.ts';
 

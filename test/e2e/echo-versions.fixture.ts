@@ -1,8 +1,8 @@
 /** Two versions of a model that returns its inputs, in an A/B test. An answer shows its user, version and row. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { echoModel } from '@tandem/testing/onnx-models';
 
 export const ECHO = 'echo';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { adopt } from '@tandem/offline-store/adopt';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, repurchase, type TestApi } from '../api.fixture.ts';

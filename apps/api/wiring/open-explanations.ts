@@ -10,13 +10,13 @@ import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { AnswerObserver } from '@tandem/reading/observe-answers';
+import { createShadowScorer } from '@tandem/rollouts/observe/observe-shadow';
 import type { EventName } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
-import { createShadowScorer } from './open-shadow.ts';
 
 /**
  * Opens the keeper, which connects when there is an answer to keep.

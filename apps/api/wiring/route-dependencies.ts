@@ -14,8 +14,6 @@ import type { openRuns } from './open-runs.ts';
 import type { openUsers, openWriting } from './open-writing.ts';
 import type { ReadinessChecker } from './readiness.ts';
 
-export { requirePredictor } from '@tandem/endpoints/require-predictor';
-
 type OfReads = Pick<Reading, 'registry' | 'authority' | 'offline' | 'readPrediction' | 'onAnswer'>;
 
 export interface RouteDependencies

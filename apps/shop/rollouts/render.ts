@@ -1,6 +1,7 @@
 /** Renders a rollout for a terminal, line by line. */
-import type { RolloutView } from '@tandem/client/rollouts';
+
 import type { ModelDetail, OutcomeComparisonView, RolloutCheck } from '@tandem/client/wire';
+import type { RolloutView } from '@tandem/rollouts/client';
 import type { ArmTally } from './tally.ts';
 
 export function renderVersion({

@@ -9,12 +9,12 @@ import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { type AskedRanking, checkRanking } from '@tandem/rankings/check-ranking';
 import { createRankCandidates, type RankCandidates, type Ranking } from '@tandem/rankings/rank-candidates';
 import { createKnownAssignments } from '@tandem/reading/known-assignments';
-import { observeServed } from '@tandem/reading/observe-served';
 import { openReadingPools } from '@tandem/reading/open-pools';
 import { closeOpened, type Opened, openReading, type Reading } from '@tandem/reading/open-reading';
 import { predictionView } from '@tandem/reading/prediction-view';
 import { assertLogins, proveDatabase } from '@tandem/reading/prove-database';
 import { type AskedUsers, createReadUsers, type ReadUsers } from '@tandem/reading/read-users';
+import { observers } from '@tandem/rollouts/observe/observe';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
@@ -132,7 +132,7 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  const ready = await openReading({ ...reading, observers: [observeServed] }, pools, opened);
+  const ready = await openReading({ ...reading, observers }, pools, opened);
   // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;

@@ -1,10 +1,11 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listGenerations({ generations, registry, reports }: RouteDependencies) {
   return defineEndpoint({

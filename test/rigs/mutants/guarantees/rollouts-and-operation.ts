@@ -112,7 +112,7 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     what: 'a canary that is proven worse only gets a note',
     patches: [
       {
-        file: 'libs/prediction/rollouts/analyse-rollouts.ts',
+        file: 'libs/extensions/rollouts/rules/analyse-rollouts.ts',
         find: '({ rollouts }) => rollouts.abort(id, change);',
         replace: '({ rollouts }) => rollouts.note(id, change.reason);',
       },
